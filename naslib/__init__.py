@@ -1,0 +1,24 @@
+"""naslib: neural architecture search over PyTorch graphs."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Resolved on first use, so that `import naslib` stays light (PEP 562).
+_LAZY = {"load_network": "naslib.training.export:load_network"}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a lazily imported public name."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LAZY[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """List the names of the module, the lazy ones included."""
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,4 @@
+from .base import Benchmark as Benchmark
+from .lookup import BENCHMARKS as BENCHMARKS
+from .lookup import get_dataset_api as get_dataset_api
+from .nasbench201 import NasBench201Table as NasBench201Table

@@ -1,0 +1,102 @@
+"""Benchmark: measured results of architectures behind one query, keyed by plain codes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from naslib.errors import BenchmarkError, did_you_mean
+from naslib.search_spaces.core.query_metrics import Metric
+
+Code = tuple[int, ...]
+
+
+class Benchmark(ABC):
+    """Answer what is known about architectures of one space.
+
+    Accuracies are in percent, times in seconds, latency in milliseconds, parameters and FLOPs in millions.
+
+    Attributes:
+        name: Name of the search space.
+        datasets: Names of the data sets.
+        file_name: Name of its file in the data directory.
+    """
+
+    name: ClassVar[str] = ""
+    file_name: ClassVar[str] = ""
+    datasets: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def query(
+        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
+    ) -> Any:
+        """Return one figure of one architecture.
+
+        Args:
+            code: The architecture.
+            metric: What to ask for.
+            dataset: Data set it was trained on.
+            epoch: Length of the training schedule in epochs, -1 for the longest.
+            full_lc: Whether to return the learning curve up to `epoch` instead of its last value.
+
+        Raises:
+            BenchmarkError: If there is no answer; the message lists what there is.
+        """
+
+    @abstractmethod
+    def query_batch(self, codes: np.ndarray, metric: Metric, dataset: str | None = None, epoch: int = -1) -> np.ndarray:
+        """Return one figure of many architectures.
+
+        Args:
+            codes: `(n, length of a code)` integers.
+            metric: What to ask for; a scalar metric.
+            dataset: Data set they were trained on.
+            epoch: Length of the training schedule in epochs, -1 for the longest.
+
+        Returns:
+            `(n,)` float64.
+
+        Raises:
+            BenchmarkError: If there is no answer; the message lists what there is.
+        """
+
+    @abstractmethod
+    def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
+        """Say whether `query` has an answer for this metric, data set and epoch."""
+
+    def knows(self, dataset: str) -> bool:
+        """Say whether the data set is in the benchmark, under its name or an alias."""
+        return dataset in self.datasets
+
+
+def as_metric(metric: Metric | str) -> Metric:
+    """Return the metric of that name (any case), or the metric itself.
+
+    Raises:
+        BenchmarkError: If there is none of that name.
+    """
+    if isinstance(metric, Metric):
+        return metric
+    name = str(metric).upper().removeprefix("METRIC.")
+    if name not in Metric.__members__:
+        raise BenchmarkError(f"unknown metric {metric!r}{did_you_mean(name, Metric.__members__)}")
+    return Metric[name]
+
+
+def check_dataset(dataset: str | None, datasets: Sequence[str], aliases: dict[str, str]) -> str:
+    """Return the name of the data set that `dataset` means (any case, or an alias).
+
+    Raises:
+        BenchmarkError: If it is none of `datasets`.
+    """
+    known = {name.lower(): name for name in datasets}
+    key = str(dataset).lower()
+    key = aliases.get(key, key)
+    if key not in known:
+        raise BenchmarkError(
+            f"no data set {dataset!r} in the benchmark{did_you_mean(key, known)} (it has: {', '.join(datasets)})"
+        )
+    return known[key]

@@ -1,0 +1,67 @@
+"""Find the benchmark of a search space in the data directory."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from naslib.errors import BenchmarkDataMissing, BenchmarkError, did_you_mean
+from naslib.registry import Registry
+
+from .base import Benchmark
+from .nasbench201 import NasBench201Table
+
+BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
+BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
+
+
+def get_dataset_api(
+    search_space: str, dataset: str | None = None, data_dir: str | os.PathLike[str] | None = None
+) -> Benchmark:
+    """Return the benchmark of a search space.
+
+    Its file is looked for in `data_dir`, in the directory that the environment variable `NASLIB_DATA` names, and in
+    `./data`; it is opened once per process.
+
+    Args:
+        search_space: Name of the space, such as `"nasbench201"`.
+        dataset: Data set that will be asked for; not checked if None.
+        data_dir: A directory, or the file itself.
+
+    Raises:
+        BenchmarkError: If there is no benchmark of the space, or it lacks the data set.
+        BenchmarkDataMissing: If the benchmark's file is not there; the message says where it is expected.
+    """
+    key = str(search_space).lower()
+    if key not in BENCHMARKS:
+        raise BenchmarkError(
+            f"there is no benchmark of the search space {search_space!r}{did_you_mean(key, BENCHMARKS)} "
+            f"(there are: {', '.join(BENCHMARKS.names())})"
+        )
+    path = _find(BENCHMARKS.get(key).file_name, data_dir)
+    benchmark = _open(key, path, path.stat().st_mtime_ns)
+    if dataset is not None and not benchmark.knows(dataset):
+        raise BenchmarkError(
+            f"the {benchmark.name} benchmark has no data set {dataset!r}{did_you_mean(dataset, benchmark.datasets)} "
+            f"(it has: {', '.join(benchmark.datasets)})"
+        )
+    return benchmark
+
+
+def _find(file_name: str, data_dir: str | os.PathLike[str] | None) -> Path:
+    places = [Path(place) for place in (data_dir, os.environ.get("NASLIB_DATA"), "data") if place]
+    for place in places:
+        candidate = place if place.is_file() else place / file_name
+        if candidate.is_file():
+            return candidate.resolve()
+    looked = ", ".join(str(place / file_name) for place in places)
+    raise BenchmarkDataMissing(
+        f"no benchmark file {file_name}; looked for {looked}. Put it there, or name its directory with `data:` in the "
+        "config or the environment variable NASLIB_DATA"
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _open(key: str, path: Path, modified: int) -> Benchmark:
+    return BENCHMARKS.build(key, path)

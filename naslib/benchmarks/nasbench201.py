@@ -1,0 +1,260 @@
+"""NasBench201Table: NAS-Bench-201 (in its NATS-Bench edition, [Dong2021nats]) from one compact file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.search_spaces.core.query_metrics import Metric
+
+from .base import Benchmark, Code, as_metric, check_dataset
+
+# the order of ops in a code, and for every position of a code the column of its edge in the file's `ops`
+_CODE_OPS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+_CODE_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+_POWERS = tuple(len(_CODE_OPS) ** k for k in reversed(range(len(_CODE_EDGES))))
+_N_CODES = len(_CODE_OPS) ** len(_CODE_EDGES)
+
+_PREFIX = {"cifar10": "c10", "cifar100": "c100", "ImageNet16-120": "in16"}
+_ALIASES = {
+    "cifar-10": "cifar10",
+    "cifar10-valid": "cifar10",
+    "cifar10_valid": "cifar10",
+    "cifar-100": "cifar100",
+    "imagenet16120": "imagenet16-120",
+    "imagenet16_120": "imagenet16-120",
+    "imagenet16": "imagenet16-120",
+}
+_EPOCHS = (200, 12)
+# metric -> (column behind the prefix, divisor to the metric's unit); `{}` stands for the epoch
+_COLUMNS = {
+    Metric.VAL_ACCURACY: ("valid_{}", 1.0),
+    Metric.TEST_ACCURACY: ("test_{}", 1.0),
+    Metric.TRAIN_TIME: ("train_time_200", 1.0),
+    Metric.LATENCY: ("latency_ms", 1.0),
+    Metric.PARAMETERS: ("params", 1e6),
+    Metric.FLOPS: ("macs", 1e6),
+}
+_HYPER = (Metric.FLOPS, Metric.PARAMETERS, Metric.LATENCY, Metric.TRAIN_TIME)
+_GROUPS = (Metric.RAW, Metric.ALL, Metric.HP)
+
+
+class NasBench201Table(Benchmark):
+    """Answer queries about the 15,625 architectures of NAS-Bench-201 from a compact `nb201.npz`.
+
+    Codes are six op indices in the order of the space (edges source by source). Epochs are counts from 1: -1 and 200
+    are the 200-epoch schedule, 12 is the benchmark's separate 12-epoch schedule (its training time is 12/200 of the
+    long one's); there are no others. On CIFAR-10 the validation accuracy is of training on one half of the training
+    images and validating on the other, the test accuracy of training on all of them.
+
+    Args:
+        path: The file; it is read column by column when needed.
+
+    Raises:
+        BenchmarkDataMissing: If there is no such file.
+        BenchmarkError: If the file is not this table.
+    """
+
+    name = "nasbench201"
+    datasets = tuple(_PREFIX)
+    file_name = "nb201.npz"
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise BenchmarkDataMissing(f"no NAS-Bench-201 table at {self.path}")
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                self._names = frozenset(file.files)
+                self._index_of_key = _official_indices(file["ops"], file["op_names"], file["edges"])
+        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            raise BenchmarkError(f"{self.path} is not a compact NAS-Bench-201 table: {error}") from error
+        self._index = {code: int(self._index_of_key[_key(code)]) for code in np.ndindex((len(_CODE_OPS),) * 6)}
+        self._code = {index: code for code, index in self._index.items()}
+        self._raw: dict[str, np.ndarray] = {}
+        self._by_key: dict[str, np.ndarray] = {}
+        self._by_code: dict[tuple[Any, Any, Any], dict[Code, float]] = {}
+
+    # architectures
+
+    def index_of(self, code: Sequence[int]) -> int:
+        """Return the official index of an architecture.
+
+        Raises:
+            ArchitectureError: If `code` is not six ints in 0..4.
+        """
+        index = self._index.get(tuple(code))
+        if index is None:
+            raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints in 0..4, not {code!r}")
+        return index
+
+    def code_of(self, index: int) -> Code:
+        """Return the architecture of an official index.
+
+        Raises:
+            ArchitectureError: If there is no such index.
+        """
+        if index not in self._code:
+            raise ArchitectureError(f"an index of NAS-Bench-201 is in 0..{_N_CODES - 1}, not {index!r}")
+        return self._code[index]
+
+    # queries
+
+    def query(
+        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
+    ) -> Any:
+        """Return one figure of one architecture; a dictionary for RAW, ALL and HP.
+
+        `RAW` is everything in the table about the architecture; `ALL` is every scalar metric on `dataset` at `epoch`,
+        None where the table lacks it; `HP` is flops, params, latency and train_time, NASLib's "cost info".
+
+        Raises:
+            BenchmarkError: If there is no answer; the message lists what there is.
+            ArchitectureError: If `code` is none.
+        """
+        column = self._by_code.get((metric, dataset, epoch))
+        if column is not None and not full_lc:
+            try:
+                return column[code]
+            except (KeyError, TypeError):
+                return column[self._code[self.index_of(code)]]
+        metric = as_metric(metric)
+        if full_lc:
+            raise BenchmarkError(f"{self.path.name} has no learning curves (full_lc); only the ends of 12 and 200 epochs")
+        if metric in _GROUPS:
+            return self._query_group(self._code[self.index_of(code)], metric, dataset, epoch)
+        values = self._column(metric, dataset, epoch).tolist()
+        column = {known: values[_key(known)] for known in self._index}
+        self._by_code[metric, dataset, epoch] = column
+        return column[self._code[self.index_of(code)]]
+
+    def query_batch(self, codes: np.ndarray, metric: Metric, dataset: str | None = None, epoch: int = -1) -> np.ndarray:
+        """Return one scalar figure of many architectures, `(n, 6)` ints to `(n,)`.
+
+        Raises:
+            BenchmarkError: If there is no answer; the message lists what there is.
+            ArchitectureError: If a code is none.
+        """
+        metric = as_metric(metric)
+        if metric in _GROUPS:
+            raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
+        codes = np.asarray(codes)
+        if codes.ndim != 2 or codes.shape[1] != len(_POWERS) or codes.dtype.kind not in "iu":
+            raise ArchitectureError(f"codes must be (n, 6) integers, not {codes.shape} {codes.dtype}")
+        if codes.size and (codes.min() < 0 or codes.max() >= len(_CODE_OPS)):
+            raise ArchitectureError("a code has an op outside 0..4")
+        keys = codes[:, 0].astype(np.intp)
+        for edge in range(1, codes.shape[1]):
+            keys *= len(_CODE_OPS)
+            keys += codes[:, edge]
+        return self._column(metric, dataset, epoch)[keys]
+
+    def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
+        """Say whether `query` has an answer for this metric, data set and epoch."""
+        try:
+            metric = as_metric(metric)
+            if metric in _GROUPS:
+                return metric is Metric.RAW or bool(self._place(dataset, epoch))
+            self._column_name(metric, dataset, epoch)
+        except BenchmarkError:
+            return False
+        return True
+
+    def knows(self, dataset: str) -> bool:
+        """Say whether the data set is in the benchmark, under its name or an alias."""
+        try:
+            return bool(check_dataset(dataset, self.datasets, _ALIASES))
+        except BenchmarkError:
+            return False
+
+    # columns
+
+    def _place(self, dataset: str | None, epoch: int) -> tuple[str, int]:
+        """Return the canonical data set and number of epochs."""
+        name = check_dataset(dataset, self.datasets, _ALIASES)
+        length = _EPOCHS[0] if epoch == -1 else epoch
+        if length not in _EPOCHS:
+            raise BenchmarkError(
+                f"NAS-Bench-201 has no results after {epoch} epochs; epochs are counts from 1: use 200 (or -1, the longest "
+                "schedule) or 12 (the separate 12-epoch schedule)"
+            )
+        return name, length
+
+    def _column_name(self, metric: Metric, dataset: str | None, epoch: int) -> str:
+        name, length = self._place(dataset, epoch)
+        pattern = _COLUMNS.get(metric, ("", 1.0))[0]
+        column = f"{_PREFIX[name]}_{pattern.format(length)}"
+        if column not in self._names:
+            there = [known.name for known, (form, _) in _COLUMNS.items()
+                     if f"{_PREFIX[name]}_{form.format(length)}" in self._names]
+            raise BenchmarkError(
+                f"the NAS-Bench-201 table has no {metric.name} on {name} after {length} epochs (it has: {', '.join(there)})"
+            )
+        return column
+
+    def _column(self, metric: Metric, dataset: str | None, epoch: int) -> np.ndarray:
+        """Return a metric of all architectures in its unit, `(15625,)`, indexed by the code as a base-5 number."""
+        name = self._column_name(metric, dataset, epoch)
+        if name not in self._by_key:
+            values = self._stored(name).astype(np.float64) / _COLUMNS[metric][1]
+            if not np.isfinite(values).all():
+                raise BenchmarkError(f"column {name} of {self.path} has missing values")
+            self._by_key[name] = values[self._index_of_key]
+        values = self._by_key[name]
+        return values * (12 / 200) if metric is Metric.TRAIN_TIME and epoch == 12 else values
+
+    def _stored(self, name: str) -> np.ndarray:
+        if name not in self._raw:
+            with np.load(self.path, allow_pickle=False) as file:
+                self._raw[name] = file[name]
+        return self._raw[name]
+
+    def _query_group(self, code: Code, metric: Metric, dataset: str | None, epoch: int) -> dict[str, Any]:
+        if metric is Metric.RAW:
+            return self._raw_record(self._index[code])
+        self._place(dataset, epoch)
+        if metric is Metric.HP:
+            names = {Metric.FLOPS: "flops", Metric.PARAMETERS: "params"}
+            return {names.get(key, key.name.lower()): self.query(code, key, dataset, epoch) for key in _HYPER}
+        return {
+            key.name.lower(): self.query(code, key, dataset, epoch) if self.has(key, dataset, epoch) else None
+            for key in Metric
+            if key not in _GROUPS and key is not Metric.EPOCH
+        }
+
+    def _raw_record(self, index: int) -> dict[str, Any]:
+        """Return what the file holds of one architecture, by data set, in the file's own units; NaN is None."""
+        record: dict[str, Any] = {"index": index}
+        for dataset, prefix in _PREFIX.items():
+            columns = sorted(name for name in self._names if name.startswith(prefix + "_"))
+            record[dataset] = {name[len(prefix) + 1 :]: _plain(self._stored(name)[index]) for name in columns}
+        return record
+
+
+def _key(code: Sequence[int]) -> int:
+    return sum(op * power for op, power in zip(code, _POWERS, strict=True))
+
+
+def _plain(value: Any) -> Any:
+    """Return a numpy value as Python numbers, missing ones as None."""
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value]
+    number = value.item()
+    return None if number != number else number
+
+
+def _official_indices(ops: np.ndarray, op_names: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the row of every code, indexed by the code as a base-5 number."""
+    code_op = np.array([_CODE_OPS.index(str(name)) for name in op_names])
+    columns = [[(int(u), int(v)) for u, v in edges].index(edge) for edge in _CODE_EDGES]
+    keys = code_op[ops[:, columns]] @ np.array(_POWERS)
+    if ops.shape != (_N_CODES, len(_CODE_EDGES)) or len(np.unique(keys)) != _N_CODES:
+        raise ValueError(f"expected each of the {_N_CODES} architectures once")
+    rows = np.empty(_N_CODES, dtype=np.intp)
+    rows[keys] = np.arange(_N_CODES)
+    return rows

@@ -1,0 +1,244 @@
+"""The command line: `--config FILE`, a few options, then overrides."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from naslib.config.config import Config
+from naslib.config.extensions import SchemaExtensions
+from naslib.config.loader import load_config
+from naslib.config.run_folder import prepare_run_folder
+from naslib.errors import ConfigError, did_you_mean
+from naslib.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+_DESCRIPTION = "Search a neural architecture, train what was found, and test it."
+_EPILOG = """\
+examples:
+  naslib --config darts.yaml                          search, retrain, test: everything the file says
+  naslib --config darts.yaml optimizer=gdas           the same with another method
+  naslib --config darts.yaml search_space=nasbench201 dataset=fashion_mnist
+  naslib --config darts.yaml search.epochs=2 evaluation.epochs=1 out_dir=try
+  naslib --config darts.yaml search.epochs 2          NASLib's way of writing an override
+  naslib --config darts.yaml --seed 3                 another seed, another run folder
+  naslib --config darts.yaml --dry-run                check everything, train nothing
+  naslib --config darts.yaml --resume                 continue after a crash or Ctrl-C
+  naslib --config darts.yaml --eval-only              discretize and evaluate a finished search again
+  naslib --print-schema > schema.json                 lets an editor complete and check configs
+
+Every key of the config can be overridden. Results go to out_dir/search_space/dataset/optimizer/seed.
+"""
+# Options of NASLib's command line that have no meaning here, and how many words follow them.
+_NASLIB_OPTIONS = {
+    "gpu": 1,
+    "world-size": 1,
+    "rank": 1,
+    "dist-url": 1,
+    "dist-backend": 1,
+    "multiprocessing-distributed": 0,
+}
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What a command line says.
+
+    Attributes:
+        config_file: As given; see `find_config_file`.
+        resume: Continue from the last checkpoint.
+        eval_only: Discretize and evaluate a finished search.
+        dry_run: Validate and report, train nothing.
+        overwrite: Move an existing run away.
+        seed: Overrides the config's.
+        model_path: A checkpoint to start from.
+        overrides: The remaining words.
+        print_schema: Print the JSON schema of configs.
+    """
+
+    config_file: str | None = None
+    resume: bool = False
+    eval_only: bool = False
+    dry_run: bool = False
+    overwrite: bool = False
+    seed: int | None = None
+    model_path: str | None = None
+    overrides: tuple[str, ...] = ()
+    print_schema: bool = False
+
+    @property
+    def opts(self) -> list[str]:
+        """Return the overrides under NASLib's name."""
+        return list(self.overrides)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises instead of exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as a ConfigError."""
+        raise ConfigError(f"command line: {message} (see --help)")
+
+
+def default_argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = _Parser(
+        prog="naslib",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--config",
+        "--config-file",
+        dest="config_file",
+        metavar="FILE",
+        help="YAML config; bare names are also looked for under configs/",
+    )
+    add("--resume", action="store_true", help="continue the run in its folder from the last checkpoint")
+    add("--eval-only", action="store_true", help="skip the search: discretize the last checkpoint and evaluate")
+    add("--dry-run", action="store_true", help="validate everything, print config, space and sizes, train nothing")
+    add("--overwrite", action="store_true", help="move an existing run to <folder>.1 and start anew")
+    add("--seed", type=int, metavar="N", help="random seed; part of the run folder's name")
+    add("--model-path", metavar="FILE", help="checkpoint to start from instead of the last one")
+    add("--print-schema", action="store_true", help="print the JSON schema of configs and stop")
+    add("overrides", nargs="*", metavar="key=value", help="overrides of config keys, also as KEY VALUE")
+    add("--datapath", help=argparse.SUPPRESS)
+    for option, words in _NASLIB_OPTIONS.items():
+        if words:
+            add(f"--{option}", help=argparse.SUPPRESS)
+        else:
+            add(f"--{option}", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def parse_cli(argv: Sequence[str]) -> CommandLine:
+    """Parse the words of a command line (without the program's name).
+
+    Options and overrides may come in any order. `--help` prints examples and exits.
+
+    Raises:
+        ConfigError: If an option is unknown, lacks its value, or contradicts another.
+    """
+    parser = default_argument_parser()
+    found, unknown = parser.parse_known_intermixed_args([str(word) for word in argv])
+    if unknown:
+        raise ConfigError(
+            [_unknown_option(parser, word) for word in unknown if word.startswith("-")] or _stray(unknown)
+        )
+    if found.overwrite and (found.resume or found.eval_only):
+        raise ConfigError("--overwrite starts anew and cannot be combined with --resume or --eval-only")
+    overrides = [*found.overrides, *([f"data={found.datapath}"] if found.datapath else [])]
+    ignored = [f"--{o}" for o in _NASLIB_OPTIONS if getattr(found, o.replace("-", "_")) not in (None, False)]
+    if ignored:
+        logger.warning(
+            "command line: %s: without effect, one process runs a search; choose its device with device=",
+            ", ".join(ignored),
+        )
+    names = ("config_file", "resume", "eval_only", "dry_run", "overwrite", "seed", "model_path", "print_schema")
+    return CommandLine(overrides=tuple(overrides), **{name: getattr(found, name) for name in names})
+
+
+def _stray(words: Sequence[str]) -> str:
+    """Return what to say about words that belong to nothing."""
+    return f"command line: cannot place {' '.join(words)!r} (see --help)"
+
+
+def _unknown_option(parser: argparse.ArgumentParser, word: str) -> str:
+    """Return what to say about an option that does not exist."""
+    name = word.partition("=")[0]
+    options = [
+        option for action in parser._actions if action.help != argparse.SUPPRESS for option in action.option_strings
+    ]
+    hint = did_you_mean(name, options)
+    key = name.lstrip("-").replace("-", "_")
+    return f"unknown option {name!r}{hint or f'; overrides of config keys are written without dashes: {key}=VALUE'}"
+
+
+def parse_args(parser: argparse.ArgumentParser | None = None, args: Sequence[str] | None = None) -> Any:
+    """Parse a command line, by default that of this process.
+
+    Args:
+        parser: A parser of your own, whose namespace is returned as it is; ours if None.
+        args: The words; those of the process if None.
+    """
+    words = _process_words() if args is None else list(args)
+    return parse_cli(words) if parser is None else parser.parse_args(words)
+
+
+def _process_words() -> list[str]:
+    """Return the words of this process, without those a notebook kernel was started with."""
+    words = sys.argv[1:]
+    if len(words) >= 2 and words[0] == "-f" and words[1].endswith(".json"):
+        return words[2:]
+    return words
+
+
+def config_from_command_line(command: Any, *, extensions: SchemaExtensions | None = None) -> Config:
+    """Return the validated config that a command line means, without touching the disk.
+
+    Args:
+        command: A CommandLine, or a namespace with NASLib's fields.
+        extensions: As for `load_config`.
+
+    Raises:
+        ConfigError: If anything is wrong; lists all problems.
+    """
+    words = getattr(command, "overrides", None) or getattr(command, "opts", None) or ()
+    overrides = [str(word) for word in words]
+    seed = getattr(command, "seed", None)
+    if seed is not None:
+        overrides.append(f"seed={seed}")
+    config = load_config(getattr(command, "config_file", None), overrides, extensions=extensions)
+    config.set_hidden("resume", bool(getattr(command, "resume", False)))
+    config.set_hidden("eval_only", bool(getattr(command, "eval_only", False)))
+    config.set_hidden("model_path", getattr(command, "model_path", None))
+    return config
+
+
+def get_config_from_args(
+    args: Any = None, config_type: str = "nas", *, extensions: SchemaExtensions | None = None
+) -> Config:
+    """Return the config of a command line, and make its run folder.
+
+    Args:
+        args: A list of words, a CommandLine or namespace; the words of this process if None.
+        config_type: Only `"nas"` here.
+        extensions: As for `load_config`.
+
+    Raises:
+        ConfigError: If anything is wrong; lists all problems.
+        RunFolderError: If the folder holds a run that is not resumed, evaluated or moved away.
+    """
+    if config_type != "nas":
+        raise ConfigError(f"config_type {config_type!r} is not supported; expected 'nas'")
+    words = args is None or (isinstance(args, Sequence) and not isinstance(args, str))
+    command = parse_args(args=args) if words else args
+    config = config_from_command_line(command, extensions=extensions)
+    if not getattr(command, "dry_run", False):
+        keep = config.resume or config.eval_only
+        prepare_run_folder(config, resume=keep, overwrite=bool(getattr(command, "overwrite", False)))
+    return config
+
+
+def log_args(args: Any) -> None:
+    """Log every key of a config, a mapping or a namespace, one per line."""
+    for key, value in _flat(args if isinstance(args, Mapping) else vars(args), ""):
+        logger.info("%s: %s", key, value)
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    """Return `(dotted key, value)` for every leaf."""
+    rows: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", value))
+    return rows

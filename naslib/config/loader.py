@@ -1,0 +1,101 @@
+"""Turn YAML, overrides and mappings into a validated config, or into one error that lists every problem."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from naslib.config import compat
+from naslib.config.config import Config
+from naslib.config.extensions import SchemaExtensions
+from naslib.config.find import find_config_file
+from naslib.config.overrides import apply_overrides
+from naslib.config.schema import SECTIONS, defaults
+from naslib.config.validation import validate
+from naslib.config.yaml_reader import read_yaml
+from naslib.errors import ConfigError
+from naslib.utils.attrdict import AttrDict
+from naslib.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+
+def load_config(
+    source: str | Path | Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    extensions: SchemaExtensions | None = None,
+) -> Config:
+    """Read, complete and validate a config.
+
+    Args:
+        source: A YAML file (see `find_config_file`), a mapping of keys, or None for the defaults.
+        overrides: `key=value` words and `KEY VALUE` pairs of words; dots reach into sections.
+        extensions: Names and keywords of what is registered; None checks the shared keys only.
+
+    Returns:
+        The config with every key. What is unusual but allowed was logged as a warning and is in `config.notes`.
+
+    Raises:
+        ConfigError: If anything is wrong; lists all problems with key, expectation and nearest valid name.
+    """
+    raw, lines, name = _read(source)
+    problems = compat.hoist(raw)
+    touched, wrong = apply_overrides(raw, overrides)
+    problems += wrong
+    ignored = compat.drop_ignored(raw)
+    notes = [f"without effect here: {'; '.join(ignored)}"] if ignored else []
+    found, more_notes = validate(raw, extensions or SchemaExtensions())
+    for key, text in found:
+        line = lines.get(key)
+        place = f"{name}:{line}: " if line is not None and key not in touched else ""
+        problems.append(f"{place}{key}: {text}")
+    if problems:
+        raise ConfigError(problems)
+    notes += more_notes
+    for note in notes:
+        logger.warning("config: %s", note)
+    return _complete(raw, notes, source)
+
+
+def _read(source: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, int], str]:
+    """Return the raw keys, the line of each, and the file's name."""
+    if source is None:
+        return {}, {}, ""
+    if isinstance(source, Mapping):
+        return _plain(source), {}, ""
+    path = find_config_file(source)
+    raw, lines = read_yaml(path)
+    return raw, lines, path.name
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy of `value` made of plain dictionaries, lists and values."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
+
+
+def _complete(raw: dict[str, Any], notes: list[str], source: Any) -> Config:
+    """Return the config: the defaults, then what was given."""
+    config = Config(defaults())
+    for key, value in raw.items():
+        if key in SECTIONS:
+            config[key].update(value)
+        else:
+            config[key] = value
+    inherited = source if isinstance(source, Config) else AttrDict()
+    for flag, default in (("resume", False), ("eval_only", False), ("model_path", None)):
+        config.set_hidden(flag, vars(inherited).get(flag, default))
+    if vars(inherited).get("_save") is not None:
+        config.save = inherited.save
+    config.set_hidden("notes", notes)
+    for section in SECTIONS:
+        config[section].set_hidden("seed", config.seed)
+    return config

@@ -1,0 +1,188 @@
+"""Check a raw config against the schema and the registered names, collecting every problem."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from naslib.config import compat
+from naslib.config.extensions import (
+    Keywords,
+    SchemaExtensions,
+    check_type,
+    keyword_names,
+    required_names,
+    takes_any,
+)
+from naslib.config.schema import (
+    OPTIMIZER_KEYS,
+    SEARCH_KEYS,
+    SECTIONS,
+    ConfigKeys,
+    EvaluationKeys,
+    SearchKeys,
+    keys_of,
+)
+from naslib.config.type_check import Problems, check_types, got
+from naslib.errors import did_you_mean
+
+
+def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problems, list[str]]:
+    """Check `raw` and bring it into its final form, in place.
+
+    Numbers of float keys become floats, an empty section an empty mapping, the names of registered things lower case.
+    Search keys of other optimizers are taken out.
+
+    Returns:
+        `(key, text)` per problem, and one text per thing worth a warning.
+    """
+    problems: Problems = []
+    for section in SECTIONS:
+        if raw.get(section, {}) is None:  # everything under it is commented out
+            raw[section] = {}
+        if not isinstance(raw.get(section, {}), dict):
+            problems.append((section, f"expected a mapping of keys to values, got {got(raw.pop(section))}"))
+    problems += _check_names(raw, extensions)
+    notes = _take_out_foreign(raw, extensions)
+    problems += _unknown_keys(raw, extensions)
+    problems += check_types(raw)
+    problems += _check_keywords(raw, extensions)
+    if not problems:
+        problems, more = _check_together(raw)
+        notes += more
+    return problems, notes
+
+
+def _check_names(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
+    """Check the names of optimizer, space and data set, and lower the first two."""
+    problems: Problems = []
+    known = {"optimizer": extensions.optimizers, "search_space": extensions.spaces, "dataset": extensions.datasets}
+    for key, names in known.items():
+        value = raw.get(key, ConfigKeys.model_fields[key].default)
+        if names is None or not isinstance(value, str):
+            continue
+        if value.lower() not in {name.lower() for name in names}:
+            choices = ", ".join(sorted(names)) or "none is registered"
+            problems.append(
+                (key, f"unknown {key.replace('_', ' ')} {value!r}{did_you_mean(value, names)} (known: {choices})")
+            )
+        elif key != "dataset" and key in raw:
+            raw[key] = value.lower()
+    return problems
+
+
+def _chosen(
+    raw: Mapping[str, Any], key: str, table: Mapping[str, Keywords] | Collection[str] | None
+) -> Keywords | None:
+    """Return the keywords of the registered thing that `raw[key]` names, if they are known."""
+    name = raw.get(key, ConfigKeys.model_fields[key].default)
+    if not isinstance(table, Mapping) or not isinstance(name, str):
+        return None
+    return {entry.lower(): keywords for entry, keywords in table.items()}.get(name.lower())
+
+
+def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list[str]:
+    """Remove search keys that only other optimizers have; return a note naming all given keys without effect."""
+    search = raw.get("search", {})
+    own = _chosen(raw, "optimizer", extensions.optimizers)
+    others = {key for keywords in (extensions.optimizers or {}).values() for key in keyword_names(keywords)}
+    others |= compat.METHOD_KEYS
+    own_names = set(keyword_names(own)) if own is not None else set()
+    foreign = [key for key in search if key in others - own_names and key not in SEARCH_KEYS]
+    for key in foreign:
+        del search[key]
+    unused = [*foreign]
+    if own is not None:
+        shared = [key for key in search if key in OPTIMIZER_KEYS and key not in own_names]
+        # A file with all keys is the echo of a run: its defaults were not somebody's wish.
+        echo = set(SEARCH_KEYS) <= set(search)
+        unused += [key for key in shared if not (echo and search[key] == SearchKeys.model_fields[key].default)]
+    if not unused:
+        return []
+    optimizer = raw.get("optimizer", ConfigKeys.model_fields["optimizer"].default)
+    return [f"{', '.join(f'search.{key}' for key in unused)}: not used by {optimizer}"]
+
+
+def _unknown_keys(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
+    """Take keys that nobody knows out of `raw` and return a problem for each."""
+    problems: Problems = []
+    own = _chosen(raw, "optimizer", extensions.optimizers) or {}
+    for section in ("", *SECTIONS):
+        values = raw.get(section, {}) if section else raw
+        known = [*keys_of(section), *(keyword_names(own) if section == "search" else ())]
+        for key in [key for key in values if key not in known]:
+            del values[key]
+            problems.append((f"{section}.{key}" if section else str(key), _unknown_text(section, key, known)))
+    return problems
+
+
+def _unknown_text(section: str, key: Any, known: Iterable[str]) -> str:
+    """Return what to say about an unknown key."""
+    where = f"in section {section!r}" if section else "at the top level"
+    if not isinstance(key, str):
+        return f"unknown key {where}: a key must be text, got {got(key)}"
+    places = [f"{s}.{key}" if s else key for s in ("", *SECTIONS) if s != section and key in keys_of(s)]
+    if places:
+        return f"unknown key {where}; did you mean {' or '.join(map(repr, places))}?"
+    prefix = section + "." if section else ""
+    hint = did_you_mean(key, known).replace("did you mean '", f"did you mean '{prefix}")
+    if not hint:
+        paths = {name: f"{s}.{name}" if s else name for s in SECTIONS for name in keys_of(s)}
+        near = did_you_mean(key, paths)
+        hint = next((near.replace(repr(name), repr(path)) for name, path in paths.items() if repr(name) in near), "")
+    return f"unknown key {where}{hint}"
+
+
+def _check_keywords(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
+    """Check keywords of the optimizer, the space and the data set that are not in the schema."""
+    problems: Problems = []
+    own = _chosen(raw, "optimizer", extensions.optimizers) or {}
+    extra = {key: value for key, value in raw.get("search", {}).items() if key not in SEARCH_KEYS}
+    problems += _check_annotations("search", extra, own)
+    for key, table in (("search_space", extensions.spaces), ("dataset", extensions.datasets)):
+        keywords = _chosen(raw, key, table)
+        given = raw.get(f"{key}_args", {})
+        if keywords is None or not isinstance(given, dict):
+            continue
+        known = keyword_names(keywords)
+        name = raw.get(key, ConfigKeys.model_fields[key].default)
+        for unknown in [entry for entry in given if entry not in known and not takes_any(keywords)]:
+            choices = ", ".join(known) or "it has none"
+            hint = did_you_mean(unknown, known)
+            problems.append((f"{key}_args.{unknown}", f"no keyword of {name!r}{hint} (keywords: {choices})"))
+        for missing in [entry for entry in required_names(keywords) if entry not in given]:
+            problems.append((f"{key}_args.{missing}", f"required by {name!r}"))
+        problems += _check_annotations(f"{key}_args", given, keywords)
+    return problems
+
+
+def _check_annotations(section: str, given: Mapping[str, Any], keywords: Keywords) -> Problems:
+    """Check values against the annotations of the parameters they go to."""
+    problems: Problems = []
+    for key, value in given.items():
+        expected = check_type(value, keywords[key].annotation) if key in keywords else None
+        if expected:
+            problems.append((f"{section}.{key}", f"expected {expected}, got {got(value)}"))
+    return problems
+
+
+def _check_together(raw: dict[str, Any]) -> tuple[Problems, list[str]]:
+    """Check what two keys must be to each other: an error if both were given, a note if one is a default."""
+    problems: Problems = []
+    notes: list[str] = []
+    pairs = (
+        ("search", SearchKeys, "learning_rate_min", "learning_rate", "the schedule would rise"),
+        ("evaluation", EvaluationKeys, "learning_rate_min", "learning_rate", "the schedule would rise"),
+        ("search", SearchKeys, "tau_min", "tau_max", "the temperature would rise"),
+    )
+    for section, model, low, high, why in pairs:
+        given = raw.get(section, {})
+        values = {key: given.get(key, model.model_fields[key].default) for key in (low, high)}
+        if values[low] <= values[high]:
+            continue
+        text = f"{values[low]} is above {section}.{high} ({values[high]}); {why}"
+        if low in given and high in given:
+            problems.append((f"{section}.{low}", text))
+        else:
+            notes.append(f"{section}.{low}: {text}")
+    return problems, notes

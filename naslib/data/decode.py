@@ -1,0 +1,70 @@
+"""Image files to uint8 arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslib.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def open_image(path: Path | str, channels: int) -> Image:
+    """Read an image file as grey or colour.
+
+    Raises:
+        DataError: If it cannot be decoded; the message names the file.
+    """
+    from PIL import Image as pil
+
+    try:
+        with pil.open(path) as image:
+            return image.convert("L" if channels == 1 else "RGB")
+    except (OSError, ValueError, SyntaxError, pil.DecompressionBombError) as err:
+        raise DataError(f"cannot read the image {path}: {err}; remove or repair it") from err
+
+
+def centre_crop(image: Image, resize: int, size: int) -> Image:
+    """Resize the short side to `resize` (bilinear, antialiased), then cut the `size` x `size` centre."""
+    from PIL.Image import Resampling
+
+    width, height = image.size
+    short = min(width, height)
+    if short != resize:
+        width = max(resize, round(width * resize / short))
+        height = max(resize, round(height * resize / short))
+        image = image.resize((width, height), Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    return image.crop((left, top, left + size, top + size))
+
+
+def resized_crop(image: Image, size: int, draws: NDArray[np.float64]) -> Image:
+    """Cut a random area (8-100 % of the image, aspect 3/4 to 4/3) and resize it to `size` x `size`.
+
+    Args:
+        image: The raw image.
+        size: Side of the result.
+        draws: `(4, tries)` uniforms: area, aspect, top, left. Where no try fits the image, the centre is taken.
+    """
+    from PIL.Image import Resampling
+
+    width, height = image.size
+    for area, aspect, top_share, left_share in draws.T:
+        target = width * height * (0.08 + 0.92 * area)
+        ratio = float(np.exp(np.log(3 / 4) + aspect * (np.log(4 / 3) - np.log(3 / 4))))
+        w, h = round((target * ratio) ** 0.5), round((target / ratio) ** 0.5)
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(left_share * (width - w + 1)), int(top_share * (height - h + 1))
+            return image.resize((size, size), Resampling.BILINEAR, box=(left, top, left + w, top + h))
+    return centre_crop(image, size, size)
+
+
+def to_array(image: Image) -> NDArray[np.uint8]:
+    """Return a grey or colour image as `(h, w, c)` uint8."""
+    array = np.asarray(image, dtype=np.uint8)
+    return array[:, :, None] if array.ndim == 2 else array

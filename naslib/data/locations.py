@@ -1,0 +1,52 @@
+"""Where data lies: the folder a user names, NASLIB_DATA, ./data, the cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+ENVIRONMENT_VARIABLE = "NASLIB_DATA"
+
+
+def user_cache() -> Path:
+    """Return naslib's folder in the user's cache (`~/.cache/naslib`)."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "naslib"
+
+
+def data_directories(data_dir: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Return the folders in which data is looked for, first match wins.
+
+    Args:
+        data_dir: The folder named by argument or config; then come `NASLIB_DATA`, `./data` and the user's cache.
+    """
+    named = [data_dir, os.environ.get(ENVIRONMENT_VARIABLE)]
+    folders = [Path(name).expanduser() for name in named if name]
+    return list(dict.fromkeys([*folders, Path("data"), user_cache()]))
+
+
+def download_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Return where downloads go: the folder the user named, else `./data` if it exists, else the user's cache."""
+    folders = data_directories(data_dir)
+    if len(folders) > 2 or Path("data").is_dir():
+        return folders[0]
+    return user_cache()
+
+
+def find_path(path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> Path | None:
+    """Return a file or folder as given, or the first of that name in the data directories; None if there is none."""
+    given = Path(path).expanduser()
+    candidates = [given, *(folder / given for folder in data_directories(data_dir))]
+    return next((candidate for candidate in candidates if candidate.exists()), None)
+
+
+def subfolders(data_dir: str | os.PathLike[str] | None, names: Sequence[str]) -> list[Path]:
+    """Return the existing folders `<data directory>/<name>`, in order of directories, then names ("" is itself)."""
+    found = [folder / name for folder in data_directories(data_dir) for name in names]
+    return [folder for folder in found if folder.is_dir()]
+
+
+def describe(data_dir: str | os.PathLike[str] | None) -> str:
+    """Return the data directories as a phrase for messages."""
+    return ", ".join(str(folder) for folder in data_directories(data_dir))

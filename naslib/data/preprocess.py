@@ -1,0 +1,132 @@
+"""What must be done to an image before a trained network can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from naslib.data.decode import centre_crop, to_array
+from naslib.data.info import DatasetInfo
+from naslib.data.pipeline import scale_and_shift
+from naslib.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Preprocess(nn.Module):
+    """Turn PIL images, arrays or tensors into normalised batches, as the evaluation loaders do.
+
+    Args:
+        mean: Per channel, in units of [0, 1].
+        std: Likewise.
+        in_channels: 1 or 3.
+        image_size: Side of the images of the network.
+        resize: Short side before the centre crop; `image_size` if None.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        in_channels: int,
+        image_size: int,
+        resize: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.mean = tuple(float(value) for value in mean)
+        self.std = tuple(float(value) for value in std)
+        self.in_channels = in_channels
+        self.image_size = image_size
+        self.resize = resize or image_size
+        scale, shift = scale_and_shift(self.mean, self.std)
+        self.register_buffer("scale", scale.view(-1, 1, 1), persistent=False)
+        self.register_buffer("shift", shift.view(-1, 1, 1), persistent=False)
+
+    @classmethod
+    def from_info(cls, info: DatasetInfo) -> Preprocess:
+        """Build the preprocessing of a data set."""
+        return cls(
+            mean=info.mean, std=info.std, in_channels=info.in_channels, image_size=info.image_size, resize=info.resize
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values that `from_dict` reads back."""
+        return {
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "in_channels": self.in_channels,
+            "image_size": self.image_size,
+            "resize": self.resize,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
+        """Build from the values of `to_dict`."""
+        return cls(**values)
+
+    def forward(self, image: Tensor | NDArray[np.generic] | Image) -> Tensor:
+        """Return the batch for the network.
+
+        Args:
+            image: A PIL image (converted to the right channels); an array `(h, w)`, `(h, w, c)` or `(n, h, w, c)`;
+                or a tensor `(h, w)`, `(c, h, w)` or `(n, c, h, w)`. Integers are 0..255, floats 0..1.
+
+        Returns:
+            float32 `(n, c, image_size, image_size)` on the device of this module.
+
+        Raises:
+            DataError: If the channels do not fit.
+        """
+        if isinstance(image, np.ndarray):
+            pixels = self._from_array(image)
+        elif isinstance(image, Tensor):
+            pixels = self._with_batch(image)
+        else:
+            converted = image.convert("L" if self.in_channels == 1 else "RGB")
+            pixels = self._from_array(to_array(centre_crop(converted, self.resize, self.image_size)))
+        pixels = pixels.to(self.scale.device)
+        if pixels.is_floating_point():
+            pixels = pixels.float() * 255.0
+        return self._fit(pixels.float()) * self.scale + self.shift
+
+    def _from_array(self, array: NDArray[np.generic]) -> Tensor:
+        axes: tuple[int, ...] = {2: (0, 1), 3: (2, 0, 1), 4: (0, 3, 1, 2)}.get(array.ndim, ())
+        if not axes:
+            raise DataError(f"expected an array (h, w), (h, w, c) or (n, h, w, c), got shape {array.shape}")
+        return self._with_batch(torch.from_numpy(np.array(array.transpose(axes))))
+
+    def _with_batch(self, image: Tensor) -> Tensor:
+        pixels = image[None, None] if image.ndim == 2 else image[None] if image.ndim == 3 else image
+        if pixels.ndim != 4 or pixels.shape[1] != self.in_channels:
+            raise DataError(
+                f"expected {self.in_channels} channel(s), (n, {self.in_channels}, h, w) as a tensor, "
+                f"got shape {tuple(image.shape)}"
+            )
+        return pixels
+
+    def _fit(self, pixels: Tensor) -> Tensor:
+        """Resize and crop images of another size."""
+        size = self.image_size
+        height, width = pixels.shape[-2:]
+        if (height, width) == (size, size):
+            return pixels
+        short = min(height, width)
+        target = (
+            max(self.resize, round(height * self.resize / short)),
+            max(self.resize, round(width * self.resize / short)),
+        )
+        if target != (height, width):
+            pixels = F.interpolate(pixels, size=target, mode="bilinear", antialias=True, align_corners=False)
+        top, left = (target[0] - size) // 2, (target[1] - size) // 2
+        return pixels[..., top : top + size, left : left + size]

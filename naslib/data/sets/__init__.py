@@ -1,0 +1,9 @@
+"""The data sets that come with naslib; importing this registers them."""
+
+from . import cifar as cifar
+from . import digits as digits
+from . import imagefolder as imagefolder
+from . import imagenet16 as imagenet16
+from . import mnist as mnist
+from . import npz as npz
+from . import svhn as svhn

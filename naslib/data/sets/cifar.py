@@ -1,0 +1,90 @@
+"""CIFAR-10 and CIFAR-100."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from naslib.data.image_data import ImageData, ImageSet
+from naslib.data.info import DatasetInfo, default_class_names
+from naslib.data.locations import subfolders
+from naslib.data.registry import DATASETS
+from naslib.data.sets._known import download, first_present, known_info
+from naslib.data.sets._pickles import read_batch
+from naslib.data.sets.cifar_jpeg import FILE as JPEG_FILE
+from naslib.data.sets.cifar_jpeg import load_jpeg
+from naslib.errors import DataError
+
+_CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+# DARTS' constants
+_CIFAR10_MEAN = (0.49139968, 0.48215827, 0.44653124)
+_CIFAR10_STD = (0.24703233, 0.24348505, 0.26158768)
+_CIFAR100_MEAN = tuple(value / 255 for value in (129.3, 124.1, 112.4))
+_CIFAR100_STD = tuple(value / 255 for value in (68.2, 65.4, 70.4))
+_CIFAR10_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
+
+
+@DATASETS.register("cifar10", "cifar-10")
+def load_cifar10(data_dir: Path | None, seed: int) -> ImageData:
+    """Load CIFAR-10: 50,000 + 10,000 colour 32x32 images, the official split.
+
+    Args:
+        data_dir: The folder that holds `cifar-10-batches-py/` (the official files, torchvision's layout), or the compact
+            `cifar10_jpeg_full.npz` (lossy), which is decoded once and kept.
+        seed: Not used.
+    """
+    info = known_info("cifar10", 32, _CIFAR10_MEAN, _CIFAR10_STD, _CIFAR10_CLASSES, flip=True)
+    folder = first_present(subfolders(data_dir, ("cifar-10-batches-py", "")), (*_CIFAR10_FILES, "test_batch"))
+    jpeg = first_present(subfolders(data_dir, ("",)), (JPEG_FILE,))
+    if folder is None and jpeg is not None:
+        return ImageData(info, *load_jpeg(jpeg / JPEG_FILE))
+    if folder is None:
+        root = download("cifar10", data_dir, lambda root: _fetch("CIFAR10", root), _by_hand("cifar-10"))
+        folder = Path(root) / "cifar-10-batches-py"
+    return ImageData(info, _read(folder, _CIFAR10_FILES, "labels"), _read(folder, ("test_batch",), "labels"))
+
+
+@DATASETS.register("cifar100", "cifar-100")
+def load_cifar100(data_dir: Path | None, seed: int) -> ImageData:
+    """Load CIFAR-100: 50,000 + 10,000 colour 32x32 images of 100 fine classes, the official split.
+
+    Args:
+        data_dir: The folder that holds `cifar-100-python/` (the official files, torchvision's layout).
+        seed: Not used.
+    """
+    folder = first_present(subfolders(data_dir, ("cifar-100-python", "")), ("train", "test", "meta"))
+    if folder is None:
+        root = download("cifar100", data_dir, lambda root: _fetch("CIFAR100", root), _by_hand("cifar-100"))
+        folder = Path(root) / "cifar-100-python"
+    info = _cifar100_info(folder)
+    return ImageData(info, _read(folder, ("train",), "fine_labels"), _read(folder, ("test",), "fine_labels"))
+
+
+def _cifar100_info(folder: Path) -> DatasetInfo:
+    names = read_batch(folder / "meta").get("fine_label_names", default_class_names(100))
+    return known_info("cifar100", 32, _CIFAR100_MEAN, _CIFAR100_STD, names, flip=True)
+
+
+def _by_hand(name: str) -> str:
+    return f"Unpack {name}-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) into <data>"
+
+
+def _fetch(torchvision_name: str, root: str) -> str:
+    import torchvision.datasets
+
+    getattr(torchvision.datasets, torchvision_name)(root, train=True, download=True)
+    return root
+
+
+def _read(folder: Path, files: tuple[str, ...], key: str) -> ImageSet:
+    images, labels = [], []
+    for file in files:
+        batch = read_batch(folder / file)
+        data = np.asarray(batch.get("data"))
+        if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3 * 32 * 32 or key not in batch:
+            raise DataError(f"{folder / file} is not a batch of CIFAR: expected uint8 data (n, 3072) and {key}")
+        images.append(data.reshape(-1, 3, 32, 32))
+        labels.append(np.asarray(batch[key], dtype=np.int64))
+    return ImageSet(torch.from_numpy(np.concatenate(images)), torch.from_numpy(np.concatenate(labels)))

@@ -1,0 +1,85 @@
+"""Any `.npz` file of images x and labels y."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from naslib.data.image_data import ImageData
+from naslib.data.registry import DATASETS, locate
+from naslib.data.splits import TEST_SPLIT_SEED
+from naslib.errors import ConfigError, DataError, did_you_mean
+
+_LAYOUTS = (("x", "y"), ("x_train", "y_train"))
+
+
+@DATASETS.register("npz")
+def load_npz(
+    data_dir: Path | None,
+    seed: int,
+    *,
+    path: str | None = None,
+    class_names: Sequence[str] | None = None,
+    flip: bool = False,
+    crop_padding: int | None = None,
+    test_portion: float = 0.2,
+    split_seed: int = TEST_SPLIT_SEED,
+) -> ImageData:
+    """Load `x`, `y` (or `x_train`, `y_train`), and `x_test`, `y_test` where the file has them.
+
+    Args:
+        data_dir: Where a relative path is looked for after the working directory.
+        seed: Not used: the test split does not depend on the run.
+        path: The file.
+        class_names: Names of the classes; an array `class_names` or `classes` in the file does too.
+        flip: Whether labels survive a horizontal flip.
+        crop_padding: Padding of the random crop; an eighth of the side if None.
+        test_portion: Stratified share that becomes the test part where the file has none.
+        split_seed: Seed of that split.
+
+    Raises:
+        ConfigError: If no path is given.
+        DatasetMissing: If there is no such file.
+        DataError: If keys, shapes or types are wrong.
+    """
+    if path is None:
+        raise ConfigError("data set 'npz' needs the path of a file: dataset=my.npz, or the argument path")
+    file = locate(path, data_dir, "file")
+    arrays = _read(file)
+    x_key, y_key = _choose_keys(file, arrays)
+    names = class_names if class_names is not None else arrays.get("class_names", arrays.get("classes"))
+    return ImageData.from_arrays(
+        file.stem,
+        arrays[x_key],
+        arrays[y_key],
+        arrays.get("x_test"),
+        arrays.get("y_test"),
+        class_names=None if names is None else [str(name) for name in names],
+        flip=flip,
+        crop_padding=crop_padding,
+        test_portion=test_portion,
+        split_seed=split_seed,
+    )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as err:
+        raise DataError(f"cannot read {file} as an .npz file of plain arrays: {err}") from err
+
+
+def _choose_keys(file: Path, arrays: dict[str, Any]) -> tuple[str, str]:
+    for x_key, y_key in _LAYOUTS:
+        if x_key in arrays and y_key in arrays:
+            return x_key, y_key
+    hints = [did_you_mean(key, arrays) for key in ("x", "y")]
+    raise DataError(
+        f"{file} must hold x and y (or x_train and y_train; x_test and y_test if it has a test part), it holds "
+        f"{', '.join(sorted(arrays)) or 'nothing'}{next((hint for hint in hints if hint), '')}"
+    )

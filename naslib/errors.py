@@ -1,0 +1,92 @@
+"""The tree of errors: every error of naslib is a `NASLibError`, and each leaf is also the builtin a caller would expect."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class NASLibError(Exception):
+    """Base of every error raised by naslib."""
+
+
+class ConfigError(NASLibError, ValueError):
+    """A configuration, keyword or command line that cannot be used.
+
+    Attributes:
+        problems: One sentence per problem; the message lists them all.
+    """
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class UnknownNameError(ConfigError, KeyError):
+    """A name that is not in a registry; the message names the nearest one."""
+
+    def __str__(self) -> str:  # KeyError would print the repr of the message
+        return "\n".join(self.problems)
+
+
+class GraphError(NASLibError, ValueError):
+    """A graph that cannot be executed: a cycle, an unreachable node, an op list nobody adapted."""
+
+
+class ArchitectureError(NASLibError, ValueError):
+    """An architecture code, string or genotype that the space does not contain."""
+
+
+class SpecAlreadySetError(ArchitectureError, AssertionError):
+    """A second architecture was set on a graph that already is one."""
+
+
+class UnsupportedBySpaceError(NASLibError, NotImplementedError):
+    """An architecture operation that this search space does not offer."""
+
+
+class OptimizerStateError(NASLibError, RuntimeError):
+    """An optimizer was used before `adapt_search_space` or otherwise out of order."""
+
+
+class BenchmarkError(NASLibError, ValueError):
+    """A benchmark query that has no answer (metric, data set or epoch not in the table)."""
+
+
+class BenchmarkApiMissing(BenchmarkError, NotImplementedError):
+    """A query without a benchmark api to answer it."""
+
+
+class BenchmarkDataMissing(BenchmarkError, FileNotFoundError):
+    """The benchmark's data file is not in the data directory."""
+
+
+class DataError(NASLibError, ValueError):
+    """A data set that cannot be trained on."""
+
+
+class DatasetMissing(DataError, FileNotFoundError):
+    """A data set's files are neither here nor downloadable."""
+
+
+class CheckpointError(NASLibError, RuntimeError):
+    """A checkpoint that is unreadable, incomplete or of another run."""
+
+
+class RunFolderError(NASLibError, FileExistsError):
+    """The run folder already holds a run, or cannot be written."""
+
+
+class NonFiniteLossError(NASLibError, FloatingPointError):
+    """The loss became NaN or infinite."""
+
+
+class SearchInterrupted(NASLibError, KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived; the running step was finished and a checkpoint written."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the closest of `choices`, or an empty string."""
+    lower = {str(choice).lower(): str(choice) for choice in choices}
+    close = difflib.get_close_matches(str(name).lower(), list(lower), n=1, cutoff=0.5)
+    return f"; did you mean {lower[close[0]]!r}?" if close else ""

@@ -1,0 +1,174 @@
+"""MetaOptimizer: what every architecture optimizer is to the Trainer and to the user."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from naslib.config.schema import SEARCH_KEYS
+from naslib.errors import ConfigError, did_you_mean
+from naslib.search_spaces.core.query_metrics import Metric
+from naslib.utils.meters import count_parameters_in_MB
+
+if TYPE_CHECKING:
+    from naslib.search_spaces.core.graph import Graph, Scope
+
+Batch = tuple[Tensor, Tensor]
+StepResult = tuple[Tensor, Tensor, Tensor, Tensor]
+Statistics = tuple[float | None, float | None, float | None, float | None]
+
+
+class Stateful(Protocol):
+    """Anything that a checkpoint can hold: its state is made of tensors and plain Python values."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Take over the state."""
+
+
+class _OptimizerType(ABCMeta):
+    """Accept `Opt(config)` beside `Opt(**config.search)`: the one place where a config is unpacked for an optimizer."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], Mapping) and "search" in args[0]:
+            kwargs = {**args[0]["search"], **kwargs}
+            args = args[1:]
+        return super().__call__(*args, **kwargs)
+
+
+class MetaOptimizer(metaclass=_OptimizerType):
+    """Base of all architecture optimizers.
+
+    Args:
+        **kwargs: Keys of the shared search schema that the optimizer does not use; they are ignored.
+
+    Attributes:
+        using_step_function: Whether the Trainer feeds batches to `step`; otherwise each epoch evaluates by itself.
+        graph: The adapted search space, after `adapt_search_space`.
+
+    Raises:
+        ConfigError: For a keyword that is neither the optimizer's own nor in the shared schema.
+    """
+
+    using_step_function = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        own = accepted_keywords(type(self))
+        unknown = [key for key in kwargs if key not in SEARCH_KEYS]
+        if unknown:
+            known = [*own, *sorted(SEARCH_KEYS)]
+            raise ConfigError([f"{type(self).__name__} has no keyword {key!r}{did_you_mean(key, known)}" for key in unknown])
+        self.graph: Any = None
+        self.scope: Any = None
+        self.dataset: str | None = None
+        self.dataset_api: Any = None
+        self.device = torch.device("cpu")
+
+    @abstractmethod
+    def adapt_search_space(
+        self,
+        search_space: Graph,
+        dataset: str | None = None,
+        scope: Scope = None,
+        dataset_api: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Prepare a clone of the search space for the search; the space itself is not changed.
+
+        Args:
+            search_space: The space.
+            dataset: Name of the data set, for benchmark queries.
+            scope: Which graphs to adapt; the space's `OPTIMIZER_SCOPE` if None.
+            dataset_api: A benchmark, for optimizers or statistics that query one.
+            **kwargs: Accepted for callers of NASLib.
+        """
+
+    @abstractmethod
+    def get_final_architecture(self) -> Graph:
+        """Return the architecture found, as a discrete graph; the search state is not changed."""
+
+    @abstractmethod
+    def get_checkpointables(self) -> dict[str, Stateful]:
+        """Return everything stateful by name; `"model"` is among the names."""
+
+    def before_training(self) -> None:
+        """Prepare for the first epoch (move what is trained to `device`)."""
+
+    def new_epoch(self, epoch: int) -> None:
+        """Begin epoch `epoch` (from 0)."""
+
+    def step(self, data_train: Batch, data_val: Batch) -> StepResult:
+        """Update architecture and weights once.
+
+        Args:
+            data_train: Inputs and targets for the weights.
+            data_val: Inputs and targets for the architecture.
+
+        Returns:
+            Detached `(logits_train, logits_val, train_loss, val_loss)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} searches without batches")
+
+    def after_training(self) -> None:
+        """Finish after the last epoch."""
+
+    def get_op_optimizer(self) -> type:
+        """Return the class of the optimizer of the operation weights."""
+        raise NotImplementedError(f"{type(self).__name__} trains no operation weights")
+
+    def get_model_size(self) -> float:
+        """Return the number of parameters of the search network in millions, architecture parameters not counted."""
+        return count_parameters_in_MB(self.graph) if self.graph is not None else 0.0
+
+    def train_statistics(self, report_incumbent: bool = True) -> Statistics:
+        """Return the queried `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
+
+        Args:
+            report_incumbent: Whether to report on the best architecture rather than on the latest.
+
+        Returns:
+            None for what there is no benchmark for, or what its table lacks.
+        """
+        metrics = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY, Metric.TRAIN_TIME)
+        if not self._is_queryable():
+            return (None, None, None, None)
+        architecture = self.get_final_architecture()
+        train, valid, test, seconds = (self._query_or_none(architecture, metric) for metric in metrics)
+        return train, valid, test, seconds
+
+    def test_statistics(self) -> float | None:
+        """Return the queried test accuracy of the discretized graph, None where no benchmark answers for it."""
+        if not self._is_queryable():
+            return None
+        return float(self.get_final_architecture().query(Metric.TEST_ACCURACY, self.dataset, dataset_api=self.dataset_api))
+
+    def _is_queryable(self) -> bool:
+        return self.dataset_api is not None and self.graph is not None and bool(self.graph.QUERYABLE)
+
+    def _query_or_none(self, architecture: Graph, metric: Metric) -> float | None:
+        if not self.dataset_api.has(metric, self.dataset):
+            return None
+        return float(architecture.query(metric, self.dataset, dataset_api=self.dataset_api))
+
+
+def accepted_keywords(optimizer: type) -> dict[str, inspect.Parameter]:
+    """Return the keyword parameters that the constructor of an optimizer class names, its parents' included."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in optimizer.__mro__:
+        init = vars(base).get("__init__")
+        if init is None or base is object:
+            continue
+        parameters = inspect.signature(init).parameters
+        for name, parameter in parameters.items():
+            if name != "self" and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                found.setdefault(name, parameter)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break  # this constructor hands nothing on
+    return found

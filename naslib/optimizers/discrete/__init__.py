@@ -1,0 +1,2 @@
+from .random_search import RandomSearch as RandomSearch
+from .regularized_evolution import RegularizedEvolution as RegularizedEvolution

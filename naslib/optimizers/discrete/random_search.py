@@ -1,0 +1,17 @@
+"""RandomSearch: evaluate architectures drawn at random, keep the best."""
+
+from __future__ import annotations
+
+from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.codec import Code
+
+from .base import DiscreteOptimizer
+
+
+@OPTIMIZERS.register("rs", "random_search")
+class RandomSearch(DiscreteOptimizer):
+    """Draw architectures independently from the space's distribution, with replacement ([Li2019random], section 3)."""
+
+    def ask(self) -> Code:
+        """Return a random architecture."""
+        return self.codec.random(self.rng)

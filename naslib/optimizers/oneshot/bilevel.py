@@ -1,0 +1,99 @@
+"""The second-order architecture gradient of DARTS, on functional weights: the model is never copied or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+Weights = dict[str, Tensor]
+Loss = Callable[[Mapping[str, Tensor]], Tensor]
+
+# Radius of the finite difference relative to the gradient's norm ([Liu2019darts], footnote to Eq. 8)
+FINITE_DIFFERENCE_RADIUS = 0.01
+
+
+def virtual_step(
+    weights: Mapping[str, Tensor],
+    gradient: Sequence[Tensor],
+    *,
+    learning_rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+    buffers: Sequence[Tensor | None] | None = None,
+) -> Weights:
+    """Return the weights after one SGD step, `w' = w - lr (m v + g + wd w)` ([Liu2019darts], Eq. 7 and code).
+
+    Args:
+        weights: By name.
+        gradient: Of the training loss, in the order of `weights`.
+        learning_rate: The virtual step's xi.
+        momentum: m.
+        weight_decay: wd.
+        nesterov: Whether the weights' optimizer looks ahead: `g + wd w + m (m v + g + wd w)` replaces the bracket.
+        buffers: Momentum buffers v; None, or None for one of them, is zero.
+
+    Returns:
+        New tensors by name, leaves that require gradients.
+    """
+    stepped: Weights = {}
+    velocity = buffers if buffers is not None else [None] * len(gradient)
+    with torch.no_grad():
+        for (name, weight), grad, buffer in zip(weights.items(), gradient, velocity, strict=True):
+            decayed = grad.add(weight, alpha=weight_decay) if weight_decay else grad
+            update = decayed if buffer is None else decayed.add(buffer, alpha=momentum)
+            if nesterov:
+                update = decayed.add(update, alpha=momentum)
+            stepped[name] = weight.sub(update, alpha=learning_rate).requires_grad_()
+    return stepped
+
+
+def finite_difference_product(
+    loss: Loss, weights: Mapping[str, Tensor], vector: Sequence[Tensor], alphas: Sequence[Tensor]
+) -> list[Tensor]:
+    """Approximate `d2L / (dalpha dw) v` by central differences around `weights` ([Liu2019darts], Eq. 8).
+
+    Args:
+        loss: Training loss as a function of the weights.
+        weights: By name.
+        vector: v, in the order of `weights`.
+        alphas: Architecture parameters.
+
+    Returns:
+        One tensor per alpha; zero where v is zero.
+    """
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(v) for v in vector]))
+    # where v is 0 both sides are equal, and the quotient is 0 for any finite radius
+    radius = FINITE_DIFFERENCE_RADIUS / norm.clamp_min(torch.finfo(norm.dtype).tiny ** 0.5)
+    sides = []
+    for sign in (1.0, -1.0):
+        with torch.no_grad():
+            moved = {name: w + sign * radius * v for (name, w), v in zip(weights.items(), vector, strict=True)}
+        sides.append(gradient_of(loss(moved), alphas))
+    return [(plus - minus) / (2.0 * radius) for plus, minus in zip(*sides, strict=True)]
+
+
+def exact_product(
+    loss: Loss, weights: Mapping[str, Tensor], vector: Sequence[Tensor], alphas: Sequence[Tensor]
+) -> list[Tensor]:
+    """Compute `d2L / (dalpha dw) v` exactly: the derivative along v of the gradient (forward over reverse).
+
+    Arguments and result as in `finite_difference_product`.
+    """
+    with forward_ad.dual_level():
+        dual = {
+            name: forward_ad.make_dual(weight.detach(), direction.detach())
+            for (name, weight), direction in zip(weights.items(), vector, strict=True)
+        }
+        gradient = gradient_of(loss(dual), alphas)
+        tangents = [forward_ad.unpack_dual(g).tangent for g in gradient]
+    return [torch.zeros_like(a) if t is None else t.detach() for a, t in zip(alphas, tangents, strict=True)]
+
+
+def gradient_of(loss: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of `loss`, zero for inputs it does not depend on."""
+    found = torch.autograd.grad(loss, list(inputs), allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]

@@ -1,0 +1,231 @@
+"""Compile a graph to a Plan: topology is checked, nested graphs are inlined, and the end of every value is found."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+from torch import nn
+
+from naslib.errors import GraphError
+
+from .plan import AuxiliaryOutput, CallStep, CombineStep, EdgeStep, Plan, RelaxStep, Step
+from .primitives import MixedOp
+
+if TYPE_CHECKING:
+    from .edge import EdgeData
+    from .graph import Graph
+
+
+def input_nodes(graph: Graph) -> list[int]:
+    """Return the nodes without incoming edges, in order."""
+    return sorted(node for node, degree in graph.in_degree() if degree == 0)
+
+
+def topological_order(graph: Graph) -> list[int]:
+    """Return the nodes in lexicographic topological order.
+
+    Raises:
+        GraphError: If the graph is empty or has a cycle, which is named.
+    """
+    try:
+        order = list(nx.lexicographical_topological_sort(graph))
+    except nx.NetworkXUnfeasible as error:
+        cycle = " -> ".join(str(edge[0]) for edge in nx.find_cycle(graph))
+        raise GraphError(f"graph {label(graph)!r} has a cycle ({cycle}); a search space is a directed acyclic graph") from error
+    if not order:
+        raise GraphError(f"graph {label(graph)!r} has no nodes")
+    return order
+
+
+def label(graph: Graph) -> str:
+    """Return the name of the graph, or its class where it has none."""
+    return graph.name or type(graph).__name__
+
+
+def check_op(graph: Graph, edge: tuple[int, int], op: Any) -> None:
+    """Raise `GraphError` unless `op` can be executed."""
+    where = f"edge {edge} of graph {label(graph)!r}"
+    if isinstance(op, list):
+        raise GraphError(
+            f"{where} carries a list of {len(op)} candidate ops that no optimizer has turned into a MixedOp; "
+            "call optimizer.adapt_search_space(graph), or choose one op per edge"
+        )
+    if inspect.isclass(op):
+        raise GraphError(f"{where} carries the class {op.__name__}, not a module; call graph.compile() first")
+    if not isinstance(op, nn.Module):
+        raise GraphError(f"{where} carries {op!r} of type {type(op).__name__}; expected a torch.nn.Module")
+
+
+def can_inline(graph: Graph) -> bool:
+    """Say whether the nested graph may be dissolved: its forward is Graph's own, and nobody hooked into it."""
+    from .graph import Graph
+
+    own = type(graph).forward is Graph.forward and type(graph).forward_with_auxiliary is Graph.forward_with_auxiliary
+    return own and not (graph._forward_hooks or graph._forward_pre_hooks or graph._backward_hooks or graph._backward_pre_hooks)
+
+
+class _Builder:
+    """Collect the steps of a graph and of the graphs nested in it."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.auxiliary: list[AuxiliaryOutput] = []
+        self.graphs: list[Graph] = []
+        self.n_slots = 0
+
+    def slot(self) -> int:
+        """Return a new slot."""
+        self.n_slots += 1
+        return self.n_slots - 1
+
+    def graph(self, graph: Graph, inputs: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]) -> int:
+        """Emit the steps of `graph`.
+
+        Args:
+            graph: The graph.
+            inputs: Slot of each of its input nodes.
+            where: Place in words, for messages.
+            prefix: Dotted prefix of module names.
+            path: Place as nodes and edges, for auxiliary outputs.
+
+        Returns:
+            The slot of the output of its last node.
+        """
+        self.graphs.append(graph)
+        order = topological_order(graph)
+        incoming: dict[int, dict[int, int]] = {node: {} for node in order}
+        result = -1
+        for node in order:
+            graph._node[node].add_owner(graph)
+            sources = {0: inputs[node]} if node in inputs else dict(sorted(incoming[node].items()))
+            result = self.node(graph, node, sources, where, prefix, path)
+            targets = sorted(graph._succ[node])
+            if not targets and node != order[-1]:
+                self.auxiliary.append(AuxiliaryOutput((*path, node), weakref.ref(graph), result))
+            for target in targets:
+                incoming[target][node] = self.edge(graph, node, target, result, where, prefix, path)
+        return result
+
+    def node(self, graph: Graph, node: int, sources: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]) -> int:
+        """Emit what happens at a node; return the slot of its value."""
+        attributes = graph._node[node]
+        if "subgraph" in attributes:
+            nested = attributes["subgraph"]
+            place = f"{where}/{node}:{label(nested)}"
+            name = f"{prefix}{graph.subgraph_name(node)}"
+            return self.nested(nested, sources, place, name, (*path, node))
+        if len(sources) == 1:
+            return next(iter(sources.values()))
+        target = self.slot()
+        edges = [graph._succ[source][node] for source in sources]
+        name = f"{prefix}{graph.comb_op_name(node)}"
+        place = f"{where}/comb_op({node})"
+        self.steps.append(CombineStep(attributes, edges, tuple(sources.values()), target, place, name))
+        return target
+
+    def edge(self, graph: Graph, u: int, v: int, source: int, where: str, prefix: str, path: tuple[Any, ...]) -> int:
+        """Emit the op of an edge; return the slot of its output."""
+        from .graph import Graph
+
+        data: EdgeData = graph._succ[u][v]
+        check_op(graph, (u, v), data.op)
+        place, name = f"{where}/edge({u},{v})", f"{prefix}{graph.edge_name(u, v)}"
+        if isinstance(data.op, Graph):
+            return self.nested(data.op, {u: source}, f"{place}:{label(data.op)}", name, (*path, (u, v)))
+        target = self.slot()
+        self.steps.append(EdgeStep(data, (source,), target, place, name))
+        return target
+
+    def nested(self, graph: Graph, sources: dict[int, int], where: str, name: str, path: tuple[Any, ...]) -> int:
+        """Emit a nested graph, inlined where possible; return the slot of its output."""
+        inputs = route(graph, sources, where)
+        if can_inline(graph):
+            return self.graph(graph, inputs, where, f"{name}.", path)
+        self.graphs.append(graph)
+        target = self.slot()
+        keys = None if len(sources) == 1 else tuple(sources)
+        self.steps.append(CallStep(graph, keys, tuple(sources.values()), target, where, name))
+        return target
+
+
+def route(graph: Graph, sources: dict[int, Any], where: str) -> dict[int, Any]:
+    """Return what enters each input node of a nested graph, given what its parent sends.
+
+    Args:
+        graph: The nested graph.
+        sources: Source index in the parent -> value.
+        where: Place in words, for messages.
+
+    Raises:
+        GraphError: If inputs and input nodes do not fit.
+    """
+    nodes = input_nodes(graph)
+    chosen: Sequence[int] | None = graph.input_node_idxs
+    if chosen is None or len(sources) == 1 == len(nodes):
+        if len(sources) != len(nodes):
+            raise GraphError(
+                f"{where}: {len(sources)} edge(s) enter from nodes {list(sources)}, but the subgraph has "
+                f"{len(nodes)} input node(s) {nodes}; say with set_input([...]) which source feeds each of them"
+            )
+        return dict(zip(nodes, (sources[key] for key in sorted(sources)), strict=True))
+    if len(chosen) != len(nodes):
+        raise GraphError(f"{where}: set_input names {len(chosen)} sources, the subgraph has {len(nodes)} input nodes {nodes}")
+    missing = [index for index in chosen if index not in sources]
+    if missing:
+        raise GraphError(f"{where}: set_input names the sources {missing}, but edges enter only from {sorted(sources)}")
+    return {node: sources[index] for node, index in zip(nodes, chosen, strict=True)}
+
+
+def _relax_in_batches(builder: _Builder) -> None:
+    """Put a RelaxStep in front for every relaxation that MixedOps share, and let their steps read its entries."""
+    groups: dict[tuple[int, int], RelaxStep] = {}
+    rows: dict[tuple[int, int, int], int] = {}
+    for step in builder.steps:
+        op = step.edge.op if isinstance(step, EdgeStep) else None
+        if not (isinstance(step, EdgeStep) and isinstance(op, MixedOp) and op.relaxes_in_batch() and step.edge.has("alpha")):
+            continue
+        key = (id(op.relaxation), len(op.primitives))
+        if key not in groups:
+            groups[key] = RelaxStep([], builder.slot())
+        group = groups[key]
+        step.row = rows.setdefault((*key, id(step.edge.alpha)), len(group.edges))
+        if step.row == len(group.edges):
+            group.edges.append(step.edge)
+        step.sources = (*step.sources, group.target)
+    builder.steps[:0] = groups.values()
+
+
+def _find_last_uses(builder: _Builder, output: int) -> None:
+    kept = {output, *(auxiliary.slot for auxiliary in builder.auxiliary)}
+    seen: set[int] = set()
+    for step in reversed(builder.steps):
+        last = dict.fromkeys(source for source in step.sources if source not in seen and source not in kept)
+        step.frees = tuple(last)
+        if step.target not in seen and step.target not in kept:  # never read, as behind a pruned node
+            step.frees += (step.target,)
+        seen.update(step.sources)
+
+
+def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
+    """Compile `graph`.
+
+    Returns:
+        The plan, and every graph whose structure it depends on.
+
+    Raises:
+        GraphError: For a cycle, a wrong number of inputs, or an op that cannot be executed; the message says where.
+    """
+    builder = _Builder()
+    nodes = input_nodes(graph)
+    if not nodes:
+        topological_order(graph)  # raises: a graph without input nodes is empty or has a cycle
+    inputs = {node: builder.slot() for node in nodes}
+    output = builder.graph(graph, inputs, label(graph), "", ())
+    _relax_in_batches(builder)
+    _find_last_uses(builder, output)
+    plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary)
+    return plan, builder.graphs

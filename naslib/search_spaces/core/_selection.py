@@ -1,0 +1,48 @@
+"""The selection rule of DARTS: two incoming edges per node, by their strongest operation other than Zero."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from .ops_basic import Zero
+
+if TYPE_CHECKING:
+    from .edge import EdgeData
+
+KEPT_EDGES = 2
+
+
+def select_without_zero(edge_data: EdgeData) -> int:
+    """Return the index of the candidate with the largest of the edge's `op_weights`, leaving `Zero` out."""
+    weights = _weights_without_zero(edge_data)
+    return int(weights.argmax())
+
+
+def keep_strongest_edges(node: tuple[int, Any], in_edges: list[tuple[int, EdgeData]], out_edges: Any) -> None:
+    """Flag all but the two strongest edges into a node for removal; for `Graph.update_nodes`.
+
+    The strength of an edge is its largest `op_weights` other than that of `Zero`, and the lower source wins a tie. Nodes
+    with a final edge, or with an edge without `op_weights`, are left alone.
+    """
+    if len(in_edges) <= KEPT_EDGES or any(data.is_final() or not data.has("op_weights") for _, data in in_edges):
+        return
+    ranked = sorted(in_edges, key=_rank)
+    for _, data in ranked[KEPT_EDGES:]:
+        data.delete()
+
+
+def _rank(edge: tuple[int, EdgeData]) -> tuple[float, int]:
+    source, data = edge
+    return -float(_weights_without_zero(data).max()), source
+
+
+def _weights_without_zero(edge_data: EdgeData) -> Tensor:
+    candidates = edge_data.op if isinstance(edge_data.op, list) else edge_data.op.primitives
+    weights = edge_data.op_weights.detach().clone()
+    if not all(isinstance(op, Zero) for op in candidates):
+        for index, op in enumerate(candidates):
+            if isinstance(op, Zero):
+                weights[index] = -float("inf")
+    return weights

@@ -1,0 +1,311 @@
+"""Topology: nodes, edges and names of a Graph, and the ways of copying it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import networkx as nx
+from torch import nn
+
+from naslib.errors import GraphError
+
+from ._attributes import GraphAttributes, NodeAttributes
+from ._compile import input_nodes, label
+from .edge import EdgeData
+
+if TYPE_CHECKING:
+    from .graph import Graph
+    from .plan import Plan
+
+G = TypeVar("G", bound="Topology")
+
+# What networkx caches on an instance; each entry refers back to the graph.
+_CACHED_VIEWS = frozenset(
+    name for base in nx.DiGraph.__mro__ for name, value in vars(base).items() if isinstance(value, functools.cached_property)
+)
+_TRANSIENT = _CACHED_VIEWS | {"_plan", "_plan_users", "_registered"}
+
+
+class _GraphType(type):
+    """Give networkx blank instances.
+
+    networkx derives graphs by `G.__class__()`, which would run the constructor of a search space a second time, or fail
+    where it has required arguments; a call without arguments from inside networkx gets an empty instance instead.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not args and not kwargs and sys._getframe(1).f_globals.get("__name__", "").startswith("networkx."):
+            return cls._blank()  # type: ignore[attr-defined]
+        return super().__call__(*args, **kwargs)
+
+
+class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
+    """The networkx side of a Graph."""
+
+    edge_attr_dict_factory = EdgeData  # type: ignore[assignment]
+    node_attr_dict_factory = NodeAttributes  # type: ignore[assignment]
+    graph_attr_dict_factory = GraphAttributes  # type: ignore[assignment]
+
+    scope: str | None = None
+    input_node_idxs: list[int] | None = None
+    is_parsed = False
+    _plan: Plan | None = None
+    _plan_users: weakref.WeakSet[Graph] | None = None
+    _registered: dict[str, EdgeData | None] | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make an instance, past networkx's back-end dispatch, which would claim some keyword arguments."""
+        return object.__new__(cls)
+
+    def __init__(self, name: str | None = None, scope: str | None = None) -> None:
+        self._make_blank()
+        if name is not None:
+            self.name = name
+        self.scope = scope
+
+    def _make_blank(self) -> None:
+        nn.Module.__init__(self)
+        nx.DiGraph.__init__(self)
+        self.graph = GraphAttributes(owner=self)
+
+    @classmethod
+    def _blank(cls: type[G]) -> G:
+        instance = cls.__new__(cls)
+        instance._make_blank()
+        return instance
+
+    def _blank_with_attributes(self: G) -> G:
+        """Return an empty instance that keeps what the constructor and the user stored on this one."""
+        new = self._blank()
+        own = set(vars(new)) | _TRANSIENT | {"is_parsed"}
+        for key, value in vars(self).items():
+            if key not in own:
+                new.__dict__[key] = value
+        new.graph.update(self.graph)
+        new.training = self.training
+        memo: dict[int, Any] = {}
+        registered = self._registered or {}
+        for kind in ("_parameters", "_buffers", "_modules"):
+            for key, value in getattr(self, kind).items():
+                if key not in registered:
+                    getattr(new, kind)[key] = copy.deepcopy(value, memo)
+        return new
+
+    # identity and names
+
+    @property
+    def name(self) -> str:
+        """The name, "" where none was given."""
+        return self.graph.get("name", "")
+
+    @name.setter
+    def name(self, value: str) -> None:
+        if "." in str(value):
+            raise GraphError(f"graph name {value!r} contains a dot, which separates the names of torch submodules; use '_'")
+        self.graph["name"] = value
+        self.structure_changed()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return (
+            f"Graph {label(self)}-{id(self) % 10**4:04d}, scope {self.scope}, "
+            f"{self.number_of_nodes()} nodes, {self.number_of_edges()} edges"
+        )
+
+    __str__ = __repr__
+
+    def edge_name(self, u: int, v: int) -> str:
+        """Return the name under which the op of edge (u, v) is registered."""
+        return f"{self.name}-edge({u},{v})"
+
+    def subgraph_name(self, node: int) -> str:
+        """Return the name under which the subgraph at `node` is registered."""
+        return f"{self.name}-subgraph_at({node})"
+
+    def comb_op_name(self, node: int) -> str:
+        """Return the name under which the comb_op at `node` is registered."""
+        return f"{self.name}-comb_op_at({node})"
+
+    # building
+
+    def set_scope(self: G, scope: str | None, recursively: bool = True) -> G:
+        """Label the graph, and the graphs nested in it if `recursively`; return self."""
+        for graph in self.nested_graphs() if recursively else [self]:
+            graph.scope = scope
+        return self
+
+    def set_input(self: G, node_idxs: Sequence[int]) -> G:
+        """Say which source of the parent feeds each input node of this subgraph, in order; return self.
+
+        Args:
+            node_idxs: For every input node, the index of the parent's node its input comes from; duplicates allowed.
+
+        Raises:
+            GraphError: If there is not one index >= 1 for every input node.
+        """
+        indices = [int(index) for index in node_idxs]
+        if len(indices) != self.num_input_nodes():
+            raise GraphError(
+                f"set_input got {len(indices)} indices {indices}, but graph {label(self)!r} has "
+                f"{self.num_input_nodes()} input node(s) {input_nodes(self)}"
+            )
+        if any(index < 1 for index in indices):
+            raise GraphError(f"set_input expects node indices >= 1, got {indices}")
+        self.input_node_idxs = indices
+        self.structure_changed()
+        return self
+
+    def add_node(self, node_for_adding: Hashable, **attr: Any) -> None:
+        """Add a node, or update its attributes (`subgraph`, `comb_op` ...); an unknown node gets `comb_op=sum`.
+
+        Raises:
+            GraphError: If the node is not an int >= 1.
+        """
+        self._check_node(node_for_adding)
+        if node_for_adding not in self._node:
+            attr = {"comb_op": sum, **attr}
+        self.structure_changed()
+        super().add_node(node_for_adding, **attr)
+
+    def add_nodes_from(self, nodes_for_adding: Iterable[Any], **attr: Any) -> None:
+        """Add several nodes, given as ints or `(node, attributes)` pairs."""
+        for entry in nodes_for_adding:
+            node, own = entry if isinstance(entry, tuple) else (entry, {})
+            self.add_node(node, **{**attr, **own})
+
+    def add_edge(self, u_of_edge: Hashable, v_of_edge: Hashable, *data: EdgeData, **attr: Any) -> None:
+        """Add an edge, with the entries of an EdgeData and private entries given as keywords."""
+        self.add_edges_from([(u_of_edge, v_of_edge, *data)], **attr)
+
+    def add_edges_from(self, ebunch_to_add: Iterable[Any], **attr: Any) -> None:
+        """Add several edges `(u, v)` or `(u, v, data)` with `data` a mapping or an EdgeData."""
+        edges = list(ebunch_to_add)
+        for edge in edges:
+            for node in edge[:2]:
+                if node not in self._node:
+                    self.add_node(node)
+        self.structure_changed()
+        super().add_edges_from(edges, **attr)
+
+    @staticmethod
+    def _check_node(node: Hashable) -> None:
+        if not isinstance(node, int) or isinstance(node, bool) or node < 1:
+            raise GraphError(f"nodes of a Graph are ints >= 1, not {node!r}")
+
+    def get_dense_edges(self) -> list[tuple[int, int]]:
+        """Return every edge (i, j) with i < j among the nodes, source-major."""
+        nodes = sorted(self.nodes)
+        return [(i, j) for i in nodes for j in nodes if i < j]
+
+    def add_edges_densly(self) -> None:
+        """Connect every pair of nodes i < j."""
+        self.add_edges_from(self.get_dense_edges())
+
+    def num_input_nodes(self) -> int:
+        """Return the number of nodes without incoming edges."""
+        return len(input_nodes(self))
+
+    # copies
+
+    def copy(self: G, as_view: bool = False) -> G:
+        """Return a copy: private edge data deep-copied, shared edge data by reference, nested graphs copied likewise."""
+        if as_view:
+            return super().copy(as_view=True)
+        new = self._blank_with_attributes()
+        for node, attributes in self._node.items():
+            new.add_node(node, **{k: v.copy() if isinstance(v, Topology) else copy.deepcopy(v) for k, v in attributes.items()})
+        new.add_edges_from((u, v) for u, v in self.edges)
+        for u, v in self.edges:
+            new._set_edge_data(u, v, self._succ[u][v].copy())
+        return new
+
+    copy_sharing_edges = copy
+
+    def clone(self: G) -> G:
+        """Return an independent deep copy; what was shared inside is shared inside the copy."""
+        return copy.deepcopy(self)
+
+    def unparse(self: G) -> G:
+        """Return a new unparsed graph that shares the EdgeData and node objects; this one stays usable."""
+        new = self._blank_with_attributes()
+        for node, attributes in self._node.items():
+            new.add_node(node, **{k: v.unparse() if isinstance(v, Topology) else v for k, v in attributes.items()})
+        new.add_edges_from((u, v) for u, v in self.edges)
+        for u, v in self.edges:
+            new._set_edge_data(u, v, self._succ[u][v])
+        return new
+
+    def _set_edge_data(self, u: int, v: int, data: EdgeData) -> None:
+        self._succ[u][v] = self._pred[v][u] = data
+
+    def subgraph(self: G, nodes: Any) -> G:
+        """Return networkx's view of the part induced by `nodes`."""
+        return self._hand_on_attributes(super().subgraph(nodes))
+
+    def edge_subgraph(self: G, edges: Any) -> G:
+        """Return networkx's view of the part induced by `edges`."""
+        return self._hand_on_attributes(super().edge_subgraph(edges))
+
+    def reverse(self: G, copy: bool = True) -> G:
+        """Return the graph with all edges turned round."""
+        return self._hand_on_attributes(super().reverse(copy))
+
+    def _hand_on_attributes(self, derived: G) -> G:
+        for key, value in vars(self).items():
+            if key not in vars(derived) and key not in _TRANSIENT | {"is_parsed"}:
+                derived.__dict__[key] = value
+        return derived
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key not in _TRANSIENT} | {"__networkx_cache__": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.graph = GraphAttributes(dict(self.graph), owner=self)
+        if self.is_parsed:
+            self._register_modules()
+
+    def structure_changed(self) -> None:
+        """Drop the plans that were compiled from this graph; the next forward compiles anew."""
+        users = self._plan_users
+        if users:
+            for user in list(users):
+                user._plan = None
+        self._plan = None
+
+
+def _dropping_plan(name: str) -> Callable[..., Any]:
+    method = getattr(nx.DiGraph, name)
+
+    @functools.wraps(method)
+    def change(self: Topology, *args: Any, **kwargs: Any) -> Any:
+        self.structure_changed()
+        return method(self, *args, **kwargs)
+
+    return change
+
+
+for _name in ("remove_node", "remove_nodes_from", "remove_edge", "remove_edges_from", "clear", "clear_edges"):
+    setattr(Topology, _name, _dropping_plan(_name))
+
+
+def _reregistering_hook(name: str) -> Callable[..., Any]:
+    method = getattr(nn.Module, name)
+
+    @functools.wraps(method)
+    def register(self: Topology, *args: Any, **kwargs: Any) -> Any:
+        self.structure_changed()  # a graph with hooks is called, not inlined
+        return method(self, *args, **kwargs)
+
+    return register
+
+
+for _name in ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook"):
+    setattr(Topology, _name, _reregistering_hook(_name))

@@ -1,0 +1,208 @@
+"""What a graph offers as an architecture: sample, mutate, hash, encode, query - all by its space's codec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from naslib.errors import ArchitectureError, BenchmarkApiMissing, SpecAlreadySetError, UnsupportedBySpaceError
+
+from .batch_norm import make_batch_norm_affine
+from .codec import Code, Codec, as_random
+from .primitives import AbstractPrimitive, DropPath, Identity, Zero
+
+if TYPE_CHECKING:
+    from .edge import EdgeData
+    from .graph import Graph
+    from .query_metrics import Metric
+
+
+class ArchitectureMixin:
+    """Operations on a graph as an architecture of its space.
+
+    Attributes:
+        codec: The space's codec; None for a space that only one-shot optimizers search.
+        instantiate_model: False keeps only the code and leaves the modules alone, which is all that a search on a
+            benchmark needs.
+    """
+
+    codec: ClassVar[Codec | None] = None
+    instantiate_model: bool = True
+    _code: Code | None = None
+
+    def _codec(self) -> Codec:
+        if self.codec is None:
+            raise UnsupportedBySpaceError(
+                f"{type(self).__name__} has no codec: its architectures cannot be sampled, mutated or encoded"
+            )
+        return self.codec
+
+    @property
+    def _as_graph(self) -> Graph:
+        return cast("Graph", self)
+
+    def get_code(self) -> Code:
+        """Return the architecture as a tuple of ints.
+
+        Raises:
+            ArchitectureError: If the graph is not discretized yet.
+        """
+        return self._code if self._code is not None else self._codec().from_graph(self._as_graph)
+
+    def set_spec(self, spec: Any, dataset_api: Any = None) -> None:
+        """Make this graph the architecture `spec`: a code, a benchmark string or a genotype.
+
+        With `instantiate_model` False only the code is kept, and may be set again.
+
+        Raises:
+            SpecAlreadySetError: If the modules of an architecture are in place already (also an AssertionError).
+            ArchitectureError: If `spec` is not of this space.
+        """
+        codec = self._codec()
+        code = codec.canonical(spec)
+        if not codec.is_valid(code):
+            raise ArchitectureError(f"{spec!r} is not an architecture of {self.get_type()}")
+        if self.instantiate_model:
+            if self._code is not None:
+                raise SpecAlreadySetError(
+                    "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
+                )
+            codec.apply(self._as_graph, code)
+        self._code = code
+
+    def sample_random_architecture(self, dataset_api: Any = None, load_labeled: bool = False, rng: Any = None) -> None:
+        """Make this graph a random architecture.
+
+        Args:
+            dataset_api: A benchmark; asked for one of its architectures if `load_labeled`.
+            load_labeled: Draw only what the benchmark knows; no difference where its table covers the space.
+            rng: Generator of `random` or numpy, or a seed; numpy's global generator if None.
+        """
+        random = as_random(rng)
+        sample_labeled = getattr(dataset_api, "sample_code", None) if load_labeled else None
+        self.set_spec(sample_labeled(random) if sample_labeled else self._codec().random(random), dataset_api)
+
+    def mutate(self, parent: Graph, dataset_api: Any = None, rng: Any = None) -> None:
+        """Make this graph a random mutation of `parent`."""
+        self.set_spec(self._codec().mutate(parent.get_code(), as_random(rng)), dataset_api)
+
+    def get_nbhd(self, dataset_api: Any = None) -> list[nn.Module]:
+        """Return the neighbourhood: modules whose `.arch` is a graph of this class that holds only a code."""
+        neighbours = []
+        for code in self._codec().neighbours(self.get_code()):
+            model = nn.Module()
+            model.arch = self._with_code_only(code)
+            neighbours.append(model)
+        return neighbours
+
+    def _with_code_only(self, code: Code) -> Graph:
+        graph = self._as_graph._blank_with_attributes()
+        graph.instantiate_model = False
+        graph._code = code
+        return graph
+
+    def get_hash(self) -> Code:
+        """Return a hashable identity of the architecture: its code."""
+        return self.get_code()
+
+    def get_type(self) -> str:
+        """Return the name of the space."""
+        return self.codec.name if self.codec is not None else type(self).__name__
+
+    def get_arch_iterator(self, dataset_api: Any = None) -> Iterator[Code]:
+        """Return an iterator over the codes of all architectures."""
+        return self._codec().iterate()
+
+    def encode(self, encoding_type: Any = None) -> Any:
+        """Return the architecture encoded for a predictor (`EncodingType`)."""
+        return self._codec().encode(self.get_code(), encoding_type)
+
+    def get_loss_fn(self) -> Callable[..., torch.Tensor]:
+        """Return the loss that networks of this space are trained with."""
+        return F.cross_entropy
+
+    def query(
+        self,
+        metric: Metric,
+        dataset: str | None = None,
+        path: str | None = None,
+        epoch: int = -1,
+        full_lc: bool = False,
+        dataset_api: Any = None,
+    ) -> Any:
+        """Ask a benchmark about this architecture.
+
+        Args:
+            metric: What to ask for.
+            dataset: Name of a data set in the benchmark.
+            path: Unused; accepted for NASLib's callers.
+            epoch: Number of epochs trained, -1 for the longest schedule.
+            full_lc: Whether to return the whole learning curve up to `epoch`.
+            dataset_api: The benchmark (`get_dataset_api`).
+
+        Raises:
+            BenchmarkApiMissing: Without `dataset_api` (also a NotImplementedError).
+            BenchmarkError: If the benchmark has no answer.
+        """
+        if dataset_api is None:
+            raise BenchmarkApiMissing(
+                f"a query of {self.get_type()} needs dataset_api=; get one with "
+                f"naslib.utils.get_dataset_api({self.get_type()!r}, {dataset!r})"
+            )
+        return dataset_api.query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
+
+    # what a space decides about its discrete architectures
+
+    def select_primitive(self, edge_data: EdgeData) -> int:
+        """Return the index of the candidate that stays on an edge: the largest of its `op_weights`."""
+        return int(edge_data.op_weights.argmax())
+
+    def genotype(self) -> Any:
+        """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search."""
+        if self.codec is not None:
+            return self.codec.genotype(self.get_code())
+        graph = self._as_graph
+        found = []
+        for nested in graph._graphs_in_scope(graph.OPTIMIZER_SCOPE):
+            for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
+                if data.is_final() or not data.has("primitives"):
+                    continue
+                entry = {"graph": nested.name or "graph", "edge": [u, v], "op": op_name(data.op)}
+                if entry not in found:
+                    found.append(entry)
+        return found
+
+    def evaluation_network(
+        self, cells: int | None = None, channels: int | None = None, auxiliary: bool | None = None
+    ) -> Graph:
+        """Return the network that is retrained for this discrete architecture: fresh weights, affine BN, drop-path.
+
+        A graph of no particular space keeps its size.
+
+        Raises:
+            UnsupportedBySpaceError: If a size is given that this space cannot change.
+        """
+        given = {"cells": cells, "channels": channels}
+        fixed = [f"evaluation.{key}={value}" for key, value in given.items() if value is not None]
+        if fixed:
+            raise UnsupportedBySpaceError(f"{', '.join(fixed)}: {self.get_type()} has one size; leave the keys out")
+        graph = self._as_graph.clone()
+        graph.update_edges(_add_drop_path, scope=graph.OPTIMIZER_SCOPE, private_edge_data=True)
+        make_batch_norm_affine(graph)
+        graph.parse()
+        return graph.reset_weights(inplace=True)
+
+
+def op_name(op: Any) -> str:
+    """Return the name of an op as people of the field write it."""
+    return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
+
+
+def _add_drop_path(edge: Any) -> None:
+    op = edge.data.op
+    if edge.data.has("primitives") and not isinstance(op, (Identity, Zero, DropPath)):
+        edge.data.set("op", DropPath(op))

@@ -1,0 +1,71 @@
+"""Batch normalization: from search to evaluation (affine), and the one switch 'batch statistics, update nothing'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def batch_norm_modules(module: nn.Module) -> list[_BatchNorm]:
+    """Return all batch-norm modules in a network, each once."""
+    return [child for child in module.modules() if isinstance(child, _BatchNorm)]
+
+
+def make_batch_norm_affine(module: M) -> M:
+    """Give every BN without weight and bias a weight of ones and a bias of zeros, in place.
+
+    Outputs stay what they were, and so do running statistics.
+
+    Args:
+        module: The network.
+
+    Returns:
+        The same network.
+    """
+    for norm in batch_norm_modules(module):
+        if norm.affine:
+            continue
+        like = next((t for t in (norm.running_mean, *module.parameters()) if t is not None), torch.empty(0))
+        norm.affine = True
+        norm.weight = nn.Parameter(torch.ones(norm.num_features, device=like.device, dtype=like.dtype))
+        norm.bias = nn.Parameter(torch.zeros(norm.num_features, device=like.device, dtype=like.dtype))
+    return module
+
+
+def use_batch_statistics(module: M) -> M:
+    """Let every BN normalise by the batch, in evaluation as well: running statistics are removed, in place."""
+    for norm in batch_norm_modules(module):
+        norm.track_running_stats = False
+        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+    return module
+
+
+@contextmanager
+def frozen_batch_norm_statistics(module: nn.Module | Iterable[nn.Module]) -> Iterator[None]:
+    """Let BN in training mode normalise by the batch and update nothing.
+
+    Running statistics and their counter are not even passed to the kernel, so that transforms of `torch.func` work.
+    BN in evaluation mode is not concerned. May be nested; the former state returns on leaving, also by an exception.
+
+    Args:
+        module: A network, or its BN modules (`batch_norm_modules`), which saves a walk through the network in hot loops.
+    """
+    if isinstance(module, nn.Module):
+        norms: list[nn.Module] = list(batch_norm_modules(module))
+    else:
+        norms = list(module)
+    tracking = [norm for norm in norms if norm.track_running_stats]
+    for norm in tracking:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in tracking:
+            norm.track_running_stats = True

@@ -1,0 +1,84 @@
+"""Codec: the face of an architecture as a tuple of small ints, without building a module."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from naslib.errors import UnsupportedBySpaceError
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+Code = tuple[int, ...]
+
+
+def as_random(rng: random.Random | np.random.Generator | np.random.RandomState | int | None) -> random.Random:
+    """Return a `random.Random`, seeded from `rng` unless it already is one.
+
+    Args:
+        rng: A generator of either library, a seed, or None for a draw from numpy's global generator.
+    """
+    if isinstance(rng, random.Random):
+        return rng
+    if rng is None:
+        return random.Random(int(np.random.randint(2**31)))
+    if isinstance(rng, np.random.Generator):
+        return random.Random(int(rng.integers(2**31)))
+    if isinstance(rng, np.random.RandomState):
+        return random.Random(int(rng.randint(2**31)))
+    return random.Random(int(rng))
+
+
+class Codec(ABC):
+    """Turn architectures of one space into hashable codes and back.
+
+    Random sampling, mutation, neighbours, hashes, encodings and table look-ups work on codes alone; only `from_graph`
+    and `apply` see a graph.
+    """
+
+    name: str = ""
+
+    @abstractmethod
+    def random(self, rng: random.Random) -> Code:
+        """Draw a valid code uniformly (each space's docstring says over what)."""
+
+    @abstractmethod
+    def from_graph(self, graph: Graph) -> Code:
+        """Read the code off a discretized graph; raise `ArchitectureError` where it is none of this space."""
+
+    @abstractmethod
+    def apply(self, graph: Graph, code: Code) -> None:
+        """Put the operations that `code` names on the edges of `graph`, in place."""
+
+    def mutate(self, code: Code, rng: random.Random) -> Code:
+        """Return a neighbour of `code` drawn at random."""
+        raise UnsupportedBySpaceError(f"{self.name} does not define a mutation")
+
+    def neighbours(self, code: Code) -> list[Code]:
+        """Return every code that differs from `code` in one decision."""
+        raise UnsupportedBySpaceError(f"{self.name} does not define a neighbourhood")
+
+    def is_valid(self, code: Code) -> bool:
+        """Say whether `code` belongs to the space."""
+        raise UnsupportedBySpaceError(f"{self.name} does not define validity")
+
+    def iterate(self) -> Iterator[Code]:
+        """Yield every code of the space once, in a fixed order."""
+        raise UnsupportedBySpaceError(f"{self.name} is too large to enumerate")
+
+    def encode(self, code: Code, encoding_type: Any) -> Any:
+        """Return the encoding of `code` for a predictor (`EncodingType`)."""
+        raise UnsupportedBySpaceError(f"{self.name} has no encoding {encoding_type}")
+
+    def canonical(self, spec: Any) -> Code:
+        """Return the code of a user's spec: a code, a benchmark string or a genotype."""
+        return tuple(int(value) for value in spec)
+
+    def genotype(self, code: Code) -> Any:
+        """Return the JSON-able genotype that people of this space write."""
+        return list(code)

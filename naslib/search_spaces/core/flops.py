@@ -1,0 +1,43 @@
+"""Count multiply-accumulates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from naslib.errors import ConfigError
+
+# What convolutions and linear layers call; attention and other matrix products do not count.
+_COUNTED = ("aten.convolution", "aten._convolution", "aten.addmm", "aten.mm")
+
+
+def count_macs(module: nn.Module, input_shape: Sequence[int]) -> float:
+    """Return the multiply-accumulates of one input in millions, convolutions and linear layers only.
+
+    The module runs once, in evaluation mode and without gradients; its modes and statistics are what they were.
+
+    Args:
+        module: The network.
+        input_shape: Channels, height and width.
+
+    Raises:
+        ConfigError: If `input_shape` has another length.
+    """
+    if len(input_shape) != 3:
+        raise ConfigError(f"input_shape is (channels, height, width), not {tuple(input_shape)}")
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    x = torch.zeros((1, *input_shape), device=like.device, dtype=like.dtype)
+    modes = {child: child.training for child in module.modules()}
+    counter = FlopCounterMode(display=False)
+    try:
+        module.eval()
+        with torch.no_grad(), counter:
+            module(x)
+    finally:
+        for child, mode in modes.items():
+            child.training = mode
+    counts = counter.get_flop_counts().get("Global", {})
+    return sum(count for op, count in counts.items() if str(op).startswith(_COUNTED)) / 2e6

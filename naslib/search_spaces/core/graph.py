@@ -1,0 +1,219 @@
+"""Graph: a search space, or any part of one, as a networkx DAG that is a torch module."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from naslib.errors import GraphError
+
+from ._attributes import recall_auxiliary
+from ._compile import build_plan, input_nodes, label, route
+from ._updates import EdgeView as EdgeView
+from ._updates import Scope as Scope
+from ._updates import UpdatesMixin
+from .architecture import ArchitectureMixin
+from .edge import EdgeData as EdgeData
+from .plan import Plan
+from .primitives import MixedOp
+
+G = TypeVar("G", bound="Graph")
+
+
+class Graph(ArchitectureMixin, UpdatesMixin):
+    """A directed acyclic graph whose edges carry operations and whose nodes combine what enters them.
+
+    Nodes are ints >= 1 with the attribute `comb_op` (default `sum`) and optionally `subgraph`, a Graph. Edges carry
+    `EdgeData` with an `op`: a module, a Graph, or a list of candidates until an optimizer has adapted the graph. Every
+    method of `networkx.DiGraph` is available.
+
+    Args:
+        name: Used in module names and messages; must not contain a dot.
+        scope: Label by which update functions select graphs.
+
+    Attributes:
+        OPTIMIZER_SCOPE: Scopes that an optimizer adapts.
+        QUERYABLE: Whether a discretized graph can be queried in a benchmark.
+        input_node_idxs: What `set_input` was told.
+        is_parsed: Whether the ops are registered as submodules.
+    """
+
+    OPTIMIZER_SCOPE: str | list[str] = "all"
+    QUERYABLE = False
+
+    # compiling and executing
+
+    def compile(self) -> None:  # type: ignore[override]
+        """Instantiate op classes on the edges.
+
+        An op class (or each class in a list of ops) is called with the edge's other entries as keyword arguments; of a
+        list-valued entry each op of a list gets its own element. Entries that the signature does not take are left out.
+
+        Raises:
+            GraphError: If a required argument is missing; the message names the edge.
+        """
+        for graph in self.nested_graphs():
+            for u, v in graph.edges:
+                data = graph._succ[u][v]
+                if data.is_final():
+                    continue
+                where = f"edge ({u}, {v}) of graph {label(graph)!r}"
+                entries = data.to_dict()
+                op = entries.pop("op")
+                if isinstance(op, list):
+                    if any(inspect.isclass(o) for o in op):
+                        data.set("op", [_instantiate(o, _entries_of(entries, i, len(op)), where) for i, o in enumerate(op)])
+                elif inspect.isclass(op):
+                    data.set("op", _instantiate(op, entries, where))
+
+    def parse(self) -> None:
+        """Register ops, subgraphs and comb_ops as submodules and compile the plan.
+
+        Raises:
+            GraphError: For a cycle, an unreachable node, inputs that do not fit, or an edge that has no single op yet.
+        """
+        roots = input_nodes(self)
+        if len(roots) > 1 and self.input_node_idxs is None:
+            raise GraphError(
+                f"graph {label(self)!r}: no edge enters the nodes {roots}, so all but one are unreachable from the input; "
+                "connect or remove them, or name the inputs with set_input([...])"
+            )
+        plan, graphs = build_plan(self)
+        for graph in reversed(graphs):
+            graph._register_modules()
+        self._keep(plan, graphs)
+
+    def _keep(self, plan: Plan, graphs: list[Graph]) -> None:
+        for graph in graphs:
+            if graph._plan_users is None:
+                graph._plan_users = weakref.WeakSet()
+            graph._plan_users.add(self)
+        self._plan = plan
+
+    def _register_modules(self) -> None:
+        """Make `_modules` hold exactly the ops, subgraphs and comb_ops, besides what the user registered."""
+        for name, data in (self._registered or {}).items():
+            self._modules.pop(name, None)
+            if data is not None:
+                data.remove_owner(self)
+        registered: dict[str, EdgeData | None] = {}
+        for node in sorted(self._node):
+            attributes = self._node[node]
+            attributes.add_owner(self)
+            if "subgraph" in attributes:
+                registered[self.subgraph_name(node)] = None
+                self._modules[self.subgraph_name(node)] = attributes["subgraph"]
+            elif isinstance(attributes.get("comb_op"), nn.Module):
+                registered[self.comb_op_name(node)] = None
+                self._modules[self.comb_op_name(node)] = attributes["comb_op"]
+            for target in sorted(self._succ[node]):
+                data, name = self._succ[node][target], self.edge_name(node, target)
+                registered[name] = data
+                self._modules[name] = data.op
+                data.add_owner(self, name)
+        self._registered = registered
+        self.is_parsed = True
+
+    def op_changed(self, name: str, old: Any, new: Any) -> None:
+        """Register the op that replaced `old` on the edge registered as `name` (called by the edge)."""
+        if isinstance(new, nn.Module):
+            self._modules[name] = new
+        structural = (Graph, MixedOp)
+        if isinstance(old, structural) or isinstance(new, structural) or not isinstance(new, nn.Module):
+            self.structure_changed()
+
+    @property
+    def plan(self) -> Plan:
+        """The compiled plan, built where there is none."""
+        plan = self._plan
+        if plan is None:
+            plan, graphs = build_plan(self)
+            if self.is_parsed:
+                for graph in reversed(graphs):
+                    graph._register_modules()
+            self._keep(plan, graphs)
+        return plan
+
+    def forward(self, x: Tensor | Mapping[int, Tensor]) -> Tensor:
+        """Execute the nodes in lexicographic topological order and return the output of the last.
+
+        Args:
+            x: The input, or one tensor per source index where the graph has several input nodes.
+        """
+        return self.forward_with_auxiliary(x)[0]
+
+    def forward_with_auxiliary(self, x: Tensor | Mapping[int, Tensor]) -> tuple[Tensor, dict[Any, Tensor]]:
+        """Execute the graph.
+
+        Returns:
+            The output of the last node, and the outputs of the other sinks by node (by path, such as `(5, 3)` for node
+            3 of the graph at node 5, where the sink is in a nested graph).
+        """
+        plan = self.plan
+        if isinstance(x, Mapping):
+            return plan.run(list(route(self, self._by_source(x), label(self)).values()))
+        if plan.n_inputs != 1:
+            raise GraphError(f"graph {label(self)!r} has {plan.n_inputs} input nodes; pass {{source_index: tensor}}")
+        return plan.run([x])
+
+    def _by_source(self, x: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        if self.input_node_idxs is None:
+            return dict(x)
+        return {index: x[index] for index in dict.fromkeys(self.input_node_idxs) if index in x}
+
+    def auxiliary_logits(self) -> Tensor | list[Tensor] | None:
+        """Return what this thread's last eager forward left at the sinks other than the last.
+
+        One tensor where there is one such sink, a list ordered by node where there are more, None where there is none.
+        """
+        outputs = recall_auxiliary(self)
+        values = [outputs[node] for node in sorted(outputs)]
+        return values[0] if len(values) == 1 else values or None
+
+    def modules_str(self) -> str:
+        """Return the registered modules as torch prints them."""
+        if not self.is_parsed:
+            return f"Graph {label(self)} has not been parsed yet."
+        return "\n".join(f"{name}: {module}" for name, module in self._modules.items())
+
+    def reset_weights(self: G, inplace: bool = False) -> G:
+        """Re-initialise every module that has `reset_parameters`, in place or in a clone; return the graph."""
+        graph = self if inplace else self.clone()
+        for module in graph.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+        return graph
+
+    # hooks of a search space
+
+    def prepare_discretization(self) -> None:
+        """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
+
+    def prepare_evaluation(self) -> None:
+        """Change a discrete architecture into what is evaluated (an auxiliary head, say)."""
+
+
+def _entries_of(entries: Mapping[str, Any], index: int, n_ops: int) -> dict[str, Any]:
+    return {k: v[index] if isinstance(v, list) and len(v) == n_ops else v for k, v in entries.items()}
+
+
+def _instantiate(op: Any, entries: Mapping[str, Any], where: str) -> Any:
+    """Return `op(**entries)` with the entries that its signature takes; instances are returned as they are."""
+    if not inspect.isclass(op):
+        return op
+    parameters = inspect.signature(op).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    arguments = {k: v for k, v in entries.items() if takes_all or k in parameters}
+    missing = [
+        p.name
+        for p in parameters.values()
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in arguments
+    ]
+    if missing:
+        raise GraphError(f"{where}: {op.__name__} needs {', '.join(missing)}; the edge has {', '.join(entries) or 'no entries'}")
+    return op(**arguments)

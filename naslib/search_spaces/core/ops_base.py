@@ -1,0 +1,102 @@
+"""Base classes of operations on edges and combinations on nodes, and the functions that call and sum operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from ._module_copy import Memo, copy_module
+
+if TYPE_CHECKING:
+    from .edge import EdgeData
+
+
+class AbstractPrimitive(nn.Module):
+    """Base of the operations that stand on edges.
+
+    A subclass calls `super().__init__(locals())` first, or just `super().__init__()`.
+
+    Args:
+        kwargs: The constructor's arguments, usually `locals()`.
+
+    Attributes:
+        init_params: The constructor's arguments, without `self`.
+        stateless: True for operations without parameters, buffers and randomness: such an operation gives the same
+            output wherever it stands, so that a later pass may compute it once for several edges.
+    """
+
+    stateless: bool = False
+    init_params: dict[str, Any]
+
+    def __init__(self, kwargs: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        given = kwargs or {}
+        own = {key: value for key, value in given.items() if key not in ("self", "__class__", "kwargs")}
+        self.init_params = {**own, **given.get("kwargs", {})}
+
+    def forward(self, x: Any, edge_data: EdgeData | None = None) -> Any:
+        """Apply the operation.
+
+        Args:
+            x: What the edge's source gives.
+            edge_data: Data of the edge; None where the operation stands inside another one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(x, edge_data)")
+
+    def get_embedded_ops(self) -> list[Any] | None:
+        """Return the operations inside this one, None where there are none."""
+        return None
+
+    @property
+    def get_op_name(self) -> str:
+        """The name by which conversions know the operation."""
+        return type(self).__name__
+
+    def __deepcopy__(self, memo: Memo) -> Any:
+        return copy_module(self, memo)
+
+
+class AbstractCombOp(AbstractPrimitive):
+    """Base of combinations at nodes that read the data of the edges which enter the node.
+
+    Args:
+        comb_op: A plain combination of a list of tensors that a subclass may build on.
+    """
+
+    def __init__(self, comb_op: Callable[[list[Tensor]], Tensor] | None = None) -> None:
+        super().__init__({"comb_op": comb_op})
+        self.comb_op = comb_op
+
+    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeData]) -> Tensor:  # type: ignore[override]
+        """Combine.
+
+        Args:
+            tensors: What enters the node, ordered by source index.
+            edges_data: Data of the edges, in the same order.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(tensors, edges_data)")
+
+
+def call_op(op: nn.Module, x: Tensor) -> Tensor:
+    """Apply an operation that stands inside another one: a primitive without edge data, or any other module."""
+    if isinstance(op, AbstractPrimitive):
+        return op(x, edge_data=None)
+    return op(x)
+
+
+def weighted_sum(outputs: Sequence[Tensor], weights: Tensor | Sequence[Tensor | float]) -> Tensor:
+    """Return the sum of `weights[i] * outputs[i]`.
+
+    Args:
+        outputs: At least one tensor, all of one shape.
+        weights: As many scalars, or a 1-D tensor of them.
+    """
+    scalars = weights.unbind() if isinstance(weights, Tensor) else weights
+    total: Tensor | None = None
+    for output, weight in zip(outputs, scalars, strict=True):
+        total = output * weight if total is None else total + output * weight
+    if total is None:
+        raise ValueError("a weighted sum needs at least one output")
+    return total

@@ -1,0 +1,233 @@
+"""Convolutional operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from naslib.errors import ConfigError
+
+from .ops_base import AbstractPrimitive
+
+if TYPE_CHECKING:
+    from .edge import EdgeData
+
+
+class KernelNamed(AbstractPrimitive):
+    """Base of operations whose name carries the size of their kernel, as in `SepConv3x3`."""
+
+    kernel_size: int
+
+    @property
+    def get_op_name(self) -> str:
+        """The class name and the kernel size."""
+        return f"{type(self).__name__}{self.kernel_size}x{self.kernel_size}"
+
+
+class SepConv(KernelNamed):
+    """Apply (ReLU, depthwise convolution, 1x1 convolution, BN) twice, the first time with the stride.
+
+    Args:
+        C_in: Number of input channels.
+        C_out: Number of output channels.
+        kernel_size: Side of the depthwise kernels.
+        stride: Stride of the first one.
+        padding: Padding of both.
+        affine: Whether BN has weight and bias.
+    """
+
+    def __init__(
+        self, C_in: int, C_out: int, kernel_size: int, stride: int, padding: int, affine: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(locals())
+        self.kernel_size = kernel_size
+        self.op = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(C_in, C_in, kernel_size, stride, padding, groups=C_in, bias=False),
+            nn.Conv2d(C_in, C_in, 1, bias=False),
+            nn.BatchNorm2d(C_in, affine=affine),
+            nn.ReLU(),
+            nn.Conv2d(C_in, C_in, kernel_size, 1, padding, groups=C_in, bias=False),
+            nn.Conv2d(C_in, C_out, 1, bias=False),
+            nn.BatchNorm2d(C_out, affine=affine),
+        )
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        return self.op(x)
+
+
+class DilConv(KernelNamed):
+    """Apply ReLU, a dilated depthwise convolution, a 1x1 convolution and BN.
+
+    Args:
+        C_in: Number of input channels.
+        C_out: Number of output channels.
+        kernel_size: Side of the depthwise kernel.
+        stride: Its stride.
+        padding: Its padding.
+        dilation: Its dilation.
+        affine: Whether BN has weight and bias.
+    """
+
+    def __init__(
+        self,
+        C_in: int,
+        C_out: int,
+        kernel_size: int,
+        stride: int,
+        padding: int,
+        dilation: int,
+        affine: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(locals())
+        self.kernel_size = kernel_size
+        self.op = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(C_in, C_in, kernel_size, stride, padding, dilation, groups=C_in, bias=False),
+            nn.Conv2d(C_in, C_out, 1, bias=False),
+            nn.BatchNorm2d(C_out, affine=affine),
+        )
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        return self.op(x)
+
+
+class ReLUConvBN(KernelNamed):
+    """Apply ReLU, a convolution and BN.
+
+    Args:
+        C_in: Number of input channels.
+        C_out: Number of output channels.
+        kernel_size: Side of the kernel; the padding keeps the size where the stride is 1.
+        stride: Stride of the convolution.
+        affine: Whether BN has weight and bias.
+        bias: Whether the convolution has a bias.
+        track_running_stats: Whether BN keeps running statistics.
+    """
+
+    def __init__(
+        self,
+        C_in: int,
+        C_out: int,
+        kernel_size: int,
+        stride: int = 1,
+        affine: bool = True,
+        bias: bool = False,
+        track_running_stats: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(locals())
+        self.kernel_size = kernel_size
+        self.op = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(C_in, C_out, kernel_size, stride, kernel_size // 2, bias=bias),
+            nn.BatchNorm2d(C_out, affine=affine, track_running_stats=track_running_stats),
+        )
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        return self.op(x)
+
+
+class ConvBnReLU(KernelNamed):
+    """Apply a convolution, BN and ReLU.
+
+    Args:
+        C_in: Number of input channels.
+        C_out: Number of output channels.
+        kernel_size: Side of the kernel; the padding keeps the size where the stride is 1.
+        stride: Stride of the convolution.
+        affine: Whether BN has weight and bias.
+    """
+
+    def __init__(
+        self, C_in: int, C_out: int, kernel_size: int, stride: int = 1, affine: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(locals())
+        self.kernel_size = kernel_size
+        self.op = nn.Sequential(
+            nn.Conv2d(C_in, C_out, kernel_size, stride, kernel_size // 2, bias=False),
+            nn.BatchNorm2d(C_out, affine=affine),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        return self.op(x)
+
+
+class Stem(AbstractPrimitive):
+    """Apply a 3x3 convolution and affine BN to the image.
+
+    Args:
+        C_in: Number of channels of the image.
+        C_out: Number of output channels.
+    """
+
+    def __init__(self, C_in: int = 3, C_out: int = 64, **kwargs: Any) -> None:
+        super().__init__(locals())
+        self.seq = nn.Sequential(nn.Conv2d(C_in, C_out, 3, padding=1, bias=False), nn.BatchNorm2d(C_out))
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        return self.seq(x)
+
+
+class FactorizedReduce(AbstractPrimitive):
+    """Halve the image by two 1x1 convolutions of stride 2, the second shifted by one pixel, after ReLU; then BN.
+
+    The shifted half of an image of odd size is padded by zeros, so that both halves have `ceil(size / 2)` pixels.
+
+    Args:
+        C_in: Number of input channels.
+        C_out: Number of output channels.
+        stride: 2.
+        affine: Whether BN has weight and bias.
+
+    Raises:
+        ConfigError: For another stride.
+    """
+
+    def __init__(self, C_in: int, C_out: int, stride: int = 2, affine: bool = True, **kwargs: Any) -> None:
+        super().__init__(locals())
+        if stride != 2:
+            raise ConfigError(f"FactorizedReduce has stride 2, not {stride}")
+        self.relu = nn.ReLU()
+        self.conv_1 = nn.Conv2d(C_in, C_out // 2, 1, stride=2, bias=False)
+        self.conv_2 = nn.Conv2d(C_in, C_out - C_out // 2, 1, stride=2, bias=False)
+        self.bn = nn.BatchNorm2d(C_out, affine=affine)
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        x = self.relu(x)
+        odd_height, odd_width = x.shape[-2] % 2, x.shape[-1] % 2
+        shifted = x[:, :, 1:, 1:]
+        if odd_height or odd_width:
+            shifted = F.pad(shifted, (0, odd_width, 0, odd_height))
+        return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1))
+
+
+class Concat1x1(AbstractPrimitive):
+    """Combine the inputs of a node: concatenate the channels, then a 1x1 convolution back to `C_out`, then BN.
+
+    Args:
+        num_in_edges: Number of inputs, each of `C_out` channels.
+        C_out: Number of output channels.
+        affine: Whether BN has weight and bias.
+    """
+
+    def __init__(self, num_in_edges: int, C_out: int, affine: bool = True, **kwargs: Any) -> None:
+        super().__init__(locals())
+        self.conv = nn.Conv2d(num_in_edges * C_out, C_out, 1, bias=False)
+        self.bn = nn.BatchNorm2d(C_out, affine=affine)
+
+    def forward(self, x: Sequence[Tensor], edge_data: EdgeData | None = None) -> Tensor:
+        """Combine a list of tensors."""
+        return self.bn(self.conv(torch.cat(list(x), dim=1)))

@@ -1,0 +1,133 @@
+"""MixedOp: several candidate operations on one edge, weighted by an optimizer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from naslib.errors import GraphError
+
+from .ops_base import AbstractPrimitive, call_op, weighted_sum
+from .ops_basic import Zero
+
+if TYPE_CHECKING:
+    from .edge import EdgeData
+
+Hook = Callable[[Any, "EdgeData | None"], Any]
+# (logits of shape (n_decisions, n_ops), training) -> one entry per decision, which `apply_weights` takes
+Relaxation = Callable[[Tensor, bool], Sequence[Any]]
+
+
+class MixedOp(AbstractPrimitive):
+    """Base of what an optimizer puts on an edge in place of a list of candidates.
+
+    A forward reads the weights off the edge (`get_weights`), relaxes them (`process_weights`) and mixes the candidates
+    by them (`apply_weights`); the hooks see the weights before and after they are relaxed. A candidate may be any module,
+    a Graph included; it is registered as `primitive-i`.
+
+    Args:
+        primitives: The candidates.
+
+    Attributes:
+        pre_process_hook: `hook(weights, edge_data) -> weights`, before `process_weights`.
+        post_process_hook: The same, after `process_weights`.
+        relaxation: What relaxes all decisions that share it in one call per forward of a graph (see `RelaxStep`);
+            None relaxes edge by edge.
+    """
+
+    relaxation: Relaxation | None
+
+    def __init__(self, primitives: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.pre_process_hook: Hook | None = None
+        self.post_process_hook: Hook | None = None
+        self.relaxation = None
+        self._primitive_names: tuple[str, ...] = ()
+        self.set_embedded_ops(primitives)
+
+    @property
+    def primitives(self) -> list[nn.Module]:
+        """The candidates."""
+        modules: Any = self._modules
+        return [modules[name] for name in self._primitive_names]
+
+    @primitives.setter
+    def primitives(self, primitives: Sequence[nn.Module]) -> None:
+        self.set_embedded_ops(primitives)
+
+    def get_embedded_ops(self) -> list[Any] | None:
+        """Return the candidates."""
+        return self.primitives
+
+    def set_embedded_ops(self, primitives: Sequence[nn.Module]) -> None:
+        """Replace the candidates.
+
+        Raises:
+            GraphError: If there is none, or one is no module.
+        """
+        primitives = list(primitives)
+        if not primitives:
+            raise GraphError(f"{type(self).__name__} needs at least one candidate op")
+        for primitive in primitives:
+            if not isinstance(primitive, nn.Module):
+                advice = "; call graph.compile() first" if inspect.isclass(primitive) else ""
+                raise GraphError(f"candidate ops are torch modules, not {primitive!r}{advice}")
+        for name in self._primitive_names:
+            del self._modules[name]
+        self._primitive_names = tuple(f"primitive-{index}" for index in range(len(primitives)))
+        for name, primitive in zip(self._primitive_names, primitives, strict=True):
+            self.add_module(name, primitive)
+
+    def set_pre_process_hook(self, hook: Hook | None) -> None:
+        """Set what changes the weights before `process_weights`; None removes it."""
+        self.pre_process_hook = hook
+
+    def set_post_process_hook(self, hook: Hook | None) -> None:
+        """Set what changes the weights after `process_weights`; None removes it."""
+        self.post_process_hook = hook
+
+    def get_weights(self, edge_data: EdgeData) -> Any:
+        """Return the raw architecture weights of the edge."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_weights(edge_data)")
+
+    def process_weights(self, weights: Any) -> Any:
+        """Return the relaxed weights; the raw ones unless a subclass defines a relaxation."""
+        return weights
+
+    def apply_weights(self, x: Tensor, weights: Any) -> Tensor:
+        """Return the mixture of the candidates' outputs."""
+        raise NotImplementedError(f"{type(self).__name__} does not define apply_weights(x, weights)")
+
+    def relaxes_in_batch(self) -> bool:
+        """Say whether a graph may relax this op's decision together with others: nothing looks at single edges."""
+        hooked = self.pre_process_hook is not None or self.post_process_hook is not None
+        return self.relaxation is not None and not hooked and type(self).forward is MixedOp.forward
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Mix the candidates by the weights on the edge."""
+        weights = self.get_weights(edge_data)  # type: ignore[arg-type]
+        if self.pre_process_hook is not None:
+            weights = self.pre_process_hook(weights, edge_data)
+        weights = self.process_weights(weights)
+        if self.post_process_hook is not None:
+            weights = self.post_process_hook(weights, edge_data)
+        return self.apply_weights(x, weights)
+
+
+def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor) -> Tensor:
+    """Return the sum of `weights[i] * primitives[i](x)`.
+
+    `Zero` candidates are left out: they add nothing, and their weights get a gradient of zero all the same.
+
+    Args:
+        primitives: The candidates.
+        x: Their input.
+        weights: `(n_ops,)` relaxed weights.
+    """
+    terms = [(op, weight) for op, weight in zip(primitives, weights.unbind(), strict=True) if not isinstance(op, Zero)]
+    if not terms:
+        return call_op(primitives[0], x) * weights[0]
+    return weighted_sum([call_op(op, x) for op, _ in terms], [weight for _, weight in terms])

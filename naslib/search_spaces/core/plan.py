@@ -1,0 +1,255 @@
+"""Plan: a graph compiled to a flat list of steps, re-entrant and frugal with memory."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import operator
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ._attributes import NodeAttributes, remember_auxiliary
+from .edge import EdgeData
+from .primitives import AbstractCombOp, AbstractPrimitive
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from .graph import Graph
+
+Values = list[Any]
+
+
+@dataclass(slots=True)
+class EdgeStep:
+    """Apply the op that is on the edge when the step runs.
+
+    Where a `RelaxStep` has relaxed the edge's decision already, `sources` names its slot second and `row` the entry.
+    """
+
+    edge: EdgeData
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str
+    row: int | None = None
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values) -> Tensor:
+        """Return the op's output."""
+        op = self.edge._private["op"]
+        if self.row is not None and op.relaxes_in_batch():
+            return op.apply_weights(values[self.sources[0]], values[self.sources[1]][self.row])
+        if isinstance(op, AbstractPrimitive):
+            return op(values[self.sources[0]], edge_data=self.edge)
+        return op(values[self.sources[0]])
+
+    def describe(self) -> str:
+        """Name the op."""
+        op = self.edge.op
+        return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
+
+
+@dataclass(slots=True)
+class RelaxStep:
+    """Relax all decisions of one width, and draw each once per forward, for every copy of a cell.
+
+    Attributes:
+        edges: One edge per decision; their ops share one relaxation.
+    """
+
+    edges: list[EdgeData]
+    target: int
+    where: str = "relaxation"
+    module_name: str = ""
+    sources: tuple[int, ...] = ()
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values) -> Sequence[Any]:
+        """Return one entry per decision."""
+        op = self.edges[0].op
+        return op.relaxation(torch.stack([edge.alpha for edge in self.edges]), op.training)
+
+    def describe(self) -> str:
+        """Name the relaxation and how many decisions it serves."""
+        return f"{type(self.edges[0].op.relaxation).__name__} x{len(self.edges)}"
+
+
+@dataclass(slots=True)
+class CombineStep:
+    """Combine the inputs of a node, ordered by source index."""
+
+    attributes: NodeAttributes
+    edges: list[EdgeData]
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values) -> Tensor:
+        """Return the combination."""
+        inputs = [values[source] for source in self.sources]
+        combine = self.attributes["comb_op"]
+        if combine is builtins.sum:  # which would add a 0 first
+            return functools.reduce(operator.add, inputs)
+        if isinstance(combine, AbstractCombOp):
+            return combine(inputs, self.edges)
+        return combine(inputs)
+
+    def describe(self) -> str:
+        """Name the combination."""
+        combine = self.attributes["comb_op"]
+        return getattr(combine, "__name__", type(combine).__name__)
+
+
+@dataclass(slots=True)
+class CallStep:
+    """Call a nested graph that cannot be inlined (it overrides `forward` or carries hooks)."""
+
+    module: Graph
+    keys: tuple[int, ...] | None
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values) -> Tensor:
+        """Return the nested graph's output."""
+        if self.keys is None:
+            return self.module(values[self.sources[0]])
+        return self.module({key: values[source] for key, source in zip(self.keys, self.sources, strict=True)})
+
+    def describe(self) -> str:
+        """Name the nested graph."""
+        return self.module.name or type(self.module).__name__
+
+
+Step = EdgeStep | RelaxStep | CombineStep | CallStep
+
+
+@dataclass(slots=True)
+class AuxiliaryOutput:
+    """A sink other than the last: the path of the node (`(5, 3)`: node 3 of the graph at node 5) and its slot."""
+
+    path: tuple[Any, ...]
+    graph: weakref.ref[Graph]
+    slot: int
+
+    @property
+    def key(self) -> Any:
+        """Return the node for the root's own sinks, the path for those of nested graphs."""
+        return self.path[0] if len(self.path) == 1 else self.path
+
+
+@dataclass
+class Plan:
+    """The compiled forward of a graph.
+
+    Attributes:
+        n_inputs: Slots 0 .. n_inputs - 1 hold the inputs.
+        n_slots: Number of slots.
+        steps: What to run, in order.
+        output: Slot of the output.
+        auxiliary: Sinks other than the last.
+    """
+
+    n_inputs: int
+    n_slots: int
+    steps: list[Step]
+    output: int
+    auxiliary: list[AuxiliaryOutput] = field(default_factory=list)
+
+    def run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, dict[Any, Tensor]]:
+        """Execute the steps.
+
+        Args:
+            inputs: One tensor per input node.
+
+        Returns:
+            The output, and the auxiliary outputs by node (by path for those of nested graphs). State lives in local
+            variables only: a forward may be nested in another, or run in several threads at once.
+        """
+        values: Values = [*inputs, *[None] * (self.n_slots - len(inputs))]
+        if torch.compiler.is_compiling():
+            for step in self.steps:
+                values[step.target] = step.run(values)
+        else:
+            self._run_eagerly(values)
+        auxiliary = {output.key: values[output.slot] for output in self.auxiliary}
+        if self.auxiliary and not torch.compiler.is_compiling():
+            self._remember(values)
+        return values[self.output], auxiliary
+
+    def _run_eagerly(self, values: Values) -> None:
+        step: Step | None = None
+        try:
+            for step in self.steps:
+                values[step.target] = step.run(values)
+                for slot in step.frees:
+                    values[slot] = None
+        except Exception as error:
+            if step is not None:
+                error.add_note(f"while executing {step.where}")
+            raise
+
+    def _remember(self, values: Values) -> None:
+        by_graph: dict[int, tuple[Graph, dict[int, Tensor]]] = {}
+        for output in self.auxiliary:
+            graph = output.graph()
+            if graph is not None:
+                by_graph.setdefault(id(graph), (graph, {}))[1][output.path[-1]] = values[output.slot]
+        for graph, outputs in by_graph.values():
+            remember_auxiliary(graph, outputs)
+
+    def explain(self) -> str:
+        """Return the table of steps: what runs, from which slots to which, what is freed, and where it came from."""
+        rows = [("step", "op", "in", "out", "frees", "where")]
+        for index, step in enumerate(self.steps):
+            sources = ",".join(map(str, step.sources))
+            rows.append((str(index), step.describe(), sources, str(step.target), ",".join(map(str, step.frees)), step.where))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        auxiliary = ", ".join(f"{output.key}: slot {output.slot}" for output in self.auxiliary) or "none"
+        return "\n".join([*lines, f"output: slot {self.output}; auxiliary outputs: {auxiliary}; slots: {self.n_slots}"])
+
+    def to_fx(self) -> fx.GraphModule:
+        """Return the same computation as a `torch.fx.GraphModule`.
+
+        It shares the modules of the graph as they are now; one output, or a tuple `(output, {node: tensor})` where
+        there are auxiliary outputs. Ops that read their edge's data are wrapped together with it (`EdgeCall`).
+        """
+        from torch import fx
+
+        from ._fx import modules_of
+
+        modules = modules_of(self.steps)
+        graph = fx.Graph()
+        values: Values = [graph.placeholder(f"x{index}" if index else "x") for index in range(self.n_inputs)]
+        values += [None] * (self.n_slots - self.n_inputs)
+        for step in self.steps:
+            if isinstance(step, RelaxStep):  # each EdgeCall relaxes by itself
+                continue
+            inputs = [values[source] for source in step.sources]
+            if isinstance(step, CombineStep) and step.module_name not in modules:
+                combine = step.attributes["comb_op"]
+                if combine is builtins.sum:
+                    values[step.target] = functools.reduce(lambda a, b: graph.call_function(operator.add, (a, b)), inputs)
+                else:
+                    values[step.target] = graph.call_function(combine, (inputs,))
+            elif isinstance(step, EdgeStep):
+                values[step.target] = graph.call_module(step.module_name, (inputs[0],))
+            elif isinstance(step, CallStep):
+                argument = inputs[0] if step.keys is None else dict(zip(step.keys, inputs, strict=True))
+                values[step.target] = graph.call_module(step.module_name, (argument,))
+            else:
+                values[step.target] = graph.call_module(step.module_name, (inputs,))
+        auxiliary = {output.key: values[output.slot] for output in self.auxiliary}
+        graph.output((values[self.output], auxiliary) if auxiliary else values[self.output])
+        return fx.GraphModule(modules, graph)

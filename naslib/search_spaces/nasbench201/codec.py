@@ -1,0 +1,136 @@
+"""Codec of NAS-Bench-201: an architecture is six op indices, and its size is a closed form of them."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.encodings import EncodingType
+
+from . import conversions
+from .conversions import EDGE_LIST, OP_NAMES
+from .encodings import encode
+
+_CONV3X3, _CONV1X1 = OP_NAMES.index("ReLUConvBN3x3"), OP_NAMES.index("ReLUConvBN1x1")
+_N_EDGES, _N_OPS = len(EDGE_LIST), len(OP_NAMES)
+_ALL_CODES: tuple[Code, ...] = tuple(itertools.product(range(_N_OPS), repeat=_N_EDGES))
+
+
+class NasBench201Codec(Codec):
+    """Code architectures of NAS-Bench-201 as six op indices, in the order of `EDGE_LIST` and `OP_NAMES`."""
+
+    name = "nasbench201"
+
+    def random(self, rng: random.Random) -> Code:
+        """Draw one of the 15,625 codes uniformly."""
+        return _ALL_CODES[int(rng.random() * len(_ALL_CODES))]  # one draw: six randrange calls cost 10 times as much
+
+    def mutate(self, code: Code, rng: random.Random) -> Code:
+        """Return a copy of `code` in which one edge, drawn uniformly, has one of the four other ops."""
+        edge = int(rng.random() * _N_EDGES)
+        op = int(rng.random() * (_N_OPS - 1))
+        return (*code[:edge], op + (op >= code[edge]), *code[edge + 1 :])
+
+    def neighbours(self, code: Code) -> list[Code]:
+        """Return the 24 codes that differ from `code` in one edge."""
+        code = self.canonical(code)
+        return [
+            (*code[:edge], op, *code[edge + 1 :]) for edge in range(_N_EDGES) for op in range(_N_OPS) if op != code[edge]
+        ]
+
+    def is_valid(self, code: Code) -> bool:
+        """Say whether `code` is a tuple of six ints in 0..4."""
+        return (
+            len(code) == _N_EDGES
+            and all(isinstance(op, (int, np.integer)) for op in code)
+            and all(0 <= op < _N_OPS for op in code)
+        )
+
+    def iterate(self) -> Iterator[Code]:
+        """Yield all 15,625 codes in lexicographic order."""
+        return iter(_ALL_CODES)
+
+    def encode(self, code: Code, encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT) -> Any:
+        """Return the encoding of `code` for a predictor."""
+        return encode(code, encoding_type)
+
+    def canonical(self, spec: Any) -> Code:
+        """Return the code of six ints or of a string of the benchmark.
+
+        Raises:
+            ArchitectureError: If `spec` is neither.
+        """
+        if isinstance(spec, str):
+            return conversions.convert_str_to_op_indices(spec)
+        return conversions.check_op_indices(spec)
+
+    def genotype(self, code: Code) -> str:
+        """Return the benchmark's string."""
+        return conversions.convert_op_indices_to_str(code)
+
+    def from_graph(self, graph: Graph) -> Code:
+        """Read the code off a discretized graph."""
+        return tuple(conversions.convert_naslib_to_op_indices(graph))
+
+    def apply(self, graph: Graph, code: Code) -> None:
+        """Put the operations that `code` names on the edges of all cells of `graph`, in place."""
+        conversions.convert_op_indices_to_naslib(code, graph)
+
+
+def count_parameters(
+    code: Code, n_classes: int = 10, channels: int = 16, cells_per_stage: int = 5, in_channels: int = 3
+) -> int:
+    """Return the number of parameters of the network of `code`, in closed form (BN affine, no pruning of dead edges).
+
+    Args:
+        code: Six op indices.
+        n_classes: Number of classes.
+        channels: Channels C of the first stage; the others have 2C and 4C.
+        cells_per_stage: Number of cells in each of the three stages.
+        in_channels: Channels of the images.
+    """
+    widths = [channels, 2 * channels, 4 * channels]
+    total = in_channels * 9 * channels + 2 * channels  # stem
+    for width in widths[1:]:  # residual blocks: two 3x3 ReLU-conv-BN, one 1x1 conv without BN on the shortcut
+        total += 9 * (width // 2) * width + 9 * width * width + 4 * width + (width // 2) * width
+    for width in widths:
+        per_cell = code.count(_CONV3X3) * (9 * width * width + 2 * width)
+        per_cell += code.count(_CONV1X1) * (width * width + 2 * width)
+        total += cells_per_stage * per_cell
+    return total + 2 * widths[-1] + (widths[-1] + 1) * n_classes
+
+
+def count_macs(
+    code: Code,
+    n_classes: int = 10,
+    channels: int = 16,
+    cells_per_stage: int = 5,
+    in_channels: int = 3,
+    image_size: int = 32,
+) -> int:
+    """Return the multiply-accumulates of convolutions and the classifier of the network of `code`, in closed form.
+
+    Args:
+        code: Six op indices.
+        n_classes: Number of classes.
+        channels: Channels of the first stage.
+        cells_per_stage: Number of cells in each of the three stages.
+        in_channels: Channels of the images.
+        image_size: Side of the square images; each residual block halves it, rounding up.
+    """
+    widths = [channels, 2 * channels, 4 * channels]
+    side = image_size
+    total = in_channels * 9 * channels * side * side
+    for width in widths:
+        if width != channels:
+            side = (side + 1) // 2
+            total += (9 * (width // 2) * width + 9 * width * width + (width // 2) * width) * side * side
+        per_cell = (9 * code.count(_CONV3X3) + code.count(_CONV1X1)) * width * width * side * side
+        total += cells_per_stage * per_cell
+    return total + widths[-1] * n_classes

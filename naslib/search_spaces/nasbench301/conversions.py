@@ -1,0 +1,265 @@
+"""Conversions of architectures of the DARTS space between four forms.
+
+* naslib: the graph, with cells named `normal_cell` and `reduction_cell`;
+* genotype: `Genotype(normal, normal_concat, reduce, reduce_concat)`, as papers print it;
+* compact: two tuples of (predecessor, op index), as in [Li2019random];
+* config: the dictionary of NAS-Bench-301's configuration space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from naslib.errors import ArchitectureError
+from naslib.search_spaces.core.graph import EdgeData, Graph
+
+from .genotype import OPS, Genotype, as_genotype, make_genotype
+
+Compact = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+
+CELL_NAMES = ("normal_cell", "reduction_cell")
+_CELL_TYPES = ("normal", "reduce")
+_CONFIG_KEY = "NetworkSelectorDatasetInfo:darts:"
+_FIRST_INTERMEDIATE = 3  # nodes 1 and 2 of a cell are its inputs
+# names of primitives, with and without the suffix of the kernel size
+_OP_OF_PRIMITIVE = {
+    "Identity": "skip_connect",
+    "FactorizedReduce": "skip_connect",
+    "SepConv3x3": "sep_conv_3x3",
+    "SepConv5x5": "sep_conv_5x5",
+    "DilConv3x3": "dil_conv_3x3",
+    "DilConv5x5": "dil_conv_5x5",
+    "AvgPool": "avg_pool_3x3",
+    "AvgPool3x3": "avg_pool_3x3",
+    "MaxPool": "max_pool_3x3",
+    "MaxPool3x3": "max_pool_3x3",
+}
+
+
+def get_cell_of_type(naslib_object: Graph, cell_type: str) -> Graph:
+    """Return the first cell of a graph called `cell_type`.
+
+    Raises:
+        ArchitectureError: If there is none.
+    """
+    cells = _cells_of_type(naslib_object, cell_type)
+    if not cells:
+        raise ArchitectureError(f"the graph {naslib_object.name!r} has no cell called {cell_type!r}")
+    return cells[0]
+
+
+def convert_naslib_to_genotype(naslib_object: Graph) -> Genotype:
+    """Return the genotype of a discretized graph.
+
+    Raises:
+        ArchitectureError: If a node has not exactly two inputs, or an edge carries no operation of the space.
+    """
+    normal, reduce = (_read_cell(get_cell_of_type(naslib_object, name)) for name in CELL_NAMES)
+    return make_genotype(normal, reduce)
+
+
+def convert_genotype_to_naslib(genotype: Genotype, naslib_object: Graph) -> None:
+    """Put the operations of a genotype on the edges of all cells and remove the other edges, in place.
+
+    Each edge that stays keeps its candidates under the private key `primitives`.
+
+    Args:
+        genotype: A genotype with as many nodes as the graph's cells.
+        naslib_object: An unparsed graph with all edges of the space, each carrying its candidates.
+
+    Raises:
+        ArchitectureError: If the genotype is invalid, or the graph is an architecture already.
+    """
+    genotype = as_genotype(genotype)
+    for name, edges in zip(CELL_NAMES, (genotype.normal, genotype.reduce), strict=True):
+        chosen = {(source + 1, position // 2 + _FIRST_INTERMEDIATE): op for position, (op, source) in enumerate(edges)}
+        cells = _cells_of_type(naslib_object, name)
+        for cell in cells:
+            if len(_intermediate(cell)) != len(edges) // 2:
+                raise ArchitectureError(
+                    f"the genotype has {len(edges) // 2} nodes per cell, the graph {len(_intermediate(cell))}"
+                )
+            _write_cell(cell, chosen)
+        if not cells:
+            raise ArchitectureError(f"the graph {naslib_object.name!r} has no cell called {name!r}")
+
+
+def convert_genotype_to_compact(genotype: Genotype) -> Compact:
+    """Return the compact form of a genotype, in its order.
+
+    Raises:
+        ArchitectureError: If the genotype is invalid.
+    """
+    genotype = as_genotype(genotype)
+    normal, reduce = (
+        tuple((source, OPS.index(op)) for op, source in cell) for cell in (genotype.normal, genotype.reduce)
+    )
+    return normal, reduce
+
+
+def convert_compact_to_genotype(compact: Sequence[Sequence[Sequence[int]]]) -> Genotype:
+    """Return the genotype of a compact form, in its order.
+
+    Raises:
+        ArchitectureError: If the compact form is invalid.
+    """
+    try:
+        normal, reduce = ([(int(source), int(op)) for source, op in cell] for cell in compact)
+    except (TypeError, ValueError) as error:
+        raise ArchitectureError(f"a compact form is two lists of (predecessor, op), not {compact!r}") from error
+    for _, op in (*normal, *reduce):
+        if op not in range(len(OPS)):
+            raise ArchitectureError(f"op index {op} is not in 0..{len(OPS) - 1}")
+    return as_genotype(make_genotype(*([(OPS[op], source) for source, op in cell] for cell in (normal, reduce))))
+
+
+def convert_genotype_to_config(genotype: Genotype) -> dict[str, str]:
+    """Return the NAS-Bench-301 configuration of a genotype.
+
+    Raises:
+        ArchitectureError: If the genotype is invalid.
+    """
+    genotype = as_genotype(genotype)
+    config = {}
+    for cell_type in _CELL_TYPES:
+        edges = getattr(genotype, cell_type)
+        start = 0
+        for node in range(2, 2 + len(edges) // 2):
+            pair = edges[2 * node - 4 : 2 * node - 2]
+            config.update({f"{_CONFIG_KEY}edge_{cell_type}_{start + source}": op for op, source in pair})
+            if node > 2:  # the first node has no choice of inputs
+                inputs = "_".join(str(source) for source in sorted(source for _, source in pair))
+                config[f"{_CONFIG_KEY}inputs_node_{cell_type}_{node}"] = inputs
+            start += node
+    return config
+
+
+def convert_config_to_genotype(config: Mapping[str, str]) -> Genotype:
+    """Return the genotype of a NAS-Bench-301 configuration, predecessors ascending.
+
+    Raises:
+        ArchitectureError: If a node has not exactly two inputs, or an operation is unknown.
+    """
+    cells = []
+    for cell_type in _CELL_TYPES:
+        prefix = f"{_CONFIG_KEY}edge_{cell_type}_"
+        positions = [key.removeprefix(prefix) for key in config if key.startswith(prefix)]
+        if not positions or not all(position.isdecimal() for position in positions):
+            raise ArchitectureError(f"the configuration has no edges {prefix}0, 1, ...")
+        last = max(int(position) for position in positions)
+        edges: list[tuple[str, int]] = []
+        start, node = 0, 2
+        while start <= last:
+            found = [(config[f"{prefix}{start + source}"], source) for source in range(node)
+                     if f"{prefix}{start + source}" in config]
+            if len(found) != 2:
+                raise ArchitectureError(f"node {node} of the {cell_type} cell has {len(found)} inputs instead of two")
+            edges += found
+            start += node
+            node += 1
+        cells.append(edges)
+    return as_genotype(make_genotype(*cells))
+
+
+def convert_naslib_to_compact(naslib_object: Graph) -> Compact:
+    """Return the compact form of a discretized graph."""
+    return convert_genotype_to_compact(convert_naslib_to_genotype(naslib_object))
+
+
+def convert_compact_to_naslib(compact: Sequence[Sequence[Sequence[int]]], naslib_object: Graph) -> None:
+    """Put the architecture of a compact form on a graph, in place (see `convert_genotype_to_naslib`)."""
+    convert_genotype_to_naslib(convert_compact_to_genotype(compact), naslib_object)
+
+
+def convert_naslib_to_config(naslib_object: Graph) -> dict[str, str]:
+    """Return the NAS-Bench-301 configuration of a discretized graph."""
+    return convert_genotype_to_config(convert_naslib_to_genotype(naslib_object))
+
+
+def convert_config_to_naslib(config: Mapping[str, str], naslib_object: Graph) -> None:
+    """Put the architecture of a configuration on a graph, in place (see `convert_genotype_to_naslib`)."""
+    convert_genotype_to_naslib(convert_config_to_genotype(config), naslib_object)
+
+
+def convert_config_to_compact(config: Mapping[str, str]) -> Compact:
+    """Return the compact form of a NAS-Bench-301 configuration."""
+    return convert_genotype_to_compact(convert_config_to_genotype(config))
+
+
+def convert_compact_to_config(compact: Sequence[Sequence[Sequence[int]]]) -> dict[str, str]:
+    """Return the NAS-Bench-301 configuration of a compact form."""
+    return convert_genotype_to_config(convert_compact_to_genotype(compact))
+
+
+def make_compact_mutable(compact: Sequence[Sequence[Sequence[int]]]) -> list[list[list[int]]]:
+    """Return a compact form as nested lists."""
+    return [[list(pair) for pair in cell] for cell in compact]
+
+
+def make_compact_immutable(compact: Sequence[Sequence[Sequence[int]]]) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Return a compact form as nested tuples, which are hashable."""
+    return tuple(tuple(tuple(pair) for pair in cell) for cell in compact)
+
+
+def _cells_of_type(graph: Graph, cell_type: str) -> list[Graph]:
+    subgraphs = [graph.nodes[node].get("subgraph") for node in sorted(graph.nodes)]
+    return [cell for cell in subgraphs if isinstance(cell, Graph) and cell.name == cell_type]
+
+
+def _intermediate(cell: Graph) -> range:
+    return range(_FIRST_INTERMEDIATE, max(cell.nodes))
+
+
+def _op_name(op: Any) -> str:
+    name = getattr(op, "get_op_name", None)
+    return name if isinstance(name, str) else type(op).__name__
+
+
+def _read_cell(cell: Graph) -> list[tuple[str, int]]:
+    edges = []
+    for node in _intermediate(cell):
+        sources = sorted(cell.predecessors(node))
+        if len(sources) != 2:
+            raise ArchitectureError(
+                f"node {node} of {cell.name!r} has {len(sources)} inputs instead of two: the graph is not discretized"
+            )
+        for source in sources:
+            op = cell.edges[source, node].op
+            name = "a list of candidates" if isinstance(op, list) else _op_name(op)
+            if name not in _OP_OF_PRIMITIVE:
+                raise ArchitectureError(f"edge ({source}, {node}) of {cell.name!r} carries {name}, no op of a genotype")
+            edges.append((_OP_OF_PRIMITIVE[name], source - 1))
+    return edges
+
+
+def _write_cell(cell: Graph, chosen: Mapping[tuple[int, int], str]) -> None:
+    nodes = _intermediate(cell)
+    missing = [edge for edge in chosen if not cell.has_edge(*edge)]
+    if missing:
+        raise ArchitectureError(f"{cell.name!r} has no edge {missing[0]}: the graph is an architecture already")
+    for edge in [edge for edge in cell.edges if edge[1] in nodes]:
+        if edge not in chosen:
+            cell.remove_edge(*edge)
+            continue
+        data = cell.edges[edge]
+        candidates = _candidates(data, cell, edge)
+        data.set("op", _select(candidates, chosen[edge], cell, edge))
+        data.set("primitives", candidates)
+
+
+def _candidates(data: EdgeData, cell: Graph, edge: tuple[int, int]) -> list[Any]:
+    if data.has("primitives"):
+        return data["primitives"]
+    op = data.op if isinstance(data.op, list) else getattr(data.op, "primitives", None)
+    if op is None:
+        raise ArchitectureError(f"edge {edge} of {cell.name!r} has no candidates: the graph is an architecture already")
+    return list(op)
+
+
+def _select(candidates: list[Any], op: str, cell: Graph, edge: tuple[int, int]) -> Any:
+    for candidate in candidates:
+        if _OP_OF_PRIMITIVE.get(_op_name(candidate)) == op:
+            return candidate
+    names = [_op_name(candidate) for candidate in candidates]
+    raise ArchitectureError(f"edge {edge} of {cell.name!r} has no candidate for {op} (it has: {names})")

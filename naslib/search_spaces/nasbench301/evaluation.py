@@ -1,0 +1,81 @@
+"""The evaluation network of the DARTS space: what the authors retrain for a genotype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from naslib.search_spaces.core import primitives as ops
+from naslib.search_spaces.core.graph import Graph
+
+from .codec import DartsCodec
+from .genotype import Genotype, as_genotype
+from .macro import CellSpec, MacroSpec, attach_auxiliary, build_macro, make_cell, resolve_stem
+from .primitives import make_op
+
+
+class DartsEvaluationNetwork(Graph):
+    """The network of a genotype with affine BN, drop-path on every operation but identity, and an auxiliary head.
+
+    The auxiliary logits are the output of node 4 + `cells` (`forward_with_auxiliary`), in every mode.
+
+    Args:
+        genotype: A genotype, as tuple, mapping or text.
+        n_classes: Number of classes.
+        in_channels: Channels of the images.
+        cells: Number of cells.
+        channels: Channels of a node in the first stage.
+        auxiliary: Whether there is an auxiliary head.
+        stem: `"cifar"`, `"imagenet"`, or `"auto"`: the latter from 96 pixels on.
+        image_size: Side of the images, for `stem="auto"`.
+
+    Raises:
+        ArchitectureError: If the genotype is invalid.
+    """
+
+    def __init__(
+        self,
+        genotype: Any,
+        n_classes: int = 10,
+        in_channels: int = 3,
+        cells: int = 20,
+        channels: int = 36,
+        auxiliary: bool = True,
+        stem: str = "auto",
+        image_size: int = 32,
+    ) -> None:
+        super().__init__("makrograph")
+        parsed = as_genotype(genotype)
+        self.n_classes = n_classes
+        self.in_channels = in_channels
+        self.cells = cells
+        self.channels = channels
+        self.auxiliary = auxiliary
+        self.stem = stem
+        self.image_size = image_size
+        nodes = len(parsed.normal) // 2
+        self.codec = DartsCodec(nodes)  # type: ignore[misc]
+        self._code = self.codec.canonical(parsed)
+        spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, resolve_stem(stem, image_size), affine=True)
+        build_macro(self, spec, _CellMaker(parsed))
+        if auxiliary:
+            attach_auxiliary(self, spec)
+
+
+class _CellMaker:
+    """Make the cells of a genotype."""
+
+    def __init__(self, genotype: Genotype) -> None:
+        self.genotype = genotype
+
+    def __call__(self, place: CellSpec) -> Graph:
+        pairs = self.genotype.reduce if place.is_reduction else self.genotype.normal
+        cell = make_cell("reduction_cell" if place.is_reduction else "normal_cell", len(pairs) // 2)
+        cell.set_scope(f"{'r' if place.is_reduction else 'n'}_stage_{place.stage}")
+        for position, (name, predecessor) in enumerate(pairs):
+            source, target = predecessor + 1, position // 2 + 3
+            op: nn.Module = make_op(name, place.channels, 2 if place.is_reduction and source <= 2 else 1)
+            cell.add_edge(source, target)
+            cell.edges[source, target].set("op", op if isinstance(op, ops.Identity) else ops.DropPath(op))
+        return cell

@@ -1,0 +1,131 @@
+"""The DARTS search space, that of NAS-Bench-301."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from naslib.errors import ConfigError
+from naslib.search_spaces.core._selection import keep_strongest_edges, select_without_zero
+from naslib.search_spaces.core.codec import Codec
+from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.graph import Graph
+
+from .codec import DartsCodec
+from .evaluation import DartsEvaluationNetwork
+from .macro import CellSpec, MacroSpec, build_macro, make_cell, resolve_stem
+from .primitives import candidates
+
+EVALUATION_CELLS = 20
+EVALUATION_CHANNELS = 36
+
+
+class NasBench301SearchSpace(Graph):
+    """The cell space of [Liu2019darts]: a normal and a reduction cell with eight operations on every edge.
+
+    The graph is the search network: candidates and preprocessing without affine BN. A discrete architecture keeps two
+    incoming edges per node; `evaluation_network` builds what is retrained for it.
+
+    Args:
+        n_classes: Number of classes.
+        in_channels: Channels of the images.
+        auxiliary: Whether the evaluation network has an auxiliary head (the search network has none).
+        channels: Channels of a node in the first stage.
+        cells: Number of cells, at least 2; those at a third and two thirds of the depth are reduction cells.
+        nodes: Intermediate nodes of a cell.
+        stem: `"cifar"`, `"imagenet"`, or `"auto"`: the latter from 96 pixels on.
+        image_size: Side of the images, for `stem="auto"`.
+
+    Raises:
+        ConfigError: If there are not both a normal and a reduction cell, or a size is not positive.
+    """
+
+    OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "n_stage_3", "r_stage_1", "r_stage_2"]
+
+    codec: ClassVar[Codec | None] = DartsCodec()
+
+    def __init__(
+        self,
+        n_classes: int = 10,
+        in_channels: int = 3,
+        auxiliary: bool = True,
+        channels: int = 16,
+        cells: int = 8,
+        nodes: int = 4,
+        stem: str = "auto",
+        image_size: int = 32,
+    ) -> None:
+        super().__init__("makrograph")
+        if cells < 2:
+            raise ConfigError(f"cells must be at least 2, a normal and a reduction cell, not {cells}")
+        self.n_classes = n_classes
+        self.in_channels = in_channels
+        self.auxiliary = auxiliary
+        self.channels = channels
+        self.cells = cells
+        self.nodes_per_cell = nodes
+        self.stem = stem
+        self.image_size = image_size
+        spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, resolve_stem(stem, image_size), affine=False)
+        build_macro(self, spec, _CellMaker(nodes))
+        if nodes != 4:
+            self.codec = DartsCodec(nodes)  # type: ignore[misc]
+
+    def select_primitive(self, edge_data: EdgeData) -> int:
+        """Return the index of the strongest candidate other than Zero."""
+        return select_without_zero(edge_data)
+
+    def prepare_discretization(self) -> None:
+        """Keep the two strongest edges into every intermediate node, by their strongest operation other than Zero."""
+        self.update_nodes(keep_strongest_edges, scope=self.OPTIMIZER_SCOPE, single_instances=True)
+
+    def evaluation_network(
+        self, cells: int | None = None, channels: int | None = None, auxiliary: bool | None = None
+    ) -> DartsEvaluationNetwork:
+        """Return the network that the authors retrain for this architecture: fresh weights, affine BN, drop-path.
+
+        Args:
+            cells: Number of cells, 20 if None.
+            channels: Channels of a node in the first stage, 36 if None.
+            auxiliary: Whether there is an auxiliary head, as the space was told if None.
+
+        Raises:
+            ArchitectureError: If this graph is not discretized.
+        """
+        return DartsEvaluationNetwork(
+            self.genotype(),
+            n_classes=self.n_classes,
+            in_channels=self.in_channels,
+            cells=EVALUATION_CELLS if cells is None else cells,
+            channels=EVALUATION_CHANNELS if channels is None else channels,
+            auxiliary=self.auxiliary if auxiliary is None else auxiliary,
+            stem=self.stem,
+            image_size=self.image_size,
+        )
+
+
+class _CellMaker:
+    """Make cells whose edges under search share their entries with the same edge of all other cells of the kind."""
+
+    def __init__(self, nodes: int) -> None:
+        self.templates: dict[bool, Graph] = {
+            False: _searchable_cell("normal_cell", nodes),
+            True: _searchable_cell("reduction_cell", nodes),
+        }
+
+    def __call__(self, place: CellSpec) -> Graph:
+        cell = self.templates[place.is_reduction].copy()
+        cell.set_scope(f"{'r' if place.is_reduction else 'n'}_stage_{place.stage}")
+        for source, _, data in cell.edges(data=True):
+            if not data.is_final():
+                data.set("op", candidates(place.channels, 2 if place.is_reduction and source <= 2 else 1))
+        return cell
+
+
+def _searchable_cell(name: str, nodes: int) -> Graph:
+    cell = make_cell(name, nodes)
+    inner = range(3, nodes + 3)
+    cell.add_edges_from((source, target) for target in inner for source in range(1, target))
+    for source, target in cell.edges:
+        if target in inner:
+            cell.edges[source, target].set("cell_name", name)
+    return cell

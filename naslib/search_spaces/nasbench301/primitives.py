@@ -1,0 +1,131 @@
+"""Operations of the DARTS space outside its cells, and the candidates on the edges inside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from naslib.errors import ArchitectureError, did_you_mean
+from naslib.search_spaces.core import primitives as ops
+from naslib.search_spaces.core.ops_base import AbstractPrimitive
+
+from .genotype import OPS
+
+if TYPE_CHECKING:
+    from naslib.search_spaces.core.edge import EdgeData
+
+
+class ImageNetStem(AbstractPrimitive):
+    """Apply the first stem of large images: two 3x3 convolutions of stride 2 with affine BN, a quarter of the size.
+
+    Args:
+        C_in: Number of channels of the image.
+        C_out: Number of output channels.
+    """
+
+    def __init__(self, C_in: int, C_out: int) -> None:
+        super().__init__(locals())
+        self.op = nn.Sequential(
+            nn.Conv2d(C_in, C_out // 2, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(C_out // 2),
+            nn.ReLU(),
+            nn.Conv2d(C_out // 2, C_out, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(C_out),
+        )
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        return self.op(x)
+
+
+class AuxiliaryHead(AbstractPrimitive):
+    """Classify features in the middle of the network: pool to 2x2, two convolutions, linear.
+
+    The pooling has stride `s = max(1, floor(3 n / 8))` and window `n - s` for a side of n pixels, which gives 2x2 from
+    any size, the authors' window 5 and stride 3 at 8 pixels, and their window 5 and stride 2 at 7.
+
+    Args:
+        C: Number of input channels.
+        n_classes: Number of classes.
+    """
+
+    def __init__(self, C: int, n_classes: int) -> None:
+        super().__init__(locals())
+        # The name of this child keeps the head out of published parameter counts.
+        self.auxiliary = nn.Sequential(
+            nn.Conv2d(C, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(768, n_classes),
+        )
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Return the auxiliary logits."""
+        x = F.relu(x)
+        if min(x.shape[-2:]) < 2:
+            x = F.adaptive_avg_pool2d(x, 2)
+        else:
+            strides = [max(1, 3 * side // 8) for side in x.shape[-2:]]
+            window = [side - stride for side, stride in zip(x.shape[-2:], strides, strict=True)]
+            x = F.avg_pool2d(x, window, strides)
+        return self.auxiliary(x)
+
+
+def candidates(channels: int, stride: int) -> list[nn.Module]:
+    """Return the eight operations of an edge, in the search network: no affine BN, and BN after pooling.
+
+    Args:
+        channels: Number of channels.
+        stride: 1, or 2 where the input of a reduction cell enters.
+    """
+    C = channels
+    return [
+        ops.Identity() if stride == 1 else ops.FactorizedReduce(C, C, affine=False),
+        ops.Zero(stride=stride),
+        ops.MaxPool(C, 3, stride),
+        ops.AvgPool(C, 3, stride),
+        ops.SepConv(C, C, 3, stride, padding=1, affine=False),
+        ops.SepConv(C, C, 5, stride, padding=2, affine=False),
+        ops.DilConv(C, C, 3, stride, padding=2, dilation=2, affine=False),
+        ops.DilConv(C, C, 5, stride, padding=4, dilation=2, affine=False),
+    ]
+
+
+def make_op(name: str, channels: int, stride: int) -> nn.Module:
+    """Return an operation of the evaluation network: affine BN, and no BN after pooling.
+
+    Args:
+        name: Its name in a genotype.
+        channels: Number of channels.
+        stride: 1, or 2 where the input of a reduction cell enters.
+
+    Raises:
+        ArchitectureError: If there is no operation of that name.
+    """
+    C = channels
+    if name == "skip_connect":
+        return ops.Identity() if stride == 1 else ops.FactorizedReduce(C, C)
+    if name == "max_pool_3x3":
+        return ops.MaxPool(C, 3, stride, use_bn=False)
+    if name == "avg_pool_3x3":
+        return ops.AvgPool(C, 3, stride, use_bn=False)
+    if name in ("sep_conv_3x3", "sep_conv_5x5"):
+        kernel = int(name[-1])
+        return ops.SepConv(C, C, kernel, stride, padding=kernel // 2)
+    if name in ("dil_conv_3x3", "dil_conv_5x5"):
+        kernel = int(name[-1])
+        return ops.DilConv(C, C, kernel, stride, padding=kernel - 1, dilation=2)
+    raise ArchitectureError(f"no operation {name!r} in the DARTS space{did_you_mean(name, OPS)}")
+
+
+def preprocessing(C_in: int, C_out: int, reduce: bool, affine: bool) -> nn.Module:
+    """Return what adapts the output of an earlier cell to the channels, and to the size if `reduce`, of a cell."""
+    if reduce:
+        return ops.FactorizedReduce(C_in, C_out, affine=affine)
+    return ops.ReLUConvBN(C_in, C_out, kernel_size=1, affine=affine)

@@ -1,0 +1,136 @@
+"""Environment: on what a run runs, and what run a checkpoint is of."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from naslib.errors import CheckpointError, ConfigError
+from naslib.utils.files import atomic_write_json
+from naslib.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+_PACKAGES = ("torch", "torchvision", "numpy", "networkx", "scikit-learn")
+# What must be equal for a resumed run to equal the uninterrupted one bit for bit.
+_DECISIVE = ("torch", "python", "threads", "device", "cpu_kernels", "deterministic", "tf32", "seed")
+
+
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
+    """Return the device called `name`; "auto" is CUDA where there is one, else the CPU.
+
+    Raises:
+        ConfigError: If torch does not know the device, or this machine lacks it.
+    """
+    if str(name) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device={name!r} is no device of torch; use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device={name!r}: this machine has {torch.cuda.device_count()} CUDA devices; use device=auto")
+    return device
+
+
+def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
+    """Return versions, device, threads and kernel settings as plain values."""
+    return {
+        "naslib": _version("naslib"),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in _PACKAGES},
+        "seed": int(seed),
+        "device": _device_name(device),
+        "threads": torch.get_num_threads(),
+        "cpu": _cpu_name(),
+        "cpu_count": os.cpu_count(),
+        "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "tf32": bool(torch.backends.cuda.matmul.allow_tf32),
+        "platform": platform.platform(),
+    }
+
+
+def write_environment(path: Path, device: torch.device, seed: int) -> None:
+    """Write `environment.json`: the environment, the git commit if there is one, and the command."""
+    record = describe_environment(device, seed)
+    atomic_write_json(path, {**record, "git_commit": _git_commit(), "command": " ".join(sys.argv)})
+
+
+def compare_environment(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Return one phrase per difference that can change the last bits of a resumed run."""
+    return [
+        f"{key}: {saved[key]} then, {current.get(key)} now"
+        for key in _DECISIVE
+        if key in saved and saved[key] != current.get(key)
+    ]
+
+
+def check_fingerprint(saved: Mapping[str, Any], current: Mapping[str, Any], path: Path) -> None:
+    """Raise if a checkpoint is of another run.
+
+    Args:
+        saved: The fingerprint in the checkpoint.
+        current: That of this run.
+        path: The checkpoint, for the message.
+
+    Raises:
+        CheckpointError: Naming everything that differs.
+    """
+    differences = [
+        f"{key} is {saved.get(key)!r} in the checkpoint and {current.get(key)!r} here"
+        for key in dict.fromkeys([*saved, *current])
+        if saved.get(key) != current.get(key)
+    ]
+    if differences:
+        raise CheckpointError(
+            f"the checkpoint {path} is of another run: {'; '.join(differences)}. "
+            "Resume with the config it was made with (config.yaml in its run folder), or start anew in another out_dir="
+        )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device.type} ({torch.cuda.get_device_name(device)})"
+    return device.type
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the checkout that naslib is imported from, marked where files were changed."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit} (changed)" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,185 @@
+"""The epoch loop that search and retraining share: steps, checkpoints, signals, progress, and taking it up again."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from naslib.errors import NonFiniteLossError
+from naslib.utils.seeding import rng_restore, rng_snapshot
+
+from .checkpoint import Position
+from .loaders import Batch, BatchCursor
+from .metrics import Meter
+from .phase import Phase
+from .progress import Progress
+from .signals import InterruptGuard
+
+START = Position(0, 0)
+
+
+class EpochTask(ABC):
+    """What one phase does within its epochs.
+
+    Attributes:
+        title: Name of the phase for the progress bar.
+        meters: The meters that the steps update, by the name of the split.
+    """
+
+    title: str
+    meters: dict[str, Meter]
+
+    @abstractmethod
+    def begin_epoch(self, epoch: int) -> None:
+        """Prepare an epoch; also called before a checkpoint within that epoch is loaded."""
+
+    @abstractmethod
+    def train_step(self, batch: Batch, step: int) -> None:
+        """Train on a batch and update the meters."""
+
+    @abstractmethod
+    def end_epoch(self, epoch: int, seconds: float) -> None:
+        """Record the epoch."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long a loop runs and when it saves.
+
+    Attributes:
+        epochs: Number of epochs.
+        checkpoint_freq: Epochs between checkpoints; 0 for only the final one.
+        checkpoint_steps: Steps between checkpoints within an epoch; 0 for none.
+    """
+
+    epochs: int
+    checkpoint_freq: int
+    checkpoint_steps: int = 0
+
+
+class EpochLoop:
+    """Run the epochs of a task so that it can be stopped and resumed anywhere.
+
+    Args:
+        task: What to do.
+        phase: What a checkpoint holds.
+        train: The training batches.
+        settings: Length and checkpoints.
+        after_epoch: Called with the number of each finished epoch once it is saved; its draws of random numbers do not
+            reach the training.
+    """
+
+    def __init__(
+        self,
+        task: EpochTask,
+        phase: Phase,
+        train: BatchCursor,
+        settings: LoopSettings,
+        after_epoch: Callable[[int], Any] | None = None,
+    ) -> None:
+        self.task, self.phase, self.train, self.settings = task, phase, train, settings
+        self.after_epoch = after_epoch
+        self._clock = _Clock()
+        phase.parts |= {"train_batches": train, "clock": self._clock}
+        phase.parts |= {f"{name}_meter": meter for name, meter in task.meters.items()}
+
+    def run(self, start: Position = START) -> None:
+        """Run from `start` to the end and write the final checkpoint."""
+        per_epoch = self.train.length
+        total = per_epoch * self.settings.epochs if per_epoch else None
+        done = start.epoch * (per_epoch or 0) + start.step
+        epoch, step = start
+        with InterruptGuard() as guard, Progress(self.task.title, total, done) as progress:
+            while epoch < self.settings.epochs:
+                self._run_epoch(epoch, step, guard, progress)
+                epoch, step = epoch + 1, 0
+        self.phase.save_final(epoch)
+
+    def _run_epoch(self, epoch: int, step: int, guard: InterruptGuard, progress: Progress) -> None:
+        if step == 0:
+            self.task.begin_epoch(epoch)
+            self.train.begin(epoch)
+            self._clock.reset()
+            for meter in self.task.meters.values():
+                meter.reset()
+        self._clock.start()
+        while (batch := self.train.next_in_epoch()) is not None:
+            self.task.train_step(batch, step)
+            step += 1
+            progress.done += 1
+            if guard.requested:
+                self._stop(guard, epoch, step)
+            if self.settings.checkpoint_steps and step % self.settings.checkpoint_steps == 0:
+                self._save_step(epoch, step)
+            if progress.due():
+                self._check_finite(epoch)
+                progress.show(lambda: self._describe(epoch))
+        self._finish_epoch(epoch, guard)
+
+    def _finish_epoch(self, epoch: int, guard: InterruptGuard) -> None:
+        self._check_finite(epoch)
+        seconds = self._clock.stop()
+        self.phase.seconds += seconds
+        self.task.end_epoch(epoch, seconds)
+        frequency = self.settings.checkpoint_freq
+        if frequency and (epoch + 1) % frequency == 0:
+            self.phase.save_epoch(epoch)
+        if self.after_epoch is not None:
+            random_state = rng_snapshot()
+            self.after_epoch(epoch)
+            rng_restore(random_state)
+        if guard.requested:
+            raise guard.interruption(str(self.phase.save_epoch(epoch)))
+
+    def _save_step(self, epoch: int, step: int) -> str:
+        self._check_finite(epoch)
+        return str(self.phase.save_step(epoch, step))
+
+    def _stop(self, guard: InterruptGuard, epoch: int, step: int) -> None:
+        raise guard.interruption(self._save_step(epoch, step))
+
+    def _check_finite(self, epoch: int) -> None:
+        for split, meter in self.task.meters.items():
+            step = meter.first_bad_step()
+            if step is not None:
+                newest = self.phase.manager.newest()
+                raise NonFiniteLossError(
+                    f"the {split} loss became NaN or infinite in epoch {epoch}, step {step} (counted from 0). "
+                    f"The last good checkpoint is {newest or 'none, as none was written yet'}; "
+                    "a smaller learning rate or grad_clip may help"
+                )
+
+    def _describe(self, epoch: int) -> str:
+        words = [f"epoch {epoch + 1}/{self.settings.epochs}"]
+        for split, meter in self.task.meters.items():
+            score = meter.read()
+            if score.count:
+                words.append(f"{split} loss {score.loss:.3f} acc {score.top1:.2f} %")
+        return ", ".join(words)
+
+
+class _Clock:
+    """Seconds of the running epoch, over all its resumptions."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._started = time.perf_counter()
+
+    def reset(self) -> None:
+        self._before = 0.0
+
+    def start(self) -> None:
+        self._started = time.perf_counter()
+
+    def stop(self) -> float:
+        return self._before + time.perf_counter() - self._started
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.stop()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self._before = state["seconds"]
+        self._started = time.perf_counter()

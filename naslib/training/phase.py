@@ -1,0 +1,163 @@
+"""Phase: everything stateful of a search or a retraining, into a checkpoint and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from naslib.errors import CheckpointError, NASLibError, NonFiniteLossError
+from naslib.utils.log import get_logger
+from naslib.utils.seeding import rng_restore, rng_snapshot
+
+from .checkpoint import CheckpointManager, Position
+from .environment import check_fingerprint, compare_environment
+from .plain import all_finite, to_plain
+
+FORMAT = 1
+_RESERVED = ("run", "iteration")
+
+logger = get_logger(__name__)
+
+
+class Stateful(Protocol):
+    """Anything that can save and load its state."""
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: Any) -> Any:
+        """Take a state."""
+
+
+@dataclass
+class Phase:
+    """What a checkpoint of one phase holds.
+
+    Attributes:
+        folder: Where the checkpoints are.
+        checkpointables: Returns the stateful objects by name; they are top-level keys of the checkpoint, with "model".
+        parts: Stateful helpers of the loop: history, cursors, meters.
+        fingerprint: What must be the same for a checkpoint to be of this run.
+        environment: What is recorded and compared with a warning.
+        settings: Config values that are compared with a warning (seed, epochs, batch size ...).
+        seconds: Time spent so far, over all resumptions.
+    """
+
+    folder: Path
+    checkpointables: Callable[[], Mapping[str, Stateful]]
+    parts: dict[str, Stateful] = field(default_factory=dict)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.manager = CheckpointManager(self.folder)
+
+    def capture(self, epoch: int, step: int) -> dict[str, Any]:
+        """Return the checkpoint for the position (`epoch` epochs complete, and `step` steps)."""
+        objects = {name: item.state_dict() for name, item in self._objects().items()}
+        run = {
+            "format": FORMAT,
+            "epoch": epoch,
+            "step": step,
+            "seconds": self.seconds,
+            "rng": rng_snapshot(),
+            "fingerprint": self.fingerprint,
+            "environment": self.environment,
+            "settings": self.settings,
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+        }
+        return {**objects, "iteration": epoch - 1 if step == 0 else epoch, "run": run}
+
+    def _objects(self) -> dict[str, Stateful]:
+        objects = {name: item for name, item in self.checkpointables().items() if item is not None}
+        clashes = [name for name in _RESERVED if name in objects]
+        if clashes:
+            raise CheckpointError(f"get_checkpointables() must not use the reserved names {', '.join(clashes)}")
+        return objects
+
+    def save_epoch(self, epoch: int) -> Path:
+        """Write the checkpoint at the end of `epoch`."""
+        return self.manager.save_epoch(self._good_state(epoch + 1, 0), epoch)
+
+    def save_step(self, epoch: int, step: int) -> Path:
+        """Write the checkpoint after `step` steps of `epoch`."""
+        return self.manager.save_step(self._good_state(epoch, step), epoch, step)
+
+    def save_final(self, epochs: int) -> Path:
+        """Write the checkpoint of the finished phase."""
+        return self.manager.save_final(self._good_state(epochs, 0))
+
+    def _good_state(self, epoch: int, step: int) -> dict[str, Any]:
+        state = self.capture(epoch, step)
+        if not all_finite(state["model"]):
+            newest = self.manager.newest()
+            raise NonFiniteLossError(
+                f"weights became NaN or infinite before step {step} of epoch {epoch} (counted from 0); nothing was saved, "
+                f"the last good checkpoint is {newest or 'none'}. A smaller learning rate or grad_clip may help"
+            )
+        return state
+
+    def check(self, state: Mapping[str, Any], path: Path) -> None:
+        """Raise unless `state` is a complete checkpoint of this run; warn of what differs without harm.
+
+        Raises:
+            CheckpointError: Naming the differing fingerprint, or the missing and unexpected keys.
+        """
+        run = state["run"]
+        if run.get("format") != FORMAT:
+            raise CheckpointError(f"{path} has format {run.get('format')}, this version reads format {FORMAT}")
+        check_fingerprint(run["fingerprint"], to_plain(self.fingerprint), path)
+        _compare_keys(set(self._objects()), set(state) - set(_RESERVED), path)
+        _compare_keys(set(self.parts), set(run["parts"]), path)
+        different = compare_environment(run["environment"], to_plain(self.environment))
+        settings = to_plain(self.settings)
+        different += [
+            f"{key}: {value} then, {settings[key]} now"
+            for key, value in run["settings"].items()
+            if key in settings and settings[key] != value
+        ]
+        if different:
+            logger.warning("resuming %s under other conditions, so the result may differ: %s", path.name, "; ".join(different))
+
+    def restore(self, state: Mapping[str, Any], path: Path) -> Position:
+        """Load a checkpoint that passed `check`; the random state is the checkpoint's."""
+        run = state["run"]
+        for name, item in self._objects().items():
+            _load(item, state[name], name, path)
+        for name, part in self.parts.items():
+            _load(part, run["parts"][name], name, path)
+        self.seconds = run["seconds"]
+        rng_restore(run["rng"])
+        return Position(run["epoch"], run["step"])
+
+
+def load_model_only(objects: Mapping[str, Stateful], state: Mapping[str, Any], path: Path) -> None:
+    """Load the stateful objects of a checkpoint and leave random state, history and position alone."""
+    missing = sorted(set(objects) - set(state))
+    if missing:
+        raise CheckpointError(f"the checkpoint {path} lacks {', '.join(missing)}")
+    for name, item in objects.items():
+        _load(item, state[name], name, path)
+
+
+def _load(item: Stateful, state: Any, name: str, path: Path) -> None:
+    try:
+        item.load_state_dict(state)
+    except NASLibError:
+        raise
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise CheckpointError(f"the checkpoint {path} does not fit at {name!r}: {error}") from error
+
+
+def _compare_keys(expected: set[str], found: set[str], path: Path) -> None:
+    problems = []
+    if expected - found:
+        problems.append(f"lacks {', '.join(sorted(expected - found))}")
+    if found - expected:
+        problems.append(f"has the unexpected {', '.join(sorted(found - expected))}")
+    if problems:
+        raise CheckpointError(f"the checkpoint {path} {' and '.join(problems)}")

@@ -1,0 +1,97 @@
+"""Progress: a bar on a terminal, a log line now and then elsewhere."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from naslib.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+# Reading a metric waits for the device, so it is done this seldom.
+_BAR_SECONDS = 0.5
+_LINE_SECONDS = 30.0
+
+
+class Progress:
+    """Show how far a phase is; a context manager.
+
+    Args:
+        title: Name of the phase.
+        total: Number of steps, None if unknown.
+        done: How many of them are done already.
+        unit: What is counted.
+    """
+
+    def __init__(self, title: str, total: int | None, done: int = 0, unit: str = "step") -> None:
+        self.title, self.total, self.done, self.unit = title, total, done, unit
+        self._on_terminal = sys.stderr.isatty()
+        self._interval = _BAR_SECONDS if self._on_terminal else _LINE_SECONDS
+        self._bar: Any = None
+        self._started = time.monotonic()
+        self._initial = done
+        self._due = self._started + self._interval
+
+    def __enter__(self) -> Progress:
+        if self._on_terminal:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=self.total, initial=self.done, desc=self.title, unit=self.unit, file=sys.stderr, dynamic_ncols=True
+            )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.update(self.done - self._bar.n)
+            self._bar.close()
+
+    def due(self) -> bool:
+        """Say whether it is time for `show`."""
+        return time.monotonic() >= self._due
+
+    def show(self, describe: Callable[[], str]) -> None:
+        """Bring the display up to date.
+
+        Args:
+            describe: Returns a few words on what was measured so far.
+        """
+        text = describe()
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(self.done - self._bar.n)
+        else:
+            logger.info("%s: %s%s", self.title, self._so_far(), f", {text}" if text else "")
+        self._due = time.monotonic() + self._interval
+
+    def _so_far(self) -> str:
+        if not self.total:
+            return f"{self.unit} {self.done}"
+        rate = (self.done - self._initial) / max(time.monotonic() - self._started, 1e-9)
+        left = f", {format_seconds((self.total - self.done) / rate)} left" if rate > 0 else ""
+        return f"{self.unit} {self.done}/{self.total} ({100 * self.done / self.total:.0f} %){left}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration as people write it: `8.3 s`, `2 min 05 s`, `3 h 12 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Return the peak memory in MB: of the device for CUDA, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

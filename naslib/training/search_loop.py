@@ -1,0 +1,217 @@
+"""The search: alternating steps on batches for one-shot optimizers, evaluations for black-box ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.utils.log import get_logger
+
+from .arch_weights import ArchWeightsRecorder
+from .checkpoint import Position
+from .history import HistoryFile, SearchHistory
+from .loaders import Batch, BatchCursor
+from .loop import START, EpochTask, LoopSettings
+from .metrics import Meter, Score
+from .phase import Phase
+from .progress import Progress, format_seconds
+from .signals import InterruptGuard
+
+logger = get_logger(__name__)
+
+# Checkpoints of a search on a table may take this share of its time, and this many seconds besides.
+_CHECKPOINT_SHARE, _CHECKPOINT_GRACE = 0.05, 0.05
+
+
+@dataclass
+class SearchOutputs:
+    """Where a search leaves its record.
+
+    Attributes:
+        history: The trajectory.
+        file: Its JSON file.
+        arch_weights: Recorder of the architecture parameters, None for no recording.
+        writer: A TensorBoard writer or None.
+    """
+
+    history: SearchHistory
+    file: HistoryFile
+    arch_weights: ArchWeightsRecorder | None = None
+    writer: Any = None
+
+
+class SearchTask(EpochTask):
+    """Feed batches to a one-shot optimizer.
+
+    Args:
+        optimizer: The optimizer, adapted.
+        valid: Batches for the architecture; None hands it the training batch.
+        scheduler: Learning-rate schedule of the weights, stepped each epoch; or None.
+        outputs: Where the record goes.
+        epochs: Number of epochs, for log lines.
+    """
+
+    title = "search"
+
+    def __init__(
+        self, optimizer: MetaOptimizer, valid: BatchCursor | None, scheduler: Any, outputs: SearchOutputs, epochs: int
+    ) -> None:
+        self.optimizer, self.valid, self.scheduler, self.outputs, self.epochs = optimizer, valid, scheduler, outputs, epochs
+        self.meters = {"training": Meter(optimizer.device), "validation": Meter(optimizer.device)}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Tell the optimizer, and put the supernet in training mode."""
+        if self.outputs.arch_weights is not None and epoch == 0:
+            self.outputs.arch_weights.load_state_dict({"series": []})
+            self.outputs.arch_weights.record()
+        if isinstance(self.optimizer.graph, nn.Module):
+            self.optimizer.graph.train()
+        self.optimizer.new_epoch(epoch)
+
+    def train_step(self, batch: Batch, step: int) -> None:
+        """Let the optimizer make one step."""
+        batch_valid = self.valid.next_cycling() if self.valid is not None else batch
+        logits, logits_valid, loss, loss_valid = self.optimizer.step(batch, batch_valid)
+        self.meters["training"].update(logits, batch[1], loss, step)
+        if self.valid is not None:
+            self.meters["validation"].update(logits_valid, batch_valid[1], loss_valid, step)
+
+    def end_epoch(self, epoch: int, seconds: float) -> None:
+        """Step the schedule, and record losses, accuracies, what a benchmark says, and the architecture parameters."""
+        rate = _learning_rate(self.scheduler)
+        if self.scheduler is not None:
+            self.scheduler.step()
+        train, valid = self.meters["training"].read(), self.meters["validation"].read()
+        tested = self.optimizer.test_statistics()
+        self.outputs.history.append(
+            train_acc=train.top1,
+            train_loss=train.loss,
+            valid_acc=valid.top1,
+            valid_loss=valid.loss,
+            runtime=seconds,
+            train_time=seconds,
+            arch_eval=tested,
+        )
+        if self.outputs.arch_weights is not None:
+            self.outputs.arch_weights.record()
+        self.outputs.file.write_if_due()
+        _write_scalars(self.outputs.writer, epoch, train, valid, {"learning_rate": rate, "arch_eval": tested, "seconds": seconds})
+        logger.info(
+            "search epoch %d/%d: train loss %s acc %s, valid loss %s acc %s%s, %s",
+            epoch + 1, self.epochs, _show(train.loss, 4), _show(train.top1), _show(valid.loss, 4), _show(valid.top1),
+            f", found {tested:.2f} % in the benchmark" if tested is not None else "", format_seconds(seconds),
+        )  # fmt: skip
+
+
+class BlackBoxSearch:
+    """Evaluate one architecture per epoch; nothing here costs more than appending to lists.
+
+    Args:
+        optimizer: The optimizer, adapted.
+        phase: What a checkpoint holds.
+        outputs: Where the record goes.
+        settings: Number of evaluations and checkpoint frequency. Checkpoints that are due are put off while writing them
+            would take more than a twentieth of the time.
+        report_incumbent: Whether to record the best architecture so far or the latest.
+        after_epoch: Called with the number of each evaluation.
+    """
+
+    def __init__(
+        self,
+        optimizer: MetaOptimizer,
+        phase: Phase,
+        outputs: SearchOutputs,
+        settings: LoopSettings,
+        report_incumbent: bool = True,
+        after_epoch: Callable[[int], Any] | None = None,
+    ) -> None:
+        self.optimizer, self.phase, self.outputs, self.settings = optimizer, phase, outputs, settings
+        self.report_incumbent, self.after_epoch = report_incumbent, after_epoch
+        self._saving = 0.0
+        self._began = time.perf_counter()
+
+    def run(self, start: Position = START) -> None:
+        """Run from `start` to the end and write the final checkpoint."""
+        self._began = time.perf_counter()
+        epochs = self.settings.epochs
+        with InterruptGuard() as guard, Progress("search", epochs, start.epoch, unit="architecture") as progress:
+            self._run(start.epoch, guard, progress)
+        self.phase.save_final(max(epochs, start.epoch))
+
+    def _run(self, first: int, guard: InterruptGuard, progress: Progress) -> None:
+        optimizer, append, clock = self.optimizer, self.outputs.history.append_row, time.perf_counter
+        frequency, after_epoch = self.settings.checkpoint_freq, self.after_epoch
+        save_due = False
+        before = clock()
+        write_due = before + 1.0
+        for epoch in range(first, self.settings.epochs):
+            optimizer.new_epoch(epoch)
+            train_acc, valid_acc, test_acc, train_time = optimizer.train_statistics(self.report_incumbent)
+            tested = optimizer.test_statistics()
+            now = clock()
+            append((train_acc, None, valid_acc, None, test_acc, None, now - before, train_time, tested))
+            self.phase.seconds += now - before
+            before = now
+            save_due = save_due or bool(frequency) and (epoch + 1) % frequency == 0
+            if save_due and self._may_save(now):
+                self._save(epoch)
+                save_due = False
+            if after_epoch is not None:
+                after_epoch(epoch)
+            if guard.signum is not None:
+                raise guard.interruption(str(self.phase.save_epoch(epoch)))
+            progress.done = epoch + 1
+            if progress.due():
+                self._report(epoch, progress)
+            elif now >= write_due:
+                self.outputs.file.write_if_due()
+                write_due = now + 1.0
+
+    def _may_save(self, now: float) -> bool:
+        return self._saving <= _CHECKPOINT_GRACE + _CHECKPOINT_SHARE * (now - self._began)
+
+    def _save(self, epoch: int) -> None:
+        started = time.perf_counter()
+        self.phase.save_epoch(epoch)
+        self._saving += time.perf_counter() - started
+
+    def _report(self, epoch: int, progress: Progress) -> None:
+        last = {key: values[-1] for key, values in self.outputs.history.trajectory.items() if isinstance(values, list)}
+        progress.show(lambda: f"valid acc {_show(last['valid_acc'])}, test acc {_show(last['test_acc'])}")
+        if self.outputs.writer is not None:
+            for key, value in last.items():
+                if value is not None:
+                    self.outputs.writer.add_scalar(f"search/{key}", value, epoch)
+
+
+def finish_search(outputs: SearchOutputs, folder: Path) -> None:
+    """Write the record of a finished search."""
+    outputs.file.write()
+    if outputs.arch_weights is not None:
+        outputs.arch_weights.write(folder)
+    if outputs.writer is not None:
+        outputs.writer.flush()
+
+
+def _learning_rate(scheduler: Any) -> float | None:
+    return float(scheduler.get_last_lr()[0]) if scheduler is not None else None
+
+
+def _write_scalars(writer: Any, epoch: int, train: Score, valid: Score, more: dict[str, float | None]) -> None:
+    if writer is None:
+        return
+    values = {"train_loss": train.loss, "train_acc": train.top1, "train_top5": train.top5}
+    values |= {"valid_loss": valid.loss, "valid_acc": valid.top1, "valid_top5": valid.top5, **more}
+    for key, value in values.items():
+        if value is not None:
+            writer.add_scalar(f"search/{key}", value, epoch)
+
+
+def _show(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

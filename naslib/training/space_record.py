@@ -1,0 +1,105 @@
+"""Space record: a discrete network as a few lines of JSON, and the network from those lines."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from naslib.errors import ArchitectureError, CheckpointError
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.ops_basic import DropPath
+from naslib.search_spaces.core.primitives import AbstractPrimitive
+from naslib.utils.files import to_jsonable
+
+
+def constructor_arguments(graph: Graph) -> dict[str, Any]:
+    """Return the constructor arguments of a search space, which keeps them as attributes of the same names."""
+    found = {}
+    for name, parameter in inspect.signature(type(graph).__init__).parameters.items():
+        if name == "self" or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        if name in vars(graph):
+            found[name] = vars(graph)[name]
+    return found
+
+
+def describe_architecture(architecture: Graph) -> dict[str, Any]:
+    """Return what rebuilds a discrete architecture: class, constructor arguments, and its code or its ops by edge."""
+    cls = type(architecture)
+    record: dict[str, Any] = {
+        "class": f"{cls.__module__}:{cls.__qualname__}",
+        "arguments": to_jsonable(constructor_arguments(architecture)),
+    }
+    if architecture.codec is not None:
+        record["code"] = list(architecture.get_code())
+    else:
+        record["ops"] = _ops_by_edge(architecture)
+    return record
+
+
+def rebuild_architecture(record: Mapping[str, Any]) -> Graph:
+    """Build the discrete architecture of a record, with fresh weights.
+
+    Raises:
+        CheckpointError: If the class of the space cannot be imported.
+        ArchitectureError: If the space is not what it was.
+    """
+    space = _import_space(record["class"])(**record["arguments"])
+    if "code" in record:
+        space.set_spec(tuple(record["code"]))
+    else:
+        space.compile()
+        _put_ops(space, record["ops"])
+    space.prepare_evaluation()
+    space.parse()
+    return space
+
+
+def _import_space(name: str) -> type[Graph]:
+    module_name, _, qualified = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in qualified.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise CheckpointError(
+            f"the search space {name} cannot be imported ({error}); put its module on the Python path"
+        ) from error
+    if not (inspect.isclass(found) and issubclass(found, Graph)):
+        raise CheckpointError(f"{name} is no search space")
+    return found
+
+
+def _ops_by_edge(architecture: Graph) -> list[dict[str, str]]:
+    """Return per nested graph its edges and the names of their ops."""
+    return [
+        {f"{u},{v}": _name(data.op) for u, v, data in sorted(graph.edges(data=True), key=lambda edge: edge[:2])}
+        for graph in architecture.nested_graphs()
+    ]
+
+
+def _put_ops(space: Graph, ops: list[dict[str, str]]) -> None:
+    graphs = space.nested_graphs()
+    if len(graphs) != len(ops):
+        raise ArchitectureError(f"the space has {len(graphs)} graphs, the record {len(ops)}: the space was changed since")
+    for graph, by_edge in zip(graphs, ops, strict=True):
+        for u, v, data in list(graph.edges(data=True)):
+            name = by_edge.get(f"{u},{v}")
+            if name is None:
+                graph.remove_edge(u, v)
+            elif isinstance(data.op, list):
+                matching = [op for op in data.op if _name(op) == name]
+                if not matching:
+                    raise ArchitectureError(f"edge ({u}, {v}) has no candidate {name!r}: the space was changed since")
+                data.set("primitives", list(data.op))
+                data.set("op", matching[0])
+
+
+def _name(op: nn.Module) -> str:
+    if isinstance(op, DropPath):
+        op = op.op
+    return str(op.get_op_name) if isinstance(op, AbstractPrimitive) else type(op).__name__

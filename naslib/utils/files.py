@@ -1,0 +1,93 @@
+"""Write files so that a reader finds the old content or the new one, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+# What a filesystem answers that cannot fsync a folder; the rename is then as durable as it gets.
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF, errno.EISDIR}
+
+
+def atomic_write(path: str | Path, writer: Callable[[BinaryIO], object]) -> None:
+    """Replace `path` by what `writer` writes, all or nothing.
+
+    The content goes to a hidden `*.tmp` in the same folder (made if missing), is synced, then renamed over `path`.
+    On any failure (full disk, exception, Ctrl-C) the temporary file is removed and the old file is untouched.
+
+    Args:
+        path: The file; a symbolic link is followed, not replaced.
+        writer: Called once with the open binary file.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            writer(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def atomic_write_text(path: str | Path, text: str) -> None:
+    """Replace `path` by `text` in UTF-8, all or nothing."""
+    data = text.encode("utf-8")
+    atomic_write(path, lambda file: file.write(data))
+
+
+def atomic_write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
+    """Replace `path` by `value` as standard JSON, all or nothing.
+
+    NaN and infinities, which JSON lacks, become null; numpy and torch scalars and arrays become numbers and lists;
+    paths become text.
+
+    Raises:
+        TypeError: If something else in `value` has no JSON form; nothing is written then.
+    """
+    atomic_write_text(path, json.dumps(to_jsonable(value), indent=indent, allow_nan=False) + "\n")
+
+
+def to_jsonable(value: Any) -> Any:
+    """Return `value` with only what standard JSON can carry, non-finite numbers as None."""
+    if isinstance(value, float):  # also numpy.float64
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else str(key): to_jsonable(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_jsonable(entry) for entry in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # ndarray, numpy scalar, Tensor
+        return to_jsonable(value.tolist())
+    return value
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable where the filesystem can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as err:
+        if err.errno in _NO_FOLDER_SYNC:
+            return
+        raise
+    try:
+        os.fsync(handle)
+    except OSError as err:
+        if err.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(handle)

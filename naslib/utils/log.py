@@ -1,0 +1,126 @@
+"""Log to the console and to the run folder through one logger tree, `naslib`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = "naslib"
+_FORMAT = "[%(asctime)s %(levelname)s %(name)s] %(message)s"
+_CONSOLE_FORMAT = "[%(asctime)s] %(message)s"
+_TIME = "%m/%d %H:%M:%S"
+
+_last_time: dict[object, float] = {}
+_counts: Counter[object] = Counter()
+
+
+class _ConsoleHandler(logging.Handler):
+    """Write to the current `sys.stdout`, above the progress bars where there are any."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            text = self.format(record)
+            # A bar can only be on the screen if its library was imported.
+            tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+            if tqdm is not None:
+                tqdm.write(text, file=sys.stdout)
+            else:
+                sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except Exception:  # logging's own contract: report to stderr if `logging.raiseExceptions`, never stop the run
+            self.handleError(record)
+
+
+class _ConsoleFormatter(logging.Formatter):
+    """Name the level only where it is a warning or worse."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for one record."""
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else text.replace("] ", f"] {record.levelname}: ", 1)
+
+
+def setup_logger(path: str | Path | None = None, level: int = logging.INFO) -> logging.Logger:
+    """Return the logger `naslib`, writing to the console and to a file.
+
+    Idempotent: a second call adds no second handler; with another path it moves the file handler there.
+
+    Args:
+        path: The log file (its folder is made; an existing file is continued), or None for the console only.
+        level: The lowest level that is written.
+    """
+    logger = logging.getLogger(ROOT)
+    logger.setLevel(level)
+    if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
+        console = _ConsoleHandler()
+        console.setFormatter(_ConsoleFormatter(_CONSOLE_FORMAT, _TIME))
+        logger.addHandler(console)
+    if path is not None:
+        _set_file(logger, Path(path))
+    return logger
+
+
+def _set_file(logger: logging.Logger, path: Path) -> None:
+    """Make `path` the one file that `logger` writes to."""
+    target = str(path.resolve())
+    for handler in [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]:
+        # A file that was moved or deleted meanwhile (--overwrite) is opened anew.
+        if handler.baseFilename == target and path.exists():
+            return
+        logger.removeHandler(handler)
+        handler.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(target, encoding="utf-8")
+    file.setFormatter(logging.Formatter(_FORMAT, _TIME))
+    logger.addHandler(file)
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """Return the logger of a module: `naslib`, or a child of it."""
+    if not name or name == ROOT:
+        return logging.getLogger(ROOT)
+    return logging.getLogger(name if name.startswith(ROOT + ".") else f"{ROOT}.{name}")
+
+
+def log_every_n_seconds(level: int, message: str, n: float = 5, *, name: str | None = None, key: object = None) -> bool:
+    """Log `message` unless the same was logged less than `n` seconds ago.
+
+    Args:
+        level: A level of `logging`.
+        message: The text.
+        n: Seconds.
+        name: The logger's name.
+        key: What counts as the same; the text if None.
+
+    Returns:
+        Whether it was logged.
+    """
+    key = (name, message) if key is None else (name, key)
+    now = time.monotonic()
+    if key in _last_time and now - _last_time[key] < n:
+        return False
+    _last_time[key] = now
+    get_logger(name).log(level, message)
+    return True
+
+
+def log_first_n(level: int, message: str, n: int = 1, *, name: str | None = None, key: object = None) -> bool:
+    """Log `message` the first `n` times only; return whether it was logged.
+
+    Args:
+        level: A level of `logging`.
+        message: The text.
+        n: How often at most.
+        name: The logger's name.
+        key: What counts as the same; the text if None.
+    """
+    key = (name, message) if key is None else (name, key)
+    _counts[key] += 1
+    if _counts[key] > n:
+        return False
+    get_logger(name).log(level, message)
+    return True

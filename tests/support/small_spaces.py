@@ -1,0 +1,41 @@
+"""Search spaces that cost nothing: mixtures of small linear layers, with and without batch norm."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from naslib.search_spaces.core.graph import EdgeData, Graph
+
+
+def _candidates(width: int, batch_norm: bool) -> list[nn.Module]:
+    def layer() -> nn.Module:
+        parts = [nn.Linear(width, width), *([nn.BatchNorm1d(width, affine=False)] if batch_norm else []), nn.Tanh()]
+        return nn.Sequential(*parts)
+
+    return [layer(), layer(), nn.Identity()]
+
+
+def mlp_space(width: int = 6, classes: int = 3, *, batch_norm: bool = False, shared_cells: bool = True) -> Graph:
+    """Return linear -> cell -> cell -> linear; the two cells are copies, so each decision is shared by two edges."""
+    cell = Graph(name="cell", scope="cell")
+    cell.add_nodes_from([1, 2, 3])
+    cell.add_edges_densly()
+    graph = Graph(name="macro")
+    graph.add_nodes_from([1, 2, 3, 4, 5])
+    graph.add_edge(1, 2, op=nn.Linear(width, width))
+    graph.add_edge(2, 3, EdgeData({"op": cell}))
+    graph.add_edge(3, 4, EdgeData({"op": cell.copy()}))
+    graph.add_edge(4, 5, op=nn.Linear(width, classes))
+    graph.update_edges(
+        lambda edge: edge.data.set("op", _candidates(width, batch_norm)), scope="cell", private_edge_data=True
+    )
+    graph.OPTIMIZER_SCOPE = "cell"
+    return graph
+
+
+def batch(n: int = 8, width: int = 6, classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64):
+    """Return a random batch for `mlp_space`."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, width, generator=generator, dtype=torch.float64).to(dtype)
+    return x, torch.randint(classes, (n,), generator=generator)
