@@ -69,7 +69,7 @@ class NasBench201Table(Benchmark):
         if not self.path.is_file():
             raise BenchmarkDataMissing(f"no NAS-Bench-201 table at {self.path}")
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 self._names = frozenset(file.files)
                 self._index_of_key = _official_indices(file["ops"], file["op_names"], file["edges"])
         except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
@@ -125,7 +125,9 @@ class NasBench201Table(Benchmark):
                 return column[self._code[self.index_of(code)]]
         metric = as_metric(metric)
         if full_lc:
-            raise BenchmarkError(f"{self.path.name} has no learning curves (full_lc); only the ends of 12 and 200 epochs")
+            raise BenchmarkError(
+                f"{self.path.name} has no learning curves (full_lc); only the ends of 12 and 200 epochs"
+            )
         if metric in _GROUPS:
             return self._query_group(self._code[self.index_of(code)], metric, dataset, epoch)
         values = self._column(metric, dataset, epoch).tolist()
@@ -180,8 +182,8 @@ class NasBench201Table(Benchmark):
         length = _EPOCHS[0] if epoch == -1 else epoch
         if length not in _EPOCHS:
             raise BenchmarkError(
-                f"NAS-Bench-201 has no results after {epoch} epochs; epochs are counts from 1: use 200 (or -1, the longest "
-                "schedule) or 12 (the separate 12-epoch schedule)"
+                f"NAS-Bench-201 has no results after {epoch} epochs; epochs are counts from 1: use 200 (or -1, the "
+                "longest schedule) or 12 (the separate 12-epoch schedule)"
             )
         return name, length
 
@@ -190,10 +192,14 @@ class NasBench201Table(Benchmark):
         pattern = _COLUMNS.get(metric, ("", 1.0))[0]
         column = f"{_PREFIX[name]}_{pattern.format(length)}"
         if column not in self._names:
-            there = [known.name for known, (form, _) in _COLUMNS.items()
-                     if f"{_PREFIX[name]}_{form.format(length)}" in self._names]
+            there = [
+                known.name
+                for known, (form, _) in _COLUMNS.items()
+                if f"{_PREFIX[name]}_{form.format(length)}" in self._names
+            ]
             raise BenchmarkError(
-                f"the NAS-Bench-201 table has no {metric.name} on {name} after {length} epochs (it has: {', '.join(there)})"
+                f"the NAS-Bench-201 table has no {metric.name} on {name} after {length} epochs "
+                f"(it has: {', '.join(there)})"
             )
         return column
 

@@ -12,6 +12,7 @@ from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
 from naslib.config.run_folder import prepare_run_folder
+from naslib.config.schema import TOP_KEYS
 from naslib.errors import ConfigError, did_you_mean
 from naslib.utils.log import get_logger
 
@@ -156,8 +157,8 @@ def _unknown_option(parser: argparse.ArgumentParser, word: str) -> str:
     options = [
         option for action in parser._actions if action.help != argparse.SUPPRESS for option in action.option_strings
     ]
-    hint = did_you_mean(name, options)
     key = name.lstrip("-").replace("-", "_")
+    hint = "" if key in TOP_KEYS or "." in key else did_you_mean(name, options)
     return f"unknown option {name!r}{hint or f'; overrides of config keys are written without dashes: {key}=VALUE'}"
 
 

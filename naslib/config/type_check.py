@@ -22,6 +22,12 @@ _EXPECTED = {
     "string_pattern_mismatch": "auto, cpu, cuda, cuda:1, mps, xpu, hpu or mtia",
     "string_too_short": "text that is not empty",
 }
+_BOUNDS = {
+    "greater_than_equal": (">=", "ge"),
+    "greater_than": (">", "gt"),
+    "less_than_equal": ("<=", "le"),
+    "less_than": ("<", "lt"),
+}
 
 
 def check_types(raw: dict[str, Any]) -> Problems:
@@ -48,6 +54,9 @@ def _explain(err: ValidationError, given: dict[str, Any]) -> Problems:
         place = tuple(str(part) for part in error["loc"])
         place = place[: 2 if place[0] in SECTIONS else 1]
         text = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
+        if error["type"] in _BOUNDS:
+            sign, name = _BOUNDS[error["type"]]
+            text = f"a number {sign} {error['ctx'][name]:g}"
         expected.setdefault(place, []).append(text)
     problems: Problems = []
     for place, texts in expected.items():

@@ -24,7 +24,7 @@ from naslib.config.schema import (
     keys_of,
 )
 from naslib.config.type_check import Problems, check_types, got
-from naslib.errors import did_you_mean
+from naslib.errors import UnknownNameError, did_you_mean
 
 
 def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problems, list[str]]:
@@ -68,6 +68,22 @@ def _check_names(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
             )
         elif key != "dataset" and key in raw:
             raw[key] = value.lower()
+    return problems + _check_torch_names(raw)
+
+
+def _check_torch_names(raw: dict[str, Any]) -> Problems:
+    """Check the names of torch's optimizers and criteria where they are not the defaults."""
+    problems: Problems = []
+    for key in ("op_optimizer", "arch_optimizer", "loss_criteria"):
+        value = raw.get("search", {}).get(key)
+        if not isinstance(value, str) or value in ("", SearchKeys.model_fields[key].default):
+            continue
+        from naslib.utils.pytorch_helper import find_criterion, find_optimizer  # imports torch
+
+        try:
+            (find_criterion if key == "loss_criteria" else find_optimizer)(value)
+        except UnknownNameError as err:
+            problems.append((f"search.{key}", str(err)))
     return problems
 
 

@@ -22,10 +22,11 @@ _REPLACED = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2
 class _Loader(yaml.SafeLoader):
     """SafeLoader with the numbers of YAML 1.2."""
 
-    yaml_implicit_resolvers = {
-        char: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
-        for char, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+_Loader.yaml_implicit_resolvers = {
+    char: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
+    for char, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:

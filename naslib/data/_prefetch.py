@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator
-from typing import TypeVar, cast
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 T = TypeVar("T")
 
-_POLL_SECONDS = 0.1
 
-
-class _End:
-    """Mark the end of the items, and carry the error that ended them."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-
-
-def prefetched(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+def prefetched(items: Generator[T, None, None], depth: int = 2) -> Generator[T, None, None]:
     """Yield the items in their order, made up to `depth` ahead by a thread that ends with this generator.
 
-    An error of the items is raised here, where they are used.
+    An error of the items is raised here, where they are used. Items are not None.
     """
-    ready: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
-
-    def put(item: T | _End) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=_POLL_SECONDS)
-                return
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        error: BaseException | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="naslib-prefetch") as pool:
+        pending = deque(pool.submit(next, items, None) for _ in range(depth))
         try:
-            for item in items:
-                put(item)
-                if stop.is_set():
-                    return
-        except BaseException as err:  # not swallowed: the consumer raises it
-            error = err
-        put(_End(error))
-
-    thread = threading.Thread(target=work, name="naslib-prefetch", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
-            yield cast(T, item)
-    finally:
-        stop.set()
-        thread.join()
+            while (item := pending.popleft().result()) is not None:
+                pending.append(pool.submit(next, items, None))
+                yield item
+        finally:
+            for future in pending:
+                future.cancel()
+            # after what is running: a generator cannot be closed while the thread is in it
+            pool.shutdown()
+            items.close()

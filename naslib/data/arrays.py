@@ -48,7 +48,7 @@ def _to_uint8(array: NDArray[np.generic], what: str) -> NDArray[np.uint8]:
         return array.astype(np.uint8) * np.uint8(255)
     if kind not in "iuf":
         raise DataError(f"{what} must hold numbers, got dtype {array.dtype}")
-    low, high = float(np.min(array)), float(np.max(array))  # type: ignore[arg-type]
+    low, high = float(np.min(array)), float(np.max(array))
     limit = 1.0 if kind == "f" else 255.0
     if not (low >= 0.0 and high <= limit):  # also refuses NaN
         raise DataError(f"{what} of dtype {array.dtype} must lie in 0..{limit:g}, found {low:g}..{high:g}")

@@ -148,9 +148,9 @@ def crop_and_flip(raw: Tensor, draws: Draws, padding: int, channels_last: bool) 
 
 
 def cutout_bounds(centre: Tensor, cut: Tensor, length: int, size: int) -> Tensor:
-    """Return `(n, size)` booleans: which rows (or columns) the square covers, clipped at the border [DeVries2017cutout].
+    """Return `(n, size)` booleans: which rows (or columns) the square covers [DeVries2017cutout].
 
-    The centre is any pixel, so that a square at the border is cut smaller.
+    The centre is any pixel: a square at the border is clipped, not moved.
     """
     first = centre - length // 2
     grid = torch.arange(size, dtype=centre.dtype, device=centre.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class BatchLoader(EpochLoader):
         )
         self.bank = bank
 
-    def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         order = torch.from_numpy(self._order(epoch)).to(self.device)
         for number in range(start, len(self)):
             chosen = order[self._span(number)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -101,7 +101,7 @@ class EpochLoader(ABC):
         epoch, self.epoch = self.epoch, self.epoch + 1
         return self.batches(epoch)
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         """Return the batches of an epoch from number `start` on, without touching the epoch counter.
 
         Args:
@@ -122,7 +122,7 @@ class EpochLoader(ABC):
         return prefetched(items) if self.prefetch else items
 
     @abstractmethod
-    def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         """Yield the batches."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from naslib.data.augment import AugmentOptions, Augmentation
+from naslib.data.augment import Augmentation, AugmentOptions
 from naslib.data.batch_loader import BatchLoader, ImageBank
 from naslib.data.epoch_loader import EpochLoader
 from naslib.data.image_data import ImageData, ImageSet

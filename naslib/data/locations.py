@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "NASLIB_DATA"
+_LOCAL = Path("data")
 
 
 def user_cache() -> Path:
@@ -21,17 +22,20 @@ def data_directories(data_dir: str | os.PathLike[str] | None = None) -> list[Pat
     Args:
         data_dir: The folder named by argument or config; then come `NASLIB_DATA`, `./data` and the user's cache.
     """
-    named = [data_dir, os.environ.get(ENVIRONMENT_VARIABLE)]
-    folders = [Path(name).expanduser() for name in named if name]
-    return list(dict.fromkeys([*folders, Path("data"), user_cache()]))
+    return list(dict.fromkeys([*_named(data_dir), _LOCAL, user_cache()]))
 
 
 def download_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Return where downloads go: the folder the user named, else `./data` if it exists, else the user's cache."""
-    folders = data_directories(data_dir)
-    if len(folders) > 2 or Path("data").is_dir():
-        return folders[0]
-    return user_cache()
+    """Return where downloads go: the first writable one of the named folders and `./data`, else the cache.
+
+    A folder that the user named need not exist yet.
+    """
+    candidates = [*_named(data_dir), *([_LOCAL] if _LOCAL.is_dir() else [])]
+    return next((folder for folder in candidates if not folder.exists() or is_writable(folder)), user_cache())
+
+
+def _named(data_dir: str | os.PathLike[str] | None) -> list[Path]:
+    return [Path(name).expanduser() for name in (data_dir, os.environ.get(ENVIRONMENT_VARIABLE)) if name]
 
 
 def find_path(path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> Path | None:
@@ -45,6 +49,11 @@ def subfolders(data_dir: str | os.PathLike[str] | None, names: Sequence[str]) ->
     """Return the existing folders `<data directory>/<name>`, in order of directories, then names ("" is itself)."""
     found = [folder / name for folder in data_directories(data_dir) for name in names]
     return [folder for folder in found if folder.is_dir()]
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether a folder may be written to: also for root, to whom mode bits are no obstacle but still a wish."""
+    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
 
 
 def describe(data_dir: str | os.PathLike[str] | None) -> str:

@@ -28,7 +28,7 @@ def load_data(
     """Load a data set.
 
     Args:
-        name: A registered name, whatever its case, or a path: an `.npz` file of `x` and `y`, or a folder of class folders.
+        name: A registered name, whatever its case, or a path: an `.npz` file, or a folder of class folders.
         data_dir: Where its files lie; then `NASLIB_DATA`, `./data` and the user's cache are looked at.
         seed: Seed of the run, for data sets that draw (ours do not: their test splits are the same in every run).
         **dataset_args: Keywords of the data set's loader.
@@ -84,10 +84,8 @@ def _check_keywords(name: str, loader: Callable[..., ImageData], args: dict[str,
         return
     known = [parameter.name for parameter in parameters[2:]]
     unknown = [key for key in args if key not in known]
+    takes = ", ".join(known) or "nothing"
     if unknown:
         raise ConfigError(
-            [
-                f"data set {name!r} takes no {key!r}{did_you_mean(key, known)} (it takes: {', '.join(known) or 'nothing'})"
-                for key in unknown
-            ]
+            [f"data set {name!r} takes no {key!r}{did_you_mean(key, known)} (it takes: {takes})" for key in unknown]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ class StreamLoader(EpochLoader):
         self._loader: DataLoader[Any] | None = None
         self._busy = False
 
-    def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         # the persistent workers serve one iteration at a time; a second one at the same time gets its own
         shared = not self._busy
         requests = self._requests if shared else _Requests()
@@ -135,7 +135,7 @@ class StreamLoader(EpochLoader):
     def _new_loader(self, requests: _Requests, persistent: bool) -> DataLoader[Any]:
         return DataLoader(
             _Decoder(self.images, self.memory_format == torch.channels_last),
-            batch_sampler=requests,  # type: ignore[arg-type]  # any sized iterable of lists will do
+            batch_sampler=requests,
             num_workers=self.workers,
             persistent_workers=persistent and self.workers > 0,
             pin_memory=self.device.type == "cuda",

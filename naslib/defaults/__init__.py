@@ -1,0 +1,3 @@
+"""Defaults: the Trainer."""
+
+from .trainer import Trainer as Trainer

@@ -1,6 +1,9 @@
 """Optimizers: what searches a graph."""
 
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
+from .discrete import RandomSearch as RandomSearch
+from .discrete import RegularizedEvolution as RegularizedEvolution
+from .oneshot.base import OneShotOptimizer as OneShotOptimizer
 from .oneshot.darts import DARTSOptimizer as DARTSOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS

@@ -168,3 +168,20 @@ def move_batches(loader: Iterable[Any], device: torch.device, channels_last: boo
     cursor.begin(0)
     while (batch := cursor.next_in_epoch()) is not None:
         yield batch
+
+
+def image_shape(loader: Any) -> tuple[int, ...]:
+    """Return (channels, height, width) of the images of a loader; of one that does not tell, the first batch is looked at.
+
+    Raises:
+        DataError: If it has no batches.
+    """
+    info = getattr(loader, "info", None)
+    if info is not None:
+        return info.in_channels, info.image_size, info.image_size
+    random_state = rng_snapshot()
+    batch = next(iter(loader), None)
+    rng_restore(random_state)
+    if batch is None:
+        raise DataError("the loader has no batches")
+    return tuple(batch[0].shape[1:])

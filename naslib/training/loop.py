@@ -14,11 +14,9 @@ from naslib.utils.seeding import rng_restore, rng_snapshot
 from .checkpoint import Position
 from .loaders import Batch, BatchCursor
 from .metrics import Meter
-from .phase import Phase
+from .phase import START, Phase
 from .progress import Progress
 from .signals import InterruptGuard
-
-START = Position(0, 0)
 
 
 class EpochTask(ABC):

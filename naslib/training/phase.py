@@ -16,6 +16,7 @@ from .environment import check_fingerprint, compare_environment
 from .plain import all_finite, to_plain
 
 FORMAT = 1
+START = Position(0, 0)
 _RESERVED = ("run", "iteration")
 
 logger = get_logger(__name__)
@@ -101,16 +102,25 @@ class Phase:
             )
         return state
 
+    def check_run(self, state: Mapping[str, Any], path: Path) -> None:
+        """Raise unless `state` is of this run: same space and sizes, optimizer, data set and classes.
+
+        Raises:
+            CheckpointError: Naming what differs.
+        """
+        run = state["run"]
+        if run.get("format") != FORMAT:
+            raise CheckpointError(f"{path} has format {run.get('format')}, this version reads format {FORMAT}")
+        check_fingerprint(run["fingerprint"], to_plain(self.fingerprint), path)
+
     def check(self, state: Mapping[str, Any], path: Path) -> None:
         """Raise unless `state` is a complete checkpoint of this run; warn of what differs without harm.
 
         Raises:
             CheckpointError: Naming the differing fingerprint, or the missing and unexpected keys.
         """
+        self.check_run(state, path)
         run = state["run"]
-        if run.get("format") != FORMAT:
-            raise CheckpointError(f"{path} has format {run.get('format')}, this version reads format {FORMAT}")
-        check_fingerprint(run["fingerprint"], to_plain(self.fingerprint), path)
         _compare_keys(set(self._objects()), set(state) - set(_RESERVED), path)
         _compare_keys(set(self.parts), set(run["parts"]), path)
         different = compare_environment(run["environment"], to_plain(self.environment))
@@ -133,6 +143,28 @@ class Phase:
         self.seconds = run["seconds"]
         rng_restore(run["rng"])
         return Position(run["epoch"], run["step"])
+
+
+def resume(phase: Phase, saved: tuple[Path, Any] | None, begin_epoch: Callable[[int], Any]) -> Position:
+    """Load a checkpoint into a phase, if there is one, and return where the phase stands.
+
+    Args:
+        phase: The phase.
+        saved: What `read_newest` returned, or None.
+        begin_epoch: Called first with a half-done epoch, for what it sets beside the checkpoint's content.
+
+    Raises:
+        CheckpointError: If the checkpoint is of another run, or incomplete.
+    """
+    if saved is None:
+        return START
+    path, state = saved
+    phase.check(state, path)
+    if state["run"]["step"]:
+        begin_epoch(state["run"]["epoch"])
+    position = phase.restore(state, path)
+    logger.info("resuming from %s: %d epochs and %d steps are done", path, position.epoch, position.step)
+    return position
 
 
 def load_model_only(objects: Mapping[str, Stateful], state: Mapping[str, Any], path: Path) -> None:

@@ -17,9 +17,9 @@ from .arch_weights import ArchWeightsRecorder
 from .checkpoint import Position
 from .history import HistoryFile, SearchHistory
 from .loaders import Batch, BatchCursor
-from .loop import START, EpochTask, LoopSettings
+from .loop import EpochTask, LoopSettings
 from .metrics import Meter, Score
-from .phase import Phase
+from .phase import START, Phase
 from .progress import Progress, format_seconds
 from .signals import InterruptGuard
 

@@ -7,23 +7,27 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
 from naslib.errors import ArchitectureError, CheckpointError
+from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.ops_basic import DropPath
-from naslib.search_spaces.core.primitives import AbstractPrimitive
 from naslib.utils.files import to_jsonable
+
+
+# networkx owns these attributes; a space keeps an argument `nodes` as `nodes_per_cell`.
+_NETWORKX_VIEWS = frozenset(("nodes", "edges", "adj", "succ", "pred", "degree", "graph"))
 
 
 def constructor_arguments(graph: Graph) -> dict[str, Any]:
     """Return the constructor arguments of a search space, which keeps them as attributes of the same names."""
     found = {}
+    own = {name: value for name, value in vars(graph).items() if name not in _NETWORKX_VIEWS}
     for name, parameter in inspect.signature(type(graph).__init__).parameters.items():
         if name == "self" or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        if name in vars(graph):
-            found[name] = vars(graph)[name]
+        for attribute in (name, f"{name}_per_cell"):
+            if attribute in own:
+                found[name] = own[attribute]
+                break
     return found
 
 
@@ -77,7 +81,7 @@ def _import_space(name: str) -> type[Graph]:
 def _ops_by_edge(architecture: Graph) -> list[dict[str, str]]:
     """Return per nested graph its edges and the names of their ops."""
     return [
-        {f"{u},{v}": _name(data.op) for u, v, data in sorted(graph.edges(data=True), key=lambda edge: edge[:2])}
+        {f"{u},{v}": op_name(data.op) for u, v, data in sorted(graph.edges(data=True), key=lambda edge: edge[:2])}
         for graph in architecture.nested_graphs()
     ]
 
@@ -92,14 +96,8 @@ def _put_ops(space: Graph, ops: list[dict[str, str]]) -> None:
             if name is None:
                 graph.remove_edge(u, v)
             elif isinstance(data.op, list):
-                matching = [op for op in data.op if _name(op) == name]
+                matching = [op for op in data.op if op_name(op) == name]
                 if not matching:
                     raise ArchitectureError(f"edge ({u}, {v}) has no candidate {name!r}: the space was changed since")
                 data.set("primitives", list(data.op))
                 data.set("op", matching[0])
-
-
-def _name(op: nn.Module) -> str:
-    if isinstance(op, DropPath):
-        op = op.op
-    return str(op.get_op_name) if isinstance(op, AbstractPrimitive) else type(op).__name__

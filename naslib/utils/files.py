@@ -32,11 +32,11 @@ def atomic_write(path: str | Path, writer: Callable[[BinaryIO], object]) -> None
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        with temporary.open("xb") as file:
             writer(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -56,6 +56,6 @@ def accuracy(output: Tensor, target: Tensor, topk: Sequence[int] = (1,)) -> list
     return [hits[:, : min(k, classes)].any(dim=1).float().mean() * 100 for k in topk]
 
 
-def count_parameters_in_MB(model: nn.Module) -> float:  # noqa: N802 - NASLib's name
+def count_parameters_in_MB(model: nn.Module) -> float:
     """Return the number of parameters in millions, without those of auxiliary heads."""
     return sum(p.numel() for name, p in model.named_parameters() if "auxiliary" not in name) / 1e6

@@ -38,7 +38,7 @@ def read_batch(path: Path) -> dict[str, Any]:
         DataError: If it is damaged, or holds more than arrays and plain values.
     """
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             batch = _ArrayUnpickler(file, encoding="latin1").load()
     except (
         OSError,

@@ -31,8 +31,8 @@ def load_cifar10(data_dir: Path | None, seed: int) -> ImageData:
     """Load CIFAR-10: 50,000 + 10,000 colour 32x32 images, the official split.
 
     Args:
-        data_dir: The folder that holds `cifar-10-batches-py/` (the official files, torchvision's layout), or the compact
-            `cifar10_jpeg_full.npz` (lossy), which is decoded once and kept.
+        data_dir: The folder that holds `cifar-10-batches-py/` (the official files, torchvision's layout), or the
+            compact `cifar10_jpeg_full.npz` (lossy), which is decoded once and kept.
         seed: Not used.
     """
     info = known_info("cifar10", 32, _CIFAR10_MEAN, _CIFAR10_STD, _CIFAR10_CLASSES, flip=True)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from naslib.data.image_data import ImageSet
-from naslib.data.locations import user_cache
+from naslib.data.locations import is_writable, user_cache
 from naslib.errors import DataError
 from naslib.utils.files import atomic_write
 
@@ -64,7 +64,7 @@ def _decoded(path: Path, content: Mapping[str, NDArray[Any]], n: int) -> torch.T
             return torch.from_numpy(cached)
     _logger.info("decoding the %d JPEG images of %s (once)", n, path)
     pixels = _decode_all(path, content, n)
-    for place in places:
+    for place in places if is_writable(path.parent) else places[1:]:
         try:
             atomic_write(place, lambda file: np.lib.format.write_array(file, pixels, allow_pickle=False))
             break

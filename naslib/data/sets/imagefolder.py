@@ -51,8 +51,8 @@ def load_imagefolder(
         channels: 3, or 1 for grey.
         in_memory: Whether to decode all images once. If None: up to 64x64 pixels and 1 GiB.
         flip: Whether labels survive a horizontal flip.
-        resized_crop: Whether training takes random areas of the images (ImageNet's recipe; streamed sets only). If None:
-            where images are streamed and larger than 64x64.
+        resized_crop: Whether training takes random areas of the images (ImageNet's recipe; streamed sets only). If
+            None: where images are streamed and larger than 64x64.
         test_portion: Stratified share that becomes the test part where there is no test folder.
         split_seed: Seed of that split.
 

@@ -110,7 +110,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path} is not an IDX file of bytes")
     axes = content[3]
     start = 4 + 4 * axes
+    if len(content) < start:
+        raise DataError(f"{path} is truncated: {len(content)} bytes")
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4"))
-    if len(shape) != axes or len(content) - start != int(np.prod(shape)):
+    if len(content) - start != int(np.prod(shape)):
         raise DataError(f"{path} is truncated: {len(content) - start} bytes for an array of shape {shape}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -11,6 +10,7 @@ from naslib.data.image_data import ImageData, ImageSet
 from naslib.data.locations import subfolders
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import download, first_present, known_info
+from naslib.errors import DataError
 
 _MEAN = (0.4377, 0.4438, 0.4728)
 _STD = (0.1980, 0.2010, 0.1970)
@@ -29,31 +29,27 @@ def load_svhn(data_dir: Path | None, seed: int) -> ImageData:
     folder = first_present(folders, ("train_32x32.mat", "test_32x32.mat"))
     if folder is None:
         by_hand = "Put train_32x32.mat and test_32x32.mat (http://ufldl.stanford.edu/housenumbers) into <data>"
-        train, test = download("svhn", data_dir, lambda root: (_read(root, "train"), _read(root, "test")), by_hand)
-        return ImageData(info, train, test)
-    return ImageData(info, _read(str(folder), "train", False), _read(str(folder), "test", False))
+        folder = Path(download("svhn", data_dir, _fetch, by_hand))
+    return ImageData(info, _read(folder / "train_32x32.mat"), _read(folder / "test_32x32.mat"))
 
 
-def _read(root: str, split: str, fetch: bool = True) -> ImageSet:
+def _fetch(root: str) -> str:
     import torchvision.datasets
 
-    part: Any
-    if fetch:
-        part = torchvision.datasets.SVHN(root, split=split, download=True)
-        return ImageSet(torch.from_numpy(part.data), torch.from_numpy(part.labels).to(torch.int64))
-    return _read_mat(Path(root) / f"{split}_32x32.mat")
+    for split in ("train", "test"):
+        torchvision.datasets.SVHN(root, split=split, download=True)
+    return root
 
 
-def _read_mat(path: Path) -> ImageSet:
+def _read(path: Path) -> ImageSet:
     """Read a MATLAB file of X `(32, 32, 3, n)` and y, where the digit 0 has the label 10."""
     from scipy.io import loadmat
-
-    from naslib.errors import DataError
+    from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path)
         images, labels = content["X"], content["y"].reshape(-1)
-    except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as err:
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MatReadError) as err:
         raise DataError(f"cannot read {path}: {err!r}; fetch it again") from err
     digits = torch.from_numpy(labels.astype("int64")) % 10
     return ImageSet(torch.from_numpy(images.transpose(3, 2, 0, 1).copy()), digits)

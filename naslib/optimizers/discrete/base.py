@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from naslib.benchmarks.base import as_metric
-from naslib.errors import BenchmarkApiMissing, CheckpointError, ConfigError, OptimizerStateError, UnsupportedBySpaceError
+from naslib.errors import (
+    BenchmarkApiMissing,
+    CheckpointError,
+    ConfigError,
+    OptimizerStateError,
+    UnsupportedBySpaceError,
+)
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Stateful, Statistics
 from naslib.search_spaces.core.codec import Code, Codec, as_random
 from naslib.search_spaces.core.query_metrics import Metric
@@ -172,7 +178,9 @@ class DiscreteOptimizer(MetaOptimizer):
                 f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
             )
         codec = search_space.codec
-        dataset_api.query(codec.random(random.Random(0)), self.metric, dataset, epoch=self.fidelity)  # raises, or answers
+        dataset_api.query(
+            codec.random(random.Random(0)), self.metric, dataset, epoch=self.fidelity
+        )  # raises, or answers
         self.graph = search_space.clone()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api

@@ -61,7 +61,12 @@ class AgingPopulation:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain values."""
-        return {"size": self.size, "oldest": self._oldest, "codes": [list(c) for c in self.codes], "values": [*self.values]}
+        return {
+            "size": self.size,
+            "oldest": self._oldest,
+            "codes": [list(c) for c in self.codes],
+            "values": [*self.values],
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state.

@@ -13,11 +13,11 @@ class HardSample(NamedTuple):
     """One operation drawn for a decision.
 
     Attributes:
-        index: The operation.
+        choice: Index of the operation.
         weights: `(n_ops,)`: one-hot in the forward pass, with the gradient of the soft sample.
     """
 
-    index: int
+    choice: int
     weights: Tensor
 
 

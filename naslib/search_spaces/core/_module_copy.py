@@ -68,7 +68,7 @@ def _copy_tensor(tensor: torch.Tensor | None, memo: Memo) -> Any:
         return None
     if id(tensor) in memo:
         return memo[id(tensor)]
-    if type(tensor) is nn.Parameter and tensor.grad is None:
+    if type(tensor) is nn.Parameter:  # without its gradient, as `copy.deepcopy` does
         new: torch.Tensor = nn.Parameter(tensor.detach().clone(), tensor.requires_grad)
     elif type(tensor) is torch.Tensor and not tensor.requires_grad:
         new = tensor.clone()

@@ -23,8 +23,8 @@ def select_without_zero(edge_data: EdgeData) -> int:
 def keep_strongest_edges(node: tuple[int, Any], in_edges: list[tuple[int, EdgeData]], out_edges: Any) -> None:
     """Flag all but the two strongest edges into a node for removal; for `Graph.update_nodes`.
 
-    The strength of an edge is its largest `op_weights` other than that of `Zero`, and the lower source wins a tie. Nodes
-    with a final edge, or with an edge without `op_weights`, are left alone.
+    The strength of an edge is its largest `op_weights` other than that of `Zero`, and the lower source wins a tie.
+    Nodes with a final edge, or with an edge without `op_weights`, are left alone.
     """
     if len(in_edges) <= KEPT_EDGES or any(data.is_final() or not data.has("op_weights") for _, data in in_edges):
         return

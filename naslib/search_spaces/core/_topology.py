@@ -51,6 +51,22 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     node_attr_dict_factory = NodeAttributes  # type: ignore[assignment]
     graph_attr_dict_factory = GraphAttributes  # type: ignore[assignment]
 
+    # networkx is untyped; undeclared, these names would have the type of torch's `__getattr__`
+    nodes: Any
+    edges: Any
+    graph: Any
+    in_degree: Any
+    successors: Any
+    predecessors: Any
+    number_of_nodes: Any
+    number_of_edges: Any
+    get_edge_data: Any
+    remove_edges_from: Any
+    remove_edge: Any
+    _node: Any
+    _succ: Any
+    _pred: Any
+
     scope: str | None = None
     input_node_idxs: list[int] | None = None
     is_parsed = False

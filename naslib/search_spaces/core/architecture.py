@@ -192,8 +192,8 @@ class ArchitectureMixin:
             raise UnsupportedBySpaceError(f"{', '.join(fixed)}: {self.get_type()} has one size; leave the keys out")
         graph = self._as_graph.clone()
         graph.update_edges(_add_drop_path, scope=graph.OPTIMIZER_SCOPE, private_edge_data=True)
-        make_batch_norm_affine(graph)
         graph.parse()
+        make_batch_norm_affine(graph)
         return graph.reset_weights(inplace=True)
 
 

@@ -55,7 +55,7 @@ def frozen_batch_norm_statistics(module: nn.Module | Iterable[nn.Module]) -> Ite
     BN in evaluation mode is not concerned. May be nested; the former state returns on leaving, also by an exception.
 
     Args:
-        module: A network, or its BN modules (`batch_norm_modules`), which saves a walk through the network in hot loops.
+        module: A network, or its BN modules (`batch_norm_modules`), which saves walking the network in hot loops.
     """
     if isinstance(module, nn.Module):
         norms: list[nn.Module] = list(batch_norm_modules(module))

@@ -25,8 +25,8 @@ class MixedOp(AbstractPrimitive):
     """Base of what an optimizer puts on an edge in place of a list of candidates.
 
     A forward reads the weights off the edge (`get_weights`), relaxes them (`process_weights`) and mixes the candidates
-    by them (`apply_weights`); the hooks see the weights before and after they are relaxed. A candidate may be any module,
-    a Graph included; it is registered as `primitive-i`.
+    by them (`apply_weights`); the hooks see the weights before and after they are relaxed. A candidate may be any
+    module, a Graph included; it is registered as `primitive-i`.
 
     Args:
         primitives: The candidates.

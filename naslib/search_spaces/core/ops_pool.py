@@ -63,7 +63,13 @@ class _Pool1x1(AbstractPrimitive):
     """Apply a pooling operation, and a 1x1 convolution with BN where the shape of the input is not kept."""
 
     def __init__(
-        self, pool: nn.Module, stride: int, C_in: int | None, C_out: int | None, affine: bool, init_params: dict[str, Any]
+        self,
+        pool: nn.Module,
+        stride: int,
+        C_in: int | None,
+        C_out: int | None,
+        affine: bool,
+        init_params: dict[str, Any],
     ) -> None:
         super().__init__(init_params)
         self.stride = stride
@@ -100,7 +106,12 @@ class MaxPool1x1(_Pool1x1):
     """
 
     def __init__(
-        self, kernel_size: int, stride: int, C_in: int | None = None, C_out: int | None = None, affine: bool = True,
+        self,
+        kernel_size: int,
+        stride: int,
+        C_in: int | None = None,
+        C_out: int | None = None,
+        affine: bool = True,
         **kwargs: Any,
     ) -> None:
         pool = nn.MaxPool2d(kernel_size, stride, padding=kernel_size // 2)
@@ -124,7 +135,12 @@ class AvgPool1x1(_Pool1x1):
     """
 
     def __init__(
-        self, kernel_size: int, stride: int, C_in: int | None = None, C_out: int | None = None, affine: bool = True,
+        self,
+        kernel_size: int,
+        stride: int,
+        C_in: int | None = None,
+        C_out: int | None = None,
+        affine: bool = True,
         **kwargs: Any,
     ) -> None:
         pool = nn.AvgPool2d(kernel_size, stride, padding=kernel_size // 2, count_include_pad=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,11 @@ class NasBench201Codec(Codec):
 
     name = "nasbench201"
 
-    def random(self, rng: random.Random) -> Code:
+    def random(self, rng: Random) -> Code:
         """Draw one of the 15,625 codes uniformly."""
         return _ALL_CODES[int(rng.random() * len(_ALL_CODES))]  # one draw: six randrange calls cost 10 times as much
 
-    def mutate(self, code: Code, rng: random.Random) -> Code:
+    def mutate(self, code: Code, rng: Random) -> Code:
         """Return a copy of `code` in which one edge, drawn uniformly, has one of the four other ops."""
         edge = int(rng.random() * _N_EDGES)
         op = int(rng.random() * (_N_OPS - 1))
@@ -41,7 +41,10 @@ class NasBench201Codec(Codec):
         """Return the 24 codes that differ from `code` in one edge."""
         code = self.canonical(code)
         return [
-            (*code[:edge], op, *code[edge + 1 :]) for edge in range(_N_EDGES) for op in range(_N_OPS) if op != code[edge]
+            (*code[:edge], op, *code[edge + 1 :])
+            for edge in range(_N_EDGES)
+            for op in range(_N_OPS)
+            if op != code[edge]
         ]
 
     def is_valid(self, code: Code) -> bool:

@@ -93,7 +93,7 @@ def convert_naslib_to_op_indices(naslib_object: Graph) -> list[int]:
         name = "a list of candidates" if isinstance(op, list) else _op_name(op)
         if name not in OP_NAMES:
             raise ArchitectureError(
-                f"edge {edge} of the cell carries {name}, not one of {', '.join(OP_NAMES)}: the graph is not discretized"
+                f"edge {edge} of the cell carries {name}, not {' or '.join(OP_NAMES)}: the graph is not discretized"
             )
         indices.append(OP_NAMES.index(name))
     return indices

@@ -72,11 +72,12 @@ class NasBench201SearchSpace(Graph):
         fixed = [f"evaluation.{key}={value}" for key, value in given.items() if value is not None]
         if fixed:
             raise UnsupportedBySpaceError(
-                f"{', '.join(fixed)}: a network of NAS-Bench-201 is retrained at the size it was searched at; set the size "
-                "by search_space_args={channels: ..., cells_per_stage: ...}"
+                f"{', '.join(fixed)}: a network of NAS-Bench-201 is retrained at the size it was searched at; set the "
+                "size by search_space_args={channels: ..., cells_per_stage: ...}"
             )
         fresh = NasBench201SearchSpace(self.n_classes, self.in_channels, self.channels, self.cells_per_stage)
         fresh.set_spec(self.get_code())
+        fresh.parse()
         return Graph.evaluation_network(fresh, auxiliary=auxiliary)
 
 

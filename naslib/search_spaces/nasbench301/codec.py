@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class DartsCodec(Codec):
             raise ArchitectureError(f"a cell needs at least one node, not {nodes}")
         self.nodes = nodes
 
-    def random(self, rng: random.Random) -> Code:
+    def random(self, rng: Random) -> Code:
         """Draw per node two distinct predecessors uniformly, and all ops independently and uniformly."""
         code: list[int] = []
         for _ in range(2):
@@ -45,7 +45,7 @@ class DartsCodec(Codec):
                     code += (source, rng.randrange(len(OPS)))
         return tuple(code)
 
-    def mutate(self, code: Code, rng: random.Random) -> Code:
+    def mutate(self, code: Code, rng: Random) -> Code:
         """Return a copy of `code` with one op or (with equal probability) one predecessor changed, drawn uniformly."""
         code = self.canonical(code)
         if self.nodes > 1 and rng.random() < 0.5:
@@ -97,7 +97,8 @@ class DartsCodec(Codec):
         elif isinstance(spec, (str, Mapping)) or hasattr(spec, "normal_concat"):
             compact = conversions.convert_genotype_to_compact(as_genotype(spec))
         elif isinstance(spec, (Sequence, np.ndarray)) and len(spec) == 2:
-            compact = conversions.convert_genotype_to_compact(conversions.convert_compact_to_genotype(spec))
+            genotype = conversions.convert_compact_to_genotype(list(spec))
+            compact = conversions.convert_genotype_to_compact(genotype)
         else:
             return self._check_flat(spec)
         return self._check_flat([value for cell in compact for pair in cell for value in pair])
@@ -126,26 +127,29 @@ class DartsCodec(Codec):
     def _replace(self, code: Code, position: int, value: int) -> Code:
         changed = [*code]
         changed[position] = value
-        first = position - position % 4
-        if changed[first] > changed[first + 2]:
-            changed[first : first + 4] = changed[first + 2 : first + 4] + changed[first : first + 2]
-        return tuple(changed)
+        return _ordered(changed)
 
     def _check_flat(self, spec: Any) -> Code:
+        message = (
+            f"not an architecture of the DARTS space with {self.nodes} nodes per cell "
+            f"({8 * self.nodes} ints: predecessor, op, ...): {spec!r}"
+        )
         try:
             values = [int(value) for value in spec]
         except (TypeError, ValueError) as error:
-            raise ArchitectureError(f"not an architecture of the DARTS space: {spec!r}") from error
-        if len(values) == 8 * self.nodes and values == list(spec):
-            for first in range(0, len(values), 4):
-                if values[first] > values[first + 2]:
-                    values[first : first + 4] = values[first + 2 : first + 4] + values[first : first + 2]
-        if values != list(spec) and sorted(values) != sorted(spec) or not self.is_valid(tuple(values)):
-            raise ArchitectureError(
-                f"not an architecture of the DARTS space with {self.nodes} nodes per cell "
-                f"({8 * self.nodes} ints: predecessor, op, ...): {spec!r}"
-            )
-        return tuple(values)
+            raise ArchitectureError(message) from error
+        if len(values) != 8 * self.nodes or values != list(spec) or not self.is_valid(_ordered(values)):
+            raise ArchitectureError(message)
+        return _ordered(values)
+
+
+def _ordered(values: Sequence[int]) -> Code:
+    """Return the values with the smaller predecessor of each node first."""
+    code = [*values]
+    for first in range(0, len(code) - 3, 4):
+        if code[first] > code[first + 2]:
+            code[first : first + 4] = [*code[first + 2 : first + 4], *code[first : first + 2]]
+    return tuple(code)
 
 
 def count_parameters(
@@ -163,7 +167,7 @@ def count_parameters(
         code: A code with any number of nodes.
         n_classes: Number of classes.
         channels: Channels of a node in the first stage.
-        cells: Number of cells; those at a third and at two thirds of the depth are reduction cells.
+        cells: Number of cells; those at a third and at two thirds of the depth are reduction cells, the first never.
         auxiliary: Whether the auxiliary head is counted.
         in_channels: Channels of the images.
         stem: `"cifar"` (one 3x3 convolution to three times the channels) or `"imagenet"` (three strided ones).
@@ -184,7 +188,7 @@ def count_parameters(
     nodes = half_code // 4
     auxiliary_channels = last
     for cell in range(cells):
-        is_reduction = cell in (cells // 3, 2 * cells // 3)
+        is_reduction = cell > 0 and cell in (cells // 3, 2 * cells // 3)
         channels *= 2 if is_reduction else 1
         total += (before_last + last + 4) * channels  # two 1x1 preprocessings (or a FactorizedReduce) with BN
         total += _cell_parameters(code[half_code:] if is_reduction else code[:half_code], channels, is_reduction)

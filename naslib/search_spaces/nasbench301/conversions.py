@@ -14,7 +14,9 @@ from typing import Any
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.graph import EdgeData, Graph
 
-from .genotype import OPS, Genotype, as_genotype, make_genotype
+from .genotype import OPS as OPS
+from .genotype import Genotype as Genotype
+from .genotype import as_genotype, make_genotype
 
 Compact = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
 
@@ -151,8 +153,11 @@ def convert_config_to_genotype(config: Mapping[str, str]) -> Genotype:
         edges: list[tuple[str, int]] = []
         start, node = 0, 2
         while start <= last:
-            found = [(config[f"{prefix}{start + source}"], source) for source in range(node)
-                     if f"{prefix}{start + source}" in config]
+            found = [
+                (config[f"{prefix}{start + source}"], source)
+                for source in range(node)
+                if f"{prefix}{start + source}" in config
+            ]
             if len(found) != 2:
                 raise ArchitectureError(f"node {node} of the {cell_type} cell has {len(found)} inputs instead of two")
             edges += found

@@ -61,10 +61,7 @@ def parse_genotype(text: str) -> Genotype:
     """
     text = text.strip()
     try:
-        if text.startswith("{"):
-            fields = json.loads(text)
-        else:
-            fields = _read_call(ast.parse(text, mode="eval").body)
+        fields = json.loads(text) if text.startswith("{") else _read_call(ast.parse(text, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise ArchitectureError(f"cannot read a genotype from {_short(text)}: {error}") from error
     return as_genotype(fields)
@@ -113,7 +110,7 @@ def _cell_problems(cell: str, edges: Any, concat: Any) -> list[str]:
         elif position % 2 and source == edges[position - 1][1]:
             problems.append(f"{cell}: node {node} takes node {source} twice")
     expected = list(range(2, 2 + len(edges) // 2))
-    if not isinstance(concat, (range, set)) and not _is_list(concat) or sorted(concat) != expected:
+    if not _is_list(concat) or sorted(concat, key=str) != expected:
         problems.append(f"{cell}_concat must be {expected}, not {_short(concat)}")
     return problems
 
@@ -133,12 +130,15 @@ def _read_call(node: ast.expr) -> dict[str, Any]:
 
 
 def _read_value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "list", "tuple"):
-        arguments = [_read_value(argument) for argument in node.args]
-        return range(*arguments) if node.func.id == "range" and all(a.__class__ is int for a in arguments) else (
-            arguments[0] if len(arguments) == 1 else None
-        )
-    return ast.literal_eval(node)
+    """Return a literal; `range(...)`, and `list(...)` or `tuple(...)` of one, are read as well."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+        return ast.literal_eval(node)
+    arguments = [_read_value(argument) for argument in node.args]
+    if node.func.id == "range" and len(arguments) <= 3 and all(type(argument) is int for argument in arguments):
+        return range(*arguments)
+    if node.func.id in ("list", "tuple") and len(arguments) == 1:
+        return arguments[0]
+    raise ValueError(f"cannot read {ast.unparse(node)}")
 
 
 def _is_list(value: Any) -> bool:

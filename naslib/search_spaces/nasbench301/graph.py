@@ -91,7 +91,7 @@ class NasBench301SearchSpace(Graph):
         Raises:
             ArchitectureError: If this graph is not discretized.
         """
-        return DartsEvaluationNetwork(
+        network = DartsEvaluationNetwork(
             self.genotype(),
             n_classes=self.n_classes,
             in_channels=self.in_channels,
@@ -101,6 +101,8 @@ class NasBench301SearchSpace(Graph):
             stem=self.stem,
             image_size=self.image_size,
         )
+        network.parse()
+        return network
 
 
 class _CellMaker:

@@ -13,6 +13,7 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.search_spaces.core import primitives as ops
+from naslib.search_spaces.core._collector import paused_garbage_collection
 from naslib.search_spaces.core.combine import channel_concat
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
@@ -36,6 +37,9 @@ class MacroSpec:
         n_classes: Number of classes.
         stem: `"cifar"` or `"imagenet"`.
         affine: Whether the BN of the preprocessing has weight and bias.
+
+    Raises:
+        ConfigError: If a size is not positive.
     """
 
     cells: int
@@ -45,6 +49,11 @@ class MacroSpec:
     n_classes: int
     stem: str
     affine: bool
+
+    def __post_init__(self) -> None:
+        for name in ("cells", "channels", "nodes", "in_channels", "n_classes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -81,14 +90,7 @@ def resolve_stem(stem: str, image_size: int) -> str:
 
 
 def cell_specs(spec: MacroSpec) -> list[CellSpec]:
-    """Return the places of all cells.
-
-    Raises:
-        ConfigError: If a size is not positive.
-    """
-    for name in ("cells", "channels", "nodes", "in_channels", "n_classes"):
-        if getattr(spec, name) < 1:
-            raise ConfigError(f"{name} must be at least 1, not {getattr(spec, name)}")
+    """Return the places of all cells."""
     reductions = reduction_cells(spec.cells)
     found = []
     for position in range(spec.cells):
@@ -117,19 +119,33 @@ def build_macro(graph: Graph, spec: MacroSpec, cell_at: Callable[[CellSpec], Gra
         spec: Its sizes.
         cell_at: Makes the cell of a place.
     """
+    with paused_garbage_collection():
+        width = _add_stem(graph, spec)
+        width = _add_cells(graph, spec, cell_at, width)
+    last, output = FIRST_CELL - 1 + spec.cells, FIRST_CELL + 1 + spec.cells
+    graph.add_edge(last, output)
+    classifier = ops.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, spec.n_classes))
+    graph.edges[last, output].set("op", classifier)
+
+
+def _add_stem(graph: Graph, spec: MacroSpec) -> int:
+    """Add nodes 1 to 3; return the channels of nodes 2 and 3."""
     graph.add_nodes_from((1, 2, 3))
     graph.add_edges_from([(1, 2), (2, 3)])
     if spec.stem == "imagenet":
         width = spec.channels
         graph.edges[1, 2].set("op", ImageNetStem(spec.in_channels, width))
-        second = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width))
-        graph.edges[2, 3].set("op", second)
+        graph.edges[2, 3].set("op", ops.ReLUConvBN(width, width, 3, stride=2))
     else:
         width = STEM_MULTIPLIER * spec.channels
         graph.edges[1, 2].set("op", ops.Stem(C_in=spec.in_channels, C_out=width))
-    # what a node gives: its channels, and whether its image is half that of the node before
+    return width
+
+
+def _add_cells(graph: Graph, spec: MacroSpec, cell_at: Callable[[CellSpec], Graph], width: int) -> int:
+    """Add the cells with their preprocessing; return the channels of the last one's output."""
     widths = {2: width, 3: width}
-    halves = {3: spec.stem == "imagenet"}
+    halves = {3: spec.stem == "imagenet"}  # whether the image is half that of the node before
     for place in cell_specs(spec):
         node = place.node
         graph.add_node(node, subgraph=cell_at(place).set_input([node - 2, node - 1]))
@@ -140,10 +156,7 @@ def build_macro(graph: Graph, spec: MacroSpec, cell_at: Callable[[CellSpec], Gra
         graph.edges[node - 1, node].set("op", newer)
         widths[node] = spec.nodes * place.channels
         halves[node] = place.is_reduction
-    last, output = FIRST_CELL - 1 + spec.cells, FIRST_CELL + 1 + spec.cells
-    graph.add_edge(last, output)
-    classifier = ops.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[last], spec.n_classes))
-    graph.edges[last, output].set("op", classifier)
+    return widths[FIRST_CELL - 1 + spec.cells]
 
 
 def attach_auxiliary(graph: Graph, spec: MacroSpec) -> None:

@@ -43,7 +43,7 @@ def test_a_file_is_opened_once() -> None:
 
 @needs_file
 def test_unknown_data_set_is_named() -> None:
-    with pytest.raises(BenchmarkError, match="no data set 'digits'.*cifar10, cifar100, ImageNet16-120"):
+    with pytest.raises(BenchmarkError, match=r"no data set 'digits'.*cifar10, cifar100, ImageNet16-120"):
         get_dataset_api("nasbench201", "digits", FILE.parent)
 
 
@@ -54,7 +54,9 @@ def test_missing_file_says_where_it_is_expected(empty_working_directory: Path) -
 
 
 def test_space_without_benchmark_is_named() -> None:
-    with pytest.raises(BenchmarkError, match=r"no benchmark of the search space 'nasbench20'.*did you mean 'nasbench201'"):
+    with pytest.raises(
+        BenchmarkError, match=r"no benchmark of the search space 'nasbench20'.*did you mean 'nasbench201'"
+    ):
         get_dataset_api("nasbench20")
 
 

@@ -86,7 +86,9 @@ def test_every_column_equals_the_file(
 def test_units_and_codes_agree_with_the_closed_forms(table: NasBench201Table) -> None:
     code = (2, 2, 0, 3, 4, 1)
     assert table.query(code, Metric.PARAMETERS, "cifar100") == pytest.approx(count_parameters(code, 100) / 1e6)
-    assert table.query(code, Metric.FLOPS, "ImageNet16-120") == pytest.approx(count_macs(code, 120, image_size=16) / 1e6)
+    assert table.query(code, Metric.FLOPS, "ImageNet16-120") == pytest.approx(
+        count_macs(code, 120, image_size=16) / 1e6
+    )
     assert table.query(table.code_of(11472), Metric.FLOPS, "cifar10") == pytest.approx(78.56, abs=0.005)
 
 
@@ -114,7 +116,7 @@ def test_groups(table: NasBench201Table, raw: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("epoch", [0, 1, 11, 100, 199, 201, -2])
 def test_other_epochs_are_refused_naming_both_schedules(table: NasBench201Table, epoch: int) -> None:
-    with pytest.raises(BenchmarkError, match="200.*12"):
+    with pytest.raises(BenchmarkError, match=r"200.*12"):
         table.query((0,) * 6, VAL, "cifar10", epoch)
     assert not table.has(VAL, "cifar10", epoch)
 
@@ -124,7 +126,7 @@ def test_what_the_table_lacks_is_refused_naming_what_it_has(table: NasBench201Ta
         assert not table.has(metric, "cifar10")
         with pytest.raises(BenchmarkError, match="VAL_ACCURACY, TEST_ACCURACY, TRAIN_TIME"):
             table.query((0,) * 6, metric, "cifar10")
-    with pytest.raises(BenchmarkError, match="did you mean 'cifar100'.*cifar10, cifar100, ImageNet16-120"):
+    with pytest.raises(BenchmarkError, match=r"did you mean 'cifar100'.*cifar10, cifar100, ImageNet16-120"):
         table.query((0,) * 6, VAL, "cifar1000")
     with pytest.raises(BenchmarkError, match="no data set None"):
         table.query((0,) * 6, VAL)

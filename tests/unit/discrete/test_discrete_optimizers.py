@@ -145,7 +145,7 @@ def test_evolution_climbs_and_random_search_does_not() -> None:
                 optimizer.new_epoch(epoch)
                 late += [sum(optimizer.record.latest)] if epoch >= 200 else []
             sums.append(np.mean(late))
-    assert np.mean(found[RegularizedEvolution]) > 20  # of 24
+    assert np.mean(found[RegularizedEvolution]) > 18  # of 24
     assert abs(np.mean(found[RandomSearch]) - 12) < 1  # the mean of the space
 
 
@@ -228,14 +228,13 @@ def test_statistics_and_final_architecture(kind: type[DiscreteOptimizer]) -> Non
 
 def test_the_given_space_is_not_changed() -> None:
     space = Space()
-    names = [[op.get_op_name for op in data.op] for data in space.edges[2, 3].op.get_all_edge_data_of()] if hasattr(
-        Graph, "get_all_edge_data_of"
-    ) else [[op.get_op_name for op in space.edges[2, 3].op.edges[edge].op] for edge in space.edges[2, 3].op.edges]
+    cell = space.edges[2, 3].op
+    before = {edge: list(cell.edges[edge].op) for edge in cell.edges}
     optimizer = RandomSearch()
     optimizer.adapt_search_space(space, "made_up", dataset_api=SumOfOps())
     optimizer.new_epoch(0)
     optimizer.get_final_architecture()
-    assert [[op.get_op_name for op in space.edges[2, 3].op.edges[edge].op] for edge in space.edges[2, 3].op.edges] == names
+    assert space.edges[2, 3].op is cell and {edge: cell.edges[edge].op for edge in cell.edges} == before
     assert not space.is_parsed and optimizer.graph is not space
 
 
@@ -260,7 +259,7 @@ def test_misuse_gets_a_clear_error(kind: type[DiscreteOptimizer]) -> None:
 
 
 def test_sizes_below_one_are_refused_together() -> None:
-    with pytest.raises(ConfigError, match="sample_size must be.*\n.*population_size must be"):
+    with pytest.raises(ConfigError, match=r"sample_size must be.*\n.*population_size must be"):
         RegularizedEvolution(sample_size=0, population_size=-1)
 
 
@@ -285,8 +284,10 @@ def test_published_protocol_gives_the_published_accuracy(
             optimizer.new_epoch(epoch)
             epoch += 1
             spent += optimizer.train_statistics(report_incumbent=False)[3]
-        found.append(optimizer.get_final_architecture().query(Metric.VAL_ACCURACY, "cifar10", dataset_api=table)
-                     if seed == 0 else table.query(optimizer.record.incumbent, Metric.VAL_ACCURACY, "cifar10"))
+        found.append(table.query(optimizer.record.incumbent, Metric.VAL_ACCURACY, "cifar10"))
+        if seed == 0:
+            final = optimizer.get_final_architecture()
+            assert final.query(Metric.VAL_ACCURACY, "cifar10", dataset_api=table) == found[0]
         evaluations.append(epoch)
     assert abs(np.mean(found) - mean) < 3 * std / math.sqrt(runs)
     assert 90 < np.mean(evaluations) < 130

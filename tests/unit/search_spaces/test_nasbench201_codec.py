@@ -90,7 +90,9 @@ def test_mutation_is_uniform_over_the_neighbours() -> None:
     assert max(abs(n - 1000) for n in counts.values()) < 150
 
 
-@pytest.mark.parametrize("bad", [(0,) * 5, (0,) * 7, (0, 0, 0, 0, 0, 5), (0, 0, 0, 0, 0, -1), (0.5,) * 6, "|x~0|", None, 3])
+@pytest.mark.parametrize(
+    "bad", [(0,) * 5, (0,) * 7, (0, 0, 0, 0, 0, 5), (0, 0, 0, 0, 0, -1), (0.5,) * 6, "|x~0|", None, 3]
+)
 def test_bad_specs_are_refused(bad: object) -> None:
     with pytest.raises(ArchitectureError):
         CODEC.canonical(bad)

@@ -76,7 +76,14 @@ def test_strings_of_the_table() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    ["", "|nor_conv_3x3~0|", STRING.replace("~2", "~1"), STRING + "|", STRING.replace("|+|", "||"), STRING.replace("+", "-")],
+    [
+        "",
+        "|nor_conv_3x3~0|",
+        STRING.replace("~2", "~1"),
+        STRING + "|",
+        STRING.replace("|+|", "||"),
+        STRING.replace("+", "-"),
+    ],
 )
 def test_malformed_strings_are_refused(bad: str) -> None:
     with pytest.raises(ArchitectureError, match="expected"):

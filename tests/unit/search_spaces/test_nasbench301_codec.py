@@ -15,6 +15,7 @@ import pytest
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.nasbench301 import encodings
 from naslib.search_spaces.nasbench301.codec import DartsCodec, count_parameters
+from naslib.search_spaces.nasbench301.evaluation import DartsEvaluationNetwork
 from naslib.utils.encodings import EncodingType
 
 GENOTYPES = Path(__file__).resolve().parents[4] / "shared" / "data" / "darts_genotypes.json"
@@ -73,6 +74,27 @@ def test_imagenet_stem_is_counted_layer_by_layer() -> None:
         count_parameters(code, stem="other")
 
 
+@pytest.mark.parametrize(
+    ("nodes", "cells", "auxiliary", "stem"),
+    [
+        (4, 8, True, "cifar"),
+        (2, 3, True, "imagenet"),
+        (1, 5, False, "cifar"),
+        (3, 2, True, "cifar"),
+        (2, 1, False, "cifar"),
+    ],
+)
+def test_closed_form_equals_the_network_that_is_built(nodes: int, cells: int, auxiliary: bool, stem: str) -> None:
+    codec = DartsCodec(nodes)
+    code = codec.random(random.Random(cells))
+    network = DartsEvaluationNetwork(codec.genotype(code), 7, 1, cells, 4, auxiliary, stem)
+    network.parse()
+    built = sum(parameter.numel() for parameter in network.parameters())
+    assert count_parameters(code, 7, 4, cells, auxiliary, 1, stem) == built
+    if cells > 1:  # one cell is a normal one, and says nothing of the reduction cell
+        assert codec.from_graph(network) == code
+
+
 @pytest.mark.parametrize("nodes", [1, 2, 4, 5])
 def test_random_mutate_and_neighbours_stay_in_the_space(nodes: int) -> None:
     codec, rng = DartsCodec(nodes), random.Random(0)
@@ -107,7 +129,10 @@ def test_random_draws_predecessors_and_ops_uniformly() -> None:
 
 
 def test_one_architecture_has_one_code() -> None:
-    swapped = {**DARTS_V2, "normal": [edge for i in range(0, 8, 2) for edge in (DARTS_V2["normal"][i + 1], DARTS_V2["normal"][i])]}
+    swapped = {
+        **DARTS_V2,
+        "normal": [edge for i in range(0, 8, 2) for edge in (DARTS_V2["normal"][i + 1], DARTS_V2["normal"][i])],
+    }
     code = CODEC.canonical(DARTS_V2)
     assert CODEC.canonical(swapped) == code
     forms: list[Any] = [
@@ -119,7 +144,17 @@ def test_one_architecture_has_one_code() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [(0, 0, 1, 0) * 7, (0, 0, 0, 0) * 8, (0, 7, 1, 0) * 8, (0, 0, 2, 0) * 8, (0, 0.5, 1, 0) * 8, 3, None, "nonsense", ((), ())],
+    [
+        (0, 0, 1, 0) * 7,
+        (0, 0, 0, 0) * 8,
+        (0, 7, 1, 0) * 8,
+        (0, 0, 2, 0) * 8,
+        (0, 0.5, 1, 0) * 8,
+        3,
+        None,
+        "nonsense",
+        ((), ()),
+    ],
 )
 def test_bad_specs_are_refused(bad: object) -> None:
     with pytest.raises(ArchitectureError):

@@ -34,7 +34,8 @@ def make_cell(name: str, nodes: int, stride: int) -> Graph:
             cell.edges[source, node].set(
                 "op",
                 [
-                    skip, Zero(stride=s), MaxPool(4, 3, s), AvgPool(4, 3, s), SepConv(4, 4, 3, s, 1), SepConv(4, 4, 5, s, 2),
+                    skip, Zero(stride=s), MaxPool(4, 3, s), AvgPool(4, 3, s),
+                    SepConv(4, 4, 3, s, 1), SepConv(4, 4, 5, s, 2),
                     DilConv(4, 4, 3, s, 2, 2), DilConv(4, 4, 5, s, 4, 2),
                 ],
             )  # fmt: skip
@@ -80,8 +81,8 @@ def test_json_form_reads_back() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Genotype(", "__import__('os').getcwd()", "Other(normal=[])", "Genotype(normal=__import__('os'))", "[1, 2]", "{",
-     "Genotype(nromal=[])", "Genotype(normal=open('x').read())"],
+    ["", "Genotype(", "__import__('os').getcwd()", "Other(normal=[])", "Genotype(normal=__import__('os'))", "[1, 2]",
+     "{", "Genotype(nromal=[])", "Genotype(normal=open('x').read())", "Genotype(normal=range(2, 'x'))"],
 )  # fmt: skip
 def test_texts_that_are_none_are_refused_and_never_executed(text: str) -> None:
     with pytest.raises(ArchitectureError):
@@ -96,6 +97,7 @@ def test_texts_that_are_none_are_refused_and_never_executed(text: str) -> None:
         ({"reduce": [("sep_conv_3x3", 1), ("skip_connect", 1), *REDUCE[2:]]}, "node 2 takes node 1 twice"),
         ({"reduce": REDUCE[:6], "reduce_concat": [2, 3, 4]}, "normal has 8 edges and reduce 6"),
         ({"normal": NORMAL[:7]}, "two per node"),
+        ({"reduce_concat": ["a", 2]}, "reduce_concat must be"),
         ({"normal_concat": [3, 4, 5]}, r"normal_concat must be \[2, 3, 4, 5\]"),
         ({"normal": [("sep_conv_3x3", 2, 0), *NORMAL[1:]]}, r"normal\[0\] must be"),
     ],
@@ -107,7 +109,11 @@ def test_invalid_genotypes_are_explained(change: dict[str, object], message: str
 
 def test_compact_round_trip_keeps_the_order() -> None:
     compact = conversions.convert_genotype_to_compact(GENOTYPE)
-    assert compact[0][:3] == ((1, OPS.index("sep_conv_3x3")), (0, OPS.index("skip_connect")), (2, OPS.index("dil_conv_5x5")))
+    assert compact[0][:3] == (
+        (1, OPS.index("sep_conv_3x3")),
+        (0, OPS.index("skip_connect")),
+        (2, OPS.index("dil_conv_5x5")),
+    )
     assert conversions.convert_compact_to_genotype(compact) == GENOTYPE
     mutable = conversions.make_compact_mutable(compact)
     assert mutable[0][0] == [1, 3]

@@ -1,0 +1,279 @@
+"""From a config to a data set, a search space, an optimizer and a Trainer, and the command that runs them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from naslib.benchmarks.base import Benchmark
+from naslib.benchmarks.lookup import get_dataset_api
+from naslib.config.cli import CommandLine, config_from_command_line, parse_cli
+from naslib.config.config import config_to_yaml
+from naslib.config.editor_schema import json_schema_text
+from naslib.config.extensions import SchemaExtensions
+from naslib.config.find import shipped_configs
+from naslib.config.run_folder import echo_config, holds_run, move_away, prepare_run_folder
+from naslib.data import DATASETS, DatasetInfo, ImageData
+from naslib.defaults._config_data import load_config_data
+from naslib.defaults.trainer import Trainer
+from naslib.errors import BenchmarkError, CheckpointError, ConfigError, NASLibError, SearchInterrupted
+from naslib.optimizers import OPTIMIZERS, MetaOptimizer
+from naslib.optimizers.core.metaclasses import accepted_keywords
+from naslib.search_spaces import SEARCH_SPACES
+from naslib.search_spaces.core.graph import Graph
+from naslib.training.checkpoint import get_last_checkpoint
+from naslib.training.describe import describe_memory, describe_space
+from naslib.training.environment import write_environment
+from naslib.training.pictures import draw_arch_weights, draw_cells
+from naslib.training.report import write_genotype, write_summary
+from naslib.training.signals import exit_code
+from naslib.utils.log import get_logger, setup_logger
+from naslib.utils.seeding import derive_seed, set_seed
+
+logger = get_logger(__name__)
+
+# What the data set tells a search space, by the names of the space's arguments.
+_FROM_DATA = ("n_classes", "in_channels", "image_size")
+
+
+def schema_extensions() -> SchemaExtensions:
+    """Return what the registries know: names, and the keywords of optimizers, spaces and data sets."""
+    return SchemaExtensions(
+        optimizers={name: accepted_keywords(OPTIMIZERS.get(name)) for name in OPTIMIZERS.names()},
+        spaces={name: _space_keywords(SEARCH_SPACES.get(name)) for name in SEARCH_SPACES.names()},
+        datasets={name: dict(list(_parameters(DATASETS.get(name)).items())[2:]) for name in DATASETS.names()},
+    )
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)
+
+
+def _space_keywords(space: type[Graph]) -> dict[str, inspect.Parameter]:
+    """Return the keywords of a space; what the data set gives is not required."""
+    found = {name: p for name, p in _parameters(space.__init__).items() if name != "self"}
+    return {name: p.replace(default=None) if name in _FROM_DATA else p for name, p in found.items()}
+
+
+def build_dataset(config: Any) -> ImageData:
+    """Return the data set of a config."""
+    return load_config_data(config)
+
+
+def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
+    """Return the search space of a config, made for a data set.
+
+    Args:
+        config: The config.
+        info: The data set; None leaves the space's own defaults for classes and channels.
+
+    Raises:
+        ConfigError: If `search_space_args` contradicts the data set, or the space does not take an argument.
+    """
+    space = SEARCH_SPACES.get(config.search_space)
+    arguments = dict(config.get("search_space_args") or {})
+    given = {} if info is None else _described(info)
+    takes = _parameters(space.__init__)
+    for name, value in given.items():
+        if name in takes and arguments.setdefault(name, value) != value:
+            raise ConfigError(
+                f"search_space_args.{name}: {arguments[name]} contradicts the data set {config.dataset!r}, "
+                f"which has {name} {value}; leave it out"
+            )
+    try:
+        return space(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"search_space_args do not fit {config.search_space!r}: {error}") from error
+
+
+def _described(info: DatasetInfo) -> dict[str, int]:
+    return {"n_classes": info.num_classes, "in_channels": info.in_channels, "image_size": info.image_size}
+
+
+def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | None:
+    """Return the benchmark of a space, None where there is none for it or its data is not here.
+
+    Args:
+        config: The config.
+        space: The search space.
+        required: Whether its absence is an error.
+
+    Raises:
+        BenchmarkError: If it is required and cannot answer; the message says where its file is expected.
+    """
+    if not space.QUERYABLE and not required:
+        return None
+    try:
+        return get_dataset_api(space.get_type(), config.dataset, config.get("data"))
+    except BenchmarkError:
+        if required:
+            raise
+        return None
+
+
+def build_optimizer(config: Any) -> MetaOptimizer:
+    """Return the optimizer of a config, not yet adapted to a space."""
+    return OPTIMIZERS.get(config.optimizer)(**config.search)
+
+
+def build_trainer(config: Any) -> Trainer:
+    """Return a Trainer of the config's optimizer on its space and data set."""
+    optimizer = build_optimizer(config)
+    # A search on a table needs no images, unless what it finds is to be trained.
+    needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
+    info = build_dataset(config).info if needs_images else None
+    space = build_space(config, info)
+    api = build_benchmark(config, space, required=not optimizer.using_step_function)
+    optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
+    return Trainer(optimizer, config)
+
+
+def run(command: CommandLine) -> dict[str, Any]:
+    """Do what a command line says, and return the summary.
+
+    Raises:
+        NASLibError: If anything is wrong; the message says what to do.
+    """
+    started = time.perf_counter()
+    config = config_from_command_line(command, extensions=schema_extensions())
+    keep = command.resume or command.eval_only
+    if holds_run(config.save) and not (keep or command.overwrite or command.dry_run):
+        prepare_run_folder(config)  # refuses, and names the ways on
+    setup_logger(None)
+    set_seed(config.seed)
+    trainer = build_trainer(config)
+    if trainer.optimizer.using_step_function:
+        trainer.build_search_dataloaders(config)  # what does not fit is said now, not after the search
+    if trainer.optimizer.using_step_function or config.evaluation.mode == "retrain":
+        trainer.build_eval_dataloaders(config)
+    if command.dry_run:
+        _write(_dry_run(config, trainer))
+        return {}
+    prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
+    setup_logger(Path(config.save) / "log.log")
+    echo_config(config)
+    write_environment(Path(config.save) / "environment.json", trainer.device, config.seed)
+    trainer.summary_writer = _summary_writer(Path(config.save))
+    logger.info(
+        "%s on %s, data set %s, seed %d, %s; everything goes to %s",
+        config.optimizer, config.search_space, config.dataset, config.seed, trainer.device, config.save,
+    )  # fmt: skip
+    try:
+        _search_and_evaluate(command, config, trainer)
+    finally:
+        trainer.summary_writer.close()
+    summary = _summarize(config, trainer, time.perf_counter() - started)
+    write_summary(Path(config.save), summary)
+    return summary
+
+
+def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer) -> None:
+    last = command.model_path or (get_last_checkpoint(config) if command.resume or command.eval_only else "")
+    if command.eval_only:
+        if not last:
+            raise CheckpointError(f"--eval-only: there is no search in {config.save}; run it first, or give --model-path FILE")
+    else:
+        if command.resume and not last:
+            logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
+        trainer.search(resume_from=last, summary_writer=trainer.summary_writer)
+    architecture = trainer.found_architecture(last if command.eval_only else "")
+    folder = Path(config.save)
+    write_genotype(folder, architecture)
+    draw_cells(architecture, folder)
+    draw_arch_weights(folder)
+    begun = get_last_checkpoint(config, search=False)
+    if begun and not command.resume:
+        logger.info("the previous evaluation was moved to %s", move_away(folder / "eval"))
+        begun = ""
+    # From here on nothing depends on what the search drew, so that --eval-only repeats the evaluation.
+    set_seed(derive_seed(config.seed, "evaluation"))
+    trainer.evaluate(resume_from=begun, best_arch=architecture)
+
+
+def _summary_writer(folder: Path) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
+    result = trainer.result
+    architecture = trainer.architecture
+    spent = trainer.search_seconds + (result.seconds if result else 0.0)
+    return {
+        "genotype": architecture.genotype() if architecture is not None else None,
+        "params_millions": result.params_millions if result else None,
+        "flops_millions": result.flops_millions if result else None,
+        "test_accuracy": result.accuracy if result else None,
+        "test_top5": result.top5 if result else None,
+        "evaluation_mode": result.mode if result else None,
+        "search_seconds": trainer.search_seconds,
+        "evaluation_seconds": result.seconds if result else None,
+        "total_seconds": max(seconds, spent),
+        "search_params_millions": trainer.search_trajectory["params"],
+        "device": str(trainer.device),
+        "seed": config.seed,
+        "optimizer": config.optimizer,
+        "search_space": config.search_space,
+        "dataset": config.dataset,
+        "search_epochs": config.search.epochs,
+        "evaluation_epochs": config.evaluation.epochs,
+        "run_folder": config.save,
+    }
+
+
+def _dry_run(config: Any, trainer: Trainer) -> str:
+    """Return the resolved config, the space, sizes and the memory estimate."""
+    optimizer = trainer.optimizer
+    lines = [config_to_yaml(config).rstrip(), "", describe_space(optimizer)]
+    if optimizer.using_step_function:
+        info = build_dataset(config).info
+        shape = (info.in_channels, info.image_size, info.image_size)
+        lines.append(f"data set       {info.name}: {info.num_classes} classes, images {'x'.join(map(str, shape))}")
+        lines.append(describe_memory(optimizer, shape, config.search.batch_size))
+    lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    Args:
+        argv: The words after the program's name; those of the process if None.
+
+    Returns:
+        0; 2 for bad input or a failed run, whose reason is one message on stderr; 130 or 143 after SIGINT or SIGTERM.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not words:
+            raise ConfigError(f"give a config: naslib --config FILE (shipped: {', '.join(shipped_configs())}); --help shows more")
+        command = parse_cli(words)
+        if command.print_schema:
+            _write(json_schema_text(schema_extensions()))
+            return 0
+        run(command)
+    except (SearchInterrupted, KeyboardInterrupt) as error:
+        _complain(str(error) or "interrupted")
+        return exit_code(error)
+    except NASLibError as error:
+        _complain(_with_notes(error))
+        return 2
+    return 0
+
+
+def _with_notes(error: BaseException) -> str:
+    return "\n".join([str(error), *getattr(error, "__notes__", [])])
+
+
+def _complain(message: str) -> None:
+    get_logger().debug("stopped: %s", message)
+    sys.stderr.write(f"naslib: {message}\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")

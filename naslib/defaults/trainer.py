@@ -1,0 +1,430 @@
+"""Trainer: the face of search and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from naslib.benchmarks.lookup import get_dataset_api
+from naslib.data.loaders import build_eval_loaders, build_search_loaders
+from naslib.errors import BenchmarkApiMissing, BenchmarkError, DataError
+from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.query_metrics import Metric
+from naslib.training.arch_weights import record_of
+from naslib.training.checkpoint import get_last_checkpoint, read_newest
+from naslib.training.environment import describe_environment, resolve_device, write_environment
+from naslib.training.evaluate import RetrainSettings, test
+from naslib.training.export import NetworkRecord
+from naslib.training.history import HistoryFile, SearchHistory
+from naslib.training.loaders import BatchCursor, image_shape
+from naslib.training.loop import EpochLoop, LoopSettings
+from naslib.training.phase import Phase, load_model_only, resume
+from naslib.training.progress import format_seconds, peak_memory_mb
+from naslib.training.report import EvaluationResult
+from naslib.training.retrain import Place, Trainee, measure_size, retrain
+from naslib.training.schedule import continue_schedule
+from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
+from naslib.training.space_record import constructor_arguments
+from naslib.utils.attrdict import AttrDict
+from naslib.utils.files import to_jsonable
+from naslib.utils.log import get_logger
+
+from ._config_data import load_config_data, loader_options, uses_channels_last
+
+logger = get_logger(__name__)
+
+
+class Trainer:
+    """Run a search with checkpoints and statistics, and evaluate what it found.
+
+    Args:
+        optimizer: An optimizer that has adapted its search space.
+        config: The config; read here and in the static methods only.
+        lightweight_output: Whether `errors.json` holds the config and fewer series.
+        train_loader: Your own batches `(images, labels)` to train on, instead of the config's data set.
+        valid_loader: Your own batches for the architecture; without them it is trained on the training batches.
+        test_loader: Your own batches to test the final network on.
+
+    Attributes:
+        search_trajectory: What the search measured so far (see `SearchHistory`).
+        result: What the last `evaluate` found, None before.
+        architecture: The architecture it evaluated, None before.
+        search_seconds: Time spent searching, over all resumptions.
+        summary_writer: A TensorBoard writer that evaluation writes to; `search` keeps the one it is given.
+    """
+
+    def __init__(
+        self,
+        optimizer: MetaOptimizer,
+        config: Any,
+        lightweight_output: bool = False,
+        *,
+        train_loader: Iterable[Any] | None = None,
+        valid_loader: Iterable[Any] | None = None,
+        test_loader: Iterable[Any] | None = None,
+    ) -> None:
+        if train_loader is None and (valid_loader is not None or test_loader is not None):
+            raise DataError("valid_loader and test_loader are used together with train_loader; give that as well")
+        self.optimizer = optimizer
+        self.config = config
+        self.lightweight_output = lightweight_output
+        self.epochs = int(config.search.epochs)
+        self.device = resolve_device(config.get("device", "auto"))
+        self.folder = Path(config.save)
+        self.search_seconds = 0.0
+        self.result: EvaluationResult | None = None
+        self.architecture: Graph | None = None
+        self.summary_writer: Any = None
+        self._history = SearchHistory(optimizer.get_model_size())
+        self._own_loaders = None if train_loader is None else (train_loader, valid_loader, test_loader)
+        self._searched = False
+
+    @property
+    def search_trajectory(self) -> AttrDict:
+        """What the search measured so far, as lists by name."""
+        return self._history.trajectory
+
+    # search
+
+    def search(
+        self,
+        resume_from: str = "",
+        summary_writer: Any = None,
+        after_epoch: Callable[[int], Any] | None = None,
+        report_incumbent: bool = True,
+    ) -> None:
+        """Search.
+
+        Args:
+            resume_from: A checkpoint to continue from (see `get_last_checkpoint`); "" starts anew.
+            summary_writer: A `torch.utils.tensorboard.SummaryWriter`.
+            after_epoch: Called with the number of each finished epoch.
+            report_incumbent: For black-box optimizers: record the best architecture so far, or the latest.
+
+        Raises:
+            CheckpointError: If the checkpoint is of another run or cannot be read.
+            NonFiniteLossError: If the loss became NaN; the last good checkpoint is kept.
+            SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
+        """
+        self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
+        self._history = SearchHistory(self.optimizer.get_model_size())
+        saved = read_newest(resume_from) if resume_from else None
+        self.optimizer.device = self.device
+        self.optimizer.before_training()
+        write_environment(self.folder / "environment.json", self.device, self._seed())
+        outputs = self._search_outputs()
+        run = self._search_on_batches if self.optimizer.using_step_function else self._search_black_box
+        run(outputs, saved, after_epoch, report_incumbent)
+        self.optimizer.after_training()
+        self._searched = True
+        self.search_trajectory["params"] = self.optimizer.get_model_size()
+        finish_search(outputs, self.folder)
+        logger.info(
+            "searched %d epochs in %s, peak memory %.0f MB",
+            self.epochs, format_seconds(self.search_seconds), peak_memory_mb(self.device),
+        )  # fmt: skip
+
+    def _search_outputs(self) -> SearchOutputs:
+        config = self.config
+        plain = config.to_dict() if isinstance(config, AttrDict) else dict(config)
+        file = HistoryFile(self.folder / "errors.json", self._history, plain, self.lightweight_output)
+        recorded = record_of(self.optimizer) if config.search.get("save_arch_weights", True) else None
+        return SearchOutputs(self._history, file, recorded, self.summary_writer)
+
+    def _search_phase(self, outputs: SearchOutputs, scheduler: Any = None) -> Phase:
+        def checkpointables() -> dict[str, Any]:
+            found = dict(self.optimizer.get_checkpointables())
+            return {**found, "scheduler": scheduler} if scheduler is not None else found
+
+        parts: dict[str, Any] = {"history": outputs.history}
+        if outputs.arch_weights is not None:
+            parts["arch_weights"] = outputs.arch_weights
+        return Phase(
+            folder=self.folder / "search",
+            checkpointables=checkpointables,
+            parts=parts,
+            fingerprint=self._search_fingerprint(),
+            environment=describe_environment(self.device, self._seed()),
+            settings={"seed": self._seed(), **self.config.search},
+        )
+
+    def _search_fingerprint(self) -> dict[str, Any]:
+        graph = self.optimizer.graph
+        space = isinstance(graph, Graph)
+        return {
+            "search_space": graph.get_type() if space else type(graph).__name__,
+            "space arguments": to_jsonable(constructor_arguments(graph)) if space else {},
+            "optimizer": type(self.optimizer).__name__,
+            "dataset": self.config.dataset,
+            "classes": getattr(graph, "n_classes", None),
+        }
+
+    def _search_on_batches(
+        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
+    ) -> None:
+        channels_last = self._channels_last()
+        loaders = self._loaders(self.build_search_dataloaders, saved)
+        if channels_last and isinstance(self.optimizer.graph, nn.Module):
+            self.optimizer.graph.to(memory_format=torch.channels_last)
+        weights = getattr(self.optimizer, "op_optimizer", None)
+        trains_weights = isinstance(weights, torch.optim.Optimizer)
+        scheduler = self.build_search_scheduler(weights, self.config) if trains_weights else None
+        phase = self._search_phase(outputs, scheduler)
+        train = BatchCursor(loaders[0], self.device, channels_last, "training")
+        valid = None
+        if loaders[1] is not None:
+            valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
+        task = SearchTask(self.optimizer, valid, scheduler, outputs, self.epochs)
+        settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
+        loop = EpochLoop(task, phase, train, settings, after_epoch)
+        start = resume(phase, saved, task.begin_epoch)
+        continue_schedule(scheduler, start.epoch, self.epochs)
+        try:
+            loop.run(start)
+        finally:
+            self.search_seconds = phase.seconds
+
+    def _search_black_box(
+        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
+    ) -> None:
+        phase = self._search_phase(outputs)
+        settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq))
+        search = BlackBoxSearch(self.optimizer, phase, outputs, settings, report_incumbent, after_epoch)
+        start = resume(phase, saved, lambda epoch: None)
+        try:
+            search.run(start)
+        finally:
+            self.search_seconds = phase.seconds
+
+    # evaluation
+
+    def evaluate(
+        self,
+        retrain: bool = True,
+        search_model: str = "",
+        resume_from: str = "",
+        best_arch: Graph | None = None,
+        dataset_api: Any = None,
+        metric: Metric | None = None,
+    ) -> float:
+        """Evaluate the architecture found: by a benchmark where it answers, else by training it.
+
+        `evaluation.mode` decides: `query`, `retrain`, or `auto`, which queries exactly if the space is queryable, the
+        data set is in the table, and an api was given or is found in the data directory.
+
+        Args:
+            retrain: Whether to train the network of `evaluation.{cells, channels, auxiliary}` from scratch; False tests
+                the weights that the search left.
+            search_model: The search checkpoint that holds the architecture; "" for the search of this trainer, or else
+                the newest one in the run folder.
+            resume_from: A checkpoint of the retraining to continue from.
+            best_arch: An architecture to evaluate instead.
+            dataset_api: A benchmark.
+            metric: What to query; the test accuracy if None.
+
+        Returns:
+            The test accuracy in percent (or the metric asked for).
+        """
+        architecture = best_arch if best_arch is not None else self.found_architecture(search_model)
+        self.architecture = architecture
+        api = self._benchmark(architecture, dataset_api)
+        if api is not None:
+            return self._queried(architecture, api, metric or Metric.TEST_ACCURACY)
+        self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+        logger.info("test accuracy %.2f %%", self.result.accuracy)
+        return self.result.accuracy
+
+    def found_architecture(self, search_model: str = "") -> Graph:
+        """Return the discrete architecture that the search found.
+
+        Args:
+            search_model: The search checkpoint that holds it; "" for the search of this trainer, or else the newest
+                checkpoint in the run folder.
+        """
+        path = search_model or ("" if self._searched else get_last_checkpoint(self.config))
+        if path:
+            used, state = read_newest(path)
+            phase = self._search_phase(SearchOutputs(self._history, HistoryFile(used, self._history)))
+            phase.check_run(state, used)
+            objects = {name: item for name, item in self.optimizer.get_checkpointables().items() if item is not None}
+            load_model_only(objects, state, used)
+            self.search_seconds = float(state["run"]["seconds"])
+            self._history.load_state_dict(state["run"]["parts"]["history"])
+            logger.info("discretizing the search checkpoint %s", used)
+        elif not self._searched:
+            logger.warning("no search was run and %s holds no checkpoint: evaluating an untrained choice", self.folder / "search")
+        return self.optimizer.get_final_architecture()
+
+    def _queried(self, architecture: Graph, api: Any, metric: Metric) -> float:
+        def ask(asked: Metric) -> float:
+            return float(architecture.query(asked, self.config.dataset, dataset_api=api))
+
+        has = getattr(api, "has", lambda *_: False)
+        sizes = [ask(m) if has(m, self.config.dataset) else None for m in (Metric.PARAMETERS, Metric.FLOPS)]
+        value = ask(metric)
+        self.result = EvaluationResult("query", architecture, value, params_millions=sizes[0], flops_millions=sizes[1])
+        logger.info("the benchmark's %s of the architecture found is %.2f", metric.name.lower(), value)
+        return value
+
+    def _benchmark(self, architecture: Any, given: Any) -> Any:
+        """Return the benchmark to query, None to train."""
+        mode = self.config.evaluation.get("mode", "auto")
+        if mode == "retrain":
+            return None
+        queryable = isinstance(architecture, Graph) and architecture.QUERYABLE
+        dataset = self.config.dataset
+        if not queryable:
+            if mode == "query":
+                raise BenchmarkApiMissing(f"evaluation.mode=query: {type(architecture).__name__} is in no benchmark; use retrain")
+            return None
+        api = given if given is not None else self.optimizer.dataset_api
+        try:
+            api = api if api is not None else get_dataset_api(architecture.get_type(), dataset, self.config.get("data"))
+        except BenchmarkError as error:
+            if mode == "query":
+                raise
+            logger.info("no benchmark answers, so the network is trained: %s", error)
+            return None
+        knows = getattr(api, "knows", None)
+        if mode == "auto" and callable(knows) and not knows(dataset):
+            return None
+        return api
+
+    def _retrain(self, architecture: Graph, resume_from: str) -> EvaluationResult:
+        evaluation, place = self.config.evaluation, self._place()
+        sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
+        saved = read_newest(resume_from) if resume_from else None
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
+        record = NetworkRecord.of(architecture, sizes, tests)
+        network = architecture.evaluation_network(**sizes).to(self.device)
+        if place.channels_last:
+            network.to(memory_format=torch.channels_last)
+        record.write(place.folder)
+        optimizer = self.build_eval_optimizer(network.parameters(), self.config)
+        scheduler = self.build_eval_scheduler(optimizer, self.config)
+        loss = architecture.get_loss_fn()
+        settings = RetrainSettings(
+            epochs=int(evaluation.epochs),
+            grad_clip=evaluation.grad_clip,
+            auxiliary_weight=evaluation.auxiliary_weight,
+            drop_path_prob=evaluation.drop_path_prob,
+            amp=bool(evaluation.get("amp", False)),
+        )
+        checkpoints = LoopSettings(settings.epochs, int(evaluation.checkpoint_freq), self._steps())
+        fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
+        trainee = Trainee(network, optimizer, scheduler, loss, train, valid)
+        seconds = retrain(trainee, settings, checkpoints, place, fingerprint, dict(evaluation), saved)
+        return self._tested("retrain", network, architecture, sizes, tests, seconds)
+
+    def _keep_weights(self, architecture: Graph) -> EvaluationResult:
+        place, network = self._place(), architecture.to(self.device)
+        _, _, tests = self._loaders(self.build_eval_dataloaders, None)
+        record = NetworkRecord.of(architecture, None, tests)
+        record.write(place.folder)
+        fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
+        environment = describe_environment(self.device, place.seed)
+        Phase(place.folder, lambda: {"model": network}, {}, fingerprint, environment).save_final(0)
+        return self._tested("keep", network, architecture, None, tests, 0.0)
+
+    def _tested(
+        self, mode: str, network: nn.Module, architecture: Graph, sizes: Any, loader: Any, seconds: float
+    ) -> EvaluationResult:
+        if loader is None:
+            raise DataError("there is no test loader; give Trainer(..., test_loader=...)")
+        amp = bool(self.config.evaluation.get("amp", False))
+        score = test(network, loader, architecture.get_loss_fn(), self.device, self._channels_last(), amp)
+        params, macs = measure_size(architecture, sizes, image_shape(loader))
+        return EvaluationResult(mode, network, score.top1 or 0.0, score.top5, seconds, params, macs)
+
+    def _place(self) -> Place:
+        return Place(self.folder / "eval", self.device, self._channels_last(), self._seed(), self.summary_writer)
+
+    def evaluate_oneshot(self, resume_from: str = "", dataloader: Iterable[Any] | None = None) -> float:
+        """Return the accuracy of the search network as it is, in percent.
+
+        Args:
+            resume_from: A search checkpoint to load; "" for the state of the optimizer.
+            dataloader: What to test on; the validation part of the search if None.
+        """
+        if resume_from:
+            used, state = read_newest(resume_from)
+            load_model_only(self.optimizer.get_checkpointables(), state, used)
+        self.optimizer.device = self.device
+        self.optimizer.before_training()
+        if dataloader is None:
+            train, valid, _ = self._loaders(self.build_search_dataloaders, None)
+            if valid is None:
+                logger.warning("there is no validation part (search.train_portion 1.0): testing on the training part")
+            dataloader = valid if valid is not None else train
+        as_eval = getattr(dataloader, "as_eval", None)
+        loader = as_eval() if callable(as_eval) else dataloader
+        graph = self.optimizer.graph
+        score = test(graph, loader, graph.get_loss_fn(), self.device, self._channels_last())
+        logger.info("one-shot accuracy %.2f %%", score.top1)
+        return score.top1 or 0.0
+
+    # what a config says; the static methods are meant to be overridden
+
+    def _seed(self) -> int:
+        return int(self.config.get("seed", 0))
+
+    def _steps(self) -> int:
+        return int(self.config.search.get("checkpoint_steps", 0))
+
+    def _channels_last(self) -> bool:
+        return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
+
+    def _loaders(self, build: Callable[[Any], Any], saved: Any) -> tuple[Any, Any, Any]:
+        """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
+        if self._own_loaders is not None:
+            return self._own_loaders
+        config = self.config
+        if saved is not None:
+            seed = saved[1]["run"]["settings"].get("seed", self._seed())
+            if seed != self._seed():
+                config = config.copy()
+                config["seed"] = seed
+        train, valid, tests = tuple(build(config))[:3]
+        return train, valid, tests
+
+    @staticmethod
+    def build_search_dataloaders(config: Any) -> tuple[Any, Any, Any]:
+        """Return the (train, valid, test) loaders of the search; valid is None with a train portion of 1."""
+        return build_search_loaders(load_config_data(config), **loader_options(config, "search"))
+
+    @staticmethod
+    def build_eval_dataloaders(config: Any) -> tuple[Any, Any, Any]:
+        """Return the (train, valid, test) loaders of the retraining."""
+        return build_eval_loaders(load_config_data(config), **loader_options(config, "evaluation"))
+
+    @staticmethod
+    def build_eval_optimizer(parameters: Iterable[nn.Parameter], config: Any) -> torch.optim.Optimizer:
+        """Return the optimizer of the retraining: SGD with momentum."""
+        evaluation = config.evaluation
+        return torch.optim.SGD(
+            parameters,
+            lr=evaluation.learning_rate,
+            momentum=evaluation.momentum,
+            weight_decay=evaluation.weight_decay,
+        )
+
+    @staticmethod
+    def build_search_scheduler(optimizer: torch.optim.Optimizer, config: Any) -> Any:
+        """Return the learning-rate schedule of the search's weights: cosine over the epochs."""
+        search = config.search
+        return torch.optim.lr_scheduler.CosineAnnealingLR(
+            optimizer, T_max=max(int(search.epochs), 1), eta_min=search.learning_rate_min
+        )
+
+    @staticmethod
+    def build_eval_scheduler(optimizer: torch.optim.Optimizer, config: Any) -> Any:
+        """Return the learning-rate schedule of the retraining: cosine over the epochs."""
+        evaluation = config.evaluation
+        return torch.optim.lr_scheduler.CosineAnnealingLR(
+            optimizer, T_max=max(int(evaluation.epochs), 1), eta_min=evaluation.learning_rate_min
+        )

@@ -1,0 +1,84 @@
+"""Describe a search before it runs: what is searched, how large it is, how much memory a step will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.seeding import rng_restore, rng_snapshot
+
+from .arch_weights import Decision, record_of
+
+# The batch that is really run; what it saves for the backward is scaled to the batch size.
+_PROBE = 2
+
+
+def describe_space(optimizer: Any) -> str:
+    """Return a few lines on an adapted search space: graph, decisions and candidates, parameters."""
+    graph = optimizer.graph
+    lines = [f"search space   {graph.get_type()}: {graph.number_of_nodes()} nodes, {len(graph.nested_graphs())} graphs in all"]
+    recorder = record_of(optimizer)
+    if recorder is not None:
+        lines.append(f"decisions      {len(recorder.decisions)}")
+        lines += _decision_lines(recorder.decisions)
+    elif graph.codec is not None:
+        lines.append("decisions      made on codes; no module is built during the search")
+    lines.append(f"parameters     {optimizer.get_model_size():.6f} M in the search network")
+    return "\n".join(lines)
+
+
+def _decision_lines(decisions: Sequence[Decision]) -> list[str]:
+    kinds: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for decision in decisions:
+        edge = f"{decision.edge[0]}→{decision.edge[1]}"
+        kinds.setdefault((decision.graph, decision.ops), []).append(edge)
+    return [f"  {graph}: {', '.join(edges)}: one of {', '.join(ops)}" for (graph, ops), edges in kinds.items()]
+
+
+def estimate_memory_mb(graph: nn.Module, input_shape: Sequence[int], batch_size: int) -> float:
+    """Return about how many MB a training step takes: weights, gradients, momentum, and what backward needs.
+
+    A forward of two images is run and what autograd keeps is counted; random state and BN statistics are what they were.
+
+    Args:
+        graph: The search network.
+        input_shape: Channels, height and width.
+        batch_size: Images per batch.
+    """
+    kept: dict[tuple[int, int], int] = {}
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in graph.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr(), storage.nbytes()] = storage.nbytes()
+        return tensor
+
+    random_state = rng_snapshot()
+    buffers = [buffer.clone() for buffer in graph.buffers()]
+    was_training = graph.training
+    graph.train()
+    like = next(graph.parameters())
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = graph(torch.zeros((_PROBE, *input_shape), device=like.device, dtype=like.dtype))
+    del output
+    graph.train(was_training)
+    with torch.no_grad():
+        for buffer, value in zip(graph.buffers(), buffers, strict=True):
+            buffer.copy_(value)
+    rng_restore(random_state)
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in graph.parameters())
+    # The architecture step and the weight step follow each other, so one graph is alive at a time.
+    return (3 * weights + sum(kept.values()) * batch_size / _PROBE) / 2**20
+
+
+def describe_memory(optimizer: Any, input_shape: Sequence[int], batch_size: int) -> str:
+    """Return the line of the memory estimate."""
+    if not optimizer.using_step_function or not isinstance(optimizer.graph, Graph):
+        return "memory         no network is trained during the search"
+    estimate = estimate_memory_mb(optimizer.graph, input_shape, batch_size)
+    return f"memory         about {estimate:.0f} MB for a step on {batch_size} images"

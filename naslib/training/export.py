@@ -1,0 +1,139 @@
+"""Export: what a run folder needs to give the trained network back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from naslib.data.preprocess import Preprocess
+from naslib.errors import CheckpointError
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.files import atomic_write_json, to_jsonable
+
+from .checkpoint import FINAL, read_checkpoint
+from .space_record import describe_architecture, rebuild_architecture
+
+FILE = "network.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """How to build a trained network, and how to feed it.
+
+    Attributes:
+        architecture: What `describe_architecture` returned.
+        sizes: Arguments of `evaluation_network`; None for the discretized graph itself.
+        preprocess: What `Preprocess.from_dict` takes; None where the user's own loaders fed the network.
+        class_names: Likewise.
+    """
+
+    architecture: dict[str, Any]
+    sizes: dict[str, Any] | None
+    preprocess: dict[str, Any] | None = None
+    class_names: list[str] | None = None
+
+    @classmethod
+    def of(cls, architecture: Graph, sizes: Mapping[str, Any] | None, loader: Any) -> NetworkRecord:
+        """Return the record of an architecture that is fed by `loader`."""
+        info = getattr(loader, "info", None)
+        return cls(
+            architecture=describe_architecture(architecture),
+            sizes=dict(sizes) if sizes is not None else None,
+            preprocess=Preprocess.from_info(info).to_dict() if info is not None else None,
+            class_names=list(info.class_names) if info is not None else None,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write `network.json`."""
+        content = {"format": FORMAT, **vars(self)}
+        atomic_write_json(folder / FILE, to_jsonable(content))
+
+    @classmethod
+    def read(cls, folder: Path) -> NetworkRecord:
+        """Read `network.json`.
+
+        Raises:
+            CheckpointError: If it is not there or not readable.
+        """
+        path = folder / FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT:
+                raise CheckpointError(f"{path} was written by another version of naslib")
+            return cls(**content)
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"{folder.parent} holds no trained network ({path.name} is missing): the run has not reached its "
+                "retraining, or its architecture was looked up in a benchmark (evaluation.mode=retrain trains it)"
+            ) from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(f"cannot read {path}: {error}") from error
+
+    def build(self) -> Graph:
+        """Build the network, with fresh weights."""
+        architecture = rebuild_architecture(self.architecture)
+        return architecture if self.sizes is None else architecture.evaluation_network(**self.sizes)
+
+
+class TrainedNetwork(nn.Module):
+    """A network with trained weights and what goes with it.
+
+    Args:
+        network: The network.
+        preprocess: Turns images into its inputs; None where the user's own loaders fed it.
+        class_names: One per class, or None.
+    """
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess | None, class_names: list[str] | None) -> None:
+        super().__init__()
+        self.network = network
+        self.preprocess = preprocess
+        self.class_names = class_names
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of preprocessed images."""
+        return self.network(x)
+
+    @torch.no_grad()
+    def predict(self, images: Any) -> Tensor:
+        """Return the class numbers of raw images: a PIL image, an array or a tensor (see `Preprocess`).
+
+        With `class_names` the names are `[network.class_names[i] for i in network.predict(images)]`.
+        """
+        like = next(self.network.parameters())
+        inputs = self.preprocess(images) if self.preprocess is not None else images
+        was_training = self.network.training
+        self.network.eval()
+        try:
+            return self(inputs.to(like.device)).argmax(dim=1)
+        finally:
+            self.network.train(was_training)
+
+
+def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
+    """Return the trained network of a run, in evaluation mode.
+
+    Args:
+        run_folder: The folder that the summary of the run names.
+        device: Where to put it.
+
+    Raises:
+        CheckpointError: If the run has no trained network, or the network cannot be built.
+    """
+    folder = Path(run_folder) / "eval"
+    record = NetworkRecord.read(folder)
+    state = read_checkpoint(folder / FINAL)
+    network = record.build()
+    try:
+        network.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights in {folder / FINAL} do not fit the network of {FILE}: {error}") from error
+    preprocess = Preprocess.from_dict(record.preprocess) if record.preprocess is not None else None
+    return TrainedNetwork(network, preprocess, record.class_names).to(device).eval()

@@ -1,0 +1,152 @@
+"""Pictures: the found cells, and the architecture parameters over the epochs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.files import atomic_write
+
+from .cell_layout import NODE_RADIUS, Cell, PlacedEdge, cells_of, place_edges, place_nodes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#1f5fa8", "#b3541e", "#2f7d4f", "#7a4fa3", "#a83248", "#5a5a5a", "#8a6d1d", "#1f7f8c", "#3b3bb3", "#994d80")
+_COLUMNS = 6
+# inches
+_TITLE = 0.35
+
+
+def draw_cells(architecture: Graph, folder: Path) -> list[Path]:
+    """Draw the kinds of cells of a discrete architecture to `cell_<name>.svg` and `.png`.
+
+    Returns:
+        The files.
+    """
+    cells = cells_of(architecture)
+    labels = sorted({edge.label for cell in cells for edge in cell.edges if edge.kind == "op"})
+    colours = {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(labels)}
+    names: dict[str, int] = {}
+    files: list[Path] = []
+    for cell in cells:
+        names[cell.name] = names.get(cell.name, 0) + 1
+        suffix = f"_{names[cell.name]}" if names[cell.name] > 1 else ""
+        stem = cell.name if cell.name.startswith("cell") or cell.name.endswith("cell") else f"cell_{cell.name}"
+        files += _save(_draw_cell(cell, colours), folder / f"{stem}{suffix}")
+    return files
+
+
+def _draw_cell(cell: Cell, colours: dict[str, str]) -> Figure:
+    from matplotlib.figure import Figure
+
+    positions = place_nodes(cell)
+    edges = place_edges(cell, positions)
+    heights = [y for _, y in positions.values()]
+    lowest = min([edge.lowest for edge in edges] + heights) - 0.4
+    highest = max([edge.highest for edge in edges] + heights) + 0.4
+    width, height = max(x for x, _ in positions.values()) + 1.2, highest - lowest
+    figure = Figure(figsize=(width, height + _TITLE))
+    axes = figure.add_axes((0, 0, 1, height / (height + _TITLE)))
+    axes.set_xlim(-0.6, width - 0.6)
+    axes.set_ylim(lowest, highest)
+    axes.axis("off")
+    figure.suptitle(cell.name.replace("_", " "), y=1 - 0.08 / (height + _TITLE), va="top", fontsize=11)
+    for edge in edges:
+        _draw_edge(axes, edge, positions, colours)
+    inputs = {node for node in cell.nodes if all(edge.target != node for edge in cell.edges)}
+    outputs = {node for node in cell.nodes if all(edge.source != node for edge in cell.edges)}
+    for node, at in positions.items():
+        face = "#dcebdc" if node in inputs else "#f3e3c8" if node in outputs else "#e8ecf4"
+        _draw_node(axes, node, at, face)
+    return figure
+
+
+def _draw_node(axes: Axes, node: int, at: tuple[float, float], face: str) -> None:
+    from matplotlib.patches import Circle
+
+    axes.add_patch(Circle(at, NODE_RADIUS, facecolor=face, edgecolor="#333333", linewidth=1.1, zorder=3))
+    axes.text(*at, str(node), ha="center", va="center", fontsize=10, zorder=4)
+
+
+def _draw_edge(axes: Axes, placed: PlacedEdge, positions: dict[int, tuple[float, float]], colours: dict[str, str]) -> None:
+    from matplotlib.patches import FancyArrowPatch
+
+    edge = placed.edge
+    colour = colours.get(edge.label, "#9a9a9a") if edge.kind == "op" else "#b5b5b5"
+    arrow = FancyArrowPatch(
+        positions[edge.source],
+        positions[edge.target],
+        # a positive radius of matplotlib bends to the right of the direction, ours to the left
+        connectionstyle=f"arc3,rad={-placed.bend}",
+        arrowstyle="-|>",
+        mutation_scale=11,
+        shrinkA=NODE_RADIUS * 72,
+        shrinkB=NODE_RADIUS * 72,
+        linewidth=1.5 if edge.kind == "op" else 1.0,
+        linestyle="--" if edge.kind == "zero" else "-",
+        color=colour,
+        zorder=1,
+    )
+    axes.add_patch(arrow)
+    if edge.label:
+        box = {"boxstyle": "round,pad=0.14", "facecolor": "white", "edgecolor": "none", "alpha": 0.92}
+        axes.text(*placed.label_at, edge.label, ha="center", va="center", fontsize=8, color=colour, bbox=box, zorder=2)
+
+
+def draw_arch_weights(folder: Path) -> list[Path]:
+    """Draw the softmax of the recorded architecture parameters (`arch_weights.pt`) to `arch_weights.svg` and `.png`.
+
+    Returns:
+        The files; none where nothing was recorded.
+    """
+    path = folder / "arch_weights.pt"
+    if not path.is_file():
+        return []
+    record = torch.load(path, map_location="cpu", weights_only=True)
+    if not record["series"]:
+        return []
+    return _save(_draw_series(record["decisions"], record["series"]), folder / "arch_weights")
+
+
+def _draw_series(decisions: Sequence[dict[str, Any]], series: Sequence[torch.Tensor]) -> Figure:
+    from matplotlib.figure import Figure
+
+    columns = min(_COLUMNS, len(series))
+    rows = -(-len(series) // columns)
+    ops = list(dict.fromkeys(op for decision in decisions for op in decision["ops"]))
+    figure = Figure(figsize=(2.3 * columns + 0.4, 1.75 * rows + 0.9), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for place in axes.flat[len(series) :]:
+        place.axis("off")
+    for place, decision, values in zip(axes.flat, decisions, series, strict=False):
+        weights = torch.softmax(values.double().reshape(values.shape[0], -1), dim=1)
+        for op, line in zip(decision["ops"], weights.unbind(1), strict=False):
+            place.plot(range(len(line)), line.tolist(), color=f"C{ops.index(op) % 10}", linewidth=1.1, label=op)
+        place.set_title(f"{decision['graph']} {decision['edge'][0]}→{decision['edge'][1]}", fontsize=7)
+        place.tick_params(labelsize=6)
+    figure.supxlabel("epochs", fontsize=8)
+    figure.supylabel("softmax of the architecture parameters", fontsize=8)
+    handles = {label: handle for place in axes.flat for handle, label in zip(*place.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=min(len(handles), 4 if columns < 4 else 8), fontsize=7)
+    return figure
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    import matplotlib
+
+    files = []
+    for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
+        buffer = io.BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": "naslib"}):
+            figure.savefig(buffer, format=kind, **options)  # type: ignore[arg-type]
+        path = stem.with_name(f"{stem.name}.{kind}")
+        atomic_write(path, lambda file, data=buffer: file.write(data.getbuffer()))  # type: ignore[misc]
+        files.append(path)
+    return files

@@ -1,0 +1,106 @@
+"""Report: genotype and summary of a run, as files and as a few lines to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.files import atomic_write_json
+from naslib.utils.log import get_logger
+
+from .progress import format_seconds
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The outcome of an evaluation.
+
+    Attributes:
+        mode: "query", "retrain" or "keep" (the weights of the search).
+        network: The network that was evaluated.
+        accuracy: Test accuracy in percent, or the metric that was queried.
+        top5: Top-5 accuracy, None where it was not measured.
+        seconds: Training time.
+        params_millions: Parameters without auxiliary heads.
+        flops_millions: Multiply-accumulates per image.
+    """
+
+    mode: str
+    network: nn.Module
+    accuracy: float
+    top5: float | None = None
+    seconds: float = 0.0
+    params_millions: float | None = None
+    flops_millions: float | None = None
+
+
+def write_genotype(folder: Path, architecture: Graph) -> Any:
+    """Write `genotype.json` and return the genotype."""
+    genotype = architecture.genotype()
+    content: dict[str, Any] = {"search_space": architecture.get_type(), "genotype": genotype}
+    if architecture.codec is not None:
+        content["code"] = list(architecture.get_code())
+    atomic_write_json(folder / "genotype.json", content)
+    return genotype
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json` and log the summary as a table."""
+    atomic_write_json(folder / "summary.json", dict(summary))
+    logger.info("summary\n%s", summary_table(summary, folder))
+
+
+def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
+    """Return the lines that a person reads at the end of a run."""
+    rows = [
+        ("genotype", format_genotype(summary.get("genotype"))),
+        ("parameters", _with_unit(summary.get("params_millions"), "M", 4)),
+        ("FLOPs", _with_unit(summary.get("flops_millions"), "M multiply-accumulates", 2)),
+        ("test accuracy", _with_unit(summary.get("test_accuracy"), "%", 2) + _mode(summary.get("evaluation_mode"))),
+        ("search time", _duration(summary.get("search_seconds"))),
+        ("total time", _duration(summary.get("total_seconds"))),
+        ("device, seed", f"{summary.get('device')}, {summary.get('seed')}"),
+        ("run folder", str(folder)),
+    ]
+    width = max(len(name) for name, _ in rows)
+    lines = []
+    for name, value in rows:
+        first, *rest = value.splitlines() or [""]
+        lines.append(f"  {name:<{width}}  {first}")
+        lines += [f"  {'':<{width}}  {line}" for line in rest]
+    return "\n".join(lines)
+
+
+def format_genotype(genotype: Any) -> str:
+    """Return a genotype over a few lines: one per cell or edge where it is a mapping or a list of mappings."""
+    if isinstance(genotype, Mapping):
+        return "\n".join(f"{key}: {_compact(value)}" for key, value in genotype.items())
+    if isinstance(genotype, list) and genotype and isinstance(genotype[0], Mapping):
+        return "\n".join(", ".join(f"{key} {_compact(value)}" for key, value in entry.items()) for entry in genotype)
+    return _compact(genotype)
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_compact(item) for item in value) + "]"
+    return str(value)
+
+
+def _with_unit(value: float | None, unit: str, digits: int) -> str:
+    return "not measured" if value is None else f"{value:.{digits}f} {unit}"
+
+
+def _mode(mode: str | None) -> str:
+    words = {"query": " (looked up in the benchmark)", "keep": " (weights of the search)", "retrain": " (trained from scratch)"}
+    return words.get(mode or "", "")
+
+
+def _duration(seconds: float | None) -> str:
+    return "not measured" if seconds is None else format_seconds(seconds)

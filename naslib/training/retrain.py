@@ -1,0 +1,123 @@
+"""Retraining: a network from scratch, resumable, with its own checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from naslib.search_spaces.core.flops import count_macs
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.meters import count_parameters_in_MB
+from naslib.utils.seeding import rng_restore, rng_snapshot
+
+from .environment import describe_environment
+from .evaluate import Loss, RetrainSettings, RetrainTask
+from .loaders import BatchCursor
+from .loop import EpochLoop, LoopSettings
+from .phase import Phase, resume
+from .schedule import continue_schedule
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and under which conditions a phase runs.
+
+    Attributes:
+        folder: Of its checkpoints and records.
+        device: Where it runs.
+        channels_last: Memory format of images.
+        seed: Of the run, recorded in checkpoints.
+        writer: A TensorBoard writer or None.
+    """
+
+    folder: Path
+    device: torch.device
+    channels_last: bool = False
+    seed: int = 0
+    writer: Any = None
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A network and what trains it.
+
+    Attributes:
+        network: The network, on its device.
+        optimizer: Of its weights.
+        scheduler: Stepped each epoch, or None.
+        loss: The criterion.
+        train: Training batches.
+        valid: Batches to validate on after each epoch, or None.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: Any
+    loss: Loss
+    train: Any
+    valid: Any = None
+
+
+def retrain(
+    trainee: Trainee,
+    settings: RetrainSettings,
+    checkpoints: LoopSettings,
+    place: Place,
+    fingerprint: Mapping[str, Any],
+    recorded: Mapping[str, Any],
+    saved: tuple[Path, Any] | None = None,
+) -> float:
+    """Train a network from scratch, or from a checkpoint of doing so.
+
+    Args:
+        trainee: What to train.
+        settings: How.
+        checkpoints: Epochs, and when to save.
+        place: Where.
+        fingerprint: What a checkpoint must agree with.
+        recorded: Config values whose change is worth a warning.
+        saved: A checkpoint that `read_newest` returned, or None.
+
+    Returns:
+        Seconds spent, over all resumptions.
+    """
+    task = RetrainTask(
+        trainee.network, trainee.optimizer, trainee.scheduler, trainee.loss, trainee.valid, settings,
+        place.device, place.channels_last, place.writer, place.folder / "history.json",
+    )  # fmt: skip
+    objects = {"model": trainee.network, "optimizer": trainee.optimizer}
+    if trainee.scheduler is not None:
+        objects["scheduler"] = trainee.scheduler
+    phase = Phase(
+        folder=place.folder,
+        checkpointables=lambda: objects,
+        parts={"history": task.history},
+        fingerprint=dict(fingerprint),
+        environment=describe_environment(place.device, place.seed),
+        settings={"seed": place.seed, **recorded},
+    )
+    cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training")
+    loop = EpochLoop(task, phase, cursor, checkpoints)
+    start = resume(phase, saved, task.begin_epoch)
+    continue_schedule(trainee.scheduler, start.epoch, settings.epochs)
+    loop.run(start)
+    return phase.seconds
+
+
+def measure_size(architecture: Graph, sizes: Mapping[str, Any] | None, input_shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return parameters and multiply-accumulates of the network of an architecture in millions, without auxiliary head.
+
+    Args:
+        architecture: A discrete architecture.
+        sizes: Arguments of `evaluation_network`; None for the architecture itself.
+        input_shape: Channels, height and width.
+    """
+    random_state = rng_snapshot()
+    network = architecture if sizes is None else architecture.evaluation_network(**{**sizes, "auxiliary": False})
+    rng_restore(random_state)
+    return count_parameters_in_MB(network), count_macs(network, input_shape)

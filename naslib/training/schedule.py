@@ -1,0 +1,29 @@
+"""Learning-rate schedules that go on under another number of epochs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+
+def continue_schedule(scheduler: Any, done: int, epochs: int) -> None:
+    """Bend a cosine schedule that was made for another number of epochs to the present one.
+
+    A checkpoint restores the length that a schedule was made with. Where the run's length has changed since, the schedule
+    goes on at its place on the cosine of the new length; nothing happens where it has not.
+
+    Args:
+        scheduler: Any schedule; only `CosineAnnealingLR` is changed.
+        done: Epochs that are complete.
+        epochs: The present number of epochs.
+    """
+    epochs = max(epochs, 1)
+    if not isinstance(scheduler, CosineAnnealingLR) or epochs == scheduler.T_max:
+        return
+    scheduler.T_max = epochs
+    share = (1 + math.cos(math.pi * min(done, epochs) / epochs)) / 2
+    rates = [scheduler.eta_min + (base - scheduler.eta_min) * share for base in scheduler.base_lrs]
+    for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate

@@ -1,0 +1,77 @@
+"""NAS-Bench-201 networks have the sizes of the table."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from naslib.errors import SpecAlreadySetError, UnsupportedBySpaceError
+from naslib.search_spaces import NasBench201SearchSpace
+from naslib.search_spaces.core.batch_norm import make_batch_norm_affine
+from naslib.search_spaces.core.flops import count_macs
+from naslib.search_spaces.core.graph import Graph
+
+TABLE = Path(__file__).parents[3].parent / "shared" / "data" / "nb201.npz"
+NAME_OF = {"Identity": "skip_connect", "Zero": "none", "ReLUConvBN3x3": "nor_conv_3x3", "ReLUConvBN1x1": "nor_conv_1x1",
+           "AvgPool1x1": "avg_pool_3x3"}  # fmt: skip
+EDGES_OF_TABLE = ((1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4))
+
+
+def size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_makrograph_is_a_chain_of_stem_cells_blocks_and_classifier() -> None:
+    space = NasBench201SearchSpace()
+    assert sorted(space.edges) == [(i, i + 1) for i in range(1, 20)]
+    kinds = [type(space.edges[i, i + 1].op).__name__ for i in range(1, 20)]
+    cells = ["Graph"] * 5
+    assert kinds == ["Stem", *cells, "ResNetBasicblock", *cells, "ResNetBasicblock", *cells, "Sequential"]
+    assert [space.edges[i, i + 1].op.scope for i in (2, 8, 14)] == ["stage_1", "stage_2", "stage_3"]
+    cell = space.edges[2, 3].op
+    assert sorted(cell.edges) == [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4)]
+    assert [op.get_op_name for op in cell.edges[1, 2].op] == list(NAME_OF)
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is absent")
+@pytest.mark.parametrize(("prefix", "n_classes", "image"), [("c10", 10, 32), ("c100", 100, 32), ("in16", 120, 16)])
+def test_networks_have_the_parameters_and_macs_of_the_table(prefix: str, n_classes: int, image: int) -> None:
+    table = np.load(TABLE)
+    names = [str(name) for name in table["op_names"]]
+    space = NasBench201SearchSpace(n_classes)
+    candidates = [NAME_OF[op.get_op_name] for op in space.edges[2, 3].op.edges[1, 2].op]
+    rows = random.Random(prefix).sample(range(15625), {"c10": 80, "c100": 40, "in16": 80}[prefix])
+    space.set_spec((0,) * 6)
+    space.parse()
+    for row in rows:
+        by_edge = dict(zip(EDGES_OF_TABLE, table["ops"][row], strict=True))
+        code = [candidates.index(names[by_edge[edge]]) for edge in sorted(EDGES_OF_TABLE)]
+        space.codec.apply(space, tuple(code))  # swaps the ops of the parsed network
+        make_batch_norm_affine(space)
+        assert size(space) == table[f"{prefix}_params"][row]
+        assert round(count_macs(space, (3, image, image)) * 1e6) == table[f"{prefix}_macs"][row]
+
+
+def test_the_evaluation_network_is_the_same_network_with_fresh_weights() -> None:
+    torch.manual_seed(0)
+    space = NasBench201SearchSpace(n_classes=7, in_channels=1, channels=4, cells_per_stage=1)
+    code_only = space.clone()
+    code_only.instantiate_model = False
+    code_only.set_spec((0, 2, 3, 4, 1, 2))
+    space.set_spec((0, 2, 3, 4, 1, 2))
+    space.parse()
+    expected = size(make_batch_norm_affine(space.clone()))
+    for graph in (space, code_only):
+        network = graph.evaluation_network()
+        assert isinstance(network, Graph) and size(network) == expected
+        assert network.get_code() == (0, 2, 3, 4, 1, 2) and network(torch.ones(2, 1, 8, 8)).shape == (2, 7)
+        assert not torch.equal(network.edges[1, 2].op.seq[0].weight, space.edges[1, 2].op.seq[0].weight)
+        with pytest.raises(SpecAlreadySetError):
+            network.set_spec((0, 0, 0, 0, 0, 0))
+    with pytest.raises(UnsupportedBySpaceError, match=r"evaluation\.cells=20"):
+        space.evaluation_network(cells=20)
