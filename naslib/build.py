@@ -175,7 +175,9 @@ def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer) ->
     last = command.model_path or (get_last_checkpoint(config) if command.resume or command.eval_only else "")
     if command.eval_only:
         if not last:
-            raise CheckpointError(f"--eval-only: there is no search in {config.save}; run it first, or give --model-path FILE")
+            raise CheckpointError(
+                f"--eval-only: there is no search in {config.save}; run it first, or give --model-path FILE"
+            )
     else:
         if command.resume and not last:
             logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
@@ -251,7 +253,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if not words:
-            raise ConfigError(f"give a config: naslib --config FILE (shipped: {', '.join(shipped_configs())}); --help shows more")
+            raise ConfigError(
+                f"give a config: naslib --config FILE (shipped: {', '.join(shipped_configs())}); --help shows more"
+            )
         command = parse_cli(words)
         if command.print_schema:
             _write(json_schema_text(schema_extensions()))

@@ -36,7 +36,8 @@ def load_config(
         extensions: Names and keywords of what is registered; None checks the shared keys only.
 
     Returns:
-        The config with every key. What is unusual but allowed was logged as a warning and is in `config.notes`.
+        The config with every key. What is unusual but allowed was logged as a warning and is in `config.notes`; the
+        names of the keys that were given are in `config.given`.
 
     Raises:
         ConfigError: If anything is wrong; lists all problems with key, expectation and nearest valid name.
@@ -82,6 +83,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _given(raw: Mapping[str, Any]) -> frozenset[str]:
+    """Return the dotted names of the keys that were given, as opposed to completed from the defaults."""
+    inside = {f"{section}.{key}" for section in SECTIONS for key in raw.get(section) or {}}
+    return frozenset({*(key for key in raw if key not in SECTIONS), *inside})
+
+
 def _complete(raw: dict[str, Any], notes: list[str], source: Any) -> Config:
     """Return the config: the defaults, then what was given."""
     config = Config(defaults())
@@ -96,6 +103,7 @@ def _complete(raw: dict[str, Any], notes: list[str], source: Any) -> Config:
     if vars(inherited).get("_save") is not None:
         config.save = inherited.save
     config.set_hidden("notes", notes)
+    config.set_hidden("given", _given(raw))
     for section in SECTIONS:
         config[section].set_hidden("seed", config.seed)
     return config

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
+_END = object()
 
-def prefetched(items: Generator[T, None, None], depth: int = 2) -> Generator[T, None, None]:
-    """Yield the items in their order, made up to `depth` ahead by a thread that ends with this generator.
 
-    An error of the items is raised here, where they are used. Items are not None.
+def prefetched(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+    """Yield the items in their order, made up to `depth` ahead by one thread that ends with this generator.
+
+    An error of the items is raised here, where they are used.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="naslib-prefetch") as pool:
-        pending = deque(pool.submit(next, items, None) for _ in range(depth))
-        try:
-            while (item := pending.popleft().result()) is not None:
-                pending.append(pool.submit(next, items, None))
-                yield item
-        finally:
-            for future in pending:
-                future.cancel()
-            # after what is running: a generator cannot be closed while the thread is in it
-            pool.shutdown()
-            items.close()
+        ahead: deque[Future[T | object]] = deque(pool.submit(next, items, _END) for _ in range(depth))
+        while True:
+            item = ahead.popleft().result()
+            if item is _END:
+                return
+            ahead.append(pool.submit(next, items, _END))
+            yield item  # type: ignore[misc]

@@ -36,7 +36,9 @@ def get_train_val_loaders(
     section = getattr(config, _MODES[mode])
     seed = _first("seed", None, config, section)
     data = load_data(config.dataset, data_dir=_first("data", None, config), seed=int(seed or 0))
-    options = augment_options(section)
+    # our own config records which keys the user gave; another object does not
+    given = f"{_MODES[mode]}.cutout_length" in getattr(config, "__dict__", {}).get("given", ())
+    options = augment_options(section, length_given=given)
     build = build_search_loaders if _MODES[mode] == "search" else build_eval_loaders
     loaders = build(
         data,
@@ -50,16 +52,20 @@ def get_train_val_loaders(
     return loaders.train, loaders.valid, loaders.test, train_transform, valid_transform
 
 
-def augment_options(section: Any) -> AugmentOptions:
+def augment_options(section: Any, *, length_given: bool = False) -> AugmentOptions:
     """Read the augmentation of a config section.
 
-    A cutout length of 16 is the schema's default: small images then take what their data set allows. Any other number
-    was chosen, and raises later if it would erase the image.
+    Args:
+        section: What has `cutout`, `cutout_length` and `cutout_prob`.
+        length_given: Whether the user gave the cutout length. If unknown, 16, the default of the schema, counts as not
+            given, and small images take what their data set allows; any other number was chosen, and raises later if it
+            would erase the image.
     """
     length = _first("cutout_length", None, section)
+    chosen = length is not None and (length_given or int(length) != DEFAULT_CUTOUT_LENGTH)
     return AugmentOptions(
         cutout=bool(_first("cutout", False, section)),
-        cutout_length=None if length is None or int(length) == DEFAULT_CUTOUT_LENGTH else int(length),
+        cutout_length=int(length) if chosen else None,
         cutout_prob=float(_first("cutout_prob", 1.0, section)),
     )
 

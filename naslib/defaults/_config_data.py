@@ -53,5 +53,7 @@ def _augmentation(config: Any, section_name: str) -> AugmentOptions:
     section = config[section_name]
     options = augment_options(section)
     if f"{section_name}.cutout_length" in vars(config).get("given", ()):
-        return AugmentOptions(cutout=options.cutout, cutout_length=int(section["cutout_length"]), cutout_prob=options.cutout_prob)
+        return AugmentOptions(
+            cutout=options.cutout, cutout_length=int(section["cutout_length"]), cutout_prob=options.cutout_prob
+        )
     return options

@@ -172,8 +172,8 @@ class Trainer:
         if channels_last and isinstance(self.optimizer.graph, nn.Module):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
-        trains_weights = isinstance(weights, torch.optim.Optimizer)
-        scheduler = self.build_search_scheduler(weights, self.config) if trains_weights else None
+        is_torch = isinstance(weights, torch.optim.Optimizer)
+        scheduler = self.build_search_scheduler(weights, self.config) if is_torch else None  # type: ignore[arg-type]
         phase = self._search_phase(outputs, scheduler)
         train = BatchCursor(loaders[0], self.device, channels_last, "training")
         valid = None
@@ -257,7 +257,9 @@ class Trainer:
             self._history.load_state_dict(state["run"]["parts"]["history"])
             logger.info("discretizing the search checkpoint %s", used)
         elif not self._searched:
-            logger.warning("no search was run and %s holds no checkpoint: evaluating an untrained choice", self.folder / "search")
+            logger.warning(
+                "no search was run and %s holds no checkpoint: evaluating an untrained choice", self.folder / "search"
+            )
         return self.optimizer.get_final_architecture()
 
     def _queried(self, architecture: Graph, api: Any, metric: Metric) -> float:
@@ -280,7 +282,9 @@ class Trainer:
         dataset = self.config.dataset
         if not queryable:
             if mode == "query":
-                raise BenchmarkApiMissing(f"evaluation.mode=query: {type(architecture).__name__} is in no benchmark; use retrain")
+                raise BenchmarkApiMissing(
+                    f"evaluation.mode=query: {type(architecture).__name__} is in no benchmark; use retrain"
+                )
             return None
         api = given if given is not None else self.optimizer.dataset_api
         try:

@@ -81,7 +81,7 @@ class CheckpointManager:
         return path
 
     def _prune(self) -> None:
-        """Remove the mid-epoch checkpoints that are not among the newest, and what a killed process left half written."""
+        """Remove old mid-epoch checkpoints, and what a killed process left half written."""
         for leftover in self.folder.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         written = sorted(self._numbered(), key=_position_of)
@@ -95,7 +95,7 @@ class CheckpointManager:
         return [path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]
 
     def newest(self) -> Path | None:
-        """Return the newest checkpoint: what `last_checkpoint` names, or else the newest file; None if there is none."""
+        """Return what `last_checkpoint` names, or else the newest file; None if there is none."""
         return next(iter(self.candidates()), None)
 
     def candidates(self) -> list[Path]:

@@ -20,7 +20,9 @@ _PROBE = 2
 def describe_space(optimizer: Any) -> str:
     """Return a few lines on an adapted search space: graph, decisions and candidates, parameters."""
     graph = optimizer.graph
-    lines = [f"search space   {graph.get_type()}: {graph.number_of_nodes()} nodes, {len(graph.nested_graphs())} graphs in all"]
+    lines = [
+        f"search space   {graph.get_type()}: {graph.number_of_nodes()} nodes, {len(graph.nested_graphs())} graphs in all"
+    ]
     recorder = record_of(optimizer)
     if recorder is not None:
         lines.append(f"decisions      {len(recorder.decisions)}")
@@ -40,9 +42,9 @@ def _decision_lines(decisions: Sequence[Decision]) -> list[str]:
 
 
 def estimate_memory_mb(graph: nn.Module, input_shape: Sequence[int], batch_size: int) -> float:
-    """Return about how many MB a training step takes: weights, gradients, momentum, and what backward needs.
+    """Return about how many MB a training step takes: weights, gradients, momentum, what backward needs.
 
-    A forward of two images is run and what autograd keeps is counted; random state and BN statistics are what they were.
+    A forward of two images is run and what autograd keeps is counted; random state and BN statistics stay.
 
     Args:
         graph: The search network.

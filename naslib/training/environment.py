@@ -37,7 +37,9 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"device={name!r} is no device of torch; use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device={name!r}: this machine has {torch.cuda.device_count()} CUDA devices; use device=auto")
+        raise ConfigError(
+            f"device={name!r}: this machine has {torch.cuda.device_count()} CUDA devices; use device=auto"
+        )
     return device
 
 
@@ -130,7 +132,5 @@ def _git_commit() -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True
-    )
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True)
     return done.stdout.strip()

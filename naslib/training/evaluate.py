@@ -140,7 +140,7 @@ class RetrainTask(EpochTask):
             for key, value in row.items():
                 if value is not None and key != "epoch":
                     self.writer.add_scalar(f"evaluation/{key}", value, epoch)
-        validated = f", valid loss {valid.loss:.4f} acc {valid.top1:.2f}" if valid.count else ""
+        validated = f", valid loss {valid.loss:.4f} acc {valid.top1:.2f}" if valid.images else ""
         logger.info(
             "retrain epoch %d/%d: train loss %.4f acc %.2f%s, %s",
             epoch + 1, self.settings.epochs, train.loss or 0.0, train.top1 or 0.0, validated, format_seconds(seconds),
@@ -181,7 +181,6 @@ def test(
     finally:
         network.train(was_training)
     score = meter.read()
-    if score.count == 0:
+    if score.images == 0:
         raise DataError("the loader to test on has no batches")
     return score
-

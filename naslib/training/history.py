@@ -14,7 +14,17 @@ from naslib.utils.files import atomic_write_json
 
 from .plain import number_or_none
 
-SERIES = ("train_acc", "train_loss", "valid_acc", "valid_loss", "test_acc", "test_loss", "runtime", "train_time", "arch_eval")
+SERIES = (
+    "train_acc",
+    "train_loss",
+    "valid_acc",
+    "valid_loss",
+    "test_acc",
+    "test_loss",
+    "runtime",
+    "train_time",
+    "arch_eval",
+)
 _LIGHT = ("train_acc", "valid_acc", "test_acc", "runtime", "train_time", "params")
 # Writing the file may take this share of the time of a search, so that a search on a table stays fast.
 _SHARE = 0.05

@@ -49,7 +49,7 @@ class SeededSource(BatchSource):
 
 
 class ReplayedSource(BatchSource):
-    """Any iterable of batches: the random state at the start of the epoch is kept and the consumed batches are replayed."""
+    """Any iterable of batches: the random state an epoch began with is kept, and consumed batches are replayed."""
 
     def __init__(self, loader: Iterable[Any]) -> None:
         self.loader = loader
@@ -65,7 +65,9 @@ class ReplayedSource(BatchSource):
         iterator = self._begin(epoch)
         for index in range(start):
             if next(iterator, None) is None:
-                raise CheckpointError(f"the loader ended after {index} batches, but the checkpoint was made after {start}")
+                raise CheckpointError(
+                    f"the loader ended after {index} batches, but the checkpoint was made after {start}"
+                )
         rng_restore(now)
         return iterator
 
@@ -149,7 +151,9 @@ class BatchCursor:
         images, labels = batch[0], batch[1]
         images = images.to(self._device, non_blocking=True)
         if images.dim() == 4:
-            images = images.contiguous(memory_format=self._format) if self._format is not torch.preserve_format else images
+            images = (
+                images.contiguous(memory_format=self._format) if self._format is not torch.preserve_format else images
+            )
         return images, labels.to(self._device, non_blocking=True)
 
     def state_dict(self) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def move_batches(loader: Iterable[Any], device: torch.device, channels_last: boo
 
 
 def image_shape(loader: Any) -> tuple[int, ...]:
-    """Return (channels, height, width) of the images of a loader; of one that does not tell, the first batch is looked at.
+    """Return (channels, height, width) of a loader's images; of one that does not tell, the first batch is looked at.
 
     Raises:
         DataError: If it has no batches.

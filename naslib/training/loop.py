@@ -154,7 +154,7 @@ class EpochLoop:
         words = [f"epoch {epoch + 1}/{self.settings.epochs}"]
         for split, meter in self.task.meters.items():
             score = meter.read()
-            if score.count:
+            if score.images:
                 words.append(f"{split} loss {score.loss:.3f} acc {score.top1:.2f} %")
         return ", ".join(words)
 

@@ -16,7 +16,7 @@ class Score(NamedTuple):
     loss: float | None
     top1: float | None
     top5: float | None
-    count: int
+    images: int
 
 
 class Meter:

@@ -97,8 +97,8 @@ class Phase:
         if not all_finite(state["model"]):
             newest = self.manager.newest()
             raise NonFiniteLossError(
-                f"weights became NaN or infinite before step {step} of epoch {epoch} (counted from 0); nothing was saved, "
-                f"the last good checkpoint is {newest or 'none'}. A smaller learning rate or grad_clip may help"
+                f"weights became NaN or infinite before step {step} of epoch {epoch} (counted from 0); nothing was "
+                f"saved, the last good checkpoint is {newest or 'none'}. A smaller learning rate or grad_clip may help"
             )
         return state
 
@@ -131,7 +131,9 @@ class Phase:
             if key in settings and settings[key] != value
         ]
         if different:
-            logger.warning("resuming %s under other conditions, so the result may differ: %s", path.name, "; ".join(different))
+            logger.warning(
+                "resuming %s under other conditions, so the result may differ: %s", path.name, "; ".join(different)
+            )
 
     def restore(self, state: Mapping[str, Any], path: Path) -> Position:
         """Load a checkpoint that passed `check`; the random state is the checkpoint's."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = ("#1f5fa8", "#b3541e", "#2f7d4f", "#7a4fa3", "#a83248", "#5a5a5a", "#8a6d1d", "#1f7f8c", "#3b3bb3", "#994d80")
+_COLOURS = (
+    "#1f5fa8",
+    "#b3541e",
+    "#2f7d4f",
+    "#7a4fa3",
+    "#a83248",
+    "#5a5a5a",
+    "#8a6d1d",
+    "#1f7f8c",
+    "#3b3bb3",
+    "#994d80",
+)
 _COLUMNS = 6
 # inches
 _TITLE = 0.35
@@ -75,7 +87,9 @@ def _draw_node(axes: Axes, node: int, at: tuple[float, float], face: str) -> Non
     axes.text(*at, str(node), ha="center", va="center", fontsize=10, zorder=4)
 
 
-def _draw_edge(axes: Axes, placed: PlacedEdge, positions: dict[int, tuple[float, float]], colours: dict[str, str]) -> None:
+def _draw_edge(
+    axes: Axes, placed: PlacedEdge, positions: dict[int, tuple[float, float]], colours: dict[str, str]
+) -> None:
     from matplotlib.patches import FancyArrowPatch
 
     edge = placed.edge
@@ -131,10 +145,19 @@ def _draw_series(decisions: Sequence[dict[str, Any]], series: Sequence[torch.Ten
             place.plot(range(len(line)), line.tolist(), color=f"C{ops.index(op) % 10}", linewidth=1.1, label=op)
         place.set_title(f"{decision['graph']} {decision['edge'][0]}→{decision['edge'][1]}", fontsize=7)
         place.tick_params(labelsize=6)
+    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
     figure.supxlabel("epochs", fontsize=8)
     figure.supylabel("softmax of the architecture parameters", fontsize=8)
-    handles = {label: handle for place in axes.flat for handle, label in zip(*place.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=min(len(handles), 4 if columns < 4 else 8), fontsize=7)
+    handles = {
+        label: handle for place in axes.flat for handle, label in zip(*place.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper center",
+        ncols=min(len(handles), 4 if columns < 4 else 8),
+        fontsize=7,
+    )
     return figure
 
 
@@ -145,8 +168,12 @@ def _save(figure: Figure, stem: Path) -> list[Path]:
     for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
         buffer = io.BytesIO()
         with matplotlib.rc_context({"svg.hashsalt": "naslib"}):
-            figure.savefig(buffer, format=kind, **options)  # type: ignore[arg-type]
+            figure.savefig(buffer, format=kind, **options)
         path = stem.with_name(f"{stem.name}.{kind}")
-        atomic_write(path, lambda file, data=buffer: file.write(data.getbuffer()))  # type: ignore[misc]
+        atomic_write(path, functools.partial(_write, buffer))
         files.append(path)
     return files
+
+
+def _write(buffer: io.BytesIO, file: BinaryIO) -> None:
+    file.write(buffer.getbuffer())

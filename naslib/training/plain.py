@@ -25,7 +25,9 @@ def to_plain(value: Any, where: str = "state") -> Any:
     Raises:
         CheckpointError: If something else is in it; the message names the place.
     """
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes) and type(value).__module__ == "builtins":
+    if value is None or (
+        isinstance(value, bool | int | float | complex | str | bytes) and type(value).__module__ == "builtins"
+    ):
         return value
     if isinstance(value, torch.nn.Parameter):
         return value.detach()

@@ -44,11 +44,18 @@ class Progress:
             from tqdm import tqdm
 
             self._bar = tqdm(
-                total=self.total, initial=self.done, desc=self.title, unit=self.unit, file=sys.stderr, dynamic_ncols=True
+                total=self.total,
+                initial=self.done,
+                desc=self.title,
+                unit=self.unit,
+                file=sys.stderr,
+                dynamic_ncols=True,
             )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.update(self.done - self._bar.n)
             self._bar.close()

@@ -98,7 +98,11 @@ def _with_unit(value: float | None, unit: str, digits: int) -> str:
 
 
 def _mode(mode: str | None) -> str:
-    words = {"query": " (looked up in the benchmark)", "keep": " (weights of the search)", "retrain": " (trained from scratch)"}
+    words = {
+        "query": " (looked up in the benchmark)",
+        "keep": " (weights of the search)",
+        "retrain": " (trained from scratch)",
+    }
     return words.get(mode or "", "")
 
 

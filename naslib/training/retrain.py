@@ -19,7 +19,7 @@ from .environment import describe_environment
 from .evaluate import Loss, RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
-from .phase import Phase, resume
+from .phase import Phase, Stateful, resume
 from .schedule import continue_schedule
 
 
@@ -90,7 +90,7 @@ def retrain(
         trainee.network, trainee.optimizer, trainee.scheduler, trainee.loss, trainee.valid, settings,
         place.device, place.channels_last, place.writer, place.folder / "history.json",
     )  # fmt: skip
-    objects = {"model": trainee.network, "optimizer": trainee.optimizer}
+    objects: dict[str, Stateful] = {"model": trainee.network, "optimizer": trainee.optimizer}
     if trainee.scheduler is not None:
         objects["scheduler"] = trainee.scheduler
     phase = Phase(
@@ -109,15 +109,18 @@ def retrain(
     return phase.seconds
 
 
-def measure_size(architecture: Graph, sizes: Mapping[str, Any] | None, input_shape: tuple[int, ...]) -> tuple[float, float]:
+def measure_size(
+    architecture: Graph, sizes: Mapping[str, Any] | None, input_shape: tuple[int, ...]
+) -> tuple[float, float | None]:
     """Return parameters and multiply-accumulates of the network of an architecture in millions, without auxiliary head.
 
     Args:
         architecture: A discrete architecture.
         sizes: Arguments of `evaluation_network`; None for the architecture itself.
-        input_shape: Channels, height and width.
+        input_shape: Channels, height and width; of other inputs multiply-accumulates are not counted (None).
     """
     random_state = rng_snapshot()
     network = architecture if sizes is None else architecture.evaluation_network(**{**sizes, "auxiliary": False})
     rng_restore(random_state)
-    return count_parameters_in_MB(network), count_macs(network, input_shape)
+    macs = count_macs(network, input_shape) if len(input_shape) == 3 else None
+    return count_parameters_in_MB(network), macs

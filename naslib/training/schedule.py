@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 def continue_schedule(scheduler: Any, done: int, epochs: int) -> None:
     """Bend a cosine schedule that was made for another number of epochs to the present one.
 
-    A checkpoint restores the length that a schedule was made with. Where the run's length has changed since, the schedule
-    goes on at its place on the cosine of the new length; nothing happens where it has not.
+    A checkpoint restores the length that a schedule was made with. Where the run's length has changed since, the
+    schedule goes on at its place on the cosine of the new length; nothing happens where it has not.
 
     Args:
         scheduler: Any schedule; only `CosineAnnealingLR` is changed.

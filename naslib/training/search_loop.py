@@ -62,7 +62,13 @@ class SearchTask(EpochTask):
     def __init__(
         self, optimizer: MetaOptimizer, valid: BatchCursor | None, scheduler: Any, outputs: SearchOutputs, epochs: int
     ) -> None:
-        self.optimizer, self.valid, self.scheduler, self.outputs, self.epochs = optimizer, valid, scheduler, outputs, epochs
+        self.optimizer, self.valid, self.scheduler, self.outputs, self.epochs = (
+            optimizer,
+            valid,
+            scheduler,
+            outputs,
+            epochs,
+        )
         self.meters = {"training": Meter(optimizer.device), "validation": Meter(optimizer.device)}
 
     def begin_epoch(self, epoch: int) -> None:
@@ -101,7 +107,9 @@ class SearchTask(EpochTask):
         if self.outputs.arch_weights is not None:
             self.outputs.arch_weights.record()
         self.outputs.file.write_if_due()
-        _write_scalars(self.outputs.writer, epoch, train, valid, {"learning_rate": rate, "arch_eval": tested, "seconds": seconds})
+        _write_scalars(
+            self.outputs.writer, epoch, train, valid, {"learning_rate": rate, "arch_eval": tested, "seconds": seconds}
+        )
         logger.info(
             "search epoch %d/%d: train loss %s acc %s, valid loss %s acc %s%s, %s",
             epoch + 1, self.epochs, _show(train.loss, 4), _show(train.top1), _show(valid.loss, 4), _show(valid.top1),
@@ -116,8 +124,8 @@ class BlackBoxSearch:
         optimizer: The optimizer, adapted.
         phase: What a checkpoint holds.
         outputs: Where the record goes.
-        settings: Number of evaluations and checkpoint frequency. Checkpoints that are due are put off while writing them
-            would take more than a twentieth of the time.
+        settings: Number of evaluations and checkpoint frequency. Checkpoints that are due are put off while
+            writing them would take more than a twentieth of the time.
         report_incumbent: Whether to record the best architecture so far or the latest.
         after_epoch: Called with the number of each evaluation.
     """
@@ -158,7 +166,7 @@ class BlackBoxSearch:
             append((train_acc, None, valid_acc, None, test_acc, None, now - before, train_time, tested))
             self.phase.seconds += now - before
             before = now
-            save_due = save_due or bool(frequency) and (epoch + 1) % frequency == 0
+            save_due = save_due or (bool(frequency) and (epoch + 1) % frequency == 0)
             if save_due and self._may_save(now):
                 self._save(epoch)
                 save_due = False

@@ -39,7 +39,9 @@ class InterruptGuard:
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._previous.clear()
@@ -52,7 +54,9 @@ class InterruptGuard:
     def interruption(self, checkpoint: str) -> SearchInterrupted:
         """Return the error to raise once the checkpoint is written; it carries the signal's number as `signum`."""
         name = signal.Signals(self.signum or signal.SIGINT).name
-        error = SearchInterrupted(f"stopped by {name} after the running step; saved {checkpoint}. Continue with --resume")
+        error = SearchInterrupted(
+            f"stopped by {name} after the running step; saved {checkpoint}. Continue with --resume"
+        )
         error.__dict__["signum"] = int(self.signum or signal.SIGINT)
         return error
 

@@ -12,7 +12,6 @@ from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import to_jsonable
 
-
 # networkx owns these attributes; a space keeps an argument `nodes` as `nodes_per_cell`.
 _NETWORKX_VIEWS = frozenset(("nodes", "edges", "adj", "succ", "pred", "degree", "graph"))
 
@@ -89,7 +88,9 @@ def _ops_by_edge(architecture: Graph) -> list[dict[str, str]]:
 def _put_ops(space: Graph, ops: list[dict[str, str]]) -> None:
     graphs = space.nested_graphs()
     if len(graphs) != len(ops):
-        raise ArchitectureError(f"the space has {len(graphs)} graphs, the record {len(ops)}: the space was changed since")
+        raise ArchitectureError(
+            f"the space has {len(graphs)} graphs, the record {len(ops)}: the space was changed since"
+        )
     for graph, by_edge in zip(graphs, ops, strict=True):
         for u, v, data in list(graph.edges(data=True)):
             name = by_edge.get(f"{u},{v}")

@@ -31,7 +31,7 @@ class _ConsoleHandler(logging.Handler):
             else:
                 sys.stdout.write(text + "\n")
             sys.stdout.flush()
-        except Exception:  # logging's own contract: report to stderr if `logging.raiseExceptions`, never stop the run
+        except (OSError, ValueError, TypeError):  # a closed stream or a record that does not format never stops the run
             self.handleError(record)
 
 

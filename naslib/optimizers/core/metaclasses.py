@@ -36,6 +36,12 @@ class Stateful(Protocol):
 class _OptimizerType(ABCMeta):
     """Accept `Opt(config)` beside `Opt(**config.search)`: the one place where a config is unpacked for an optimizer."""
 
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """What a caller passes, in place of the two forms below."""
+        parameters = list(inspect.signature(cls.__init__).parameters.values())  # type: ignore[misc]
+        return inspect.Signature(parameters[1:])
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if args and isinstance(args[0], Mapping) and "search" in args[0]:
             kwargs = {**args[0]["search"], **kwargs}
@@ -64,7 +70,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
         unknown = [key for key in kwargs if key not in SEARCH_KEYS]
         if unknown:
             known = [*own, *sorted(SEARCH_KEYS)]
-            raise ConfigError([f"{type(self).__name__} has no keyword {key!r}{did_you_mean(key, known)}" for key in unknown])
+            name = type(self).__name__
+            raise ConfigError([f"{name} has no keyword {key!r}{did_you_mean(key, known)}" for key in unknown])
         self.graph: Any = None
         self.scope: Any = None
         self.dataset: str | None = None
@@ -147,7 +154,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
         """Return the queried test accuracy of the discretized graph, None where no benchmark answers for it."""
         if not self._is_queryable():
             return None
-        return float(self.get_final_architecture().query(Metric.TEST_ACCURACY, self.dataset, dataset_api=self.dataset_api))
+        architecture = self.get_final_architecture()
+        return float(architecture.query(Metric.TEST_ACCURACY, self.dataset, dataset_api=self.dataset_api))
 
     def _is_queryable(self) -> bool:
         return self.dataset_api is not None and self.graph is not None and bool(self.graph.QUERYABLE)

@@ -154,7 +154,7 @@ class OneShotOptimizer(MetaOptimizer):
         graph.compile()
         if not any(isinstance(op, list) for op in graph.get_all_edge_data("op", self.scope, private_edge_data=True)):
             raise GraphError(
-                f"no edge in scope {self.scope!r} carries a list of candidate operations, so there is nothing to search; "
+                f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
             )
         graph.update_edges(_where_undecided(self.add_alphas), self.scope, private_edge_data=False)

@@ -11,7 +11,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
-from naslib.search_spaces.core.graph import EdgeView
+from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp
 
 from .base import OneShotOptimizer
@@ -76,7 +76,7 @@ class GDASMixedOp(MixedOp):
 
     Attributes:
         unselected: How the weights of the operations that were not drawn get a gradient: `"ones"` as in the authors'
-            code, which adds each of them to the output as a scalar (so its gradient is the sum of dL/dy); `"zero"`, none;
+            code, which adds each of them to the output as a scalar (its gradient is the sum of dL/dy); `"zero"`, none;
             `"recompute"`, `<dL/dy, o_k(x)>` by running them in the backward without a graph.
     """
 
@@ -88,12 +88,12 @@ class GDASMixedOp(MixedOp):
         """Return the logits of the edge."""
         return edge_data.alpha
 
-    def process_weights(self, weights: Tensor) -> HardSample:  # type: ignore[override]
+    def process_weights(self, weights: Tensor) -> HardSample:
         """Draw for this edge alone, which happens only outside a graph."""
         relaxation = self.relaxation or GumbelRelaxation(1.0)
         return relaxation(weights.unsqueeze(0), self.training)[0]
 
-    def apply_weights(self, x: Tensor, weights: HardSample) -> Tensor:  # type: ignore[override]
+    def apply_weights(self, x: Tensor, weights: HardSample) -> Tensor:
         """Return the drawn operation's output; its value is not scaled, its weight gets `<dL/dy, o(x)>`."""
         index, row = weights
         y = self.primitives[index](x)
@@ -167,7 +167,14 @@ class GDASOptimizer(OneShotOptimizer):
         """Return the sampler of this optimizer."""
         return self._relaxation
 
-    def adapt_search_space(self, search_space: Any, dataset: Any = None, scope: Any = None, dataset_api: Any = None, **kwargs: Any) -> None:
+    def adapt_search_space(
+        self,
+        search_space: Graph,
+        dataset: str | None = None,
+        scope: Scope = None,
+        dataset_api: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Adapt as `OneShotOptimizer` does and set the treatment of unselected operations."""
         super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
         for module in self.graph.modules():

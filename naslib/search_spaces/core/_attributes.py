@@ -1,4 +1,4 @@
-"""The dictionaries inside a Graph: node attributes that report changes, graph attributes that show auxiliary outputs."""
+"""The dictionaries inside a Graph: node attributes report changes, graph attributes show auxiliary outputs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def recall_auxiliary(graph: Graph | None) -> dict[int, Tensor]:
     return _LAST_FORWARD.outputs.get(graph, {})
 
 
+def forget_auxiliary(graph: Graph) -> None:
+    """Drop what `remember_auxiliary` kept for `graph` in this thread."""
+    if hasattr(_LAST_FORWARD, "outputs"):
+        _LAST_FORWARD.outputs.pop(graph, None)
+
+
 class GraphAttributes(dict[str, Any]):
     """`graph.graph`: networkx's attribute dictionary, in which `out_from_N` is a view of the last eager forward."""
 
@@ -54,7 +60,10 @@ class GraphAttributes(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the attribute or auxiliary output called `key`, or `default`."""
-        return self[key] if key in self else default
+        value = super().get(key)
+        if value is None:
+            value = self._auxiliary(key)
+        return default if value is None else value
 
     def __reduce__(self) -> tuple[Any, ...]:
         return GraphAttributes, (dict(self),)
@@ -98,6 +107,10 @@ class NodeAttributes(dict[str, Any]):
         """Write several attributes, as `dict.update`."""
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
+
+    def copy(self) -> NodeAttributes:
+        """Return a shallow copy that nobody owns."""
+        return NodeAttributes(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NodeAttributes, (), None, None, iter(self.items())

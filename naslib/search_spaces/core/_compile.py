@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .graph import Graph
 
 
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
 def input_nodes(graph: Graph) -> list[int]:
     """Return the nodes without incoming edges, in order."""
     return sorted(node for node, degree in graph.in_degree() if degree == 0)
@@ -34,8 +37,9 @@ def topological_order(graph: Graph) -> list[int]:
     try:
         order = list(nx.lexicographical_topological_sort(graph))
     except nx.NetworkXUnfeasible as error:
-        cycle = " -> ".join(str(edge[0]) for edge in nx.find_cycle(graph))
-        raise GraphError(f"graph {label(graph)!r} has a cycle ({cycle}); a search space is a directed acyclic graph") from error
+        edges = nx.find_cycle(graph)
+        cycle = " -> ".join(str(node) for node in (edges[0][0], *(edge[1] for edge in edges)))
+        raise GraphError(f"graph {label(graph)!r} has a cycle ({cycle}); a search space is acyclic") from error
     if not order:
         raise GraphError(f"graph {label(graph)!r} has no nodes")
     return order
@@ -65,7 +69,7 @@ def can_inline(graph: Graph) -> bool:
     from .graph import Graph
 
     own = type(graph).forward is Graph.forward and type(graph).forward_with_auxiliary is Graph.forward_with_auxiliary
-    return own and not (graph._forward_hooks or graph._forward_pre_hooks or graph._backward_hooks or graph._backward_pre_hooks)
+    return own and not any(getattr(graph, hooks) for hooks in _HOOKS)
 
 
 class _Builder:
@@ -110,7 +114,9 @@ class _Builder:
                 incoming[target][node] = self.edge(graph, node, target, result, where, prefix, path)
         return result
 
-    def node(self, graph: Graph, node: int, sources: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]) -> int:
+    def node(
+        self, graph: Graph, node: int, sources: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]
+    ) -> int:
         """Emit what happens at a node; return the slot of its value."""
         attributes = graph._node[node]
         if "subgraph" in attributes:
@@ -147,7 +153,7 @@ class _Builder:
             return self.graph(graph, inputs, where, f"{name}.", path)
         self.graphs.append(graph)
         target = self.slot()
-        keys = None if len(sources) == 1 else tuple(sources)
+        keys = None if len(sources) == 1 == len(inputs) else tuple(sources)
         self.steps.append(CallStep(graph, keys, tuple(sources.values()), target, where, name))
         return target
 
@@ -173,7 +179,7 @@ def route(graph: Graph, sources: dict[int, Any], where: str) -> dict[int, Any]:
             )
         return dict(zip(nodes, (sources[key] for key in sorted(sources)), strict=True))
     if len(chosen) != len(nodes):
-        raise GraphError(f"{where}: set_input names {len(chosen)} sources, the subgraph has {len(nodes)} input nodes {nodes}")
+        raise GraphError(f"{where}: set_input names {len(chosen)} sources, the subgraph's input nodes are {nodes}")
     missing = [index for index in chosen if index not in sources]
     if missing:
         raise GraphError(f"{where}: set_input names the sources {missing}, but edges enter only from {sorted(sources)}")
@@ -186,7 +192,9 @@ def _relax_in_batches(builder: _Builder) -> None:
     rows: dict[tuple[int, int, int], int] = {}
     for step in builder.steps:
         op = step.edge.op if isinstance(step, EdgeStep) else None
-        if not (isinstance(step, EdgeStep) and isinstance(op, MixedOp) and op.relaxes_in_batch() and step.edge.has("alpha")):
+        if not (isinstance(step, EdgeStep) and isinstance(op, MixedOp) and op.relaxes_in_batch()):
+            continue
+        if not step.edge.has("alpha"):
             continue
         key = (id(op.relaxation), len(op.primitives))
         if key not in groups:

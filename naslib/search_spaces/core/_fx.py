@@ -48,8 +48,9 @@ def modules_of(steps: Sequence[Step]) -> dict[str, nn.Module]:
             modules[step.module_name] = step.module
         elif isinstance(step, CombineStep) and isinstance(step.attributes["comb_op"], nn.Module):
             combine = step.attributes["comb_op"]
-            own = isinstance(combine, AbstractCombOp)
-            modules[step.module_name] = CombineCall(combine, step.edges) if own else combine
+            if isinstance(combine, AbstractCombOp):
+                combine = CombineCall(combine, step.edges)
+            modules[step.module_name] = combine
     return modules
 
 

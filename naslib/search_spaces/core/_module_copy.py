@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -78,3 +79,29 @@ def _copy_tensor(tensor: torch.Tensor | None, memo: Memo) -> Any:
         new.__dict__.update(copy.deepcopy(tensor.__dict__, memo))
     memo[id(tensor)] = new
     return new
+
+
+def detach_activations(values: Iterable[Any], memo: Memo) -> None:
+    """Let `copy.deepcopy` take what a forward left in an op, or on an edge, as a constant.
+
+    A deep copy of a tensor with a history is an error in torch, and the history belongs to the original anyway.
+
+    Args:
+        values: Entries of an edge. Graphs among them are left to their own edges.
+        memo: Receives a detached copy of every tensor with a history, also of those stored on modules.
+    """
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            _detach(value, memo)
+        elif isinstance(value, list | tuple):
+            detach_activations(value, memo)
+        elif isinstance(value, nn.Module) and not hasattr(value, "copy_sharing_edges"):
+            for module in value.modules():
+                for held in vars(module).values():
+                    if isinstance(held, torch.Tensor):
+                        _detach(held, memo)
+
+
+def _detach(tensor: torch.Tensor, memo: Memo) -> None:
+    if not tensor.is_leaf:
+        memo[id(tensor)] = tensor.detach().clone()

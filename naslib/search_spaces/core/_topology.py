@@ -14,7 +14,9 @@ from torch import nn
 
 from naslib.errors import GraphError
 
-from ._attributes import GraphAttributes, NodeAttributes
+from ._attributes import GraphAttributes, NodeAttributes, forget_auxiliary
+from ._collector import paused_garbage_collection
+from ._collector import paused_garbage_collection
 from ._compile import input_nodes, label
 from .edge import EdgeData
 
@@ -26,8 +28,13 @@ G = TypeVar("G", bound="Topology")
 
 # What networkx caches on an instance; each entry refers back to the graph.
 _CACHED_VIEWS = frozenset(
-    name for base in nx.DiGraph.__mro__ for name, value in vars(base).items() if isinstance(value, functools.cached_property)
+    name
+    for base in nx.DiGraph.__mro__
+    for name, value in vars(base).items()
+    if isinstance(value, functools.cached_property)
 )
+# What networkx puts on a view: the graph behind it, its filters, and methods that refuse to change it.
+_OF_A_VIEW = (vars(nx.freeze(nx.DiGraph())).keys() - vars(nx.DiGraph()).keys()) | {"_graph", "_NODE_OK", "_EDGE_OK"}
 _TRANSIENT = _CACHED_VIEWS | {"_plan", "_plan_users", "_registered"}
 
 
@@ -35,21 +42,30 @@ class _GraphType(type):
     """Give networkx blank instances.
 
     networkx derives graphs by `G.__class__()`, which would run the constructor of a search space a second time, or fail
-    where it has required arguments; a call without arguments from inside networkx gets an empty instance instead.
+    where it has required arguments; a call without arguments from inside networkx gets an empty instance instead, with
+    the attributes of the graph that networkx derives from (which it calls `G`, or `self` in methods).
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if not args and not kwargs and sys._getframe(1).f_globals.get("__name__", "").startswith("networkx."):
-            return cls._blank()  # type: ignore[attr-defined]
+        if not args and not kwargs:
+            caller = sys._getframe(1)
+            if caller.f_globals.get("__name__", "").startswith("networkx."):
+                origin = caller.f_locals.get("G", caller.f_locals.get("self"))
+                known = isinstance(origin, Topology) and type(origin) is cls
+                return origin._blank_with_attributes() if known else cls._blank()  # type: ignore
         return super().__call__(*args, **kwargs)
+
+
+# Where torch keeps what is registered on a module.
+_OWN_STATE = ("_parameters", "_buffers", "_modules")
 
 
 class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     """The networkx side of a Graph."""
 
-    edge_attr_dict_factory = EdgeData  # type: ignore[assignment]
-    node_attr_dict_factory = NodeAttributes  # type: ignore[assignment]
-    graph_attr_dict_factory = GraphAttributes  # type: ignore[assignment]
+    edge_attr_dict_factory = EdgeData
+    node_attr_dict_factory = NodeAttributes
+    graph_attr_dict_factory = GraphAttributes
 
     # networkx is untyped; undeclared, these names would have the type of torch's `__getattr__`
     nodes: Any
@@ -96,21 +112,30 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
         return instance
 
     def _blank_with_attributes(self: G) -> G:
-        """Return an empty instance that keeps what the constructor and the user stored on this one."""
+        """Return an empty instance that shares what the constructor and the user stored on this one."""
         new = self._blank()
-        own = set(vars(new)) | _TRANSIENT | {"is_parsed"}
+        own = set(vars(new)) | _TRANSIENT | _OF_A_VIEW | {"is_parsed"}
         for key, value in vars(self).items():
             if key not in own:
                 new.__dict__[key] = value
         new.graph.update(self.graph)
         new.training = self.training
-        memo: dict[int, Any] = {}
         registered = self._registered or {}
-        for kind in ("_parameters", "_buffers", "_modules"):
-            for key, value in getattr(self, kind).items():
-                if key not in registered:
-                    getattr(new, kind)[key] = copy.deepcopy(value, memo)
+        for kind in _OWN_STATE:
+            getattr(new, kind).update({k: v for k, v in getattr(self, kind).items() if k not in registered})
         return new
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_graph":  # networkx's reference of a view to what it shows, which is no submodule
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    if TYPE_CHECKING:  # defined in the classes that follow
+
+        def nested_graphs(self) -> list[Graph]: ...
+
+        def _register_modules(self) -> None: ...
 
     # identity and names
 
@@ -122,7 +147,9 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     @name.setter
     def name(self, value: str) -> None:
         if "." in str(value):
-            raise GraphError(f"graph name {value!r} contains a dot, which separates the names of torch submodules; use '_'")
+            raise GraphError(
+                f"graph name {value!r} contains a dot, which separates the names of torch submodules; use '_'"
+            )
         self.graph["name"] = value
         self.structure_changed()
 
@@ -187,8 +214,8 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
         self._check_node(node_for_adding)
         if node_for_adding not in self._node:
             attr = {"comb_op": sum, **attr}
-        self.structure_changed()
         super().add_node(node_for_adding, **attr)
+        self.structure_changed()
 
     def add_nodes_from(self, nodes_for_adding: Iterable[Any], **attr: Any) -> None:
         """Add several nodes, given as ints or `(node, attributes)` pairs."""
@@ -207,8 +234,11 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
             for node in edge[:2]:
                 if node not in self._node:
                     self.add_node(node)
-        self.structure_changed()
         super().add_edges_from(edges, **attr)
+        for u, v, *data in edges if attr else ():
+            if data and isinstance(data[0], EdgeData):  # which has replaced all entries
+                self._succ[u][v].update(attr)
+        self.structure_changed()
 
     @staticmethod
     def _check_node(node: Hashable) -> None:
@@ -231,12 +261,16 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     # copies
 
     def copy(self: G, as_view: bool = False) -> G:
-        """Return a copy: private edge data deep-copied, shared edge data by reference, nested graphs copied likewise."""
+        """Return a copy: private edge data deep, shared edge data by reference, nested graphs copied likewise."""
         if as_view:
             return super().copy(as_view=True)
         new = self._blank_with_attributes()
+        memo: dict[int, Any] = {}
+        for kind in _OWN_STATE:
+            getattr(new, kind).update(copy.deepcopy(dict(getattr(new, kind)), memo))
         for node, attributes in self._node.items():
-            new.add_node(node, **{k: v.copy() if isinstance(v, Topology) else copy.deepcopy(v) for k, v in attributes.items()})
+            copied = {k: v.copy() if isinstance(v, Topology) else copy.deepcopy(v) for k, v in attributes.items()}
+            new.add_node(node, **copied)
         new.add_edges_from((u, v) for u, v in self.edges)
         for u, v in self.edges:
             new._set_edge_data(u, v, self._succ[u][v].copy())
@@ -246,13 +280,15 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
 
     def clone(self: G) -> G:
         """Return an independent deep copy; what was shared inside is shared inside the copy."""
-        return copy.deepcopy(self)
+        with paused_garbage_collection():
+            return copy.deepcopy(self)
 
     def unparse(self: G) -> G:
         """Return a new unparsed graph that shares the EdgeData and node objects; this one stays usable."""
         new = self._blank_with_attributes()
         for node, attributes in self._node.items():
-            new.add_node(node, **{k: v.unparse() if isinstance(v, Topology) else v for k, v in attributes.items()})
+            shared = {k: v.unparse() if isinstance(v, Topology) else v for k, v in attributes.items()}
+            new.add_node(node, **shared)
         new.add_edges_from((u, v) for u, v in self.edges)
         for u, v in self.edges:
             new._set_edge_data(u, v, self._succ[u][v])
@@ -261,26 +297,12 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     def _set_edge_data(self, u: int, v: int, data: EdgeData) -> None:
         self._succ[u][v] = self._pred[v][u] = data
 
-    def subgraph(self: G, nodes: Any) -> G:
-        """Return networkx's view of the part induced by `nodes`."""
-        return self._hand_on_attributes(super().subgraph(nodes))
-
-    def edge_subgraph(self: G, edges: Any) -> G:
-        """Return networkx's view of the part induced by `edges`."""
-        return self._hand_on_attributes(super().edge_subgraph(edges))
-
-    def reverse(self: G, copy: bool = True) -> G:
-        """Return the graph with all edges turned round."""
-        return self._hand_on_attributes(super().reverse(copy))
-
-    def _hand_on_attributes(self, derived: G) -> G:
-        for key, value in vars(self).items():
-            if key not in vars(derived) and key not in _TRANSIENT | {"is_parsed"}:
-                derived.__dict__[key] = value
-        return derived
-
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in _TRANSIENT} | {"__networkx_cache__": {}}
+        graph = self.unparse() if "_graph" in vars(self) else self  # of a view, what it shows
+        state = {key: value for key, value in vars(graph).items() if key not in _TRANSIENT}
+        registered = graph._registered or {}  # is found on nodes and edges, and registered again
+        state["_modules"] = {key: value for key, value in graph._modules.items() if key not in registered}
+        return state | {"__networkx_cache__": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -289,12 +311,15 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
             self._register_modules()
 
     def structure_changed(self) -> None:
-        """Drop the plans that were compiled from this graph; the next forward compiles anew."""
+        """Drop the plans that were compiled from this graph, and register anew; the next forward compiles."""
         users = self._plan_users
         if users:
             for user in list(users):
                 user._plan = None
         self._plan = None
+        forget_auxiliary(self)
+        if self.is_parsed:
+            self._register_modules()
 
 
 def _dropping_plan(name: str) -> Callable[..., Any]:
@@ -302,8 +327,9 @@ def _dropping_plan(name: str) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def change(self: Topology, *args: Any, **kwargs: Any) -> Any:
+        result = method(self, *args, **kwargs)
         self.structure_changed()
-        return method(self, *args, **kwargs)
+        return result
 
     return change
 
@@ -323,5 +349,5 @@ def _reregistering_hook(name: str) -> Callable[..., Any]:
     return register
 
 
-for _name in ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook"):
-    setattr(Topology, _name, _reregistering_hook(_name))
+for _name in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"):
+    setattr(Topology, f"register_{_name}", _reregistering_hook(f"register_{_name}"))

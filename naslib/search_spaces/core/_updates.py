@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from torch import nn
+
 from ._topology import Topology
 from .edge import EdgeData
 from .primitives import AbstractPrimitive
@@ -43,10 +45,15 @@ class UpdatesMixin(Topology):
             if isinstance(self._node[node].get("subgraph"), Topology):
                 yield self._node[node]["subgraph"]
             for target in sorted(self._succ[node]):
-                op = self._succ[node][target].op
-                if isinstance(op, AbstractPrimitive):
-                    op = op.get_embedded_ops() or []
-                yield from (o for o in (op if isinstance(op, list) else [op]) if isinstance(o, Topology))
+                yield from _graphs_within(self._succ[node][target].op)
+
+    def _modules_in_use(self) -> Iterator[nn.Module]:
+        """Yield the modules among the ops, candidates included, and the comb_ops of this graph."""
+        for attributes in self._node.values():
+            if isinstance(attributes.get("comb_op"), nn.Module):
+                yield attributes["comb_op"]
+        for _, _, data in self.edges(data=True):
+            yield from (op for op in (data.op if isinstance(data.op, list) else [data.op]) if isinstance(op, nn.Module))
 
     def _graphs_in_scope(self, scope: Scope) -> list[Graph]:
         graphs = sorted(self.nested_graphs(), key=lambda graph: graph.name)
@@ -55,21 +62,26 @@ class UpdatesMixin(Topology):
         scopes = [scope] if isinstance(scope, str) else list(scope)
         return [graph for graph in graphs if "all" in scopes or graph.scope in scopes]
 
-    def _edges_in_scope(self, scope: Scope, private_edge_data: bool) -> list[EdgeView]:
-        """Return the non-final edges, graphs by name and edges source-major; each shared edge once unless private."""
+    def _edges_in_scope(self, scope: Scope, private_edge_data: bool, final: bool = False) -> list[EdgeView]:
+        """Return the edges, graphs by name and edges source-major; each shared edge once unless private.
+
+        Final edges are among them only if `final`.
+        """
         seen: set[int] = set()
         edges = []
         for graph in self._graphs_in_scope(scope):
             for u in sorted(graph._succ):
                 for v in sorted(graph._succ[u]):
                     data = graph._succ[u][v]
-                    if data.is_final() or (not private_edge_data and id(data._shared) in seen):
+                    if (data.is_final() and not final) or (not private_edge_data and id(data._shared) in seen):
                         continue
                     seen.add(id(data._shared))
                     edges.append(EdgeView(u, v, data))
         return edges
 
-    def update_edges(self, update_func: Callable[..., Any], scope: Scope = "all", private_edge_data: bool = False) -> None:
+    def update_edges(
+        self, update_func: Callable[..., Any], scope: Scope = "all", private_edge_data: bool = False
+    ) -> None:
         """Call `update_func(edge=e)` for the non-final edges of this graph and its children, then remove flagged edges.
 
         Args:
@@ -81,12 +93,14 @@ class UpdatesMixin(Topology):
             update_func(edge=edge)
         self._remove_flagged_edges()
 
-    def update_nodes(self, update_func: Callable[..., Any], scope: Scope = "all", single_instances: bool = True) -> None:
+    def update_nodes(
+        self, update_func: Callable[..., Any], scope: Scope = "all", single_instances: bool = True
+    ) -> None:
         """Call `update_func(node=, in_edges=, out_edges=)` for the nodes in scope, then remove flagged edges.
 
         Args:
             update_func: Receives `node=(index, attributes)`, `in_edges=[(source, EdgeData)]` and
-                `out_edges=[(target, EdgeData)]`.
+                `out_edges=[(target, EdgeData)]`, without the final edges.
             scope: A scope or several; "all" for every graph.
             single_instances: Whether of several copies of a graph (same shared edge data) only the first is visited.
         """
@@ -99,17 +113,43 @@ class UpdatesMixin(Topology):
             for node in sorted(graph._node):
                 in_edges = [(u, graph._succ[u][node]) for u in sorted(graph._pred[node])]
                 out_edges = [(v, graph._succ[node][v]) for v in sorted(graph._succ[node])]
-                update_func(node=(node, graph._node[node]), in_edges=in_edges, out_edges=out_edges)
+                update_func(
+                    node=(node, graph._node[node]),
+                    in_edges=[edge for edge in in_edges if not edge[1].is_final()],
+                    out_edges=[edge for edge in out_edges if not edge[1].is_final()],
+                )
         self._remove_flagged_edges()
 
     def _remove_flagged_edges(self) -> None:
         for graph in self.nested_graphs():
-            graph.remove_edges_from([(u, v) for u, v, data in graph.edges(data=True) if data.is_deleted()])
+            flagged = [(u, v) for u, v, data in graph.edges(data=True) if data.is_deleted()]
+            if flagged:
+                graph.remove_edges_from(flagged)
 
     def get_all_edge_data(self, key: str, scope: Scope = "all", private_edge_data: bool = False) -> list[Any]:
-        """Return the entry `key` of all non-final edges that have it: graphs by name, then source-major edges."""
-        return [edge.data[key] for edge in self._edges_in_scope(scope, private_edge_data) if edge.data.has(key)]
+        """Return the entry `key` of all edges that have it, final ones too: graphs by name, then source-major edges.
+
+        Args:
+            key: The entry.
+            scope: A scope or several; "all" for every graph.
+            private_edge_data: Whether to return it of every copy of an edge, or once per shared edge in scope.
+        """
+        edges = self._edges_in_scope(scope, private_edge_data, final=True)
+        return [edge.data[key] for edge in edges if edge.data.has(key)]
 
     def set_at_edges(self, key: str, value: Any, shared: bool = False) -> None:
         """Write an entry on all non-final edges of this graph and its children."""
         self.update_edges(lambda edge: edge.data.set(key, value, shared=shared), private_edge_data=not shared)
+
+
+def _graphs_within(op: Any) -> list[Graph]:
+    """Return the outermost graphs in an op: itself, or those inside a list, a primitive or any other module."""
+    if isinstance(op, Topology):
+        return [cast("Graph", op)]
+    if isinstance(op, list):
+        return [graph for inner in op for graph in _graphs_within(inner)]
+    if not isinstance(op, nn.Module):
+        return []
+    embedded = op.get_embedded_ops() if isinstance(op, AbstractPrimitive) else None
+    inner_ops = embedded if embedded is not None else op._modules.values()
+    return [graph for inner in inner_ops for graph in _graphs_within(inner)]

@@ -61,7 +61,7 @@ def frozen_batch_norm_statistics(module: nn.Module | Iterable[nn.Module]) -> Ite
         norms: list[nn.Module] = list(batch_norm_modules(module))
     else:
         norms = list(module)
-    tracking = [norm for norm in norms if norm.track_running_stats]
+    tracking = [norm for norm in norms if isinstance(norm, _BatchNorm) and norm.track_running_stats]
     for norm in tracking:
         norm.track_running_stats = False
     try:

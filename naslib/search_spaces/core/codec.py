@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 Code = tuple[int, ...]
 
 
-def as_random(rng: random.Random | np.random.Generator | np.random.RandomState | int | None) -> random.Random:
-    """Return a `random.Random`, seeded from `rng` unless it already is one.
+def as_random(rng: Random | np.random.Generator | np.random.RandomState | int | None) -> Random:
+    """Return a `Random`, seeded from `rng` unless it already is one.
 
     Args:
         rng: A generator of either library, a seed, or None for a draw from numpy's global generator.
     """
-    if isinstance(rng, random.Random):
+    if isinstance(rng, Random):
         return rng
     if rng is None:
-        return random.Random(int(np.random.randint(2**31)))
+        return Random(int(np.random.randint(2**31)))
     if isinstance(rng, np.random.Generator):
-        return random.Random(int(rng.integers(2**31)))
+        return Random(int(rng.integers(2**31)))
     if isinstance(rng, np.random.RandomState):
-        return random.Random(int(rng.randint(2**31)))
-    return random.Random(int(rng))
+        return Random(int(rng.randint(2**31)))
+    return Random(int(rng))
 
 
 class Codec(ABC):
@@ -44,7 +44,7 @@ class Codec(ABC):
     name: str = ""
 
     @abstractmethod
-    def random(self, rng: random.Random) -> Code:
+    def random(self, rng: Random) -> Code:
         """Draw a valid code uniformly (each space's docstring says over what)."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Codec(ABC):
     def apply(self, graph: Graph, code: Code) -> None:
         """Put the operations that `code` names on the edges of `graph`, in place."""
 
-    def mutate(self, code: Code, rng: random.Random) -> Code:
+    def mutate(self, code: Code, rng: Random) -> Code:
         """Return a neighbour of `code` drawn at random."""
         raise UnsupportedBySpaceError(f"{self.name} does not define a mutation")
 

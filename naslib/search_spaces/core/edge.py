@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from ._module_copy import Memo, detach_activations
 from .primitives import Identity
 
 
@@ -190,7 +191,8 @@ class EdgeData:
     def copy(self) -> EdgeData:
         """Return a copy with private entries deep-copied and shared entries the same object."""
         new = EdgeData.__new__(EdgeData)
-        memo: dict[int, Any] = {}
+        memo: Memo = {}
+        detach_activations(self._private.values(), memo)
         new._owners = []
         new._private = {key: _copy_private(value, memo) for key, value in self._private.items()}
         new._shared = self._shared
@@ -199,6 +201,12 @@ class EdgeData:
     def clone(self) -> EdgeData:
         """Return an independent deep copy, shared entries included."""
         return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: Memo) -> EdgeData:
+        new = memo[id(self)] = EdgeData.__new__(EdgeData)
+        detach_activations([*self._private.values(), *self._shared.values()], memo)
+        new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return new
 
     def delete(self) -> None:
         """Flag the edge, and every copy of it, for removal by the next `update_edges` or `update_nodes`."""

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from naslib.errors import GraphError
@@ -18,7 +19,7 @@ from ._updates import Scope as Scope
 from ._updates import UpdatesMixin
 from .architecture import ArchitectureMixin
 from .edge import EdgeData as EdgeData
-from .plan import Plan
+from .plan import CallStep, Plan
 from .primitives import MixedOp
 
 G = TypeVar("G", bound="Graph")
@@ -47,7 +48,7 @@ class Graph(ArchitectureMixin, UpdatesMixin):
 
     # compiling and executing
 
-    def compile(self) -> None:  # type: ignore[override]
+    def compile(self) -> None:
         """Instantiate op classes on the edges.
 
         An op class (or each class in a list of ops) is called with the edge's other entries as keyword arguments; of a
@@ -66,7 +67,8 @@ class Graph(ArchitectureMixin, UpdatesMixin):
                 op = entries.pop("op")
                 if isinstance(op, list):
                     if any(inspect.isclass(o) for o in op):
-                        data.set("op", [_instantiate(o, _entries_of(entries, i, len(op)), where) for i, o in enumerate(op)])
+                        made = [_instantiate(o, _entries_of(entries, i, len(op)), where) for i, o in enumerate(op)]
+                        data.set("op", made)
                 elif inspect.isclass(op):
                     data.set("op", _instantiate(op, entries, where))
 
@@ -79,23 +81,33 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         roots = input_nodes(self)
         if len(roots) > 1 and self.input_node_idxs is None:
             raise GraphError(
-                f"graph {label(self)!r}: no edge enters the nodes {roots}, so all but one are unreachable from the input; "
-                "connect or remove them, or name the inputs with set_input([...])"
+                f"graph {label(self)!r}: no edge enters the nodes {roots}, so all but one are unreachable from the "
+                "input; connect or remove them, or name the inputs with set_input([...])"
             )
-        plan, graphs = build_plan(self)
-        for graph in reversed(graphs):
+        plan = self.plan
+        for graph in reversed(self.nested_graphs()):
             graph._register_modules()
-        self._keep(plan, graphs)
+        self._plan = plan
 
-    def _keep(self, plan: Plan, graphs: list[Graph]) -> None:
+    def _build_plan(self) -> Plan:
+        """Compile, and have every graph on which the result depends report its changes."""
+        plan, graphs = build_plan(self)
         for graph in graphs:
             if graph._plan_users is None:
                 graph._plan_users = weakref.WeakSet()
             graph._plan_users.add(self)
-        self._plan = plan
+        called = {id(step.module) for step in plan.steps if isinstance(step, CallStep)}
+        inlined = {id(graph) for graph in graphs} - called
+        for graph in self.nested_graphs():
+            if id(graph) not in inlined and type(graph).forward is Graph.forward:
+                graph.plan  # noqa: B018 - compiled now rather than in the first forward, where torch.compile looks on
+        return plan
 
     def _register_modules(self) -> None:
-        """Make `_modules` hold exactly the ops, subgraphs and comb_ops, besides what the user registered."""
+        """Make `_modules` hold exactly the ops, subgraphs and comb_ops, besides what the user registered.
+
+        Graphs in them that are not registered yet follow.
+        """
         for name, data in (self._registered or {}).items():
             self._modules.pop(name, None)
             if data is not None:
@@ -113,15 +125,21 @@ class Graph(ArchitectureMixin, UpdatesMixin):
             for target in sorted(self._succ[node]):
                 data, name = self._succ[node][target], self.edge_name(node, target)
                 registered[name] = data
-                self._modules[name] = data.op
+                if isinstance(data.op, nn.Module):
+                    self._modules[name] = data.op
                 data.add_owner(self, name)
         self._registered = registered
         self.is_parsed = True
+        for graph in self._children():
+            if not graph.is_parsed:
+                graph._register_modules()
 
     def op_changed(self, name: str, old: Any, new: Any) -> None:
         """Register the op that replaced `old` on the edge registered as `name` (called by the edge)."""
         if isinstance(new, nn.Module):
             self._modules[name] = new
+        else:
+            self._modules.pop(name, None)
         structural = (Graph, MixedOp)
         if isinstance(old, structural) or isinstance(new, structural) or not isinstance(new, nn.Module):
             self.structure_changed()
@@ -129,14 +147,17 @@ class Graph(ArchitectureMixin, UpdatesMixin):
     @property
     def plan(self) -> Plan:
         """The compiled plan, built where there is none."""
+        if torch.compiler.is_compiling():
+            self._compile_outside_of_trace()
         plan = self._plan
         if plan is None:
-            plan, graphs = build_plan(self)
-            if self.is_parsed:
-                for graph in reversed(graphs):
-                    graph._register_modules()
-            self._keep(plan, graphs)
+            plan = self._plan = self._build_plan()
         return plan
+
+    @torch.compiler.assume_constant_result
+    def _compile_outside_of_trace(self) -> None:
+        if self._plan is None:
+            self._plan = self._build_plan()
 
     def forward(self, x: Tensor | Mapping[int, Tensor]) -> Tensor:
         """Execute the nodes in lexicographic topological order and return the output of the last.
@@ -183,7 +204,10 @@ class Graph(ArchitectureMixin, UpdatesMixin):
     def reset_weights(self: G, inplace: bool = False) -> G:
         """Re-initialise every module that has `reset_parameters`, in place or in a clone; return the graph."""
         graph = self if inplace else self.clone()
-        for module in graph.modules():
+        roots: list[nn.Module] = [graph]
+        for nested in graph.nested_graphs():
+            roots += nested._modules_in_use()
+        for module in dict.fromkeys(module for root in roots for module in root.modules()):
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
@@ -215,5 +239,9 @@ def _instantiate(op: Any, entries: Mapping[str, Any], where: str) -> Any:
         if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in arguments
     ]
     if missing:
-        raise GraphError(f"{where}: {op.__name__} needs {', '.join(missing)}; the edge has {', '.join(entries) or 'no entries'}")
-    return op(**arguments)
+        has = ", ".join(entries) or "no entries"
+        raise GraphError(f"{where}: {op.__name__} needs {', '.join(missing)}; the edge has {has}")
+    made = op(**arguments)
+    if isinstance(made, Graph):
+        made.compile()
+    return made

@@ -213,7 +213,8 @@ class Plan:
         rows = [("step", "op", "in", "out", "frees", "where")]
         for index, step in enumerate(self.steps):
             sources = ",".join(map(str, step.sources))
-            rows.append((str(index), step.describe(), sources, str(step.target), ",".join(map(str, step.frees)), step.where))
+            frees = ",".join(map(str, step.frees))
+            rows.append((str(index), step.describe(), sources, str(step.target), frees, step.where))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         auxiliary = ", ".join(f"{output.key}: slot {output.slot}" for output in self.auxiliary) or "none"
@@ -240,13 +241,15 @@ class Plan:
             if isinstance(step, CombineStep) and step.module_name not in modules:
                 combine = step.attributes["comb_op"]
                 if combine is builtins.sum:
-                    values[step.target] = functools.reduce(lambda a, b: graph.call_function(operator.add, (a, b)), inputs)
+                    values[step.target] = functools.reduce(
+                        lambda a, b: graph.call_function(operator.add, (a, b)), inputs
+                    )
                 else:
                     values[step.target] = graph.call_function(combine, (inputs,))
             elif isinstance(step, EdgeStep):
                 values[step.target] = graph.call_module(step.module_name, (inputs[0],))
             elif isinstance(step, CallStep):
-                argument = inputs[0] if step.keys is None else dict(zip(step.keys, inputs, strict=True))
+                argument: Any = inputs[0] if step.keys is None else dict(zip(step.keys, inputs, strict=True))
                 values[step.target] = graph.call_module(step.module_name, (argument,))
             else:
                 values[step.target] = graph.call_module(step.module_name, (inputs,))

@@ -46,3 +46,11 @@ def test_errors() -> None:
     with pytest.raises(ConfigError, match="would erase"):
         get_train_val_loaders(config(cutout=True, cutout_length=12))
     assert augment_options(SimpleNamespace()).cutout is False
+
+
+def test_default_length_that_the_user_gave_is_taken_as_it_is() -> None:
+    chosen = config(cutout=True)
+    assert get_train_val_loaders(chosen)[0].augmentation is not None
+    chosen.given = {"search.cutout_length"}
+    with pytest.raises(ConfigError, match="would erase"):
+        get_train_val_loaders(chosen)

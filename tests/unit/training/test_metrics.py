@@ -1,0 +1,60 @@
+"""Meter against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from naslib.training.metrics import Meter
+
+
+def _batches():
+    generator = torch.Generator().manual_seed(3)
+    for n in (5, 7, 1):
+        logits = torch.randn(n, 9, generator=generator)
+        yield logits, torch.randint(9, (n,), generator=generator), torch.rand((), generator=generator)
+
+
+def test_against_numpy():
+    meter = Meter()
+    top1, top5, loss, count = 0, 0, 0.0, 0
+    for step, (logits, target, value) in enumerate(_batches()):
+        meter.update(logits, target, value, step)
+        order = np.argsort(-logits.numpy(), axis=1)
+        top1 += int((order[:, 0] == target.numpy()).sum())
+        top5 += sum(int(t) in row[:5] for t, row in zip(target, order, strict=True))
+        loss += float(value) * len(target)
+        count += len(target)
+    score = meter.read()
+    assert score.images == count == 13 and meter.first_bad_step() is None
+    assert score.top1 == pytest.approx(100 * top1 / count, abs=1e-9)
+    assert score.top5 == pytest.approx(100 * top5 / count, abs=1e-9)
+    assert score.loss == pytest.approx(loss / count, abs=1e-7)
+
+
+def test_few_classes_and_soft_targets():
+    meter = Meter()
+    meter.update(torch.eye(2), torch.tensor([[0.9, 0.1], [0.7, 0.3]]), torch.tensor(1.0))
+    assert meter.read()[1:] == (50.0, 100.0, 2)
+
+
+def test_first_bad_step_stays():
+    meter = Meter()
+    for step, loss in enumerate([1.0, float("inf"), 2.0, float("nan")]):
+        meter.update(torch.eye(2), torch.tensor([0, 1]), torch.tensor(loss), step)
+    assert meter.first_bad_step() == 1
+    meter.reset()
+    assert meter.first_bad_step() is None and meter.read().top1 is None
+
+
+def test_state_in_the_middle_of_an_epoch():
+    whole, first, second = Meter(), Meter(), Meter()
+    batches = list(_batches())
+    for batch in batches:
+        whole.update(*batch)
+    first.update(*batches[0])
+    second.load_state_dict(first.state_dict())
+    for batch in batches[1:]:
+        second.update(*batch)
+    assert second.read() == whole.read() and first.read().images == 5
