@@ -6,7 +6,7 @@ for the authors' code in the measured ratios, and its results are those that eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -201,10 +201,3 @@ def _same_shapes(ours: nn.Module, reference: nn.Module, kind: str) -> list[tuple
     if [t.shape for t in left] != [t.shape for t in right]:
         raise ValueError(f"{type(ours).__name__} and {type(reference).__name__} have different {kind}")
     return list(zip(left, right, strict=True))
-
-
-def edges_by_target(nodes: Sequence[int], first: int) -> Iterator[tuple[int, int]]:
-    """Yield the edges `(source, target)` of a dense cell in the authors' order: target by target from `first`."""
-    for target in nodes:
-        if target >= first:
-            yield from ((source, target) for source in nodes if source < target)

@@ -11,7 +11,7 @@ from naslib.config import compat
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.find import find_config_file
-from naslib.config.overrides import apply_overrides
+from naslib.config.overrides import apply_overrides, split_overrides
 from naslib.config.schema import SECTIONS, defaults
 from naslib.config.validation import validate
 from naslib.config.yaml_reader import read_yaml
@@ -44,10 +44,12 @@ def load_config(
     """
     raw, lines, name = _read(source)
     problems = compat.hoist(raw)
+    left_behind = _leave_behind(raw, overrides, extensions or SchemaExtensions())
     touched, wrong = apply_overrides(raw, overrides)
     problems += wrong
     ignored = compat.drop_ignored(raw)
     notes = [f"without effect here: {'; '.join(ignored)}"] if ignored else []
+    notes += left_behind
     found, more_notes = validate(raw, extensions or SchemaExtensions())
     for key, text in found:
         line = lines.get(key)
@@ -81,6 +83,48 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return value
+
+
+# What a config says about the sizes of its space or the reading of its data, and means nothing to another one
+_BELONGS_TO = {
+    "search_space": ("search_space_args", "evaluation.cells", "evaluation.channels", "evaluation.auxiliary"),
+    "dataset": ("dataset_args",),
+}
+
+
+def _leave_behind(raw: dict[str, Any], overrides: Sequence[str], extensions: SchemaExtensions) -> list[str]:
+    """Remove, in place, the sizes of a search space (or arguments of a data set) that an override replaces.
+
+    `--config darts.yaml search_space=nasbench201` is to do what it says although darts.yaml sizes another space.
+
+    Returns:
+        One note per key that was replaced.
+    """
+    chosen = {key: text for key, text in split_overrides(overrides)[0] if key in _BELONGS_TO}
+    notes = []
+    for key, name in chosen.items():
+        known = extensions.spaces if key == "search_space" else None
+        old = raw.get(key)
+        if old is None or str(old).lower() == name.lower():
+            continue
+        if known and old in known and known.get(name) == known[old]:  # two names of one space
+            continue
+        dropped = [entry for entry in _BELONGS_TO[key] if _remove(raw, entry)]
+        if dropped:
+            notes.append(f"{', '.join(dropped)} of the config sized {old!r} and were left out for {name!r}")
+    return notes
+
+
+def _remove(raw: dict[str, Any], dotted: str) -> bool:
+    """Remove a dotted key in place; say whether it was there."""
+    *way, leaf = dotted.split(".")
+    place: Any = raw
+    for part in way:
+        place = place.get(part) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or leaf not in place:
+        return False
+    del place[leaf]
+    return True
 
 
 def _given(raw: Mapping[str, Any]) -> frozenset[str]:

@@ -59,7 +59,7 @@ def _check_names(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
     known = {"optimizer": extensions.optimizers, "search_space": extensions.spaces, "dataset": extensions.datasets}
     for key, names in known.items():
         value = raw.get(key, ConfigKeys.model_fields[key].default)
-        if names is None or not isinstance(value, str):
+        if names is None or not isinstance(value, str) or (key == "dataset" and _is_path(value)):
             continue
         if value.lower() not in {name.lower() for name in names}:
             choices = ", ".join(sorted(names)) or "none is registered"
@@ -69,6 +69,11 @@ def _check_names(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
         elif key != "dataset" and key in raw:
             raw[key] = value.lower()
     return problems + _check_torch_names(raw)
+
+
+def _is_path(dataset: str) -> bool:
+    """Say whether the data set is named by its file or folder; whether that exists is asked when it is read."""
+    return dataset.endswith(".npz") or "/" in dataset or "\\" in dataset
 
 
 def _check_torch_names(raw: dict[str, Any]) -> Problems:

@@ -21,7 +21,8 @@ def describe_space(optimizer: Any) -> str:
     """Return a few lines on an adapted search space: graph, decisions and candidates, parameters."""
     graph = optimizer.graph
     lines = [
-        f"search space   {graph.get_type()}: {graph.number_of_nodes()} nodes, {len(graph.nested_graphs())} graphs in all"
+        f"search space   {graph.get_type()}: {graph.number_of_nodes()} nodes, "
+        f"{len(graph.nested_graphs())} graphs in all"
     ]
     recorder = record_of(optimizer)
     if recorder is not None:

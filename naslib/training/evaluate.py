@@ -20,6 +20,7 @@ from .loaders import Batch, move_batches
 from .loop import EpochTask
 from .metrics import Meter, Score
 from .progress import format_seconds
+from .schedule import step_schedule
 
 logger = get_logger(__name__)
 
@@ -123,8 +124,7 @@ class RetrainTask(EpochTask):
     def end_epoch(self, epoch: int, seconds: float) -> None:
         """Step the schedule, validate where there is a validation part, and record."""
         rate = self.optimizer.param_groups[0]["lr"]
-        if self.scheduler is not None:
-            self.scheduler.step()
+        step_schedule(self.scheduler)
         train = self.meters["training"].read()
         valid = Score(None, None, None, 0)
         if self.valid is not None:

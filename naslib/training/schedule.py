@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from torch.optim.lr_scheduler import CosineAnnealingLR
+
+
+def step_schedule(scheduler: Any) -> None:
+    """Step a schedule at the end of an epoch; None is no schedule."""
+    if scheduler is None:
+        return
+    with warnings.catch_warnings():
+        # In an epoch that was resumed after its last step the optimizer has stepped, but not in this process.
+        warnings.filterwarnings("ignore", r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`")
+        scheduler.step()
 
 
 def continue_schedule(scheduler: Any, done: int, epochs: int) -> None:

@@ -21,6 +21,7 @@ from .loop import EpochTask, LoopSettings
 from .metrics import Meter, Score
 from .phase import START, Phase
 from .progress import Progress, format_seconds
+from .schedule import step_schedule
 from .signals import InterruptGuard
 
 logger = get_logger(__name__)
@@ -91,8 +92,7 @@ class SearchTask(EpochTask):
     def end_epoch(self, epoch: int, seconds: float) -> None:
         """Step the schedule, and record losses, accuracies, what a benchmark says, and the architecture parameters."""
         rate = _learning_rate(self.scheduler)
-        if self.scheduler is not None:
-            self.scheduler.step()
+        step_schedule(self.scheduler)
         train, valid = self.meters["training"].read(), self.meters["validation"].read()
         tested = self.optimizer.test_statistics()
         self.outputs.history.append(

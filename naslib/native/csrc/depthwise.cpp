@@ -12,9 +12,15 @@
 namespace naslib {
 namespace {
 
+void check_input(const at::Tensor& x, const at::Tensor& weight) {
+  check_layout(x);
+  TORCH_CHECK(weight.scalar_type() == x.scalar_type(), "naslib_native: input and weight differ in dtype");
+}
+
 at::Tensor relu_depthwise(const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding,
                           int64_t dilation) {
-  const Shape s = make_shape(x, weight, stride, padding, dilation, x.size(1));
+  check_input(x, weight);
+  const Shape s = make_shape(x.sizes(), weight, stride, padding, dilation, x.size(1));
   const int64_t N = x.size(0);
   at::Tensor y = at::empty({N, s.C, s.OH, s.OW}, x.options(), at::MemoryFormat::ChannelsLast);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "relu_depthwise", [&] {
@@ -35,8 +41,11 @@ at::Tensor relu_depthwise(const at::Tensor& x, const at::Tensor& weight, int64_t
 std::tuple<at::Tensor, at::Tensor> relu_depthwise_backward(const at::Tensor& g, const at::Tensor& x,
                                                            const at::Tensor& weight, int64_t stride, int64_t padding,
                                                            int64_t dilation, bool need_x, bool need_weight) {
-  const Shape s = make_shape(x, weight, stride, padding, dilation, x.size(1));
+  check_input(x, weight);
+  const Shape s = make_shape(x.sizes(), weight, stride, padding, dilation, x.size(1));
   check_layout(g);
+  TORCH_CHECK(g.scalar_type() == x.scalar_type() && g.sizes() == at::IntArrayRef({x.size(0), s.C, s.OH, s.OW}),
+              "naslib_native: the gradient does not fit the output");
   const int64_t N = x.size(0);
   at::Tensor gx, gw;
   if (need_x) gx = at::empty_like(x, at::MemoryFormat::ChannelsLast);

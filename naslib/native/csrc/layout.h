@@ -16,22 +16,19 @@ inline void check_layout(const at::Tensor& x) {
               "naslib_native: expected a dense channels_last tensor on the CPU");
 }
 
-inline Shape make_shape(const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding,
+inline Shape make_shape(at::IntArrayRef sizes, const at::Tensor& weight, int64_t stride, int64_t padding,
                         int64_t dilation, int64_t out_channels) {
-  check_layout(x);
   const int64_t K = weight.size(-1);
-  TORCH_CHECK(weight.dim() == 4 && weight.size(0) == x.size(1) && weight.size(1) == 1 && weight.size(2) == K,
-              "naslib_native: expected a square depthwise kernel for ", x.size(1), " channels");
-  TORCH_CHECK(weight.scalar_type() == x.scalar_type(), "naslib_native: input and weight differ in dtype");
+  TORCH_CHECK(weight.dim() == 4 && weight.size(0) == sizes[1] && weight.size(1) == 1 && weight.size(2) == K,
+              "naslib_native: expected a square depthwise kernel for ", sizes[1], " channels");
   TORCH_CHECK((K == 3 || K == 5 || K == 7) && (stride == 1 || stride == 2) && (dilation == 1 || dilation == 2) &&
                   padding >= 0 && padding <= (K - 1) * dilation,
               "naslib_native: kernel ", K, ", stride ", stride, ", padding ", padding, ", dilation ", dilation,
               " is not supported");
-  const Shape s(x.size(1), x.size(2), x.size(3), K, stride, padding, dilation, out_channels);
-  TORCH_CHECK(x.size(0) > 0 && s.C > 0 && s.H + 2 * padding > (K - 1) * dilation &&
-                  s.W + 2 * padding > (K - 1) * dilation,
+  TORCH_CHECK(sizes[0] > 0 && sizes[1] > 0 && sizes[2] + 2 * padding > (K - 1) * dilation &&
+                  sizes[3] + 2 * padding > (K - 1) * dilation,
               "naslib_native: the output would be empty");
-  return s;
+  return Shape(sizes[1], sizes[2], sizes[3], K, stride, padding, dilation, out_channels);
 }
 
 // Uninitialised memory, aligned to a cache line.
@@ -67,12 +64,40 @@ at::Tensor pack_depthwise(const at::Tensor& weight, const Shape& s) {
 template <class T>
 at::Tensor unpack_depthwise(const at::Tensor& partial, const Shape& s) {
   const int64_t taps = s.K * s.K;
-  const at::Tensor sum = partial.sum(0);
-  at::Tensor grad = at::empty({s.C, 1, s.K, s.K}, partial.options());
-  const T* in = sum.const_data_ptr<T>();
+  at::Tensor grad = at::zeros({s.C, 1, s.K, s.K}, partial.options());
   T* out = grad.mutable_data_ptr<T>();
-  for (int64_t c = 0; c < s.C; ++c) {
-    for (int64_t k = 0; k < taps; ++k) out[c * taps + k] = in[k * s.Cp + c];
+  for (int64_t n = 0; n < partial.size(0); ++n) {
+    const T* in = partial.const_data_ptr<T>() + n * taps * s.Cp;
+    for (int64_t c = 0; c < s.C; ++c) {
+      for (int64_t k = 0; k < taps; ++k) out[c * taps + k] += in[k * s.Cp + c];
+    }
+  }
+  return grad;
+}
+
+// [O][C][1][1] -> [Op][Cp], or its transpose [Cp][Op]
+template <class T>
+at::Tensor pack_pointwise(const at::Tensor& weight, const Shape& s, bool transpose) {
+  const at::Tensor dense = weight.contiguous();
+  at::Tensor packed = at::zeros({transpose ? s.Cp : s.Op, transpose ? s.Op : s.Cp}, dense.options());
+  const T* in = dense.const_data_ptr<T>();
+  T* out = packed.mutable_data_ptr<T>();
+  for (int64_t o = 0; o < s.O; ++o) {
+    for (int64_t c = 0; c < s.C; ++c) out[transpose ? c * s.Op + o : o * s.Cp + c] = in[o * s.C + c];
+  }
+  return packed;
+}
+
+// Sum of [N][Op][Cp] over N -> [O][C][1][1]
+template <class T>
+at::Tensor unpack_pointwise(const at::Tensor& partial, const Shape& s) {
+  at::Tensor grad = at::zeros({s.O, s.C, 1, 1}, partial.options());
+  T* out = grad.mutable_data_ptr<T>();
+  for (int64_t n = 0; n < partial.size(0); ++n) {
+    const T* in = partial.const_data_ptr<T>() + n * s.Op * s.Cp;
+    for (int64_t o = 0; o < s.O; ++o) {
+      for (int64_t c = 0; c < s.C; ++c) out[o * s.C + c] += in[o * s.Cp + c];
+    }
   }
   return grad;
 }

@@ -16,7 +16,6 @@ from naslib.errors import GraphError
 
 from ._attributes import GraphAttributes, NodeAttributes, forget_auxiliary
 from ._collector import paused_garbage_collection
-from ._collector import paused_garbage_collection
 from ._compile import input_nodes, label
 from .edge import EdgeData
 
