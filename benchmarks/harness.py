@@ -113,7 +113,13 @@ def peak_memory(subject: str, setting: Setting, *, mode: str = "step", calls: in
     Raises:
         RuntimeError: If the process fails; the message ends with what it wrote.
     """
-    task = {"subject": subject, "setting": asdict(setting), "mode": mode, "calls": calls, "threads": torch.get_num_threads()}
+    task = {
+        "subject": subject,
+        "setting": asdict(setting),
+        "mode": mode,
+        "calls": calls,
+        "threads": torch.get_num_threads(),
+    }
     command = [sys.executable, "-m", "benchmarks.memory_probe", json.dumps(task)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

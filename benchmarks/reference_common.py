@@ -179,21 +179,27 @@ class Pairing:
         for pair in self.alphas:
             pair.table[pair.row, list(pair.columns)] = pair.ours.to(pair.table)
 
-    @torch.no_grad()
-    def fix_choices(self, choices: Sequence[int], gap: float = 50.0) -> None:
-        """Let a sampler draw a given operation at every decision, on both sides, whatever its noise.
+    def fix_choices(self, choices: Sequence[int]) -> None:
+        """Let a sampler draw the same given operations on both sides (`fix_choices`)."""
+        fix_choices([pair.ours for pair in self.alphas], choices)
+        self.copy_to_reference()
 
-        A gap of 50 between logits is beyond any Gumbel noise in float32, and not so large that gradients vanish by
-        underflow where the temperature is not far below 1.
 
-        Args:
-            choices: Indices into our operations; repeated as often as there are decisions.
-            gap: The chosen logit; the others are 0.
-        """
-        for number, pair in enumerate(self.alphas):
-            pair.ours.zero_()
-            pair.ours[choices[number % len(choices)]] = gap
-            pair.table[pair.row, list(pair.columns)] = pair.ours.to(pair.table)
+# A difference of logits beyond any Gumbel noise in float32
+GAP = 50.0
+
+
+@torch.no_grad()
+def fix_choices(alphas: Sequence[Tensor], choices: Sequence[int]) -> None:
+    """Let a sampler draw given operations, whatever its noise.
+
+    Args:
+        alphas: One 1-D parameter per decision.
+        choices: Index of the operation by decision; repeated as often as there are decisions.
+    """
+    for number, alpha in enumerate(alphas):
+        alpha.zero_()
+        alpha[choices[number % len(choices)]] = GAP
 
 
 def _same_shapes(ours: nn.Module, reference: nn.Module, kind: str) -> list[tuple]:

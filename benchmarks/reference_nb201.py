@@ -115,9 +115,7 @@ class Nb201Network(nn.Module):
         self.method = method
         self.tau = 10.0
         self.noise: Tensor | None = None
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.blocks = nn.ModuleList()
         for stage in range(3):
             width = channels * 2**stage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 
 from . import reference_darts, reference_nb201
-from .reference_common import Batch, BilevelReference, Pairing
+from .reference_common import Batch, BilevelReference, Pairing, fix_choices
 from .settings import Setting
 
 # The keyword by which `DARTSOptimizer` checkpoints activations per cell: whichever of these it has
 CHECKPOINT_KEYWORDS = ("activation_checkpointing", "checkpoint_activations", "checkpoint_cells", "checkpointing")
 N_CLASSES = 10
+# Every operation once and the 3x3 convolution twice, for the six decisions of NAS-Bench-201 in our operations' order
+NB201_CHOICES = (2, 0, 3, 1, 4, 2)
 
 
 @dataclass
@@ -74,7 +76,9 @@ def batches(setting: Setting, layout: torch.memory_format, dtype: torch.dtype = 
 
 def darts_space(setting: Setting) -> NasBench301SearchSpace:
     """Return the DARTS space of these sizes."""
-    return NasBench301SearchSpace(n_classes=N_CLASSES, channels=setting.channels, cells=setting.cells, nodes=setting.nodes)
+    return NasBench301SearchSpace(
+        n_classes=N_CLASSES, channels=setting.channels, cells=setting.cells, nodes=setting.nodes
+    )
 
 
 def nb201_space(setting: Setting) -> NasBench201SearchSpace:
@@ -117,9 +121,11 @@ def nb201(setting: Setting, **keywords: Any) -> Subject:
 
 
 def nb201_gdas(setting: Setting, **keywords: Any) -> Subject:
-    """Return our GDAS on NAS-Bench-201's space; the six decisions draw every operation, the 3x3 convolution twice."""
+    """Return our GDAS on NAS-Bench-201's space; the six decisions draw `NB201_CHOICES`."""
     torch.manual_seed(setting.seed)
-    return adapted(GDASOptimizer(amp=setting.amp, **keywords), nb201_space(setting), setting)
+    subject = adapted(GDASOptimizer(amp=setting.amp, **keywords), nb201_space(setting), setting)
+    fix_choices(subject.owner.architectural_weights, NB201_CHOICES)
+    return subject
 
 
 def darts_reference(setting: Setting, **settings: Any) -> Subject:
@@ -159,26 +165,17 @@ def darts_checkpointed(setting: Setting) -> Subject:
     return darts(setting, **{keyword: True})
 
 
+def pair_of(ours: Subject, reference: Subject) -> Pairing:
+    """Return what corresponds between two subjects of one space and size."""
+    module = reference_darts if isinstance(reference.model, reference_darts.DartsNetwork) else reference_nb201
+    return module.pair(ours.model, reference.model)  # type: ignore[arg-type]
+
+
 def paired(ours: Subject, reference: Subject) -> Pairing:
     """Give the reference our weights and return what corresponds."""
-    module = reference_darts if isinstance(reference.model, reference_darts.DartsNetwork) else reference_nb201
-    pairing = module.pair(ours.model, reference.model)  # type: ignore[arg-type]
+    pairing = pair_of(ours, reference)
     pairing.copy_to_reference()
     return pairing
-
-
-# Every operation once and the 3x3 convolution twice, for the six decisions of NAS-Bench-201
-NB201_CHOICES = (2, 0, 3, 1, 4, 2)
-# A difference of logits beyond any Gumbel noise of float32
-GAP = 50.0
-
-
-@torch.no_grad()
-def fix_choices(alphas: Sequence[Tensor], choices: Sequence[int]) -> None:
-    """Let a sampler draw given operations, whatever its noise; repeated as often as there are decisions."""
-    for number, alpha in enumerate(alphas):
-        alpha.zero_()
-        alpha[choices[number % len(choices)]] = GAP
 
 
 SUBJECTS: dict[str, Callable[[Setting], Subject]] = {

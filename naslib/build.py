@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from naslib.benchmarks.base import Benchmark
 from naslib.benchmarks.lookup import get_dataset_api
 from naslib.config.cli import CommandLine, config_from_command_line, parse_cli
@@ -31,8 +33,9 @@ from naslib.training.environment import write_environment
 from naslib.training.pictures import draw_arch_weights, draw_cells
 from naslib.training.report import write_genotype, write_summary
 from naslib.training.signals import exit_code
+from naslib.training.space_record import constructor_arguments
 from naslib.utils.log import get_logger, setup_logger
-from naslib.utils.seeding import derive_seed, set_seed
+from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
 logger = get_logger(__name__)
 
@@ -150,9 +153,11 @@ def run(command: CommandLine) -> dict[str, Any]:
         trainer.build_search_dataloaders(config)  # what does not fit is said now, not after the search
     if trainer.optimizer.using_step_function or config.evaluation.mode == "retrain":
         trainer.build_eval_dataloaders(config)
+    _check_sizes(config, trainer)
     if command.dry_run:
         _write(_dry_run(config, trainer))
         return {}
+    last = _search_checkpoint(command, config)
     prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
     setup_logger(Path(config.save) / "log.log")
     echo_config(config)
@@ -163,7 +168,7 @@ def run(command: CommandLine) -> dict[str, Any]:
         config.optimizer, config.search_space, config.dataset, config.seed, trainer.device, config.save,
     )  # fmt: skip
     try:
-        _search_and_evaluate(command, config, trainer)
+        _search_and_evaluate(command, config, trainer, last)
     finally:
         trainer.summary_writer.close()
     summary = _summarize(config, trainer, time.perf_counter() - started)
@@ -171,14 +176,38 @@ def run(command: CommandLine) -> dict[str, Any]:
     return summary
 
 
-def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer) -> None:
-    last = command.model_path or (get_last_checkpoint(config) if command.resume or command.eval_only else "")
-    if command.eval_only:
-        if not last:
-            raise CheckpointError(
-                f"--eval-only: there is no search in {config.save}; run it first, or give --model-path FILE"
-            )
-    else:
+def _check_sizes(config: Any, trainer: Trainer) -> None:
+    """Raise now, not after the search, if the network to retrain cannot have the sizes asked for."""
+    sizes = {key: config.evaluation[key] for key in ("cells", "channels", "auxiliary")}
+    optimizer, mode = trainer.optimizer, config.evaluation.mode
+    is_queried = mode == "query" or (mode == "auto" and optimizer.dataset_api is not None)
+    graph = optimizer.graph
+    if is_queried or graph.codec is None or (sizes["cells"] is None and sizes["channels"] is None):
+        return
+    random_state = rng_snapshot()
+    probe = SEARCH_SPACES.get(config.search_space)(**constructor_arguments(graph))
+    probe.sample_random_architecture(rng=0)
+    with torch.device("meta"):
+        probe.evaluation_network(**sizes)
+    rng_restore(random_state)
+
+
+def _search_checkpoint(command: CommandLine, config: Any) -> str:
+    """Return the search checkpoint to start from, "" for none."""
+    if command.model_path:
+        if not Path(command.model_path).is_file():
+            raise CheckpointError(f"there is no checkpoint {command.model_path} (--model-path)")
+        return command.model_path
+    last = get_last_checkpoint(config) if command.resume or command.eval_only else ""
+    if command.eval_only and not last:
+        raise CheckpointError(
+            f"--eval-only: there is no search in {config.save}; run it first, or give --model-path FILE"
+        )
+    return last
+
+
+def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, last: str) -> None:
+    if not command.eval_only:
         if command.resume and not last:
             logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
         trainer.search(resume_from=last, summary_writer=trainer.summary_writer)

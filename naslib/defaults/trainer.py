@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from naslib.benchmarks.lookup import get_dataset_api
-from naslib.data.loaders import build_eval_loaders, build_search_loaders
 from naslib.errors import BenchmarkApiMissing, BenchmarkError, DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.graph import Graph
@@ -34,12 +33,13 @@ from naslib.utils.attrdict import AttrDict
 from naslib.utils.files import to_jsonable
 from naslib.utils.log import get_logger
 
-from ._config_data import load_config_data, loader_options, uses_channels_last
+from ._config_data import uses_channels_last
+from .config_builders import ConfigBuilders
 
 logger = get_logger(__name__)
 
 
-class Trainer:
+class Trainer(ConfigBuilders):
     """Run a search with checkpoints and statistics, and evaluate what it found.
 
     Args:
@@ -372,7 +372,7 @@ class Trainer:
         logger.info("one-shot accuracy %.2f %%", score.top1)
         return score.top1 or 0.0
 
-    # what a config says; the static methods are meant to be overridden
+    # what a config says
 
     def _seed(self) -> int:
         return int(self.config.get("seed", 0))
@@ -395,40 +395,3 @@ class Trainer:
                 config["seed"] = seed
         train, valid, tests = tuple(build(config))[:3]
         return train, valid, tests
-
-    @staticmethod
-    def build_search_dataloaders(config: Any) -> tuple[Any, Any, Any]:
-        """Return the (train, valid, test) loaders of the search; valid is None with a train portion of 1."""
-        return build_search_loaders(load_config_data(config), **loader_options(config, "search"))
-
-    @staticmethod
-    def build_eval_dataloaders(config: Any) -> tuple[Any, Any, Any]:
-        """Return the (train, valid, test) loaders of the retraining."""
-        return build_eval_loaders(load_config_data(config), **loader_options(config, "evaluation"))
-
-    @staticmethod
-    def build_eval_optimizer(parameters: Iterable[nn.Parameter], config: Any) -> torch.optim.Optimizer:
-        """Return the optimizer of the retraining: SGD with momentum."""
-        evaluation = config.evaluation
-        return torch.optim.SGD(
-            parameters,
-            lr=evaluation.learning_rate,
-            momentum=evaluation.momentum,
-            weight_decay=evaluation.weight_decay,
-        )
-
-    @staticmethod
-    def build_search_scheduler(optimizer: torch.optim.Optimizer, config: Any) -> Any:
-        """Return the learning-rate schedule of the search's weights: cosine over the epochs."""
-        search = config.search
-        return torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, T_max=max(int(search.epochs), 1), eta_min=search.learning_rate_min
-        )
-
-    @staticmethod
-    def build_eval_scheduler(optimizer: torch.optim.Optimizer, config: Any) -> Any:
-        """Return the learning-rate schedule of the retraining: cosine over the epochs."""
-        evaluation = config.evaluation
-        return torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, T_max=max(int(evaluation.epochs), 1), eta_min=evaluation.learning_rate_min
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -99,6 +100,7 @@ def check_fingerprint(saved: Mapping[str, Any], current: Mapping[str, Any], path
         )
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -112,6 +114,7 @@ def _device_name(device: torch.device) -> str:
     return device.type
 
 
+@functools.cache
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -120,6 +123,7 @@ def _cpu_name() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+@functools.cache
 def _git_commit() -> str | None:
     """Return the commit of the checkout that naslib is imported from, marked where files were changed."""
     folder = Path(__file__).resolve().parent

@@ -100,7 +100,9 @@ class BatchCursor:
     """
 
     def __init__(self, loader: Any, device: torch.device, channels_last: bool = False, name: str = "training") -> None:
-        self.source: BatchSource = SeededSource(loader) if callable(getattr(loader, "batches", None)) else ReplayedSource(loader)
+        self.source: BatchSource = (
+            SeededSource(loader) if callable(getattr(loader, "batches", None)) else ReplayedSource(loader)
+        )
         self.name = name
         self.epoch = 0
         self.position = 0

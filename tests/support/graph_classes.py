@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from naslib.search_spaces.core.graph import EdgeData, Graph
@@ -17,19 +18,12 @@ class Sized(Graph):
         type(self).runs += 1
         self.width = width
         self.depth = depth
-        self.scale = nn.Parameter(0.5 * torch_ones(width))
+        self.scale = nn.Parameter(0.5 * torch.ones(width))
         self.add_nodes_from([1, 2, 3])
         self.add_edge(1, 2, op=nn.Linear(width, width))
         self.add_edge(2, 3, op=nn.Tanh())
         self.add_edge(1, 3)
-        self.edges[1, 2].set("alpha", nn.Parameter(torch_ones(2)), shared=True)
-
-
-def torch_ones(width: int):
-    """Return ones, as a constructor would."""
-    import torch
-
-    return torch.ones(width)
+        self.edges[1, 2].set("alpha", nn.Parameter(torch.ones(2)), shared=True)
 
 
 def two_sinks(width: int = 4) -> Graph:

@@ -58,7 +58,9 @@ def load(path: Path) -> Any:
 
 def differences(a: Any, b: Any, where: str = "") -> list[str]:
     """Return where two nested states differ in any bit, wall-clock fields and the environment aside."""
-    if where.endswith((".clock", ".environment", ".history.runtime", ".history.train_time", ".run.seconds", ".seconds")):
+    if where.endswith(
+        (".clock", ".environment", ".history.runtime", ".history.train_time", ".run.seconds", ".seconds")
+    ):
         return []
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         same = a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.nan_to_num(7.25), b.nan_to_num(7.25))

@@ -6,6 +6,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "tile.h"
 
@@ -31,19 +33,38 @@ inline Shape make_shape(at::IntArrayRef sizes, const at::Tensor& weight, int64_t
   return Shape(sizes[1], sizes[2], sizes[3], K, stride, padding, dilation, out_channels);
 }
 
-// Uninitialised memory, aligned to a cache line.
+// Uninitialised memory, aligned to a cache line; each thread keeps what it used, since asking for fresh pages costs
+// as much as a small kernel.
 template <class T>
 class Scratch {
  public:
-  explicit Scratch(int64_t size) : memory_(new T[size + 64 / sizeof(T)]) {
-    const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
-    aligned_ = reinterpret_cast<T*>((address + 63) / 64 * 64);
+  explicit Scratch(int64_t size) {
+    const size_t bytes = size * sizeof(T) + 64;
+    auto& kept = pool();
+    if (!kept.empty()) {
+      memory_ = std::move(kept.back());
+      kept.pop_back();
+    }
+    if (memory_.size() < bytes) memory_ = std::vector<char, Uninitialised>(bytes);
   }
-  T* get() { return aligned_; }
+  ~Scratch() { pool().push_back(std::move(memory_)); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* get() { return reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(memory_.data()) + 63) / 64 * 64); }
 
  private:
-  std::unique_ptr<T[]> memory_;
-  T* aligned_;
+  struct Uninitialised : std::allocator<char> {
+    template <class U>
+    struct rebind {
+      typedef Uninitialised other;
+    };
+    void construct(char*) {}
+  };
+  static std::vector<std::vector<char, Uninitialised>>& pool() {
+    thread_local std::vector<std::vector<char, Uninitialised>> kept;
+    return kept;
+  }
+  std::vector<char, Uninitialised> memory_;
 };
 
 // [C][1][K][K] -> [K * K][Cp]

@@ -169,7 +169,7 @@ class ArchitectureMixin:
         found = []
         for nested in graph._graphs_in_scope(graph.OPTIMIZER_SCOPE):
             for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
-                if data.is_final() or not data.has("primitives"):
+                if data.is_final() or not _was_decided(data):
                     continue
                 entry = {"graph": nested.name or "graph", "edge": [u, v], "op": op_name(data.op)}
                 if entry not in found:
@@ -202,7 +202,12 @@ def op_name(op: Any) -> str:
     return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
 
 
+def _was_decided(data: EdgeData) -> bool:
+    """Say whether the op of an edge was chosen among candidates: by an optimizer, or by a codec."""
+    return data.has("op_index") or data.has("primitives")
+
+
 def _add_drop_path(edge: Any) -> None:
     op = edge.data.op
-    if edge.data.has("primitives") and not isinstance(op, (Identity, Zero, DropPath)):
+    if _was_decided(edge.data) and not isinstance(op, (Identity, nn.Identity, Zero, DropPath)):
         edge.data.set("op", DropPath(op))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks import reference_darts, reference_nb201
-from benchmarks.reference_common import BilevelReference, Pairing
-from benchmarks.subjects import Batch
+from benchmarks.harness import Timings, interleave
+from benchmarks.records import Row
+from benchmarks.reference_common import Batch, BilevelReference, Pairing
+from benchmarks.run import main
+from benchmarks.scaling import Series
 from naslib.optimizers import DARTSOptimizer, GDASOptimizer, OneShotOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 
@@ -249,3 +254,49 @@ def test_reference_matches_the_formula_of_its_own_second_order_step():
         v = reference.optimizer.state[w]["momentum_buffer"]
         expected = w - 0.5 * (group["momentum"] * v + g + group["weight_decay"] * w)
         _check(new.detach(), expected.detach(), 1e-12)
+
+
+def test_a_smoke_run_prints_the_table_and_keeps_the_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    torch.set_default_dtype(torch.float32)
+    assert main(["--smoke", "--only", "P2,p4,P9,P11", "--results", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    for text in ("P4   speed-up", "P9   RegularizedEvolution", "P11  gradients, DARTS", "verdict"):
+        assert text in printed
+    (path,) = tmp_path.glob("*-cpu-float32-smoke.csv")
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["bar"] for row in rows} == {"P2", "P4", "P9", "P11"}
+    assert all(row["verdict"] == "pass" for row in rows if row["bar"] == "P11")
+    assert all(row["torch"] == torch.__version__ and row["threads"] and row["date"] for row in rows)
+    with pytest.raises(SystemExit, match="no benchmark P99"):
+        main(["--only", "P99"])
+
+
+def test_timings_are_interleaved_and_ratios_are_taken_round_by_round():
+    order: list[str] = []
+    timings = interleave({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, calls={"b": 2})
+    assert "".join(order) == "abb" * 3  # one round warms up
+    assert [len(seconds) for seconds in timings.seconds.values()] == [2, 2]
+    drifting = Timings({"a": [2.0, 40.0, 6.0], "b": [1.0, 10.0, 2.0]})
+    assert drifting.ratio("a", "b") == 3.0 and drifting.median("a") == 6.0 and drifting.span("b") == (1.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "sense", "verdict"),
+    [
+        (2.0, ">=", "pass"),
+        (1.9, ">=", "FAIL"),
+        (3.0, ">=", "stretch"),
+        (1.0, "<=", "stretch"),
+        (float("nan"), ">=", "pending"),
+    ],
+)
+def test_verdicts(value: float, sense: str, verdict: str):
+    row = Row("P0", "x", value, "x", limit=2.0, stretch=3.0 if sense == ">=" else 1.0, sense=sense)
+    assert row.verdict == verdict
+    assert Row("P0", "x", 1.0, "x").verdict == ""
+
+
+def test_exponent_of_a_power_law():
+    series = Series("cells", "step", "ms", [(x, 5.0 * x**1.5) for x in (2.0, 4.0, 16.0)])
+    assert series.slope == pytest.approx(1.5)

@@ -78,10 +78,10 @@ def test_compiled_auxiliary_outputs():
 class _WithAuxiliary(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        self.graph = graph
+        self.net = graph  # `graph` is taken in what torch.export returns
 
     def forward(self, x):
-        return self.graph.forward_with_auxiliary(x)
+        return self.net.forward_with_auxiliary(x)
 
 
 @pytest.mark.parametrize("strict", [False, True])

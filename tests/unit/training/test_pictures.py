@@ -53,7 +53,10 @@ def test_copies_of_a_cell_are_drawn_once():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_layout_keeps_apart(seed):
-    for cell in [*cells_of(_darts(seed)), *cells_of(_random(NasBench201SearchSpace(channels=4, cells_per_stage=1), seed))]:
+    for cell in [
+        *cells_of(_darts(seed)),
+        *cells_of(_random(NasBench201SearchSpace(channels=4, cells_per_stage=1), seed)),
+    ]:
         positions = place_nodes(cell)
         assert all(positions[edge.source][0] < positions[edge.target][0] for edge in cell.edges)
         assert all(

@@ -14,7 +14,8 @@ from naslib import errors
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import DropPath
 from naslib.training.checkpoint import get_last_checkpoint
-from naslib.training.evaluate import RetrainSettings, RetrainTask, forward_with_auxiliary, test as measure
+from naslib.training.evaluate import RetrainSettings, RetrainTask, forward_with_auxiliary
+from naslib.training.evaluate import test as measure
 from naslib.training.schedule import continue_schedule
 from naslib.utils.seeding import set_seed
 
@@ -39,7 +40,10 @@ def _batches(n, seed):
 
 
 def _own():
-    return {name: CountingLoader(_batches(n, n)) for name, n in (("train_loader", 4), ("valid_loader", 3), ("test_loader", 2))}
+    return {
+        name: CountingLoader(_batches(n, n))
+        for name, n in (("train_loader", 4), ("valid_loader", 3), ("test_loader", 2))
+    }
 
 
 def test_retraining_equals_a_plain_loop(tmp_path):

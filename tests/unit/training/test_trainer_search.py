@@ -220,7 +220,9 @@ def test_checkpoint_of_another_run(tmp_path):
     small_trainer(tmp_path, epochs=1).search()
     path = tmp_path / "search" / "model_final.pth"
     other = small_trainer(tmp_path / "b", optimizer=GDASOptimizer(epochs=1))
-    with pytest.raises(CheckpointError, match=r"optimizer is 'DARTSOptimizer' in the checkpoint and 'GDASOptimizer' here"):
+    with pytest.raises(
+        CheckpointError, match=r"optimizer is 'DARTSOptimizer' in the checkpoint and 'GDASOptimizer' here"
+    ):
         other.search(resume_from=str(path))
     other = small_trainer(tmp_path / "b")
     other.config.dataset = "mnist"
@@ -249,13 +251,13 @@ def test_other_conditions_warn_and_the_run_goes_on(tmp_path, caplog):
     small_trainer(tmp_path / "a", epochs=2).search()
     trainer = small_trainer(tmp_path / "a", epochs=4)
     trainer.config["seed"] = 7
-    torch.set_num_threads(2)
-    try:
-        with caplog.at_level(logging.WARNING, "naslib"):
-            trainer.search(resume_from=get_last_checkpoint(trainer.config))
-    finally:
-        torch.set_num_threads(1)
-    for text in ("seed: 99 then, 7 now", "epochs: 2 then, 4 now", "threads: 1 then, 2 now"):
+    path = get_last_checkpoint(trainer.config)
+    state = load(path)
+    state["run"]["environment"]["threads"] = 64
+    torch.save(state, path)
+    with caplog.at_level(logging.WARNING, "naslib"):
+        trainer.search(resume_from=path)
+    for text in ("seed: 99 then, 7 now", "epochs: 2 then, 4 now", "threads: 64 then, 1 now"):
         assert text in caplog.text
     assert len(trainer.search_trajectory.train_acc) == 4
     assert trainer.optimizer.op_optimizer.param_groups[0]["lr"] == pytest.approx(0.001)

@@ -1,0 +1,1 @@
+"""One module per bar: each has `measure(options) -> list[Row]`."""

@@ -1,0 +1,34 @@
+"""Every example runs, as a user would start it, on a tiny config, and logs no error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ["search.epochs=1", "evaluation.epochs=1", "search_space_args={cells: 2, nodes: 1, channels: 4}"]
+TINY += ["evaluation.channels=4", "evaluation.cells=2"]
+EXTRA = {
+    "readme_flow.py": [],
+    "own_search_space.py": [],
+    "own_data.py": ["dataset=shapes", "dataset_args.n_images=200"],
+    "own_optimizer.py": ["optimizer=sigmoid_darts", "search.start=0.4"],
+}
+
+
+def test_every_example_is_tested():
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(EXTRA)
+
+
+@pytest.mark.parametrize("name", sorted(EXTRA))
+def test_example_runs(name: str, tmp_path: Path):
+    command = [sys.executable, str(ROOT / "examples" / name), "--config", "darts.yaml", *TINY, *EXTRA[name]]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run([*command, f"out_dir={tmp_path}"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "test accuracy" in output and "ERROR" not in output and "Traceback" not in output
