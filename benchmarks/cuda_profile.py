@@ -1,4 +1,4 @@
-"""On a GPU: milliseconds, peak memory and kernel launches of a step, ours and the reference's, and where the time goes."""
+"""On a GPU: time, peak memory and kernel launches of steps, ours and the reference's, and where the time goes."""
 
 from __future__ import annotations
 

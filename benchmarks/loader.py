@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
-from naslib.data.batch_loader import BatchLoader
 from naslib.data.image_data import ImageData
 from naslib.data.loaders import build_search_loaders
 
@@ -40,7 +39,7 @@ def measure(options: Options) -> list[Row]:
     loaders = build_search_loaders(
         data, batch_size=setting.batch, train_portion=0.5, seed=0, device=options.device, memory_format=layout
     )
-    train, valid = _endless(loaders.train), _endless(loaders.valid)
+    train, valid = _endless(loaders.train), _endless(loaders.valid or loaders.train)
     rows = []
     for method, make in METHODS.items():
         subject = make(setting)
@@ -71,7 +70,7 @@ def measure(options: Options) -> list[Row]:
     return rows
 
 
-def _endless(loader: BatchLoader) -> Callable[[], object]:  # type: ignore[type-arg]
+def _endless(loader: Iterable[object]) -> Callable[[], object]:
     """Return a function that gives the next batch, epoch after epoch."""
     iterator = iter(loader)
 

@@ -105,17 +105,21 @@ def make_op(name: str, C: int, stride: int) -> nn.Module:
 class MixedOp(nn.Module):
     """Add all candidates, weighted."""
 
+    ops: Any
+
     def __init__(self, C: int, stride: int) -> None:
         super().__init__()
         self.ops = nn.ModuleList(make_op(name, C, stride) for name in PRIMITIVES)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the sum of weights times outputs."""
-        return sum(w * op(x) for w, op in zip(weights, self.ops, strict=True))  # type: ignore[return-value]
+        return sum(w * op(x) for w, op in zip(weights, self.ops, strict=True))
 
 
 class Cell(nn.Module):
     """Compute a cell: two preprocessed inputs, nodes that each add all predecessors, concatenation."""
+
+    edges: Any
 
     def __init__(self, nodes: int, C_pp: int, C_p: int, C: int, reduction: bool, reduction_prev: bool) -> None:
         super().__init__()
@@ -129,10 +133,10 @@ class Cell(nn.Module):
 
     def forward(self, s0: Tensor, s1: Tensor, weights: Tensor) -> Tensor:
         """Return the cell's output."""
-        states = [self.preprocess0(s0), self.preprocess1(s1)]
+        states: list[Any] = [self.preprocess0(s0), self.preprocess1(s1)]
         offset = 0
         for _ in range(self.nodes):
-            states.append(sum(self.edges[offset + j](h, weights[offset + j]) for j, h in enumerate(states)))  # type: ignore[arg-type]
+            states.append(sum(self.edges[offset + j](h, weights[offset + j]) for j, h in enumerate(states)))
             offset += len(states) - 1
         return torch.cat(states[-self.nodes :], dim=1)
 
@@ -152,6 +156,8 @@ class DartsNetwork(nn.Module):
     Attributes:
         alphas: `{"normal": (n_edges, 8), "reduce": (n_edges, 8)}`, leaves outside `parameters()`.
     """
+
+    cells: Any
 
     def __init__(
         self,
@@ -235,7 +241,7 @@ class DartsReference(BilevelReference):
         vector = [p.grad.detach() for p in unrolled.parameters()]  # type: ignore[union-attr]
         product = self.hessian_vector_product(vector, train)
         for alpha, virtual, implicit in zip(self.alphas, unrolled.alphas.values(), product, strict=True):
-            alpha.grad = virtual.grad - xi * implicit  # type: ignore[operator]
+            alpha.grad = virtual.grad - xi * implicit
         return logits, loss
 
     def virtual_model(self, train: Batch, xi: float) -> DartsNetwork:

@@ -36,24 +36,26 @@ def make_op(name: str, C: int) -> nn.Module:
 class SearchCell(nn.Module):
     """Compute a cell of four nodes whose edges carry all candidates."""
 
+    edges: Any
+
     def __init__(self, C: int) -> None:
         super().__init__()
         self.edges = nn.ModuleList(nn.ModuleList(make_op(name, C) for name in PRIMITIVES) for _ in EDGES)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the last node with every edge a weighted sum of its candidates."""
-        nodes = [x]
+        nodes: list[Any] = [x]
         for target in range(1, NODES):
             arriving = []
             for source in range(target):
                 row = EDGES.index((source, target))
                 arriving.append(sum(op(nodes[source]) * w for op, w in zip(self.edges[row], weights[row], strict=True)))
-            nodes.append(sum(arriving))  # type: ignore[arg-type]
+            nodes.append(sum(arriving))
         return nodes[-1]
 
     def forward_sampled(self, x: Tensor, weights: Tensor, index: Tensor) -> Tensor:
         """Return the last node with one candidate per edge; the weights of the others are added as scalars."""
-        nodes = [x]
+        nodes: list[Any] = [x]
         for target in range(1, NODES):
             arriving = []
             for source in range(target):
@@ -65,7 +67,7 @@ class SearchCell(nn.Module):
                         for k, op in enumerate(self.edges[row])
                     )
                 )
-            nodes.append(sum(arriving))  # type: ignore[arg-type]
+            nodes.append(sum(arriving))
         return nodes[-1]
 
 
@@ -100,6 +102,8 @@ class Nb201Network(nn.Module):
         tau: Temperature of the sampler.
         noise: `(6, 5)` Gumbel noise of the next samples; fresh noise for every forward if None.
     """
+
+    blocks: Any
 
     def __init__(
         self,

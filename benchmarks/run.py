@@ -1,4 +1,4 @@
-"""Measure the bars: `python -m benchmarks.run --quick`, `--only P1,P3`, `--device cuda --dtype bf16` (see README.md)."""
+"""Measure the bars: `python -m benchmarks.run --quick`, `--only P1,P3`, `--device cuda` (see README.md)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = importlib.import_module(f"benchmarks.{BARS[name]}")
         found = module.measure(options, given.results) if name == "scaling" else module.measure(options)
         synchronize(given.device)
-        title = module.__doc__.splitlines()[0].removeprefix(f"{name}: ")
+        title = (module.__doc__ or "").splitlines()[0].removeprefix(f"{name}: ")
         print(f"\n{name}: {title} ({time.perf_counter() - begin:.0f} s)")
         print(table(found), flush=True)
         rows += found

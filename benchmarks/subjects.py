@@ -167,8 +167,8 @@ def darts_checkpointed(setting: Setting) -> Subject:
 
 def pair_of(ours: Subject, reference: Subject) -> Pairing:
     """Return what corresponds between two subjects of one space and size."""
-    module = reference_darts if isinstance(reference.model, reference_darts.DartsNetwork) else reference_nb201
-    return module.pair(ours.model, reference.model)  # type: ignore[arg-type]
+    module: Any = reference_darts if isinstance(reference.model, reference_darts.DartsNetwork) else reference_nb201
+    return module.pair(ours.model, reference.model)
 
 
 def paired(ours: Subject, reference: Subject) -> Pairing:

@@ -129,10 +129,21 @@ def build_trainer(config: Any) -> Trainer:
     # A search on a table needs no images, unless what it finds is to be trained.
     needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
     info = build_dataset(config).info if needs_images else None
+    if info is not None:
+        _settle_cutout(config, info)
     space = build_space(config, info)
     api = build_benchmark(config, space, required=not optimizer.using_step_function)
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
     return Trainer(optimizer, config)
+
+
+def _settle_cutout(config: Any, info: DatasetInfo) -> None:
+    """Reduce a cutout length that nobody gave to what the images allow, so that the echoed config says what is done."""
+    given = vars(config).get("given", frozenset())
+    for name in ("search", "evaluation"):
+        section = config[name]
+        if f"{name}.cutout_length" not in given and section.get("cutout_length", 0) > info.cutout_max:
+            section["cutout_length"] = info.cutout_max
 
 
 def run(command: CommandLine) -> dict[str, Any]:

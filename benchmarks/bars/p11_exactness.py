@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -24,8 +26,8 @@ def measure(options: Options) -> list[Row]:
     ):
         ours.model.double()
         ours.owner.architectural_weights.double()
-        module = reference_darts if name == "DARTS" else reference_nb201
-        pairing = module.pair(ours.model, model)  # type: ignore[arg-type]
+        module: Any = reference_darts if name == "DARTS" else reference_nb201
+        pairing = module.pair(ours.model, model)
         pairing.copy_to_reference()
         logits, gradients = _differences(ours, model, pairing)
         note = f"float64, C={setting.channels} B={setting.batch}"
@@ -54,8 +56,8 @@ def _differences(ours: Subject, model: torch.nn.Module, pairing: Pairing) -> tup
     found = torch.autograd.grad(our_loss, [*parameters, *alphas])
     logits = model(images.contiguous())
     torch.nn.functional.cross_entropy(logits, labels).backward()
-    by_alpha = {id(pair.ours): pair.reference(pair.table.grad) for pair in pairing.alphas}  # type: ignore[arg-type]
-    expected = [*(p.grad for _, p in pairing.parameters), *(by_alpha[id(alpha)] for alpha in alphas)]
+    by_alpha: dict[int, Any] = {id(p.ours): p.reference(p.table.grad) for p in pairing.alphas}  # type: ignore[arg-type]
+    expected: list[Any] = [*(p.grad for _, p in pairing.parameters), *(by_alpha[id(alpha)] for alpha in alphas)]
     return _relative([our_logits], [logits]), _relative(found, expected)
 
 

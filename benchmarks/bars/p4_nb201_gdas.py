@@ -11,7 +11,7 @@ REFERENCE, ONES, ZERO = "reference step", "our step", "our step, unselected zero
 
 
 def measure(options: Options) -> list[Row]:
-    """Return milliseconds of the reference and of ours, with the authors' gradient of unselected weights and without."""
+    """Return milliseconds of the reference and of ours, with and without the authors' gradient of unselected weights."""
     setting = options.setting()
     reference = subjects.nb201_reference(setting, "gdas")
     ones, zero = (subjects.nb201_gdas(setting, unselected=how) for how in ("ones", "zero"))

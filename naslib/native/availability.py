@@ -57,7 +57,9 @@ def available(mode: str = "auto") -> bool:
     if _LIBRARY.try_load():
         return True
     if mode == "on":
-        raise NativeKernelError(f"native=on, but {_LIBRARY.error}; use native=auto to go on without") from _LIBRARY.error
+        raise NativeKernelError(
+            f"native=on, but {_LIBRARY.error}; use native=auto to go on without"
+        ) from _LIBRARY.error
     if not _LIBRARY.reported:
         _LIBRARY.reported = True
         get_logger(__name__).info("native kernels are not used: %s", _LIBRARY.error)

@@ -51,7 +51,9 @@ def cpu_flags() -> str:
         lines = []
     wanted = ("flags", "Features", "model name", "CPU part")
     found = {line for line in lines if line.split(":")[0].strip() in wanted}
-    return "\n".join([platform.machine(), torch.backends.cpu.get_cpu_capability(), platform.processor(), *sorted(found)])
+    return "\n".join(
+        [platform.machine(), torch.backends.cpu.get_cpu_capability(), platform.processor(), *sorted(found)]
+    )
 
 
 def compile_flags() -> list[str]:

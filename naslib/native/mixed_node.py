@@ -48,7 +48,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One candidate operation of an edge: its input and its stages (two for a separable convolution, one for a dilated).
+    """One candidate operation of an edge: its input and its stages (a separable convolution has two, a dilated one).
 
     Attributes:
         source: `(n, c, h, w)`; branches that share it give one and the same tensor.
@@ -122,9 +122,7 @@ def apply_branch(branch: Branch, training: bool) -> Tensor:
     """Apply one branch with PyTorch's operations: what the native kernels are compared with."""
     x = branch.source
     for stage in branch.stages:
-        x = F.conv2d(
-            F.relu(x), stage.depthwise, None, stage.stride, stage.padding, stage.dilation, groups=x.shape[1]
-        )
+        x = F.conv2d(F.relu(x), stage.depthwise, None, stage.stride, stage.padding, stage.dilation, groups=x.shape[1])
         x = F.conv2d(x, stage.pointwise)
         by_batch = training or stage.running_mean is None
         x = F.batch_norm(

@@ -39,7 +39,13 @@ def eager_reverse_mode() -> bool:
 
 
 def accepts(
-    x: Tensor, depthwise: Tensor, pointwise: Tensor | None = None, *, stride: int = 1, padding: int = 0, dilation: int = 1
+    x: Tensor,
+    depthwise: Tensor,
+    pointwise: Tensor | None = None,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
 ) -> bool:
     """Say whether the native kernels take a (ReLU, depthwise, 1x1) chain, or its first two operations.
 

@@ -150,32 +150,34 @@ void depthwise_grad_weight(const T* planes, const T* g, int64_t ld, const Shape&
 
 // Hand grad-input of the depthwise convolution, masked by the ReLU, to sink(c, row, vector): each once.
 // `plane_g` is scratch. An input position is reached by the taps of its phase modulo the stride.
-template <class T, class Sink>
-void depthwise_grad_input(const T* planes, const T* g, int64_t ld, const T* weight, const Shape& s, T* plane_g,
-                          Sink sink) {
+template <class T, int64_t S, class Sink>
+void strided_grad_input(const T* planes, const T* g, int64_t ld, const T* weight, const Shape& s, T* plane_g,
+                        Sink sink) {
   const Vec<T> zero = {};
   for (int64_t c = 0; c < s.Cp; c += kLanes) {
     const int64_t lanes = std::min(kLanes, ld - c);
     fill_plane(g + c, ld, lanes, s.OH, s.OW, s.lo, s.lo, s.GH, s.GW, plane_g, [](Vec<T> v) { return v; });
     const T* interior = planes + c / kLanes * s.plane() + (s.P * s.PW + s.P) * kLanes;
     for (int64_t ih = 0; ih < s.H; ++ih) {
-      for (int64_t phase = 0; phase < s.S; ++phase) {
-        for (int64_t j = 0; phase + s.S * j < s.W; j += kTile) {
+      for (int64_t phase = 0; phase < S; ++phase) {
+        for (int64_t j = 0; phase + S * j < s.W; j += kTile) {
           Vec<T> acc[kTile] = {};
           for (int64_t kh = 0; kh < s.K; ++kh) {
-            const int64_t h = ih + s.P - kh * s.D + s.lo * s.S;
-            if (h % s.S != 0) continue;
+            const uint64_t h = ih + s.P - kh * s.D + s.lo * S;
+            if (h % S != 0) continue;
+            const T* row = plane_g + (static_cast<int64_t>(h / S) * s.GW + j) * kLanes;
             for (int64_t kw = 0; kw < s.K; ++kw) {
-              const int64_t w = phase + s.P - kw * s.D + s.lo * s.S;
-              if (w % s.S != 0) continue;
+              const uint64_t w = phase + s.P - kw * s.D + s.lo * S;
+              if (w % S != 0) continue;
               const Vec<T> v = load(weight + (kh * s.K + kw) * s.Cp + c);
-              const T* p = plane_g + (h / s.S * s.GW + w / s.S + j) * kLanes;
+              const T* p = row + static_cast<int64_t>(w / S) * kLanes;
               for (int64_t t = 0; t < kTile; ++t) acc[t] += v * load(p + t * kLanes);
             }
           }
+          const int64_t count = std::min(kTile, (s.W - phase + S - 1) / S - j);
           for (int64_t t = 0; t < kTile; ++t) {
-            const int64_t iw = phase + s.S * (j + t);
-            if (iw >= s.W) break;
+            if (t >= count) continue;
+            const int64_t iw = phase + S * (j + t);
             const Vec<T> active = load(interior + (ih * s.PW + iw) * kLanes);
             sink(c, ih * s.W + iw, active <= zero ? zero : acc[t]);
           }
@@ -185,22 +187,64 @@ void depthwise_grad_input(const T* planes, const T* g, int64_t ld, const T* weig
   }
 }
 
+template <class T, class Sink>
+void depthwise_grad_input(const T* planes, const T* g, int64_t ld, const T* weight, const Shape& s, T* plane_g,
+                          Sink sink) {
+  if (s.S == 1) {
+    strided_grad_input<T, 1>(planes, g, ld, weight, s, plane_g, sink);
+  } else {
+    strided_grad_input<T, 2>(planes, g, ld, weight, s, plane_g, sink);
+  }
+}
+
+// B blocks of 16 columns from `n` on: out[row][n] = sum_k a[row][k] * b[k][n].
+template <class T, int64_t B>
+void rows_times_columns(const T* a, const T* b, int64_t n, int64_t rows, int64_t inner, int64_t outer, T* out,
+                        int64_t ld) {
+  for (int64_t r = 0; r < rows; r += kTile) {
+    Vec<T> acc[kTile][B] = {};
+    const T* p = a + r * inner;
+    for (int64_t k = 0; k < inner; ++k) {
+      Vec<T> v[B];
+      for (int64_t q = 0; q < B; ++q) v[q] = load(b + k * outer + n + q * kLanes);
+      for (int64_t t = 0; t < kTile; ++t) {
+        for (int64_t q = 0; q < B; ++q) acc[t][q] += p[t * inner + k] * v[q];
+      }
+    }
+    const int64_t count = std::min(kTile, rows - r);
+    for (int64_t t = 0; t < kTile; ++t) {
+      for (int64_t q = 0; q < B; ++q) {
+        const int64_t c = n + q * kLanes;
+        if (t < count) store(out + (r + t) * ld + c, acc[t][q], std::min(kLanes, ld - c));
+      }
+    }
+  }
+}
+
 // out[row][n] = sum_k a[row][k] * b[k][n]; `a` is a tile of rows `inner` wide, `b` has rows `outer` wide.
 template <class T>
 void rows_times_matrix(const T* a, const T* b, int64_t rows, int64_t inner, int64_t outer, T* out, int64_t ld) {
-  for (int64_t n = 0; n < outer; n += kLanes) {
-    const int64_t lanes = std::min(kLanes, ld - n);
-    for (int64_t r = 0; r < rows; r += kTile) {
-      Vec<T> acc[kTile] = {};
-      const T* p = a + r * inner;
-      for (int64_t k = 0; k < inner; ++k) {
-        const Vec<T> v = load(b + k * outer + n);
-        for (int64_t t = 0; t < kTile; ++t) acc[t] += p[t * inner + k] * v;
-      }
-      const int64_t count = std::min(kTile, rows - r);
+  int64_t n = 0;
+  for (; n + kPair * kLanes <= outer; n += kPair * kLanes) {
+    rows_times_columns<T, kPair>(a, b, n, rows, inner, outer, out, ld);
+  }
+  for (; n < outer; n += kLanes) rows_times_columns<T, 1>(a, b, n, rows, inner, outer, out, ld);
+}
+
+template <class T, int64_t B>
+void transposed_times_columns(const T* a, const T* b, int64_t n, int64_t rows, int64_t m_size, int64_t n_size,
+                              T* out) {
+  for (int64_t m = 0; m < m_size; m += kTile) {
+    Vec<T> acc[kTile][B] = {};
+    for (int64_t r = 0; r < rows; ++r) {
+      Vec<T> v[B];
+      for (int64_t q = 0; q < B; ++q) v[q] = load(b + r * n_size + n + q * kLanes);
       for (int64_t t = 0; t < kTile; ++t) {
-        if (t < count) store(out + (r + t) * ld + n, acc[t], lanes);
+        for (int64_t q = 0; q < B; ++q) acc[t][q] += a[r * m_size + m + t] * v[q];
       }
+    }
+    for (int64_t t = 0; t < kTile; ++t) {
+      for (int64_t q = 0; q < B; ++q) store(out + (m + t) * n_size + n + q * kLanes, acc[t][q]);
     }
   }
 }
@@ -208,16 +252,11 @@ void rows_times_matrix(const T* a, const T* b, int64_t rows, int64_t inner, int6
 // out[m][n] = sum_row a[row][m] * b[row][n]; m and n are multiples of 16.
 template <class T>
 void transposed_product(const T* a, const T* b, int64_t rows, int64_t m_size, int64_t n_size, T* out) {
-  for (int64_t n = 0; n < n_size; n += kLanes) {
-    for (int64_t m = 0; m < m_size; m += kTile) {
-      Vec<T> acc[kTile] = {};
-      for (int64_t r = 0; r < rows; ++r) {
-        const Vec<T> v = load(b + r * n_size + n);
-        for (int64_t t = 0; t < kTile; ++t) acc[t] += a[r * m_size + m + t] * v;
-      }
-      for (int64_t t = 0; t < kTile; ++t) store(out + (m + t) * n_size + n, acc[t]);
-    }
+  int64_t n = 0;
+  for (; n + kPair * kLanes <= n_size; n += kPair * kLanes) {
+    transposed_times_columns<T, kPair>(a, b, n, rows, m_size, n_size, out);
   }
+  for (; n < n_size; n += kLanes) transposed_times_columns<T, 1>(a, b, n, rows, m_size, n_size, out);
 }
 
 // out[channel] = sum over rows of f(row, c, lanes), channel blocks of 16, in four chains.

@@ -10,8 +10,10 @@ constexpr int64_t kLanes = 16;
 // Independent accumulators per inner loop: enough to hide the latency of a multiply-add, few enough for the registers.
 #ifdef __AVX512F__
 constexpr int64_t kTile = 8;
+constexpr int64_t kPair = 2;  // blocks of columns that a matrix product takes at a time
 #else
 constexpr int64_t kTile = 4;
+constexpr int64_t kPair = 1;
 #endif
 
 template <class T>

@@ -151,7 +151,14 @@ def test_weighted_sum_takes_scalars_and_mixed_layouts() -> None:
 
 
 def make_stage(
-    c_in: int, c_out: int, side: int, stride: int, dilation: int, dtype: torch.dtype, seed: int = 0, tracked: bool = True
+    c_in: int,
+    c_out: int,
+    side: int,
+    stride: int,
+    dilation: int,
+    dtype: torch.dtype,
+    seed: int = 0,
+    tracked: bool = True,
 ) -> Stage:
     """Return a stage with drawn kernels and running statistics."""
     return Stage(
@@ -213,7 +220,9 @@ def test_sep_branch_equals_pytorch(
             assert torch.equal(a, before) != training
 
 
-def darts_node(shape: Sequence[int], c_out: int, stride: int, dtype: torch.dtype, count: int) -> tuple[list, list, list]:
+def darts_node(
+    shape: Sequence[int], c_out: int, stride: int, dtype: torch.dtype, count: int
+) -> tuple[list, list, list]:
     """Return sources, the stages of (source, [stage]) chains as in a DARTS node, and two more tensors."""
     sources = [draw(*shape, dtype=dtype, seed=100 + k) for k in range(count)]
     chains = []
