@@ -11,7 +11,7 @@ REFERENCE, ONES, ZERO = "reference step", "our step", "our step, unselected zero
 
 
 def measure(options: Options) -> list[Row]:
-    """Return milliseconds of the reference and of ours, with and without the authors' gradient of unselected weights."""
+    """Return milliseconds of the reference and of ours, unselected weights with the authors' gradient and without."""
     setting = options.setting()
     reference = subjects.nb201_reference(setting, "gdas")
     ones, zero = (subjects.nb201_gdas(setting, unselected=how) for how in ("ones", "zero"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import os
 import platform
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -128,7 +130,7 @@ def _build_and_load(folder: Path, compiler_path: str) -> None:
     """Compile with torch's extension builder, which loads the binary too, then move that to where it is looked for."""
     if shutil.which("ninja") is None:
         raise NativeKernelError("torch builds extensions with ninja, which is not installed (pip install ninja)")
-    extension = importlib.import_module("torch.utils.cpp_extension")
+    extension = _import_builder()
     scratch = folder / "build"
     scratch.mkdir(exist_ok=True)
     # torch's own lock is a file that outlives a killed build and then blocks for ever; ours is held, so it is stale.
@@ -144,6 +146,18 @@ def _build_and_load(folder: Path, compiler_path: str) -> None:
         )
     (scratch / f"{NAME}.so").replace(folder / f"{NAME}.so")
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _import_builder() -> Any:
+    """Import torch's extension builder without its warning that there is no GPU."""
+    name = "torch.utils.cpp_extension"
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return importlib.import_module(name)
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -86,13 +86,13 @@ def test_temperature_survives_a_checkpoint():
 def test_one_draw_per_forward_for_all_copies_of_a_decision(monkeypatch):
     optimizer = _adapted()
     executed: dict[int, list[int]] = {}
-    original = GDASMixedOp.apply_weights
+    original = GDASMixedOp.apply_shared
 
-    def spy(self, x, weights):
+    def spy(self, x, weights, work):
         executed.setdefault(id(self), []).append(weights.choice)
-        return original(self, x, weights)
+        return original(self, x, weights, work)
 
-    monkeypatch.setattr(GDASMixedOp, "apply_weights", spy)
+    monkeypatch.setattr(GDASMixedOp, "apply_shared", spy)
     draws = 0
     drawing = GumbelRelaxation.__call__
 

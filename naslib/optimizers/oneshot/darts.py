@@ -15,6 +15,7 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView
 from naslib.search_spaces.core.primitives import MixedOp, mix_outputs
+from naslib.search_spaces.core.shared_work import SharedWork
 
 from .base import OneShotOptimizer
 from .bilevel import exact_product, finite_difference_product, gradient_of, virtual_step
@@ -50,6 +51,10 @@ class DARTSMixedOp(MixedOp):
     def apply_weights(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of all candidates."""
         return mix_outputs(self.primitives, x, weights)
+
+    def apply_shared(self, x: Tensor, weights: Tensor, work: SharedWork) -> Tensor:
+        """Return the weighted sum of all candidates, taking what others have computed from `x` already."""
+        return mix_outputs(self.primitives, x, weights, work)
 
 
 @OPTIMIZERS.register("darts")

@@ -12,7 +12,8 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
-from naslib.search_spaces.core.primitives import MixedOp
+from naslib.search_spaces.core.primitives import MixedOp, call_op_shared
+from naslib.search_spaces.core.shared_work import SharedWork
 
 from .base import OneShotOptimizer
 from .relaxations import HardSample, linear_temperature, straight_through_gumbel
@@ -95,8 +96,12 @@ class GDASMixedOp(MixedOp):
 
     def apply_weights(self, x: Tensor, weights: HardSample) -> Tensor:
         """Return the drawn operation's output; its value is not scaled, its weight gets `<dL/dy, o(x)>`."""
+        return self.apply_shared(x, weights, SharedWork())
+
+    def apply_shared(self, x: Tensor, weights: HardSample, work: SharedWork) -> Tensor:
+        """Return what `apply_weights` returns, taking what others have computed from `x` already."""
         index, row = weights
-        y = self.primitives[index](x)
+        y = call_op_shared(self.primitives[index], x, work)
         if not row.requires_grad:
             return y
         y = y * row[index]

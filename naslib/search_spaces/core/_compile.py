@@ -235,5 +235,5 @@ def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
     output = builder.graph(graph, inputs, label(graph), "", ())
     _relax_in_batches(builder)
     _find_last_uses(builder, output)
-    plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary)
+    plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes)
     return plan, builder.graphs

@@ -18,6 +18,7 @@ from ._attributes import GraphAttributes, NodeAttributes, forget_auxiliary
 from ._collector import paused_garbage_collection
 from ._compile import input_nodes, label
 from .edge import EdgeData
+from .shared_work import Passes
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -85,6 +86,7 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     scope: str | None = None
     input_node_idxs: list[int] | None = None
     is_parsed = False
+    passes: Passes = Passes()
     _plan: Plan | None = None
     _plan_users: weakref.WeakSet[Graph] | None = None
     _registered: dict[str, EdgeData | None] | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError
+from naslib.errors import GraphError, did_you_mean
 
 from ._attributes import recall_auxiliary
 from ._compile import build_plan, input_nodes, label, route
@@ -21,6 +22,7 @@ from .architecture import ArchitectureMixin
 from .edge import EdgeData as EdgeData
 from .plan import CallStep, Plan
 from .primitives import MixedOp
+from .shared_work import Passes
 
 G = TypeVar("G", bound="Graph")
 
@@ -143,6 +145,22 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         structural = (Graph, MixedOp)
         if isinstance(old, structural) or isinstance(new, structural) or not isinstance(new, nn.Module):
             self.structure_changed()
+
+    def set_passes(self: G, **switches: bool) -> G:
+        """Switch rewrites of the plan on or off (see `Passes`); return self.
+
+        All are exact, and on unless switched off. Switching all off gives the plain reference.
+
+        Raises:
+            GraphError: For an unknown pass.
+        """
+        known = [entry.name for entry in fields(Passes)]
+        unknown = [name for name in switches if name not in known]
+        if unknown:
+            raise GraphError(f"unknown pass {unknown[0]!r}{did_you_mean(unknown[0], known)} (known: {', '.join(known)})")
+        self.passes = replace(self.passes, **switches)
+        self.structure_changed()
+        return self
 
     @property
     def plan(self) -> Plan:

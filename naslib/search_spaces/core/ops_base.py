@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from ._module_copy import Memo, copy_module
+from .shared_work import SharedWork
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -44,6 +45,23 @@ class AbstractPrimitive(nn.Module):
             edge_data: Data of the edge; None where the operation stands inside another one.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, edge_data)")
+
+    def forward_shared(self, x: Any, work: SharedWork, weight: Tensor | None = None) -> Any:
+        """Apply the operation, taking what others have computed from `x` already.
+
+        Args:
+            x: The input.
+            work: Results computed from `x` in this forward.
+            weight: A scalar to multiply the output by; None for 1.
+        """
+        output = self(x)
+        return output if weight is None else output * weight
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Fall back on the plain `forward` where a subclass defines one and says nothing about shared work."""
+        super().__init_subclass__(**kwargs)
+        if "forward" in cls.__dict__ and "forward_shared" not in cls.__dict__:
+            cls.forward_shared = AbstractPrimitive.forward_shared  # type: ignore[method-assign]
 
     def get_embedded_ops(self) -> list[Any] | None:
         """Return the operations inside this one, None where there are none."""
@@ -84,6 +102,14 @@ def call_op(op: nn.Module, x: Tensor) -> Tensor:
     if isinstance(op, AbstractPrimitive):
         return op(x, edge_data=None)
     return op(x)
+
+
+def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
+    """Apply an operation inside another one as `call_op` does, with shared work and a weight."""
+    if isinstance(op, AbstractPrimitive) and not op._forward_hooks and not op._forward_pre_hooks:
+        return op.forward_shared(x, work, weight)
+    output = call_op(op, x)
+    return output if weight is None else output * weight
 
 
 def weighted_sum(outputs: Sequence[Tensor], weights: Tensor | Sequence[Tensor | float]) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from naslib.errors import ConfigError
 
 from .ops_base import AbstractPrimitive
+from .shared_work import SharedWork, scaled_batch_norm
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -28,7 +29,25 @@ class KernelNamed(AbstractPrimitive):
         return f"{type(self).__name__}{self.kernel_size}x{self.kernel_size}"
 
 
-class SepConv(KernelNamed):
+class ReLUFirst(KernelNamed):
+    """Base of operations that are a chain from ReLU to BN, in `op`."""
+
+    op: nn.Sequential
+
+    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+        """Apply the operation."""
+        return self.op(x)
+
+    def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
+        """Apply the operation; the ReLU is shared, and the last BN multiplies by the weight."""
+        relu, *middle, norm = self.op
+        x = work.apply(relu, x)
+        for module in middle:
+            x = module(x)
+        return norm(x) if weight is None else scaled_batch_norm(norm, x, weight, work)
+
+
+class SepConv(ReLUFirst):
     """Apply (ReLU, depthwise convolution, 1x1 convolution, BN) twice, the first time with the stride.
 
     Args:
@@ -56,12 +75,8 @@ class SepConv(KernelNamed):
             nn.BatchNorm2d(C_out, affine=affine),
         )
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
-        """Apply the operation."""
-        return self.op(x)
 
-
-class DilConv(KernelNamed):
+class DilConv(ReLUFirst):
     """Apply ReLU, a dilated depthwise convolution, a 1x1 convolution and BN.
 
     Args:
@@ -94,12 +109,8 @@ class DilConv(KernelNamed):
             nn.BatchNorm2d(C_out, affine=affine),
         )
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
-        """Apply the operation."""
-        return self.op(x)
 
-
-class ReLUConvBN(KernelNamed):
+class ReLUConvBN(ReLUFirst):
     """Apply ReLU, a convolution and BN.
 
     Args:
@@ -130,10 +141,6 @@ class ReLUConvBN(KernelNamed):
             nn.Conv2d(C_in, C_out, kernel_size, stride, kernel_size // 2, bias=bias),
             nn.BatchNorm2d(C_out, affine=affine, track_running_stats=track_running_stats),
         )
-
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
-        """Apply the operation."""
-        return self.op(x)
 
 
 class ConvBnReLU(KernelNamed):
@@ -206,12 +213,19 @@ class FactorizedReduce(AbstractPrimitive):
 
     def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
         """Apply the operation."""
-        x = self.relu(x)
+        return self.bn(self._reduce(self.relu(x)))
+
+    def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
+        """Apply the operation; the ReLU is shared, and BN multiplies by the weight."""
+        reduced = self._reduce(work.apply(self.relu, x))
+        return self.bn(reduced) if weight is None else scaled_batch_norm(self.bn, reduced, weight, work)
+
+    def _reduce(self, x: Tensor) -> Tensor:
         odd_height, odd_width = x.shape[-2] % 2, x.shape[-1] % 2
         shifted = x[:, :, 1:, 1:]
         if odd_height or odd_width:
             shifted = F.pad(shifted, (0, odd_width, 0, odd_height))
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1))
+        return torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1)
 
 
 class Concat1x1(AbstractPrimitive):

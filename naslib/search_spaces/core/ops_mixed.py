@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError
 
-from .ops_base import AbstractPrimitive, call_op, weighted_sum
+from .ops_base import AbstractPrimitive, call_op_shared
+from .shared_work import SharedWork
 from .ops_basic import Zero
 
 if TYPE_CHECKING:
@@ -101,6 +102,16 @@ class MixedOp(AbstractPrimitive):
         """Return the mixture of the candidates' outputs."""
         raise NotImplementedError(f"{type(self).__name__} does not define apply_weights(x, weights)")
 
+    def apply_shared(self, x: Tensor, weights: Any, work: SharedWork) -> Tensor:
+        """Return what `apply_weights` returns, taking what others have computed from `x` already."""
+        return self.apply_weights(x, weights)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Fall back on `apply_weights` where a subclass defines it and says nothing about shared work."""
+        super().__init_subclass__(**kwargs)
+        if "apply_weights" in cls.__dict__ and "apply_shared" not in cls.__dict__:
+            cls.apply_shared = MixedOp.apply_shared  # type: ignore[method-assign]
+
     def relaxes_in_batch(self) -> bool:
         """Say whether a graph may relax this op's decision together with others: nothing looks at single edges."""
         hooked = self.pre_process_hook is not None or self.post_process_hook is not None
@@ -117,7 +128,9 @@ class MixedOp(AbstractPrimitive):
         return self.apply_weights(x, weights)
 
 
-def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor) -> Tensor:
+def mix_outputs(
+    primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, work: SharedWork | None = None
+) -> Tensor:
     """Return the sum of `weights[i] * primitives[i](x)`.
 
     `Zero` candidates are left out: they add nothing, and their weights get a gradient of zero all the same.
@@ -126,8 +139,22 @@ def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor) -> 
         primitives: The candidates.
         x: Their input.
         weights: `(n_ops,)` relaxed weights.
+        work: Results computed from `x` in this forward; None to share nothing with others.
     """
-    terms = [(op, weight) for op, weight in zip(primitives, weights.unbind(), strict=True) if not isinstance(op, Zero)]
-    if not terms:
-        return call_op(primitives[0], x) * weights[0]
-    return weighted_sum([call_op(op, x) for op, _ in terms], [weight for _, weight in terms])
+    work = SharedWork() if work is None else work
+    pairs = list(zip(primitives, weights.unbind(), strict=True))
+    if work.passes.drop_zero:
+        pairs = [(op, weight) for op, weight in pairs if not isinstance(op, Zero)] or pairs[:1]
+    total: Tensor | None = None
+    own = False  # whether `total` is a sum of ours, which nobody else reads
+    for op, weight in pairs:
+        term = call_op_shared(op, x, work, weight)
+        if total is None:
+            total = term
+        elif own and work.passes.accumulate:
+            total += term
+        else:
+            total, own = total + term, True
+    if total is None:
+        raise GraphError("a mixture needs at least one candidate")
+    return total

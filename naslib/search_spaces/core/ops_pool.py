@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 
 from .ops_base import AbstractPrimitive
+from .shared_work import SharedWork
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -27,6 +28,13 @@ class _PoolBN(AbstractPrimitive):
         """Apply the operation."""
         x = self.pool(x)
         return x if self.bn is None else self.bn(x)
+
+    def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
+        """Apply the operation; pooling and BN are shared."""
+        x = work.apply(self.pool, x)
+        if self.bn is not None:
+            x = work.normalize(self.bn, x, self.pool)
+        return x if weight is None else x * weight
 
 
 class MaxPool(_PoolBN):
@@ -85,10 +93,15 @@ class _Pool1x1(AbstractPrimitive):
 
     def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
         """Apply the operation."""
-        x = self.pool(x)
-        if self.conv is not None and self.bn is not None:
-            x = self.bn(self.conv(x))
-        return x
+        return self._project(self.pool(x))
+
+    def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
+        """Apply the operation; pooling is shared."""
+        x = self._project(work.apply(self.pool, x))
+        return x if weight is None else x * weight
+
+    def _project(self, x: Tensor) -> Tensor:
+        return x if self.conv is None or self.bn is None else self.bn(self.conv(x))
 
 
 class MaxPool1x1(_Pool1x1):

@@ -16,6 +16,7 @@ from torch import Tensor
 from ._attributes import NodeAttributes, remember_auxiliary
 from .edge import EdgeData
 from .primitives import AbstractCombOp, AbstractPrimitive
+from .shared_work import Passes, SharedWork
 
 if TYPE_CHECKING:
     from torch import fx
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from .graph import Graph
 
 Values = list[Any]
+
+
+@dataclass(slots=True)
+class Works:
+    """The shared work of every slot in one forward."""
+
+    slots: list[SharedWork | None]
+    passes: Passes
+
+    def of(self, slot: int) -> SharedWork:
+        """Return what is computed from the tensor in `slot`."""
+        work = self.slots[slot]
+        if work is None:
+            work = self.slots[slot] = SharedWork(self.passes)
+        return work
 
 
 @dataclass(slots=True)
@@ -40,11 +56,12 @@ class EdgeStep:
     row: int | None = None
     frees: tuple[int, ...] = ()
 
-    def run(self, values: Values) -> Tensor:
+    def run(self, values: Values, works: Works) -> Tensor:
         """Return the op's output."""
         op = self.edge._private["op"]
         if self.row is not None and op.relaxes_in_batch():
-            return op.apply_weights(values[self.sources[0]], values[self.sources[1]][self.row])
+            source, relaxed = self.sources
+            return op.apply_shared(values[source], values[relaxed][self.row], works.of(source))
         if isinstance(op, AbstractPrimitive):
             return op(values[self.sources[0]], edge_data=self.edge)
         return op(values[self.sources[0]])
@@ -70,7 +87,7 @@ class RelaxStep:
     sources: tuple[int, ...] = ()
     frees: tuple[int, ...] = ()
 
-    def run(self, values: Values) -> Sequence[Any]:
+    def run(self, values: Values, works: Works) -> Sequence[Any]:
         """Return one entry per decision."""
         op = self.edges[0].op
         return op.relaxation(torch.stack([edge.alpha for edge in self.edges]), op.training)
@@ -92,7 +109,7 @@ class CombineStep:
     module_name: str
     frees: tuple[int, ...] = ()
 
-    def run(self, values: Values) -> Tensor:
+    def run(self, values: Values, works: Works) -> Tensor:
         """Return the combination."""
         inputs = [values[source] for source in self.sources]
         combine = self.attributes["comb_op"]
@@ -120,7 +137,7 @@ class CallStep:
     module_name: str
     frees: tuple[int, ...] = ()
 
-    def run(self, values: Values) -> Tensor:
+    def run(self, values: Values, works: Works) -> Tensor:
         """Return the nested graph's output."""
         if self.keys is None:
             return self.module(values[self.sources[0]])
@@ -158,6 +175,7 @@ class Plan:
         steps: What to run, in order.
         output: Slot of the output.
         auxiliary: Sinks other than the last.
+        passes: Which rewrites the steps apply.
     """
 
     n_inputs: int
@@ -165,6 +183,7 @@ class Plan:
     steps: list[Step]
     output: int
     auxiliary: list[AuxiliaryOutput] = field(default_factory=list)
+    passes: Passes = Passes()
 
     def run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, dict[Any, Tensor]]:
         """Execute the steps.
@@ -177,23 +196,24 @@ class Plan:
             variables only: a forward may be nested in another, or run in several threads at once.
         """
         values: Values = [*inputs, *[None] * (self.n_slots - len(inputs))]
+        works = Works([None] * self.n_slots, self.passes)
         if torch.compiler.is_compiling():
             for step in self.steps:
-                values[step.target] = step.run(values)
+                values[step.target] = step.run(values, works)
         else:
-            self._run_eagerly(values)
+            self._run_eagerly(values, works)
         auxiliary = {output.key: values[output.slot] for output in self.auxiliary}
         if self.auxiliary and not torch.compiler.is_compiling():
             self._remember(values)
         return values[self.output], auxiliary
 
-    def _run_eagerly(self, values: Values) -> None:
+    def _run_eagerly(self, values: Values, works: Works) -> None:
         step: Step | None = None
         try:
             for step in self.steps:
-                values[step.target] = step.run(values)
+                values[step.target] = step.run(values, works)
                 for slot in step.frees:
-                    values[slot] = None
+                    values[slot] = works.slots[slot] = None
         except Exception as error:
             if step is not None:
                 error.add_note(f"while executing {step.where}")
@@ -218,7 +238,11 @@ class Plan:
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         auxiliary = ", ".join(f"{output.key}: slot {output.slot}" for output in self.auxiliary) or "none"
-        return "\n".join([*lines, f"output: slot {self.output}; auxiliary outputs: {auxiliary}; slots: {self.n_slots}"])
+        last = [
+            f"output: slot {self.output}; auxiliary outputs: {auxiliary}; slots: {self.n_slots}",
+            f"passes: {', '.join(self.passes.names()) or 'none (the plain reference)'}",
+        ]
+        return "\n".join([*lines, *last])
 
     def to_fx(self) -> fx.GraphModule:
         """Return the same computation as a `torch.fx.GraphModule`.

@@ -1,0 +1,124 @@
+"""What operations that read the same tensor can compute once: ReLU, pooling, and pooling with its batch norm.
+
+A plan hands every operation the `SharedWork` of the tensor it reads. Each rewrite is exact: outputs, gradients and
+running statistics are those of the operations run one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Which rewrites a plan applies; `Passes.none()` is the plain reference.
+
+    Attributes:
+        share: Compute ReLU, pooling and pooling with non-affine BN once per tensor.
+        fold: Let a non-affine BN multiply by the operation's weight, so that its output is not kept for the backward.
+        drop_zero: Leave out `Zero` candidates, whose output and gradients are zero.
+        accumulate: Sum weighted outputs in place.
+    """
+
+    share: bool = True
+    fold: bool = True
+    drop_zero: bool = True
+    accumulate: bool = True
+
+    @classmethod
+    def none(cls) -> Passes:
+        """Return the passes of the plain reference: all off."""
+        return cls(**{entry.name: False for entry in fields(cls)})
+
+    def names(self) -> list[str]:
+        """Return the names of the passes that are on."""
+        return [entry.name for entry in fields(self) if getattr(self, entry.name)]
+
+
+@dataclass(slots=True)
+class SharedWork:
+    """Results computed from one tensor in one forward, by what computed them.
+
+    Attributes:
+        passes: Which rewrites are on.
+        results: Key of a stateless module -> its output.
+    """
+
+    passes: Passes = Passes()
+    results: dict[Hashable, Tensor] = field(default_factory=dict)
+
+    def apply(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Return `module(x)`, computed once for all stateless modules of the same kind and settings."""
+        key = _key(module) if self.passes.share else None
+        if key is None or _is_hooked(module):
+            return module(x)
+        if key not in self.results:
+            self.results[key] = module(x)
+        return self.results[key]
+
+    def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:
+        """Return `norm(x)` for an `x` that the stateless `source` gave, computed once for equal non-affine BNs.
+
+        The running statistics of each BN are updated as if it had run.
+        """
+        key = _key(source)
+        if not self.passes.share or key is None or norm.affine or not norm.training or _is_hooked(norm):
+            return norm(x)
+        shared = ("batch_norm", key, norm.eps)
+        if shared not in self.results:
+            self.results[shared] = norm(x)
+        elif norm.track_running_stats:
+            _update_statistics(norm, x)
+        return self.results[shared]
+
+
+def scaled_batch_norm(norm: nn.Module, x: Tensor, weight: Tensor, work: SharedWork) -> Tensor:
+    """Return `norm(x) * weight` for a scalar `weight`, by the BN's own multiplication where it has none of its own.
+
+    Args:
+        norm: A BatchNorm2d.
+        x: `(n, c, h, w)`.
+        weight: A scalar.
+        work: Says whether to fold.
+    """
+    plain = not isinstance(norm, nn.BatchNorm2d) or norm.affine or norm.momentum is None or _is_hooked(norm)
+    if plain or not work.passes.fold:
+        return norm(x) * weight
+    tracking = norm.training and norm.track_running_stats
+    if tracking and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    mean, var = (norm.running_mean, norm.running_var) if tracking or not norm.training else (None, None)
+    # repeat, not expand: the backward of a channels-last BN is wrong for a weight of stride 0 (torch 2.15, CPU)
+    scale = weight.repeat(x.shape[1])
+    return F.batch_norm(x, mean, var, scale, None, norm.training or mean is None, norm.momentum, norm.eps)
+
+
+def _update_statistics(norm: nn.BatchNorm2d, x: Tensor) -> None:
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    with torch.no_grad():
+        momentum = norm.momentum
+        if momentum is None:  # the cumulative average
+            momentum = 1.0 / float(norm.num_batches_tracked)  # type: ignore[arg-type]
+        F.batch_norm(x.detach(), norm.running_mean, norm.running_var, None, None, True, momentum, norm.eps)
+
+
+def _key(module: nn.Module) -> Hashable | None:
+    """Return what a module computes if it is stateless and of a kind we know, else None."""
+    kind = type(module)
+    if kind is nn.ReLU:
+        return "relu"
+    if kind is nn.MaxPool2d:
+        return ("max_pool", module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode)
+    if kind is nn.AvgPool2d:
+        return ("avg_pool", module.kernel_size, module.stride, module.padding, module.count_include_pad)
+    return None
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)

@@ -1,0 +1,152 @@
+"""Every rewrite of the plan against the plain reference in float64: outputs, all gradients, running statistics."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from naslib.errors import GraphError
+from naslib.optimizers import DARTSOptimizer, GDASOptimizer
+from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
+from naslib.search_spaces.core.shared_work import Passes
+
+SPACES = {
+    "simple_cell": lambda: SimpleCellSearchSpace(channels=4),
+    "nasbench201": lambda: NasBench201SearchSpace(channels=4, cells_per_stage=1),
+    "nasbench301": lambda: NasBench301SearchSpace(channels=4, cells=3),
+}
+NAMES = Passes().names()
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def _run(optimizer, training: bool, memory_format: torch.memory_format):
+    graph = optimizer.graph.clone().train(training).to(memory_format=memory_format)
+    alphas = list(dict.fromkeys(graph.get_all_edge_data("alpha", optimizer.scope)))
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(3, 3, 16, 16, generator=generator).to(memory_format=memory_format)
+    torch.manual_seed(2)
+    out = graph(x)
+    loss = nn.functional.cross_entropy(out, torch.tensor([0, 1, 2]))
+    parameters = dict(graph.named_parameters())
+    gradients = torch.autograd.grad(loss, [*alphas, *parameters.values()], allow_unused=True)
+    return out.detach(), gradients, dict(graph.named_buffers())
+
+
+def _compare(first, second) -> None:
+    torch.testing.assert_close(first[0], second[0], rtol=1e-10, atol=1e-10)
+    for a, b in zip(first[1], second[1], strict=True):
+        a = torch.zeros_like(b) if a is None and b is not None else a
+        b = torch.zeros_like(a) if b is None and a is not None else b
+        if a is not None:
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+    assert first[2].keys() == second[2].keys()
+    for name, value in first[2].items():
+        torch.testing.assert_close(value, second[2][name], rtol=1e-12, atol=1e-12)
+
+
+def _adapted(space: str, optimizer_class):
+    torch.manual_seed(0)
+    optimizer = optimizer_class()
+    optimizer.adapt_search_space(SPACES[space]())
+    with torch.no_grad():
+        for alpha in optimizer.architectural_weights:
+            alpha.copy_(torch.randn_like(alpha))
+    return optimizer
+
+
+@pytest.mark.parametrize("optimizer_class", [DARTSOptimizer, GDASOptimizer])
+@pytest.mark.parametrize("space", sorted(SPACES))
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+def test_all_passes_equal_the_reference(space: str, optimizer_class, training: bool):
+    optimizer = _adapted(space, optimizer_class)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        optimizer.graph.passes = Passes()
+        fast = _run(optimizer, training, memory_format)
+        optimizer.graph.passes = Passes.none()
+        _compare(fast, _run(optimizer, training, memory_format))
+        again = _run(optimizer, training, memory_format)
+        assert torch.equal(again[0], _run(optimizer, training, memory_format)[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_pass_alone_equals_the_reference(name: str):
+    optimizer = _adapted("nasbench301", DARTSOptimizer)
+    optimizer.graph.passes = Passes.none()
+    reference = _run(optimizer, True, torch.channels_last)
+    optimizer.graph.set_passes(**{name: True})
+    assert optimizer.graph.passes.names() == [name]
+    _compare(_run(optimizer, True, torch.channels_last), reference)
+
+
+def test_two_runs_are_bit_identical():
+    optimizer = _adapted("nasbench301", DARTSOptimizer)
+    first, second = (_run(optimizer, True, torch.channels_last) for _ in range(2))
+    assert torch.equal(first[0], second[0])
+    assert all(torch.equal(a, b) for a, b in zip(first[1], second[1], strict=True) if a is not None)
+
+
+def test_sharing_computes_less():
+    optimizer = _adapted("nasbench301", DARTSOptimizer)
+    counts = []
+    for passes in (Passes(), Passes.none()):
+        optimizer.graph.passes = passes
+        graph = optimizer.graph.clone()
+        calls = {nn.ReLU: 0, nn.MaxPool2d: 0, nn.AvgPool2d: 0}
+        forwards = {kind: kind.forward for kind in calls}
+        try:
+            for kind in calls:
+
+                def counted(self, x, kind=kind):
+                    calls[kind] += 1
+                    return forwards[kind](self, x)
+
+                kind.forward = counted
+            graph(torch.randn(2, 3, 16, 16))
+        finally:
+            for kind, forward in forwards.items():
+                kind.forward = forward
+        counts.append(calls)
+    fast, plain = counts
+    # per cell 14 edges from 5 sources; nodes of a reduction cell read their inputs at two strides only at its inputs
+    assert plain[nn.MaxPool2d] == 3 * 14 and fast[nn.MaxPool2d] == 3 * 5
+    assert fast[nn.ReLU] < plain[nn.ReLU] - 60
+
+
+def test_hooked_operations_run_by_themselves():
+    optimizer = _adapted("nasbench301", DARTSOptimizer)
+    seen = []
+    op = optimizer.graph.nodes[4]["subgraph"].edges[1, 3].op.primitives[4]
+    op.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    relu = optimizer.graph.nodes[4]["subgraph"].edges[1, 4].op.primitives[4].op[0]
+    relu.register_forward_hook(lambda module, inputs, output: seen.append("relu"))
+    optimizer.graph(torch.randn(2, 3, 16, 16))
+    assert len(seen) == 2 and "relu" in seen
+
+
+def test_a_subclass_with_its_own_forward_is_respected():
+    from naslib.search_spaces.core.primitives import SepConv
+    from naslib.search_spaces.core.shared_work import SharedWork
+
+    class Doubled(SepConv):
+        def forward(self, x, edge_data=None):
+            return 2 * super().forward(x)
+
+    op = Doubled(4, 4, 3, 1, 1, affine=False).eval()
+    x = torch.randn(1, 4, 8, 8)
+    torch.testing.assert_close(op.forward_shared(x, SharedWork(), torch.tensor(3.0)), 3 * op(x))
+
+
+def test_passes_are_listed_and_checked():
+    graph = _adapted("simple_cell", DARTSOptimizer).graph
+    assert "share, fold, drop_zero, accumulate" in graph.plan.explain()
+    assert "none (the plain reference)" in graph.set_passes(**dict.fromkeys(NAMES, False)).plan.explain()
+    assert graph.clone().passes == graph.passes
+    with pytest.raises(GraphError, match="did you mean 'share'"):
+        graph.set_passes(shared=True)
