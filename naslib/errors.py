@@ -1,4 +1,4 @@
-"""The tree of errors: every error of naslib is a `NASLibError`, and each leaf is also the builtin a caller would expect."""
+"""The tree of errors: every error of naslib is a `NASLibError`, and each leaf also a builtin that callers expect."""
 
 from __future__ import annotations
 

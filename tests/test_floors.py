@@ -13,6 +13,7 @@ FLOORS = {
     "naslib.errors": -1,  # the ground everything stands on
     "naslib.registry": 0,
     "naslib.utils": 0,
+    "naslib.native": 1,
     "naslib.config": 1,
     "naslib.data": 1,
     "naslib.search_spaces.core": 2,
@@ -69,7 +70,8 @@ def _imports(path: Path, module: str) -> list[tuple[str, int]]:
                 parent = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parent, *([node.module] if node.module else [])])
             found.append((base, node.lineno))
-            found += [(f"{base}.{alias.name}", node.lineno) for alias in node.names if base in ("naslib", "naslib.utils")]
+            if base in ("naslib", "naslib.utils"):
+                found += [(f"{base}.{alias.name}", node.lineno) for alias in node.names]
     return [(name, line) for name, line in found if name.split(".")[0] == "naslib"]
 
 

@@ -28,7 +28,8 @@ def test_every_example_is_tested():
 def test_example_runs(name: str, tmp_path: Path):
     command = [sys.executable, str(ROOT / "examples" / name), "--config", "darts.yaml", *TINY, *EXTRA[name]]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([*command, f"out_dir={tmp_path}"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    command += [f"out_dir={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "test accuracy" in output and "ERROR" not in output and "Traceback" not in output

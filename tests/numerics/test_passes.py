@@ -103,7 +103,7 @@ def test_sharing_computes_less():
         try:
             for kind in calls:
 
-                def counted(self, x, kind=kind):
+                def counted(self, x, kind=kind, calls=calls, forwards=forwards):
                     calls[kind] += 1
                     return forwards[kind](self, x)
 

@@ -157,7 +157,8 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         known = [entry.name for entry in fields(Passes)]
         unknown = [name for name in switches if name not in known]
         if unknown:
-            raise GraphError(f"unknown pass {unknown[0]!r}{did_you_mean(unknown[0], known)} (known: {', '.join(known)})")
+            hint = did_you_mean(unknown[0], known)
+            raise GraphError(f"unknown pass {unknown[0]!r}{hint} (known: {', '.join(known)})")
         self.passes = replace(self.passes, **switches)
         self.structure_changed()
         return self

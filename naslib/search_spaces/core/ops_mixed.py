@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from naslib.errors import GraphError
 
 from .ops_base import AbstractPrimitive, call_op_shared
-from .shared_work import SharedWork
 from .ops_basic import Zero
+from .shared_work import SharedWork
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -128,9 +128,7 @@ class MixedOp(AbstractPrimitive):
         return self.apply_weights(x, weights)
 
 
-def mix_outputs(
-    primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, work: SharedWork | None = None
-) -> Tensor:
+def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, work: SharedWork | None = None) -> Tensor:
     """Return the sum of `weights[i] * primitives[i](x)`.
 
     `Zero` candidates are left out: they add nothing, and their weights get a gradient of zero all the same.

@@ -183,7 +183,7 @@ class Plan:
     steps: list[Step]
     output: int
     auxiliary: list[AuxiliaryOutput] = field(default_factory=list)
-    passes: Passes = Passes()
+    passes: Passes = field(default_factory=Passes)
 
     def run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, dict[Any, Tensor]]:
         """Execute the steps.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ class SharedWork:
         results: Key of a stateless module -> its output.
     """
 
-    passes: Passes = Passes()
+    passes: Passes = field(default_factory=Passes)
     results: dict[Hashable, Tensor] = field(default_factory=dict)
 
     def apply(self, module: nn.Module, x: Tensor) -> Tensor:
@@ -77,7 +78,7 @@ class SharedWork:
         return self.results[shared]
 
 
-def scaled_batch_norm(norm: nn.Module, x: Tensor, weight: Tensor, work: SharedWork) -> Tensor:
+def scaled_batch_norm(norm: Any, x: Tensor, weight: Tensor, work: SharedWork) -> Tensor:
     """Return `norm(x) * weight` for a scalar `weight`, by the BN's own multiplication where it has none of its own.
 
     Args:
@@ -92,20 +93,22 @@ def scaled_batch_norm(norm: nn.Module, x: Tensor, weight: Tensor, work: SharedWo
     tracking = norm.training and norm.track_running_stats
     if tracking and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
-    mean, var = (norm.running_mean, norm.running_var) if tracking or not norm.training else (None, None)
+    keeps = tracking or not norm.training
+    mean: Tensor | None = norm.running_mean if keeps else None
+    var: Tensor | None = norm.running_var if keeps else None
     # repeat, not expand: the backward of a channels-last BN is wrong for a weight of stride 0 (torch 2.15, CPU)
     scale = weight.repeat(x.shape[1])
     return F.batch_norm(x, mean, var, scale, None, norm.training or mean is None, norm.momentum, norm.eps)
 
 
 def _update_statistics(norm: nn.BatchNorm2d, x: Tensor) -> None:
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
+    """Update the running statistics as a training forward would, without normalising."""
+    count: Any = norm.num_batches_tracked
+    if count is not None:
+        count.add_(1)
+    momentum = norm.momentum if norm.momentum is not None else 1.0 / float(count)  # None: the cumulative average
     with torch.no_grad():
-        momentum = norm.momentum
-        if momentum is None:  # the cumulative average
-            momentum = 1.0 / float(norm.num_batches_tracked)  # type: ignore[arg-type]
-        F.batch_norm(x.detach(), norm.running_mean, norm.running_var, None, None, True, momentum, norm.eps)
+        torch.batch_norm_update_stats(x, norm.running_mean, norm.running_var, momentum)
 
 
 def _key(module: nn.Module) -> Hashable | None:

@@ -32,9 +32,7 @@ class NasBench201SearchSpace(Graph):
 
     codec = NasBench201Codec()
 
-    def __init__(
-        self, n_classes: int = 10, in_channels: int = 3, channels: int = 16, cells_per_stage: int = 5
-    ) -> None:
+    def __init__(self, n_classes: int = 10, in_channels: int = 3, channels: int = 16, cells_per_stage: int = 5) -> None:
         super().__init__("makrograph")
         self.n_classes = n_classes
         self.in_channels = in_channels

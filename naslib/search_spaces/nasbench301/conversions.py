@@ -240,7 +240,7 @@ def _read_cell(cell: Graph) -> list[tuple[str, int]]:
 
 def _write_cell(cell: Graph, chosen: Mapping[tuple[int, int], str]) -> None:
     nodes = _intermediate(cell)
-    missing = [edge for edge in chosen if not cell.has_edge(*edge)]
+    missing = [edge for edge in chosen if edge not in cell.edges]
     if missing:
         raise ArchitectureError(f"{cell.name!r} has no edge {missing[0]}: the graph is an architecture already")
     for edge in [edge for edge in cell.edges if edge[1] in nodes]:

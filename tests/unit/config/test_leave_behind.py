@@ -35,7 +35,13 @@ def test_another_space_leaves_the_sizes_behind():
     assert any("search_space_args" in note and "'big'" in note for note in config.notes)
 
 
-@pytest.mark.parametrize("words", [["search_space=small", "search_space_args={width: 4}"], ["search_space", "small", "search_space_args.width=4"]])
+OWN_ARGUMENTS = [
+    ["search_space=small", "search_space_args={width: 4}"],
+    ["search_space", "small", "search_space_args.width=4"],
+]
+
+
+@pytest.mark.parametrize("words", OWN_ARGUMENTS)
 def test_what_the_command_line_says_stays(words: list[str]):
     assert load_config(FILE, words, extensions=EXTENSIONS).search_space_args == {"width": 4}
 

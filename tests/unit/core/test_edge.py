@@ -35,9 +35,7 @@ def test_reading():
         edge["c"]
 
 
-@pytest.mark.parametrize(
-    ("subset", "keys"), [("all", {"op", "a", "b"}), ("private", {"op", "a"}), ("shared", {"b"})]
-)
+@pytest.mark.parametrize(("subset", "keys"), [("all", {"op", "a", "b"}), ("private", {"op", "a"}), ("shared", {"b"})])
 def test_to_dict(subset: str, keys: set[str]):
     edge = EdgeData({"a": 1})
     edge.set("b", 2, shared=True)
