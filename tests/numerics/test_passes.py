@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from naslib.errors import GraphError
+from naslib.native import available
 from naslib.optimizers import DARTSOptimizer, GDASOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.shared_work import Passes
@@ -150,3 +151,64 @@ def test_passes_are_listed_and_checked():
     assert graph.clone().passes == graph.passes
     with pytest.raises(GraphError, match="did you mean 'share'"):
         graph.set_passes(shared=True)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
+@pytest.mark.parametrize("space", ["simple_cell", "nasbench301"])
+def test_native_kernels_equal_the_reference(space: str, memory_format: torch.memory_format):
+    if not available("auto"):
+        pytest.skip("the native kernels cannot be built here (no compiler, or no ninja)")
+    optimizer = _adapted(space, DARTSOptimizer)
+    for training in (True, False):
+        optimizer.graph.passes = Passes(native=True)
+        fast = _run(optimizer, training, memory_format)
+        optimizer.graph.passes = Passes.none()
+        _compare(fast, _run(optimizer, training, memory_format))
+
+
+@pytest.mark.parametrize("space", sorted(SPACES))
+def test_checkpointing_equals_the_reference(space: str):
+    optimizer = _adapted(space, DARTSOptimizer)
+    optimizer.graph.passes = Passes(checkpoint=True)
+    assert "checkpoint of" in optimizer.graph.plan.explain()
+    fast = _run(optimizer, True, torch.channels_last)
+    optimizer.graph.passes = Passes.none()
+    _compare(fast, _run(optimizer, True, torch.channels_last))
+
+
+def test_checkpointing_repeats_the_draws_of_gdas():
+    optimizer = _adapted("nasbench201", GDASOptimizer)
+    fast, plain = [], []
+    for passes, found in ((Passes(checkpoint=True), fast), (Passes.none(), plain)):
+        optimizer.graph.passes = passes
+        found.append(_run(optimizer, True, torch.contiguous_format))
+    _compare(fast[0], plain[0])
+
+
+def test_checkpointing_keeps_less():
+    optimizer = _adapted("nasbench301", DARTSOptimizer)
+    kept = []
+    for passes in (Passes(checkpoint=True), Passes()):
+        optimizer.graph.passes = passes
+        sizes: dict[int, int] = {}
+
+        def pack(tensor, sizes=sizes):
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+            optimizer.graph(torch.randn(2, 3, 16, 16))
+        kept.append(sum(sizes.values()))
+    assert kept[0] < 0.4 * kept[1]
+
+
+@pytest.mark.parametrize("keywords", [{"checkpoint_cells": True}, {"native": "auto"}], ids=str)
+def test_switches_of_the_optimizer(keywords: dict):
+    torch.manual_seed(0)
+    optimizer = DARTSOptimizer(**keywords)
+    optimizer.adapt_search_space(SPACES["nasbench301"]())
+    x, y = torch.randn(2, 3, 16, 16), torch.tensor([0, 1])
+    optimizer.step((x, y), (x, y))
+    final = optimizer.get_final_architecture()
+    assert not final.passes.native and not final.passes.checkpoint
+    assert optimizer.graph.passes.checkpoint == bool(keywords.get("checkpoint_cells"))

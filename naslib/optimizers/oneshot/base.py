@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import GraphError, OptimizerStateError
+from naslib.native import available
 from naslib.optimizers.core.metaclasses import Batch, MetaOptimizer, Stateful, StepResult
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics, use_batch_statistics
 from naslib.search_spaces.core.edge import EdgeData
@@ -56,6 +57,8 @@ class OneShotOptimizer(MetaOptimizer):
         loss_criteria: Name or class of the loss.
         batch_norm: `"running"` keeps running statistics for evaluation, `"batch"` always normalises with the batch's.
         amp: Whether to run forwards under bfloat16 autocast.
+        native: `"off"`, `"auto"` or `"on"`: compiled CPU kernels for depthwise candidates (`naslib.native`).
+        checkpoint_cells: Whether to keep of each cell only its inputs, and compute it again in the backward.
         **kwargs: See `MetaOptimizer`.
 
     Attributes:
@@ -88,6 +91,8 @@ class OneShotOptimizer(MetaOptimizer):
         nesterov: bool = False,
         batch_norm: str = "running",
         amp: bool = False,
+        native: str = "off",
+        checkpoint_cells: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -100,6 +105,8 @@ class OneShotOptimizer(MetaOptimizer):
         self.arch_weight_decay = arch_weight_decay
         self.batch_norm = batch_norm
         self.amp = amp
+        self.native = native
+        self.checkpoint_cells = checkpoint_cells
         self.op_optimizer: Any = op_optimizer
         self.arch_optimizer: Any = arch_optimizer
         self.loss = create_criterion(loss_criteria)
@@ -162,6 +169,7 @@ class OneShotOptimizer(MetaOptimizer):
         self._collect_decisions(graph)
         if self.batch_norm == "batch":
             use_batch_statistics(graph)
+        graph.set_passes(native=available(self.native), checkpoint=self.checkpoint_cells)
         graph.parse()
         self.graph = graph
         self._build_optimizers()
@@ -293,6 +301,7 @@ class OneShotOptimizer(MetaOptimizer):
         graph.prepare_discretization()
         graph.update_edges(_discretizing(graph), self.scope, private_edge_data=True)
         graph.prepare_evaluation()
+        graph.set_passes(native=False, checkpoint=False)  # choices of the search
         graph.parse()
         return graph
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from naslib.errors import GraphError
 
-from .plan import AuxiliaryOutput, CallStep, CombineStep, EdgeStep, Plan, RelaxStep, Step
+from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, RelaxStep, Step
 from .primitives import MixedOp
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ class _Builder:
         self.auxiliary: list[AuxiliaryOutput] = []
         self.graphs: list[Graph] = []
         self.n_slots = 0
+        self.n_own_steps = 0
+        # of every graph nested in the root: first step, last step + 1, slot of its output, place in words
+        self.cells: list[tuple[int, int, int, str]] = []
 
     def slot(self) -> int:
         """Return a new slot."""
@@ -150,7 +153,11 @@ class _Builder:
         """Emit a nested graph, inlined where possible; return the slot of its output."""
         inputs = route(graph, sources, where)
         if can_inline(graph):
-            return self.graph(graph, inputs, where, f"{name}.", path)
+            start = len(self.steps)
+            result = self.graph(graph, inputs, where, f"{name}.", path)
+            if len(path) == 1:
+                self.cells.append((start, len(self.steps), result, where))
+            return result
         self.graphs.append(graph)
         target = self.slot()
         keys = None if len(sources) == 1 == len(inputs) else tuple(sources)
@@ -218,6 +225,34 @@ def _find_last_uses(builder: _Builder, output: int) -> None:
         seen.update(step.sources)
 
 
+def _checkpoint_cells(builder: _Builder) -> None:
+    """Replace the steps of every graph nested in the root by one CheckpointStep, unless another sink is in there."""
+    sinks = {auxiliary.slot for auxiliary in builder.auxiliary}
+    grouped: list[Step] = []
+    offset = len(builder.steps) - builder.n_own_steps  # relaxations stand in front
+    grouped += builder.steps[:offset]
+    position = offset
+    for start, end, inside, place in builder.cells:
+        grouped += builder.steps[position : start + offset]
+        steps = builder.steps[start + offset : end + offset]
+        position = end + offset
+        targets = {step.target for step in steps}
+        if len(steps) < 2 or targets & sinks or steps[-1].target != inside:
+            grouped += steps
+            continue
+        entering = dict.fromkeys(source for step in steps for source in step.sources if source not in targets)
+        _free_within(steps, keep={inside, *entering})
+        grouped.append(CheckpointStep(steps, tuple(entering), inside, place))
+    builder.steps = grouped + builder.steps[position:]
+
+
+def _free_within(steps: list[Step], keep: set[int]) -> None:
+    seen: set[int] = set()
+    for step in reversed(steps):
+        step.frees = tuple(dict.fromkeys(s for s in step.sources if s not in seen and s not in keep))
+        seen.update(step.sources)
+
+
 def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
     """Compile `graph`.
 
@@ -233,7 +268,10 @@ def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
         topological_order(graph)  # raises: a graph without input nodes is empty or has a cycle
     inputs = {node: builder.slot() for node in nodes}
     output = builder.graph(graph, inputs, label(graph), "", ())
+    builder.n_own_steps = len(builder.steps)
     _relax_in_batches(builder)
+    if graph.passes.checkpoint:
+        _checkpoint_cells(builder)
     _find_last_uses(builder, output)
     plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes)
     return plan, builder.graphs

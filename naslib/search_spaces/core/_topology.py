@@ -129,8 +129,10 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_graph":  # networkx's reference of a view to what it shows, which is no submodule
             object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
+            return
+        super().__setattr__(name, value)
+        if name == "passes":
+            self.structure_changed()
 
     if TYPE_CHECKING:  # defined in the classes that follow
 

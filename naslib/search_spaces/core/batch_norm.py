@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -69,3 +69,23 @@ def frozen_batch_norm_statistics(module: nn.Module | Iterable[nn.Module]) -> Ite
     finally:
         for norm in tracking:
             norm.track_running_stats = True
+
+
+@contextmanager
+def repeated_forward(norms: Sequence[_BatchNorm], tracked: Sequence[bool]) -> Iterator[None]:
+    """Let a forward be run again as it was, without updating running statistics a second time.
+
+    The statistics are passed to the kernel as in the first run, which saves them for the backward, with momentum 0.
+
+    Args:
+        norms: The BN modules of the forward.
+        tracked: Whether each of them kept running statistics in the first run.
+    """
+    before = [(norm.track_running_stats, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm, tracks in zip(norms, tracked, strict=True):
+        norm.track_running_stats, norm.momentum, norm.num_batches_tracked = tracks, 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (tracks, momentum, count) in zip(norms, before, strict=True):
+            norm.track_running_stats, norm.momentum, norm.num_batches_tracked = tracks, momentum, count

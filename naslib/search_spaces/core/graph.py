@@ -160,7 +160,6 @@ class Graph(ArchitectureMixin, UpdatesMixin):
             hint = did_you_mean(unknown[0], known)
             raise GraphError(f"unknown pass {unknown[0]!r}{hint} (known: {', '.join(known)})")
         self.passes = replace(self.passes, **switches)
-        self.structure_changed()
         return self
 
     @property

@@ -143,6 +143,10 @@ def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, wor
     pairs = list(zip(primitives, weights.unbind(), strict=True))
     if work.passes.drop_zero:
         pairs = [(op, weight) for op, weight in pairs if not isinstance(op, Zero)] or pairs[:1]
+    if work.passes.native:
+        from .ops_native import mix_natively
+
+        return mix_natively(pairs, x, work)
     total: Tensor | None = None
     own = False  # whether `total` is a sum of ours, which nobody else reads
     for op, weight in pairs:

@@ -7,13 +7,15 @@ import functools
 import operator
 import weakref
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._attributes import NodeAttributes, remember_auxiliary
+from .batch_norm import batch_norm_modules, repeated_forward
 from .edge import EdgeData
 from .primitives import AbstractCombOp, AbstractPrimitive
 from .shared_work import Passes, SharedWork
@@ -148,7 +150,65 @@ class CallStep:
         return self.module.name or type(self.module).__name__
 
 
-Step = EdgeStep | RelaxStep | CombineStep | CallStep
+@dataclass(slots=True)
+class CheckpointStep:
+    """Run a range of steps and keep only what enters it; the backward runs it again.
+
+    The second run updates no running statistics and draws the same random numbers.
+
+    Attributes:
+        steps: The range.
+        sources: Slots that enter the range.
+        target: The slot that leaves it.
+    """
+
+    steps: list[Any]
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str = ""
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the output of the range."""
+        entering = [values[source] for source in self.sources]
+        if not torch.is_grad_enabled():
+            return self._replay(works, *entering)
+        from torch.utils.checkpoint import checkpoint
+
+        return checkpoint(self._replay, works, *entering, use_reentrant=False, context_fn=self._contexts)
+
+    def _replay(self, works: Works, *entering: Any) -> Tensor:
+        values: Values = [None] * len(works.slots)
+        own = Works([None] * len(works.slots), works.passes)
+        for source, value in zip(self.sources, entering, strict=True):
+            values[source] = value
+        for step in self.steps:
+            values[step.target] = step.run(values, own)
+            for slot in step.frees:
+                values[slot] = own.slots[slot] = None
+        return values[self.target]
+
+    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        norms = [norm for step in self.steps for module in _modules(step) for norm in batch_norm_modules(module)]
+        return nullcontext(), repeated_forward(norms, [norm.track_running_stats for norm in norms])
+
+    def describe(self) -> str:
+        """Say how many steps are computed twice."""
+        return f"checkpoint of {len(self.steps)} steps"
+
+
+def _modules(step: Any) -> list[nn.Module]:
+    """Return the modules that a step calls."""
+    if isinstance(step, EdgeStep):
+        return [step.edge.op]
+    if isinstance(step, CallStep):
+        return [step.module]
+    combine = step.attributes["comb_op"] if isinstance(step, CombineStep) else None
+    return [combine] if isinstance(combine, nn.Module) else []
+
+
+Step = EdgeStep | CheckpointStep | RelaxStep | CombineStep | CallStep
 
 
 @dataclass(slots=True)
@@ -228,6 +288,11 @@ class Plan:
         for graph, outputs in by_graph.values():
             remember_auxiliary(graph, outputs)
 
+    def flat_steps(self) -> list[Step]:
+        """Return the steps, with those that are checkpointed in place of their checkpoints."""
+        nested = [step.steps if isinstance(step, CheckpointStep) else [step] for step in self.steps]
+        return [step for steps in nested for step in steps]
+
     def explain(self) -> str:
         """Return the table of steps: what runs, from which slots to which, what is freed, and where it came from."""
         rows = [("step", "op", "in", "out", "frees", "where")]
@@ -254,11 +319,12 @@ class Plan:
 
         from ._fx import modules_of
 
-        modules = modules_of(self.steps)
+        steps = self.flat_steps()
+        modules = modules_of(steps)
         graph = fx.Graph()
         values: Values = [graph.placeholder(f"x{index}" if index else "x") for index in range(self.n_inputs)]
         values += [None] * (self.n_slots - self.n_inputs)
-        for step in self.steps:
+        for step in steps:
             if isinstance(step, RelaxStep):  # each EdgeCall relaxes by itself
                 continue
             inputs = [values[source] for source in step.sources]

@@ -24,12 +24,17 @@ class Passes:
         fold: Let a non-affine BN multiply by the operation's weight, so that its output is not kept for the backward.
         drop_zero: Leave out `Zero` candidates, whose output and gradients are zero.
         accumulate: Sum weighted outputs in place.
+        native: Run depthwise candidates and their sum in the compiled kernels of `naslib.native`; off unless asked for,
+            so that no result depends on a compiler being there.
+        checkpoint: Keep of each cell only its inputs, and compute the rest again in the backward.
     """
 
     share: bool = True
     fold: bool = True
     drop_zero: bool = True
     accumulate: bool = True
+    native: bool = False
+    checkpoint: bool = False
 
     @classmethod
     def none(cls) -> Passes:
@@ -56,7 +61,7 @@ class SharedWork:
     def apply(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return `module(x)`, computed once for all stateless modules of the same kind and settings."""
         key = _key(module) if self.passes.share else None
-        if key is None or _is_hooked(module):
+        if key is None or is_hooked(module):
             return module(x)
         if key not in self.results:
             self.results[key] = module(x)
@@ -68,7 +73,7 @@ class SharedWork:
         The running statistics of each BN are updated as if it had run.
         """
         key = _key(source)
-        if not self.passes.share or key is None or norm.affine or not norm.training or _is_hooked(norm):
+        if not self.passes.share or key is None or norm.affine or not norm.training or is_hooked(norm):
             return norm(x)
         shared = ("batch_norm", key, norm.eps)
         if shared not in self.results:
@@ -87,7 +92,7 @@ def scaled_batch_norm(norm: Any, x: Tensor, weight: Tensor, work: SharedWork) ->
         weight: A scalar.
         work: Says whether to fold.
     """
-    plain = not isinstance(norm, nn.BatchNorm2d) or norm.affine or norm.momentum is None or _is_hooked(norm)
+    plain = not isinstance(norm, nn.BatchNorm2d) or norm.affine or norm.momentum is None or is_hooked(norm)
     if plain or not work.passes.fold:
         return norm(x) * weight
     tracking = norm.training and norm.track_running_stats
@@ -123,5 +128,6 @@ def _key(module: nn.Module) -> Hashable | None:
     return None
 
 
-def _is_hooked(module: nn.Module) -> bool:
+def is_hooked(module: nn.Module) -> bool:
+    """Say whether somebody watches the module, so that it must be called itself."""
     return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
