@@ -1,2 +1,4 @@
-from .random_search import RandomSearch as RandomSearch
-from .regularized_evolution import RegularizedEvolution as RegularizedEvolution
+"""Optimizers that search on codes, by asking a benchmark."""
+
+from .re import RegularizedEvolution as RegularizedEvolution
+from .rs import RandomSearch as RandomSearch

@@ -28,7 +28,7 @@ from naslib.errors import (
 )
 from naslib.optimizers.discrete import RandomSearch, RegularizedEvolution
 from naslib.optimizers.discrete.base import DiscreteOptimizer
-from naslib.optimizers.discrete.regularized_evolution import AgingPopulation
+from naslib.optimizers.discrete.re.optimizer import AgingPopulation
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AvgPool1x1, Identity, ReLUConvBN, Zero
 from naslib.search_spaces.core.query_metrics import Metric

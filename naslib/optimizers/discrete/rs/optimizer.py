@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-
-from .base import DiscreteOptimizer
 
 
 @OPTIMIZERS.register("rs", "random_search")

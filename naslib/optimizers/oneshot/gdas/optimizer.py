@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.relaxations import HardSample, linear_temperature, straight_through_gumbel
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp, call_op_shared
 from naslib.search_spaces.core.shared_work import SharedWork
-
-from .base import OneShotOptimizer
-from .relaxations import HardSample, linear_temperature, straight_through_gumbel
 
 UNSELECTED = ("ones", "zero", "recompute")
 

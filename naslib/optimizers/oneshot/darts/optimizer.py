@@ -11,15 +11,14 @@ from torch.func import functional_call
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.bilevel import exact_product, finite_difference_product, gradient_of, virtual_step
+from naslib.optimizers.oneshot.relaxations import softmax_weights
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView
 from naslib.search_spaces.core.primitives import MixedOp, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
-
-from .base import OneShotOptimizer
-from .bilevel import exact_product, finite_difference_product, gradient_of, virtual_step
-from .relaxations import softmax_weights
 
 HESSIANS = {"finite_difference": finite_difference_product, "exact": exact_product}
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from naslib.errors import CheckpointError, ConfigError
 from naslib.optimizers.core.metaclasses import Stateful
+from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
-
-from .base import DiscreteOptimizer
 
 
 class AgingPopulation:

@@ -1,0 +1,3 @@
+"""Regularized evolution."""
+
+from .optimizer import RegularizedEvolution as RegularizedEvolution

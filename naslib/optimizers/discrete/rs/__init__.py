@@ -1,0 +1,3 @@
+"""Random search."""
+
+from .optimizer import RandomSearch as RandomSearch

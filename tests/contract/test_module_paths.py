@@ -1,0 +1,61 @@
+"""The module paths that NASLib's users import from."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+PATHS = [
+    "naslib.optimizers:DARTSOptimizer",
+    "naslib.optimizers:GDASOptimizer",
+    "naslib.optimizers:RandomSearch",
+    "naslib.optimizers:RegularizedEvolution",
+    "naslib.optimizers.oneshot.darts.optimizer:DARTSOptimizer",
+    "naslib.optimizers.oneshot.gdas.optimizer:GDASOptimizer",
+    "naslib.optimizers.discrete.rs.optimizer:RandomSearch",
+    "naslib.optimizers.discrete.re.optimizer:RegularizedEvolution",
+    "naslib.optimizers.core.metaclasses:MetaOptimizer",
+    "naslib.search_spaces:SimpleCellSearchSpace",
+    "naslib.search_spaces:NasBench201SearchSpace",
+    "naslib.search_spaces:NasBench301SearchSpace",
+    "naslib.search_spaces:get_search_space",
+    "naslib.search_spaces.core:Graph",
+    "naslib.search_spaces.core:Metric",
+    "naslib.search_spaces.core.graph:Graph",
+    "naslib.search_spaces.core.graph:EdgeData",
+    "naslib.search_spaces.core.query_metrics:Metric",
+    "naslib.search_spaces.core.primitives:MixedOp",
+    "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
+    "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
+    "naslib.search_spaces.nasbench201.conversions:convert_naslib_to_str",
+    "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+    "naslib.search_spaces.nasbench301.conversions:Genotype",
+    "naslib.defaults.trainer:Trainer",
+    "naslib.utils:get_config_from_args",
+    "naslib.utils.utils:get_config_from_args",
+    "naslib.utils:set_seed",
+    "naslib.utils:setup_logger",
+    "naslib.utils:log_args",
+    "naslib.utils:get_last_checkpoint",
+    "naslib.utils:get_train_val_loaders",
+    "naslib.utils:get_dataset_api",
+    "naslib.utils:accuracy",
+    "naslib.utils:count_parameters_in_MB",
+    "naslib.utils:AverageMeter",
+    "naslib.utils:AttrDict",
+    "naslib.utils:compute_scores",
+    "naslib.utils:parse_args",
+    "naslib.utils.pytorch_helper:create_optimizer",
+    "naslib.utils.pytorch_helper:create_criterion",
+    "naslib.utils.custom_dataset:CustomDataset",
+    "naslib.utils.encodings:EncodingType",
+    "naslib:load_network",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_path_resolves(path: str):
+    module, name = path.split(":")
+    found = getattr(importlib.import_module(module), name)
+    assert callable(found) or isinstance(found, type)
