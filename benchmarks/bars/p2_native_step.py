@@ -1,4 +1,4 @@
-"""P2: the step of P1 with compiled kernels; its place is kept until there are any."""
+"""P2: the step of P1 with compiled kernels."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ SPACES = {
     "simple_cell": lambda: SimpleCellSearchSpace(channels=4),
     "nasbench201": lambda: NasBench201SearchSpace(channels=4, cells_per_stage=1),
     "nasbench301": lambda: NasBench301SearchSpace(channels=4, cells=3),
+    "nasbench301_wide": lambda: NasBench301SearchSpace(channels=16, cells=2, nodes=2),
 }
 NAMES = Passes().names()
 
@@ -146,7 +147,7 @@ def test_a_subclass_with_its_own_forward_is_respected():
 
 def test_passes_are_listed_and_checked():
     graph = _adapted("simple_cell", DARTSOptimizer).graph
-    assert "share, fold, drop_zero, accumulate" in graph.plan.explain()
+    assert "share, fold, drop_zero, accumulate, pool" in graph.plan.explain()
     assert "none (the plain reference)" in graph.set_passes(**dict.fromkeys(NAMES, False)).plan.explain()
     assert graph.clone().passes == graph.passes
     with pytest.raises(GraphError, match="did you mean 'share'"):
@@ -212,3 +213,23 @@ def test_switches_of_the_optimizer(keywords: dict):
     final = optimizer.get_final_architecture()
     assert not final.passes.native and not final.passes.checkpoint
     assert optimizer.graph.passes.checkpoint == bool(keywords.get("checkpoint_cells"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8), (7, 9)])
+def test_average_pool_equals_torch(size: tuple[int, int]):
+    from naslib.search_spaces.core.average_pool import accepts, average_pool
+
+    module = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+    x = torch.randn(2, 16, *size).to(memory_format=torch.channels_last).requires_grad_()
+    assert accepts(module, x)
+    assert not accepts(nn.AvgPool2d(3, 1, 1), x) and not accepts(nn.AvgPool2d(3, 2, 1, count_include_pad=False), x)
+    upstream = torch.randn(2, 16, *size)
+    for y in (module(x), average_pool(x)):
+        (gradient,) = torch.autograd.grad(y, x, upstream)
+        if y.grad_fn.name().startswith("AvgPool"):
+            expected = y, gradient
+    torch.testing.assert_close(average_pool(x), expected[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gradient, expected[1], rtol=1e-12, atol=1e-12)
+    small = torch.randn(1, 16, 2, 3).to(memory_format=torch.channels_last).requires_grad_()
+    assert torch.autograd.gradcheck(average_pool, (small,), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(average_pool, (small,))

@@ -13,7 +13,11 @@ from torch import Tensor, nn
 from naslib.errors import GraphError, OptimizerStateError
 from naslib.native import available
 from naslib.optimizers.core.metaclasses import Batch, MetaOptimizer, Stateful, StepResult
-from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics, use_batch_statistics
+from naslib.search_spaces.core.batch_norm import (
+    batch_norm_modules,
+    frozen_batch_norm_statistics,
+    use_batch_statistics,
+)
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp
@@ -64,6 +68,7 @@ class OneShotOptimizer(MetaOptimizer):
     Attributes:
         graph: The supernet.
         architectural_weights: One parameter per decision.
+        weights: The operation weights, in the order of the supernet.
         op_optimizer: Optimizer of the weights (after adapting).
         arch_optimizer: Optimizer of the architecture parameters (after adapting).
         loss: The criterion.
@@ -112,6 +117,8 @@ class OneShotOptimizer(MetaOptimizer):
         self.loss = create_criterion(loss_criteria)
         self.architectural_weights = nn.ParameterList()
         self.decisions: list[EdgeData] = []
+        self.weights: list[nn.Parameter] = []
+        self._norms: list[nn.Module] = []
 
     # what a method fills in
 
@@ -187,11 +194,14 @@ class OneShotOptimizer(MetaOptimizer):
         self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
 
     def _build_optimizers(self) -> None:
+        # flat lists: a step never walks the graph
+        self.weights = list(self.graph.parameters())
+        self._norms = list(batch_norm_modules(self.graph))
         names = ("op_optimizer", "arch_optimizer")
         kinds = [type(o) if isinstance(o, torch.optim.Optimizer) else o for o in (getattr(self, n) for n in names)]
         self.op_optimizer = create_optimizer(
             kinds[0],
-            self.graph.parameters(),
+            self.weights,
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
             momentum=self.momentum,
@@ -238,7 +248,7 @@ class OneShotOptimizer(MetaOptimizer):
         Returns:
             Detached validation logits and loss.
         """
-        with frozen_batch_norm_statistics(self.graph):
+        with frozen_batch_norm_statistics(self._norms):
             gradient, logits, loss = self.architecture_gradient(data_train, data_val)
         for alpha, value in zip(self.architectural_weights, gradient, strict=True):
             alpha.grad = value
@@ -264,7 +274,7 @@ class OneShotOptimizer(MetaOptimizer):
             logits, loss = self.forward_loss(data_train)
         loss.backward()
         if self.grad_clip:
-            nn.utils.clip_grad_norm_(self.graph.parameters(), self.grad_clip)
+            nn.utils.clip_grad_norm_(self.weights, self.grad_clip)
         self.op_optimizer.step()
         return logits.detach(), loss.detach()
 

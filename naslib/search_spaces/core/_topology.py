@@ -6,6 +6,7 @@ import copy
 import functools
 import sys
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,6 +55,18 @@ class _GraphType(type):
                 known = isinstance(origin, Topology) and type(origin) is cls
                 return origin._blank_with_attributes() if known else cls._blank()  # type: ignore
         return super().__call__(*args, **kwargs)
+
+
+_IMMUTABLE = (int, float, str, bool, type(None), tuple)
+
+
+def _clone_value(value: Any, memo: dict[int, Any]) -> Any:
+    """Deep-copy a value, past the machinery for containers of immutable values."""
+    if type(value) in (list, set) and all(isinstance(item, _IMMUTABLE) for item in value):
+        return type(value)(value)
+    if type(value) is OrderedDict and not value:
+        return OrderedDict()
+    return copy.deepcopy(value, memo)
 
 
 # Where torch keeps what is registered on a module.
@@ -283,8 +296,26 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
 
     def clone(self: G) -> G:
         """Return an independent deep copy; what was shared inside is shared inside the copy."""
+        if not self._node:
+            return self._clone_without_nodes()
         with paused_garbage_collection():
             return copy.deepcopy(self)
+
+    def _clone_without_nodes(self: G) -> G:
+        """Return a clone of a graph that is an architecture's code and little else, without copying's machinery."""
+        new = type(self).__new__(type(self))
+        memo: dict[int, Any] = {id(self): new}
+        state = new.__dict__
+        for key, value in self.__dict__.items():
+            if key in _TRANSIENT:
+                continue
+            plain = isinstance(value, _IMMUTABLE) or (type(value) is dict and not value)
+            state[key] = ({} if type(value) is dict else value) if plain else _clone_value(value, memo)
+        state["_pred"], state["_succ"] = {}, {}
+        state["_adj"] = state["_succ"]
+        state["graph"] = GraphAttributes(dict(self.graph), owner=new)
+        state["__networkx_cache__"] = {}
+        return new
 
     def unparse(self: G) -> G:
         """Return a new unparsed graph that shares the EdgeData and node objects; this one stays usable."""

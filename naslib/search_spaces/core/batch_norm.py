@@ -63,12 +63,12 @@ def frozen_batch_norm_statistics(module: nn.Module | Iterable[nn.Module]) -> Ite
         norms = list(module)
     tracking = [norm for norm in norms if isinstance(norm, _BatchNorm) and norm.track_running_stats]
     for norm in tracking:
-        norm.track_running_stats = False
+        norm.__dict__["track_running_stats"] = False  # past torch's __setattr__, which costs 5 us
     try:
         yield
     finally:
         for norm in tracking:
-            norm.track_running_stats = True
+            norm.__dict__["track_running_stats"] = True
 
 
 @contextmanager

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import average_pool
+
 
 @dataclass(frozen=True)
 class Passes:
@@ -24,6 +26,7 @@ class Passes:
         fold: Let a non-affine BN multiply by the operation's weight, so that its output is not kept for the backward.
         drop_zero: Leave out `Zero` candidates, whose output and gradients are zero.
         accumulate: Sum weighted outputs in place.
+        pool: Average by a depthwise convolution where that is faster.
         native: Run depthwise candidates and their sum in the compiled kernels of `naslib.native`; off unless asked for,
             so that no result depends on a compiler being there.
         checkpoint: Keep of each cell only its inputs, and compute the rest again in the backward.
@@ -33,6 +36,7 @@ class Passes:
     fold: bool = True
     drop_zero: bool = True
     accumulate: bool = True
+    pool: bool = True
     native: bool = False
     checkpoint: bool = False
 
@@ -60,11 +64,12 @@ class SharedWork:
 
     def apply(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return `module(x)`, computed once for all stateless modules of the same kind and settings."""
-        key = _key(module) if self.passes.share else None
+        key = _key(module)
         if key is None or is_hooked(module):
             return module(x)
-        if key not in self.results:
-            self.results[key] = module(x)
+        if key not in self.results or not self.passes.share:
+            convolves = self.passes.pool and average_pool.accepts(module, x)
+            self.results[key] = average_pool.average_pool(x) if convolves else module(x)
         return self.results[key]
 
     def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:

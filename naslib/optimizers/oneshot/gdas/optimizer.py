@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.base import OneShotOptimizer
@@ -14,7 +15,7 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
-from naslib.search_spaces.core.primitives import MixedOp, call_op_shared
+from naslib.search_spaces.core.primitives import MixedOp, call_op, call_op_shared
 from naslib.search_spaces.core.shared_work import SharedWork
 
 UNSELECTED = ("ones", "zero", "recompute")
@@ -48,24 +49,34 @@ class GumbelRelaxation:
         return [HardSample(index, row) for index, row in zip(indices, weights.unbind(0), strict=True)]
 
 
-class _GradientsOfUnselected(torch.autograd.Function):
-    """Pass `y` on; in the backward give every unselected weight `<dL/dy, o_k(x)>`, its ops run without a graph."""
+class _Gate(torch.autograd.Function):
+    """Multiply the drawn operation's output by its weight, which is exactly 1, and give all weights their gradients.
+
+    The value is `y` itself, so nothing is computed in the forward. In the backward `y` gets dL/dy, the drawn weight
+    `<dL/dy, y>`, and the others what `GDASMixedOp.unselected` says.
+    """
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, weights: Tensor, x: Tensor, op: GDASMixedOp, index: int) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.op, ctx.index, ctx.n_ops = op, index, len(weights)
+    def forward(ctx: Any, y: Tensor, weights: Tensor, x: Tensor, op: GDASMixedOp, choice: int) -> Tensor:
+        ctx.save_for_backward(y, x if op.unselected == "recompute" else None)
+        ctx.op, ctx.choice, ctx.weights = op, choice, weights.detach()
         return y.view_as(y)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,) = grads
-        (x,) = ctx.saved_tensors
-        products = []
-        with torch.no_grad(), frozen_batch_norm_statistics(ctx.op):
-            for k, primitive in enumerate(ctx.op.primitives):
-                products.append(grad.new_zeros(()) if k == ctx.index else (grad * primitive(x)).sum())
-        return grad, torch.stack(products), None, None, None
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        y, x = ctx.saved_tensors
+        op: GDASMixedOp = ctx.op
+        gradient = torch.zeros_like(ctx.weights)
+        if op.unselected == "ones":
+            gradient.fill_(grad.sum())
+        elif op.unselected == "recompute":
+            with frozen_batch_norm_statistics(op):
+                for k, primitive in enumerate(op.primitives):
+                    if k != ctx.choice:
+                        gradient[k] = (grad * call_op(primitive, x)).sum()
+        gradient[ctx.choice] = (grad * y).sum()
+        return grad, gradient, None, None, None
 
 
 class GDASMixedOp(MixedOp):
@@ -101,14 +112,7 @@ class GDASMixedOp(MixedOp):
         """Return what `apply_weights` returns, taking what others have computed from `x` already."""
         index, row = weights
         y = call_op_shared(self.primitives[index], x, work)
-        if not row.requires_grad:
-            return y
-        y = y * row[index]
-        if self.unselected == "ones":
-            return y + (row.sum() - row[index])  # exactly zero in value
-        if self.unselected == "recompute":
-            return _GradientsOfUnselected.apply(y, row, x.detach(), self, index)
-        return y
+        return _Gate.apply(y, row, x.detach(), self, index) if row.requires_grad else y
 
 
 @OPTIMIZERS.register("gdas")
