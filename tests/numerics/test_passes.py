@@ -233,3 +233,20 @@ def test_average_pool_equals_torch(size: tuple[int, int]):
     small = torch.randn(1, 16, 2, 3).to(memory_format=torch.channels_last).requires_grad_()
     assert torch.autograd.gradcheck(average_pool, (small,), check_forward_ad=True)
     assert torch.autograd.gradgradcheck(average_pool, (small,))
+
+
+def test_passes_under_vmap():
+    """Weights that differ by example: nothing may be added in place into a tensor that is not mapped."""
+    optimizer = _adapted("simple_cell", DARTSOptimizer)
+    graph = optimizer.graph.eval()
+    x = torch.randn(2, 3, 16, 16)
+    parameters = {name: p.detach() for name, p in graph.named_parameters()}
+    mapped = {name: torch.stack([p, 2 * p]) for name, p in parameters.items() if "edge(1,3)" in name}
+
+    def run(chosen):
+        return torch.func.functional_call(graph, {**parameters, **chosen}, (x,))
+
+    found = torch.func.vmap(run)(mapped)
+    for index in range(2):
+        expected = run({name: p[index] for name, p in mapped.items()})
+        torch.testing.assert_close(found[index], expected, rtol=1e-9, atol=1e-9)

@@ -112,6 +112,19 @@ def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | 
     return output if weight is None else output * weight
 
 
+def add_into(total: Tensor, term: Tensor) -> Tensor:
+    """Return `total + term`, written into `total` where that changes neither shape nor type.
+
+    Args:
+        total: A sum that nobody else reads.
+        term: What to add.
+    """
+    if term.shape == total.shape and term.dtype == total.dtype:
+        total += term
+        return total
+    return total + term
+
+
 def weighted_sum(outputs: Sequence[Tensor], weights: Tensor | Sequence[Tensor | float]) -> Tensor:
     """Return the sum of `weights[i] * outputs[i]`.
 

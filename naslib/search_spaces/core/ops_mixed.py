@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError
 
-from .ops_base import AbstractPrimitive, call_op_shared
+from .ops_base import AbstractPrimitive, add_into, call_op_shared
 from .ops_basic import Zero
-from .shared_work import SharedWork
+from .shared_work import Passes, SharedWork
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -139,7 +139,7 @@ def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, wor
         weights: `(n_ops,)` relaxed weights.
         work: Results computed from `x` in this forward; None to share nothing with others.
     """
-    work = SharedWork() if work is None else work
+    work = SharedWork(Passes(accumulate=False)) if work is None else work
     pairs = list(zip(primitives, weights.unbind(), strict=True))
     if work.passes.drop_zero:
         pairs = [(op, weight) for op, weight in pairs if not isinstance(op, Zero)] or pairs[:1]
@@ -154,7 +154,7 @@ def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, wor
         if total is None:
             total = term
         elif own and work.passes.accumulate:
-            total += term
+            total = add_into(total, term)
         else:
             total, own = total + term, True
     if total is None:

@@ -8,7 +8,7 @@ import operator
 import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ._attributes import NodeAttributes, remember_auxiliary
 from .batch_norm import batch_norm_modules, repeated_forward
 from .edge import EdgeData
-from .primitives import AbstractCombOp, AbstractPrimitive
+from .primitives import AbstractCombOp, AbstractPrimitive, add_into
 from .shared_work import Passes, SharedWork
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class CombineStep:
         inputs = [values[source] for source in self.sources]
         combine = self.attributes["comb_op"]
         if combine is builtins.sum:  # which would add a 0 first
-            return functools.reduce(operator.add, inputs)
+            return _add_up(inputs) if works.passes.accumulate else functools.reduce(operator.add, inputs)
         if isinstance(combine, AbstractCombOp):
             return combine(inputs, self.edges)
         return combine(inputs)
@@ -125,6 +125,14 @@ class CombineStep:
         """Name the combination."""
         combine = self.attributes["comb_op"]
         return getattr(combine, "__name__", type(combine).__name__)
+
+
+def _add_up(inputs: Sequence[Tensor]) -> Tensor:
+    """Return the sum of at least two tensors."""
+    total = inputs[0] + inputs[1]
+    for tensor in inputs[2:]:
+        total = add_into(total, tensor)
+    return total
 
 
 @dataclass(slots=True)
@@ -256,7 +264,7 @@ class Plan:
             variables only: a forward may be nested in another, or run in several threads at once.
         """
         values: Values = [*inputs, *[None] * (self.n_slots - len(inputs))]
-        works = Works([None] * self.n_slots, self.passes)
+        works = Works([None] * self.n_slots, self._passes_now())
         if torch.compiler.is_compiling():
             for step in self.steps:
                 values[step.target] = step.run(values, works)
@@ -266,6 +274,12 @@ class Plan:
         if self.auxiliary and not torch.compiler.is_compiling():
             self._remember(values)
         return values[self.output], auxiliary
+
+    def _passes_now(self) -> Passes:
+        """Return the passes of this forward: under a transform of torch.func nothing is added in place."""
+        if self.passes.accumulate and not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+            return replace(self.passes, accumulate=False)
+        return self.passes
 
     def _run_eagerly(self, values: Values, works: Works) -> None:
         step: Step | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .ops_base import AbstractCombOp as AbstractCombOp
 from .ops_base import AbstractPrimitive as AbstractPrimitive
+from .ops_base import add_into as add_into
 from .ops_base import call_op as call_op
 from .ops_base import call_op_shared as call_op_shared
 from .ops_base import weighted_sum as weighted_sum

@@ -10,7 +10,12 @@ from torch.autograd.function import once_differentiable
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.base import OneShotOptimizer
-from naslib.optimizers.oneshot.relaxations import HardSample, linear_temperature, straight_through_gumbel
+from naslib.optimizers.oneshot.relaxations import (
+    HardSample,
+    inner_product,
+    linear_temperature,
+    straight_through_gumbel,
+)
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
@@ -74,8 +79,8 @@ class _Gate(torch.autograd.Function):
             with frozen_batch_norm_statistics(op):
                 for k, primitive in enumerate(op.primitives):
                     if k != ctx.choice:
-                        gradient[k] = (grad * call_op(primitive, x)).sum()
-        gradient[ctx.choice] = (grad * y).sum()
+                        gradient[k] = inner_product(grad, call_op(primitive, x))
+        gradient[ctx.choice] = inner_product(grad, y)
         return grad, gradient, None, None, None
 
 
