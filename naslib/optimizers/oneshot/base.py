@@ -44,7 +44,7 @@ class ScheduleState:
 class OneShotOptimizer(MetaOptimizer):
     """Search by training one network that contains every candidate.
 
-    A subclass says how an edge under search is parametrised (`add_alphas`) and executed (`update_ops`), and, where it
+    A subclass says how an edge under search is executed (`update_ops`) and parametrised (`add_alphas`), and, where it
     is not the alternating first-order step, how the architecture parameters get their gradient
     (`architecture_gradient`).
 
@@ -123,9 +123,10 @@ class OneShotOptimizer(MetaOptimizer):
     # what a method fills in
 
     @staticmethod
-    @abstractmethod
     def add_alphas(edge: EdgeView) -> None:
-        """Put the shared entry `alpha` on an edge whose `op` is a list of candidates."""
+        """Put a shared `alpha` on an edge with candidates: 1e-3 times a standard normal draw for each."""
+        alpha = nn.Parameter(1e-3 * torch.randn(len(edge.data.op)))
+        edge.data.set("alpha", alpha, shared=True)
 
     @staticmethod
     @abstractmethod

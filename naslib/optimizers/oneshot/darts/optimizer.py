@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -110,12 +109,6 @@ class DARTSOptimizer(OneShotOptimizer):
             raise ConfigError(f"hessian must be one of {', '.join(HESSIANS)}, not {hessian!r}")
         self.unrolled = unrolled
         self.hessian = hessian
-
-    @staticmethod
-    def add_alphas(edge: EdgeView) -> None:
-        """Put a shared `alpha` on the edge, 1e-3 times a standard normal draw per candidate."""
-        alpha = nn.Parameter(1e-3 * torch.randn(len(edge.data.op)))
-        edge.data.set("alpha", alpha, shared=True)
 
     @staticmethod
     def update_ops(edge: EdgeView) -> None:

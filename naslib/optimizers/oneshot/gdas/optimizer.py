@@ -166,12 +166,6 @@ class GDASOptimizer(OneShotOptimizer):
         self._relaxation.tau = value
 
     @staticmethod
-    def add_alphas(edge: EdgeView) -> None:
-        """Put a shared `alpha` on the edge, 1e-3 times a standard normal draw per candidate."""
-        alpha = nn.Parameter(1e-3 * torch.randn(len(edge.data.op)))
-        edge.data.set("alpha", alpha, shared=True)
-
-    @staticmethod
     def update_ops(edge: EdgeView) -> None:
         """Put the MixedOp over the edge's candidates on the edge."""
         edge.data.set("op", GDASMixedOp(edge.data.op))
