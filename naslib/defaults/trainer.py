@@ -20,7 +20,7 @@ from naslib.training.environment import describe_environment, resolve_device, wr
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.history import HistoryFile, SearchHistory
-from naslib.training.loaders import BatchCursor, image_shape
+from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
 from naslib.training.progress import format_seconds, peak_memory_mb
@@ -179,7 +179,8 @@ class Trainer(ConfigBuilders):
         valid = None
         if loaders[1] is not None:
             valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
-        task = SearchTask(self.optimizer, valid, scheduler, outputs, self.epochs)
+        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], loaders[1] or loaders[0])]
+        task = SearchTask(self.optimizer, valid, scheduler, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
         loop = EpochLoop(task, phase, train, settings, after_epoch)
         start = resume(phase, saved, task.begin_epoch)

@@ -176,6 +176,23 @@ def move_batches(loader: Iterable[Any], device: torch.device, channels_last: boo
         yield batch
 
 
+class OnePass:
+    """One pass over the batches of a loader on the device, as often as it is iterated; its training order is kept.
+
+    Args:
+        loader: A loader of ours, or any iterable of `(images, labels)`.
+        device: Where batches go.
+        channels_last: Whether images get the channels-last memory format.
+    """
+
+    def __init__(self, loader: Any, device: torch.device, channels_last: bool = False) -> None:
+        self._arguments = (loader, device, channels_last)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Return an iterator over all batches."""
+        return move_batches(*self._arguments)
+
+
 def image_shape(loader: Any) -> tuple[int, ...]:
     """Return (channels, height, width) of a loader's images; of one that does not tell, the first batch is looked at.
 

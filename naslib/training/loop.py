@@ -42,6 +42,14 @@ class EpochTask(ABC):
     def end_epoch(self, epoch: int, seconds: float) -> None:
         """Record the epoch."""
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the phase ends now, before its epochs are over."""
+        return False
+
+    def finish(self) -> None:  # noqa: B027 - a hook, empty by default
+        """Act after the last epoch, before the final checkpoint is written."""
+
 
 @dataclass(frozen=True)
 class LoopSettings:
@@ -92,8 +100,11 @@ class EpochLoop:
         epoch, step = start
         with InterruptGuard() as guard, Progress(self.task.title, total, done) as progress:
             while epoch < self.settings.epochs:
+                if step == 0 and epoch > 0 and self.task.is_finished:
+                    break
                 self._run_epoch(epoch, step, guard, progress)
                 epoch, step = epoch + 1, 0
+            self.task.finish()
         self.phase.save_final(epoch)
 
     def _run_epoch(self, epoch: int, step: int, guard: InterruptGuard, progress: Progress) -> None:

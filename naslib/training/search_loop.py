@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,20 +56,22 @@ class SearchTask(EpochTask):
         scheduler: Learning-rate schedule of the weights, stepped each epoch; or None.
         outputs: Where the record goes.
         epochs: Number of epochs, for log lines.
+        selection: The training and the validation batches once more, for methods that choose at the end.
     """
 
     title = "search"
 
     def __init__(
-        self, optimizer: MetaOptimizer, valid: BatchCursor | None, scheduler: Any, outputs: SearchOutputs, epochs: int
+        self,
+        optimizer: MetaOptimizer,
+        valid: BatchCursor | None,
+        scheduler: Any,
+        outputs: SearchOutputs,
+        epochs: int,
+        selection: tuple[Iterable[Batch], Iterable[Batch]] = ((), ()),
     ) -> None:
-        self.optimizer, self.valid, self.scheduler, self.outputs, self.epochs = (
-            optimizer,
-            valid,
-            scheduler,
-            outputs,
-            epochs,
-        )
+        self.optimizer, self.valid, self.scheduler = optimizer, valid, scheduler
+        self.outputs, self.epochs, self.selection = outputs, epochs, selection
         self.meters = {"training": Meter(optimizer.device), "validation": Meter(optimizer.device)}
 
     def begin_epoch(self, epoch: int) -> None:
@@ -115,6 +117,15 @@ class SearchTask(EpochTask):
             epoch + 1, self.epochs, _show(train.loss, 4), _show(train.top1), _show(valid.loss, 4), _show(valid.top1),
             f", found {tested:.2f} % in the benchmark" if tested is not None else "", format_seconds(seconds),
         )  # fmt: skip
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the optimizer stops early."""
+        return self.optimizer.is_finished
+
+    def finish(self) -> None:
+        """Let the optimizer choose, if its method does that at the end."""
+        self.optimizer.select_architecture(*self.selection)
 
 
 class BlackBoxSearch:

@@ -12,12 +12,8 @@ from torch import nn
 from naslib.errors import ConfigError
 from naslib.optimizers import GDASOptimizer
 from naslib.optimizers.oneshot.gdas import GDASMixedOp, GumbelRelaxation
-from naslib.optimizers.oneshot.relaxations import (
-    HardSample,
-    gumbel_noise,
-    linear_temperature,
-    straight_through_gumbel,
-)
+from naslib.optimizers.oneshot.relaxations import gumbel_noise, linear_temperature, straight_through_gumbel
+from naslib.optimizers.oneshot.sampling import Draw
 from naslib.search_spaces.core.graph import EdgeData
 
 
@@ -89,7 +85,7 @@ def test_one_draw_per_forward_for_all_copies_of_a_decision(monkeypatch):
     original = GDASMixedOp.apply_shared
 
     def spy(self, x, weights, work):
-        executed.setdefault(id(self), []).append(weights.choice)
+        executed.setdefault(id(self), []).append(weights.on[0])
         return original(self, x, weights, work)
 
     monkeypatch.setattr(GDASMixedOp, "apply_shared", spy)
@@ -142,11 +138,11 @@ def test_gradient_of_unselected_operations(unselected: str):
     torch.manual_seed(1)
     ops = [nn.Linear(4, 4).double(), nn.Tanh(), nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).double()]
     mixed = GDASMixedOp(ops)
-    mixed.unselected = unselected
     x = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     weights = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64, requires_grad=True)
     statistics = ops[2][1].running_mean.clone()
-    y = mixed.apply_weights(x, HardSample(1, weights))
+    evaluated = (0, 2) if unselected == "recompute" else ()
+    y = mixed.apply_weights(x, Draw((1,), weights, evaluated, others="ones" if unselected == "ones" else "zero"))
     torch.testing.assert_close(y, x.tanh(), rtol=0, atol=0)
     upstream = torch.randn_like(y)
     grad_x, grad_w = torch.autograd.grad((y * upstream).sum(), [x, weights])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -122,6 +122,19 @@ class MetaOptimizer(metaclass=_OptimizerType):
             Detached `(logits_train, logits_val, train_loss, val_loss)`.
         """
         raise NotImplementedError(f"{type(self).__name__} searches without batches")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the search should end after the current epoch, before the epochs it was given are over."""
+        return False
+
+    def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
+        """Choose the architecture after the last epoch, where the method has a phase for that; the weights are kept.
+
+        Args:
+            train_batches: One pass over the training batches; may be iterated again.
+            valid_batches: One pass over the validation batches; may be iterated again.
+        """
 
     def after_training(self) -> None:
         """Finish after the last epoch."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -20,33 +19,21 @@ from naslib.search_spaces.core.batch_norm import (
 )
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
-from naslib.search_spaces.core.primitives import MixedOp
 from naslib.utils.pytorch_helper import create_criterion, create_optimizer
 
-
-class ScheduleState:
-    """The plain values of an optimizer that change during the search, as one checkpointable."""
-
-    def __init__(self, owner: Any, names: Sequence[str]) -> None:
-        self._owner = owner
-        self._names = tuple(names)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the values by name."""
-        return {name: getattr(self._owner, name) for name in self._names}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Put the values back."""
-        for name in self._names:
-            setattr(self._owner, name, state_dict[name])
+from ._decisions import decisions_in, discretizing, mixed_edges, where_undecided
+from .mixture import RelaxedMixedOp, SoftmaxRelaxation
+from .parts import build_parts
+from .state import PartsState, ScheduleState
 
 
 class OneShotOptimizer(MetaOptimizer):
     """Search by training one network that contains every candidate.
 
-    A subclass says how an edge under search is executed (`update_ops`) and parametrised (`add_alphas`), and, where it
-    is not the alternating first-order step, how the architecture parameters get their gradient
-    (`architecture_gradient`).
+    A subclass says how the decisions are relaxed or drawn (`relaxation`; softmax unless it says otherwise), and where
+    it differs, how an edge under search is executed (`update_ops`) and parametrised (`add_alphas`), and how the
+    architecture parameters get their gradient (`architecture_gradient`: the alternating first-order step). What several
+    methods have in common is a part (`naslib.optimizers.oneshot.parts`); a method names its own in `PARTS`.
 
     Args:
         learning_rate: Of the operation weights.
@@ -63,11 +50,16 @@ class OneShotOptimizer(MetaOptimizer):
         amp: Whether to run forwards under bfloat16 autocast.
         native: `"off"`, `"auto"` or `"on"`: compiled CPU kernels for depthwise candidates (`naslib.native`).
         checkpoint_cells: Whether to keep of each cell only its inputs, and compute it again in the backward.
+        parts: Keywords of parts to add or change, by their names; `False` leaves out one of the method's own.
         **kwargs: See `MetaOptimizer`.
 
     Attributes:
         graph: The supernet.
         architectural_weights: One parameter per decision.
+        architecture_parameters: Those, and the parts' own; what the architecture step trains.
+        parts: The parts by name.
+        outcome: Scores per decision, `(n_ops,)`, that a selection phase left and that replace `decision_weights`; None
+            where the architecture is read off the parameters.
         weights: The operation weights, in the order of the supernet.
         op_optimizer: Optimizer of the weights (after adapting).
         arch_optimizer: Optimizer of the architecture parameters (after adapting).
@@ -81,6 +73,8 @@ class OneShotOptimizer(MetaOptimizer):
     ARCH_BETAS: ClassVar[tuple[float, float]] = (0.5, 0.999)
     # Names of plain attributes that belong into a checkpoint
     SCHEDULED: ClassVar[tuple[str, ...]] = ()
+    # The parts that make the method, with their keywords
+    PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def __init__(
         self,
@@ -98,9 +92,13 @@ class OneShotOptimizer(MetaOptimizer):
         amp: bool = False,
         native: str = "off",
         checkpoint_cells: bool = False,
+        parts: dict | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.parts = build_parts(self.PARTS, parts)
+        for part in self.parts.values():
+            part.optimizer = self
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -112,10 +110,13 @@ class OneShotOptimizer(MetaOptimizer):
         self.amp = amp
         self.native = native
         self.checkpoint_cells = checkpoint_cells
+        self._optimizer_kinds = (op_optimizer, arch_optimizer)
         self.op_optimizer: Any = op_optimizer
         self.arch_optimizer: Any = arch_optimizer
         self.loss = create_criterion(loss_criteria)
         self.architectural_weights = nn.ParameterList()
+        self.architecture_parameters: list[nn.Parameter] = []
+        self.outcome: list[Tensor] | None = None
         self.decisions: list[EdgeData] = []
         self.weights: list[nn.Parameter] = []
         self._norms: list[nn.Module] = []
@@ -129,13 +130,13 @@ class OneShotOptimizer(MetaOptimizer):
         edge.data.set("alpha", alpha, shared=True)
 
     @staticmethod
-    @abstractmethod
     def update_ops(edge: EdgeView) -> None:
         """Replace the list of candidates on an edge by a MixedOp."""
+        edge.data.set("op", RelaxedMixedOp(edge.data.op))
 
     def relaxation(self) -> Any:
         """Return the relaxation that all decisions share in a forward, or None where each MixedOp has its own."""
-        return None
+        return SoftmaxRelaxation()
 
     def decision_weights(self, alpha: Tensor) -> Tensor:
         """Return by what the candidates of a decision are compared at the end, `(n_ops,)`."""
@@ -172,9 +173,12 @@ class OneShotOptimizer(MetaOptimizer):
                 f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
             )
-        graph.update_edges(_where_undecided(self.add_alphas), self.scope, private_edge_data=False)
-        graph.update_edges(_where_undecided(self.update_ops), self.scope, private_edge_data=True)
+        graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
+        graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
+        for part in self.parts.values():
+            part.adapt(graph)
         self._collect_decisions(graph)
+        self.outcome = None
         if self.batch_norm == "batch":
             use_batch_statistics(graph)
         graph.set_passes(native=available(self.native), checkpoint=self.checkpoint_cells)
@@ -184,33 +188,34 @@ class OneShotOptimizer(MetaOptimizer):
 
     def _collect_decisions(self, graph: Graph) -> None:
         shared = self.relaxation()
-        by_alpha: dict[int, EdgeData] = {}
-        for edge in graph._edges_in_scope(self.scope, private_edge_data=True):
-            if not isinstance(edge.data.op, MixedOp):
-                continue
-            edge.data.op.relaxation = shared
-            if edge.data.has("alpha"):
-                by_alpha.setdefault(id(edge.data.alpha), edge.data)
-        self.decisions = list(by_alpha.values())
+        for part in self.parts.values():
+            shared = part.wrap_relaxation(shared)
+        for data in mixed_edges(graph, self.scope):
+            data.op.relaxation = shared
+        self.decisions = decisions_in(graph, self.scope)
         self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
+        own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
+        self.architecture_parameters = [*own, *(p for part in self.parts.values() for p in part.parameters())]
 
     def _build_optimizers(self) -> None:
         # flat lists: a step never walks the graph
         self.weights = list(self.graph.parameters())
         self._norms = list(batch_norm_modules(self.graph))
-        names = ("op_optimizer", "arch_optimizer")
-        kinds = [type(o) if isinstance(o, torch.optim.Optimizer) else o for o in (getattr(self, n) for n in names)]
+        of_weights, of_architecture = self._optimizer_kinds
         self.op_optimizer = create_optimizer(
-            kinds[0],
+            of_weights,
             self.weights,
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             nesterov=self.nesterov,
         )
+        if not self.architecture_parameters:
+            self.arch_optimizer = None
+            return
         self.arch_optimizer = create_optimizer(
-            kinds[1],
-            self.architectural_weights.parameters(),
+            of_architecture,
+            self.architecture_parameters,
             lr=self.arch_learning_rate,
             weight_decay=self.arch_weight_decay,
             betas=self.ARCH_BETAS,
@@ -221,6 +226,25 @@ class OneShotOptimizer(MetaOptimizer):
         self._require_adapted()
         self.graph.to(self.device)
         self.architectural_weights.to(self.device)
+        for parameter in self.architecture_parameters:
+            parameter.data = parameter.data.to(self.device)
+
+    def new_epoch(self, epoch: int) -> None:
+        """Begin an epoch: the parts follow their schedules."""
+        for part in self.parts.values():
+            part.new_epoch(epoch)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a part (early stopping) ends the search."""
+        return any(part.is_finished for part in self.parts.values())
+
+    def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
+        """Let the parts choose the architecture (`outcome`), where one of them has a selection phase; once."""
+        if self.outcome is not None:
+            return
+        for part in self.parts.values():
+            part.select(train_batches, valid_batches)
 
     def _require_adapted(self) -> None:
         if self.graph is None:
@@ -239,9 +263,23 @@ class OneShotOptimizer(MetaOptimizer):
             Detached `(logits_train, logits_val, train_loss, val_loss)`.
         """
         self._require_adapted()
-        logits_val, val_loss = self.architecture_step(data_train, data_val)
+        self.outcome = None  # chosen for other weights
+        if self._trains_architecture():
+            logits_val, val_loss = self.architecture_step(data_train, data_val)
+        else:
+            logits_val, val_loss = self.validation_forward(data_val)
         logits_train, train_loss = self.weight_step(data_train)
         return logits_train, logits_val, train_loss, val_loss
+
+    def _trains_architecture(self) -> bool:
+        trains = all(part.trains_architecture for part in self.parts.values())
+        return trains and bool(self.architecture_parameters)
+
+    @torch.no_grad()
+    def validation_forward(self, data_val: Batch) -> tuple[Tensor, Tensor]:
+        """Return validation logits and loss where the architecture is not trained; nothing is updated."""
+        with frozen_batch_norm_statistics(self._norms):
+            return self.forward_loss(data_val)
 
     def architecture_step(self, data_train: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:
         """Update the architecture parameters; weights and BN statistics are not touched.
@@ -249,20 +287,44 @@ class OneShotOptimizer(MetaOptimizer):
         Returns:
             Detached validation logits and loss.
         """
-        with frozen_batch_norm_statistics(self._norms):
+        parts = self.parts.values()
+        with ExitStack() as stack:
+            stack.enter_context(frozen_batch_norm_statistics(self._norms))
+            for part in parts:
+                stack.enter_context(part.during_architecture_step(data_val))
             gradient, logits, loss = self.architecture_gradient(data_train, data_val)
-        for alpha, value in zip(self.architectural_weights, gradient, strict=True):
+        for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
             alpha.grad = value
-        self.arch_optimizer.step()
+        self.update_architecture()
+        for part in parts:
+            part.after_architecture_step(data_val)
         return logits, loss
 
+    def update_architecture(self) -> None:
+        """Let the optimizer of the architecture parameters take its step; their gradients are set."""
+        self.arch_optimizer.step()
+
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return the gradient of the validation loss by decision, and the detached validation logits and loss."""
+        """Return the gradient of the validation loss by architecture parameter, and the detached logits and loss.
+
+        What the parts watch (gradients of weights) is found in the same backward.
+        """
         logits, loss = self.forward_loss(data_val)
-        alphas = list(self.architectural_weights)
-        found = torch.autograd.grad(loss, alphas, allow_unused=True)
-        gradient = [torch.zeros_like(a) if g is None else g for a, g in zip(alphas, found, strict=True)]
+        alphas = self.architecture_parameters
+        watched = [list(part.watched()) for part in self.parts.values()]
+        inputs = [*alphas, *(tensor for tensors in watched for tensor in tensors)]
+        found = iter(torch.autograd.grad(self.architecture_loss(loss), inputs, allow_unused=True))
+        gradient = [torch.zeros_like(a) if g is None else g for a, g in zip(alphas, found, strict=False)]
+        for part, tensors in zip(self.parts.values(), watched, strict=True):
+            if tensors:
+                part.watch([next(found) for _ in tensors])
         return gradient, logits.detach(), loss.detach()
+
+    def architecture_loss(self, loss: Tensor) -> Tensor:
+        """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms."""
+        for part in self.parts.values():
+            loss = part.architecture_loss(loss)
+        return loss
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Update the operation weights; the architecture parameters are constants here.
@@ -270,13 +332,21 @@ class OneShotOptimizer(MetaOptimizer):
         Returns:
             Detached training logits and loss.
         """
+        parts = self.parts.values()
         self.op_optimizer.zero_grad(set_to_none=True)
-        with self.fixed_architecture():
+        with ExitStack() as stack:
+            stack.enter_context(self.fixed_architecture())
+            for part in parts:
+                stack.enter_context(part.during_weight_step(data_train))
             logits, loss = self.forward_loss(data_train)
-        loss.backward()
+            loss.backward()
+        for part in parts:
+            part.weight_gradient(data_train)
         if self.grad_clip:
             nn.utils.clip_grad_norm_(self.weights, self.grad_clip)
         self.op_optimizer.step()
+        for part in parts:
+            part.after_weight_step(data_train)
         return logits.detach(), loss.detach()
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
@@ -290,13 +360,14 @@ class OneShotOptimizer(MetaOptimizer):
     @contextmanager
     def fixed_architecture(self) -> Iterator[None]:
         """Treat the architecture parameters as constants in the forwards inside."""
-        for alpha in self.architectural_weights:
-            alpha.requires_grad_(False)
+        trained = [parameter for parameter in self.architecture_parameters if parameter.requires_grad]
+        for parameter in trained:
+            parameter.requires_grad_(False)
         try:
             yield
         finally:
-            for alpha in self.architectural_weights:
-                alpha.requires_grad_(True)
+            for parameter in trained:
+                parameter.requires_grad_(True)
 
     # the outcome
 
@@ -308,17 +379,25 @@ class OneShotOptimizer(MetaOptimizer):
         """
         self._require_adapted()
         graph = self.graph.clone()
-        graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
+        if self.outcome is None:
+            graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
+        else:
+            for data, scores in zip(decisions_in(graph, self.scope), self.outcome, strict=True):
+                data.set("op_weights", scores.clone(), shared=True)
         graph.prepare_discretization()
-        graph.update_edges(_discretizing(graph), self.scope, private_edge_data=True)
+        graph.update_edges(discretizing(graph), self.scope, private_edge_data=True)
         graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
         graph.parse()
         return graph
 
     def _show_weights(self, edge: EdgeView) -> None:
-        if edge.data.has("alpha"):
-            edge.data.set("op_weights", self.decision_weights(edge.data.alpha), shared=True)
+        if not edge.data.has("alpha"):
+            return
+        scores = self.decision_weights(edge.data.alpha)
+        for part in self.parts.values():
+            scores = part.scores(edge.data, scores)
+        edge.data.set("op_weights", scores, shared=True)
 
     def get_op_optimizer(self) -> type:
         """Return the class of the optimizer of the operation weights."""
@@ -326,33 +405,14 @@ class OneShotOptimizer(MetaOptimizer):
         return type(self.op_optimizer)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
-        """Return the supernet, the architecture parameters, both optimizers and the schedule."""
+        """Return the supernet, the architecture parameters, both optimizers, the schedule and the parts."""
         self._require_adapted()
-        return {
+        found = {
             "model": self.graph,
             "architectural_weights": self.architectural_weights,
             "op_optimizer": self.op_optimizer,
             "arch_optimizer": self.arch_optimizer,
-            "schedule": ScheduleState(self, self.SCHEDULED),
+            "schedule": ScheduleState(self, ("outcome", *self.SCHEDULED)),
+            "parts": PartsState(self.parts),
         }
-
-
-def _where_undecided(update: Any) -> Any:
-    """Return `update` restricted to edges that carry a list of candidates."""
-
-    def restricted(edge: EdgeView) -> None:
-        if isinstance(edge.data.op, list):
-            update(edge)
-
-    return restricted
-
-
-def _discretizing(graph: Graph) -> Any:
-    def discretize(edge: EdgeView) -> None:
-        op = edge.data.op
-        if isinstance(op, MixedOp):
-            index = graph.select_primitive(edge.data)
-            edge.data.set("op_index", index, shared=True)
-            edge.data.set("op", op.primitives[index])
-
-    return discretize
+        return {name: item for name, item in found.items() if item is not None}

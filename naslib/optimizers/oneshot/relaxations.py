@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-
-class HardSample(NamedTuple):
-    """One operation drawn for a decision.
-
-    Attributes:
-        choice: Index of the operation.
-        weights: `(n_ops,)`: one-hot in the forward pass, with the gradient of the soft sample.
-    """
-
-    choice: int
-    weights: Tensor
 
 
 def softmax_weights(logits: Tensor) -> Tensor:

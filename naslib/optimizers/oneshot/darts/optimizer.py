@@ -12,47 +12,14 @@ from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.oneshot.bilevel import exact_product, finite_difference_product, gradient_of, virtual_step
-from naslib.optimizers.oneshot.relaxations import softmax_weights
+from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.mixture import SoftmaxRelaxation as SoftmaxRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.edge import EdgeData
-from naslib.search_spaces.core.graph import EdgeView
-from naslib.search_spaces.core.primitives import MixedOp, mix_outputs
-from naslib.search_spaces.core.shared_work import SharedWork
 
 HESSIANS = {"finite_difference": finite_difference_product, "exact": exact_product}
 
 
-class SoftmaxRelaxation:
-    """Relax all decisions of one width at once by softmax."""
-
-    def __call__(self, logits: Tensor, training: bool) -> Any:
-        """Return one row of weights per decision.
-
-        Args:
-            logits: `(n_decisions, n_ops)`.
-            training: Without effect: the relaxation is the same in evaluation.
-        """
-        return softmax_weights(logits).unbind(0)
-
-
-class DARTSMixedOp(MixedOp):
-    """Mix the candidates by the softmax of `alpha` ([Liu2019darts], Eq. 2)."""
-
-    def get_weights(self, edge_data: EdgeData) -> Tensor:
-        """Return the logits of the edge."""
-        return edge_data.alpha
-
-    def process_weights(self, weights: Tensor) -> Tensor:
-        """Relax the logits."""
-        return softmax_weights(weights)
-
-    def apply_weights(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Return the weighted sum of all candidates."""
-        return mix_outputs(self.primitives, x, weights)
-
-    def apply_shared(self, x: Tensor, weights: Tensor, work: SharedWork) -> Tensor:
-        """Return the weighted sum of all candidates, taking what others have computed from `x` already."""
-        return mix_outputs(self.primitives, x, weights, work)
+DARTSMixedOp = RelaxedMixedOp
 
 
 @OPTIMIZERS.register("darts")
@@ -110,32 +77,29 @@ class DARTSOptimizer(OneShotOptimizer):
         self.unrolled = unrolled
         self.hessian = hessian
 
-    @staticmethod
-    def update_ops(edge: EdgeView) -> None:
-        """Put the MixedOp over the edge's candidates on the edge."""
-        edge.data.set("op", DARTSMixedOp(edge.data.op))
-
-    def relaxation(self) -> Any:
-        """Return the batched softmax."""
-        return SoftmaxRelaxation()
-
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return the first- or second-order gradient by decision, and the detached validation logits and loss."""
+        """Return the first- or second-order gradient by parameter, and the detached validation logits and loss."""
         if not self.unrolled:
             return super().architecture_gradient(data_train, data_val)
+        self._refuse_watchers()
         weights = dict(self.graph.named_parameters())
-        alphas = list(self.architectural_weights)
+        alphas = self.architecture_parameters
         train_loss = self._loss_at(data_train)
         with self.fixed_architecture():
             gradient = gradient_of(train_loss(weights)[1], list(weights.values()))
         stepped = virtual_step(weights, gradient, **self._virtual_step_settings(list(weights.values())))
         logits, val_loss = self._loss_at(data_val)(stepped)
-        both = gradient_of(val_loss, [*alphas, *stepped.values()])
+        both = gradient_of(self.architecture_loss(val_loss), [*alphas, *stepped.values()])
         direct, vector = both[: len(alphas)], both[len(alphas) :]
         product = HESSIANS[self.hessian](lambda w: train_loss(w)[1], weights, vector, alphas)
         xi = self._xi
         total = [first.sub(second, alpha=xi) for first, second in zip(direct, product, strict=True)]
         return total, logits.detach(), val_loss.detach()
+
+    def _refuse_watchers(self) -> None:
+        watching = [name for name, part in self.parts.items() if part.watched()]
+        if watching:
+            raise ConfigError(f"the part {', '.join(watching)} looks at the first-order step; leave out unrolled")
 
     @property
     def _xi(self) -> float:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch import Tensor
+from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.base import OneShotOptimizer
-from naslib.optimizers.oneshot.relaxations import (
-    HardSample,
-    inner_product,
-    linear_temperature,
-    straight_through_gumbel,
-)
+from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.relaxations import linear_temperature, straight_through_gumbel
+from naslib.optimizers.oneshot.sampling import Draw
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
-from naslib.search_spaces.core.edge import EdgeData
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
-from naslib.search_spaces.core.primitives import MixedOp, call_op, call_op_shared
-from naslib.search_spaces.core.shared_work import SharedWork
 
 UNSELECTED = ("ones", "zero", "recompute")
+GDASMixedOp = RelaxedMixedOp
 
 
 class GumbelRelaxation:
@@ -31,16 +23,18 @@ class GumbelRelaxation:
 
     Args:
         tau: Temperature > 0.
+        unselected: How the weights of the operations that were not drawn get a gradient, see `GDASOptimizer`.
 
     Attributes:
         tau: Set anew each epoch by the optimizer.
     """
 
-    def __init__(self, tau: float) -> None:
+    def __init__(self, tau: float, unselected: str = "ones") -> None:
         self.tau = tau
+        self.unselected = unselected
 
-    def __call__(self, logits: Tensor, training: bool) -> list[HardSample]:
-        """Return one sample per decision; the indices are read from the device at once.
+    def __call__(self, logits: Tensor, training: bool) -> list[Draw]:
+        """Return one draw per decision; the indices are read from the device at once.
 
         Args:
             logits: `(n_decisions, n_ops)`.
@@ -49,89 +43,32 @@ class GumbelRelaxation:
         if training:
             weights = straight_through_gumbel(logits, self.tau)
         else:
-            weights = torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits)
+            weights = F.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits)
         indices = weights.detach().argmax(-1).tolist()
-        return [HardSample(index, row) for index, row in zip(indices, weights.unbind(0), strict=True)]
+        others = "ones" if self.unselected == "ones" else "zero"
+        rows = zip(indices, weights.unbind(0), strict=True)
+        return [Draw((index,), row, self._evaluated(index, row), others=others) for index, row in rows]  # type: ignore[arg-type]
 
-
-class _Gate(torch.autograd.Function):
-    """Multiply the drawn operation's output by its weight, which is exactly 1, and give all weights their gradients.
-
-    The value is `y` itself, so nothing is computed in the forward. In the backward `y` gets dL/dy, the drawn weight
-    `<dL/dy, y>`, and the others what `GDASMixedOp.unselected` says.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, weights: Tensor, x: Tensor, op: GDASMixedOp, choice: int) -> Tensor:
-        ctx.save_for_backward(y, x if op.unselected == "recompute" else None)
-        ctx.op, ctx.choice, ctx.weights = op, choice, weights.detach()
-        return y.view_as(y)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        y, x = ctx.saved_tensors
-        op: GDASMixedOp = ctx.op
-        gradient = torch.zeros_like(ctx.weights)
-        if op.unselected == "ones":
-            gradient.fill_(grad.sum())
-        elif op.unselected == "recompute":
-            with frozen_batch_norm_statistics(op):
-                for k, primitive in enumerate(op.primitives):
-                    if k != ctx.choice:
-                        gradient[k] = inner_product(grad, call_op(primitive, x))
-        gradient[ctx.choice] = inner_product(grad, y)
-        return grad, gradient, None, None, None
-
-
-class GDASMixedOp(MixedOp):
-    """Execute the one operation that was drawn ([Dong2019gdas], Eq. 6).
-
-    Args:
-        primitives: The candidates.
-
-    Attributes:
-        unselected: How the weights of the operations that were not drawn get a gradient: `"ones"` as in the authors'
-            code, which adds each of them to the output as a scalar (its gradient is the sum of dL/dy); `"zero"`, none;
-            `"recompute"`, `<dL/dy, o_k(x)>` by running them in the backward without a graph.
-    """
-
-    def __init__(self, primitives: list[nn.Module]) -> None:
-        super().__init__(primitives)
-        self.unselected = "ones"
-
-    def get_weights(self, edge_data: EdgeData) -> Tensor:
-        """Return the logits of the edge."""
-        return edge_data.alpha
-
-    def process_weights(self, weights: Tensor) -> HardSample:
-        """Draw for this edge alone, which happens only outside a graph."""
-        relaxation = self.relaxation or GumbelRelaxation(1.0)
-        return relaxation(weights.unsqueeze(0), self.training)[0]
-
-    def apply_weights(self, x: Tensor, weights: HardSample) -> Tensor:
-        """Return the drawn operation's output; its value is not scaled, its weight gets `<dL/dy, o(x)>`."""
-        return self.apply_shared(x, weights, SharedWork())
-
-    def apply_shared(self, x: Tensor, weights: HardSample, work: SharedWork) -> Tensor:
-        """Return what `apply_weights` returns, taking what others have computed from `x` already."""
-        index, row = weights
-        y = call_op_shared(self.primitives[index], x, work)
-        return _Gate.apply(y, row, x.detach(), self, index) if row.requires_grad else y
+    def _evaluated(self, index: int, row: Tensor) -> tuple[int, ...]:
+        if self.unselected != "recompute":
+            return ()
+        return tuple(k for k in range(row.shape[0]) if k != index)
 
 
 @OPTIMIZERS.register("gdas")
 class GDASOptimizer(OneShotOptimizer):
     """Search for a robust architecture by a differentiable sampler ([Dong2019gdas], Algorithm 1).
 
-    One operation per decision is drawn in each forward, the same for all copies of a cell; the temperature falls
-    linearly from `tau_max` at the first epoch to `tau_min` at the last.
+    One operation per decision is drawn in each forward (Eq. 6), the same for all copies of a cell; the temperature
+    falls linearly from `tau_max` at the first epoch to `tau_min` at the last.
 
     Args:
         epochs: Number of epochs of the search.
         tau_max: Temperature of the first epoch.
         tau_min: Temperature of the last epoch.
-        unselected: `"ones"`, `"zero"` or `"recompute"`, see `GDASMixedOp`.
+        unselected: How the weights of the operations that were not drawn get a gradient: `"ones"` as in the authors'
+            code, which adds each of them to the output as a scalar (its gradient is the sum of dL/dy); `"zero"`, none;
+            `"recompute"`, `<dL/dy, o_k(x)>` by running them in the backward without a graph.
         **kwargs: See `OneShotOptimizer`.
     """
 
@@ -154,7 +91,7 @@ class GDASOptimizer(OneShotOptimizer):
         self.tau_max = tau_max
         self.tau_min = tau_min
         self.unselected = unselected
-        self._relaxation = GumbelRelaxation(tau_max)
+        self._relaxation = GumbelRelaxation(tau_max, unselected)
 
     @property
     def tau(self) -> float:
@@ -165,29 +102,11 @@ class GDASOptimizer(OneShotOptimizer):
     def tau(self, value: float) -> None:
         self._relaxation.tau = value
 
-    @staticmethod
-    def update_ops(edge: EdgeView) -> None:
-        """Put the MixedOp over the edge's candidates on the edge."""
-        edge.data.set("op", GDASMixedOp(edge.data.op))
-
     def relaxation(self) -> GumbelRelaxation:
         """Return the sampler of this optimizer."""
         return self._relaxation
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Adapt as `OneShotOptimizer` does and set the treatment of unselected operations."""
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
-        for module in self.graph.modules():
-            if isinstance(module, GDASMixedOp):
-                module.unselected = self.unselected
-
     def new_epoch(self, epoch: int) -> None:
         """Set the temperature of the epoch."""
+        super().new_epoch(epoch)
         self.tau = linear_temperature(epoch, self.epochs, self.tau_max, self.tau_min)

@@ -1,0 +1,173 @@
+"""Part: one ingredient of a gradient-based method, and how a set of them is built from a config."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from naslib.errors import ConfigError, did_you_mean
+from naslib.optimizers.core.metaclasses import Batch
+from naslib.registry import Registry
+
+if TYPE_CHECKING:
+    from naslib.optimizers.oneshot.base import OneShotOptimizer
+    from naslib.search_spaces.core.edge import EdgeData
+    from naslib.search_spaces.core.graph import Graph
+
+
+class Part:
+    """Base of the ingredients; every hook does nothing unless a part defines it.
+
+    The order of the hooks in a search: `adapt` once, `new_epoch` at the start of each epoch; in each step
+    `during_architecture_step`, `architecture_loss`, `after_architecture_step`, then `during_weight_step`,
+    `weight_gradient` and `after_weight_step`; at the end `select`.
+
+    Attributes:
+        optimizer: The optimizer that has the part; set before `adapt`.
+    """
+
+    optimizer: OneShotOptimizer
+
+    # what the network looks like
+
+    def adapt(self, graph: Graph) -> None:
+        """Change the supernet after every edge has its MixedOp and before it is compiled.
+
+        Args:
+            graph: The supernet; `self.optimizer.scope` says which graphs are searched.
+        """
+
+    def wrap_relaxation(self, relaxation: Any) -> Any:
+        """Return what relaxes the decisions instead of `relaxation` (see `MixedOp.relaxation`)."""
+        return relaxation
+
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """Return architecture parameters of the part's own; they are trained with the others and saved by the part."""
+        return ()
+
+    def scores(self, edge: EdgeData, scores: Tensor) -> Tensor:
+        """Return by what the candidates of an edge, and edges, are compared at the end, `(n_ops,)`.
+
+        Args:
+            edge: The edge.
+            scores: What the optimizer and the parts before this one say.
+        """
+        return scores
+
+    # the schedule
+
+    def new_epoch(self, epoch: int) -> None:
+        """Begin epoch `epoch` (from 0)."""
+
+    @property
+    def trains_architecture(self) -> bool:
+        """Whether the architecture step is taken now."""
+        return True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the search should end after this epoch."""
+        return False
+
+    # the step
+
+    def during_architecture_step(self, data_val: Batch) -> AbstractContextManager[Any]:
+        """Return a context for the forward and backward of the architecture step."""
+        return nullcontext()
+
+    def architecture_loss(self, loss: Tensor) -> Tensor:
+        """Return the loss whose gradient the architecture parameters get."""
+        return loss
+
+    def watched(self) -> Sequence[Tensor]:
+        """Return weights whose gradient of the validation loss the part wants to see in the architecture step."""
+        return ()
+
+    def watch(self, gradients: Sequence[Tensor | None]) -> None:
+        """Take the gradients that `watched` asked for, None where the loss does not depend on a weight."""
+
+    def after_architecture_step(self, data_val: Batch) -> None:
+        """Act after the architecture parameters were updated."""
+
+    def during_weight_step(self, data_train: Batch) -> AbstractContextManager[Any]:
+        """Return a context for the forward and backward of the weight step."""
+        return nullcontext()
+
+    def weight_gradient(self, data_train: Batch) -> None:
+        """Change the gradients of the weights before they are clipped."""
+
+    def after_weight_step(self, data_train: Batch) -> None:
+        """Act after the weights were updated."""
+
+    # the end
+
+    def select(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
+        """Choose the architecture after the last epoch, by setting `self.optimizer.outcome`.
+
+        Args:
+            train_batches: One pass over the training batches; may be iterated again.
+            valid_batches: One pass over the validation batches; may be iterated again.
+        """
+
+    # checkpoints
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that changes during a search, as tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state."""
+
+
+PARTS: Registry[type[Part]] = Registry("part")
+
+
+def build_parts(preset: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any] | None) -> dict[str, Part]:
+    """Return the parts by name, in the order of the preset and then of `given`.
+
+    Args:
+        preset: Keywords of the parts that a method has.
+        given: Keywords that the user changes or adds, by part; `None` or `{}` takes a part as it is, `False` leaves out
+            one of the preset's.
+
+    Raises:
+        ConfigError: Naming every unknown part, every keyword that a part does not take, and every bad value.
+    """
+    problems: list[str] = []
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigError(f"parts is a mapping of part names to keywords, not {given!r} (known: {_known()})")
+    keywords: dict[str, dict[str, Any]] = {name: dict(values) for name, values in preset.items()}
+    for name, values in (given or {}).items():
+        if name not in PARTS:
+            problems.append(f"unknown part {name!r}{did_you_mean(name, PARTS)} (known: {_known()})")
+        elif values is False:
+            keywords.pop(name, None)
+        elif values is None or values is True or isinstance(values, Mapping):
+            keywords.setdefault(name, {}).update(values if isinstance(values, Mapping) else {})
+        else:
+            problems.append(f"parts.{name}: expected a mapping of keywords, or false to leave it out, not {values!r}")
+    built = {}
+    for name, values in keywords.items():
+        known = list(inspect.signature(PARTS.get(name)).parameters)
+        unknown = [key for key in values if key not in known]
+        problems += [
+            f"parts.{name} has no keyword {key!r}{did_you_mean(key, known)} (keywords: {', '.join(known) or 'none'})"
+            for key in unknown
+        ]
+        if unknown:
+            continue
+        try:
+            built[name] = PARTS.build(name, **values)
+        except (TypeError, ValueError) as error:
+            problems.append(f"parts.{name}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return built
+
+
+def _known() -> str:
+    return ", ".join(PARTS.names())
