@@ -190,8 +190,10 @@ class OneShotOptimizer(MetaOptimizer):
         shared = self.relaxation()
         for part in self.parts.values():
             shared = part.wrap_relaxation(shared)
+        own_relaxation = type(self).relaxation is not OneShotOptimizer.relaxation
         for data in mixed_edges(graph, self.scope):
-            data.op.relaxation = shared
+            if own_relaxation or isinstance(data.op, RelaxedMixedOp):  # a MixedOp of other kind relaxes by itself
+                data.op.relaxation = shared
         self.decisions = decisions_in(graph, self.scope)
         self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
         own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
