@@ -3,4 +3,5 @@
 from .base import PARTS as PARTS
 from .base import Part as Part
 from .base import build_parts as build_parts
+from .progressive_shrinking import ProgressiveShrinking as ProgressiveShrinking
 from .warm_up import WarmUp as WarmUp
