@@ -3,4 +3,8 @@
 from .base import PARTS as PARTS
 from .base import Part as Part
 from .base import build_parts as build_parts
+from .edge_normalization import EdgeNormalization as EdgeNormalization
+from .edge_normalization import WeightedEdges as WeightedEdges
+from .partial_channels import PartialChannelConnections as PartialChannelConnections
+from .partial_channels import PartialChannels as PartialChannels
 from .warm_up import WarmUp as WarmUp

@@ -58,6 +58,13 @@ class Part:
         """
         return scores
 
+    def discretize(self, graph: Graph) -> None:
+        """Undo in the discrete architecture what `adapt` did beside the edges' operations.
+
+        Args:
+            graph: The architecture, each edge with the operation that was chosen, before `prepare_evaluation`.
+        """
+
     # the schedule
 
     def new_epoch(self, epoch: int) -> None:
