@@ -11,3 +11,4 @@ from .partial_channels import PartialChannelConnections as PartialChannelConnect
 from .partial_channels import PartialChannels as PartialChannels
 from .perturbation import Perturbation as Perturbation
 from .warm_up import WarmUp as WarmUp
+from .zero_one_loss import ZeroOneLoss as ZeroOneLoss
