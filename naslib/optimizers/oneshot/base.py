@@ -66,6 +66,7 @@ class OneShotOptimizer(MetaOptimizer):
         op_optimizer: Optimizer of the weights (after adapting).
         arch_optimizer: Optimizer of the architecture parameters (after adapting).
         loss: The criterion.
+        epochs: Number of epochs of the search.
         scope: The scopes that were adapted.
         dataset: Name of the data set.
         device: Where the supernet is trained.
@@ -103,6 +104,8 @@ class OneShotOptimizer(MetaOptimizer):
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self
+        # a key of the shared schema, with its default: what schedules of parts are measured by
+        self.epochs: int = kwargs.get("epochs", 50)
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -146,6 +149,10 @@ class OneShotOptimizer(MetaOptimizer):
     def decision_weights(self, alpha: Tensor) -> Tensor:
         """Return by what the candidates of a decision are compared at the end, `(n_ops,)`."""
         return torch.softmax(alpha.detach(), dim=-1)
+
+    def select_primitive(self, graph: Graph, edge: EdgeData) -> int:
+        """Return the index of the candidate that stays on an edge of the discrete architecture: the space's choice."""
+        return graph.select_primitive(edge)
 
     # the search space
 
@@ -419,9 +426,12 @@ class OneShotOptimizer(MetaOptimizer):
         Args:
             scores: `(n_ops,)` per decision; `decision_weights` and what the parts say about them if None.
         """
-        graph = self._prepared(scores)
-        graph.update_edges(discretizing(graph), self.scope, private_edge_data=True)
-        graph.prepare_evaluation()
+        with torch.random.fork_rng(devices=[]):  # operations that are built anew draw their weights
+            graph = self._prepared(scores)
+            graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
+            for part in self.parts.values():
+                part.discretize(graph)
+            graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
         graph.parse()
         return graph
