@@ -142,6 +142,10 @@ class OneShotOptimizer(MetaOptimizer):
         """Return by what the candidates of a decision are compared at the end, `(n_ops,)`."""
         return torch.softmax(alpha.detach(), dim=-1)
 
+    def choice_probabilities(self) -> list[Tensor]:
+        """Return by what parts take expected values: one differentiable `(n_ops,)` per decision that sums to 1."""
+        return [torch.softmax(alpha, dim=-1) for alpha in self.architectural_weights]
+
     # the search space
 
     def adapt_search_space(
