@@ -82,6 +82,10 @@ class MixedOp(AbstractPrimitive):
         for name, primitive in zip(self._primitive_names, primitives, strict=True):
             self.add_module(name, primitive)
 
+    def discretized(self, index: int) -> nn.Module:
+        """Return the operation that stays on the edge if candidate `index` is chosen."""
+        return self.primitives[index]
+
     def set_pre_process_hook(self, hook: Hook | None) -> None:
         """Set what changes the weights before `process_weights`; None removes it."""
         self.pre_process_hook = hook

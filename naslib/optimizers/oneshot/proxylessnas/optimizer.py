@@ -114,7 +114,7 @@ class ProxylessNASOptimizer(OneShotOptimizer):
 
     def choice_probabilities(self) -> list[Tensor]:
         """Return the softmax of each decision; in the mode `two` that over the pair that was drawn, 0 elsewhere."""
-        if self.mode != "two":
+        if self.mode != "two" or not self._sampler.involved:
             return super().choice_probabilities()
         involved = self._drawn(self._sampler.involved)
         masked = zip(self.architectural_weights, involved, strict=True)
@@ -218,11 +218,12 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         if self._rows[0] is not plan:
             steps = [step for step in plan.steps if isinstance(step, RelaxStep)]
             found = {id(e.alpha): (len(e.alpha), row) for step in steps for row, e in enumerate(step.edges)}
-            missing = sum(id(alpha) not in found for alpha in self.architectural_weights)
-            if missing:
-                raise ConfigError(
-                    f"mode 'two' and update 'reinforce' must know what was drawn, but {missing} decisions are drawn on "
-                    "their own (a hook on a MixedOp, or a cell with a forward of its own); use mode 'full_v2'"
-                )
-            self._rows = (plan, [found[id(alpha)] for alpha in self.architectural_weights])
+            self._rows = (plan, [found[id(alpha)] for alpha in self.architectural_weights if id(alpha) in found])
+        missing = len(self.decisions) - len(self._rows[1])
+        missing += sum(not data.op.relaxes_in_batch() for data in self.decisions)
+        if missing:
+            raise ConfigError(
+                f"mode 'two' and update 'reinforce' must know what was drawn, but {missing} decisions are drawn on "
+                "their own (a hook on a MixedOp, or a cell with a forward of its own); use mode 'full_v2'"
+            )
         return self._rows[1]
