@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from .trace import TracedEdge, candidates_of, decision_edges, trace_candidates
 
 # A single timing lasts at least this long: a hundred times the cost of reading the clock, and of a call in Python.
 _SHORTEST = 1e-3
+# A clock that stands still must not keep us for ever
+_MOST = 2**16
 NETWORK = "network"
 
 
@@ -123,7 +125,7 @@ def _prepared(module: nn.Module, shape: Sequence[int], batch: int, device: torch
 def _calls_for(call: Callable[[], Tensor], device: torch.device) -> int:
     """Return how many calls last long enough to be timed."""
     count = 1
-    while _time(call, count, device) * count < _SHORTEST:
+    while _time(call, count, device) * count < _SHORTEST and count < _MOST:
         count *= 2
     return count
 
@@ -131,11 +133,11 @@ def _calls_for(call: Callable[[], Tensor], device: torch.device) -> int:
 def _time(call: Callable[[], Tensor], count: int, device: torch.device) -> float:
     """Return the seconds of one call, averaged over `count` calls in a row."""
     _wait(device)
-    start = time.perf_counter()
+    start = perf_counter()
     for _ in range(count):
         call()
     _wait(device)
-    return (time.perf_counter() - start) / count
+    return (perf_counter() - start) / count
 
 
 def _wait(device: torch.device) -> None:

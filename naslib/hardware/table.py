@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from naslib.config.yaml_reader import read_yaml
+from naslib.data.locations import find_path
 from naslib.errors import ConfigError
 from naslib.search_spaces.core.primitives import Zero
 from naslib.utils.files import atomic_write_json
@@ -120,7 +121,7 @@ def read_table(source: Any, kinds: Mapping[str, str] | None = None) -> CostTable
     """Return a table.
 
     Args:
-        source: A table; the path of a JSON or YAML file; or what is in such a file, as a mapping. It may be what
+        source: A table; the path of a JSON or YAML file, here or in the data directories; or what is in such a file, as a mapping. It may be what
             `LatencyTable.write` or `FittedTable.write` wrote, or just milliseconds by key, each a number or a mapping
             with the entry `mean`, as the authors of ProxylessNAS publish them.
         kinds: Type in the table by name of the class, where they differ (`{"MyBlock": "expanded_conv"}`).
@@ -148,9 +149,10 @@ def read_table(source: Any, kinds: Mapping[str, str] | None = None) -> CostTable
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    path = path.expanduser()
-    if not path.is_file():
-        raise ConfigError(f"there is no latency table {path}; measure one: {HOW_TO}")
+    found = find_path(path)
+    if found is None or not found.is_file():
+        raise ConfigError(f"there is no latency table {path}, here or in the data directories; measure one: {HOW_TO}")
+    path = found
     if path.suffix != ".json":
         return read_yaml(path)[0]
     try:
