@@ -10,6 +10,7 @@ from .oneshot.drnas import DrNASOptimizer as DrNASOptimizer
 from .oneshot.fair_darts import FairDARTSOptimizer as FairDARTSOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
 from .oneshot.pc_darts import PCDARTSOptimizer as PCDARTSOptimizer
+from .oneshot.proxylessnas import ProxylessNASOptimizer as ProxylessNASOptimizer
 from .oneshot.sdarts import SDARTSAdversarialOptimizer as SDARTSAdversarialOptimizer
 from .oneshot.sdarts import SDARTSRandomOptimizer as SDARTSRandomOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS

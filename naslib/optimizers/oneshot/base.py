@@ -154,6 +154,10 @@ class OneShotOptimizer(MetaOptimizer):
         """Return the index of the candidate that stays on an edge of the discrete architecture: the space's choice."""
         return graph.select_primitive(edge)
 
+    def choice_probabilities(self) -> list[Tensor]:
+        """Return by what parts take expected values: one differentiable `(n_ops,)` per decision that sums to 1."""
+        return [torch.softmax(alpha, dim=-1) for alpha in self.architectural_weights]
+
     # the search space
 
     def adapt_search_space(

@@ -7,6 +7,7 @@ from .base import Part as Part
 from .base import build_parts as build_parts
 from .edge_normalization import EdgeNormalization as EdgeNormalization
 from .edge_normalization import WeightedEdges as WeightedEdges
+from .latency import Latency as Latency
 from .partial_channels import PartialChannelConnections as PartialChannelConnections
 from .partial_channels import PartialChannels as PartialChannels
 from .perturbation import Perturbation as Perturbation
