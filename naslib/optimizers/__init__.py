@@ -4,6 +4,11 @@ from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .oneshot.base import OneShotOptimizer as OneShotOptimizer
+from .oneshot.binary import BinaryMaskedOptimizer as BinaryMaskedOptimizer
+from .oneshot.binary import BinaryMovingAverageOptimizer as BinaryMovingAverageOptimizer
+from .oneshot.binary import BinaryOptimizer as BinaryOptimizer
+from .oneshot.binary import BinaryProxylessStyleOptimizer as BinaryProxylessStyleOptimizer
 from .oneshot.darts import DARTSOptimizer as DARTSOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
+from .oneshot.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS
