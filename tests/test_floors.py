@@ -21,6 +21,7 @@ FLOORS = {
     "naslib.benchmarks": 3,
     "naslib.predictors": 4,
     "naslib.optimizers": 5,
+    "naslib.mixed_operations": 6,
     "naslib.training": 6,
     "naslib.defaults": 6,
     "naslib.build": 7,

@@ -110,7 +110,8 @@ class StrategyRelaxation:
     @contextmanager
     def recording(self) -> Iterator[list[Tensor]]:
         """Collect the log probabilities, `(n_decisions,)` with a graph, of what is drawn inside."""
-        self._record = record = []
+        record: list[Tensor] = []
+        self._record = record
         try:
             yield record
         finally:

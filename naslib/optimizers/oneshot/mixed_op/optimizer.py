@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers.core.metaclasses import Batch, Stateful
 from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
@@ -74,6 +74,7 @@ class MixedOpOptimizer(StrategyOptimizer):
 
         Raises:
             ConfigError: If a part wants to see gradients of weights, and there are none.
+            OptimizerStateError: If the supernet is in evaluation mode, in which nothing is drawn.
         """
         if self.strategy.gradient != "reinforce":
             return super().architecture_gradient(data_train, data_val)
@@ -82,6 +83,8 @@ class MixedOpOptimizer(StrategyOptimizer):
             raise ConfigError(f"gradient 'reinforce' has no gradients of weights for the part {', '.join(watching)}")
         with self._relaxation.recording() as record, self._fixed_weights():
             logits, loss = self.forward_loss(data_val)
+        if not record:
+            raise OptimizerStateError("no decision was drawn: the supernet is in evaluation mode, call graph.train()")
         advantage = self.baseline.advantage(self._reward(logits, loss, data_val[1]))
         surrogate = self.architecture_loss(-advantage * torch.cat(record).sum())
         found = torch.autograd.grad(surrogate, self.architecture_parameters, allow_unused=True)
