@@ -4,11 +4,16 @@ from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .oneshot.base import OneShotOptimizer as OneShotOptimizer
+from .oneshot.binary import BinaryMaskedOptimizer as BinaryMaskedOptimizer
+from .oneshot.binary import BinaryMovingAverageOptimizer as BinaryMovingAverageOptimizer
+from .oneshot.binary import BinaryOptimizer as BinaryOptimizer
+from .oneshot.binary import BinaryProxylessStyleOptimizer as BinaryProxylessStyleOptimizer
 from .oneshot.darts import DARTSOptimizer as DARTSOptimizer
 from .oneshot.darts_minus import DARTSMinusOptimizer as DARTSMinusOptimizer
 from .oneshot.drnas import DrNASOptimizer as DrNASOptimizer
 from .oneshot.fair_darts import FairDARTSOptimizer as FairDARTSOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
+from .oneshot.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from .oneshot.pc_darts import PCDARTSOptimizer as PCDARTSOptimizer
 from .oneshot.proxylessnas import ProxylessNASOptimizer as ProxylessNASOptimizer
 from .oneshot.sdarts import SDARTSAdversarialOptimizer as SDARTSAdversarialOptimizer
