@@ -54,6 +54,7 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: See `MetaOptimizer`.
 
     Attributes:
+        epochs: Number of epochs of the search, for schedules.
         graph: The supernet.
         architectural_weights: One parameter per decision.
         architecture_parameters: Those, and the parts' own; what the architecture step trains.
@@ -96,6 +97,7 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.epochs: int = kwargs.get("epochs", 50)  # of the search: what a part's schedule runs over
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self

@@ -3,4 +3,6 @@
 from .base import PARTS as PARTS
 from .base import Part as Part
 from .base import build_parts as build_parts
+from .drop_path import SearchDropPath as SearchDropPath
+from .early_stopping import EarlyStopping as EarlyStopping
 from .warm_up import WarmUp as WarmUp
