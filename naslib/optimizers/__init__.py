@@ -7,5 +7,6 @@ from .oneshot.base import OneShotOptimizer as OneShotOptimizer
 from .oneshot.darts import DARTSOptimizer as DARTSOptimizer
 from .oneshot.darts_plus import DARTSPlusOptimizer as DARTSPlusOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
+from .oneshot.oles import OLESOptimizer as OLESOptimizer
 from .oneshot.robust_darts import RobustDARTSOptimizer as RobustDARTSOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS

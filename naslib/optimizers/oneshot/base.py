@@ -390,6 +390,7 @@ class OneShotOptimizer(MetaOptimizer):
         graph.update_edges(discretizing(graph), self.scope, private_edge_data=True)
         graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
+        graph.requires_grad_(True)  # what a search had stopped training is trained again
         graph.parse()
         return graph
 
