@@ -6,6 +6,7 @@ from .discrete import RegularizedEvolution as RegularizedEvolution
 from .oneshot.base import OneShotOptimizer as OneShotOptimizer
 from .oneshot.darts import DARTSOptimizer as DARTSOptimizer
 from .oneshot.darts_plus import DARTSPlusOptimizer as DARTSPlusOptimizer
+from .oneshot.darts_pt import DARTSPTOptimizer as DARTSPTOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
 from .oneshot.oles import OLESOptimizer as OLESOptimizer
 from .oneshot.robust_darts import RobustDARTSOptimizer as RobustDARTSOptimizer

@@ -6,4 +6,5 @@ from .base import build_parts as build_parts
 from .drop_path import SearchDropPath as SearchDropPath
 from .early_stopping import EarlyStopping as EarlyStopping
 from .operation_early_stopping import OperationEarlyStopping as OperationEarlyStopping
+from .perturbation_selection import PerturbationSelection as PerturbationSelection
 from .warm_up import WarmUp as WarmUp
