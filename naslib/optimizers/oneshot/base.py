@@ -55,6 +55,7 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: See `MetaOptimizer`.
 
     Attributes:
+        epochs: Number of epochs of the search, for schedules.
         graph: The supernet.
         architectural_weights: One parameter per decision.
         architecture_parameters: Those, and the parts' own; what the architecture step trains.
@@ -101,6 +102,7 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.epochs: int = kwargs.get("epochs", 50)  # of the search: what a part's schedule runs over
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self
@@ -437,6 +439,7 @@ class OneShotOptimizer(MetaOptimizer):
                 part.discretize(graph)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
+        graph.requires_grad_(True)  # what a search had stopped training is trained again
         graph.parse()
         return graph
 
