@@ -5,5 +5,6 @@ from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .oneshot.base import OneShotOptimizer as OneShotOptimizer
 from .oneshot.darts import DARTSOptimizer as DARTSOptimizer
+from .oneshot.enas import ENASOptimizer as ENASOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS
