@@ -13,6 +13,7 @@ from .oneshot.darts_minus import DARTSMinusOptimizer as DARTSMinusOptimizer
 from .oneshot.darts_plus import DARTSPlusOptimizer as DARTSPlusOptimizer
 from .oneshot.darts_pt import DARTSPTOptimizer as DARTSPTOptimizer
 from .oneshot.drnas import DrNASOptimizer as DrNASOptimizer
+from .oneshot.enas import ENASOptimizer as ENASOptimizer
 from .oneshot.fair_darts import FairDARTSOptimizer as FairDARTSOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
 from .oneshot.mixed_op import MixedOpOptimizer as MixedOpOptimizer
