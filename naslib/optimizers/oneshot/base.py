@@ -102,7 +102,6 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.epochs: int = kwargs.get("epochs", 50)  # of the search: what a part's schedule runs over
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self
@@ -448,7 +447,7 @@ class OneShotOptimizer(MetaOptimizer):
         graph = self.graph.clone()
         decisions = decisions_in(graph, self.scope)
         graph = self._prepared(scores, graph)
-        return [None if data.is_deleted() else graph.select_primitive(data) for data in decisions]
+        return [None if data.is_deleted() else self.select_primitive(graph, data) for data in decisions]
 
     def _prepared(self, scores: Sequence[Tensor] | None, graph: Graph | None = None) -> Graph:
         """Return a clone of the supernet with `op_weights` on its edges, without those that the space drops."""

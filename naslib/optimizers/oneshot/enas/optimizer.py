@@ -132,7 +132,7 @@ class ENASOptimizer(OneShotOptimizer):
         self.n_samples = n_samples
         self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
         self.controller: Controller
-        self.choices: Choices
+        self.alternatives: Choices
         self.accumulated: list[Tensor] | None = None
         self.n_accumulated = 0
 
@@ -149,8 +149,8 @@ class ENASOptimizer(OneShotOptimizer):
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        self.choices = choices_of(graph, self.scope)
-        self.controller = Controller(self.choices, *self._controller_settings)
+        self.alternatives = choices_of(graph, self.scope)
+        self.controller = Controller(self.alternatives, *self._controller_settings)
         self.architecture_parameters = list(self.controller.parameters())
         self.accumulated, self.n_accumulated = None, 0
         self.baseline.value = self.baseline_start
@@ -174,7 +174,7 @@ class ENASOptimizer(OneShotOptimizer):
             code: The operation of every decision, or `choices.NOT_KEPT`.
         """
         with torch.no_grad():
-            for alpha, gates in zip(self.architectural_weights, self.choices.gates(tuple(code)), strict=True):
+            for alpha, gates in zip(self.architectural_weights, self.alternatives.gates(tuple(code)), strict=True):
                 alpha.copy_(gates)
 
     # the step
@@ -242,14 +242,14 @@ class ENASOptimizer(OneShotOptimizer):
         self.graph.train(was_training)
         best = codes[max(range(len(codes)), key=rewards.__getitem__)]
         self.run_path(best)
-        self.outcome = self.choices.scores(best)
+        self.outcome = self.alternatives.scores(best)
 
     def get_final_architecture(self) -> Graph:
         """Return the discrete architecture that was selected, or the controller's most likely one, with its weights."""
         self._require_adapted()
         selected = self.outcome
         if selected is None:
-            self.outcome = self.choices.scores(self._most_likely())
+            self.outcome = self.alternatives.scores(self._most_likely())
         try:
             return super().get_final_architecture()
         finally:
