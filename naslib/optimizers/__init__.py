@@ -6,4 +6,5 @@ from .discrete import RegularizedEvolution as RegularizedEvolution
 from .oneshot.base import OneShotOptimizer as OneShotOptimizer
 from .oneshot.darts import DARTSOptimizer as DARTSOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
+from .oneshot.rs_ws import RandomNASOptimizer as RandomNASOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS
