@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -32,12 +32,15 @@ class PathEntry:
         ops: The candidates.
 
     Attributes:
-        draw: What runs.
+        n_ops: Number of candidates.
+        computing: Indices of those other than `Zero`.
+        draw: What runs; None for the softmax mixture.
     """
 
     def __init__(self, ops: Sequence[Any]) -> None:
         self.n_ops = len(ops)
         zeros = [index for index, op in enumerate(ops) if isinstance(op, Zero)]
+        self.computing = tuple(index for index in range(len(ops)) if index not in zeros)
         # without a Zero, an edge that the architecture has not is computed and multiplied by 0
         no_edge = Draw((zeros[0],), torch.ones(self.n_ops)) if zeros else Draw((0,), torch.zeros(self.n_ops), (), False)
         self._draws = {NO_EDGE: no_edge} | {index: Draw((index,), torch.ones(self.n_ops)) for index in range(len(ops))}
@@ -84,6 +87,14 @@ class PathSpace(ABC):
         """Return the chosen candidate per decision, `NO_EDGE` where the architecture has not the edge."""
         return code
 
+    def iterate(self) -> Iterator[Code]:
+        """Yield every architecture once.
+
+        Raises:
+            UnsupportedBySpaceError: If there are too many.
+        """
+        raise UnsupportedBySpaceError("the space has no codec, so its architectures cannot be enumerated")
+
 
 class CodecPaths(PathSpace):
     """Paths by the codec of the space.
@@ -112,6 +123,10 @@ class CodecPaths(PathSpace):
     def choices(self, code: Code) -> Choices:
         """Return the chosen candidate per decision."""
         return self.codec.choices(code, self.places)
+
+    def iterate(self) -> Iterator[Code]:
+        """Yield every code once, where the codec can."""
+        return self.codec.iterate()
 
 
 class RulePaths(PathSpace):

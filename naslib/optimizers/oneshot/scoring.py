@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import ConfigError, DataError
+from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.codec import Code
-from naslib.utils.log import get_logger
 
 if TYPE_CHECKING:
     from .weight_sharing import WeightSharingOptimizer
-
-logger = get_logger(__name__)
-T = TypeVar("T")
-
-_LINE_SECONDS = 30.0
 
 
 class PathScorer:
@@ -55,6 +48,10 @@ class PathScorer:
     def on_all(self, code: Code) -> float:
         """Return the accuracy in percent on all validation batches."""
         return self._accuracy(code, self._valid)
+
+    def image_shape(self) -> tuple[int, ...]:
+        """Return channels, height and width of the validation images."""
+        return tuple(next(_endlessly(self._valid))[0].shape[1:])
 
     @torch.no_grad()
     def _accuracy(self, code: Code, batches: Iterable[Batch]) -> float:
@@ -122,46 +119,3 @@ def _endlessly(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
         if not found:
             raise DataError("the architecture is chosen on batches of the search, and there are none")
-
-
-def measure_all(codes: Sequence[T], measure: Callable[[T], float], title: str) -> list[tuple[float, T]]:
-    """Return `(value, code)` of each code, and log how far it is every half minute."""
-    found: list[tuple[float, T]] = []
-    due = time.monotonic() + _LINE_SECONDS
-    for code in codes:
-        found.append((measure(code), code))
-        if time.monotonic() >= due:
-            best = max(value for value, _ in found)
-            logger.info("%s: %d of %d architectures, best %.2f %%", title, len(found), len(codes), best)
-            due = time.monotonic() + _LINE_SECONDS
-    return found
-
-
-def best_first(measured: Iterable[tuple[float, T]]) -> list[tuple[float, T]]:
-    """Return the pairs by value, largest first; of equals the earlier one first."""
-    return sorted(measured, key=lambda pair: -pair[0])
-
-
-def random_selection(scorer: PathScorer, codes: Sequence[Code], n_batches: int, finalists: int) -> tuple[float, Code]:
-    """Return accuracy and code of the best of some paths.
-
-    Args:
-        scorer: Measures them.
-        codes: The paths.
-        n_batches: On how many validation batches each is measured at first.
-        finalists: How many of the best are then measured on all validation batches, which decides; 0 for none.
-    """
-    measured = best_first(measure_all(codes, lambda code: scorer.on_next(code, n_batches), "selection"))
-    if finalists:
-        chosen = [code for _, code in measured[:finalists]]
-        measured = best_first(measure_all(chosen, scorer.on_all, "selection, final"))
-    accuracy, code = measured[0]
-    logger.info("selection: the best of %d architectures has %.2f %%", len(codes), accuracy)
-    return accuracy, code
-
-
-def check_counts(least: int = 1, /, **counts: int | None) -> None:
-    """Raise `ConfigError` naming every keyword whose value is below `least`; None is no value."""
-    wrong = {name: value for name, value in counts.items() if value is not None and value < least}
-    if wrong:
-        raise ConfigError([f"{name} must be at least {least}, not {value}" for name, value in wrong.items()])

@@ -14,14 +14,15 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.optimizers.core.random_state import RandomState
-from naslib.search_spaces.core.codec import NO_EDGE, Code
+from naslib.search_spaces.core.codec import NO_EDGE, Code, Place
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.utils.log import get_logger
 
 from ._decisions import decisions_in, mixed_edges
 from .base import OneShotOptimizer
-from .paths import Choices, PathEntry, PathSpace, paths_of
-from .scoring import PathScorer, best_first
+from .paths import Choices, PathEntry, PathSpace, paths_of, places_in
+from .scoring import PathScorer
+from .selection import best_first
 
 logger = get_logger(__name__)
 
@@ -46,6 +47,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     Attributes:
         paths: The architectures of the space.
+        places: Where the decisions are.
         rng: Draws the paths; its own, seeded from torch's global generator when the space is adapted.
         steps: Number of steps taken.
     """
@@ -55,6 +57,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.paths: PathSpace
+        self.places: list[Place] = []
         self.entries: list[PathEntry] = []
         self.rng = Random(0)
         self.steps = 0
@@ -90,7 +93,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     @property
     def path(self) -> Code | None:
-        """The path that forwards run, None where it is none of the architectures."""
+        """The architecture that forwards outside of a step run; None: all operations, summed."""
         return self._path
 
     @path.setter
@@ -98,6 +101,9 @@ class WeightSharingOptimizer(OneShotOptimizer):
         self._path = None if code is None else tuple(code)
         if self._path is not None:
             self.use_choices(self.paths.choices(self._path))
+            return
+        for entry in self.entries:
+            entry.keep(range(entry.n_ops))
 
     def use(self, code: Code) -> None:
         """Let forwards run an architecture."""
@@ -137,7 +143,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
         self.rng = Random(int(torch.randint(2**31, ())))
         self.steps, self._last_batch = 0, None
-        self.use(self.paths.random(self.rng))
+        self.prepare_step()
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
@@ -148,15 +154,22 @@ class WeightSharingOptimizer(OneShotOptimizer):
         for data in mixed_edges(graph, self.scope):
             data.op.relaxation = entries[id(data.alpha)]
         self.entries = list(entries.values())
+        self.places = places_in(graph, self.scope)
         self.paths = paths_of(graph, self.scope)
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Draw a path, look at its validation loss, and update its weights on the training batch; see the parent."""
+        self.begin_step(data_val)
+        result = super().step(data_train, data_val)
+        self.path = self._path
+        return result
+
+    def begin_step(self, data_val: Batch) -> None:
+        """Count the step, keep the validation batch, and set what the forwards run."""
         self._require_adapted()
         self.steps += 1
         self._last_batch = data_val
         self.prepare_step()
-        return super().step(data_train, data_val)
 
     def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Choose the architecture on the validation batches, once; forwards run it from then on."""

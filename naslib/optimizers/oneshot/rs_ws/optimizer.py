@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from naslib.optimizers.oneshot.scoring import PathScorer, best_first, check_counts, random_selection
+from naslib.optimizers.oneshot.scoring import PathScorer
+from naslib.optimizers.oneshot.selection import best_first, check_counts, random_selection
 from naslib.optimizers.oneshot.weight_sharing import WeightSharingOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
