@@ -27,7 +27,7 @@ from .selection import best_first
 logger = get_logger(__name__)
 
 # Architectures that `get_final_architecture` compares where no selection phase has run
-_PROVISIONAL = 10
+PROVISIONAL = 10
 
 
 class WeightSharingOptimizer(OneShotOptimizer):
@@ -197,12 +197,19 @@ class WeightSharingOptimizer(OneShotOptimizer):
         finally:
             self.outcome = None
 
+    def provisional_codes(self, rng: Random) -> list[Code]:
+        """Return the paths among which `get_final_architecture` chooses where no selection phase has run.
+
+        Args:
+            rng: Source of randomness, a copy of `self.rng`.
+        """
+        return [self.paths.random(rng) for _ in range(PROVISIONAL)]
+
     def _provisional(self) -> Code:
         """Return the best of a few paths on the last validation batch, the first without one."""
-        rng = copy.deepcopy(self.rng)
-        codes = [self.paths.random(rng) for _ in range(_PROVISIONAL)]
+        codes = self.provisional_codes(copy.deepcopy(self.rng))
         if self._last_batch is None:
-            logger.warning("no selection phase and no step was run: the architecture is the first random one")
+            logger.warning("no selection phase and no step was run: the architecture is the first of a few random ones")
             return codes[0]
         entries = [entry.draw for entry in self.entries]
         path = self._path

@@ -27,8 +27,8 @@ def fair_choices(widths: Sequence[int], rng: Random) -> list[Choices]:
         rng: Source of randomness.
 
     Returns:
-        As many paths as the widest decision has candidates: for each decision they go through a random permutation; a
-        narrower decision begins another one when one is through, so the numbers of its candidates differ by one at most.
+        As many paths as the widest decision has candidates: for each decision they go through a random permutation. A
+        narrower decision begins another one when one is through, so its candidates differ by one path at most.
     """
     n_paths = max(widths)
     rows = []

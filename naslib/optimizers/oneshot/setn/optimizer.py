@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from naslib.optimizers.core.metaclasses import Batch, StepResult
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.oneshot.scoring import PathScorer
 from naslib.optimizers.oneshot.selection import best_first, check_counts, random_selection
-from naslib.optimizers.oneshot.weight_sharing import WeightSharingOptimizer
+from naslib.optimizers.oneshot.weight_sharing import PROVISIONAL, WeightSharingOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import NO_EDGE, Code
 from naslib.search_spaces.core.graph import EdgeView
@@ -98,9 +99,17 @@ class SETNOptimizer(WeightSharingOptimizer):
         try:
             codes = list(self.paths.iterate())
         except UnsupportedBySpaceError:
-            codes = list(dict.fromkeys(self.paths.random(self.rng) for _ in range(self.pool)))
-        ranked = best_first(zip(self.log_probabilities(codes), codes, strict=True))
-        return [code for _, code in ranked[: self.num_samples]]
+            codes = [self.paths.random(self.rng) for _ in range(self.pool)]
+        return self._most_likely(codes, self.num_samples)
+
+    def provisional_codes(self, rng: Random) -> list[Code]:
+        """Return the most likely of some random architectures; see the parent."""
+        return self._most_likely([self.paths.random(rng) for _ in range(10 * PROVISIONAL)], PROVISIONAL)
+
+    def _most_likely(self, codes: Iterable[Code], count: int) -> list[Code]:
+        distinct = list(dict.fromkeys(codes))
+        ranked = best_first(zip(self.log_probabilities(distinct), distinct, strict=True))
+        return [code for _, code in ranked[:count]]
 
     def select_path(self, scorer: PathScorer) -> Code:
         """Return the best of the most likely architectures."""
