@@ -15,12 +15,17 @@ from .oneshot.darts_pt import DARTSPTOptimizer as DARTSPTOptimizer
 from .oneshot.drnas import DrNASOptimizer as DrNASOptimizer
 from .oneshot.enas import ENASOptimizer as ENASOptimizer
 from .oneshot.fair_darts import FairDARTSOptimizer as FairDARTSOptimizer
+from .oneshot.fair_nas import FairNASOptimizer as FairNASOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
 from .oneshot.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from .oneshot.oles import OLESOptimizer as OLESOptimizer
+from .oneshot.oneshot_train import OneShotNASOptimizer as OneShotNASOptimizer
 from .oneshot.pc_darts import PCDARTSOptimizer as PCDARTSOptimizer
 from .oneshot.proxylessnas import ProxylessNASOptimizer as ProxylessNASOptimizer
 from .oneshot.robust_darts import RobustDARTSOptimizer as RobustDARTSOptimizer
+from .oneshot.rs_ws import RandomNASOptimizer as RandomNASOptimizer
 from .oneshot.sdarts import SDARTSAdversarialOptimizer as SDARTSAdversarialOptimizer
 from .oneshot.sdarts import SDARTSRandomOptimizer as SDARTSRandomOptimizer
+from .oneshot.setn import SETNOptimizer as SETNOptimizer
+from .oneshot.spos import SPOSOptimizer as SPOSOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS

@@ -383,8 +383,7 @@ class OneShotOptimizer(MetaOptimizer):
             stack.enter_context(self.fixed_architecture())
             for part in parts:
                 stack.enter_context(part.during_weight_step(data_train))
-            logits, loss = self.forward_loss(data_train)
-            loss.backward()
+            logits, loss = self.training_backward(data_train)
         for part in parts:
             part.weight_gradient(data_train)
         if self.grad_clip:
@@ -393,6 +392,12 @@ class OneShotOptimizer(MetaOptimizer):
         for part in parts:
             part.after_weight_step(data_train)
         return logits.detach(), loss.detach()
+
+    def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        """Add the gradient of the training loss to the weights' gradients, and return logits and loss."""
+        logits, loss = self.forward_loss(data_train)
+        loss.backward()
+        return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch."""
