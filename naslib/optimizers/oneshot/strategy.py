@@ -37,7 +37,8 @@ class Strategy:
             one runs), `"sigmoid"`, `"relaxed"` (softmax of logits plus Gumbel noise at `tau`).
         n_eval: How many operations are evaluated for the gradient, those that run included; None for all.
         gradient: `"autodiff"` (through the forward weights, of what runs), or by gates: `"gates"` (all evaluated),
-            `"masked"`, `"masked_baseline"`, `"renormalized"`.
+            `"masked"`, `"masked_baseline"`, `"renormalized"`, `"straight_through"` (the scores get the gate gradients
+            themselves, as if there were no softmax).
         tau: Temperature > 0 of `"relaxed"`.
 
     Raises:
