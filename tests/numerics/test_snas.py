@@ -127,7 +127,7 @@ def test_the_architecture_gradient_is_clipped():
     before = torch.cat([a.detach().clone() for a in optimizer.architectural_weights])
     optimizer.step(batch(seed=1), batch(seed=2))
     moved = torch.cat(list(optimizer.architectural_weights)) - before
-    assert float(moved.norm()) == pytest.approx(1e-3, rel=1e-2)
+    assert moved.norm().item() == pytest.approx(1e-3, rel=1e-2)
 
 
 def test_one_sample_for_all_copies_of_a_cell(monkeypatch):
