@@ -12,6 +12,7 @@ from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.graph import Graph, Scope
 
 GRADIENTS = ("straight_through", "gates")
 
@@ -49,6 +50,23 @@ class EdgePopupOptimizer(OneShotOptimizer):
     def relaxation(self) -> StrategyRelaxation:
         """Return the deterministic sampler."""
         return StrategyRelaxation(self._strategy)
+
+    def adapt_search_space(
+        self,
+        search_space: Graph,
+        dataset: str | None = None,
+        scope: Scope = None,
+        dataset_api: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Adapt as `OneShotOptimizer` does.
+
+        Raises:
+            ConfigError: If more operations are to run than a decision has.
+        """
+        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+        for scores in self.architectural_weights:
+            self._strategy.check_width(len(scores))
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Update the operation weights, unless they are frozen.
