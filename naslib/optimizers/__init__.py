@@ -13,6 +13,7 @@ from .oneshot.darts_minus import DARTSMinusOptimizer as DARTSMinusOptimizer
 from .oneshot.darts_plus import DARTSPlusOptimizer as DARTSPlusOptimizer
 from .oneshot.darts_pt import DARTSPTOptimizer as DARTSPTOptimizer
 from .oneshot.drnas import DrNASOptimizer as DrNASOptimizer
+from .oneshot.edge_popup import EdgePopupOptimizer as EdgePopupOptimizer
 from .oneshot.enas import ENASOptimizer as ENASOptimizer
 from .oneshot.fair_darts import FairDARTSOptimizer as FairDARTSOptimizer
 from .oneshot.fair_nas import FairNASOptimizer as FairNASOptimizer
@@ -22,10 +23,12 @@ from .oneshot.oles import OLESOptimizer as OLESOptimizer
 from .oneshot.oneshot_train import OneShotNASOptimizer as OneShotNASOptimizer
 from .oneshot.pc_darts import PCDARTSOptimizer as PCDARTSOptimizer
 from .oneshot.proxylessnas import ProxylessNASOptimizer as ProxylessNASOptimizer
+from .oneshot.reinmax import ReinMaxOptimizer as ReinMaxOptimizer
 from .oneshot.robust_darts import RobustDARTSOptimizer as RobustDARTSOptimizer
 from .oneshot.rs_ws import RandomNASOptimizer as RandomNASOptimizer
 from .oneshot.sdarts import SDARTSAdversarialOptimizer as SDARTSAdversarialOptimizer
 from .oneshot.sdarts import SDARTSRandomOptimizer as SDARTSRandomOptimizer
 from .oneshot.setn import SETNOptimizer as SETNOptimizer
+from .oneshot.snas import SNASOptimizer as SNASOptimizer
 from .oneshot.spos import SPOSOptimizer as SPOSOptimizer
 from .registry import OPTIMIZERS as OPTIMIZERS
