@@ -66,6 +66,7 @@ class OneShotOptimizer(MetaOptimizer):
         op_optimizer: Optimizer of the weights (after adapting).
         arch_optimizer: Optimizer of the architecture parameters (after adapting).
         loss: The criterion.
+        epochs: Number of epochs of the search.
         scope: The scopes that were adapted.
         dataset: Name of the data set.
         device: Where the supernet is trained.
@@ -103,6 +104,8 @@ class OneShotOptimizer(MetaOptimizer):
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self
+        # a key of the shared schema, with its default: what schedules of parts are measured by
+        self.epochs: int = kwargs.get("epochs", 50)
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -146,6 +149,10 @@ class OneShotOptimizer(MetaOptimizer):
     def decision_weights(self, alpha: Tensor) -> Tensor:
         """Return by what the candidates of a decision are compared at the end, `(n_ops,)`."""
         return torch.softmax(alpha.detach(), dim=-1)
+
+    def select_primitive(self, graph: Graph, edge: EdgeData) -> int:
+        """Return the index of the candidate that stays on an edge of the discrete architecture: the space's choice."""
+        return graph.select_primitive(edge)
 
     # the search space
 
@@ -203,10 +210,10 @@ class OneShotOptimizer(MetaOptimizer):
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
         if alphas is not None:
             adopt(graph, self.scope, alphas)
-        if kept is not None:
-            shrink(graph, self.scope, kept)
         for part in self.parts.values():
             part.adapt(graph)
+        if kept is not None:  # after the parts, as in a search that has got here step by step
+            shrink(graph, self.scope, kept)
         self._collect_decisions(graph)
         if self.batch_norm == "batch":
             use_batch_statistics(graph)
@@ -219,8 +226,10 @@ class OneShotOptimizer(MetaOptimizer):
         shared = self.relaxation()
         for part in self.parts.values():
             shared = part.wrap_relaxation(shared)
+        own_relaxation = type(self).relaxation is not OneShotOptimizer.relaxation
         for data in mixed_edges(graph, self.scope):
-            data.op.relaxation = shared
+            if own_relaxation or isinstance(data.op, RelaxedMixedOp):  # a MixedOp of other kind relaxes by itself
+                data.op.relaxation = shared
         self.decisions = decisions_in(graph, self.scope)
         self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
         own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
@@ -417,30 +426,33 @@ class OneShotOptimizer(MetaOptimizer):
         Args:
             scores: `(n_ops,)` per decision; `decision_weights` and what the parts say about them if None.
         """
-        graph = self._prepared(scores)
-        graph.update_edges(discretizing(graph), self.scope, private_edge_data=True)
-        graph.prepare_evaluation()
+        with torch.random.fork_rng(devices=[]):  # operations that are built anew draw their weights
+            graph = self.graph.clone()
+            self._prepare_discretization(graph, scores)
+            graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
+            for part in self.parts.values():
+                part.discretize(graph)
+            graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
         graph.parse()
         return graph
 
     def choices(self, scores: Sequence[Tensor] | None) -> list[int | None]:
         """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes."""
-        graph = self.graph.clone()
-        decisions = decisions_in(graph, self.scope)
-        graph = self._prepared(scores, graph)
-        return [None if data.is_deleted() else graph.select_primitive(data) for data in decisions]
+        with torch.random.fork_rng(devices=[]):
+            graph = self.graph.clone()
+            decisions = decisions_in(graph, self.scope)
+            self._prepare_discretization(graph, scores)
+            return [None if data.is_deleted() else self.select_primitive(graph, data) for data in decisions]
 
-    def _prepared(self, scores: Sequence[Tensor] | None, graph: Graph | None = None) -> Graph:
-        """Return a clone of the supernet with `op_weights` on its edges, without those that the space drops."""
-        graph = self.graph.clone() if graph is None else graph
+    def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
+        """Put `op_weights` on the edges of a clone of the supernet, and remove what the space drops."""
         if scores is None:
             graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
         else:
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
-        return graph
 
     def _show_weights(self, edge: EdgeView) -> None:
         if not edge.data.has("alpha"):

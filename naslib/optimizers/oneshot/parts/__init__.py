@@ -1,7 +1,14 @@
 """Parts: ingredients that any optimizer with architecture gradients can be given, by class or from YAML."""
 
+from .auxiliary_skip import AuxiliarySkip as AuxiliarySkip
+from .auxiliary_skip import AuxiliarySkipConnections as AuxiliarySkipConnections
 from .base import PARTS as PARTS
 from .base import Part as Part
 from .base import build_parts as build_parts
+from .edge_normalization import EdgeNormalization as EdgeNormalization
+from .edge_normalization import WeightedEdges as WeightedEdges
+from .partial_channels import PartialChannelConnections as PartialChannelConnections
+from .partial_channels import PartialChannels as PartialChannels
+from .perturbation import Perturbation as Perturbation
 from .progressive_shrinking import ProgressiveShrinking as ProgressiveShrinking
 from .warm_up import WarmUp as WarmUp

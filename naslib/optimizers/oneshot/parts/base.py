@@ -62,6 +62,13 @@ class Part:
         """
         return scores
 
+    def discretize(self, graph: Graph) -> None:
+        """Undo in the discrete architecture what `adapt` did beside the edges' operations.
+
+        Args:
+            graph: The architecture, each edge with the operation that was chosen, before `prepare_evaluation`.
+        """
+
     def restructured(self) -> None:
         """Act after the supernet lost candidates or was rebuilt, for parts that remember what was in it."""
 
