@@ -215,10 +215,10 @@ class OneShotOptimizer(MetaOptimizer):
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
         if alphas is not None:
             adopt(graph, self.scope, alphas)
-        if kept is not None:
-            shrink(graph, self.scope, kept)
         for part in self.parts.values():
             part.adapt(graph)
+        if kept is not None:  # after the parts, as in a search that has got here step by step
+            shrink(graph, self.scope, kept)
         self._collect_decisions(graph)
         if self.batch_norm == "batch":
             use_batch_statistics(graph)
@@ -437,7 +437,8 @@ class OneShotOptimizer(MetaOptimizer):
             scores: `(n_ops,)` per decision; `decision_weights` and what the parts say about them if None.
         """
         with torch.random.fork_rng(devices=[]):  # operations that are built anew draw their weights
-            graph = self._prepared(scores)
+            graph = self.graph.clone()
+            self._prepare_discretization(graph, scores)
             graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
             for part in self.parts.values():
                 part.discretize(graph)
@@ -449,21 +450,20 @@ class OneShotOptimizer(MetaOptimizer):
 
     def choices(self, scores: Sequence[Tensor] | None) -> list[int | None]:
         """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes."""
-        graph = self.graph.clone()
-        decisions = decisions_in(graph, self.scope)
-        graph = self._prepared(scores, graph)
-        return [None if data.is_deleted() else self.select_primitive(graph, data) for data in decisions]
+        with torch.random.fork_rng(devices=[]):
+            graph = self.graph.clone()
+            decisions = decisions_in(graph, self.scope)
+            self._prepare_discretization(graph, scores)
+            return [None if data.is_deleted() else self.select_primitive(graph, data) for data in decisions]
 
-    def _prepared(self, scores: Sequence[Tensor] | None, graph: Graph | None = None) -> Graph:
-        """Return a clone of the supernet with `op_weights` on its edges, without those that the space drops."""
-        graph = self.graph.clone() if graph is None else graph
+    def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
+        """Put `op_weights` on the edges of a clone of the supernet, and remove what the space drops."""
         if scores is None:
             graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
         else:
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
-        return graph
 
     def _show_weights(self, edge: EdgeView) -> None:
         if not edge.data.has("alpha"):
