@@ -18,6 +18,8 @@ from .oneshot.enas import ENASOptimizer as ENASOptimizer
 from .oneshot.fair_darts import FairDARTSOptimizer as FairDARTSOptimizer
 from .oneshot.fair_nas import FairNASOptimizer as FairNASOptimizer
 from .oneshot.gdas import GDASOptimizer as GDASOptimizer
+from .oneshot.gsparsity import GSparseOptimizer as GSparseOptimizer
+from .oneshot.lambda_darts import LambdaDARTSOptimizer as LambdaDARTSOptimizer
 from .oneshot.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from .oneshot.oles import OLESOptimizer as OLESOptimizer
 from .oneshot.oneshot_train import OneShotNASOptimizer as OneShotNASOptimizer
