@@ -49,6 +49,24 @@ def accuracy(logits: Tensor, targets: Tensor) -> float:
     return int((logits.argmax(-1) == targets).sum()) / targets.numel()
 
 
+def _is_positive(value: float | None) -> bool:
+    return value is None or value > 0
+
+
+def _problems_of_aggregation(per_step: int, aggregate: int) -> list[str]:
+    if per_step >= 1 and aggregate >= 1 and aggregate % per_step == 0:
+        return []
+    return [
+        f"controller_aggregate ({aggregate}) must be a multiple of samples_per_step ({per_step}), both positive: the "
+        "controller is trained between steps"
+    ]
+
+
+def _problems_of(name: str, part: Part) -> list[str]:
+    useless = [hook for hook in USELESS_HOOKS if getattr(type(part), hook) is not getattr(Part, hook)]
+    return [f"enas draws paths: the part {name!r} ({', '.join(useless)}) has nothing to work on"] if useless else []
+
+
 @OPTIMIZERS.register("enas")
 class ENASOptimizer(OneShotOptimizer):
     """Efficient neural architecture search by parameter sharing ([Pham2018enas]).
@@ -102,25 +120,11 @@ class ENASOptimizer(OneShotOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        positive = {
-            "samples_per_step": samples_per_step,
-            "controller_aggregate": controller_aggregate,
-            "temperature": temperature,
-            "op_tanh_reduce": op_tanh_reduce,
-            "controller_hidden": controller_hidden,
-            "n_samples": n_samples,
-        }
-        problems = [f"{key} must be positive, got {value}" for key, value in positive.items() if not value > 0]
-        if not problems and controller_aggregate % samples_per_step:
-            problems.append(
-                f"controller_aggregate ({controller_aggregate}) must be a multiple of samples_per_step "
-                f"({samples_per_step}): the controller is trained between steps"
-            )
-        problems += [
-            f"enas draws paths: the part {name!r} ({', '.join(useless)}) has nothing to work on"
-            for name, part in self.parts.items()
-            if (useless := [hook for hook in USELESS_HOOKS if getattr(type(part), hook) is not getattr(Part, hook)])
-        ]
+        sizes = {"temperature": temperature, "tanh_constant": tanh_constant, "op_tanh_reduce": op_tanh_reduce}
+        sizes |= {"controller_hidden": controller_hidden, "n_samples": n_samples}
+        problems = [f"{key} must be positive, got {value}" for key, value in sizes.items() if not _is_positive(value)]
+        problems += _problems_of_aggregation(samples_per_step, controller_aggregate)
+        problems += [problem for name, part in self.parts.items() for problem in _problems_of(name, part)]
         if problems:
             raise ConfigError(problems)
         self.samples_per_step = samples_per_step
