@@ -1,0 +1,169 @@
+"""Latency: make the search prefer architectures that are fast on a device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from naslib.errors import ConfigError, did_you_mean
+from naslib.hardware import read_table, trace_candidates
+from naslib.hardware.trace import Place, decision_edges
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.log import get_logger
+
+from .base import PARTS, Part
+
+logger = get_logger(__name__)
+
+LOSSES = ("mul_log", "add_linear")
+
+
+@PARTS.register("latency")
+class Latency(Part):
+    """Add the expected latency to the loss of the architecture step ([Cai2019proxylessnas], Sec. 3.3.1).
+
+    `E = fixed + sum over edges sum_j p_j F(o_j)`, every copy of a cell with its own shapes, F from a table and p the
+    probabilities of the decision (`OneShotOptimizer.choice_probabilities`), so that `dE/dalpha_i = p_i (F_i - sum_j p_j
+    F_j)` summed over the copies, whichever operation was drawn. With latencies in milliseconds the loss becomes
+
+    * `mul_log`: `alpha * loss * (ln E / ln reference)^beta`,
+    * `add_linear`: `loss + weight * (E - reference) / reference`;
+
+    the reward of a sampled network, where an optimizer uses rewards, is multiplied by `(reference / latency)^exponent`,
+    also where the network is faster than the reference, as in the authors' code.
+
+    Args:
+        table: A latency table: path of a file, mapping, or object, see `naslib.hardware.read_table`.
+        reference: The latency that is wanted, in ms.
+        loss: `"mul_log"` or `"add_linear"`.
+        alpha: Of `mul_log`; this and the next three as in the authors' search script.
+        beta: Of `mul_log`.
+        weight: Of `add_linear`.
+        exponent: Of the reward.
+        fixed: Milliseconds of all that is not under search; what the table says if None.
+        input_shape: Channels, height and width of an input; what the table says if None.
+        kinds: Type in the table by name of the class of an operation, where they differ.
+
+    Attributes:
+        costs: Milliseconds of the candidates of each decision, all copies together, `(n_ops,)` each.
+
+    Raises:
+        ConfigError: For a bad value, and when adapting, if the table does not fit the network.
+    """
+
+    def __init__(
+        self,
+        table: Any = None,
+        reference: float | None = None,
+        loss: str = "mul_log",
+        alpha: float = 0.2,
+        beta: float = 0.3,
+        weight: float = 0.1,
+        exponent: float = 0.1,
+        fixed: float | None = None,
+        input_shape: Sequence[int] | None = None,
+        kinds: Mapping[str, str] | None = None,
+    ) -> None:
+        problems = []
+        if loss not in LOSSES:
+            problems.append(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}{did_you_mean(str(loss), LOSSES)}")
+        if table is None:
+            problems.append("table is missing: measure one by python -m naslib.hardware.measure --help")
+        if reference is None or not 0 < reference < math.inf:
+            problems.append(f"reference must be the latency that is wanted, in ms, got {reference!r}")
+        elif loss == "mul_log" and not reference > 1:
+            problems.append(
+                f"reference must be larger than 1 ms for mul_log, got {reference}: ln 1 = 0; use add_linear"
+            )
+        if problems:
+            raise ConfigError(problems)
+        self.table = read_table(table, kinds)
+        self.reference = float(reference or 0.0)
+        self.loss = loss
+        self.alpha = alpha
+        self.beta = beta
+        self.weight = weight
+        self.exponent = exponent
+        self.fixed = fixed if fixed is not None else self.table.fixed
+        self.input_shape = input_shape if input_shape is not None else self.table.info.get("input_shape")
+        if self.fixed is None:
+            raise ConfigError("the table does not say what the rest of the network takes: give `fixed` in ms, or 0")
+        if self.input_shape is None:
+            raise ConfigError("the table does not say for which inputs it is: give `input_shape`, [channels, h, w]")
+        self.costs: list[Tensor] = []
+        self._by_place: dict[Place, list[float]] = {}
+
+    # what the optimizer calls
+
+    def adapt(self, graph: Graph) -> None:
+        """Look up every candidate at the shapes at which it runs.
+
+        Raises:
+            ConfigError: If the table lacks some, or belongs to another network.
+        """
+        scope = self.optimizer.scope
+        edges = trace_candidates(graph, self.input_shape or (), scope)
+        self._by_place = dict(zip((edge.place for edge in edges), self.table.costs(edges), strict=True))
+        totals: dict[int, Tensor] = {}
+        for place, data in decision_edges(graph, scope):
+            alpha = data.alpha
+            total = totals.setdefault(id(alpha), torch.zeros(len(alpha), dtype=torch.float64))
+            total += torch.tensor(self._by_place.get(place, [0.0] * len(alpha)), dtype=torch.float64)
+        self._totals = totals
+        self.costs = []
+        low = self._fixed + sum(float(total.min()) for total in totals.values())
+        high = self._fixed + sum(float(total.max()) for total in totals.values())
+        if self.loss == "mul_log" and not low > 1:
+            raise ConfigError(
+                f"the latency of the networks is {low:.3g} to {high:.3g} ms; the loss mul_log takes its logarithm and "
+                "needs more than 1 ms: use loss add_linear"
+            )
+        logger.info("latency of the networks: %.3f to %.3f ms, reference %.3f ms", low, high, self.reference)
+
+    def architecture_loss(self, loss: Tensor) -> Tensor:
+        """Return the loss with the expected latency."""
+        expected = self._expectation(self.optimizer.choice_probabilities())
+        if self.loss == "mul_log":
+            return self.alpha * loss * (expected.log() / math.log(self.reference)) ** self.beta
+        return loss + self.weight * (expected - self.reference) / self.reference
+
+    def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
+        """Return the reward, larger for fast networks."""
+        latency = float(self._expectation([choice.to(torch.float64) for choice in choices]))
+        return reward * (self.reference / latency) ** self.exponent
+
+    def new_epoch(self, epoch: int) -> None:
+        """Log the expected latency."""
+        logger.info("expected latency: %.3f ms (reference %.3f ms)", self.expected(), self.reference)
+
+    # what a user asks
+
+    def expected(self) -> float:
+        """Return the expected latency by the optimizer's present weights, in ms."""
+        weights = [self.optimizer.decision_weights(alpha) for alpha in self.optimizer.architectural_weights]
+        return float(self._expectation([row / row.sum() for row in weights]))
+
+    def of(self, architecture: Graph) -> float:
+        """Return the latency of a discrete architecture that the optimizer gave, by the table, in ms.
+
+        Only edges that the space kept count.
+        """
+        places = decision_edges(architecture, self.optimizer.scope)
+        found = [self._by_place[place][int(data.op_index)] for place, data in places if place in self._by_place]
+        return self._fixed + sum(found)
+
+    @property
+    def _fixed(self) -> float:
+        return float(self.fixed or 0.0)
+
+    def _expectation(self, probabilities: Sequence[Tensor]) -> Tensor:
+        if not self.costs:
+            alphas = self.optimizer.architectural_weights
+            self.costs = [self._totals[id(alpha)].to(alpha) for alpha in alphas]
+        pairs = zip(probabilities, self.costs, strict=True)
+        terms = [(row * costs.to(row)).sum() for row, costs in pairs]
+        return torch.stack(terms).sum() + self._fixed
