@@ -194,7 +194,7 @@ class _Constant:
 def _enumerated(optimizer: ENASOptimizer, monkeypatch: pytest.MonkeyPatch, data: tuple) -> tuple[list, list[Rollout]]:
     """Return the optimizer's gradient for every architecture, as if each had been drawn, and the rollouts."""
     gradients, rollouts = [], []
-    for tokens in _sequences(optimizer.choices):
+    for tokens in _sequences(optimizer.path_choices):
         rollouts.append(optimizer.controller.follow(tokens))
         monkeypatch.setattr(optimizer.controller, "sample", lambda tokens=tokens: optimizer.controller.follow(tokens))
         gradients.append(optimizer.architecture_gradient(data, data)[0])
@@ -318,7 +318,7 @@ def test_the_controller_learns_what_is_rewarded():
 @pytest.mark.parametrize("space", SPACES)
 def test_sampled_architectures_are_valid(space: str):
     optimizer = _adapted(SPACES[space]())
-    choices = optimizer.choices
+    choices = optimizer.path_choices
     n_cells = {"simple_cell": 2, "nasbench201": 1, "nasbench301": 2}[space]
     assert len(choices.cells) == n_cells
     for _ in range(5):
@@ -341,7 +341,7 @@ def test_a_path_runs_as_the_architecture_that_is_derived_from_it(space: str):
         torch.manual_seed(seed)
         code = optimizer.controller.sample().code
         optimizer.run_path(code)
-        optimizer.outcome = optimizer.choices.scores(code)
+        optimizer.outcome = optimizer.path_choices.scores(code)
         architecture = optimizer.get_final_architecture()
         with torch.no_grad():
             torch.testing.assert_close(optimizer.graph(x), architecture.train()(x), rtol=1e-4, atol=1e-5)
@@ -377,7 +377,7 @@ def test_without_a_selection_the_most_likely_architecture_is_returned(space: str
     optimizer.controller.decode(lambda lp: probabilities.append(lp) or next(tokens))
     greedy = optimizer.controller.greedy().tokens
     assert all(lp[token] == lp.max() for lp, token in zip(probabilities, greedy, strict=True))
-    optimizer.outcome = optimizer.choices.scores(code)
+    optimizer.outcome = optimizer.path_choices.scores(code)
     assert optimizer.get_final_architecture().genotype() == architecture.genotype()
 
 
@@ -415,7 +415,7 @@ def test_the_best_of_the_drawn_architectures_on_one_batch_is_selected():
     rewards = [_reward_by_hand(optimizer, code, data) for code in codes]
     best = codes[rewards.index(max(rewards))]
     assert optimizer.outcome is not None and len(set(rewards)) > 2
-    assert all(torch.equal(a, b) for a, b in zip(optimizer.outcome, optimizer.choices.scores(best), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(optimizer.outcome, optimizer.path_choices.scores(best), strict=True))
     assert _derived(optimizer, optimizer.get_final_architecture()) == best
     optimizer.step(data, other)
     assert optimizer.outcome is None  # chosen for other weights

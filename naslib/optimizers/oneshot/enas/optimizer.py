@@ -95,6 +95,7 @@ class ENASOptimizer(OneShotOptimizer):
         **kwargs: See `OneShotOptimizer`.
 
     Attributes:
+        path_choices: What a path consists of (after adapting).
         controller: The controller (after adapting). It stays on the CPU: it is small and sequential.
         baseline: The moving average of rewards.
         accumulated: Sum of the gradients since the controller's last step, by parameter; None where there is none.
@@ -136,7 +137,7 @@ class ENASOptimizer(OneShotOptimizer):
         self.n_samples = n_samples
         self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
         self.controller: Controller
-        self.choices: Choices
+        self.path_choices: Choices
         self.accumulated: list[Tensor] | None = None
         self.n_accumulated = 0
 
@@ -153,8 +154,8 @@ class ENASOptimizer(OneShotOptimizer):
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        self.choices = choices_of(graph, self.scope)
-        self.controller = Controller(self.choices, *self._controller_settings)
+        self.path_choices = choices_of(graph, self.scope)
+        self.controller = Controller(self.path_choices, *self._controller_settings)
         self.architecture_parameters = list(self.controller.parameters())
         self.accumulated, self.n_accumulated = None, 0
         self.baseline.value = self.baseline_start
@@ -178,7 +179,7 @@ class ENASOptimizer(OneShotOptimizer):
             code: The operation of every decision, or `choices.NOT_KEPT`.
         """
         with torch.no_grad():
-            for alpha, gates in zip(self.architectural_weights, self.choices.gates(tuple(code)), strict=True):
+            for alpha, gates in zip(self.architectural_weights, self.path_choices.gates(tuple(code)), strict=True):
                 alpha.copy_(gates)
 
     # the step
@@ -246,14 +247,14 @@ class ENASOptimizer(OneShotOptimizer):
         self.graph.train(was_training)
         best = codes[max(range(len(codes)), key=rewards.__getitem__)]
         self.run_path(best)
-        self.outcome = self.choices.scores(best)
+        self.outcome = self.path_choices.scores(best)
 
     def get_final_architecture(self) -> Graph:
         """Return the discrete architecture that was selected, or the controller's most likely one, with its weights."""
         self._require_adapted()
         selected = self.outcome
         if selected is None:
-            self.outcome = self.choices.scores(self._most_likely())
+            self.outcome = self.path_choices.scores(self._most_likely())
         try:
             return super().get_final_architecture()
         finally:
