@@ -16,6 +16,7 @@ from naslib.optimizers import ENASOptimizer
 from naslib.optimizers.oneshot.enas import Choices, Controller, Rollout, choices_of
 from naslib.optimizers.oneshot.enas.choices import NOT_KEPT, Cell, Node
 from naslib.optimizers.oneshot.enas.controller import squash
+from naslib.optimizers.oneshot.parts import PARTS, Part
 from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.graph import Graph
@@ -367,6 +368,7 @@ def _derived(optimizer: ENASOptimizer, architecture: Graph) -> tuple[int, ...]:
 @pytest.mark.parametrize("space", SPACES)
 def test_without_a_selection_the_most_likely_architecture_is_returned(space: str):
     optimizer = _adapted(SPACES[space]())
+    optimizer.run_path(optimizer.controller.sample().code)  # what was run last does not matter
     rng = torch.get_rng_state()
     architecture = optimizer.get_final_architecture()
     assert torch.equal(torch.get_rng_state(), rng) and optimizer.outcome is None
@@ -460,17 +462,32 @@ def test_what_cannot_work_is_refused():
         ENASOptimizer(baseline_decay=1.0)
 
 
-def test_a_part_that_needs_a_mixture_is_refused(monkeypatch: pytest.MonkeyPatch):
-    from naslib.optimizers.oneshot.parts import PARTS, Part
+@pytest.mark.parametrize("part", ["edge_normalization", "zero_one_loss", "perturbation", "progressive_shrinking"])
+def test_a_part_that_needs_a_mixture_is_refused(part: str):
+    with pytest.raises(ConfigError, match=f"enas draws paths: the part '{part}'"):
+        ENASOptimizer(parts={part: {}})
 
-    class Weighing(Part):
-        def wrap_relaxation(self, relaxation: object) -> object:
-            return relaxation
 
-    monkeypatch.setitem(PARTS._entries, "weighing", Weighing)
-    with pytest.raises(ConfigError, match=r"'weighing' \(wrap_relaxation\)"):
-        ENASOptimizer(parts={"weighing": {}})
-    assert ENASOptimizer(parts={"warm_up": {"epochs": 1}}).parts
+def test_a_warm_up_and_what_changes_the_reward_work(monkeypatch: pytest.MonkeyPatch):
+    class Halving(Part):
+        def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
+            assert [choice.sum().item() for choice in choices] == [1, 1, 1] and choices[0].dtype == torch.bool
+            return reward / 2
+
+    monkeypatch.setitem(PARTS._entries, "halving", Halving)
+    data, found = batch(dtype=torch.float32), []
+    for parts in ({}, {"halving": {}}):
+        optimizer = _adapted(parts=parts, entropy_weight=0.0, baseline_start=None)
+        torch.manual_seed(1)
+        optimizer.architecture_gradient(data, data)
+        found.append(optimizer.baseline.value)
+    assert found[0] == 2 * found[1] > 0
+    waiting = _adapted(parts={"warm_up": {"epochs": 1}})
+    waiting.step(data, data)
+    assert waiting.n_accumulated == 0
+    waiting.new_epoch(1)
+    waiting.step(data, data)
+    assert waiting.n_accumulated == 1
 
 
 def test_a_space_with_another_rule_is_refused():
