@@ -16,6 +16,7 @@ from naslib.optimizers import ENASOptimizer
 from naslib.optimizers.oneshot.enas import Choices, Controller, Rollout, choices_of
 from naslib.optimizers.oneshot.enas.choices import NOT_KEPT, Cell, Node
 from naslib.optimizers.oneshot.enas.controller import squash
+from naslib.optimizers.oneshot.parts import PARTS, Part
 from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.graph import Graph
@@ -194,7 +195,7 @@ class _Constant:
 def _enumerated(optimizer: ENASOptimizer, monkeypatch: pytest.MonkeyPatch, data: tuple) -> tuple[list, list[Rollout]]:
     """Return the optimizer's gradient for every architecture, as if each had been drawn, and the rollouts."""
     gradients, rollouts = [], []
-    for tokens in _sequences(optimizer.alternatives):
+    for tokens in _sequences(optimizer.path_choices):
         rollouts.append(optimizer.controller.follow(tokens))
         monkeypatch.setattr(optimizer.controller, "sample", lambda tokens=tokens: optimizer.controller.follow(tokens))
         gradients.append(optimizer.architecture_gradient(data, data)[0])
@@ -318,7 +319,7 @@ def test_the_controller_learns_what_is_rewarded():
 @pytest.mark.parametrize("space", SPACES)
 def test_sampled_architectures_are_valid(space: str):
     optimizer = _adapted(SPACES[space]())
-    choices = optimizer.alternatives
+    choices = optimizer.path_choices
     n_cells = {"simple_cell": 2, "nasbench201": 1, "nasbench301": 2}[space]
     assert len(choices.cells) == n_cells
     for _ in range(5):
@@ -341,7 +342,7 @@ def test_a_path_runs_as_the_architecture_that_is_derived_from_it(space: str):
         torch.manual_seed(seed)
         code = optimizer.controller.sample().code
         optimizer.run_path(code)
-        optimizer.outcome = optimizer.alternatives.scores(code)
+        optimizer.outcome = optimizer.path_choices.scores(code)
         architecture = optimizer.get_final_architecture()
         with torch.no_grad():
             torch.testing.assert_close(optimizer.graph(x), architecture.train()(x), rtol=1e-4, atol=1e-5)
@@ -367,6 +368,7 @@ def _derived(optimizer: ENASOptimizer, architecture: Graph) -> tuple[int, ...]:
 @pytest.mark.parametrize("space", SPACES)
 def test_without_a_selection_the_most_likely_architecture_is_returned(space: str):
     optimizer = _adapted(SPACES[space]())
+    optimizer.run_path(optimizer.controller.sample().code)  # what was run last does not matter
     rng = torch.get_rng_state()
     architecture = optimizer.get_final_architecture()
     assert torch.equal(torch.get_rng_state(), rng) and optimizer.outcome is None
@@ -377,7 +379,7 @@ def test_without_a_selection_the_most_likely_architecture_is_returned(space: str
     optimizer.controller.decode(lambda lp: probabilities.append(lp) or next(tokens))
     greedy = optimizer.controller.greedy().tokens
     assert all(lp[token] == lp.max() for lp, token in zip(probabilities, greedy, strict=True))
-    optimizer.outcome = optimizer.alternatives.scores(code)
+    optimizer.outcome = optimizer.path_choices.scores(code)
     assert optimizer.get_final_architecture().genotype() == architecture.genotype()
 
 
@@ -415,7 +417,7 @@ def test_the_best_of_the_drawn_architectures_on_one_batch_is_selected():
     rewards = [_reward_by_hand(optimizer, code, data) for code in codes]
     best = codes[rewards.index(max(rewards))]
     assert optimizer.outcome is not None and len(set(rewards)) > 2
-    assert all(torch.equal(a, b) for a, b in zip(optimizer.outcome, optimizer.alternatives.scores(best), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(optimizer.outcome, optimizer.path_choices.scores(best), strict=True))
     assert _derived(optimizer, optimizer.get_final_architecture()) == best
     optimizer.step(data, other)
     assert optimizer.outcome is None  # chosen for other weights
@@ -460,17 +462,32 @@ def test_what_cannot_work_is_refused():
         ENASOptimizer(baseline_decay=1.0)
 
 
-def test_a_part_that_needs_a_mixture_is_refused(monkeypatch: pytest.MonkeyPatch):
-    from naslib.optimizers.oneshot.parts import PARTS, Part
+@pytest.mark.parametrize("part", ["edge_normalization", "zero_one_loss", "perturbation", "progressive_shrinking"])
+def test_a_part_that_needs_a_mixture_is_refused(part: str):
+    with pytest.raises(ConfigError, match=f"enas draws paths: the part '{part}'"):
+        ENASOptimizer(parts={part: {}})
 
-    class Weighing(Part):
-        def wrap_relaxation(self, relaxation: object) -> object:
-            return relaxation
 
-    monkeypatch.setitem(PARTS._entries, "weighing", Weighing)
-    with pytest.raises(ConfigError, match=r"'weighing' \(wrap_relaxation\)"):
-        ENASOptimizer(parts={"weighing": {}})
-    assert ENASOptimizer(parts={"warm_up": {"epochs": 1}}).parts
+def test_a_warm_up_and_what_changes_the_reward_work(monkeypatch: pytest.MonkeyPatch):
+    class Halving(Part):
+        def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
+            assert [choice.sum().item() for choice in choices] == [1, 1, 1] and choices[0].dtype == torch.bool
+            return reward / 2
+
+    monkeypatch.setitem(PARTS._entries, "halving", Halving)
+    data, found = batch(dtype=torch.float32), []
+    for parts in ({}, {"halving": {}}):
+        optimizer = _adapted(parts=parts, entropy_weight=0.0, baseline_start=None)
+        torch.manual_seed(1)
+        optimizer.architecture_gradient(data, data)
+        found.append(optimizer.baseline.value)
+    assert found[0] == 2 * found[1] > 0
+    waiting = _adapted(parts={"warm_up": {"epochs": 1}})
+    waiting.step(data, data)
+    assert waiting.n_accumulated == 0
+    waiting.new_epoch(1)
+    waiting.step(data, data)
+    assert waiting.n_accumulated == 1
 
 
 def test_a_space_with_another_rule_is_refused():

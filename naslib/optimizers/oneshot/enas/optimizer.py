@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -21,8 +21,8 @@ from naslib.search_spaces.core.graph import EdgeView, Graph
 from .choices import Choices, choices_of
 from .controller import Controller
 
-# What a part may not define here: nothing is mixed, and no gradient reaches a decision
-USELESS_HOOKS = ("wrap_relaxation", "parameters", "scores", "architecture_loss", "watched")
+# What a part may not define here: nothing is mixed, no gradient reaches a decision
+USELESS_HOOKS = ("wrap_relaxation", "parameters", "scores", "watched", "restructures")
 # The authors' Adam: denominators are at least this, so small gradients give small steps
 ADAM_EPS = 1e-3
 
@@ -49,14 +49,37 @@ def accuracy(logits: Tensor, targets: Tensor) -> float:
     return int((logits.argmax(-1) == targets).sum()) / targets.numel()
 
 
+def _is_positive(value: float | None) -> bool:
+    return value is None or value > 0
+
+
+def _problems_of_aggregation(per_step: int, aggregate: int) -> list[str]:
+    if per_step >= 1 and aggregate >= 1 and aggregate % per_step == 0:
+        return []
+    return [
+        f"controller_aggregate ({aggregate}) must be a multiple of samples_per_step ({per_step}), both positive: the "
+        "controller is trained between steps"
+    ]
+
+
+def _problems_of(name: str, part: Part) -> list[str]:
+    def defines(hook: str) -> bool:
+        return getattr(type(part), hook) is not getattr(Part, hook)
+
+    useless = [hook for hook in USELESS_HOOKS if defines(hook)]
+    if defines("architecture_loss") and not defines("reward"):
+        useless.append("architecture_loss")
+    return [f"enas draws paths: the part {name!r} ({', '.join(useless)}) has nothing to work on"] if useless else []
+
+
 @OPTIMIZERS.register("enas")
 class ENASOptimizer(OneShotOptimizer):
     """Efficient neural architecture search by parameter sharing ([Pham2018enas]).
 
     The weight step trains one path drawn from the controller (M = 1). The controller ascends
-    `(R - b) grad log pi(path)`, R being the accuracy of a drawn path on one validation batch plus `entropy_weight`
-    times the entropy of the controller (a constant to the gradient), b the moving average of R, updated before it is
-    subtracted. Neither weights nor batch norm statistics are touched by it.
+    `(R - b) grad log pi(path)`, R being the accuracy of a drawn path on one validation batch (which parts may change)
+    plus `entropy_weight` times the entropy of the controller (a constant to the gradient), b the moving average of R,
+    updated before it is subtracted. Neither weights nor batch norm statistics are touched by it.
 
     Every step draws `samples_per_step` paths on its validation batch; after `controller_aggregate` of them the
     controller takes one step by the mean of their gradients. `arch_learning_rate` and `arch_weight_decay` are the
@@ -77,6 +100,7 @@ class ENASOptimizer(OneShotOptimizer):
         **kwargs: See `OneShotOptimizer`.
 
     Attributes:
+        path_choices: What a path consists of (after adapting).
         controller: The controller (after adapting). It stays on the CPU: it is small and sequential.
         baseline: The moving average of rewards.
         accumulated: Sum of the gradients since the controller's last step, by parameter; None where there is none.
@@ -102,25 +126,11 @@ class ENASOptimizer(OneShotOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        positive = {
-            "samples_per_step": samples_per_step,
-            "controller_aggregate": controller_aggregate,
-            "temperature": temperature,
-            "op_tanh_reduce": op_tanh_reduce,
-            "controller_hidden": controller_hidden,
-            "n_samples": n_samples,
-        }
-        problems = [f"{key} must be positive, got {value}" for key, value in positive.items() if not value > 0]
-        if not problems and controller_aggregate % samples_per_step:
-            problems.append(
-                f"controller_aggregate ({controller_aggregate}) must be a multiple of samples_per_step "
-                f"({samples_per_step}): the controller is trained between steps"
-            )
-        problems += [
-            f"enas draws paths: the part {name!r} ({', '.join(useless)}) has nothing to work on"
-            for name, part in self.parts.items()
-            if (useless := [hook for hook in USELESS_HOOKS if getattr(type(part), hook) is not getattr(Part, hook)])
-        ]
+        sizes = {"temperature": temperature, "tanh_constant": tanh_constant, "op_tanh_reduce": op_tanh_reduce}
+        sizes |= {"controller_hidden": controller_hidden, "n_samples": n_samples}
+        problems = [f"{key} must be positive, got {value}" for key, value in sizes.items() if not _is_positive(value)]
+        problems += _problems_of_aggregation(samples_per_step, controller_aggregate)
+        problems += [problem for name, part in self.parts.items() for problem in _problems_of(name, part)]
         if problems:
             raise ConfigError(problems)
         self.samples_per_step = samples_per_step
@@ -132,7 +142,7 @@ class ENASOptimizer(OneShotOptimizer):
         self.n_samples = n_samples
         self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
         self.controller: Controller
-        self.alternatives: Choices
+        self.path_choices: Choices
         self.accumulated: list[Tensor] | None = None
         self.n_accumulated = 0
 
@@ -143,14 +153,18 @@ class ENASOptimizer(OneShotOptimizer):
         """Put on an edge the gates of the path that runs; they are not trained."""
         edge.data.set("alpha", nn.Parameter(torch.zeros(len(edge.data.op)), requires_grad=False), shared=True)
 
+    def decision_weights(self, alpha: Tensor) -> Tensor:
+        """Return the gates: what runs."""
+        return alpha.detach()
+
     def relaxation(self) -> PathRelaxation:
         """Return what runs the path."""
         return PathRelaxation()
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        self.alternatives = choices_of(graph, self.scope)
-        self.controller = Controller(self.alternatives, *self._controller_settings)
+        self.path_choices = choices_of(graph, self.scope)
+        self.controller = Controller(self.path_choices, *self._controller_settings)
         self.architecture_parameters = list(self.controller.parameters())
         self.accumulated, self.n_accumulated = None, 0
         self.baseline.value = self.baseline_start
@@ -167,14 +181,14 @@ class ENASOptimizer(OneShotOptimizer):
         super().before_training()
         self.controller.cpu()
 
-    def run_path(self, code: Iterable[int]) -> None:
+    def run_path(self, code: Sequence[int]) -> None:
         """Let the next forwards run this path.
 
         Args:
             code: The operation of every decision, or `choices.NOT_KEPT`.
         """
         with torch.no_grad():
-            for alpha, gates in zip(self.architectural_weights, self.alternatives.gates(tuple(code)), strict=True):
+            for alpha, gates in zip(self.architectural_weights, self.path_choices.gates(code), strict=True):
                 alpha.copy_(gates)
 
     # the step
@@ -187,10 +201,17 @@ class ENASOptimizer(OneShotOptimizer):
         for _ in range(self.samples_per_step):
             rollout = self.controller.sample()
             logits, loss = self._evaluate(rollout.code, data_val)
-            reward = accuracy(logits, data_val[1]) + self.entropy_weight * float(rollout.entropy)
+            reward = self._reward(rollout.code, logits, data_val[1]) + self.entropy_weight * float(rollout.entropy)
             self._accumulate(-self.baseline.advantage(reward) * rollout.log_prob)
         sums = self.accumulated or []
         return [total / self.controller_aggregate for total in sums], logits, loss
+
+    def _reward(self, code: Sequence[int], logits: Tensor, targets: Tensor) -> float:
+        """Return the accuracy of a path, and what the parts make of it."""
+        reward = accuracy(logits, targets)
+        for part in self.parts.values():
+            reward = part.reward(reward, [gates > 0 for gates in self.path_choices.gates(code)])
+        return reward
 
     def _accumulate(self, loss: Tensor) -> None:
         parameters = self.architecture_parameters
@@ -217,7 +238,7 @@ class ENASOptimizer(OneShotOptimizer):
         return super().weight_step(data_train)
 
     @torch.no_grad()
-    def _evaluate(self, code: Iterable[int], data: Batch) -> tuple[Tensor, Tensor]:
+    def _evaluate(self, code: Sequence[int], data: Batch) -> tuple[Tensor, Tensor]:
         self.run_path(code)
         return self.forward_loss(data)
 
@@ -229,7 +250,7 @@ class ENASOptimizer(OneShotOptimizer):
 
     @torch.no_grad()
     def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
-        """Draw `n_samples` paths and keep that with the best accuracy on one validation batch, the first of equals."""
+        """Draw `n_samples` paths and keep that with the best reward on one validation batch, the first of equals."""
         super().select_architecture(train_batches, valid_batches)
         batch = next(iter(valid_batches), None)
         if self.outcome is not None or batch is None:
@@ -238,22 +259,15 @@ class ENASOptimizer(OneShotOptimizer):
         was_training = self.graph.training
         self.graph.train()  # the batch's own statistics, as in the search: the running ones are those of all paths
         with frozen_batch_norm_statistics(self._norms):
-            rewards = [accuracy(self._evaluate(code, batch)[0], batch[1]) for code in codes]
+            rewards = [self._reward(code, self._evaluate(code, batch)[0], batch[1]) for code in codes]
         self.graph.train(was_training)
         best = codes[max(range(len(codes)), key=rewards.__getitem__)]
         self.run_path(best)
-        self.outcome = self.alternatives.scores(best)
+        self.outcome = self.path_choices.scores(best)
 
-    def get_final_architecture(self) -> Graph:
-        """Return the discrete architecture that was selected, or the controller's most likely one, with its weights."""
-        self._require_adapted()
-        selected = self.outcome
-        if selected is None:
-            self.outcome = self.alternatives.scores(self._most_likely())
-        try:
-            return super().get_final_architecture()
-        finally:
-            self.outcome = selected
+    def discretized(self, scores: Sequence[Tensor] | None) -> Graph:
+        """Return the discrete architecture that given scores lead to; the controller's most likely one if None."""
+        return super().discretized(self.path_choices.scores(self._most_likely()) if scores is None else scores)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return what every weight-sharing method saves, the controller and its baseline."""
