@@ -31,7 +31,7 @@ images = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, 8, 8) / 16
 labels = torch.tensor(labels)
 train, valid, test = torch.randperm(len(labels)).tensor_split([700, 1400])
 
-for epoch in range(8):
+for _ in range(8):
     for w, v in zip(train[torch.randperm(700)].split(64), valid[torch.randperm(700)].split(64), strict=True):
         architecture.zero_grad()
         nn.functional.cross_entropy(model(images[v]), labels[v]).backward()
