@@ -20,6 +20,7 @@ FLOORS = {
     "naslib.search_spaces": 3,
     "naslib.benchmarks": 3,
     "naslib.predictors": 4,
+    "naslib.hardware": 4,
     "naslib.optimizers": 5,
     "naslib.mixed_operations": 6,
     "naslib.training": 6,
