@@ -258,6 +258,8 @@ def test_reinforce_prefers_what_is_rewarded():
 
 
 def test_mixed_op_errors():
+    with pytest.raises(ConfigError, match="edge_normalization, which has parameters of its own"):
+        _adapted(MixedOpOptimizer, gradient="reinforce", parts={"edge_normalization": {}})
     with pytest.raises(ConfigError, match="reward must be one of"):
         MixedOpOptimizer(reward="f1")
     with pytest.raises(ConfigError, match="must not be smaller"):
