@@ -58,9 +58,9 @@ def renormalized_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
 
 
 def estimated_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
-    """Return the straight-through gradient where evaluated or not, each operation has an estimate (`MovingAverage`).
+    """Return the straight-through gradient where gate gradients are evaluated or estimated (`MovingAverage`).
 
-    A gate gradient of minus infinity says that there is none yet; such an operation gets exactly 0.
+    Minus infinity says that there is no estimate yet; such an operation gets exactly 0, as in `baseline_rule`.
     """
     known = ~gradient.isneginf()
     return baseline_rule(logits, known, gradient.masked_fill(~known, 0.0))

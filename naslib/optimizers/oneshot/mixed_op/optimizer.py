@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.oneshot.strategy_optimizer import StrategyOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.graph import Graph
 
 REWARDS = ("accuracy", "loss")
 
@@ -69,6 +70,15 @@ class MixedOpOptimizer(StrategyOptimizer):
         """Return what draws all decisions of a forward."""
         return self._relaxation
 
+    def _collect_decisions(self, graph: Graph) -> None:
+        super()._collect_decisions(graph)
+        if self.strategy.gradient == "reinforce":
+            self._refuse([name for name, part in self.parts.items() if part.parameters()], "parameters of its own")
+
+    def _refuse(self, parts: Sequence[str], what: str) -> None:
+        if parts:
+            raise ConfigError(f"gradient 'reinforce' does not go with the part {', '.join(parts)}, which has {what}")
+
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the gradient by architecture parameter, and the detached validation logits and loss.
 
@@ -78,9 +88,7 @@ class MixedOpOptimizer(StrategyOptimizer):
         """
         if self.strategy.gradient != "reinforce":
             return super().architecture_gradient(data_train, data_val)
-        watching = [name for name, part in self.parts.items() if part.watched()]
-        if watching:
-            raise ConfigError(f"gradient 'reinforce' has no gradients of weights for the part {', '.join(watching)}")
+        self._refuse([name for name, part in self.parts.items() if part.watched()], "to see gradients of weights")
         with self._relaxation.recording() as record, self._fixed_weights():
             logits, loss = self.forward_loss(data_val)
         if not record:
