@@ -183,10 +183,10 @@ class OneShotOptimizer(MetaOptimizer):
             part.adapt(graph)
         self._collect_decisions(graph)
         self.outcome = None
-        if self.batch_norm == "batch":
-            use_batch_statistics(graph)
         graph.set_passes(native=available(self.native), checkpoint=self.checkpoint_cells)
         graph.parse()
+        if self.batch_norm == "batch":  # now that the modules are registered
+            use_batch_statistics(graph)
         self.graph = graph
         self._build_optimizers()
 
