@@ -22,6 +22,7 @@ FLOORS = {
     "naslib.predictors": 4,
     "naslib.hardware": 4,
     "naslib.optimizers": 5,
+    "naslib.mixed_operations": 6,
     "naslib.training": 6,
     "naslib.defaults": 6,
     "naslib.build": 7,

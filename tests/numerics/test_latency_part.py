@@ -11,12 +11,17 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.hardware import LatencyTable, measure_table, operation_key
-from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, GDASOptimizer, OneShotOptimizer, ProxylessNASOptimizer
+from naslib.optimizers import (
+    OPTIMIZERS,
+    DARTSOptimizer,
+    DrNASOptimizer,
+    GDASOptimizer,
+    OneShotOptimizer,
+    ProxylessNASOptimizer,
+)
 from naslib.optimizers.oneshot.proxylessnas import PathSampler
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import Zero
-
-COSTS = {"slow": 5.0, "fast": 2.0, "none": 0.5}
 
 
 def _space():
@@ -143,6 +148,19 @@ def test_the_gradient_is_there_whatever_is_drawn(kind: type[OneShotOptimizer], k
         torch.testing.assert_close(first - second, latency, rtol=0, atol=1e-12)
 
 
+def test_the_expectation_under_a_dirichlet_distribution():
+    """The mean of Dir(elu(alpha) + 1) is its concentration, divided by the sum."""
+    optimizer = _adapted(DrNASOptimizer, {"loss": "add_linear"})
+    alphas = list(optimizer.architectural_weights)
+    found = optimizer.parts["latency"].architecture_loss(torch.zeros((), dtype=torch.float64))
+    costs = torch.tensor([10.0, 4.0, 1.0], dtype=torch.float64)
+    concentrations = [nn.functional.elu(alpha) + 1 for alpha in alphas]
+    expected = 0.1 * (sum((c / c.sum() * costs).sum() for c in concentrations) + 3.0 - 10.0) / 10.0
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    for first, second in zip(torch.autograd.grad(found, alphas), torch.autograd.grad(expected, alphas), strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
+
+
 def test_a_drawn_zero_does_not_drop_the_latency():
     """The authors' code sets the whole gradient of alpha to None where the active operation is Zero."""
     torch.manual_seed(0)
@@ -263,6 +281,24 @@ def test_problems_are_found_when_adapting():
         _adapted(latency={"table": lacking, "fixed": 0.0, "input_shape": [6]})
     with pytest.raises(ConfigError, match="7 edges"):
         _adapted(latency={"table": _table(n_edges=7)})
+
+
+def test_an_optimizer_without_architecture_parameters_is_told():
+    optimizer = _adapted(OPTIMIZERS.get("spos"))
+    with pytest.raises(ConfigError, match="no effect on SPOS"):
+        optimizer.new_epoch(0)
+
+
+def test_candidates_may_leave_the_supernet():
+    optimizer = _adapted(latency={"loss": "add_linear"})
+    part = optimizer.parts["latency"]
+    optimizer.structure.prune([[0, 2], [1, 2], [0, 1]])
+    assert [row.tolist() for row in part.costs] == [[10.0, 1.0], [4.0, 1.0], [10.0, 4.0]]
+    optimizer.step(batch(), batch(seed=1))
+    with torch.no_grad():
+        for alpha in optimizer.architectural_weights:
+            alpha.copy_(torch.tensor([0.0, 1.0]))
+    assert part.of(optimizer.get_final_architecture()) == pytest.approx(3.0 + 2 * (0.5 + 0.5 + 2.0))
 
 
 def test_a_mapping_is_a_table():
