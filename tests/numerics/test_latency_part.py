@@ -11,12 +11,17 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.hardware import LatencyTable, measure_table, operation_key
-from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, OneShotOptimizer, ProxylessNASOptimizer
+from naslib.optimizers import (
+    OPTIMIZERS,
+    DARTSOptimizer,
+    DrNASOptimizer,
+    GDASOptimizer,
+    OneShotOptimizer,
+    ProxylessNASOptimizer,
+)
 from naslib.optimizers.oneshot.proxylessnas import PathSampler
-from naslib.search_spaces import NasBench301SearchSpace
+from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import Zero
-
-COSTS = {"slow": 5.0, "fast": 2.0, "none": 0.5}
 
 
 def _space():
@@ -80,6 +85,22 @@ def test_gradient_of_the_expected_latency():
         torch.testing.assert_close(gradient, p * (costs - (p * costs).sum()), rtol=0, atol=1e-12)
 
 
+def test_every_copy_of_a_cell_counts_with_its_own_shapes():
+    space = NasBench201SearchSpace(n_classes=4, channels=4, cells_per_stage=2)
+    entries = {}
+    for stage, shape in enumerate(("8x8x4", "4x4x8", "2x2x16")):
+        for index, op in enumerate(("Identity", "ReLUConvBN", "ReLUConvBN", "AvgPool1x1")):
+            settings = {0: "", 1: "-kernel:3-stride:1", 2: "-kernel:1-stride:1", 3: "-kernel:3-stride:1"}[index]
+            entries[f"{op}-input:{shape}-output:{shape}{settings}"] = 10.0**stage * (index + 1)
+    table = LatencyTable(entries, 0.0, info={"input_shape": [3, 8, 8]})
+    optimizer = GDASOptimizer(epochs=2, parts={"latency": {"table": table, "reference": 50.0, "loss": "add_linear"}})
+    optimizer.adapt_search_space(space)
+    costs = optimizer.parts["latency"].costs
+    assert len(costs) == 6
+    # Identity, Zero, 3x3, 1x1, pooling: two cells in each stage
+    assert all(row.tolist() == [2 * 111.0 * value for value in (1, 0, 2, 3, 4)] for row in costs)
+
+
 LOSSES = {
     "mul_log": ({"loss": "mul_log"}, lambda ce, e: 0.2 * ce * (torch.log(e) / math.log(10.0)) ** 0.3),
     "mul_log 2": ({"loss": "mul_log", "alpha": 1.5, "beta": 0.6}, lambda ce, e: 1.5 * ce * (torch.log10(e)) ** 0.6),
@@ -102,21 +123,42 @@ def test_the_losses(name: str):
         torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("mode", ["full", "full_v2"])
-def test_the_gradient_is_there_whatever_is_drawn(mode: str):
-    """The loss of a path, times the latency of the softmax; the sample has no part in the latency."""
-    optimizer = _adapted(ProxylessNASOptimizer, {"loss": "add_linear", "weight": 3.0}, mode=mode)
+SAMPLED = [
+    (DARTSOptimizer, {}),
+    (DARTSOptimizer, {"unrolled": True, "hessian": "exact"}),
+    (GDASOptimizer, {"epochs": 3}),
+    (ProxylessNASOptimizer, {"mode": "full"}),
+    (ProxylessNASOptimizer, {"mode": "full_v2"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "kwargs"), SAMPLED)
+def test_the_gradient_is_there_whatever_is_drawn(kind: type[OneShotOptimizer], kwargs: dict):
+    """The latency of the softmax is added to what the method computes; the sample has no part in it."""
+    optimizer = _adapted(kind, {"loss": "add_linear", "weight": 3.0}, **kwargs)
     data = batch()
     torch.manual_seed(4)
     gradient, _, _ = optimizer.architecture_gradient(data, data)
-    part = optimizer.parts.pop("latency")
+    optimizer.parts.pop("latency")
     torch.manual_seed(4)
     without, _, _ = optimizer.architecture_gradient(data, data)
     alphas = list(optimizer.architectural_weights)
     exact = torch.autograd.grad(3.0 * _expected(alphas) / 10.0, alphas)
     for first, second, latency in zip(gradient, without, exact, strict=True):
         torch.testing.assert_close(first - second, latency, rtol=0, atol=1e-12)
-    assert part.reference == 10.0
+
+
+def test_the_expectation_under_a_dirichlet_distribution():
+    """The mean of Dir(elu(alpha) + 1) is its concentration, divided by the sum."""
+    optimizer = _adapted(DrNASOptimizer, {"loss": "add_linear"})
+    alphas = list(optimizer.architectural_weights)
+    found = optimizer.parts["latency"].architecture_loss(torch.zeros((), dtype=torch.float64))
+    costs = torch.tensor([10.0, 4.0, 1.0], dtype=torch.float64)
+    concentrations = [nn.functional.elu(alpha) + 1 for alpha in alphas]
+    expected = 0.1 * (sum((c / c.sum() * costs).sum() for c in concentrations) + 3.0 - 10.0) / 10.0
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    for first, second in zip(torch.autograd.grad(found, alphas), torch.autograd.grad(expected, alphas), strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
 
 
 def test_a_drawn_zero_does_not_drop_the_latency():
@@ -239,6 +281,24 @@ def test_problems_are_found_when_adapting():
         _adapted(latency={"table": lacking, "fixed": 0.0, "input_shape": [6]})
     with pytest.raises(ConfigError, match="7 edges"):
         _adapted(latency={"table": _table(n_edges=7)})
+
+
+def test_an_optimizer_without_architecture_parameters_is_told():
+    optimizer = _adapted(OPTIMIZERS.get("spos"))
+    with pytest.raises(ConfigError, match="no effect on SPOS"):
+        optimizer.new_epoch(0)
+
+
+def test_candidates_may_leave_the_supernet():
+    optimizer = _adapted(latency={"loss": "add_linear"})
+    part = optimizer.parts["latency"]
+    optimizer.structure.prune([[0, 2], [1, 2], [0, 1]])
+    assert [row.tolist() for row in part.costs] == [[10.0, 1.0], [4.0, 1.0], [10.0, 4.0]]
+    optimizer.step(batch(), batch(seed=1))
+    with torch.no_grad():
+        for alpha in optimizer.architectural_weights:
+            alpha.copy_(torch.tensor([0.0, 1.0]))
+    assert part.of(optimizer.get_final_architecture()) == pytest.approx(3.0 + 2 * (0.5 + 0.5 + 2.0))
 
 
 def test_a_mapping_is_a_table():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import io
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
 from small_spaces import batch, mlp_space
 from torch import nn
 
+from naslib.config.yaml_reader import read_yaml
 from naslib.errors import ConfigError
 from naslib.optimizers import ProxylessNASOptimizer
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
@@ -22,11 +24,11 @@ from naslib.search_spaces.core.primitives import MixedOp, Zero
 P = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
 
 
-def _adapted(seed: int = 0, *, double: bool = False, batch_norm: bool = False, **kwargs) -> ProxylessNASOptimizer:
+def _adapted(seed: int = 0, *, double: bool = False, norms: bool = False, **kwargs) -> ProxylessNASOptimizer:
     torch.manual_seed(seed)
     settings = {"learning_rate": 0.1, "arch_learning_rate": 0.1, "warm_up_epochs": 0, **kwargs}
     optimizer = ProxylessNASOptimizer(**settings)
-    optimizer.adapt_search_space(mlp_space(batch_norm=batch_norm))
+    optimizer.adapt_search_space(mlp_space(batch_norm=norms))
     optimizer.before_training()
     optimizer.new_epoch(0)
     with torch.no_grad():
@@ -103,7 +105,7 @@ def test_gradient_of_a_pair(seed: int):
 def test_full_and_full_v2_are_one_gradient():
     gradients = []
     for mode in ("full", "full_v2"):
-        optimizer = _adapted(3, double=True, batch_norm=True, mode=mode)
+        optimizer = _adapted(3, double=True, norms=True, mode=mode)
         x, y = _data(3, torch.float64)
         torch.manual_seed(11)
         gradients.append(optimizer.architecture_gradient((x, y), (x, y)))
@@ -114,7 +116,7 @@ def test_full_and_full_v2_are_one_gradient():
 
 
 def test_an_architecture_step_touches_nothing_but_alpha():
-    optimizer = _adapted(batch_norm=True)
+    optimizer = _adapted(norms=True)
     before = copy.deepcopy(optimizer.graph.state_dict())
     optimizer.architecture_step(_data(1), _data(2))
     assert all(weight.grad is None for weight in optimizer.weights)
@@ -253,6 +255,18 @@ def test_evaluation_takes_the_most_likely_path():
     graph = optimizer.graph.eval()
     assert torch.equal(graph(x), graph(x))
     torch.testing.assert_close(graph(x), optimizer.get_final_architecture().eval()(x))
+
+
+def test_evaluation_by_the_statistics_of_the_batch():
+    """Running statistics of a supernet mix all paths; the preset evaluates as the authors do."""
+    optimizer = _adapted(2, norms=True, batch_norm="batch")
+    for seed in range(3):
+        optimizer.step(_data(seed), _data(seed + 50))
+    x, _ = _data()
+    evaluated = optimizer.graph.eval()(x)
+    torch.testing.assert_close(evaluated, optimizer.get_final_architecture().train()(x))
+    preset = Path(__file__).resolve().parents[2] / "configs" / "proxylessnas.yaml"
+    assert read_yaml(preset)[0]["search"]["batch_norm"] == "batch"
 
 
 # the bugs of others

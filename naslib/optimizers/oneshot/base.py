@@ -220,10 +220,10 @@ class OneShotOptimizer(MetaOptimizer):
         if kept is not None:  # after the parts, as in a search that has got here step by step
             shrink(graph, self.scope, kept)
         self._collect_decisions(graph)
-        if self.batch_norm == "batch":
-            use_batch_statistics(graph)
         graph.set_passes(native=available(self.native), checkpoint=self.checkpoint_cells)
         graph.parse()
+        if self.batch_norm == "batch":  # now that the modules are registered
+            use_batch_statistics(graph)
         self.graph = graph
         self.collect_weights()
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from naslib.errors import ConfigError, did_you_mean
 from naslib.hardware import read_table, trace_candidates
 from naslib.hardware.trace import Place, decision_edges
+from naslib.optimizers.oneshot._decisions import decisions_in
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
 
@@ -48,6 +49,9 @@ class Latency(Part):
         fixed: Milliseconds of all that is not under search; what the table says if None.
         input_shape: Channels, height and width of an input; what the table says if None.
         kinds: Type in the table by name of the class of an operation, where they differ.
+
+    Attributes:
+        costs: Milliseconds of the candidates of each decision, all copies together, `(n_ops,)` each (after adapting).
 
     Raises:
         ConfigError: For a bad value, and when adapting, if the table does not fit the network.
@@ -92,9 +96,8 @@ class Latency(Part):
             raise ConfigError("the table does not say what the rest of the network takes: give `fixed` in ms, or 0")
         if self.input_shape is None:
             raise ConfigError("the table does not say for which inputs it is: give `input_shape`, [channels, h, w]")
+        self.costs: list[Tensor] = []
         self._by_place: dict[Place, list[float]] = {}
-        # by decision: alpha, kept so that its id stays its own, and the milliseconds of its candidates, copies together
-        self._totals: dict[int, tuple[Tensor, Tensor]] = {}
 
     # what the optimizer calls
 
@@ -107,19 +110,24 @@ class Latency(Part):
         scope = self.optimizer.scope
         edges = trace_candidates(graph, self.input_shape or (), scope)
         self._by_place = dict(zip((edge.place for edge in edges), self.table.costs(edges), strict=True))
-        self._totals = {}
+        decisions = decisions_in(graph, scope)
+        totals = {id(data.alpha): torch.zeros(len(data.alpha), dtype=torch.float64) for data in decisions}
         for place, data in decision_edges(graph, scope):
-            alpha = data.alpha
-            total = self._totals.setdefault(id(alpha), (alpha, torch.zeros(len(alpha), dtype=torch.float64)))[1]
-            total += torch.tensor(self._by_place.get(place, [0.0] * len(alpha)), dtype=torch.float64)
-        low = self._fixed + sum(float(total.min()) for _, total in self._totals.values())
-        high = self._fixed + sum(float(total.max()) for _, total in self._totals.values())
+            if place in self._by_place:
+                totals[id(data.alpha)] += torch.tensor(self._by_place[place], dtype=torch.float64)
+        self.costs = list(totals.values())
+        low = self._fixed + sum(float(costs.min()) for costs in self.costs)
+        high = self._fixed + sum(float(costs.max()) for costs in self.costs)
         if self.loss == "mul_log" and not low > 1:
             raise ConfigError(
                 f"the latency of the networks is {low:.3g} to {high:.3g} ms; the loss mul_log takes its logarithm and "
                 "needs more than 1 ms: use loss add_linear"
             )
         logger.info("latency of the networks: %.3f to %.3f ms, reference %.3f ms", low, high, self.reference)
+
+    def restructured(self) -> None:
+        """Look up what is left in the supernet."""
+        self.adapt(self.optimizer.graph)
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the loss with the expected latency."""
@@ -134,7 +142,14 @@ class Latency(Part):
         return reward * (self.reference / latency) ** self.exponent
 
     def new_epoch(self, epoch: int) -> None:
-        """Log the expected latency, and that of the most likely operations."""
+        """Log the expected latency, and that of the most likely operations.
+
+        Raises:
+            ConfigError: If the optimizer trains no architecture parameters, so that the part would do nothing.
+        """
+        if not self.optimizer.architecture_parameters:
+            name = type(self.optimizer).__name__
+            raise ConfigError(f"the part latency has no effect on {name}, which trains no architecture parameters")
         weights = self._weights()
         likely = [functional.one_hot(row.argmax(), len(row)).to(row) for row in weights]
         logger.info(
@@ -161,18 +176,10 @@ class Latency(Part):
     def _fixed(self) -> float:
         return float(self.fixed or 0.0)
 
-    @property
-    def costs(self) -> list[Tensor]:
-        """Milliseconds of the candidates of each decision, all copies together, `(n_ops,)` each."""
-        alphas = self.optimizer.architectural_weights
-        if any(id(alpha) not in self._totals for alpha in alphas):  # the optimizer made a new search network
-            self.adapt(self.optimizer.graph)
-        return [self._totals[id(alpha)][1] for alpha in alphas]
-
     def _weights(self) -> list[Tensor]:
-        """Return the optimizer's weights as probabilities."""
+        """Return the optimizer's weights as probabilities; zeros for a decision none of whose candidates is on."""
         weights = [self.optimizer.decision_weights(alpha) for alpha in self.optimizer.architectural_weights]
-        return [row / row.sum() for row in weights]
+        return [row / row.sum().clamp_min(torch.finfo(row.dtype).tiny) for row in weights]
 
     def _expectation(self, probabilities: Sequence[Tensor]) -> Tensor:
         terms = [(row * costs.to(row)).sum() for row, costs in zip(probabilities, self.costs, strict=True)]
