@@ -19,6 +19,7 @@ from naslib.optimizers.oneshot.weight_sharing import WeightSharingOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.primitives import Zero
+from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
 SPACES = {
     "simple_cell": lambda: SimpleCellSearchSpace(n_classes=4, channels=4),
@@ -78,6 +79,12 @@ def test_paths_are_uniform(space: str, rule: bool, n: int):
     present = [index for choices in drawn for index in choices if index != NO_EDGE]
     assert set(map(sum, edges)) == {2} and abs(chi_square(edges, 3)) < 4
     assert 1 not in present and abs(chi_square(Counter(present), ops)) < 4
+
+
+def test_a_codec_that_knows_no_supernets_leaves_it_to_the_rule(monkeypatch):
+    monkeypatch.delattr(NasBench201Codec, "choices")
+    optimizer = adapted("nasbench201")
+    assert isinstance(optimizer.paths, RulePaths) and len(optimizer.path) == 6
 
 
 def test_a_space_that_prunes_nothing_draws_each_decision_uniformly():
@@ -211,6 +218,18 @@ def test_the_accuracy_of_a_path_is_that_of_the_derived_network(space: str, batch
                 torch.testing.assert_close(optimizer.graph(part), network(part), rtol=1e-5, atol=1e-5)
             right = sum(int((network(part).argmax(-1) == labels).sum()) for part, labels in data)
         assert accuracy == pytest.approx(100 * right / 40)
+
+
+def test_architectures_are_also_set_by_their_genotype():
+    optimizer = adapted("nasbench301")
+    code = optimizer.paths.random(Random(1))
+    optimizer.set_alphas_from_path(optimizer.graph.codec.to_genotype(code))
+    assert optimizer.path == code
+    other = adapted(mlp_space())
+    other.set_alphas_from_path([2, 0, 1])
+    assert other.path == (2, 0, 1)
+    other.path = None  # everything, summed
+    assert [entry.draw.on for entry in other.entries] == [(0, 1, 2)] * 3
 
 
 # scoring
@@ -351,7 +370,9 @@ def test_random_nas_takes_one_round_per_ten_thousand_batches_unless_told():
         assert sum(found) == min(sum(code) for code, _ in scorer.first)
 
 
-@pytest.mark.parametrize(("key", "value"), [("rounds", 0), ("num_samples", 0), ("num_finalists", -1)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("rounds", 0), ("num_samples", 0), ("num_finalists", -1), ("recalibration_batches", -1)]
+)
 def test_impossible_counts_are_config_errors(key: str, value: int):
     with pytest.raises(ConfigError, match=key):
         RandomNASOptimizer(**{key: value})
