@@ -104,7 +104,9 @@ class EpochLoop:
                     break
                 self._run_epoch(epoch, step, guard, progress)
                 epoch, step = epoch + 1, 0
-            self.task.finish()
+            started = time.perf_counter()
+            self.task.finish()  # a selection phase may take longer than the epochs
+            self.phase.seconds += time.perf_counter() - started
         self.phase.save_final(epoch)
 
     def _run_epoch(self, epoch: int, step: int, guard: InterruptGuard, progress: Progress) -> None:

@@ -18,8 +18,8 @@ from naslib.optimizers.oneshot.fair_nas.optimizer import fair_choices
 from naslib.optimizers.oneshot.oneshot_train.optimizer import path_dropout
 from naslib.optimizers.oneshot.scoring import PathScorer
 from naslib.optimizers.oneshot.selection import evolution_selection
-from naslib.optimizers.oneshot.sizes import SizeLimits, count_path_parameters
-from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
+from naslib.optimizers.oneshot.sizes import SizeLimits, mac_table, parameter_table
+from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 from naslib.search_spaces.nasbench301.codec import DartsCodec
@@ -146,32 +146,35 @@ def test_impossible_evolutions_are_config_errors(settings: dict, message: str):
 # sizes
 
 
-@pytest.mark.parametrize("space", [nb201, nb301, mlp_space])
-def test_the_parameters_of_a_path_are_those_of_the_derived_network(space):
+@pytest.mark.parametrize("space", [nb201, nb301, SimpleCellSearchSpace, mlp_space])
+def test_the_size_of_a_path_is_that_of_the_derived_network(space):
     optimizer = adapted(SPOSOptimizer, space())
     rng = Random(4)
-    for _ in range(3):
+    path = optimizer.path
+    parameters = parameter_table(optimizer)
+    macs = mac_table(optimizer, (3, 8, 8)) if space is not mlp_space else None
+    assert optimizer.path == path
+    for _ in range(2):
         code = optimizer.paths.random(rng)
         optimizer.outcome = optimizer.scores_of(code)
-        derived = sum(p.numel() for p in optimizer.get_final_architecture().parameters())
-        assert count_path_parameters(optimizer, code) * 1e6 == pytest.approx(derived)
+        derived = optimizer.get_final_architecture()
+        assert parameters.of(code) * 1e6 == pytest.approx(sum(p.numel() for p in derived.parameters()))
+        if macs is not None:
+            assert macs.of(code) == pytest.approx(count_macs(derived, (3, 8, 8)))
 
 
-def test_limits_are_those_of_the_derived_network_and_are_checked_before_anything_is_measured():
+def test_limits_are_checked_before_anything_is_measured():
     optimizer = adapted(SPOSOptimizer, nb201())
     scorer = PathScorer(optimizer, (), [images(0)])
     rng = Random(0)
     codes = [optimizer.paths.random(rng) for _ in range(6)]
-    sizes = []
-    for code in codes:
-        optimizer.outcome = optimizer.scores_of(code)
-        network = optimizer.get_final_architecture()
-        sizes.append((sum(p.numel() for p in network.parameters()) / 1e6, count_macs(network, (3, 8, 8))))
-    for which, name in enumerate(("max_params", "max_macs")):
-        bound = sorted(size[which] for size in sizes)[2] + 1e-9
+    tables = {"max_params": parameter_table(optimizer), "max_macs": mac_table(optimizer, (3, 8, 8))}
+    for name, table in tables.items():
+        sizes = [table.of(code) for code in codes]
+        bound = sorted(sizes)[2] + 1e-9
         limits = SizeLimits(optimizer, **({"max_params": None, "max_macs": None} | {name: bound}), scorer=scorer)
-        assert [limits.allow(code) for code in codes] == [size[which] <= bound for size in sizes]
-        assert limits.smallest[name] == pytest.approx(sorted(size[which] for size in sizes)[3])
+        assert [limits.allow(code) for code in codes] == [size <= bound for size in sizes]
+        assert limits.smallest[name] == pytest.approx(sorted(sizes)[3])
     limits = SizeLimits(optimizer, 1e-6, None, scorer)
     scorer.on_all = lambda code: pytest.fail("measured")
     with pytest.raises(ConfigError, match=r"limits.*max_params"):
@@ -202,7 +205,7 @@ def test_spos_evolves_with_recalibrated_batch_norm_and_leaves_the_supernet_as_it
         optimizer.select_architecture(train, valid)  # once
     after = optimizer.graph.state_dict()
     assert all(torch.equal(value, after[key]) for key, value in before.items()) and optimizer.graph.training
-    assert len(measured) == 18 and all(count_path_parameters(optimizer, code) <= 0.01 for code in measured)
+    assert len(measured) == 18 and all(parameter_table(optimizer).of(code) <= 0.01 for code in measured)
     best = optimizer.get_final_architecture().get_code()
     assert measured[best] == max(measured.values()) and optimizer.path == best
 

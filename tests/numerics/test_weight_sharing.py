@@ -17,8 +17,11 @@ from naslib.optimizers.oneshot.paths import CodecPaths, PathEntry, PathSpace, Ru
 from naslib.optimizers.oneshot.scoring import PathScorer, evaluation_mode, recalibrated
 from naslib.optimizers.oneshot.weight_sharing import WeightSharingOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
+from naslib.search_spaces.core._selection import keep_strongest_edges
 from naslib.search_spaces.core.codec import NO_EDGE
+from naslib.search_spaces.core.graph import EdgeData, Graph
 from naslib.search_spaces.core.primitives import Zero
+from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
 SPACES = {
     "simple_cell": lambda: SimpleCellSearchSpace(n_classes=4, channels=4),
@@ -78,6 +81,12 @@ def test_paths_are_uniform(space: str, rule: bool, n: int):
     present = [index for choices in drawn for index in choices if index != NO_EDGE]
     assert set(map(sum, edges)) == {2} and abs(chi_square(edges, 3)) < 4
     assert 1 not in present and abs(chi_square(Counter(present), ops)) < 4
+
+
+def test_a_codec_that_knows_no_supernets_leaves_it_to_the_rule(monkeypatch):
+    monkeypatch.delattr(NasBench201Codec, "choices")
+    optimizer = adapted("nasbench201")
+    assert isinstance(optimizer.paths, RulePaths) and len(optimizer.path) == 6
 
 
 def test_a_space_that_prunes_nothing_draws_each_decision_uniformly():
@@ -211,6 +220,56 @@ def test_the_accuracy_of_a_path_is_that_of_the_derived_network(space: str, batch
                 torch.testing.assert_close(optimizer.graph(part), network(part), rtol=1e-5, atol=1e-5)
             right = sum(int((network(part).argmax(-1) == labels).sum()) for part, labels in data)
         assert accuracy == pytest.approx(100 * right / 40)
+
+
+def test_architectures_are_also_set_by_their_genotype():
+    optimizer = adapted("nasbench301")
+    code = optimizer.paths.random(Random(1))
+    optimizer.set_alphas_from_path(optimizer.graph.codec.to_genotype(code))
+    assert optimizer.path == code
+    other = adapted(mlp_space())
+    other.set_alphas_from_path([2, 0, 1])
+    assert other.path == (2, 0, 1)
+    other.path = None  # everything, summed
+    assert [entry.draw.on for entry in other.entries] == [(0, 1, 2)] * 3
+
+
+class _Pruned(Graph):
+    """Four nodes, of which the last keeps two of its three inputs; no candidate is a Zero."""
+
+    OPTIMIZER_SCOPE = "cell"
+
+    def __init__(self, nested: bool = False) -> None:
+        super().__init__(name="pruned", scope="cell")
+        self.add_nodes_from([1, 2, 3, 4, 5])
+        self.add_edges_from([(1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4)])
+        self.add_edge(4, 5, EdgeData({"op": nn.Linear(6, 3)}).finalize())
+        for u, v, data in self.edges(data=True):
+            if not data.is_final():
+                first = _Pruned() if nested and (u, v) == (1, 2) else nn.Linear(6, 6)
+                data.set(
+                    "op", [nn.Sequential(first, nn.Linear(3, 6)) if isinstance(first, Graph) else first, nn.Tanh()]
+                )
+
+    def prepare_discretization(self) -> None:
+        self.update_nodes(keep_strongest_edges, scope="cell")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_spaces_that_prune_and_have_no_zero(nested: bool):
+    optimizer = adapted(_Pruned(nested))
+    edges = sum(graph.number_of_edges() for graph in optimizer.graph.nested_graphs())
+    for index in range(3):
+        optimizer.step(batch(seed=index, dtype=torch.float32), batch(seed=9, dtype=torch.float32))
+    for seed in range(4):
+        code = optimizer.paths.random(Random(seed))
+        assert code.count(NO_EDGE) == 1 + nested
+        optimizer.outcome = optimizer.scores_of(code)
+        network = optimizer.get_final_architecture()
+        optimizer.use(code)
+        x = batch(seed=3, dtype=torch.float32)[0]
+        torch.testing.assert_close(optimizer.graph(x), network(x))
+    assert edges == sum(graph.number_of_edges() for graph in optimizer.graph.nested_graphs())  # the supernet is whole
 
 
 # scoring
@@ -351,7 +410,9 @@ def test_random_nas_takes_one_round_per_ten_thousand_batches_unless_told():
         assert sum(found) == min(sum(code) for code, _ in scorer.first)
 
 
-@pytest.mark.parametrize(("key", "value"), [("rounds", 0), ("num_samples", 0), ("num_finalists", -1)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("rounds", 0), ("num_samples", 0), ("num_finalists", -1), ("recalibration_batches", -1)]
+)
 def test_impossible_counts_are_config_errors(key: str, value: int):
     with pytest.raises(ConfigError, match=key):
         RandomNASOptimizer(**{key: value})

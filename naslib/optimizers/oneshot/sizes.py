@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.search_spaces.core.codec import NO_EDGE, Code
-from naslib.search_spaces.core.flops import count_macs
+from naslib.search_spaces.core.flops import count_macs_of_parts
 
 from ._decisions import mixed_edges
 
@@ -15,17 +18,66 @@ if TYPE_CHECKING:
     from .weight_sharing import WeightSharingOptimizer
 
 
-def count_path_parameters(optimizer: WeightSharingOptimizer, code: Code) -> float:
-    """Return the parameters of the derived architecture, of the supernet's size, in millions."""
-    choices = optimizer.paths.choices(code)
+class SizeTable:
+    """The size of every candidate, in all copies of a cell together, and of what all architectures have in common.
+
+    Sizes add up, as the shapes at the nodes of a supernet do not depend on the path.
+
+    Args:
+        optimizer: Whose supernet.
+        total: Size of the whole supernet.
+        sizes: Size of every candidate of every copy, in the order of `candidates_of`.
+    """
+
+    def __init__(self, optimizer: WeightSharingOptimizer, total: float, sizes: Sequence[float]) -> None:
+        self.optimizer = optimizer
+        self.common = total - sum(sizes)
+        self.rows = [[0.0] * entry.n_ops for entry in optimizer.entries]
+        for (decision, index, _), size in zip(candidates_of(optimizer), sizes, strict=True):
+            self.rows[decision][index] += size
+
+    def of(self, code: Code) -> float:
+        """Return the size of the derived architecture, at the size of the supernet."""
+        choices = zip(self.rows, self.optimizer.paths.choices(code), strict=True)
+        return self.common + sum(row[index] for row, index in choices if index != NO_EDGE)
+
+
+def candidates_of(optimizer: WeightSharingOptimizer) -> list[tuple[int, int, nn.Module]]:
+    """Return `(decision, index, candidate)` of every candidate of every copy of a cell."""
     decision_of = {id(alpha): index for index, alpha in enumerate(optimizer.architectural_weights)}
-    total = sum(parameter.numel() for parameter in optimizer.graph.parameters())
-    for data in mixed_edges(optimizer.graph, optimizer.scope):
-        chosen = choices[decision_of[id(data.alpha)]]
-        for index, op in enumerate(data.op.primitives):
-            if index != chosen or chosen == NO_EDGE:
-                total -= sum(parameter.numel() for parameter in op.parameters())
-    return total / 1e6
+    edges = mixed_edges(optimizer.graph, optimizer.scope)
+    return [(decision_of[id(e.alpha)], index, op) for e in edges for index, op in enumerate(e.op.primitives)]
+
+
+def parameter_table(optimizer: WeightSharingOptimizer) -> SizeTable:
+    """Return the parameters in millions."""
+
+    def count(module: nn.Module) -> float:
+        return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+
+    return SizeTable(optimizer, count(optimizer.graph), [count(op) for _, _, op in candidates_of(optimizer)])
+
+
+def mac_table(optimizer: WeightSharingOptimizer, image_shape: Sequence[int]) -> SizeTable:
+    """Return the multiply-accumulates of one image in millions, by one forward of everything.
+
+    Args:
+        optimizer: Whose supernet.
+        image_shape: Channels, height and width.
+
+    Raises:
+        ConfigError: If native kernels run, whose operations are not counted.
+    """
+    if optimizer.graph.passes.native:
+        raise ConfigError("max_macs: multiply-accumulates of native kernels are not counted; set native=off")
+    path = optimizer.path
+    optimizer.path = None
+    try:
+        ops = [op for _, _, op in candidates_of(optimizer)]
+        total, sizes = count_macs_of_parts(optimizer.graph, image_shape, ops)
+    finally:
+        optimizer.path = path
+    return SizeTable(optimizer, total, sizes)
 
 
 class SizeLimits:
@@ -48,26 +100,18 @@ class SizeLimits:
         max_macs: float | None,
         scorer: PathScorer,
     ) -> None:
-        if max_macs is not None and optimizer.graph.passes.native:
-            raise ConfigError("max_macs: multiply-accumulates of native kernels are not counted; set native=off")
-        self.optimizer = optimizer
-        self.image_shape = scorer.image_shape() if max_macs is not None else ()
-        self.limits = {"max_params": max_params, "max_macs": max_macs}
+        self.limits: list[tuple[str, float, SizeTable]] = []
+        if max_params is not None:
+            self.limits.append(("max_params", max_params, parameter_table(optimizer)))
+        if max_macs is not None:
+            self.limits.append(("max_macs", max_macs, mac_table(optimizer, scorer.image_shape())))
         self.smallest: dict[str, float] = {}
 
     def allow(self, code: Code) -> bool:
         """Say whether an architecture keeps to the limits."""
-        for name, limit in self.limits.items():
-            if limit is None:
-                continue
-            size = self._measure(name, code)
+        for name, limit, table in self.limits:
+            size = table.of(code)
             if size > limit:
                 self.smallest[name] = min(size, self.smallest.get(name, size))
                 return False
         return True
-
-    def _measure(self, name: str, code: Code) -> float:
-        if name == "max_params":
-            return count_path_parameters(self.optimizer, code)
-        self.optimizer.use(code)
-        return count_macs(self.optimizer.graph, self.image_shape)

@@ -22,7 +22,7 @@ from ._decisions import decisions_in, mixed_edges
 from .base import OneShotOptimizer
 from .paths import Choices, PathEntry, PathSpace, paths_of, places_in
 from .scoring import PathScorer
-from .selection import best_first
+from .selection import best_first, check_counts
 
 logger = get_logger(__name__)
 
@@ -43,6 +43,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
     anything: generator, statistics and path stay as they are.
 
     Args:
+        recalibration_batches: On how many training batches the statistics of batch norm are estimated anew for every
+            path that the selection phase measures; 0 keeps those of the supernet.
         **kwargs: See `OneShotOptimizer`; the keys of the architecture parameters have no effect.
 
     Attributes:
@@ -54,8 +56,10 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, recalibration_batches: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_counts(0, recalibration_batches=recalibration_batches)
+        self.recalibration_batches = recalibration_batches
         self.paths: PathSpace
         self.places: list[Place] = []
         self.entries: list[PathEntry] = []
@@ -83,7 +87,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def scorer(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> PathScorer:
         """Return what measures paths in the selection phase."""
-        return PathScorer(self, train_batches, valid_batches)
+        return PathScorer(self, train_batches, valid_batches, self.recalibration_batches)
 
     def prepare_step(self) -> None:
         """Set what the forwards of the next step run: a random path."""
@@ -108,6 +112,11 @@ class WeightSharingOptimizer(OneShotOptimizer):
     def use(self, code: Code) -> None:
         """Let forwards run an architecture."""
         self.path = code
+
+    def set_alphas_from_path(self, arch_encoding: Any) -> None:
+        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`)."""
+        codec = self.graph.codec
+        self.use(codec.canonical(arch_encoding) if codec is not None else arch_encoding)
 
     def use_choices(self, choices: Choices) -> None:
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""

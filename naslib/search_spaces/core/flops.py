@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,12 +27,30 @@ def count_macs(module: nn.Module, input_shape: Sequence[int]) -> float:
     Raises:
         ConfigError: If `input_shape` has another length.
     """
+    return count_macs_of_parts(module, input_shape, ())[0]
+
+
+def count_macs_of_parts(
+    module: nn.Module, input_shape: Sequence[int], parts: Sequence[nn.Module]
+) -> tuple[float, list[float]]:
+    """Return what `count_macs` returns, and how much of it each part does, whenever it is called.
+
+    Args:
+        module: The network.
+        input_shape: Channels, height and width.
+        parts: Modules within the network, none of them within another one.
+
+    Raises:
+        ConfigError: If `input_shape` has another length.
+    """
     if len(input_shape) != 3:
         raise ConfigError(f"input_shape is (channels, height, width), not {tuple(input_shape)}")
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     x = torch.zeros((1, *input_shape), device=like.device, dtype=like.dtype)
     modes = {child: child.training for child in module.modules()}
     counter = FlopCounterMode(display=False)
+    found = [0.0] * len(parts)
+    handles = [hook for index, part in enumerate(parts) for hook in _watch(part, index, found, counter)]
     try:
         module.eval()
         with torch.no_grad(), counter:
@@ -39,5 +58,21 @@ def count_macs(module: nn.Module, input_shape: Sequence[int]) -> float:
     finally:
         for child, mode in modes.items():
             child.training = mode
+        for handle in handles:
+            handle.remove()
+    return _total(counter), found
+
+
+def _watch(part: nn.Module, index: int, found: list[float], counter: FlopCounterMode) -> list[Any]:
+    def enter(*_: Any) -> None:
+        found[index] -= _total(counter)
+
+    def leave(*_: Any) -> None:
+        found[index] += _total(counter)
+
+    return [part.register_forward_pre_hook(enter), part.register_forward_hook(leave)]
+
+
+def _total(counter: FlopCounterMode) -> float:
     counts = counter.get_flop_counts().get("Global", {})
     return sum(count for op, count in counts.items() if str(op).startswith(_COUNTED)) / 2e6

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.evolution import EvolutionSettings
 from naslib.optimizers.oneshot.scoring import PathScorer
 from naslib.optimizers.oneshot.selection import check_counts, evolution_selection
@@ -53,17 +51,11 @@ class SPOSOptimizer(WeightSharingOptimizer):
         recalibration_batches: int = 200,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(recalibration_batches, **kwargs)
         check_counts(valid_batches=valid_batches)
-        check_counts(0, recalibration_batches=recalibration_batches)
         self.settings = EvolutionSettings(population, generations, parents, mutations, crossovers, mutation_rate)
         self.max_params, self.max_macs = max_params, max_macs
         self.valid_batches = valid_batches
-        self.recalibration_batches = recalibration_batches
-
-    def scorer(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> PathScorer:
-        """Return a scorer that recalibrates batch norm."""
-        return PathScorer(self, train_batches, valid_batches, self.recalibration_batches)
 
     def select_path(self, scorer: PathScorer) -> Code:
         """Return the best architecture of the evolution."""
