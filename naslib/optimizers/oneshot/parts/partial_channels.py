@@ -62,7 +62,7 @@ class PartialChannels(Surrounding):
 
     def discretized(self, op: nn.Module) -> nn.Module:
         """Return the operation at full width, with fresh weights: those of the search have another shape."""
-        return resized(op, self.k, 1)
+        return op if self.k == 1 else resized(op, self.k, 1)
 
 
 @PARTS.register("partial_channels")
