@@ -37,12 +37,15 @@ def _adapted(space: Graph, cls=DARTSMinusOptimizer, **kwargs) -> OneShotOptimize
     return optimizer
 
 
-@pytest.mark.parametrize("parts", [{}, {"partial_channels": {"k": 4}}], ids=["alone", "around partial channels"])
+@pytest.mark.parametrize("order", ["alone", "before partial channels", "after partial channels"])
 @pytest.mark.parametrize("space", SPACES)
-def test_the_edge_computes_the_formula(space: str, parts):
-    cls = DARTSOptimizer if parts else DARTSMinusOptimizer
-    optimizer = _adapted(SPACES[space](), cls, parts={**parts, "auxiliary_skip": {}} if parts else None)
-    plain = _adapted(SPACES[space](), DARTSOptimizer, parts=parts or None)
+def test_the_edge_computes_the_formula(space: str, order: str):
+    parts = {} if order == "alone" else {"partial_channels": {"k": 4}}
+    if order == "after partial channels":
+        optimizer = _adapted(SPACES[space](), DARTSOptimizer, parts={**parts, "auxiliary_skip": {}})
+    else:
+        optimizer = _adapted(SPACES[space](), DARTSMinusOptimizer, parts=parts)
+    plain = _adapted(SPACES[space](), DARTSOptimizer, parts=parts)
     optimizer.new_epoch(3)
     widths = {}
     kinds = set()

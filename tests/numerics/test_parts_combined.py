@@ -12,7 +12,7 @@ from torch import Tensor
 from naslib.build import build_optimizer, schema_extensions
 from naslib.config.loader import load_config
 from naslib.errors import ConfigError
-from naslib.optimizers import OneShotOptimizer, PCDARTSOptimizer
+from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, OneShotOptimizer, PCDARTSOptimizer
 from naslib.optimizers.oneshot.parts import AuxiliarySkip, PartialChannels, WeightedEdges
 from naslib.optimizers.oneshot.parts.base import Part
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
@@ -110,6 +110,38 @@ def test_every_part_reaches_the_gradient():
     n = expected.numel()
     torch.testing.assert_close((gradient - without_cost)[:n], expected.flatten(), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(gradient[n:], without_cost[n:])  # of beta
+
+
+def test_supernets_that_are_pruned_and_rebuilt():
+    """A part finds itself in the new supernet, and its parameters are trained on."""
+    torch.manual_seed(0)
+    parts = {"edge_normalization": {}, "perturbation": {"kind": "adversarial", "steps": 1}, "auxiliary_skip": {}}
+    optimizer = DARTSOptimizer(epochs=4, arch_learning_rate=0.05, parts={"partial_channels": {"k": 4}, **parts})
+    optimizer.adapt_search_space(SPACES["nasbench201"]())
+    optimizer.new_epoch(1)
+    optimizer.structure.prune([[0, 2, 3]] * 6)
+    assert all(loss.isfinite() for loss in optimizer.step(_batch(1), _batch(2))[2:])
+    optimizer.structure.rebuild([[0, 3]] * 6)
+    betas = optimizer.parts["edge_normalization"].betas
+    assert [len(b) for b in betas] == [2, 3] and optimizer.graph.nested_graphs()[1].edges[1, 4].betas is betas[1]
+    skips = [m for m in optimizer.graph.modules() if isinstance(m, AuxiliarySkip)]
+    assert {skip.beta for skip in skips} == {0.75} and len(skips) == 18
+    before = [p.detach().clone() for p in optimizer.architecture_parameters]
+    assert all(loss.isfinite() for loss in optimizer.step(_batch(1), _batch(2))[2:])
+    assert not any(torch.equal(a, b) for a, b in zip(before, optimizer.architecture_parameters, strict=True))
+    optimizer.new_epoch(2)
+    assert {m.beta for m in optimizer.graph.modules() if isinstance(m, AuxiliarySkip)} == {0.5}
+
+
+@pytest.mark.parametrize("name", ["pc_darts", "sdarts_adv", "darts_minus", "fair_darts"])
+def test_selection_by_perturbation_at_the_end(name: str):
+    torch.manual_seed(0)
+    parts = {"perturbation_selection": {"tune_epochs": 1, "batches": 1}}
+    optimizer = OPTIMIZERS.get(name)(epochs=2, parts=parts)
+    optimizer.adapt_search_space(SPACES["nasbench201"]())
+    optimizer.new_epoch(1)
+    optimizer.select_architecture([_batch(1)], [_batch(2)])
+    assert optimizer.outcome is not None and len(optimizer.get_final_architecture().get_code()) == 6
 
 
 YAML = """

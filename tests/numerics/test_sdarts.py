@@ -15,6 +15,7 @@ from naslib.optimizers import (
     SDARTSAdversarialOptimizer,
     SDARTSRandomOptimizer,
 )
+from naslib.optimizers.oneshot._decisions import mixed_edges
 from naslib.optimizers.oneshot.mixture import SoftmaxRelaxation
 from naslib.optimizers.oneshot.parts.perturbation import PerturbedRelaxation, ascend, random_point, to_simplex
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
@@ -146,7 +147,7 @@ def test_the_ascent_equals_the_loop_written_out():
     part, data = optimizer.parts["perturbation"], batch(seed=4)
     radius = part.radius
     torch.manual_seed(9)
-    found = part._worst_case(part._relaxation, data)[3]
+    found = part._worst_case(part._relaxation, data)[3, None]
 
     clean = torch.stack([a.detach().softmax(-1) for a in optimizer.architectural_weights])
     optimizer.graph.eval()
@@ -172,7 +173,7 @@ def test_where_the_loss_does_not_rise_the_weights_stay(monkeypatch):
     clean = torch.stack([a.detach().softmax(-1) for a in optimizer.architectural_weights])
     descend = perturbation.ascend
     monkeypatch.setattr(perturbation, "ascend", lambda p, g, c, radius, size: descend(p, -g, c, radius, size))
-    torch.testing.assert_close(part._worst_case(part._relaxation, batch(seed=4))[3], clean, rtol=0, atol=0)
+    torch.testing.assert_close(part._worst_case(part._relaxation, batch(seed=4))[3, None], clean, rtol=0, atol=0)
 
 
 def test_the_weight_gradient_is_that_at_the_perturbed_weights():
@@ -220,12 +221,27 @@ def test_bad_keywords(keywords, message: str):
         DARTSOptimizer(parts={"perturbation": keywords})
 
 
-def test_adversarial_weights_need_all_decisions_at_once():
+def test_calls_that_cannot_be_told_apart_are_refused():
     relaxation = PerturbedRelaxation(SoftmaxRelaxation())
     relaxation.recorded = {}
     relaxation(torch.zeros(1, 3), True)
     with pytest.raises(ConfigError, match="several calls"):
         relaxation(torch.zeros(1, 3), True)
+
+
+def test_decisions_that_are_relaxed_one_by_one_are_perturbed_alike():
+    """A hook on a MixedOp takes its decision out of the batch, as the selection of DARTS-PT does."""
+    optimizer = _adapted()
+    part = optimizer.parts["perturbation"]
+    for data in mixed_edges(optimizer.graph, "cell"):
+        data.op.set_post_process_hook(lambda weights, edge: weights)
+    torch.manual_seed(2)
+    weights = part._worst_case(part._relaxation, batch(seed=4))
+    rows = torch.cat([weights[3, id(data.alpha)] for data in optimizer.decisions])
+    clean = torch.stack([a.detach().softmax(-1) for a in optimizer.architectural_weights])
+    assert (rows - clean).abs().amax(-1).min() > 0.01
+    optimizer.graph.eval()
+    assert _loss_by_hand(optimizer, rows, batch(seed=4)) > _loss_by_hand(optimizer, clean, batch(seed=4))
 
 
 def test_it_goes_with_second_order_darts():

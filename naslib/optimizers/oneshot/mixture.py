@@ -80,11 +80,11 @@ class RelaxedMixedOp(MixedOp):
         self.gate_rule: GateRule = inner_products
         self._surroundings: list[str] = []
 
-    def surround(self, surrounding: Surrounding) -> None:
-        """Put something around the mixture; the last one put is the outermost."""
+    def surround(self, surrounding: Surrounding, innermost: bool = False) -> None:
+        """Put something around the mixture: outside of all that is there, or next to the candidates."""
         name = f"around-{len(self._surroundings)}"
         self.add_module(name, surrounding)
-        self._surroundings.append(name)
+        self._surroundings.insert(0 if innermost else len(self._surroundings), name)
 
     @property
     def surroundings(self) -> list[Surrounding]:

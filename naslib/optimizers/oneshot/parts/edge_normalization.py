@@ -78,7 +78,8 @@ class EdgeNormalization(Part):
             return
         shared = [data.get("betas") for data in searched]
         if shared[0] is None:
-            betas = nn.Parameter(_INITIAL_SCALE * torch.randn(len(searched)))
+            # in a supernet that is rebuilt, alpha is where the search runs
+            betas = nn.Parameter(_INITIAL_SCALE * torch.randn(len(searched)).to(searched[0].alpha))
             self.betas.append(betas)
             for index, data in enumerate(searched):
                 data.set("betas", betas, shared=True)

@@ -62,7 +62,7 @@ class PartialChannels(Surrounding):
 
     def discretized(self, op: nn.Module) -> nn.Module:
         """Return the operation at full width, with fresh weights: those of the search have another shape."""
-        return resized(op, self.k, 1)
+        return op if self.k == 1 else resized(op, self.k, 1)
 
 
 @PARTS.register("partial_channels")
@@ -100,7 +100,8 @@ class PartialChannelConnections(Part):
                 op.primitives = [resized(primitive, 1, self.k) for primitive in op.primitives]
             except ConfigError as error:
                 raise ConfigError(f"partial_channels, edge ({edge.head}, {edge.tail}): {error}") from error
-            op.surround(PartialChannels(self.k))
+            # whatever the order of the parts: all others see edges with all their channels
+            op.surround(PartialChannels(self.k), innermost=True)
 
     def widen(self, k: int, divide: bool = False) -> None:
         """Let a larger part of the channels, C / k, go through the mixtures from now on, in the middle of a search.

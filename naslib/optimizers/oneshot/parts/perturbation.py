@@ -20,8 +20,10 @@ from naslib.search_spaces.core.primitives import MixedOp
 from .base import PARTS, Part
 
 KINDS = ("random", "adversarial")
-# Weights of all decisions by their number of candidates, `(n_decisions, n_ops)` each
-Weights = dict[int, Tensor]
+# Which decisions are relaxed in one call: their number of candidates, and the one decision's parameter if it is alone
+Key = tuple[int, int | None]
+# `(n_decisions, n_ops)` relaxed weights of each call
+Weights = dict[Key, Tensor]
 
 
 def to_simplex(weights: Tensor) -> Tensor:
@@ -72,20 +74,26 @@ class PerturbedRelaxation:
             logits: `(n_decisions, n_ops)`.
             training: Handed on.
         """
-        width = logits.shape[-1]
+        key = _key_of(logits)
         if self.replacing is not None:
-            return self.replacing[width].unbind(0)
+            return self.replacing[key].unbind(0)
         rows = self.inner(logits, training)
         if self.recorded is not None:
-            if width in self.recorded:
+            if key in self.recorded and key[1] is None:
                 raise ConfigError(
-                    "perturbation: decisions are relaxed in several calls of one forward (hooks on MixedOps, or cells "
-                    "with a forward of their own); the adversarial kind needs all of them at once"
+                    "perturbation: a forward relaxes decisions of one size in several calls (cells with a forward of "
+                    "their own); the adversarial kind cannot tell them apart"
                 )
-            self.recorded[width] = torch.stack(tuple(rows)).detach()
+            self.recorded[key] = torch.stack(tuple(rows)).detach()
         if self.radius is not None:
             return random_point(torch.stack(tuple(rows)), self.radius).unbind(0)
         return rows
+
+
+def _key_of(logits: Tensor) -> Key:
+    """Name the decisions that are relaxed together: all of a size, or one alone where a hook looks at its edge."""
+    alone = logits._base if logits.shape[0] == 1 else None
+    return logits.shape[-1], None if alone is None else id(alone)
 
 
 @PARTS.register("perturbation")
@@ -175,19 +183,20 @@ class Perturbation(Part):
             recorded: Weights = {}
             with torch.no_grad(), _setting(relaxation, recorded=recorded):
                 before = self.optimizer.forward_loss(data)[1]
-            points = {width: random_point(center, radius) for width, center in recorded.items()}
+            points = {key: random_point(center, radius) for key, center in recorded.items()}
             for _ in range(self.steps):
-                leaves = {width: point.requires_grad_() for width, point in points.items()}
-                with _setting(relaxation, replacing=leaves):
+                leaves = [point.requires_grad_() for point in points.values()]
+                with _setting(relaxation, replacing=points):
                     loss = self.optimizer.forward_loss(data)[1]
-                found = torch.autograd.grad(loss, list(leaves.values()))
+                # a hook may have replaced the weights of an edge
+                found = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
                 points = {
-                    width: ascend(leaves[width].detach(), gradient, recorded[width], radius, size)
-                    for width, gradient in zip(leaves, found, strict=True)
+                    key: ascend(point.detach(), gradient, recorded[key], radius, size)
+                    for (key, point), gradient in zip(points.items(), found, strict=True)
                 }
             with torch.no_grad(), _setting(relaxation, replacing=points):
                 rises = self.optimizer.forward_loss(data)[1] > before
-        return {width: torch.where(rises, point, recorded[width]) for width, point in points.items()}
+        return {key: torch.where(rises, point, recorded[key]) for key, point in points.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the radius."""
