@@ -51,13 +51,18 @@ class Structure:
         self.kept = [tuple(range(width)) for width in self.widths]
         self.arguments = {}
 
-    def strongest(self, n_ops: int) -> list[list[int]]:
-        """Return per decision the positions of its `n_ops` strongest candidates, ascending; the first of equals."""
+    def strongest(self, n_ops: int | Sequence[int]) -> list[list[int]]:
+        """Return per decision the positions of its strongest candidates, ascending; the first of equals.
+
+        Args:
+            n_ops: How many, of every decision or of each.
+        """
         optimizer = self.optimizer
+        numbers = [n_ops] * len(self.kept) if isinstance(n_ops, int) else n_ops
         found = []
-        for data in optimizer.decisions:
+        for data, number in zip(optimizer.decisions, numbers, strict=True):
             scores = optimizer.decision_weights(data.alpha).detach()
-            order = scores.argsort(descending=True, stable=True)[:n_ops]
+            order = scores.argsort(descending=True, stable=True)[:number]
             found.append(sorted(order.tolist()))
         return found
 

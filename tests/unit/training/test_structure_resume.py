@@ -12,7 +12,7 @@ from training_runs import config_for, differences, load, small_trainer
 
 from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError
-from naslib.optimizers import DARTSOptimizer, DrNASOptimizer
+from naslib.optimizers import DARTSOptimizer, DrNASOptimizer, PDARTSOptimizer
 from naslib.search_spaces import NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.training.pictures import draw_arch_weights
@@ -97,11 +97,20 @@ def _widening() -> DrNASOptimizer:
     return DrNASOptimizer(learning_rate=0.1, arch_learning_rate=0.05, parts={**parts, "edge_normalization": {}})
 
 
-@pytest.mark.parametrize("make", [_widening])
+def _deepening() -> PDARTSOptimizer:
+    dropout = (0.3, 0.4, 0.7)
+    return PDARTSOptimizer(epochs=3, added_cells=(0, 1, 2), warm_up_epochs=0, skip_dropout=dropout, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("make", [_widening, _deepening])
 def test_a_supernet_of_another_size_is_rebuilt(make, tmp_path):
     trainer = _image_trainer(tmp_path / "a", make)
     trainer.search()
     expected = load(tmp_path / "a" / "search" / "model_final.pth")
+    rates = [load(tmp_path / "a" / "search" / f"model_{e:07d}.pth")["op_optimizer"]["param_groups"] for e in range(3)]
+    # after an epoch the rate is that of the next: P-DARTS begins every stage, here of one epoch, at the top
+    if isinstance(trainer.optimizer, PDARTSOptimizer):
+        assert [groups[0]["lr"] for groups in rates] == pytest.approx([0.1, 0.1, 0.001])
     for epoch in (0, 1):
         resumed = _image_trainer(tmp_path / f"b{epoch}", make, seed=4)
         resumed.search(resume_from=str(tmp_path / "a" / "search" / f"model_{epoch:07d}.pth"))
