@@ -55,6 +55,7 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: See `MetaOptimizer`.
 
     Attributes:
+        epochs: Number of epochs of the search, for schedules.
         graph: The supernet.
         architectural_weights: One parameter per decision.
         architecture_parameters: Those, and the parts' own; what the architecture step trains.
@@ -153,6 +154,10 @@ class OneShotOptimizer(MetaOptimizer):
     def select_primitive(self, graph: Graph, edge: EdgeData) -> int:
         """Return the index of the candidate that stays on an edge of the discrete architecture: the space's choice."""
         return graph.select_primitive(edge)
+
+    def choice_probabilities(self) -> list[Tensor]:
+        """Return by what parts take expected values: one differentiable `(n_ops,)` per decision that sums to 1."""
+        return [torch.softmax(alpha, dim=-1) for alpha in self.architectural_weights]
 
     # the search space
 
@@ -378,8 +383,7 @@ class OneShotOptimizer(MetaOptimizer):
             stack.enter_context(self.fixed_architecture())
             for part in parts:
                 stack.enter_context(part.during_weight_step(data_train))
-            logits, loss = self.forward_loss(data_train)
-            loss.backward()
+            logits, loss = self.training_backward(data_train)
         for part in parts:
             part.weight_gradient(data_train)
         if self.grad_clip:
@@ -388,6 +392,12 @@ class OneShotOptimizer(MetaOptimizer):
         for part in parts:
             part.after_weight_step(data_train)
         return logits.detach(), loss.detach()
+
+    def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        """Add the gradient of the training loss to the weights' gradients, and return logits and loss."""
+        logits, loss = self.forward_loss(data_train)
+        loss.backward()
+        return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch."""
@@ -434,6 +444,7 @@ class OneShotOptimizer(MetaOptimizer):
                 part.discretize(graph)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
+        graph.requires_grad_(True)  # what a search had stopped training is trained again
         graph.parse()
         return graph
 

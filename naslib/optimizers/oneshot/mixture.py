@@ -187,6 +187,8 @@ class _Gates(torch.autograd.Function):
     def forward(ctx: Any, weights: Tensor, x: Tensor, op: RelaxedMixedOp, draw: Draw, *outputs: Tensor) -> Tensor:
         ctx.save_for_backward(weights, x if draw.evaluated else None, *outputs)
         ctx.op, ctx.draw = op, draw._replace(weights=weights.detach())
+        kind = x.device.type
+        ctx.precision = partial(torch.autocast, kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
         y = _combine(outputs, ctx.draw)
         return y.view_as(y) if y is outputs[0] else y
 
@@ -195,7 +197,9 @@ class _Gates(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         weights, x, *outputs = ctx.saved_tensors
         draw: Draw = ctx.draw
-        found = dict(zip(draw.on, outputs, strict=True)) | _evaluate(ctx.op, x, draw)
+        with ctx.precision():  # the backward runs outside of the forward's autocast
+            evaluated = _evaluate(ctx.op, x, draw)
+        found = dict(zip(draw.on, outputs, strict=True)) | evaluated
         gradient = torch.zeros_like(weights)
         if draw.others == "ones":
             gradient.fill_(grad.sum())

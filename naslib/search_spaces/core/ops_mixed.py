@@ -83,6 +83,10 @@ class MixedOp(AbstractPrimitive):
             self.add_module(name, primitive)
         self._modules.update(others)  # an optimizer's state is stored by the position of a parameter
 
+    def discretized(self, index: int) -> nn.Module:
+        """Return the operation that stays on the edge if candidate `index` is chosen."""
+        return self.primitives[index]
+
     def set_pre_process_hook(self, hook: Hook | None) -> None:
         """Set what changes the weights before `process_weights`; None removes it."""
         self.pre_process_hook = hook

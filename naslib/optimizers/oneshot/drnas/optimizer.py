@@ -67,6 +67,10 @@ class DrNASOptimizer(OneShotOptimizer):
         """Return softmax(alpha): its largest entry is that of the mean, and the authors' code compares edges by it."""
         return torch.softmax(alpha.detach(), dim=-1)
 
+    def choice_probabilities(self) -> list[Tensor]:
+        """Return the mean of each decision's distribution."""
+        return [dirichlet_mean(alpha) for alpha in self.architectural_weights]
+
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the validation loss with the parts' terms and the divergence."""
         loss = super().architecture_loss(loss)

@@ -99,6 +99,15 @@ class Part:
         """Return the loss whose gradient the architecture parameters get."""
         return loss
 
+    def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
+        """Return the reward of a sampled network, where the architecture is trained by rewards.
+
+        Args:
+            reward: What the optimizer and the parts before this one say; 1 is perfect.
+            choices: The network: one-hot booleans, `(n_ops,)` per decision.
+        """
+        return reward
+
     def watched(self) -> Sequence[Tensor]:
         """Return weights whose gradient of the validation loss the part wants to see in the architecture step."""
         return ()

@@ -1,0 +1,3 @@
+"""DARTS+."""
+
+from .optimizer import DARTSPlusOptimizer as DARTSPlusOptimizer

@@ -1,0 +1,3 @@
+"""DARTS-PT."""
+
+from .optimizer import DARTSPTOptimizer as DARTSPTOptimizer

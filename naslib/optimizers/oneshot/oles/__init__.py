@@ -1,0 +1,3 @@
+"""OLES."""
+
+from .optimizer import OLESOptimizer as OLESOptimizer

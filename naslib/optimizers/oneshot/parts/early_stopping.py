@@ -1,0 +1,233 @@
+"""Early stopping: end a search before skip connections or the curvature of the validation loss take over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from naslib.errors import ConfigError, did_you_mean
+from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot._decisions import decisions_in
+from naslib.optimizers.oneshot.curvature import dominant_eigenvalue, hessian, stop_index
+from naslib.optimizers.oneshot.sampling import Draw
+from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.primitives import FactorizedReduce, Identity, MixedOp
+from naslib.utils.log import get_logger
+
+from ._cells import has_stride
+from .base import PARTS, Part
+
+logger = get_logger(__name__)
+
+CRITERIA = ("eigenvalue", "skip_dominance")
+
+
+@PARTS.register("early_stopping")
+class EarlyStopping(Part):
+    """End the search by one of two signs of a collapse.
+
+    `"eigenvalue"` ([Zela2020robustdarts], DARTS-ES): every `interval` epochs the dominant eigenvalue of the full
+    Hessian of the validation loss in the architecture parameters, plus their weight decay, is taken on one validation
+    batch; `stop_index` says when to stop, and the architecture parameters return to the earlier point that it names. A
+    measurement of epoch e (before anything else is done in epoch e + 1) sees the supernet as epoch e left it.
+    `"skip_dominance"` ([Liang2019dartsplus]): the search ends after the first epoch whose derived architecture has at
+    least `skips` skip connections in a normal cell.
+
+    Args:
+        criterion: `"eigenvalue"` or `"skip_dominance"`.
+        skips: Number of skip connections that ends the search.
+        interval: Epochs between two measurements.
+        window: Odd number of measurements whose mean is compared.
+        lag: Number of measurements between the points compared.
+        factor: Growth of the mean that ends the search.
+        start_epoch: First epoch that the search may end at; if None 10 for the eigenvalue, as the authors have it, and
+            0 for the skip connections.
+
+    Attributes:
+        eigenvalues: All measured so far.
+        epochs: The epochs after which they were measured.
+        stop_epoch: The epoch gone back to; None while the search goes on.
+
+    Raises:
+        ConfigError: For an unknown criterion or a value out of range; from `wrap_relaxation`, if operations are drawn
+            and not mixed, as the Hessian needs a loss that can be differentiated twice.
+    """
+
+    def __init__(
+        self,
+        criterion: str = "eigenvalue",
+        skips: int = 2,
+        interval: int = 2,
+        window: int = 5,
+        lag: int = 4,
+        factor: float = 1.3,
+        start_epoch: int | None = None,
+    ) -> None:
+        problems = []
+        if criterion not in CRITERIA:
+            problems.append(
+                f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}{did_you_mean(criterion, CRITERIA)}"
+            )
+        if min(skips, interval, lag) < 1:
+            problems.append("skips, interval and lag must be at least 1")
+        if window < 1 or window % 2 == 0:
+            problems.append(f"window must be odd, got {window}")
+        if not factor > 0:
+            problems.append(f"factor must be positive, got {factor}")
+        if problems:
+            raise ConfigError(problems)
+        self.criterion, self.skips, self.interval = criterion, skips, interval
+        self.rule: dict[str, Any] = {"window": window, "lag": lag, "factor": factor}
+        self.start_epoch = (
+            start_epoch if start_epoch is not None else {"eigenvalue": 10, "skip_dominance": 0}[criterion]
+        )
+        self._kept = lag + window // 2 + 1  # how far back the rule can go, counted from the newest measurement
+        self._reset()
+
+    def _reset(self) -> None:
+        self.eigenvalues: list[float] = []
+        self.epochs: list[int] = []
+        self.stop_epoch: int | None = None
+        self._points: list[list[Tensor]] = []  # architecture parameters at the last measurements
+        self._epoch = 0
+        self._is_due = False
+        self._returns_to: int | None = None
+        self._decisions: list[EdgeData] = []
+
+    def adapt(self, graph: Graph) -> None:
+        """Forget an earlier search."""
+        self._reset()
+        self._decisions = decisions_in(graph, self.optimizer.scope)
+        if self.criterion == "eigenvalue" and self.optimizer.native != "off":
+            raise ConfigError("early_stopping by the eigenvalue differentiates twice, which native kernels cannot")
+
+    def wrap_relaxation(self, relaxation: Any) -> Any:
+        """Return the relaxation as it is, once it is known that it can be differentiated twice."""
+        if self.criterion == "eigenvalue" and relaxation is not None:
+            alphas = [data.alpha for data in self._decisions]
+            alike = torch.stack([alpha.detach() for alpha in alphas if alpha.shape == alphas[0].shape])
+            with torch.random.fork_rng(devices=[]):
+                entries = relaxation(alike, True)
+            if isinstance(entries[0], Draw):
+                raise ConfigError(
+                    "early_stopping by the eigenvalue needs a mixture that can be differentiated twice, but this "
+                    "method draws operations; use criterion skip_dominance"
+                )
+        return relaxation
+
+    def new_epoch(self, epoch: int) -> None:
+        """Say whether the epoch before is to be measured."""
+        self._epoch = epoch
+        measures = self.criterion == "eigenvalue" and self.stop_epoch is None
+        self._is_due = measures and epoch > 0 and (epoch - 1) % self.interval == 0
+
+    @property
+    def trains_architecture(self) -> bool:
+        """Whether the search has not been stopped: the rest of the epoch leaves the architecture as it was chosen."""
+        return self.stop_epoch is None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the search ends after this epoch."""
+        if self.criterion == "eigenvalue":
+            return self.stop_epoch is not None
+        others = [part for part in self.optimizer.parts.values() if part is not self]
+        if self._epoch < self.start_epoch or not all(part.trains_architecture for part in others):
+            return False  # in a warm-up nothing has been chosen yet
+        owner = self.optimizer
+        return skip_connections(owner.get_final_architecture(), owner.graph, owner.scope) >= self.skips
+
+    # the eigenvalue
+
+    def during_architecture_step(self, data_val: Batch) -> AbstractContextManager[Any]:
+        """Measure first where that is due; statistics of batch norm are frozen here."""
+        return self._measuring(data_val) if self._is_due else nullcontext()
+
+    @contextmanager
+    def _measuring(self, data_val: Batch) -> Iterator[None]:
+        self._is_due = False
+        self._measure(data_val)
+        yield
+
+    def _measure(self, data_val: Batch) -> None:
+        owner, epoch = self.optimizer, self._epoch - 1
+        inputs, targets = data_val
+        devices = [inputs.device] if inputs.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # a search that is watched draws what it would have drawn
+            loss = owner.loss(owner.graph(inputs), targets)  # in full precision
+            matrix = hessian(loss, owner.architecture_parameters)
+        matrix.diagonal().add_(owner.arch_weight_decay)
+        self.eigenvalues.append(dominant_eigenvalue(matrix))
+        self.epochs.append(epoch)
+        self._points.append([p.detach().clone() for p in owner.architecture_parameters])
+        del self._points[: -self._kept]
+        logger.info("dominant eigenvalue after search epoch %d: %.6g", epoch + 1, self.eigenvalues[-1])
+        self._returns_to = stop_index(self.eigenvalues, self.epochs, start_epoch=self.start_epoch, **self.rule)
+
+    def after_architecture_step(self, data_val: Batch) -> None:
+        """Return to the earlier point where the rule says so."""
+        if self._returns_to is None or self.stop_epoch is not None:
+            return
+        point = self._points[self._returns_to - len(self.eigenvalues)]
+        with torch.no_grad():
+            for parameter, value in zip(self.optimizer.architecture_parameters, point, strict=True):
+                parameter.copy_(value)
+        self.stop_epoch = self.epochs[self._returns_to]
+        logger.info(
+            "the dominant eigenvalue grew %g-fold: the search stops and returns to the architecture of epoch %d",
+            self.rule["factor"], self.stop_epoch + 1,
+        )  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the measurements, the points that may be returned to, and the schedule."""
+        return {
+            "eigenvalues": list(self.eigenvalues),
+            "epochs": list(self.epochs),
+            "points": [[value.clone() for value in point] for point in self._points],
+            "stop_epoch": self.stop_epoch,
+            "epoch": self._epoch,
+            "is_due": self._is_due,
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state."""
+        self.eigenvalues, self.epochs = list(state_dict["eigenvalues"]), list(state_dict["epochs"])
+        self._points = [[value.clone() for value in point] for point in state_dict["points"]]
+        self.stop_epoch = state_dict["stop_epoch"]
+        self._epoch, self._is_due = state_dict["epoch"], state_dict["is_due"]
+        self._returns_to = None
+
+
+def is_skip(op: nn.Module) -> bool:
+    """Say whether an operation is a skip connection; at stride 2 it is a factorized reduction."""
+    return isinstance(op, Identity | nn.Identity | FactorizedReduce)
+
+
+def skip_connections(architecture: Graph, supernet: Graph, scope: Scope) -> int:
+    """Return the largest number of skip connections that a discrete architecture has in one of its normal cells.
+
+    A cell is a graph in the scope of the search; it is a reduction cell if a candidate has a stride. Where there are
+    reduction cells only, they count.
+
+    Args:
+        architecture: The discrete graph.
+        supernet: The graph under search that it was derived from.
+        scope: Which graphs are searched.
+    """
+    counts: dict[bool, list[int]] = {False: [0], True: [0]}
+    pairs = zip(architecture._graphs_in_scope(scope), supernet._graphs_in_scope(scope), strict=True)
+    normal = False
+    for discrete, searched in pairs:
+        mixed = [data.op for _, _, data in searched.edges(data=True) if isinstance(data.op, MixedOp)]
+        if not mixed:
+            continue
+        reduces = any(has_stride(candidate) for op in mixed for candidate in op.primitives)
+        normal = normal or not reduces
+        decided = [data.op for _, _, data in discrete.edges(data=True) if data.has("op_index")]
+        counts[reduces].append(sum(is_skip(op) for op in decided))
+    return max(counts[not normal])

@@ -1,0 +1,279 @@
+"""DARTS-PT: choose the architecture by what the supernet loses when an operation or an edge is taken out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice, repeat
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from naslib.errors import ConfigError, OptimizerStateError
+from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
+from naslib.optimizers.oneshot.sampling import Draw
+from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
+from naslib.search_spaces.core.edge import EdgeData
+from naslib.utils.log import get_logger
+from naslib.utils.pytorch_helper import create_optimizer
+
+from .base import PARTS, Part
+
+logger = get_logger(__name__)
+
+CRITERIA = ("accuracy", "loss")
+
+
+class Quality(NamedTuple):
+    """How good a supernet is, larger is better: by the first entry, and by the second where that is equal."""
+
+    first: float
+    second: float
+
+
+class CrowdedNode(NamedTuple):
+    """A node of which the space keeps fewer incoming edges than there are.
+
+    Attributes:
+        where: For the log.
+        edges: The decisions of its incoming edges.
+        keeps: How many of them the space keeps.
+    """
+
+    where: str
+    edges: list[int]
+    keeps: int
+
+
+@PARTS.register("perturbation_selection")
+class PerturbationSelection(Part):
+    """Discretize edge by edge, by the supernet's validation accuracy ([Wang2021dartspt], Algorithm 1 and code).
+
+    After the last epoch, and again every `tune_epochs` epochs of further training, one undecided edge of each kind of
+    cell is drawn at random: each of its operations is taken out in turn (its weight is set to zero, the others stay
+    what they are), and the one without which the supernet is worst is what stays on the edge. Then, where the space
+    keeps fewer edges of a node than enter it, nodes are drawn at random, and the edges without which the supernet is
+    best go, one after the other. The supernet is evaluated with the batch's statistics, and nothing is updated then.
+
+    Tuning is the optimizer's own step with a new optimizer of the weights, whose learning rate falls by a cosine from a
+    tenth of `learning_rate` to `learning_rate_min`. What is left of an interrupted selection is done anew.
+
+    Args:
+        tune_epochs: Epochs of training between two decisions; the authors have 10.
+        batches: Largest number of validation batches of an evaluation; None for all.
+        criterion: `"accuracy"` or `"loss"`; equal accuracies are told apart by the loss.
+        learning_rate_min: Learning rate at the end of the tuning.
+
+    Raises:
+        ConfigError: For a value out of range; while selecting, where operations are drawn and not mixed.
+    """
+
+    def __init__(
+        self,
+        tune_epochs: int = 10,
+        batches: int | None = None,
+        criterion: str = "accuracy",
+        learning_rate_min: float = 0.001,
+    ) -> None:
+        if criterion not in CRITERIA:
+            raise ConfigError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+        if tune_epochs < 0 or (batches is not None and batches < 1):
+            raise ConfigError(f"tune_epochs must not be negative and batches at least 1, got {tune_epochs}, {batches}")
+        self.tune_epochs, self.batches = tune_epochs, batches
+        self.criterion, self.learning_rate_min = criterion, learning_rate_min
+        self._reset()
+
+    def _reset(self) -> None:
+        self._indices: dict[int, int] = {}  # decision by the identity of its parameter
+        self._chosen: dict[int, int] = {}  # operation by decision
+        self._dropped: set[int] = set()  # decisions whose edges are taken out
+        self._masked: tuple[int, int] | None = None  # the operation that is taken out on trial
+
+    def select(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
+        """Choose operations, then edges, and leave scores by which the space derives exactly them."""
+        owner = self.optimizer
+        self._reset()
+        self._indices = {id(data.alpha): index for index, data in enumerate(owner.decisions)}
+        # one draw of the search's random numbers gives the order, so that it is the same when resumed
+        order = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        with self._projected():
+            rounds = self._rounds(order)
+            total = len(rounds[0]) + len(rounds[1])
+            batches = (train_batches, valid_batches)
+            for number, decisions in enumerate(rounds[0]):
+                for index in decisions:
+                    self._choose_operation(index, valid_batches)
+                logger.info("selection %d/%d: operations of %d edges", number + 1, total, len(decisions))
+                self._tune(number, total, *batches)
+            for number, nodes in enumerate(rounds[1], len(rounds[0])):
+                for node in nodes:
+                    self._choose_edges(node, valid_batches)
+                logger.info("selection %d/%d: edges into %s", number + 1, total, ", ".join(n.where for n in nodes))
+                self._tune(number, total, *batches)
+        owner.outcome = [self._scores(index, data) for index, data in enumerate(owner.decisions)]
+
+    @contextmanager
+    def _projected(self) -> Iterator[None]:
+        """Let all edges under search run as far as they are decided, and put the optimizer of the weights aside."""
+        owner = self.optimizer
+        edges = mixed_edges(owner.graph, owner.scope)
+        before = owner.op_optimizer
+        group = before.param_groups[0]
+        more = {key: group[key] for key in ("momentum", "nesterov") if key in group}
+        owner.op_optimizer = create_optimizer(
+            type(before), owner.weights, lr=owner.learning_rate / 10, weight_decay=owner.weight_decay, **more
+        )
+        was_training = owner.graph.training
+        owner.graph.train()
+        for edge in edges:
+            edge.op.set_post_process_hook(self._project)
+        try:
+            yield
+        finally:
+            for edge in edges:
+                edge.op.set_post_process_hook(None)
+            owner.op_optimizer = before
+            owner.graph.train(was_training)
+
+    def _project(self, weights: Any, edge: EdgeData | None) -> Any:
+        """Return what runs on an edge now: what was chosen, or the mixture without what is taken out."""
+        if edge is None or not edge.has("alpha"):
+            return weights
+        if isinstance(weights, Draw):
+            raise ConfigError("the part perturbation_selection takes operations out of a mixture, not out of draws")
+        index = self._indices[id(edge.alpha)]
+        if index in self._dropped:
+            return Draw((self._chosen[index],), torch.zeros_like(weights), unit=False)
+        if index in self._chosen:
+            return Draw((self._chosen[index],), torch.ones_like(weights))
+        if self._masked is not None and self._masked[0] == index:
+            mask = torch.ones_like(weights)
+            mask[self._masked[1]] = 0.0
+            return weights * mask
+        return weights
+
+    # what is decided when
+
+    def _rounds(self, order: torch.Generator) -> tuple[list[list[int]], list[list[CrowdedNode]]]:
+        """Return the decisions of each round, one per kind of cell, and then the nodes of each round."""
+        cells = self._cells()
+        nodes = self._crowded_nodes()
+        of_cell = [_shuffled(cell, order) for cell in cells]
+        by_cell = [[node for node in nodes if node.edges[0] in cell] for cell in cells]
+        nodes_of_cell = [_shuffled(own, order) for own in by_cell]
+        return _in_turn(of_cell), _in_turn(nodes_of_cell)
+
+    def _cells(self) -> list[list[int]]:
+        """Return the decisions of each kind of cell."""
+        cells: list[list[int]] = []
+        placed: set[int] = set()
+        for graph in self.optimizer.graph._graphs_in_scope(self.optimizer.scope):
+            own = [self._indices.get(id(data.get("alpha"))) for _, _, data in graph.edges(data=True)]
+            new = sorted({index for index in own if index is not None} - placed)
+            if new:
+                cells.append(new)
+                placed.update(new)
+        return cells
+
+    def _crowded_nodes(self) -> list[CrowdedNode]:
+        """Return the nodes of which the space removes edges when it discretizes."""
+        owner = self.optimizer
+        trial = owner.graph.clone()
+        for data in decisions_in(trial, owner.scope):
+            data.set("op_weights", torch.ones_like(data.alpha.detach()), shared=True)
+        pairs = list(zip(owner.graph._graphs_in_scope(owner.scope), trial._graphs_in_scope(owner.scope), strict=True))
+        trial.prepare_discretization()
+        found: list[CrowdedNode] = []
+        for graph, discrete in pairs:
+            for node in sorted(graph.nodes):
+                entering = {u: graph.edges[u, node].get("alpha") for u in sorted(graph.pred[node])}
+                sources = [u for u, alpha in entering.items() if id(alpha) in self._indices]
+                edges = [self._indices[id(entering[u])] for u in sources]
+                keeps = sum(discrete.has_edge(u, node) for u in sources)
+                if keeps < len(edges) and not any(edges == other.edges for other in found):
+                    found.append(CrowdedNode(f"{graph.name} node {node}", edges, keeps))
+        return found
+
+    # decisions
+
+    def _choose_operation(self, index: int, valid_batches: Iterable[Batch]) -> None:
+        candidates = self._selectable(self.optimizer.decisions[index])
+        qualities = {}
+        for operation in candidates if len(candidates) > 1 else []:
+            self._masked = (index, operation)
+            qualities[operation] = self._evaluate(valid_batches)
+        self._masked = None
+        self._chosen[index] = min(qualities, key=qualities.__getitem__) if qualities else candidates[0]
+
+    def _selectable(self, data: EdgeData) -> list[int]:
+        """Return the operations that the space ever selects on an edge: some leave `Zero` out."""
+        n_ops = len(data.op.primitives)
+        found = []
+        for operation in range(n_ops):
+            scores = torch.zeros(n_ops)
+            scores[operation] = 1.0
+            edge = EdgeData({"op": list(data.op.primitives), "op_weights": scores})
+            if self.optimizer.graph.select_primitive(edge) == operation:
+                found.append(operation)
+        return found
+
+    def _choose_edges(self, node: CrowdedNode, valid_batches: Iterable[Batch]) -> None:
+        left = list(node.edges)
+        while len(left) > node.keeps:
+            qualities = {}
+            for index in left:
+                self._dropped.add(index)
+                qualities[index] = self._evaluate(valid_batches)
+                self._dropped.discard(index)
+            needless = max(qualities, key=qualities.__getitem__)
+            left.remove(needless)
+            self._dropped.add(needless)
+
+    @torch.no_grad()
+    def _evaluate(self, valid_batches: Iterable[Batch]) -> Quality:
+        """Return the quality of the supernet as it is projected now, with batch statistics."""
+        owner = self.optimizer
+        total = 0
+        correct = loss = torch.zeros((), device=owner.architectural_weights[0].device)
+        with frozen_batch_norm_statistics(owner.graph):
+            for inputs, targets in islice(valid_batches, self.batches):
+                logits, value = owner.forward_loss((inputs, targets))
+                total += len(targets)
+                correct = correct + (logits.argmax(-1) == targets).sum()
+                loss = loss + value * len(targets)
+        if not total:
+            raise OptimizerStateError("the part perturbation_selection needs validation batches, but there are none")
+        accuracy, gain = float(correct) / total, -float(loss) / total
+        return Quality(accuracy, gain) if self.criterion == "accuracy" else Quality(gain, accuracy)
+
+    def _tune(self, number: int, total: int, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
+        """Train on for `tune_epochs`; after the last decision there is nothing to train for."""
+        if number + 1 == total:
+            return
+        owner = self.optimizer
+        valid = chain.from_iterable(repeat(valid_batches))
+        for epoch in range(self.tune_epochs):
+            done = (number * self.tune_epochs + epoch) / max(1, (total - 1) * self.tune_epochs)
+            first, last = owner.learning_rate / 10, self.learning_rate_min
+            for group in owner.op_optimizer.param_groups:
+                group["lr"] = last + (first - last) * (1 + math.cos(math.pi * done)) / 2 if first > last else first
+            for batch in train_batches:
+                owner.step(batch, next(valid))
+
+    def _scores(self, index: int, data: EdgeData) -> Tensor:
+        scores = torch.zeros_like(data.alpha.detach())
+        scores[self._chosen[index]] = 1.0 if index in self._dropped else 2.0
+        return scores
+
+
+def _shuffled(items: Sequence[Any], order: torch.Generator) -> list[Any]:
+    return [items[index] for index in torch.randperm(len(items), generator=order).tolist()]
+
+
+def _in_turn(groups: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Return rounds that take one item of each group, as long as there are some."""
+    longest = max((len(group) for group in groups), default=0)
+    return [[group[number] for group in groups if number < len(group)] for number in range(longest)]

@@ -1,0 +1,3 @@
+"""Robust DARTS."""
+
+from .optimizer import RobustDARTSOptimizer as RobustDARTSOptimizer
