@@ -79,6 +79,8 @@ class OneShotOptimizer(MetaOptimizer):
     SCHEDULED: ClassVar[tuple[str, ...]] = ()
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
+    # Why nobody may change it; empty where it may change
+    fixed_structure: str = ""
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -490,7 +492,7 @@ class OneShotOptimizer(MetaOptimizer):
         Where the supernet's structure changes during the search, that comes first: the weights are loaded into it.
         """
         self._require_adapted()
-        changes = self.RESTRUCTURES or any(part.restructures for part in self.parts.values())
+        changes = bool(self.structure.changed_by)
         found = {
             "structure": self.structure if changes else None,
             "model": CurrentModel(self) if changes else self.graph,

@@ -53,6 +53,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     """
 
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
+    fixed_structure = "paths are drawn from all candidates of the space"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

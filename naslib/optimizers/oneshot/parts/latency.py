@@ -121,6 +121,10 @@ class Latency(Part):
             )
         logger.info("latency of the networks: %.3f to %.3f ms, reference %.3f ms", low, high, self.reference)
 
+    def restructured(self) -> None:
+        """Look up the candidates that are left."""
+        self.adapt(self.optimizer.graph)
+
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the loss with the expected latency."""
         expected = self._expectation(self.optimizer.choice_probabilities())
