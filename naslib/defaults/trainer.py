@@ -174,7 +174,7 @@ class Trainer(ConfigBuilders):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
         is_torch = isinstance(weights, torch.optim.Optimizer)
-        scheduler = self.optimizer.build_scheduler(self.config.search.learning_rate_min)
+        scheduler = self.optimizer.build_scheduler(self.config.search.get("learning_rate_min", 0.0))
         if scheduler is None and is_torch:
             scheduler = self.build_search_scheduler(weights, self.config)  # type: ignore[arg-type]
         phase = self._search_phase(outputs, scheduler)
