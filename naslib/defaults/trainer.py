@@ -174,7 +174,9 @@ class Trainer(ConfigBuilders):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
         is_torch = isinstance(weights, torch.optim.Optimizer)
-        scheduler = self.build_search_scheduler(weights, self.config) if is_torch else None  # type: ignore[arg-type]
+        scheduler = self.optimizer.build_scheduler(self.config.search.get("learning_rate_min", 0.0))
+        if scheduler is None and is_torch:
+            scheduler = self.build_search_scheduler(weights, self.config)  # type: ignore[arg-type]
         phase = self._search_phase(outputs, scheduler)
         train = BatchCursor(loaders[0], self.device, channels_last, "training")
         valid = None

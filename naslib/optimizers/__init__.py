@@ -23,6 +23,7 @@ from .oneshot.lambda_darts import LambdaDARTSOptimizer as LambdaDARTSOptimizer
 from .oneshot.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from .oneshot.oles import OLESOptimizer as OLESOptimizer
 from .oneshot.oneshot_train import OneShotNASOptimizer as OneShotNASOptimizer
+from .oneshot.p_darts import PDARTSOptimizer as PDARTSOptimizer
 from .oneshot.pc_darts import PCDARTSOptimizer as PCDARTSOptimizer
 from .oneshot.proxylessnas import ProxylessNASOptimizer as ProxylessNASOptimizer
 from .oneshot.reinmax import ReinMaxOptimizer as ReinMaxOptimizer

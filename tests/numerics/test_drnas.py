@@ -151,6 +151,13 @@ def test_the_derived_candidate_is_that_of_the_largest_mean():
         torch.testing.assert_close(scores, alpha.detach().exp() / alpha.detach().exp().sum())
 
 
+def test_parts_expect_by_the_mean():
+    optimizer = _adapted()
+    for alpha, expected in zip(optimizer.architectural_weights, optimizer.choice_probabilities(), strict=True):
+        torch.testing.assert_close(expected, Dirichlet(torch.nn.functional.elu(alpha) + 1).mean)
+        assert expected.requires_grad
+
+
 @pytest.mark.parametrize(("key", "value"), [("regularizer", "l1"), ("reg_scale", -1.0)])
 def test_bad_keywords(key, value):
     with pytest.raises(ConfigError, match=key):

@@ -11,7 +11,7 @@ from small_spaces import batch, mlp_space
 from torch.distributions import Dirichlet
 
 from naslib.errors import ConfigError, GraphError
-from naslib.optimizers import DARTSOptimizer, DrNASOptimizer, GDASOptimizer
+from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, DrNASOptimizer, OLESOptimizer, OneShotOptimizer
 from naslib.optimizers.oneshot._decisions import mixed_edges
 from naslib.optimizers.oneshot.mixture import Surrounding
 from naslib.optimizers.oneshot.stages import equal_lengths, locate
@@ -97,15 +97,41 @@ def test_the_next_stage_samples_what_masking_and_renormalising_would():
     torch.testing.assert_close(small.T.cov(), masked.T.cov(), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("cls", [DARTSOptimizer, DrNASOptimizer, GDASOptimizer])
-def test_any_method_goes_on_with_what_is_left(cls):
-    optimizer = _adapted(cls)
-    for epoch in range(5):
+METHODS = {cls: name for name in OPTIMIZERS.names() if issubclass(cls := OPTIMIZERS.get(name), OneShotOptimizer)}
+REFUSING = {"WeightSharingOptimizer", "ENASOptimizer", "GSparseOptimizer", "BinaryMovingAverageOptimizer"}
+REFUSING |= {"PDARTSOptimizer", "RobustDARTSOptimizer", "DARTSPlusOptimizer"}
+
+
+@pytest.mark.parametrize("cls", METHODS, ids=METHODS.values())
+def test_any_method_goes_on_with_what_is_left_or_says_that_it_cannot(cls):
+    space = NasBench301SearchSpace(n_classes=3, channels=8, cells=3, nodes=1)
+    stages = [{"epochs": 1}, {"n_ops": 3}]
+    if REFUSING & {base.__name__ for base in cls.__mro__}:
+        with pytest.raises(ConfigError, match="progressive_shrinking"):
+            _adapted(cls, stages, space=space)
+        return
+    optimizer = _adapted(cls, stages, space=space, epochs=2)
+    generator = torch.Generator().manual_seed(0)
+    data = torch.randn(4, 3, 4, 4, generator=generator), torch.randint(3, (4,), generator=generator)
+    for epoch in range(2):
         optimizer.new_epoch(epoch)
-        losses = _step(optimizer, epoch)[2:]
-        assert all(loss.isfinite() for loss in losses)
-    assert all(len(data.op.primitives) == 1 for data in mixed_edges(optimizer.graph, optimizer.scope))
+        assert all(loss.isfinite() for loss in optimizer.step(data, data)[2:])
+    assert all(len(data.op.primitives) == 3 for data in mixed_edges(optimizer.graph, optimizer.scope))
     optimizer.get_final_architecture()
+
+
+def test_operations_that_had_stopped_have_still_stopped():
+    optimizer = _adapted(OLESOptimizer)
+    part = optimizer.parts["operation_early_stopping"]
+    for name in (name for name in part._operations() if name.endswith(".1")):
+        part._freeze(name)
+    for alpha in optimizer.architectural_weights:
+        alpha.data = torch.tensor([0.0, 1.0, 1.0])
+    frozen = {id(weight) for weight in optimizer.weights if not weight.requires_grad}
+    optimizer.new_epoch(2)
+    assert part.frozen and all(name.endswith(".0") for name in part.frozen)  # what was second is first
+    assert {id(weight) for weight in optimizer.weights if not weight.requires_grad} == frozen
+    assert {id(weight) for name in part.frozen for weight in part._operations()[name]} == frozen
 
 
 def test_a_darts_supernet_computes_the_mixture_of_the_survivors():

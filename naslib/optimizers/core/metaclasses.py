@@ -125,6 +125,14 @@ class MetaOptimizer(metaclass=_OptimizerType):
         """
         raise NotImplementedError(f"{type(self).__name__} searches without batches")
 
+    def build_scheduler(self, learning_rate_min: float) -> Any:
+        """Return the learning-rate schedule of the weights, stepped after each epoch; None leaves it to the Trainer.
+
+        Args:
+            learning_rate_min: The smallest rate.
+        """
+        return None
+
     @property
     def is_finished(self) -> bool:
         """Whether the search should end after the current epoch, before the epochs it was given are over."""

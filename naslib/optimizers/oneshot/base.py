@@ -79,6 +79,8 @@ class OneShotOptimizer(MetaOptimizer):
     SCHEDULED: ClassVar[tuple[str, ...]] = ()
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
+    # Why nobody may change it; empty where it may change
+    fixed_structure: str = ""
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -465,13 +467,19 @@ class OneShotOptimizer(MetaOptimizer):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
 
-    def _show_weights(self, edge: EdgeView) -> None:
-        if not edge.data.has("alpha"):
-            return
-        scores = self.decision_weights(edge.data.alpha)
+    def decision_scores(self) -> list[Tensor]:
+        """Return per decision by what its candidates are compared, `(n_ops,)`: `decision_weights`, and the parts."""
+        return [self._scores(data) for data in self.decisions]
+
+    def _scores(self, data: EdgeData) -> Tensor:
+        scores = self.decision_weights(data.alpha)
         for part in self.parts.values():
-            scores = part.scores(edge.data, scores)
-        edge.data.set("op_weights", scores, shared=True)
+            scores = part.scores(data, scores)
+        return scores
+
+    def _show_weights(self, edge: EdgeView) -> None:
+        if edge.data.has("alpha"):
+            edge.data.set("op_weights", self._scores(edge.data), shared=True)
 
     def get_op_optimizer(self) -> type:
         """Return the class of the optimizer of the operation weights."""
@@ -484,7 +492,7 @@ class OneShotOptimizer(MetaOptimizer):
         Where the supernet's structure changes during the search, that comes first: the weights are loaded into it.
         """
         self._require_adapted()
-        changes = self.RESTRUCTURES or any(part.restructures for part in self.parts.values())
+        changes = bool(self.structure.changed_by)
         found = {
             "structure": self.structure if changes else None,
             "model": CurrentModel(self) if changes else self.graph,

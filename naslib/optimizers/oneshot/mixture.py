@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
-from naslib.search_spaces.core.primitives import MixedOp, call_op, call_op_shared, mix_outputs
+from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
 
 from .relaxations import inner_product, softmax_weights
@@ -61,6 +61,27 @@ class Surrounding(nn.Module):
         return op
 
 
+class CandidateWrapper(AbstractPrimitive):
+    """A candidate with something around it during the search, which the discrete architecture does not have.
+
+    Args:
+        op: The candidate.
+    """
+
+    def __init__(self, op: nn.Module) -> None:
+        super().__init__({"op": op})
+        self.op = op
+
+    def get_embedded_ops(self) -> list[Any] | None:
+        """Return the candidate."""
+        return [self.op]
+
+    @property
+    def get_op_name(self) -> str:
+        """The name of the candidate."""
+        return self.op.get_op_name if isinstance(self.op, AbstractPrimitive) else type(self.op).__name__
+
+
 class RelaxedMixedOp(MixedOp):
     """Mix the candidates as the relaxation says.
 
@@ -95,6 +116,8 @@ class RelaxedMixedOp(MixedOp):
     def discretized(self, index: int) -> nn.Module:
         """Return the operation that stays on the edge if candidate `index` is chosen."""
         op = self.primitives[index]
+        if isinstance(op, CandidateWrapper):
+            op = op.op
         for surrounding in self.surroundings:
             op = surrounding.discretized(op)
         return op

@@ -22,6 +22,11 @@ class StrategyOptimizer(OneShotOptimizer):
     strategy: Strategy
     moving_average_rate: float = 0.01
 
+    @property
+    def fixed_structure(self) -> str:  # type: ignore[override]
+        """Why no candidate may leave: running means belong to the candidates that there are."""
+        return "running means are kept per candidate" if self.strategy.gradient == "moving_average" else ""
+
     def relaxation(self) -> StrategyRelaxation:
         """Return what draws all decisions of a forward."""
         return StrategyRelaxation(self.strategy)

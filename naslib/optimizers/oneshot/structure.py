@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError
+from naslib.errors import ConfigError, GraphError
 from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.graph import Graph, Scope
 
@@ -45,19 +45,42 @@ class Structure:
         self.arguments: dict[str, Any] = {}
         self.widths: list[int] = []
 
+    @property
+    def changed_by(self) -> list[str]:
+        """Who changes the structure: the optimizer, or names of parts."""
+        optimizer = self.optimizer
+        own = [type(optimizer).__name__] if optimizer.RESTRUCTURES else []
+        return own + [name for name, part in optimizer.parts.items() if part.restructures]
+
     def begin(self) -> None:
-        """Take note of the supernet that was just built, with all candidates."""
+        """Take note of the supernet that was just built, with all candidates.
+
+        Raises:
+            ConfigError: If the structure is to change, and the optimizer or a part relies on it.
+        """
+        changing = self.changed_by
+        if len(changing) > 1:
+            raise ConfigError(f"only one of {', '.join(changing)} can change the supernet; leave out the others")
+        owners: dict[str, Any] = {type(self.optimizer).__name__: self.optimizer, **self.optimizer.parts}
+        reasons = {name: owner.fixed_structure for name, owner in owners.items() if owner.fixed_structure}
+        if changing and reasons:
+            raise ConfigError([f"{changing[0]} cannot be used with {name}: {why}" for name, why in reasons.items()])
         self.widths = [alpha.shape[-1] for alpha in self.optimizer.architectural_weights]
         self.kept = [tuple(range(width)) for width in self.widths]
         self.arguments = {}
 
-    def strongest(self, n_ops: int) -> list[list[int]]:
-        """Return per decision the positions of its `n_ops` strongest candidates, ascending; the first of equals."""
+    def strongest(self, n_ops: int | Sequence[int]) -> list[list[int]]:
+        """Return per decision the positions of its strongest candidates, ascending; the first of equals.
+
+        Args:
+            n_ops: How many, of every decision or of each.
+        """
         optimizer = self.optimizer
+        numbers = [n_ops] * len(self.kept) if isinstance(n_ops, int) else n_ops
         found = []
-        for data in optimizer.decisions:
+        for data, number in zip(optimizer.decisions, numbers, strict=True):
             scores = optimizer.decision_weights(data.alpha).detach()
-            order = scores.argsort(descending=True, stable=True)[:n_ops]
+            order = scores.argsort(descending=True, stable=True)[:number]
             found.append(sorted(order.tolist()))
         return found
 

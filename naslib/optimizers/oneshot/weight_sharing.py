@@ -55,6 +55,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     """
 
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
+    fixed_structure = "paths are drawn from all candidates of the space"
 
     def __init__(self, recalibration_batches: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -12,7 +12,7 @@ from training_runs import config_for, differences, load, small_trainer
 
 from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError
-from naslib.optimizers import DARTSOptimizer, DrNASOptimizer
+from naslib.optimizers import DARTSOptimizer, DrNASOptimizer, PDARTSOptimizer
 from naslib.search_spaces import NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.training.pictures import draw_arch_weights
@@ -54,28 +54,31 @@ def test_resumed_after_any_epoch_it_is_bitwise_the_same(straight, tmp_path, epoc
     assert differences(load(folder / "arch_weights.pt"), load(tmp_path / "arch_weights.pt")) == []
 
 
+class Stop(Exception):
+    pass
+
+
+def _stop_after(trainer: Trainer, steps: int) -> None:
+    """Search until a number of steps is done."""
+    step, done = trainer.optimizer.step, [0]
+
+    def counted(*batches):
+        if done[0] == steps:
+            raise Stop
+        done[0] += 1
+        return step(*batches)
+
+    trainer.optimizer.step = counted
+    with pytest.raises(Stop):
+        trainer.search()
+
+
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_stopped_within_an_epoch_it_is_bitwise_the_same(straight, tmp_path, stop):
-    class Stop(Exception):
-        pass
-
-    def run(trainer, resume_from=""):
-        step, epochs, count = trainer.optimizer.step, {"n": 0}, 5 * stop + 4
-
-        def counted(*batches):
-            if epochs["n"] == count:
-                raise Stop
-            epochs["n"] += 1
-            return step(*batches)
-
-        trainer.optimizer.step = counted if not resume_from else step
-        trainer.search(resume_from=resume_from)
-
-    with pytest.raises(Stop):
-        run(_trainer(tmp_path, epochs=4, checkpoint_steps=3))
+    _stop_after(_trainer(tmp_path, epochs=4, checkpoint_steps=3), 5 * stop + 4)
     path = tmp_path / "search" / f"model_{stop:07d}_step{3:07d}.pth"
     assert [len(kept) for kept in load(path)["structure"]["kept"]] == [max(3 - stop, 1)] * 3
-    run(_trainer(tmp_path, seed=8, epochs=4, checkpoint_steps=3), str(path))
+    _trainer(tmp_path, seed=8, epochs=4, checkpoint_steps=3).search(resume_from=str(path))
     expected, found = (load(place / "search" / "model_final.pth") for place in (straight[0], tmp_path))
     assert differences(expected, found) == []
 
@@ -97,15 +100,31 @@ def _widening() -> DrNASOptimizer:
     return DrNASOptimizer(learning_rate=0.1, arch_learning_rate=0.05, parts={**parts, "edge_normalization": {}})
 
 
-@pytest.mark.parametrize("make", [_widening])
+def _deepening() -> PDARTSOptimizer:
+    dropout = (0.3, 0.4, 0.7)
+    return PDARTSOptimizer(epochs=3, added_cells=(0, 1, 2), warm_up_epochs=0, skip_dropout=dropout, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("make", [_widening, _deepening])
 def test_a_supernet_of_another_size_is_rebuilt(make, tmp_path):
     trainer = _image_trainer(tmp_path / "a", make)
     trainer.search()
     expected = load(tmp_path / "a" / "search" / "model_final.pth")
+    rates = [load(tmp_path / "a" / "search" / f"model_{e:07d}.pth")["op_optimizer"]["param_groups"] for e in range(3)]
+    # after an epoch the rate is that of the next: P-DARTS begins every stage, here of one epoch, at the top
+    if isinstance(trainer.optimizer, PDARTSOptimizer):
+        assert [groups[0]["lr"] for groups in rates] == pytest.approx([0.1, 0.1, 0.001])
     for epoch in (0, 1):
         resumed = _image_trainer(tmp_path / f"b{epoch}", make, seed=4)
         resumed.search(resume_from=str(tmp_path / "a" / "search" / f"model_{epoch:07d}.pth"))
         assert differences(expected, load(tmp_path / f"b{epoch}" / "search" / "model_final.pth")) == []
+    fresh = _image_trainer(tmp_path / "a", make, seed=9).found_architecture()
+    assert fresh.genotype() == trainer.optimizer.get_final_architecture().genotype()
+    _stop_after(_image_trainer(tmp_path / "c", make, checkpoint_steps=1), 3)  # within the second stage
+    resumed = _image_trainer(tmp_path / "c", make, seed=5, checkpoint_steps=1)
+    resumed.search(resume_from=str(tmp_path / "c" / "search" / f"model_{1:07d}_step{1:07d}.pth"))
+    found = load(tmp_path / "c" / "search" / "model_final.pth")
+    assert [d for d in differences(expected, found) if "checkpoint_steps" not in d] == []
     # in the same process, back to an earlier structure
     final = trainer.found_architecture(str(tmp_path / "a" / "search" / "model_0000000.pth"))
     assert 0 <= trainer.evaluate(retrain=False, best_arch=final) <= 100

@@ -68,7 +68,7 @@ class DrNASOptimizer(OneShotOptimizer):
         return torch.softmax(alpha.detach(), dim=-1)
 
     def choice_probabilities(self) -> list[Tensor]:
-        """Return the mean of each distribution."""
+        """Return the mean of each decision's distribution."""
         return [dirichlet_mean(alpha) for alpha in self.architectural_weights]
 
     def architecture_loss(self, loss: Tensor) -> Tensor:

@@ -69,6 +69,8 @@ class GSparseOptimizer(OneShotOptimizer):
         ConfigError: If another optimizer of the weights is asked for, or for a value out of range.
     """
 
+    fixed_structure = "the groups of weights are fixed when their optimizer is made"
+
     def __init__(
         self,
         learning_rate: float = 0.001,

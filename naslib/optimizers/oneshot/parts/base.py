@@ -33,6 +33,8 @@ class Part:
     optimizer: OneShotOptimizer
     # Whether the part changes the structure of the supernet during the search (`optimizer.structure`)
     restructures: ClassVar[bool] = False
+    # Why the structure must not change where the part is; empty where it may
+    fixed_structure: ClassVar[str] = ""
     # Names of attributes by which `adapt` shapes the supernet, and which may change during the search
     structural: ClassVar[tuple[str, ...]] = ()
 

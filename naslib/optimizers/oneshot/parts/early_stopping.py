@@ -58,6 +58,8 @@ class EarlyStopping(Part):
             and not mixed, as the Hessian needs a loss that can be differentiated twice.
     """
 
+    fixed_structure = "it may return to the architecture parameters of an earlier epoch"
+
     def __init__(
         self,
         criterion: str = "eigenvalue",

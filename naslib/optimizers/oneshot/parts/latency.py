@@ -126,7 +126,7 @@ class Latency(Part):
         logger.info("latency of the networks: %.3f to %.3f ms, reference %.3f ms", low, high, self.reference)
 
     def restructured(self) -> None:
-        """Look up what is left in the supernet."""
+        """Look up the candidates that are left."""
         self.adapt(self.optimizer.graph)
 
     def architecture_loss(self, loss: Tensor) -> Tensor:

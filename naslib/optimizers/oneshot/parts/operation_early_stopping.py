@@ -79,6 +79,15 @@ class OperationEarlyStopping(Part):
             raise ConfigError("the part operation_early_stopping looks at the first-order step; leave out unrolled")
         self._reset()
 
+    def restructured(self) -> None:
+        """Compare anew; of the operations that are left, those that had stopped have still stopped."""
+        stopped = {id(weight) for name in self.frozen for weight in self._weights[name]}
+        before, self._weights = self._weights, {}  # kept until here: an id is its tensor's as long as that lives
+        names = [name for name, weights in self._operations().items() if all(id(w) in stopped for w in weights)]
+        del before
+        self._reset()
+        self.frozen = names
+
     def _operations(self) -> dict[str, list[nn.Parameter]]:
         """Return the weights of each candidate that has some, by its name in the supernet."""
         if not self._weights:

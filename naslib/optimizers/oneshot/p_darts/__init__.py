@@ -1,0 +1,3 @@
+"""P-DARTS."""
+
+from .optimizer import PDARTSOptimizer as PDARTSOptimizer
