@@ -30,8 +30,11 @@ BARS = {
     "P11": "bars.p11_exactness",
     "loader": "loader",
     "scaling": "scaling",
+    "methods": "methods",
     "cuda": "cuda_profile",
 }
+# Those that also draw or write something into the folder of the results
+WRITING = ("scaling", "methods")
 FAILED = 1
 
 
@@ -84,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen(given.only, given.device):
         begin = time.perf_counter()
         module = importlib.import_module(f"benchmarks.{BARS[name]}")
-        found = module.measure(options, given.results) if name == "scaling" else module.measure(options)
+        found = module.measure(options, given.results) if name in WRITING else module.measure(options)
         synchronize(given.device)
         title = (module.__doc__ or "").splitlines()[0].removeprefix(f"{name}: ")
         print(f"\n{name}: {title} ({time.perf_counter() - begin:.0f} s)")

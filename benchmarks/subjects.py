@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from naslib.optimizers import DARTSOptimizer, GDASOptimizer, OneShotOptimizer
+from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, GDASOptimizer, OneShotOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 
@@ -22,6 +23,8 @@ CHECKPOINT_KEYWORDS = ("activation_checkpointing", "checkpoint_activations", "ch
 N_CLASSES = 10
 # Every operation once and the 3x3 convolution twice, for the six decisions of NAS-Bench-201 in our operations' order
 NB201_CHOICES = (2, 0, 3, 1, 4, 2)
+# Length of a method's search, and the epoch it is measured in: late enough that every warm-up is over
+EPOCHS, MEASURED_EPOCH = 50, 40
 
 
 @dataclass
@@ -128,6 +131,22 @@ def nb201_gdas(setting: Setting, **keywords: Any) -> Subject:
     return subject
 
 
+def one_shot_methods() -> list[str]:
+    """Return the registered weight-sharing optimizers, each by the first of its names."""
+    first = {OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}
+    return sorted(name for kind, name in first.items() if issubclass(kind, OneShotOptimizer))
+
+
+def method(setting: Setting, name: str, make_space: Callable[[Setting], Any]) -> Subject:
+    """Return a registered method with its own defaults on a space, in epoch `MEASURED_EPOCH` of `EPOCHS`."""
+    torch.manual_seed(setting.seed)
+    subject = adapted(OPTIMIZERS.get(name)(epochs=EPOCHS, amp=setting.amp), make_space(setting), setting)
+    for epoch in range(1, MEASURED_EPOCH + 1):
+        subject.owner.new_epoch(epoch)
+    subject.model = subject.owner.graph
+    return subject
+
+
 def darts_reference(setting: Setting, **settings: Any) -> Subject:
     """Return the plain reference of DARTS on its own space."""
     torch.manual_seed(setting.seed)
@@ -188,3 +207,7 @@ SUBJECTS: dict[str, Callable[[Setting], Subject]] = {
     "nb201 gdas": nb201_gdas,
     "nb201 gdas reference": lambda setting: nb201_reference(setting, "gdas"),
 }
+SPACES: dict[str, Callable[[Setting], Any]] = {"darts": darts_space, "nb201": nb201_space}
+for _space, _make in SPACES.items():
+    for _name in one_shot_methods():
+        SUBJECTS[f"{_space}:{_name}"] = partial(method, name=_name, make_space=_make)

@@ -154,7 +154,8 @@ class Trainer(ConfigBuilders):
         )
 
     def _search_fingerprint(self) -> dict[str, Any]:
-        graph = self.optimizer.graph
+        given = self.optimizer.search_space  # the supernet of a later stage may be deeper
+        graph = given if given is not None else self.optimizer.graph
         space = isinstance(graph, Graph)
         return {
             "search_space": graph.get_type() if space else type(graph).__name__,

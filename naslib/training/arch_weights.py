@@ -39,19 +39,27 @@ class Decision:
 class ArchWeightsRecorder:
     """Record architecture parameters, one row per epoch.
 
+    A candidate that the search has removed has the parameter -inf, which no softmax notices.
+
     Args:
         graph: The adapted search space, from which decisions get their names.
         weights: The parameters.
+        structure: Which candidates they belong to (`naslib.optimizers.oneshot.structure`); None where all stay.
     """
 
-    def __init__(self, graph: Any, weights: Sequence[Tensor]) -> None:
+    def __init__(self, graph: Any, weights: Sequence[Tensor], structure: Any = None) -> None:
         self.weights = list(weights)
+        self._structure = structure
         self.decisions = _name_decisions(graph, self.weights)
         self._rows: list[list[Tensor]] = []
 
     def record(self) -> None:
         """Add the parameters as they are now."""
-        self._rows.append([weight.detach().to("cpu", copy=True) for weight in self.weights])
+        now = [weight.detach().to("cpu", copy=True) for weight in self.weights]
+        if self._structure is not None:
+            places = zip(now, self._structure.kept, self._structure.widths, strict=True)
+            now = [_spread(weight, kept, width) for weight, kept, width in places]
+        self._rows.append(now)
 
     def series(self) -> list[Tensor]:
         """Return `(rows, n_ops)` per decision; the first row is from before the search."""
@@ -82,7 +90,18 @@ class ArchWeightsRecorder:
 def record_of(optimizer: Any) -> ArchWeightsRecorder | None:
     """Return a recorder for an optimizer with architecture parameters, None for one without."""
     weights = getattr(optimizer, "architectural_weights", None)
-    return ArchWeightsRecorder(optimizer.graph, list(weights)) if weights is not None and len(weights) else None
+    if weights is None or not len(weights):
+        return None
+    return ArchWeightsRecorder(optimizer.graph, list(weights), getattr(optimizer, "structure", None))
+
+
+def _spread(weight: Tensor, kept: Sequence[int], width: int) -> Tensor:
+    """Return a parameter of the candidates in `kept` as one of all candidates."""
+    if len(kept) == width:
+        return weight
+    full = weight.new_full((*weight.shape[:-1], width), -torch.inf)
+    full[..., list(kept)] = weight
+    return full
 
 
 def _name_decisions(graph: Any, weights: Sequence[Tensor]) -> list[Decision]:

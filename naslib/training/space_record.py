@@ -9,25 +9,9 @@ from typing import Any
 
 from naslib.errors import ArchitectureError, CheckpointError
 from naslib.search_spaces.core.architecture import op_name
+from naslib.search_spaces.core.arguments import constructor_arguments as constructor_arguments
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import to_jsonable
-
-# networkx owns these attributes; a space keeps an argument `nodes` as `nodes_per_cell`.
-_NETWORKX_VIEWS = frozenset(("nodes", "edges", "adj", "succ", "pred", "degree", "graph"))
-
-
-def constructor_arguments(graph: Graph) -> dict[str, Any]:
-    """Return the constructor arguments of a search space, which keeps them as attributes of the same names."""
-    found = {}
-    own = {name: value for name, value in vars(graph).items() if name not in _NETWORKX_VIEWS}
-    for name, parameter in inspect.signature(type(graph).__init__).parameters.items():
-        if name == "self" or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            continue
-        for attribute in (name, f"{name}_per_cell"):
-            if attribute in own:
-                found[name] = own[attribute]
-                break
-    return found
 
 
 def describe_architecture(architecture: Graph) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from naslib.errors import ConfigError, GraphError, OptimizerStateError
 from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, GDASOptimizer, MetaOptimizer, OneShotOptimizer
+from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
 from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.search_spaces.core.primitives import DropPath, MixedOp
 from naslib.utils.attrdict import AttrDict
@@ -228,6 +229,43 @@ def test_attributes_after_adapting(variant: str):
     assert callable(optimizer.loss)
     optimizer.adapt_search_space(mlp_space(), scope=["cell"])  # again, on another space
     assert optimizer.scope == ["cell"] and isinstance(optimizer.op_optimizer, torch.optim.Optimizer)
+
+
+class _Sigmoid(MixedOp):
+    def get_weights(self, edge_data):
+        return edge_data.alpha
+
+    def process_weights(self, weights):
+        return weights.sigmoid()
+
+    def apply_weights(self, x, weights):
+        return sum(w * op(x) for w, op in zip(weights, self.primitives, strict=True))
+
+
+class _SigmoidOfOurs(RelaxedMixedOp):
+    def process_weights(self, weights):
+        return weights.sigmoid()
+
+
+@pytest.mark.parametrize("mixed", [_Sigmoid, _SigmoidOfOurs])
+def test_a_mixed_op_of_ones_own_relaxes_by_itself(mixed: type[MixedOp]):
+    class Own(OneShotOptimizer):
+        @staticmethod
+        def update_ops(edge):
+            edge.data.set("op", mixed(edge.data.op))
+
+    optimizer = Own()
+    optimizer.adapt_search_space(mlp_space(shared_cells=False))
+    data = optimizer.decisions[0]
+    x = batch(dtype=torch.float32)[0]
+    expected = sum(w * op(x) for w, op in zip(data.alpha.sigmoid(), data.op.primitives, strict=True))
+    torch.testing.assert_close(data.op(x, edge_data=data), expected)
+    graph = optimizer.graph
+    assert torch.equal(graph(x), graph.clone().set_passes(share=False)(x))
+    with torch.no_grad():
+        for alpha in optimizer.architectural_weights:
+            alpha.fill_(-50.0)  # sigmoids of zero: nothing reaches the classifier but its bias
+    torch.testing.assert_close(graph(x), graph.edges[4, 5].op.bias.expand(8, 3))
 
 
 def test_nothing_to_search_and_use_before_adapting_are_clear_errors():

@@ -10,6 +10,7 @@ import torch
 from naslib.data.image_data import ImageData, ImageSet
 from naslib.data.info import DatasetInfo, default_class_names
 from naslib.data.locations import subfolders
+from naslib.data.reduced import reduced
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import download, first_present, known_info
 from naslib.data.sets._pickles import read_batch
@@ -27,39 +28,49 @@ _CIFAR10_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
 @DATASETS.register("cifar10", "cifar-10")
-def load_cifar10(data_dir: Path | None, seed: int) -> ImageData:
+def load_cifar10(
+    data_dir: Path | None, seed: int, train_images: int | None = None, image_size: int | None = None
+) -> ImageData:
     """Load CIFAR-10: 50,000 + 10,000 colour 32x32 images, the official split.
 
     Args:
         data_dir: The folder that holds `cifar-10-batches-py/` (the official files, torchvision's layout), or the
             compact `cifar10_jpeg_full.npz` (lossy), which is decoded once and kept.
         seed: Not used.
+        train_images: Size of a stratified share of the training images, for scaled protocols; None keeps all.
+        image_size: Side to which images are averaged down; None keeps 32.
     """
     info = known_info("cifar10", 32, _CIFAR10_MEAN, _CIFAR10_STD, _CIFAR10_CLASSES, flip=True)
     folder = first_present(subfolders(data_dir, ("cifar-10-batches-py", "")), (*_CIFAR10_FILES, "test_batch"))
     jpeg = first_present(subfolders(data_dir, ("",)), (JPEG_FILE,))
     if folder is None and jpeg is not None:
-        return ImageData(info, *load_jpeg(jpeg / JPEG_FILE))
+        return reduced(ImageData(info, *load_jpeg(jpeg / JPEG_FILE)), train_images, image_size)
     if folder is None:
         root = download("cifar10", data_dir, lambda root: _fetch("CIFAR10", root), _by_hand("cifar-10"))
         folder = Path(root) / "cifar-10-batches-py"
-    return ImageData(info, _read(folder, _CIFAR10_FILES, "labels"), _read(folder, ("test_batch",), "labels"))
+    data = ImageData(info, _read(folder, _CIFAR10_FILES, "labels"), _read(folder, ("test_batch",), "labels"))
+    return reduced(data, train_images, image_size)
 
 
 @DATASETS.register("cifar100", "cifar-100")
-def load_cifar100(data_dir: Path | None, seed: int) -> ImageData:
+def load_cifar100(
+    data_dir: Path | None, seed: int, train_images: int | None = None, image_size: int | None = None
+) -> ImageData:
     """Load CIFAR-100: 50,000 + 10,000 colour 32x32 images of 100 fine classes, the official split.
 
     Args:
         data_dir: The folder that holds `cifar-100-python/` (the official files, torchvision's layout).
         seed: Not used.
+        train_images: Size of a stratified share of the training images, for scaled protocols; None keeps all.
+        image_size: Side to which images are averaged down; None keeps 32.
     """
     folder = first_present(subfolders(data_dir, ("cifar-100-python", "")), ("train", "test", "meta"))
     if folder is None:
         root = download("cifar100", data_dir, lambda root: _fetch("CIFAR100", root), _by_hand("cifar-100"))
         folder = Path(root) / "cifar-100-python"
     info = _cifar100_info(folder)
-    return ImageData(info, _read(folder, ("train",), "fine_labels"), _read(folder, ("test",), "fine_labels"))
+    data = ImageData(info, _read(folder, ("train",), "fine_labels"), _read(folder, ("test",), "fine_labels"))
+    return reduced(data, train_images, image_size)
 
 
 def _cifar100_info(folder: Path) -> DatasetInfo:

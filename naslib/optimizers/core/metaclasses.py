@@ -58,12 +58,14 @@ class MetaOptimizer(metaclass=_OptimizerType):
     Attributes:
         using_step_function: Whether the Trainer feeds batches to `step`; otherwise each epoch evaluates by itself.
         graph: The adapted search space, after `adapt_search_space`.
+        search_space: The space as it was given, where the optimizer keeps it.
 
     Raises:
         ConfigError: For a keyword that is neither the optimizer's own nor in the shared schema.
     """
 
     using_step_function = True
+    search_space: Any = None
 
     def __init__(self, **kwargs: Any) -> None:
         own = accepted_keywords(type(self))

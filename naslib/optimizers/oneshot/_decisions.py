@@ -37,13 +37,13 @@ def decisions_in(graph: Graph, scope: Scope) -> list[EdgeData]:
     return list(by_alpha.values())
 
 
-def discretizing(graph: Graph) -> Callable[..., Any]:
-    """Return the update function that leaves on each edge the operation that the space selects by `op_weights`."""
+def discretizing(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> Callable[..., Any]:
+    """Return the update function that leaves on each edge the operation that `select` chooses by `op_weights`."""
 
     def discretize(edge: EdgeView) -> None:
         op = edge.data.op
         if isinstance(op, MixedOp):
-            index = graph.select_primitive(edge.data)
+            index = select(graph, edge.data)
             edge.data.set("op_index", index, shared=True)
             edge.data.set("op", op.discretized(index) if isinstance(op, RelaxedMixedOp) else op.primitives[index])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -25,6 +25,7 @@ from ._decisions import decisions_in, discretizing, mixed_edges, where_undecided
 from .mixture import RelaxedMixedOp, SoftmaxRelaxation
 from .parts import build_parts
 from .state import PartsState, ScheduleState
+from .structure import CurrentModel, Structure, adopt, shrink
 
 
 class OneShotOptimizer(MetaOptimizer):
@@ -62,9 +63,11 @@ class OneShotOptimizer(MetaOptimizer):
         outcome: Scores per decision, `(n_ops,)`, that a selection phase left and that replace `decision_weights`; None
             where the architecture is read off the parameters.
         weights: The operation weights, in the order of the supernet.
+        structure: Which candidates the supernet still has, and the search space that it was made from.
         op_optimizer: Optimizer of the weights (after adapting).
         arch_optimizer: Optimizer of the architecture parameters (after adapting).
         loss: The criterion.
+        epochs: Number of epochs of the search.
         scope: The scopes that were adapted.
         dataset: Name of the data set.
         device: Where the supernet is trained.
@@ -74,6 +77,8 @@ class OneShotOptimizer(MetaOptimizer):
     ARCH_BETAS: ClassVar[tuple[float, float]] = (0.5, 0.999)
     # Names of plain attributes that belong into a checkpoint
     SCHEDULED: ClassVar[tuple[str, ...]] = ()
+    # Whether the method itself changes the structure of the supernet during the search
+    RESTRUCTURES: ClassVar[bool] = False
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -97,10 +102,11 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.epochs: int = kwargs.get("epochs", 50)  # of the search: what a part's schedule runs over
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self
+        # a key of the shared schema, with its default: what schedules of parts are measured by
+        self.epochs: int = kwargs.get("epochs", 50)
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -121,6 +127,7 @@ class OneShotOptimizer(MetaOptimizer):
         self.outcome: list[Tensor] | None = None
         self.decisions: list[EdgeData] = []
         self.weights: list[nn.Parameter] = []
+        self.structure = Structure(self)
         self._norms: list[nn.Module] = []
 
     # what a method fills in
@@ -143,6 +150,14 @@ class OneShotOptimizer(MetaOptimizer):
     def decision_weights(self, alpha: Tensor) -> Tensor:
         """Return by what the candidates of a decision are compared at the end, `(n_ops,)`."""
         return torch.softmax(alpha.detach(), dim=-1)
+
+    def select_primitive(self, graph: Graph, edge: EdgeData) -> int:
+        """Return the index of the candidate that stays on an edge of the discrete architecture: the space's choice."""
+        return graph.select_primitive(edge)
+
+    def choice_probabilities(self) -> list[Tensor]:
+        """Return by what parts take expected values: one differentiable `(n_ops,)` per decision that sums to 1."""
+        return [torch.softmax(alpha, dim=-1) for alpha in self.architectural_weights]
 
     # the search space
 
@@ -168,7 +183,28 @@ class OneShotOptimizer(MetaOptimizer):
         """
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api
-        graph = search_space.clone()
+        self.outcome = None
+        self.build_supernet(search_space.clone())
+        self.search_space = search_space
+        self.structure.begin()
+        self._build_optimizers()
+
+    def build_supernet(
+        self,
+        graph: Graph,
+        kept: Sequence[Sequence[int]] | None = None,
+        alphas: Sequence[nn.Parameter] | None = None,
+    ) -> None:
+        """Make the supernet, `self.graph`, out of a copy of the search space.
+
+        Args:
+            graph: The copy; it is changed.
+            kept: Per decision the candidates to have, all if None.
+            alphas: Parameters to take as the architecture parameters, with new values; new ones if None.
+
+        Raises:
+            GraphError: If there is nothing to search, or the graph cannot be executed.
+        """
         graph.compile()
         if not any(isinstance(op, list) for op in graph.get_all_edge_data("op", self.scope, private_edge_data=True)):
             raise GraphError(
@@ -177,32 +213,39 @@ class OneShotOptimizer(MetaOptimizer):
             )
         graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
+        if alphas is not None:
+            adopt(graph, self.scope, alphas)
         for part in self.parts.values():
             part.adapt(graph)
+        if kept is not None:  # after the parts, as in a search that has got here step by step
+            shrink(graph, self.scope, kept)
         self._collect_decisions(graph)
-        self.outcome = None
         if self.batch_norm == "batch":
             use_batch_statistics(graph)
         graph.set_passes(native=available(self.native), checkpoint=self.checkpoint_cells)
         graph.parse()
         self.graph = graph
-        self._build_optimizers()
+        self.collect_weights()
 
     def _collect_decisions(self, graph: Graph) -> None:
         shared = self.relaxation()
         for part in self.parts.values():
             shared = part.wrap_relaxation(shared)
+        own_relaxation = type(self).relaxation is not OneShotOptimizer.relaxation
         for data in mixed_edges(graph, self.scope):
-            data.op.relaxation = shared
+            if own_relaxation or isinstance(data.op, RelaxedMixedOp):  # a MixedOp of other kind relaxes by itself
+                data.op.relaxation = shared
         self.decisions = decisions_in(graph, self.scope)
         self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
         own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
         self.architecture_parameters = [*own, *(p for part in self.parts.values() for p in part.parameters())]
 
-    def _build_optimizers(self) -> None:
-        # flat lists: a step never walks the graph
+    def collect_weights(self) -> None:
+        """Read the supernet's weights and norms into flat lists: a step never walks the graph."""
         self.weights = list(self.graph.parameters())
         self._norms = list(batch_norm_modules(self.graph))
+
+    def _build_optimizers(self) -> None:
         of_weights, of_architecture = self._optimizer_kinds
         self.op_optimizer = create_optimizer(
             of_weights,
@@ -340,8 +383,7 @@ class OneShotOptimizer(MetaOptimizer):
             stack.enter_context(self.fixed_architecture())
             for part in parts:
                 stack.enter_context(part.during_weight_step(data_train))
-            logits, loss = self.forward_loss(data_train)
-            loss.backward()
+            logits, loss = self.training_backward(data_train)
         for part in parts:
             part.weight_gradient(data_train)
         if self.grad_clip:
@@ -350,6 +392,12 @@ class OneShotOptimizer(MetaOptimizer):
         for part in parts:
             part.after_weight_step(data_train)
         return logits.detach(), loss.detach()
+
+    def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        """Add the gradient of the training loss to the weights' gradients, and return logits and loss."""
+        logits, loss = self.forward_loss(data_train)
+        loss.backward()
+        return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch."""
@@ -380,19 +428,42 @@ class OneShotOptimizer(MetaOptimizer):
         reading the entry `op_weights` that every decision carries then.
         """
         self._require_adapted()
-        graph = self.graph.clone()
-        if self.outcome is None:
-            graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
-        else:
-            for data, scores in zip(decisions_in(graph, self.scope), self.outcome, strict=True):
-                data.set("op_weights", scores.clone(), shared=True)
-        graph.prepare_discretization()
-        graph.update_edges(discretizing(graph), self.scope, private_edge_data=True)
-        graph.prepare_evaluation()
+        return self.discretized(self.outcome)
+
+    def discretized(self, scores: Sequence[Tensor] | None) -> Graph:
+        """Return the discrete architecture that given scores lead to.
+
+        Args:
+            scores: `(n_ops,)` per decision; `decision_weights` and what the parts say about them if None.
+        """
+        with torch.random.fork_rng(devices=[]):  # operations that are built anew draw their weights
+            graph = self.graph.clone()
+            self._prepare_discretization(graph, scores)
+            graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
+            for part in self.parts.values():
+                part.discretize(graph)
+            graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
         graph.requires_grad_(True)  # what a search had stopped training is trained again
         graph.parse()
         return graph
+
+    def choices(self, scores: Sequence[Tensor] | None) -> list[int | None]:
+        """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes."""
+        with torch.random.fork_rng(devices=[]):
+            graph = self.graph.clone()
+            decisions = decisions_in(graph, self.scope)
+            self._prepare_discretization(graph, scores)
+            return [None if data.is_deleted() else self.select_primitive(graph, data) for data in decisions]
+
+    def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
+        """Put `op_weights` on the edges of a clone of the supernet, and remove what the space drops."""
+        if scores is None:
+            graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
+        else:
+            for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
+                data.set("op_weights", of_decision.clone(), shared=True)
+        graph.prepare_discretization()
 
     def _show_weights(self, edge: EdgeView) -> None:
         if not edge.data.has("alpha"):
@@ -408,10 +479,15 @@ class OneShotOptimizer(MetaOptimizer):
         return type(self.op_optimizer)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
-        """Return the supernet, the architecture parameters, both optimizers, the schedule and the parts."""
+        """Return the supernet, the architecture parameters, both optimizers, the schedule and the parts.
+
+        Where the supernet's structure changes during the search, that comes first: the weights are loaded into it.
+        """
         self._require_adapted()
+        changes = self.RESTRUCTURES or any(part.restructures for part in self.parts.values())
         found = {
-            "model": self.graph,
+            "structure": self.structure if changes else None,
+            "model": CurrentModel(self) if changes else self.graph,
             "architectural_weights": self.architectural_weights,
             "op_optimizer": self.op_optimizer,
             "arch_optimizer": self.arch_optimizer,

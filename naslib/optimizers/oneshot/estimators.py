@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 # `(logits, mask, gate_gradient)`, each `(n_decisions, n_ops)`, the mask True for evaluated operations -> dL/dlogits
@@ -57,11 +57,45 @@ def renormalized_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
     return softmax_vjp(p, gradient * mask)
 
 
+def estimated_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
+    """Return the straight-through gradient where evaluated or not, each operation has an estimate (`MovingAverage`).
+
+    A gate gradient of minus infinity says that there is none yet; such an operation gets exactly 0.
+    """
+    known = ~gradient.isneginf()
+    return baseline_rule(logits, known, gradient.masked_fill(~known, 0.0))
+
+
+def identity_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gate gradients of the evaluated operations as the gradient of their scores.
+
+    The straight-through estimator of a mask that is cut from the scores themselves ([Ramanujan2020hidden]).
+    """
+    return gradient * mask
+
+
+def reinmax_gradient(logits: Tensor, drawn: Tensor, gradient: Tensor, tau: float = 1.0) -> Tensor:
+    """Return the second-order estimate `2 J_1 g - J_0 g / 2` for a categorical sample ([Liu2023reinmax]).
+
+    `J_i g = p_i (g - <p_i, g>)` with p_0 = softmax(logits) and p_1 = (drawn + softmax(logits / tau)) / 2.
+
+    Args:
+        logits: `(..., n_ops)`.
+        drawn: The one-hot sample, of the same shape.
+        gradient: g, the derivative of the loss by the sample.
+        tau: Temperature, at least 1. Averaged over samples, tau = 1 is exact for a loss that is quadratic in them.
+    """
+    middle = (drawn + (logits / tau).softmax(-1)) / 2
+    return 2 * softmax_vjp(middle, gradient) - softmax_vjp(logits.softmax(-1), gradient) / 2
+
+
 RULES: dict[str, Rule] = {
     "gates": gates_rule,
     "masked": masked_rule,
     "masked_baseline": baseline_rule,
     "renormalized": renormalized_rule,
+    "moving_average": estimated_rule,
+    "straight_through": identity_rule,
 }
 
 
@@ -107,3 +141,15 @@ def rescale(before: Tensor, after: Tensor, mask: Tensor) -> Tensor:
     inside_before = before.masked_fill(~mask, -torch.inf).logsumexp(-1, keepdim=True)
     inside_after = after.masked_fill(~mask, -torch.inf).logsumexp(-1, keepdim=True)
     return torch.where(mask, after - (inside_after - inside_before), before)
+
+
+@torch.no_grad()
+def rescale_stepped(alpha: nn.Parameter, before: Tensor) -> None:
+    """Rescale a parameter after an optimizer's step: operations without gradient keep their probabilities.
+
+    Args:
+        alpha: `(n_ops,)` logits after the step; `alpha.grad` is the gradient of which the step was taken.
+        before: The logits before it.
+    """
+    if alpha.grad is not None:
+        alpha.copy_(rescale(before.unsqueeze(0), alpha.unsqueeze(0), (alpha.grad != 0).unsqueeze(0))[0])

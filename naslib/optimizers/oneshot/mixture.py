@@ -99,6 +99,12 @@ class RelaxedMixedOp(MixedOp):
             op = surrounding.discretized(op)
         return op
 
+    def relaxes_in_batch(self) -> bool:
+        """Say whether this op's decision may be relaxed with others: no subclass looks at single edges."""
+        own = type(self)
+        plain = own.get_weights is RelaxedMixedOp.get_weights and own.process_weights is RelaxedMixedOp.process_weights
+        return plain and super().relaxes_in_batch()
+
     def get_weights(self, edge_data: EdgeData) -> Tensor:
         """Return the logits of the edge."""
         return edge_data.alpha
@@ -158,6 +164,8 @@ class _Gates(torch.autograd.Function):
     def forward(ctx: Any, weights: Tensor, x: Tensor, op: RelaxedMixedOp, draw: Draw, *outputs: Tensor) -> Tensor:
         ctx.save_for_backward(weights, x if draw.evaluated else None, *outputs)
         ctx.op, ctx.draw = op, draw._replace(weights=weights.detach())
+        kind = x.device.type
+        ctx.precision = partial(torch.autocast, kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
         y = _combine(outputs, ctx.draw)
         return y.view_as(y) if y is outputs[0] else y
 
@@ -166,7 +174,9 @@ class _Gates(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         weights, x, *outputs = ctx.saved_tensors
         draw: Draw = ctx.draw
-        found = dict(zip(draw.on, outputs, strict=True)) | _evaluate(ctx.op, x, draw)
+        with ctx.precision():  # the backward runs outside of the forward's autocast
+            evaluated = _evaluate(ctx.op, x, draw)
+        found = dict(zip(draw.on, outputs, strict=True)) | evaluated
         gradient = torch.zeros_like(weights)
         if draw.others == "ones":
             gradient.fill_(grad.sum())

@@ -70,3 +70,20 @@ def membership(indices: Tensor, n_ops: int) -> Tensor:
     """Return `(n_decisions, n_ops)` booleans: whether an operation is among the indices of its row."""
     mask = torch.zeros(indices.shape[0], n_ops, dtype=torch.bool, device=indices.device)
     return mask.scatter_(1, indices, True)
+
+
+def log_probability(logits: Tensor, indices: Tensor) -> Tensor:
+    """Return `(n_decisions,)`: the log probability that `indices` are drawn in this order, without replacement.
+
+    That is `sum_i log_softmax(logits without the indices before i)_i`, and `log_softmax` for a single index.
+
+    Args:
+        logits: `(n_decisions, n_ops)`.
+        indices: `(n_decisions, n)` different indices per row, the first drawn first.
+    """
+    total = logits.new_zeros(logits.shape[0])
+    for column in indices.unbind(1):
+        chosen = column.unsqueeze(1)
+        total = total + F.log_softmax(logits, dim=-1).gather(1, chosen).squeeze(1)
+        logits = logits.scatter(1, chosen, -torch.inf)
+    return total

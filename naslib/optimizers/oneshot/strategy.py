@@ -6,7 +6,8 @@ gradient, and how that gradient is estimated: most weight-sharing methods are on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,13 @@ from naslib.errors import ConfigError, did_you_mean
 
 from .estimators import RULES, gate_weights
 from .relaxations import gumbel_noise
-from .sampling import RANKINGS, Draw, deterministic_ranking, membership, ranked
+from .sampling import RANKINGS, Draw, deterministic_ranking, log_probability, membership, ranked
 
 SAMPLERS = ("all", *RANKINGS)
 FORWARDS = ("p", "sum", "sigmoid", "relaxed")
-GRADIENTS = ("autodiff", *RULES)
+GRADIENTS = ("autodiff", *RULES, "reinforce")
+# Samplers that draw from the softmax of the logits
+STOCHASTIC = ("gumbel_top_k", "multinomial")
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,11 @@ class Strategy:
         n_on: How many operations run; all of them with the sampler `"all"`.
         forward: Weights of what runs: `"p"` (softmax of the logits), `"sum"` (each 1: a straight-through one-hot where
             one runs), `"sigmoid"`, `"relaxed"` (softmax of logits plus Gumbel noise at `tau`).
-        n_eval: How many operations are evaluated for the gradient, those that run included; None for all.
+        n_eval: How many operations are evaluated for the gradient by gates, those that run included; None for all.
         gradient: `"autodiff"` (through the forward weights, of what runs), or by gates: `"gates"` (all evaluated),
-            `"masked"`, `"masked_baseline"`, `"renormalized"`.
+            `"masked"`, `"masked_baseline"`, `"renormalized"`, `"straight_through"` (the scores get the gate gradients
+            themselves, as if there were no softmax), `"moving_average"` (the gate rule of the MixedOps being a
+            `MovingAverage`), or `"reinforce"`: none in the backward, but see `StrategyRelaxation.recording`.
         tau: Temperature > 0 of `"relaxed"`.
 
     Raises:
@@ -61,18 +66,26 @@ class Strategy:
             )
             if value not in known
         ]
-        if self.n_on < 1:
-            problems.append(f"n_on must be at least 1, not {self.n_on}")
-        if self.n_eval is not None and self.n_eval < self.n_on and self.sampler != "all":
-            problems.append(
-                f"n_eval ({self.n_eval}) must not be smaller than n_on ({self.n_on}): what runs is evaluated"
-            )
-        if self.gradient == "autodiff" and self.forward == "sum":
-            problems.append("gradient 'autodiff' needs forward weights that depend on the logits, not 'sum'")
-        if not self.tau > 0:
-            problems.append(f"tau must be positive, got {self.tau}")
-        if problems:
+        if problems := [*problems, *self._contradictions()]:
             raise ConfigError(problems)
+
+    def _contradictions(self) -> Iterator[str]:
+        if self.n_on < 1:
+            yield f"n_on must be at least 1, not {self.n_on}"
+        if self.n_eval is not None and self.n_eval < self.n_on and self.sampler != "all":
+            yield f"n_eval ({self.n_eval}) must not be smaller than n_on ({self.n_on}): what runs is evaluated"
+        if self.n_eval is not None and self.gradient == "gates" and self.sampler != "all":
+            yield "gradient 'gates' evaluates all operations; leave out n_eval, or take 'masked_baseline'"
+        if self.n_eval == 1 and self.gradient in ("masked_baseline", "renormalized") and self.sampler != "all":
+            yield f"gradient {self.gradient!r} compares what is evaluated: n_eval must be larger than 1"
+        if self.gradient == "autodiff" and self.forward == "sum":
+            yield "gradient 'autodiff' needs forward weights that depend on the logits, not 'sum'"
+        if self.gradient in RULES and self.forward in ("sigmoid", "relaxed"):
+            yield f"gradient {self.gradient!r} is that of a softmax; forward {self.forward!r} takes 'autodiff'"
+        if self.gradient == "reinforce" and (self.sampler not in STOCHASTIC or self.forward != "sum"):
+            yield f"gradient 'reinforce' needs sampler {' or '.join(map(repr, STOCHASTIC))} and forward 'sum'"
+        if not self.tau > 0:
+            yield f"tau must be positive, got {self.tau}"
 
     def check_width(self, n_ops: int) -> None:
         """Raise `ConfigError` if a decision of `n_ops` candidates is too small for this strategy."""
@@ -93,6 +106,17 @@ class StrategyRelaxation:
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self.masks: dict[int, Tensor] = {}
+        self._record: list[Tensor] | None = None
+
+    @contextmanager
+    def recording(self) -> Iterator[list[Tensor]]:
+        """Collect the log probabilities, `(n_decisions,)` with a graph, of what is drawn inside."""
+        record: list[Tensor] = []
+        self._record = record
+        try:
+            yield record
+        finally:
+            self._record = None
 
     def __call__(self, logits: Tensor, training: bool) -> Sequence[Any]:
         """Return one row of weights, or one `Draw`, per decision.
@@ -106,15 +130,23 @@ class StrategyRelaxation:
             return self._weights(logits, training).unbind(0)
         return self._draw(logits, training)
 
-    def _weights(self, logits: Tensor, training: bool) -> Tensor:
-        """Return the weights of all operations as if all of them ran."""
+    def _weights(self, logits: Tensor, training: bool, keys: Tensor | None = None) -> Tensor:
+        """Return the weights of all operations as if all of them ran.
+
+        Args:
+            logits: `(n_decisions, n_ops)`.
+            training: Whether there is noise.
+            keys: Log probabilities with the noise by which operations were drawn; the relaxed sample is then of it.
+        """
         forward = self.strategy.forward
         if forward == "sum":
             return torch.ones_like(logits)
         if forward == "sigmoid":
             return torch.sigmoid(logits)
         if forward == "relaxed" and training:
-            logits = (F.log_softmax(logits, dim=-1) + gumbel_noise(logits)) / self.strategy.tau
+            log_p = F.log_softmax(logits, dim=-1)
+            noise = gumbel_noise(logits) if keys is None else keys - log_p.detach()
+            logits = (log_p + noise) / self.strategy.tau
         return F.softmax(logits, dim=-1)
 
     def _draw(self, logits: Tensor, training: bool) -> list[Draw]:
@@ -123,13 +155,19 @@ class StrategyRelaxation:
         is_all = strategy.sampler == "all"
         n_on = n_ops if is_all else strategy.n_on
         n_eval = n_ops if strategy.n_eval is None or is_all else min(n_ops, strategy.n_eval)
-        rank = RANKINGS[strategy.sampler] if training and not is_all else deterministic_ranking
-        order = ranked(rank(logits.detach()), n_eval)
+        samples = training and not is_all
+        keys = (RANKINGS[strategy.sampler] if samples else deterministic_ranking)(logits.detach())
+        order = ranked(keys, n_eval)
         mask = self.masks[n_ops] = membership(order, n_ops)
-        weights = self._weights(logits, training)
-        if strategy.gradient != "autodiff":
+        if self._record is not None and samples:
+            self._record.append(log_probability(logits, order[:, :n_on]))
+        weights = self._weights(logits, training, keys if samples and strategy.sampler in STOCHASTIC else None)
+        by_gates = strategy.gradient in RULES
+        if by_gates:
             weights = gate_weights(logits, weights.detach(), mask, RULES[strategy.gradient])
-        needs_gates = weights.requires_grad and strategy.gradient != "autodiff"
+        elif strategy.gradient == "reinforce":
+            weights = weights.detach()
+        needs_gates = weights.requires_grad and by_gates
         unit = strategy.forward == "sum"
         draws = []
         for indices, row in zip(order.tolist(), weights.unbind(0), strict=True):

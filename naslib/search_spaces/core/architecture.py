@@ -26,11 +26,13 @@ class ArchitectureMixin:
 
     Attributes:
         codec: The space's codec; None for a space that only one-shot optimizers search.
+        ALLOWS_ZERO: Whether a discrete architecture may have `Zero` on an edge under search.
         instantiate_model: False keeps only the code and leaves the modules alone, which is all that a search on a
             benchmark needs.
     """
 
     codec: ClassVar[Codec | None] = None
+    ALLOWS_ZERO: ClassVar[bool] = True
     instantiate_model: bool = True
     _code: Code | None = None
 

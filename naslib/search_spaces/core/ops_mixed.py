@@ -64,7 +64,7 @@ class MixedOp(AbstractPrimitive):
         return self.primitives
 
     def set_embedded_ops(self, primitives: Sequence[nn.Module]) -> None:
-        """Replace the candidates.
+        """Replace the candidates; they come first among the submodules, whatever else is registered.
 
         Raises:
             GraphError: If there is none, or one is no module.
@@ -76,11 +76,16 @@ class MixedOp(AbstractPrimitive):
             if not isinstance(primitive, nn.Module):
                 advice = "; call graph.compile() first" if inspect.isclass(primitive) else ""
                 raise GraphError(f"candidate ops are torch modules, not {primitive!r}{advice}")
-        for name in self._primitive_names:
-            del self._modules[name]
+        others = {name: module for name, module in self._modules.items() if name not in self._primitive_names}
+        self._modules.clear()
         self._primitive_names = tuple(f"primitive-{index}" for index in range(len(primitives)))
         for name, primitive in zip(self._primitive_names, primitives, strict=True):
             self.add_module(name, primitive)
+        self._modules.update(others)  # an optimizer's state is stored by the position of a parameter
+
+    def discretized(self, index: int) -> nn.Module:
+        """Return the operation that stays on the edge if candidate `index` is chosen."""
+        return self.primitives[index]
 
     def set_pre_process_hook(self, hook: Hook | None) -> None:
         """Set what changes the weights before `process_weights`; None removes it."""

@@ -56,11 +56,11 @@ class SharedWork:
 
     Attributes:
         passes: Which rewrites are on.
-        results: Key of a stateless module -> its output.
+        results: Key of a stateless module -> its output; or what else several edges compute from the tensor, by a key.
     """
 
     passes: Passes = field(default_factory=Passes)
-    results: dict[Hashable, Tensor] = field(default_factory=dict)
+    results: dict[Hashable, Any] = field(default_factory=dict)
 
     def apply(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return `module(x)`, computed once for all stateless modules of the same kind and settings."""

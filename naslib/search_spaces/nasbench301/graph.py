@@ -44,6 +44,8 @@ class NasBench301SearchSpace(Graph):
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "n_stage_3", "r_stage_1", "r_stage_2"]
 
+    ALLOWS_ZERO = False  # the codes have seven operations
+
     codec: ClassVar[Codec | None] = DartsCodec()
 
     def __init__(

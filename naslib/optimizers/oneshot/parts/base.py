@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -31,11 +31,17 @@ class Part:
     """
 
     optimizer: OneShotOptimizer
+    # Whether the part changes the structure of the supernet during the search (`optimizer.structure`)
+    restructures: ClassVar[bool] = False
+    # Names of attributes by which `adapt` shapes the supernet, and which may change during the search
+    structural: ClassVar[tuple[str, ...]] = ()
 
     # what the network looks like
 
     def adapt(self, graph: Graph) -> None:
         """Change the supernet after every edge has its MixedOp and before it is compiled.
+
+        A search that rebuilds its supernet calls this again, with the new one.
 
         Args:
             graph: The supernet; `self.optimizer.scope` says which graphs are searched.
@@ -57,6 +63,16 @@ class Part:
             scores: What the optimizer and the parts before this one say.
         """
         return scores
+
+    def discretize(self, graph: Graph) -> None:
+        """Undo in the discrete architecture what `adapt` did beside the edges' operations.
+
+        Args:
+            graph: The architecture, each edge with the operation that was chosen, before `prepare_evaluation`.
+        """
+
+    def restructured(self) -> None:
+        """Act after the supernet lost candidates or was rebuilt, for parts that remember what was in it."""
 
     # the schedule
 
@@ -82,6 +98,15 @@ class Part:
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the loss whose gradient the architecture parameters get."""
         return loss
+
+    def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
+        """Return the reward of a sampled network, where the architecture is trained by rewards.
+
+        Args:
+            reward: What the optimizer and the parts before this one say; 1 is perfect.
+            choices: The network: one-hot booleans, `(n_ops,)` per decision.
+        """
+        return reward
 
     def watched(self) -> Sequence[Tensor]:
         """Return weights whose gradient of the validation loss the part wants to see in the architecture step."""

@@ -1,0 +1,188 @@
+"""Measure a latency table on this machine: every candidate of a space at its shapes, and the rest of the network."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import torch
+from torch import Tensor, nn
+
+from naslib.errors import ConfigError
+from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.primitives import Zero, call_op
+
+from .keys import operation_key
+from .table import LatencyTable
+from .trace import TracedEdge, candidates_of, decision_edges, trace_candidates
+
+# A single timing lasts at least this long: a hundred times the cost of reading the clock, and of a call in Python.
+_SHORTEST = 1e-3
+# A clock that stands still must not keep us for ever
+_MOST = 2**16
+NETWORK = "network"
+
+
+def measure_table(
+    space: Graph,
+    input_shape: Sequence[int],
+    *,
+    scope: Scope = None,
+    batch: int = 1,
+    repeats: int = 20,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> LatencyTable:
+    """Return the latencies of all candidates of a space and of the rest of its network, on this machine.
+
+    Each operation is measured alone in evaluation mode, in rounds that go over all of them, so that a disturbance does
+    not hit one operation only; the median of the rounds counts. The fixed part is what the network takes with the
+    fastest operation on every edge, less what these operations take.
+
+    Args:
+        space: A search space.
+        input_shape: Of one input: channels, height and width.
+        scope: The graphs under search; the space's `OPTIMIZER_SCOPE` if None.
+        batch: Number of inputs at once.
+        repeats: Number of rounds.
+        threads: Threads of torch on the CPU; as they are set if None.
+        device: Where to measure.
+        progress: Whether to show a bar on a terminal.
+
+    Raises:
+        ConfigError: If a number is out of range, or the space has nothing to choose or cannot be run on such inputs.
+    """
+    if batch < 1 or repeats < 1 or (threads is not None and threads < 1):
+        raise ConfigError(f"batch, repeats and threads must be at least 1, got {batch}, {repeats}, {threads}")
+    scope = scope if scope is not None else space.OPTIMIZER_SCOPE
+    edges = trace_candidates(space, input_shape, scope)
+    place = torch.device(device)
+    with _threads(threads), torch.inference_mode():
+        tasks = {key: _prepared(op, shape, batch, place) for key, (op, shape) in _distinct(edges).items()}
+        # the first pass finds how often to call each, and warms up
+        calls = {key: _calls_for(call, place) for key, call in tasks.items()}
+        rough = {key: _time(call, calls[key], place) for key, call in tasks.items()}
+        network = _fastest_network(space, scope, edges, rough)
+        tasks[NETWORK] = _prepared(network, tuple(input_shape), batch, place)
+        calls[NETWORK] = _calls_for(tasks[NETWORK], place)
+        rounds: dict[str, list[float]] = {key: [] for key in tasks}
+        for key in _rounds(list(tasks), repeats, progress):
+            rounds[key].append(_time(tasks[key], calls[key], place))
+        info = _circumstances(place, batch, input_shape, repeats)
+    found = {key: 1e3 * median(times) for key, times in rounds.items()}
+    whole = found.pop(NETWORK)
+    inside = sum(min(found[k] if k else 0.0 for k in _keys(edge)) for edge in edges)
+    return LatencyTable(found, max(0.0, whole - inside), len(edges), info=info)
+
+
+def _keys(edge: TracedEdge) -> list[str | None]:
+    """Return the key of every candidate; None for `Zero`, which costs nothing."""
+    pairs = zip(edge.ops, edge.output_shapes, strict=True)
+    return [None if isinstance(op, Zero) else operation_key(op, edge.input_shape, shape) for op, shape in pairs]
+
+
+def _distinct(edges: Sequence[TracedEdge]) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
+    """Return one operation and its input shape per key."""
+    found: dict[str, tuple[nn.Module, tuple[int, ...]]] = {}
+    for edge in edges:
+        for key, op in zip(_keys(edge), edge.ops, strict=True):
+            if key is not None:
+                found.setdefault(key, (op, edge.input_shape))
+    if not found:
+        raise ConfigError("all candidates are Zero: there is nothing to measure")
+    return found
+
+
+def _fastest_network(space: Graph, scope: Scope, edges: Sequence[TracedEdge], rough: dict[str, float]) -> Graph:
+    """Return the network with the fastest candidate on every edge; what was measured decides."""
+    clone = space.clone()
+    clone.compile()
+    by_place = {edge.place: edge for edge in edges}
+    for place, data in list(decision_edges(clone, scope)):
+        ops = candidates_of(data.op)
+        if ops is None:
+            continue
+        times = [rough[key] if key else 0.0 for key in _keys(by_place[place])] if place in by_place else [0.0]
+        data.set("op", ops[times.index(min(times))])
+    clone.parse()
+    return clone
+
+
+def _prepared(module: nn.Module, shape: Sequence[int], batch: int, device: torch.device) -> Callable[[], Tensor]:
+    """Return a call of the module on random inputs."""
+    module = module.to(device).eval()
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    x = torch.randn((batch, *shape), dtype=like.dtype, device=device)
+    return lambda: call_op(module, x)
+
+
+def _calls_for(call: Callable[[], Tensor], device: torch.device) -> int:
+    """Return how many calls last long enough to be timed."""
+    count = 1
+    while _time(call, count, device) * count < _SHORTEST and count < _MOST:
+        count *= 2
+    return count
+
+
+def _time(call: Callable[[], Tensor], count: int, device: torch.device) -> float:
+    """Return the seconds of one call, averaged over `count` calls in a row."""
+    _wait(device)
+    start = perf_counter()
+    for _ in range(count):
+        call()
+    _wait(device)
+    return (perf_counter() - start) / count
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+
+
+def _rounds(keys: Sequence[str], repeats: int, progress: bool) -> Iterator[str]:
+    from tqdm import tqdm
+
+    # disable=None: no bar where stderr is no terminal
+    with tqdm(total=repeats * len(keys), desc="measuring", unit="timing", disable=None if progress else True) as bar:
+        for _ in range(repeats):
+            for key in keys:
+                yield key
+                bar.update()
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _circumstances(device: torch.device, batch: int, input_shape: Sequence[int], repeats: int) -> dict[str, object]:
+    return {
+        "device": _name(device),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "batch": batch,
+        "input_shape": list(input_shape),
+        "repeats": repeats,
+    }
+
+
+def _name(device: torch.device) -> str:
+    """Return the name of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(encoding="utf-8").splitlines() if device.type == "cpu" and listing.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else f"{device.type} ({platform.machine()})"

@@ -1,0 +1,3 @@
+"""DARTS-."""
+
+from .optimizer import DARTSMinusOptimizer as DARTSMinusOptimizer

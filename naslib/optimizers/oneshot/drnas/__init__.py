@@ -1,0 +1,4 @@
+"""DrNAS."""
+
+from .optimizer import DirichletRelaxation as DirichletRelaxation
+from .optimizer import DrNASOptimizer as DrNASOptimizer

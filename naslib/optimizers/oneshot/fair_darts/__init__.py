@@ -1,0 +1,3 @@
+"""FairDARTS."""
+
+from .optimizer import FairDARTSOptimizer as FairDARTSOptimizer

@@ -1,0 +1,3 @@
+"""Search by any strategy."""
+
+from .optimizer import MixedOpOptimizer as MixedOpOptimizer

@@ -1,0 +1,179 @@
+"""Latency: make the search prefer architectures that are fast on a device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from naslib.errors import ConfigError, did_you_mean
+from naslib.hardware import read_table, trace_candidates
+from naslib.hardware.trace import Place, decision_edges
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.log import get_logger
+
+from .base import PARTS, Part
+
+logger = get_logger(__name__)
+
+LOSSES = ("mul_log", "add_linear")
+
+
+@PARTS.register("latency")
+class Latency(Part):
+    """Add the expected latency to the loss of the architecture step ([Cai2019proxylessnas], Sec. 3.3.1).
+
+    `E = fixed + sum over edges sum_j p_j F(o_j)`, every copy of a cell with its own shapes, F from a table and p the
+    probabilities of the decision (`OneShotOptimizer.choice_probabilities`), so that `dE/dalpha_i = p_i (F_i - sum_j p_j
+    F_j)` summed over the copies, whichever operation was drawn. With latencies in milliseconds the loss becomes
+
+    * `mul_log`: `alpha * loss * (ln E / ln reference)^beta`,
+    * `add_linear`: `loss + weight * (E - reference) / reference`;
+
+    the reward of a sampled network, where an optimizer uses rewards, is multiplied by `(reference / latency)^exponent`,
+    also where the network is faster than the reference, as in the authors' code.
+
+    Args:
+        table: A latency table: path of a file, mapping, or object, see `naslib.hardware.read_table`.
+        reference: The latency that is wanted, in ms.
+        loss: `"mul_log"` or `"add_linear"`.
+        alpha: Of `mul_log`; this and the next three as in the authors' search script.
+        beta: Of `mul_log`.
+        weight: Of `add_linear`.
+        exponent: Of the reward.
+        fixed: Milliseconds of all that is not under search; what the table says if None.
+        input_shape: Channels, height and width of an input; what the table says if None.
+        kinds: Type in the table by name of the class of an operation, where they differ.
+
+    Raises:
+        ConfigError: For a bad value, and when adapting, if the table does not fit the network.
+    """
+
+    def __init__(
+        self,
+        table: Any = None,
+        reference: float | None = None,
+        loss: str = "mul_log",
+        alpha: float = 0.2,
+        beta: float = 0.3,
+        weight: float = 0.1,
+        exponent: float = 0.1,
+        fixed: float | None = None,
+        input_shape: Sequence[int] | None = None,
+        kinds: Mapping[str, str] | None = None,
+    ) -> None:
+        problems = []
+        if loss not in LOSSES:
+            problems.append(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}{did_you_mean(str(loss), LOSSES)}")
+        if table is None:
+            problems.append("table is missing: measure one by python -m naslib.hardware.measure --help")
+        if reference is None or not 0 < reference < math.inf:
+            problems.append(f"reference must be the latency that is wanted, in ms, got {reference!r}")
+        elif loss == "mul_log" and not reference > 1:
+            problems.append(
+                f"reference must be larger than 1 ms for mul_log, got {reference}: ln 1 = 0; use add_linear"
+            )
+        if problems:
+            raise ConfigError(problems)
+        self.table = read_table(table, kinds)
+        self.reference = float(reference or 0.0)
+        self.loss = loss
+        self.alpha = alpha
+        self.beta = beta
+        self.weight = weight
+        self.exponent = exponent
+        self.fixed = fixed if fixed is not None else self.table.fixed
+        self.input_shape = input_shape if input_shape is not None else self.table.info.get("input_shape")
+        if self.fixed is None:
+            raise ConfigError("the table does not say what the rest of the network takes: give `fixed` in ms, or 0")
+        if self.input_shape is None:
+            raise ConfigError("the table does not say for which inputs it is: give `input_shape`, [channels, h, w]")
+        self._by_place: dict[Place, list[float]] = {}
+        # by decision: alpha, kept so that its id stays its own, and the milliseconds of its candidates, copies together
+        self._totals: dict[int, tuple[Tensor, Tensor]] = {}
+
+    # what the optimizer calls
+
+    def adapt(self, graph: Graph) -> None:
+        """Look up every candidate at the shapes at which it runs.
+
+        Raises:
+            ConfigError: If the table lacks some, or belongs to another network.
+        """
+        scope = self.optimizer.scope
+        edges = trace_candidates(graph, self.input_shape or (), scope)
+        self._by_place = dict(zip((edge.place for edge in edges), self.table.costs(edges), strict=True))
+        self._totals = {}
+        for place, data in decision_edges(graph, scope):
+            alpha = data.alpha
+            total = self._totals.setdefault(id(alpha), (alpha, torch.zeros(len(alpha), dtype=torch.float64)))[1]
+            total += torch.tensor(self._by_place.get(place, [0.0] * len(alpha)), dtype=torch.float64)
+        low = self._fixed + sum(float(total.min()) for _, total in self._totals.values())
+        high = self._fixed + sum(float(total.max()) for _, total in self._totals.values())
+        if self.loss == "mul_log" and not low > 1:
+            raise ConfigError(
+                f"the latency of the networks is {low:.3g} to {high:.3g} ms; the loss mul_log takes its logarithm and "
+                "needs more than 1 ms: use loss add_linear"
+            )
+        logger.info("latency of the networks: %.3f to %.3f ms, reference %.3f ms", low, high, self.reference)
+
+    def architecture_loss(self, loss: Tensor) -> Tensor:
+        """Return the loss with the expected latency."""
+        expected = self._expectation(self.optimizer.choice_probabilities())
+        if self.loss == "mul_log":
+            return self.alpha * loss * (expected.log() / math.log(self.reference)) ** self.beta
+        return loss + self.weight * (expected - self.reference) / self.reference
+
+    def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
+        """Return the reward, larger for fast networks."""
+        latency = float(self._expectation([choice.float() for choice in choices]))
+        return reward * (self.reference / latency) ** self.exponent
+
+    def new_epoch(self, epoch: int) -> None:
+        """Log the expected latency, and that of the most likely operations."""
+        weights = self._weights()
+        likely = [functional.one_hot(row.argmax(), len(row)).to(row) for row in weights]
+        logger.info(
+            "latency: %.3f ms expected, %.3f ms of the most likely operations, reference %.3f ms",
+            float(self._expectation(weights)), float(self._expectation(likely)), self.reference,
+        )  # fmt: skip
+
+    # what a user asks
+
+    def expected(self) -> float:
+        """Return the expected latency by the optimizer's present weights, in ms."""
+        return float(self._expectation(self._weights()))
+
+    def of(self, architecture: Graph) -> float:
+        """Return the latency of a discrete architecture that the optimizer gave, by the table, in ms.
+
+        Only edges that the space kept count.
+        """
+        places = decision_edges(architecture, self.optimizer.scope)
+        found = [self._by_place[place][int(data.op_index)] for place, data in places if place in self._by_place]
+        return self._fixed + sum(found)
+
+    @property
+    def _fixed(self) -> float:
+        return float(self.fixed or 0.0)
+
+    @property
+    def costs(self) -> list[Tensor]:
+        """Milliseconds of the candidates of each decision, all copies together, `(n_ops,)` each."""
+        alphas = self.optimizer.architectural_weights
+        if any(id(alpha) not in self._totals for alpha in alphas):  # the optimizer made a new search network
+            self.adapt(self.optimizer.graph)
+        return [self._totals[id(alpha)][1] for alpha in alphas]
+
+    def _weights(self) -> list[Tensor]:
+        """Return the optimizer's weights as probabilities."""
+        weights = [self.optimizer.decision_weights(alpha) for alpha in self.optimizer.architectural_weights]
+        return [row / row.sum() for row in weights]
+
+    def _expectation(self, probabilities: Sequence[Tensor]) -> Tensor:
+        terms = [(row * costs.to(row)).sum() for row, costs in zip(probabilities, self.costs, strict=True)]
+        return torch.stack(terms).sum() + self._fixed

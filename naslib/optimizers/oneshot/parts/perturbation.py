@@ -1,0 +1,238 @@
+"""Perturbed architecture weights in the weight step (SmoothDARTS)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from naslib.errors import ConfigError
+from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.sampling import Draw
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.primitives import MixedOp
+
+from .base import PARTS, Part
+
+KINDS = ("random", "adversarial")
+# Weights of all decisions by their number of candidates, `(n_decisions, n_ops)` each
+Weights = dict[int, Tensor]
+
+
+def to_simplex(weights: Tensor) -> Tensor:
+    """Return the rows clipped to [0, 1] and divided by their sums; the largest entry alone where nothing is left.
+
+    Args:
+        weights: `(..., n_ops)`.
+    """
+    clipped = weights.clamp(0.0, 1.0)
+    largest = F.one_hot(weights.argmax(-1), weights.shape[-1]).to(weights)
+    clipped = torch.where(clipped.sum(-1, keepdim=True) > 0, clipped, largest)
+    return clipped / clipped.sum(-1, keepdim=True)
+
+
+def random_point(weights: Tensor, radius: float) -> Tensor:
+    """Return the weights plus uniform noise from [-radius, radius], on the simplex again."""
+    return to_simplex(weights + torch.empty_like(weights).uniform_(-radius, radius))
+
+
+def ascend(point: Tensor, gradient: Tensor, center: Tensor, radius: float, size: float) -> Tensor:
+    """Return the point after a sign step of projected gradient ascent within the box of `radius` around `center`."""
+    moved = point + size * gradient.sign()
+    return to_simplex(center + (moved - center).clamp(-radius, radius))
+
+
+class PerturbedRelaxation:
+    """Relax as another relaxation does, and let the weights be perturbed, recorded or replaced.
+
+    Args:
+        inner: A relaxation that gives the same weights whenever it is asked.
+
+    Attributes:
+        radius: Add uniform noise of this size; None for none.
+        recorded: Filled with the weights of a forward; None for no record.
+        replacing: Weights to return instead; None for the relaxation's own.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.radius: float | None = None
+        self.recorded: Weights | None = None
+        self.replacing: Weights | None = None
+
+    def __call__(self, logits: Tensor, training: bool) -> Sequence[Any]:
+        """Return one row of weights per decision.
+
+        Args:
+            logits: `(n_decisions, n_ops)`.
+            training: Handed on.
+        """
+        width = logits.shape[-1]
+        if self.replacing is not None:
+            return self.replacing[width].unbind(0)
+        rows = self.inner(logits, training)
+        if self.recorded is not None:
+            if width in self.recorded:
+                raise ConfigError(
+                    "perturbation: decisions are relaxed in several calls of one forward (hooks on MixedOps, or cells "
+                    "with a forward of their own); the adversarial kind needs all of them at once"
+                )
+            self.recorded[width] = torch.stack(tuple(rows)).detach()
+        if self.radius is not None:
+            return random_point(torch.stack(tuple(rows)), self.radius).unbind(0)
+        return rows
+
+
+@PARTS.register("perturbation")
+class Perturbation(Part):
+    """Train the weights for perturbed mixtures, so that the loss is smooth in the architecture ([Chen2020sdarts]).
+
+    Only the weight step sees the perturbation, and it is of the relaxed weights: alpha is not touched. The radius grows
+    as `radius_min + (radius_max - radius_min) * epoch / epochs`. Every perturbed row is clipped to [0, 1] and divided
+    by its sum.
+
+    Args:
+        kind: `"random"`: uniform noise in the box of the radius. `"adversarial"`: the weights in that box that raise
+            the loss of the training batch, by projected gradient ascent from a random start with the network in
+            evaluation mode; where the loss did not rise, the weights stay as they are.
+        radius_min: Radius at the first epoch.
+        radius_max: Radius that the last epoch comes close to.
+        steps: Sign steps of the ascent, each of size `2 * radius / steps`.
+
+    Raises:
+        ConfigError: For an unknown kind, radii that are not 0 <= `radius_min` <= `radius_max`, or no steps.
+    """
+
+    def __init__(self, kind: str = "random", radius_min: float = 0.03, radius_max: float = 0.3, steps: int = 7) -> None:
+        problems = []
+        if kind not in KINDS:
+            problems.append(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        if not 0 <= radius_min <= radius_max:
+            problems.append(f"radii must be 0 <= radius_min <= radius_max, got {radius_min} and {radius_max}")
+        if steps < 1:
+            problems.append(f"steps must be at least 1, got {steps}")
+        if problems:
+            raise ConfigError(problems)
+        self.kind = kind
+        self.radius_min = radius_min
+        self.radius_max = radius_max
+        self.steps = steps
+        self.radius = radius_min
+        self._relaxation: PerturbedRelaxation | None = None
+        self._widths: list[int] = []
+
+    def adapt(self, graph: Graph) -> None:
+        """Take note of the sizes of decisions.
+
+        Raises:
+            ConfigError: If a MixedOp relaxes its decision by itself.
+        """
+        edges = graph._edges_in_scope(self.optimizer.scope, private_edge_data=True)
+        mixed = [edge.data.op for edge in edges if isinstance(edge.data.op, MixedOp)]
+        own = [type(op).__name__ for op in mixed if not isinstance(op, RelaxedMixedOp)]
+        if own:
+            raise ConfigError(f"perturbation: {own[0]} relaxes its decision by itself; there is nothing to perturb")
+        self._widths = sorted({len(op.primitives) for op in mixed})
+
+    def wrap_relaxation(self, relaxation: Any) -> PerturbedRelaxation:
+        """Return the relaxation with a way to perturb its weights.
+
+        Raises:
+            ConfigError: If the method does not mix all candidates by fixed weights that sum to 1.
+        """
+        problem = _problem_of(relaxation, self._widths)
+        if problem:
+            raise ConfigError(
+                f"perturbation does not fit {type(self.optimizer).__name__}: {problem}; it perturbs the softmax "
+                "weights of a mixture of all candidates"
+            )
+        self._relaxation = PerturbedRelaxation(relaxation)
+        return self._relaxation
+
+    def new_epoch(self, epoch: int) -> None:
+        """Set the radius of the epoch."""
+        done = epoch / max(1, self.optimizer.epochs)
+        self.radius = self.radius_min + (self.radius_max - self.radius_min) * done
+
+    def during_weight_step(self, data_train: Batch) -> AbstractContextManager[Any]:
+        """Return a context in which the weights of the mixtures are perturbed."""
+        relaxation = self._relaxation
+        if relaxation is None or self.radius == 0:
+            return nullcontext()
+        if self.kind == "random":
+            return _setting(relaxation, radius=self.radius)
+        return _setting(relaxation, replacing=self._worst_case(relaxation, data_train))
+
+    def _worst_case(self, relaxation: PerturbedRelaxation, data: Batch) -> Weights:
+        """Return weights near the method's own for which the loss on a batch is higher."""
+        radius, size = self.radius, 2 * self.radius / self.steps
+        with _evaluating(self.optimizer.graph):
+            recorded: Weights = {}
+            with torch.no_grad(), _setting(relaxation, recorded=recorded):
+                before = self.optimizer.forward_loss(data)[1]
+            points = {width: random_point(center, radius) for width, center in recorded.items()}
+            for _ in range(self.steps):
+                leaves = {width: point.requires_grad_() for width, point in points.items()}
+                with _setting(relaxation, replacing=leaves):
+                    loss = self.optimizer.forward_loss(data)[1]
+                found = torch.autograd.grad(loss, list(leaves.values()))
+                points = {
+                    width: ascend(leaves[width].detach(), gradient, recorded[width], radius, size)
+                    for width, gradient in zip(leaves, found, strict=True)
+                }
+            with torch.no_grad(), _setting(relaxation, replacing=points):
+                rises = self.optimizer.forward_loss(data)[1] > before
+        return {width: torch.where(rises, point, recorded[width]) for width, point in points.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the radius."""
+        return {"radius": self.radius}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over the radius."""
+        self.radius = state_dict["radius"]
+
+
+def _problem_of(relaxation: Any, widths: Sequence[int]) -> str | None:
+    """Return why the weights of a relaxation cannot be perturbed, None if they can."""
+    if relaxation is None:
+        return "its MixedOps relax their decisions one by one"
+    for width in widths:
+        logits = torch.linspace(0.0, 1.0, width).unsqueeze(0)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            first, second = relaxation(logits, True)[0], relaxation(logits, True)[0]
+        if isinstance(first, Draw):
+            return "it runs only the candidates that it samples"
+        if not torch.equal(first, second):
+            return "it samples its weights"
+        if abs(float(first.sum()) - 1.0) > 1e-4:
+            return "its weights do not sum to 1"
+    return None
+
+
+@contextmanager
+def _setting(relaxation: PerturbedRelaxation, **attributes: Any) -> Iterator[None]:
+    """Set attributes of the relaxation within the context."""
+    before = {name: getattr(relaxation, name) for name in attributes}
+    vars(relaxation).update(attributes)
+    try:
+        yield
+    finally:
+        vars(relaxation).update(before)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode and restore each one's own mode."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -1,0 +1,3 @@
+"""PC-DARTS."""
+
+from .optimizer import PCDARTSOptimizer as PCDARTSOptimizer

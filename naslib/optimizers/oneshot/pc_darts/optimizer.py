@@ -1,0 +1,20 @@
+"""PC-DARTS: first-order DARTS on a part of the channels, with weighted edges."""
+
+from __future__ import annotations
+
+from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.registry import OPTIMIZERS
+
+
+@OPTIMIZERS.register("pc_darts")
+class PCDARTSOptimizer(OneShotOptimizer):
+    """Search with partial channel connections and edge normalization ([Xu2020pcdarts]).
+
+    The alternating first-order step of DARTS, softmax weights. Three parts make the method: `partial_channels` (k 4),
+    `edge_normalization`, and `warm_up` (alpha and beta rest for 15 epochs).
+
+    Args:
+        **kwargs: See `OneShotOptimizer`; `parts` changes the keywords of the parts, or leaves one out.
+    """
+
+    PARTS = {"partial_channels": {"k": 4}, "edge_normalization": {}, "warm_up": {"epochs": 15}}

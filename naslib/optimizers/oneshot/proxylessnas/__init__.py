@@ -1,0 +1,4 @@
+"""ProxylessNAS."""
+
+from .optimizer import ProxylessNASOptimizer as ProxylessNASOptimizer
+from .sampler import PathSampler as PathSampler
