@@ -120,6 +120,16 @@ def test_measuring_changes_nothing_of_the_search():
     assert len(watched.parts["early_stopping"].eigenvalues) == 2
 
 
+def test_recomputed_cells_do_not_matter_to_a_measurement():
+    found = []
+    for keys in ({}, {"checkpoint_cells": True}):
+        optimizer = _adapted(**keys)
+        _run(optimizer, range(2), steps=1)
+        assert optimizer.graph.passes.checkpoint is bool(keys)
+        found.append(optimizer.parts["early_stopping"].eigenvalues)
+    assert found[0] == pytest.approx(found[1], rel=1e-5) and len(found[0]) == 1
+
+
 # the rule
 
 
@@ -314,5 +324,19 @@ def test_bad_values_and_combinations_raise():
     with pytest.raises(ConfigError, match="draws operations"):
         GDASOptimizer(parts={"early_stopping": {}}).adapt_search_space(mlp_space())
     GDASOptimizer(parts={"early_stopping": {"criterion": "skip_dominance"}}).adapt_search_space(mlp_space())
-    with pytest.raises(ConfigError, match="native"):
-        DARTSOptimizer(parts={"early_stopping": {}}, native="auto").adapt_search_space(mlp_space())
+
+
+def test_the_rewrites_of_a_plan_can_be_differentiated_twice():
+    """Pooling as a convolution, folded batch norm and left-out zeros give the Hessian of the plain plan."""
+    torch.manual_seed(0)
+    optimizer = DARTSOptimizer()
+    optimizer.adapt_search_space(NasBench201SearchSpace(n_classes=4, channels=2, cells_per_stage=1))
+    _double(optimizer)
+    x, y = torch.randn(3, 3, 8, 8, dtype=torch.float64), torch.randint(4, (3,))
+    found = []
+    for passes in ({}, dict.fromkeys(("share", "fold", "drop_zero", "accumulate", "pool"), False)):
+        optimizer.graph.set_passes(**passes)
+        loss = torch.nn.functional.cross_entropy(optimizer.graph(x), y)
+        found.append(hessian(loss, optimizer.architecture_parameters[:2]))
+    assert found[0].abs().max() > 1e-4
+    torch.testing.assert_close(found[0], found[1], rtol=1e-8, atol=1e-12)

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
-from naslib.search_spaces.core.graph import EdgeView, Graph
+from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import Zero
 
-from .prox_sgd import ProxSGD, group_norm
+from .prox_sgd import ProxSGD
 
 
 class GSparseMixedOp(RelaxedMixedOp):
@@ -50,11 +51,11 @@ class GSparseMixedOp(RelaxedMixedOp):
 class GSparseOptimizer(OneShotOptimizer):
     """Train the supernet with a penalty that makes whole operations vanish ([Chatzimichailidis2022gsparsity]).
 
-    There are no architecture parameters and there is one level: the training loss plus `mu sum_G |w_G| / |G|^e` is
-    minimised by `ProxSGD`. A group G holds the weights of one operation on one edge in all copies of the cell. The
-    candidates of an edge are added up without weights. At the end the operation with the largest `|w_G| / |G|^e` stays
-    on an edge; groups with a norm of at most `threshold` have vanished. `Zero` has no group: it stays where everything
-    else has vanished and the space allows it.
+    There is one level: the training loss plus `mu sum_G |w_G| / |G|^e` is minimised by `ProxSGD`. A group G holds the
+    weights of one operation on one edge in all copies of the cell. The candidates of an edge are added up without
+    weights. At the end the operation with the largest `|w_G| / |G|^e` stays on an edge; groups with a norm of at most
+    `threshold` have vanished. `Zero` has no group: it stays where everything else has vanished and the space allows it.
+    The architecture parameters are not trained: they hold these scores of the groups.
 
     Args:
         learning_rate: Of the weights.
@@ -87,12 +88,14 @@ class GSparseOptimizer(OneShotOptimizer):
         self.mu = mu
         self.threshold = threshold
         self.normalization_exponent = normalization_exponent if normalization != "none" else 0.0
+        self._members: list[Tensor] = []
+        self._slots = self._sizes = torch.empty(0)
         self._prox: dict[str, Any] = {"rho": rho, "normalization": normalization, "exponent": normalization_exponent}
         ProxSGD([torch.zeros(1)], lr=learning_rate, mu=mu, **self._prox)  # what cannot be, raises now
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:
-        """Put zeros on an edge that are not trained: they only mark the decision."""
+        """Put zeros on an edge that are not trained: they hold the scores of its groups later."""
         edge.data.set("alpha", nn.Parameter(torch.zeros(len(edge.data.op)), requires_grad=False), shared=True)
 
     @staticmethod
@@ -125,30 +128,49 @@ class GSparseOptimizer(OneShotOptimizer):
         params: list[dict[str, Any]] = [
             {"params": group, "mu": self.mu, "is_scale": id(group[0]) in scales} for group in shrunk
         ]
+        self._index_groups()
         others = [weight for weight in self.weights if id(weight) not in inside]
         self.op_optimizer = ProxSGD([*params, {"params": others}], lr=self.learning_rate, **self._prox)
 
-    @torch.no_grad()
-    def group_scores(self) -> list[Tensor]:
-        """Return the normalized norms, `(n_ops,)` per decision, 0 for what has vanished."""
-        scores = []
-        for data, groups in zip(self.decisions, self.groups(self.graph), strict=True):
-            norms = [group_norm(group) if group else data.alpha.new_zeros(()) for group in groups]
-            sizes = [max(1, sum(weight.numel() for weight in group)) for group in groups]
-            exponent = self.normalization_exponent
-            row = torch.stack([norm / size**exponent for norm, size in zip(norms, sizes, strict=True)])
-            row[torch.stack(norms) <= self.threshold] = 0.0
-            if not row.any():
-                row = torch.tensor([float(isinstance(op, Zero)) for op in data.op.primitives]).to(row)
-            scores.append(row)
-        return scores
+    def _index_groups(self) -> None:
+        """Number the groups through, so that all norms are found at once; one without members has norm 0."""
+        groups = [group for groups in self.groups(self.graph) for group in groups]
+        self._members = [weight for group in groups for weight in group]
+        self._slots = torch.tensor([number for number, group in enumerate(groups) for _ in group])
+        self._sizes = torch.tensor([max(1, sum(weight.numel() for weight in group)) for group in groups])
 
-    def get_final_architecture(self) -> Graph:
-        """Return the discrete architecture: on each edge the operation whose weights are largest."""
-        self._require_adapted()
-        chosen = self.outcome
-        try:
-            self.outcome = self.group_scores() if chosen is None else chosen
-            return super().get_final_architecture()
-        finally:
-            self.outcome = chosen
+    def adapt_search_space(
+        self,
+        search_space: Graph,
+        dataset: str | None = None,
+        scope: Scope = None,
+        dataset_api: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Adapt as `OneShotOptimizer` does, and score the groups as they are at first."""
+        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+        self.score_groups()
+
+    def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        """Update the weights, and score the groups as they are now."""
+        result = super().weight_step(data_train)
+        self.score_groups()
+        return result
+
+    @torch.no_grad()
+    def score_groups(self) -> None:
+        """Write the normalized norms into the architecture parameters, 0 for what has vanished."""
+        squares = torch.stack(torch._foreach_norm(self._members)).square()
+        slots, sizes = self._slots.to(squares.device), self._sizes.to(squares)
+        norms = torch.zeros_like(sizes).index_add_(0, slots, squares).sqrt()
+        scores = torch.where(
+            norms > self.threshold, norms / sizes**self.normalization_exponent, torch.zeros_like(norms)
+        )
+        rows = scores.split([len(alpha) for alpha in self.architectural_weights])
+        for alpha, row, data in zip(self.architectural_weights, rows, self.decisions, strict=True):
+            left = torch.tensor([float(isinstance(op, Zero)) for op in data.op.primitives])
+            alpha.copy_(torch.where(row.any(), row, left.to(row)))
+
+    def decision_weights(self, alpha: Tensor) -> Tensor:
+        """Return the scores of a decision's groups."""
+        return alpha.detach().clone()

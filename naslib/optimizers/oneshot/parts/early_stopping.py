@@ -105,8 +105,6 @@ class EarlyStopping(Part):
         """Forget an earlier search."""
         self._reset()
         self._decisions = decisions_in(graph, self.optimizer.scope)
-        if self.criterion == "eigenvalue" and self.optimizer.native != "off":
-            raise ConfigError("early_stopping by the eigenvalue differentiates twice, which native kernels cannot")
 
     def wrap_relaxation(self, relaxation: Any) -> Any:
         """Return the relaxation as it is, once it is known that it can be differentiated twice."""
@@ -158,11 +156,7 @@ class EarlyStopping(Part):
 
     def _measure(self, data_val: Batch) -> None:
         owner, epoch = self.optimizer, self._epoch - 1
-        inputs, targets = data_val
-        devices = [inputs.device] if inputs.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):  # a search that is watched draws what it would have drawn
-            loss = owner.loss(owner.graph(inputs), targets)  # in full precision
-            matrix = hessian(loss, owner.architecture_parameters)
+        matrix = self._hessian(data_val)
         matrix.diagonal().add_(owner.arch_weight_decay)
         self.eigenvalues.append(dominant_eigenvalue(matrix))
         self.epochs.append(epoch)
@@ -170,6 +164,19 @@ class EarlyStopping(Part):
         del self._points[: -self._kept]
         logger.info("dominant eigenvalue after search epoch %d: %.6g", epoch + 1, self.eigenvalues[-1])
         self._returns_to = stop_index(self.eigenvalues, self.epochs, start_epoch=self.start_epoch, **self.rule)
+
+    def _hessian(self, data_val: Batch) -> Tensor:
+        owner = self.optimizer
+        inputs, targets = data_val
+        devices = [inputs.device] if inputs.device.type == "cuda" else []
+        before = owner.graph.passes
+        owner.graph.set_passes(native=False, checkpoint=False)  # neither can be differentiated twice
+        try:
+            with torch.random.fork_rng(devices):  # a search that is watched draws what it would have drawn
+                loss = owner.loss(owner.graph(inputs), targets)  # in full precision
+                return hessian(loss, owner.architecture_parameters)
+        finally:
+            owner.graph.passes = before
 
     def after_architecture_step(self, data_val: Batch) -> None:
         """Return to the earlier point where the rule says so."""

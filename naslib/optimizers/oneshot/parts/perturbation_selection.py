@@ -50,7 +50,7 @@ class CrowdedNode(NamedTuple):
 
 @PARTS.register("perturbation_selection")
 class PerturbationSelection(Part):
-    """Discretize edge by edge, by the supernet's validation accuracy ([Wang2021dartspt], Algorithm 1 and code).
+    """Discretize edge by edge, by the supernet's validation accuracy ([Wang2021dartspt] and code).
 
     After the last epoch, and again every `tune_epochs` epochs of further training, one undecided edge of each kind of
     cell is drawn at random: each of its operations is taken out in turn (its weight is set to zero, the others stay
