@@ -425,6 +425,18 @@ def test_the_best_of_the_drawn_architectures_on_one_batch_is_selected():
     assert optimizer.outcome is None
 
 
+def test_a_part_may_train_and_choose_at_the_end(monkeypatch: pytest.MonkeyPatch):
+    class Choosing(Part):
+        def select(self, train_batches: object, valid_batches: object) -> None:
+            assert torch.is_grad_enabled()
+            self.optimizer.outcome = [torch.tensor([0.0, 1.0, 0.0])] * 3
+
+    monkeypatch.setitem(PARTS._entries, "choosing", Choosing)
+    optimizer = _adapted(parts={"choosing": {}})
+    optimizer.select_architecture((), (batch(dtype=torch.float32),))
+    assert _derived(optimizer, optimizer.get_final_architecture()) == (1, 1, 1)
+
+
 def test_a_search_is_resumed_between_two_steps_of_the_controller():
     def train(optimizer: ENASOptimizer, steps: range) -> list[Tensor]:
         losses: list[Tensor] = []

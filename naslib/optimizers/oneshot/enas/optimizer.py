@@ -248,22 +248,26 @@ class ENASOptimizer(OneShotOptimizer):
     def _most_likely(self) -> tuple[int, ...]:
         return self.controller.greedy().code
 
-    @torch.no_grad()
     def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Draw `n_samples` paths and keep that with the best reward on one validation batch, the first of equals."""
         super().select_architecture(train_batches, valid_batches)
         batch = next(iter(valid_batches), None)
-        if self.outcome is not None or batch is None:
-            return
-        codes = list(dict.fromkeys(self.controller.sample().code for _ in range(self.n_samples)))
+        if self.outcome is None and batch is not None:
+            best = self._best_of(self._drawn(), batch)
+            self.run_path(best)
+            self.outcome = self.path_choices.scores(best)
+
+    @torch.no_grad()
+    def _drawn(self) -> list[tuple[int, ...]]:
+        return list(dict.fromkeys(self.controller.sample().code for _ in range(self.n_samples)))
+
+    def _best_of(self, codes: Sequence[tuple[int, ...]], batch: Batch) -> tuple[int, ...]:
         was_training = self.graph.training
         self.graph.train()  # the batch's own statistics, as in the search: the running ones are those of all paths
         with frozen_batch_norm_statistics(self._norms):
             rewards = [self._reward(code, self._evaluate(code, batch)[0], batch[1]) for code in codes]
         self.graph.train(was_training)
-        best = codes[max(range(len(codes)), key=rewards.__getitem__)]
-        self.run_path(best)
-        self.outcome = self.path_choices.scores(best)
+        return codes[max(range(len(codes)), key=rewards.__getitem__)]
 
     def discretized(self, scores: Sequence[Tensor] | None) -> Graph:
         """Return the discrete architecture that given scores lead to; the controller's most likely one if None."""
