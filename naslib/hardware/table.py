@@ -121,9 +121,9 @@ def read_table(source: Any, kinds: Mapping[str, str] | None = None) -> CostTable
     """Return a table.
 
     Args:
-        source: A table; the path of a JSON or YAML file, here or in the data directories; or what is in such a file, as a mapping. It may be what
-            `LatencyTable.write` or `FittedTable.write` wrote, or just milliseconds by key, each a number or a mapping
-            with the entry `mean`, as the authors of ProxylessNAS publish them.
+        source: A table; the path of a JSON or YAML file, here or in the data directories; or what is in such a file, as
+            a mapping. It may be what `LatencyTable.write` or `FittedTable.write` wrote, or just milliseconds by key,
+            each a number or a mapping with the entry `mean`, as the authors of ProxylessNAS publish them.
         kinds: Type in the table by name of the class, where they differ (`{"MyBlock": "expanded_conv"}`).
 
     Raises:

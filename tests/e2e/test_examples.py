@@ -16,6 +16,7 @@ EXTRA = {
     "readme_flow.py": [],
     "own_search_space.py": [],
     "own_data.py": ["dataset=shapes", "dataset_args.n_images=200"],
+    "mixed_operations.py": [],
     "own_optimizer.py": ["optimizer=sigmoid_darts", "search.start=0.4"],
 }
 

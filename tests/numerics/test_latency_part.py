@@ -168,7 +168,7 @@ def test_rewards_are_always_multiplied():
     part = optimizer.parts["latency"]
     for indices, latency in (((0, 0, 0), 33.0), ((2, 2, 2), 6.0), ((0, 1, 2), 18.0)):
         choices = [torch.arange(3) == index for index in indices]
-        assert part.reward(0.8, choices) == pytest.approx(0.8 * (10.0 / latency) ** 0.1, rel=1e-12)
+        assert part.reward(0.8, choices) == pytest.approx(0.8 * (10.0 / latency) ** 0.1, rel=1e-6)
     optimizer.step(batch(), batch(seed=1))
     assert 0 < optimizer.reward_average < 1.1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_spaces import batch, mlp_space
+from small_spaces import batch, mlp_by_hand, mlp_space
 from torch import nn
 
 from naslib.errors import ConfigError
@@ -138,20 +138,7 @@ def test_batch_norm_and_modes_are_as_after_one_forward(cls):
 
 
 def _loss_by_hand(optimizer, rows, data) -> torch.Tensor:
-    """The network in evaluation mode written out: linear, two cells of three edges, linear."""
-    macro = optimizer.graph
-    row_of = {id(d.alpha): rows[i] for i, d in enumerate(optimizer.decisions)}
-
-    def cell(graph, x):
-        def edge(u, v, value):
-            data = graph.edges[u, v]
-            return sum(w * op(value) for w, op in zip(row_of[id(data.alpha)], data.op.primitives, strict=True))
-
-        return edge(1, 3, x) + edge(2, 3, edge(1, 2, x))
-
-    x, y = data
-    x = cell(macro.edges[3, 4].op, cell(macro.edges[2, 3].op, macro.edges[1, 2].op(x)))
-    return nn.functional.cross_entropy(macro.edges[4, 5].op(x), y)
+    return nn.functional.cross_entropy(mlp_by_hand(optimizer, data[0], rows), data[1])
 
 
 def test_the_ascent_equals_the_loop_written_out():

@@ -39,3 +39,19 @@ def batch(n: int = 8, width: int = 6, classes: int = 3, seed: int = 0, dtype: to
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n, width, generator=generator, dtype=torch.float64).to(dtype)
     return x, torch.randint(classes, (n,), generator=generator)
+
+
+def mlp_by_hand(optimizer, x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return the logits of an adapted `mlp_space`, written out, with all candidates mixed by one row per decision."""
+    macro = optimizer.graph
+    row_of = {id(data.alpha): rows[index] for index, data in enumerate(optimizer.decisions)}
+
+    def edge(cell: Graph, u: int, v: int, value: torch.Tensor) -> torch.Tensor:
+        data = cell.edges[u, v]
+        return sum(w * op(value) for w, op in zip(row_of[id(data.alpha)], data.op.primitives, strict=True))
+
+    x = macro.edges[1, 2].op(x)
+    for node in (2, 3):
+        cell = macro.edges[node, node + 1].op
+        x = edge(cell, 1, 3, x) + edge(cell, 2, 3, edge(cell, 1, 2, x))
+    return macro.edges[4, 5].op(x)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from naslib.benchmarks.base import as_metric
 from naslib.errors import (
     BenchmarkApiMissing,
-    CheckpointError,
     ConfigError,
     OptimizerStateError,
     UnsupportedBySpaceError,
 )
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Stateful, Statistics
+from naslib.optimizers.core.random_state import RandomState as RandomState
 from naslib.search_spaces.core.codec import Code, Codec, as_random
 from naslib.search_spaces.core.query_metrics import Metric
 
@@ -66,29 +66,6 @@ class SearchRecord:
         self.latest = None if latest is None else tuple(latest)
         self.trajectory = [(int(n), float(value), tuple(code)) for n, value, code in state_dict["trajectory"]]
         _, self.incumbent_value, self.incumbent = self.trajectory[-1] if self.trajectory else (0, float("-inf"), None)
-
-
-class RandomState:
-    """Let a checkpoint hold a `random.Random`.
-
-    Args:
-        rng: The generator; it is restored in place.
-    """
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as plain values."""
-        version, internal, gauss = self.rng.getstate()
-        return {"version": version, "internal": list(internal), "gauss": gauss}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        try:
-            self.rng.setstate((state_dict["version"], tuple(state_dict["internal"]), state_dict["gauss"]))
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"the checkpoint's random state cannot be restored: {error}") from error
 
 
 class DiscreteOptimizer(MetaOptimizer):

@@ -102,7 +102,6 @@ class OneShotOptimizer(MetaOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.epochs: int = kwargs.get("epochs", 50)  # of the search: what a part's schedule runs over
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self
@@ -216,10 +215,10 @@ class OneShotOptimizer(MetaOptimizer):
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
         if alphas is not None:
             adopt(graph, self.scope, alphas)
-        if kept is not None:
-            shrink(graph, self.scope, kept)
         for part in self.parts.values():
             part.adapt(graph)
+        if kept is not None:  # after the parts, as in a search that has got here step by step
+            shrink(graph, self.scope, kept)
         self._collect_decisions(graph)
         if self.batch_norm == "batch":
             use_batch_statistics(graph)
@@ -384,8 +383,7 @@ class OneShotOptimizer(MetaOptimizer):
             stack.enter_context(self.fixed_architecture())
             for part in parts:
                 stack.enter_context(part.during_weight_step(data_train))
-            logits, loss = self.forward_loss(data_train)
-            loss.backward()
+            logits, loss = self.training_backward(data_train)
         for part in parts:
             part.weight_gradient(data_train)
         if self.grad_clip:
@@ -394,6 +392,12 @@ class OneShotOptimizer(MetaOptimizer):
         for part in parts:
             part.after_weight_step(data_train)
         return logits.detach(), loss.detach()
+
+    def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        """Add the gradient of the training loss to the weights' gradients, and return logits and loss."""
+        logits, loss = self.forward_loss(data_train)
+        loss.backward()
+        return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch."""
@@ -433,7 +437,8 @@ class OneShotOptimizer(MetaOptimizer):
             scores: `(n_ops,)` per decision; `decision_weights` and what the parts say about them if None.
         """
         with torch.random.fork_rng(devices=[]):  # operations that are built anew draw their weights
-            graph = self._prepared(scores)
+            graph = self.graph.clone()
+            self._prepare_discretization(graph, scores)
             graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
             for part in self.parts.values():
                 part.discretize(graph)
@@ -445,21 +450,20 @@ class OneShotOptimizer(MetaOptimizer):
 
     def choices(self, scores: Sequence[Tensor] | None) -> list[int | None]:
         """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes."""
-        graph = self.graph.clone()
-        decisions = decisions_in(graph, self.scope)
-        graph = self._prepared(scores, graph)
-        return [None if data.is_deleted() else graph.select_primitive(data) for data in decisions]
+        with torch.random.fork_rng(devices=[]):
+            graph = self.graph.clone()
+            decisions = decisions_in(graph, self.scope)
+            self._prepare_discretization(graph, scores)
+            return [None if data.is_deleted() else self.select_primitive(graph, data) for data in decisions]
 
-    def _prepared(self, scores: Sequence[Tensor] | None, graph: Graph | None = None) -> Graph:
-        """Return a clone of the supernet with `op_weights` on its edges, without those that the space drops."""
-        graph = self.graph.clone() if graph is None else graph
+    def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
+        """Put `op_weights` on the edges of a clone of the supernet, and remove what the space drops."""
         if scores is None:
             graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
         else:
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
-        return graph
 
     def _show_weights(self, edge: EdgeView) -> None:
         if not edge.data.has("alpha"):

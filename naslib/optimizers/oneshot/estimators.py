@@ -66,12 +66,36 @@ def estimated_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
     return baseline_rule(logits, known, gradient.masked_fill(~known, 0.0))
 
 
+def identity_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gate gradients of the evaluated operations as the gradient of their scores.
+
+    The straight-through estimator of a mask that is cut from the scores themselves ([Ramanujan2020hidden]).
+    """
+    return gradient * mask
+
+
+def reinmax_gradient(logits: Tensor, drawn: Tensor, gradient: Tensor, tau: float = 1.0) -> Tensor:
+    """Return the second-order estimate `2 J_1 g - J_0 g / 2` for a categorical sample ([Liu2023reinmax]).
+
+    `J_i g = p_i (g - <p_i, g>)` with p_0 = softmax(logits) and p_1 = (drawn + softmax(logits / tau)) / 2.
+
+    Args:
+        logits: `(..., n_ops)`.
+        drawn: The one-hot sample, of the same shape.
+        gradient: g, the derivative of the loss by the sample.
+        tau: Temperature, at least 1. Averaged over samples, tau = 1 is exact for a loss that is quadratic in them.
+    """
+    middle = (drawn + (logits / tau).softmax(-1)) / 2
+    return 2 * softmax_vjp(middle, gradient) - softmax_vjp(logits.softmax(-1), gradient) / 2
+
+
 RULES: dict[str, Rule] = {
     "gates": gates_rule,
     "masked": masked_rule,
     "masked_baseline": baseline_rule,
     "renormalized": renormalized_rule,
     "moving_average": estimated_rule,
+    "straight_through": identity_rule,
 }
 
 

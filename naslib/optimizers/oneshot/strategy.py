@@ -40,7 +40,8 @@ class Strategy:
             one runs), `"sigmoid"`, `"relaxed"` (softmax of logits plus Gumbel noise at `tau`).
         n_eval: How many operations are evaluated for the gradient by gates, those that run included; None for all.
         gradient: `"autodiff"` (through the forward weights, of what runs), or by gates: `"gates"` (all evaluated),
-            `"masked"`, `"masked_baseline"`, `"renormalized"`, `"moving_average"` (the gate rule of the MixedOps being a
+            `"masked"`, `"masked_baseline"`, `"renormalized"`, `"straight_through"` (the scores get the gate gradients
+            themselves, as if there were no softmax), `"moving_average"` (the gate rule of the MixedOps being a
             `MovingAverage`), or `"reinforce"`: none in the backward, but see `StrategyRelaxation.recording`.
         tau: Temperature > 0 of `"relaxed"`.
 

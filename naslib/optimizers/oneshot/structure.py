@@ -36,7 +36,6 @@ class Structure:
         kept: Per decision the candidates that are left, as indices among those of the space.
         arguments: Constructor arguments of the space that the present supernet has otherwise than
             `optimizer.search_space`.
-        settings: Attributes of parts that belong to the structure, by part and name.
         widths: Per decision the number of candidates in the space.
     """
 
@@ -44,7 +43,6 @@ class Structure:
         self.optimizer = optimizer
         self.kept: list[tuple[int, ...]] = []
         self.arguments: dict[str, Any] = {}
-        self.settings: dict[str, dict[str, Any]] = {}
         self.widths: list[int] = []
 
     def begin(self) -> None:
@@ -52,7 +50,6 @@ class Structure:
         self.widths = [alpha.shape[-1] for alpha in self.optimizer.architectural_weights]
         self.kept = [tuple(range(width)) for width in self.widths]
         self.arguments = {}
-        self.settings = {}
 
     def strongest(self, n_ops: int) -> list[list[int]]:
         """Return per decision the positions of its `n_ops` strongest candidates, ascending; the first of equals."""
@@ -82,6 +79,11 @@ class Structure:
         optimizer = self.optimizer
         shrink(optimizer.graph, optimizer.scope, positions, optimizer.arch_optimizer)
         self.kept = self.keeping(positions)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Compile the supernet again after modules in it were replaced, and train the weights that it has now."""
+        optimizer = self.optimizer
         for graph in optimizer.graph.nested_graphs():
             graph.structure_changed()
         optimizer.outcome = None
@@ -127,17 +129,20 @@ class Structure:
         return {
             "kept": [list(indices) for indices in self.kept],
             "arguments": dict(self.arguments),
-            "settings": {part: dict(values) for part, values in self.settings.items()},
+            "parts": {
+                name: {key: getattr(part, key) for key in part.structural}
+                for name, part in self.optimizer.parts.items()
+                if part.structural
+            },
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Rebuild the supernet where its structure is another one; its weights are loaded afterwards."""
         if state_dict == self.state_dict():
             return
-        self.settings = {part: dict(values) for part, values in state_dict["settings"].items()}
-        for part, values in self.settings.items():
-            for name, value in values.items():
-                setattr(self.optimizer.parts[part], name, value)
+        for part, values in state_dict["parts"].items():
+            for key, value in values.items():
+                setattr(self.optimizer.parts[part], key, value)
         self.rebuild(state_dict["kept"], state_dict["arguments"])
 
 

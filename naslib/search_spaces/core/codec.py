@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     from .graph import Graph
 
 Code = tuple[int, ...]
+# In a list of choices: the architecture does not have this edge
+NO_EDGE = -1
+
+
+class Place(NamedTuple):
+    """Where in a supernet a decision is, and what it is between.
+
+    Attributes:
+        graph: Name of the graph (of the first copy, where several share the decision).
+        head: Source of the edge.
+        tail: Its target.
+        ops: Names of the candidates, in order.
+    """
+
+    graph: str
+    head: int
+    tail: int
+    ops: tuple[str, ...]
 
 
 def as_random(rng: Random | np.random.Generator | np.random.RandomState | int | None) -> Random:
@@ -62,6 +80,18 @@ class Codec(ABC):
     def neighbours(self, code: Code) -> list[Code]:
         """Return every code that differs from `code` in one decision."""
         raise UnsupportedBySpaceError(f"{self.name} does not define a neighbourhood")
+
+    def perturb(self, code: Code, rate: float, rng: Random) -> Code:
+        """Return a copy of `code` in which each gene is drawn anew with probability `rate`; `code` itself at worst."""
+        raise UnsupportedBySpaceError(f"{self.name} does not define the perturbation of genes")
+
+    def crossover(self, first: Code, second: Code, rng: Random) -> Code:
+        """Return a valid code that has each gene from one of two parents, with equal probability."""
+        raise UnsupportedBySpaceError(f"{self.name} does not define a crossover")
+
+    def choices(self, code: Code, places: Sequence[Place]) -> tuple[int, ...]:
+        """Return which candidate `code` has at each place of a supernet, `NO_EDGE` where it has not the edge."""
+        raise UnsupportedBySpaceError(f"{self.name} does not say what an architecture is in a supernet")
 
     def is_valid(self, code: Code) -> bool:
         """Say whether `code` belongs to the space."""

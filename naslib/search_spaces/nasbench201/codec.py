@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.codec import Code, Codec, Place
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
@@ -46,6 +46,19 @@ class NasBench201Codec(Codec):
             for op in range(_N_OPS)
             if op != code[edge]
         ]
+
+    def perturb(self, code: Code, rate: float, rng: Random) -> Code:
+        """Return a copy of `code` in which each edge, with probability `rate`, has an op drawn uniformly from all."""
+        return tuple(rng.randrange(_N_OPS) if rng.random() < rate else op for op in code)
+
+    def crossover(self, first: Code, second: Code, rng: Random) -> Code:
+        """Return a code that has each edge's op from one of two parents."""
+        return tuple(rng.choice(pair) for pair in zip(first, second, strict=True))
+
+    def choices(self, code: Code, places: Sequence[Place]) -> tuple[int, ...]:
+        """Return which candidate `code` has at each place of a supernet."""
+        names = {edge: OP_NAMES[op] for edge, op in zip(EDGE_LIST, code, strict=True)}
+        return tuple(place.ops.index(names[place.head, place.tail]) for place in places)
 
     def is_valid(self, code: Code) -> bool:
         """Say whether `code` is a tuple of six ints in 0..4."""

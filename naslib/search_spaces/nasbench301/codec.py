@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from naslib.errors import ArchitectureError
-from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.codec import NO_EDGE, Code, Codec, Place
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
@@ -70,6 +70,47 @@ class DartsCodec(Codec):
                 choices = [source for source in range(node + 2) if source not in (code[first], code[first + 2])]
             found += [self._replace(code, position, choice) for choice in choices]
         return found
+
+    def perturb(self, code: Code, rate: float, rng: Random) -> Code:
+        """Return a copy of `code` in which each predecessor and each op is drawn anew with probability `rate`.
+
+        An op is drawn uniformly from all, a predecessor from those that are not the node's other one.
+        """
+        genes = [*self.canonical(code)]
+        for position in range(len(genes)):
+            if rng.random() >= rate:
+                continue
+            if position % 2:
+                genes[position] = rng.randrange(len(OPS))
+            else:
+                first = position - position % 4
+                other = genes[first + 2 - position % 4]
+                node = first // 4 % self.nodes
+                genes[position] = rng.choice([source for source in range(node + 2) if source != other])
+        return _ordered(genes)
+
+    def crossover(self, first: Code, second: Code, rng: Random) -> Code:
+        """Return a code that has each node, with its two predecessors and their ops, from one of two parents."""
+        pairs = zip(self.canonical(first), self.canonical(second), strict=True)
+        genes = [*pairs]
+        code: list[int] = []
+        for start in range(0, len(genes), 4):
+            parent = rng.randrange(2)
+            code += [gene[parent] for gene in genes[start : start + 4]]
+        return tuple(code)
+
+    def choices(self, code: Code, places: Sequence[Place]) -> tuple[int, ...]:
+        """Return which candidate `code` has at each place of a supernet, `NO_EDGE` where it has not the edge."""
+        ops: dict[tuple[str, int, int], str] = {}
+        for name, pairs in zip(conversions.CELL_NAMES, self.to_compact(self.canonical(code)), strict=True):
+            for position, (source, op) in enumerate(pairs):
+                ops[name, source + 1, position // 2 + conversions.FIRST_INTERMEDIATE] = OPS[op]
+        found = []
+        for graph, head, tail, names in places:
+            chosen = ops.get((graph, head, tail))
+            known = [conversions.OP_OF_PRIMITIVE.get(name) for name in names]
+            found.append(NO_EDGE if chosen is None else known.index(chosen))
+        return tuple(found)
 
     def is_valid(self, code: Code) -> bool:
         """Say whether `code` belongs to the space and has the predecessors of each node in ascending order."""

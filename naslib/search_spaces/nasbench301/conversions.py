@@ -23,9 +23,9 @@ Compact = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
 CELL_NAMES = ("normal_cell", "reduction_cell")
 _CELL_TYPES = ("normal", "reduce")
 _CONFIG_KEY = "NetworkSelectorDatasetInfo:darts:"
-_FIRST_INTERMEDIATE = 3  # nodes 1 and 2 of a cell are its inputs
+FIRST_INTERMEDIATE = 3  # nodes 1 and 2 of a cell are its inputs
 # names of primitives, with and without the suffix of the kernel size
-_OP_OF_PRIMITIVE = {
+OP_OF_PRIMITIVE = {
     "Identity": "skip_connect",
     "FactorizedReduce": "skip_connect",
     "SepConv3x3": "sep_conv_3x3",
@@ -75,7 +75,7 @@ def convert_genotype_to_naslib(genotype: Genotype, naslib_object: Graph) -> None
     """
     genotype = as_genotype(genotype)
     for name, edges in zip(CELL_NAMES, (genotype.normal, genotype.reduce), strict=True):
-        chosen = {(source + 1, position // 2 + _FIRST_INTERMEDIATE): op for position, (op, source) in enumerate(edges)}
+        chosen = {(source + 1, position // 2 + FIRST_INTERMEDIATE): op for position, (op, source) in enumerate(edges)}
         cells = _cells_of_type(naslib_object, name)
         for cell in cells:
             if len(_intermediate(cell)) != len(edges) // 2:
@@ -213,7 +213,7 @@ def _cells_of_type(graph: Graph, cell_type: str) -> list[Graph]:
 
 
 def _intermediate(cell: Graph) -> range:
-    return range(_FIRST_INTERMEDIATE, max(cell.nodes))
+    return range(FIRST_INTERMEDIATE, max(cell.nodes))
 
 
 def _op_name(op: Any) -> str:
@@ -232,9 +232,9 @@ def _read_cell(cell: Graph) -> list[tuple[str, int]]:
         for source in sources:
             op = cell.edges[source, node].op
             name = "a list of candidates" if isinstance(op, list) else _op_name(op)
-            if name not in _OP_OF_PRIMITIVE:
+            if name not in OP_OF_PRIMITIVE:
                 raise ArchitectureError(f"edge ({source}, {node}) of {cell.name!r} carries {name}, no op of a genotype")
-            edges.append((_OP_OF_PRIMITIVE[name], source - 1))
+            edges.append((OP_OF_PRIMITIVE[name], source - 1))
     return edges
 
 
@@ -264,7 +264,7 @@ def _candidates(data: EdgeData, cell: Graph, edge: tuple[int, int]) -> list[Any]
 
 def _select(candidates: list[Any], op: str, cell: Graph, edge: tuple[int, int]) -> Any:
     for candidate in candidates:
-        if _OP_OF_PRIMITIVE.get(_op_name(candidate)) == op:
+        if OP_OF_PRIMITIVE.get(_op_name(candidate)) == op:
             return candidate
     names = [_op_name(candidate) for candidate in candidates]
     raise ArchitectureError(f"edge {edge} of {cell.name!r} has no candidate for {op} (it has: {names})")

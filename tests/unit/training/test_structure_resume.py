@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_runs import differences, load, small_trainer
+from torch.utils.data import DataLoader, TensorDataset
+from training_runs import config_for, differences, load, small_trainer
 
+from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError
 from naslib.optimizers import DARTSOptimizer, DrNASOptimizer
+from naslib.search_spaces import NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.training.pictures import draw_arch_weights
+from naslib.utils.seeding import set_seed
 
 STAGES = [{"epochs": 1}, {"epochs": 1, "n_ops": 2}, {"n_ops": 1}]
 
@@ -33,10 +37,6 @@ def straight(tmp_path_factory):
     trainer = _trainer(folder, epochs=4, checkpoint_steps=3)
     trainer.search()
     return folder, trainer
-
-
-def _kept_checkpoints(folder: Path) -> dict[str, object]:
-    return {path.name: path for path in sorted((folder / "search").glob("model_*.pth"))}
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
@@ -78,6 +78,37 @@ def test_stopped_within_an_epoch_it_is_bitwise_the_same(straight, tmp_path, stop
     run(_trainer(tmp_path, seed=8, epochs=4, checkpoint_steps=3), str(path))
     expected, found = (load(place / "search" / "model_final.pth") for place in (straight[0], tmp_path))
     assert differences(expected, found) == []
+
+
+def _image_trainer(folder: Path, make, seed: int = 0, **search):
+    set_seed(seed)
+    generator = torch.Generator().manual_seed(3)
+    images, labels = torch.randn(12, 3, 8, 8, generator=generator), torch.randint(3, (12,), generator=generator)
+    loader = DataLoader(TensorDataset(images, labels), batch_size=6, shuffle=True)
+    config = config_for(folder, channels_last=True, **search)
+    optimizer = make()
+    optimizer.adapt_search_space(NasBench301SearchSpace(n_classes=3, channels=4, cells=2, nodes=1), config.dataset)
+    return Trainer(optimizer, config, train_loader=loader, valid_loader=loader, test_loader=loader)
+
+
+def _widening() -> DrNASOptimizer:
+    stages = [{"epochs": 1}, {"epochs": 1, "n_ops": 4, "k": 1}, {"n_ops": 2}]
+    parts = {"partial_channels": {"k": 2}, "progressive_shrinking": {"stages": stages, "warm_up": 0}}
+    return DrNASOptimizer(learning_rate=0.1, arch_learning_rate=0.05, parts={**parts, "edge_normalization": {}})
+
+
+@pytest.mark.parametrize("make", [_widening])
+def test_a_supernet_of_another_size_is_rebuilt(make, tmp_path):
+    trainer = _image_trainer(tmp_path / "a", make)
+    trainer.search()
+    expected = load(tmp_path / "a" / "search" / "model_final.pth")
+    for epoch in (0, 1):
+        resumed = _image_trainer(tmp_path / f"b{epoch}", make, seed=4)
+        resumed.search(resume_from=str(tmp_path / "a" / "search" / f"model_{epoch:07d}.pth"))
+        assert differences(expected, load(tmp_path / f"b{epoch}" / "search" / "model_final.pth")) == []
+    # in the same process, back to an earlier structure
+    final = trainer.found_architecture(str(tmp_path / "a" / "search" / "model_0000000.pth"))
+    assert 0 <= trainer.evaluate(retrain=False, best_arch=final) <= 100
 
 
 def test_the_found_architecture_is_read_from_any_checkpoint(straight, tmp_path):

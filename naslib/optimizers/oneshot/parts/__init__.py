@@ -10,6 +10,7 @@ from .early_stopping import EarlyStopping as EarlyStopping
 from .edge_normalization import EdgeNormalization as EdgeNormalization
 from .edge_normalization import WeightedEdges as WeightedEdges
 from .latency import Latency as Latency
+from .layer_alignment import LayerAlignment as LayerAlignment
 from .operation_early_stopping import OperationEarlyStopping as OperationEarlyStopping
 from .partial_channels import PartialChannelConnections as PartialChannelConnections
 from .partial_channels import PartialChannels as PartialChannels

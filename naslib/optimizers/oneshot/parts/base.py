@@ -33,6 +33,8 @@ class Part:
     optimizer: OneShotOptimizer
     # Whether the part changes the structure of the supernet during the search (`optimizer.structure`)
     restructures: ClassVar[bool] = False
+    # Names of attributes by which `adapt` shapes the supernet, and which may change during the search
+    structural: ClassVar[tuple[str, ...]] = ()
 
     # what the network looks like
 
@@ -62,15 +64,15 @@ class Part:
         """
         return scores
 
-    def restructured(self) -> None:
-        """Act after the supernet lost candidates or was rebuilt, for parts that remember what was in it."""
-
     def discretize(self, graph: Graph) -> None:
         """Undo in the discrete architecture what `adapt` did beside the edges' operations.
 
         Args:
             graph: The architecture, each edge with the operation that was chosen, before `prepare_evaluation`.
         """
+
+    def restructured(self) -> None:
+        """Act after the supernet lost candidates or was rebuilt, for parts that remember what was in it."""
 
     # the schedule
 

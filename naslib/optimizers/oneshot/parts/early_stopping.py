@@ -19,6 +19,7 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity, MixedOp
 from naslib.utils.log import get_logger
 
+from ._cells import has_stride
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -225,13 +226,8 @@ def skip_connections(architecture: Graph, supernet: Graph, scope: Scope) -> int:
         mixed = [data.op for _, _, data in searched.edges(data=True) if isinstance(data.op, MixedOp)]
         if not mixed:
             continue
-        reduces = any(_has_stride(candidate) for op in mixed for candidate in op.primitives)
+        reduces = any(has_stride(candidate) for op in mixed for candidate in op.primitives)
         normal = normal or not reduces
         decided = [data.op for _, _, data in discrete.edges(data=True) if data.has("op_index")]
         counts[reduces].append(sum(is_skip(op) for op in decided))
     return max(counts[not normal])
-
-
-def _has_stride(op: nn.Module) -> bool:
-    strides = [getattr(module, "stride", 1) for module in op.modules()]
-    return any((max(s) if isinstance(s, tuple) else s) > 1 for s in strides)

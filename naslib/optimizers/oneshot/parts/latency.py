@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.hardware import read_table, trace_candidates
@@ -47,9 +48,6 @@ class Latency(Part):
         fixed: Milliseconds of all that is not under search; what the table says if None.
         input_shape: Channels, height and width of an input; what the table says if None.
         kinds: Type in the table by name of the class of an operation, where they differ.
-
-    Attributes:
-        costs: Milliseconds of the candidates of each decision, all copies together, `(n_ops,)` each.
 
     Raises:
         ConfigError: For a bad value, and when adapting, if the table does not fit the network.
@@ -94,8 +92,9 @@ class Latency(Part):
             raise ConfigError("the table does not say what the rest of the network takes: give `fixed` in ms, or 0")
         if self.input_shape is None:
             raise ConfigError("the table does not say for which inputs it is: give `input_shape`, [channels, h, w]")
-        self.costs: list[Tensor] = []
         self._by_place: dict[Place, list[float]] = {}
+        # by decision: alpha, kept so that its id stays its own, and the milliseconds of its candidates, copies together
+        self._totals: dict[int, tuple[Tensor, Tensor]] = {}
 
     # what the optimizer calls
 
@@ -108,15 +107,13 @@ class Latency(Part):
         scope = self.optimizer.scope
         edges = trace_candidates(graph, self.input_shape or (), scope)
         self._by_place = dict(zip((edge.place for edge in edges), self.table.costs(edges), strict=True))
-        totals: dict[int, Tensor] = {}
+        self._totals = {}
         for place, data in decision_edges(graph, scope):
             alpha = data.alpha
-            total = totals.setdefault(id(alpha), torch.zeros(len(alpha), dtype=torch.float64))
+            total = self._totals.setdefault(id(alpha), (alpha, torch.zeros(len(alpha), dtype=torch.float64)))[1]
             total += torch.tensor(self._by_place.get(place, [0.0] * len(alpha)), dtype=torch.float64)
-        self._totals = totals
-        self.costs = []
-        low = self._fixed + sum(float(total.min()) for total in totals.values())
-        high = self._fixed + sum(float(total.max()) for total in totals.values())
+        low = self._fixed + sum(float(total.min()) for _, total in self._totals.values())
+        high = self._fixed + sum(float(total.max()) for _, total in self._totals.values())
         if self.loss == "mul_log" and not low > 1:
             raise ConfigError(
                 f"the latency of the networks is {low:.3g} to {high:.3g} ms; the loss mul_log takes its logarithm and "
@@ -133,19 +130,23 @@ class Latency(Part):
 
     def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
         """Return the reward, larger for fast networks."""
-        latency = float(self._expectation([choice.to(torch.float64) for choice in choices]))
+        latency = float(self._expectation([choice.float() for choice in choices]))
         return reward * (self.reference / latency) ** self.exponent
 
     def new_epoch(self, epoch: int) -> None:
-        """Log the expected latency."""
-        logger.info("expected latency: %.3f ms (reference %.3f ms)", self.expected(), self.reference)
+        """Log the expected latency, and that of the most likely operations."""
+        weights = self._weights()
+        likely = [functional.one_hot(row.argmax(), len(row)).to(row) for row in weights]
+        logger.info(
+            "latency: %.3f ms expected, %.3f ms of the most likely operations, reference %.3f ms",
+            float(self._expectation(weights)), float(self._expectation(likely)), self.reference,
+        )  # fmt: skip
 
     # what a user asks
 
     def expected(self) -> float:
         """Return the expected latency by the optimizer's present weights, in ms."""
-        weights = [self.optimizer.decision_weights(alpha) for alpha in self.optimizer.architectural_weights]
-        return float(self._expectation([row / row.sum() for row in weights]))
+        return float(self._expectation(self._weights()))
 
     def of(self, architecture: Graph) -> float:
         """Return the latency of a discrete architecture that the optimizer gave, by the table, in ms.
@@ -160,10 +161,19 @@ class Latency(Part):
     def _fixed(self) -> float:
         return float(self.fixed or 0.0)
 
+    @property
+    def costs(self) -> list[Tensor]:
+        """Milliseconds of the candidates of each decision, all copies together, `(n_ops,)` each."""
+        alphas = self.optimizer.architectural_weights
+        if any(id(alpha) not in self._totals for alpha in alphas):  # the optimizer made a new search network
+            self.adapt(self.optimizer.graph)
+        return [self._totals[id(alpha)][1] for alpha in alphas]
+
+    def _weights(self) -> list[Tensor]:
+        """Return the optimizer's weights as probabilities."""
+        weights = [self.optimizer.decision_weights(alpha) for alpha in self.optimizer.architectural_weights]
+        return [row / row.sum() for row in weights]
+
     def _expectation(self, probabilities: Sequence[Tensor]) -> Tensor:
-        if not self.costs:
-            alphas = self.optimizer.architectural_weights
-            self.costs = [self._totals[id(alpha)].to(alpha) for alpha in alphas]
-        pairs = zip(probabilities, self.costs, strict=True)
-        terms = [(row * costs.to(row)).sum() for row, costs in pairs]
+        terms = [(row * costs.to(row)).sum() for row, costs in zip(probabilities, self.costs, strict=True)]
         return torch.stack(terms).sum() + self._fixed

@@ -7,11 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot._decisions import mixed_edges
 from naslib.optimizers.oneshot.mixture import Inner, RelaxedMixedOp, Surrounding
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.shared_work import SharedWork
 
 from ._resize import common_shape, resized
+from ._widen import widened
 from .base import PARTS, Part
 
 
@@ -31,6 +33,8 @@ class PartialChannels(Surrounding):
 
     def forward(self, x: Tensor, work: SharedWork, inner: Inner) -> Tensor:
         """Return the edge's output; the parts of `x` are taken once for all edges that read it."""
+        if self.k == 1:
+            return inner(x, work)
         if x.shape[1] % self.k:
             raise ConfigError(f"partial_channels: {x.shape[1]} channels cannot be divided by k = {self.k}")
         head, head_work = self._head(x, work)
@@ -75,6 +79,8 @@ class PartialChannelConnections(Part):
         ConfigError: If `k` is not positive.
     """
 
+    structural = ("k",)
+
     def __init__(self, k: int = 4) -> None:
         if k < 1:
             raise ConfigError(f"k must be at least 1, got {k}")
@@ -95,3 +101,35 @@ class PartialChannelConnections(Part):
             except ConfigError as error:
                 raise ConfigError(f"partial_channels, edge ({edge.head}, {edge.tail}): {error}") from error
             op.surround(PartialChannels(self.k))
+
+    def widen(self, k: int, divide: bool = False) -> None:
+        """Let a larger part of the channels, C / k, go through the mixtures from now on, in the middle of a search.
+
+        The candidates' channels, batch norms and optimizer states included, are copied to the new ones
+        ([Chen2021drnas], authors' code). The network computes something else afterwards: the channels that newly enter
+        the mixture are not copies of those that did, and the shuffle has other groups.
+
+        Args:
+            k: Smaller than now.
+            divide: Whether what a convolution reads is divided by the number of copies (see `widened`).
+
+        Raises:
+            ConfigError: If `k` is not smaller, a number of channels cannot be divided by it, or something with weights
+                stands between the candidates and the partial connection.
+        """
+        if not 1 <= k < self.k:
+            raise ConfigError(f"partial_channels: k must become smaller than {self.k} and stay positive, got {k}")
+        optimizer = self.optimizer
+        for data in mixed_edges(optimizer.graph, optimizer.scope):
+            surroundings = getattr(data.op, "surroundings", [])
+            partial = next((s for s in surroundings if isinstance(s, PartialChannels)), None)
+            if partial is None:
+                continue
+            if any(True for inner in surroundings[: surroundings.index(partial)] for _ in inner.parameters()):
+                raise ConfigError("partial_channels: what is between it and the candidates cannot be widened")
+            data.op.primitives = [
+                widened(primitive, self.k, k, optimizer.op_optimizer, divide) for primitive in data.op.primitives
+            ]
+            partial.k = k
+        self.k = k
+        optimizer.structure.refresh()

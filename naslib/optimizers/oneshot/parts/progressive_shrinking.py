@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from naslib.errors import ConfigError, did_you_mean
+from naslib.optimizers.oneshot._decisions import mixed_edges
 from naslib.optimizers.oneshot.stages import locate
+from naslib.search_spaces.core.graph import Graph
 
+from ._resize import common_shape
 from .base import PARTS, Part
+from .partial_channels import PartialChannelConnections, PartialChannels
 
-STAGE_KEYS = ("epochs", "n_ops")
+STAGE_KEYS = ("epochs", "n_ops", "k")
 # The protocol of DrNAS on the DARTS space
 TWO_STAGES = ({"epochs": 25}, {"epochs": 25, "n_ops": 4})
 
@@ -20,11 +24,15 @@ class ProgressiveShrinking(Part):
     """Remove the weakest candidates of every decision between stages, as the progressive DrNAS does ([Chen2021drnas]).
 
     The candidates leave the supernet for good, so that a later stage is cheaper. Those that stay keep their weights,
-    their architecture parameters and the optimizers' states. Each stage begins with epochs that train weights alone.
+    their architecture parameters and the optimizers' states. With the part `partial_channels`, a later stage may also
+    mix a larger part of the channels. Each stage begins with epochs that train weights alone.
 
     Args:
-        stages: One mapping per stage: `epochs`, its length (the last stage lasts as long as the search), and `n_ops`,
-            how many candidates every decision has at most (as in the stage before if left out).
+        stages: One mapping per stage: `epochs`, its length (the last stage lasts as long as the search), and from the
+            second stage on `n_ops`, how many candidates every decision has at most, and `k`, that of
+            `partial_channels`, each as in the stage before if left out.
+        divide: Whether convolutions of candidates that become wider divide by the number of copies that they read (see
+            `PartialChannelConnections.widen`); the authors do not.
         warm_up: Epochs at the start of each stage in which the architecture parameters are left alone.
 
     Raises:
@@ -33,13 +41,37 @@ class ProgressiveShrinking(Part):
 
     restructures = True
 
-    def __init__(self, stages: Sequence[Mapping[str, int]] = TWO_STAGES, warm_up: int = 10) -> None:
+    def __init__(
+        self, stages: Sequence[Mapping[str, int]] = TWO_STAGES, warm_up: int = 10, divide: bool = False
+    ) -> None:
         _check(stages, warm_up)
         self.stages = [dict(stage) for stage in stages]
         self.warm_up = warm_up
+        self.divide = divide
         self._lengths = [stage.get("epochs", 1) for stage in self.stages]
         self._epoch = 0
         self._stage = 0
+
+    def adapt(self, graph: Graph) -> None:
+        """Check now, rather than in the middle of the search, that the channels can be divided by every k.
+
+        Raises:
+            ConfigError: If they cannot, or the part `partial_channels` is missing.
+        """
+        later = [stage["k"] for stage in self.stages if "k" in stage]
+        if not later:
+            return
+        if "partial_channels" not in self.optimizer.parts:
+            raise ConfigError("progressive_shrinking: stages with k need the part partial_channels")
+        for data in mixed_edges(graph, self.optimizer.scope):
+            shape = common_shape(data.op.primitives)
+            partial = [s.k for s in getattr(data.op, "surroundings", []) if isinstance(s, PartialChannels)]
+            if shape.C_in is None or not shape.keeps_channels:
+                continue
+            channels = shape.C_in * (partial[0] if partial else 1)
+            bad = [k for k in later if channels % k]
+            if bad:
+                raise ConfigError(f"progressive_shrinking: {channels} channels cannot be divided by k = {bad[0]}")
 
     def new_epoch(self, epoch: int) -> None:
         """Begin an epoch; where a new stage begins, remove candidates first."""
@@ -53,6 +85,9 @@ class ProgressiveShrinking(Part):
         structure = self.optimizer.structure
         if "n_ops" in stage:
             structure.prune(structure.strongest(stage["n_ops"]))
+        partial = self.optimizer.parts.get("partial_channels")
+        if "k" in stage and isinstance(partial, PartialChannelConnections) and partial.k != stage["k"]:
+            partial.widen(stage["k"], self.divide)
 
     @property
     def trains_architecture(self) -> bool:
@@ -81,6 +116,8 @@ def _check(stages: Any, warm_up: int) -> None:
                 problems.append(f"stage {index} has no key {key!r}{did_you_mean(key, STAGE_KEYS)}")
             elif value < 1:
                 problems.append(f"stage {index}: {key} must be at least 1, got {value}")
+        if index == 0 and len(stage.keys() - {"epochs"}):
+            problems.append("stage 0 begins with the supernet as it is: n_ops and k are for later stages")
         if "epochs" not in stage and index < len(stages) - 1:
             problems.append(f"stage {index} needs epochs: only the last stage lasts as long as the search")
     if problems:

@@ -35,7 +35,7 @@ class ProxylessNASOptimizer(OneShotOptimizer):
     (Sec. 3.2.1); after the step the pair is shifted so that all other probabilities are what they were.
 
     `reinforce`: several networks are drawn and rewarded by their accuracy on the batch, and alpha follows
-    `mean (R - b) grad log p(network)` (Sec. 3.3.2), b being an average of former rewards.
+    `mean (R - b) grad log p(network)`, b being an average of former rewards.
 
     The architecture is the most likely operation of each decision, as the space's selection rule has it.
 

@@ -1,0 +1,3 @@
+"""edge-popup."""
+
+from .optimizer import EdgePopupOptimizer as EdgePopupOptimizer

@@ -1,0 +1,3 @@
+"""FairNAS."""
+
+from .optimizer import FairNASOptimizer as FairNASOptimizer

@@ -1,0 +1,3 @@
+"""Lambda-DARTS."""
+
+from .optimizer import LambdaDARTSOptimizer as LambdaDARTSOptimizer

@@ -1,0 +1,3 @@
+"""One-shot NAS by path dropout."""
+
+from .optimizer import OneShotNASOptimizer as OneShotNASOptimizer

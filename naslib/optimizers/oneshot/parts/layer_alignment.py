@@ -1,0 +1,187 @@
+"""Lambda-DARTS: a regularizer of the weights by which the cells of a network agree on the operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from naslib.errors import ConfigError
+from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot._decisions import mixed_edges
+from naslib.optimizers.oneshot.sampling import Draw
+from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
+from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.primitives import MixedOp
+
+from ._cells import has_stride
+from .base import PARTS, Part
+
+
+def alignment(gradients: Sequence[Tensor]) -> Tensor:
+    """Return Lambda: the mean cosine of all pairs of layers' gradients ([Movahedi2023lambdadarts]).
+
+    Args:
+        gradients: One vector per layer, at least two.
+    """
+    units = [g / torch.linalg.vector_norm(g) for g in gradients]
+    pairs = [units[i] @ units[j] for i in range(len(units)) for j in range(i)]
+    return torch.stack(pairs).mean()
+
+
+def alignment_gradient(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of `alignment` in each layer's gradient, zero where that is zero.
+
+    `2 / (L (L - 1)) (I - u_l u_l^T) (sum_m u_m) / |g_l|` with the unit vectors u; a layer without a gradient takes no
+    part, though it is counted in L.
+
+    Args:
+        gradients: One vector per layer, at least two.
+    """
+    tiny = torch.finfo(gradients[0].dtype).tiny
+    norms = [torch.linalg.vector_norm(g) for g in gradients]
+    units = [g / norm.clamp_min(tiny) for g, norm in zip(gradients, norms, strict=True)]
+    total = torch.stack(units).sum(0)
+    scale = 2 / (len(units) * (len(units) - 1))
+    found = []
+    for unit, norm in zip(units, norms, strict=True):
+        inside = (total - (unit @ total) * unit) * (scale / norm.clamp_min(tiny))
+        found.append(torch.where(norm > 0, inside, torch.zeros_like(inside)))
+    return found
+
+
+@PARTS.register("layer_alignment")
+class LayerAlignment(Part):
+    """Train the weights so that the cells of a kind want the same of the architecture ([Movahedi2023lambdadarts]).
+
+    In the weight step every copy of a cell gets its own copy p_l of the relaxed weights, and with g_l = dL_train/dp_l
+    the regularizer is Lambda, the mean cosine of the g_l of all pairs of copies. The weights' gradient gets
+    -lambda_t times that of Lambda, lambda_t = `strength` e / (epochs - 1), by a central difference: with
+    delta = dLambda/dg and h = `radius` / |delta|, `[dL(p - h delta)/dw - dL(p + h delta)/dw] / (2 h)`. These are two
+    more passes over the training batch, in full precision, with the batch's statistics; they update nothing.
+
+    Only normal cells take part, as in the authors' code (all, where no normal cell is there twice); of several kinds
+    of them each has its own Lambda, and the sum is taken.
+
+    Args:
+        strength: lambda of the last epoch.
+        radius: Length of the step by which p is changed.
+
+    Raises:
+        ConfigError: For a value out of range; from `adapt`, where no kind of cell is there twice; in the first weight
+            step that is regularized, where operations are drawn and not mixed.
+    """
+
+    def __init__(self, strength: float = 0.125, radius: float = 1e-4) -> None:
+        if strength < 0 or not radius > 0:
+            raise ConfigError(f"strength must not be negative and radius positive, got {strength} and {radius}")
+        self.strength, self.radius = strength, radius
+        self._kinds: list[list[list[EdgeData]]] = []  # edges by copy of a cell by kind of cell
+        self._leaves: dict[int, Tensor] = {}  # p_l of the running weight step, by edge
+        self._now = 0.0
+
+    def adapt(self, graph: Graph) -> None:
+        """Find the copies of each kind of normal cell."""
+        copies: dict[tuple[int, ...], list[list[EdgeData]]] = {}
+        reductions = set()
+        mixed = {id(data) for data in mixed_edges(graph, self.optimizer.scope)}
+        for cell in graph._graphs_in_scope(self.optimizer.scope):
+            edges = [data for _, _, data in cell.edges(data=True) if id(data) in mixed]
+            kind = tuple(id(data.alpha) for data in edges)
+            if edges:
+                copies.setdefault(kind, []).append(edges)
+            if any(has_stride(op) for data in edges for op in data.op.primitives):
+                reductions.add(kind)
+        repeated = {kind: cells for kind, cells in copies.items() if len(cells) > 1}
+        normal = [cells for kind, cells in repeated.items() if kind not in reductions]
+        self._kinds = normal or list(repeated.values())
+        if not self._kinds:
+            raise ConfigError("the part layer_alignment needs a cell that the network has at least twice")
+
+    def new_epoch(self, epoch: int) -> None:
+        """Set lambda of the epoch."""
+        self._now = self.strength * epoch / max(1, self.optimizer.epochs - 1)
+
+    @contextmanager
+    def during_weight_step(self, data_train: Batch) -> Iterator[None]:
+        """Give every copy of a cell its own relaxed weights, whose gradients the backward leaves there."""
+        self._leaves = {}
+        if not self._now:
+            yield
+            return
+        with self._hooked(self._separate):
+            yield
+
+    @contextmanager
+    def _hooked(self, hook: Any) -> Iterator[None]:
+        ops: list[MixedOp] = [data.op for cells in self._kinds for edges in cells for data in edges]
+        for op in ops:
+            op.set_post_process_hook(partial(hook, op))
+        try:
+            yield
+        finally:
+            for op in ops:
+                op.set_post_process_hook(None)
+
+    def _separate(self, op: MixedOp, weights: Any, edge: EdgeData | None) -> Tensor:
+        if isinstance(weights, Draw):
+            raise ConfigError("the part layer_alignment needs a mixture, but this method draws operations")
+        leaf = weights.detach().requires_grad_()
+        self._leaves[id(op)] = leaf
+        return leaf
+
+    def weight_gradient(self, data_train: Batch) -> None:
+        """Add the regularizer's gradient, before the whole is clipped."""
+        if not self._leaves:
+            return
+        direction: dict[int, Tensor] = {}
+        for cells in self._kinds:
+            shapes = [[self._leaves[id(data.op)] for data in edges] for edges in cells]
+            gradients = [torch.cat([_gradient(leaf) for leaf in leaves]) for leaves in shapes]
+            for edges, leaves, delta in zip(cells, shapes, alignment_gradient(gradients), strict=True):
+                parts = delta.split([leaf.numel() for leaf in leaves])
+                direction |= {id(data.op): part for data, part in zip(edges, parts, strict=True)}
+        norm = torch.linalg.vector_norm(torch.cat(list(direction.values())))
+        h = self.radius / norm.clamp_min(torch.finfo(norm.dtype).tiny ** 0.5)  # where delta is 0 the difference is 0
+        less, more = self._shifted(data_train, direction, -h), self._shifted(data_train, direction, h)
+        for weight, first, second in zip(self._trained(), less, more, strict=True):
+            if first is not None and second is not None and weight.grad is not None:
+                weight.grad.add_((first - second) * (self._now / (2 * h)))
+        self._leaves = {}
+
+    def _trained(self) -> list[Tensor]:
+        return [weight for weight in self.optimizer.weights if weight.requires_grad]
+
+    def _shifted(self, data: Batch, direction: Mapping[int, Tensor], by: Tensor) -> list[Tensor | None]:
+        """Return the gradient of the training loss in the weights where every p_l is moved along its direction."""
+        owner, leaves = self.optimizer, self._leaves
+
+        def moved(op: MixedOp, weights: Any, edge: EdgeData | None) -> Tensor:
+            return leaves[id(op)].detach() + by * direction[id(op)]
+
+        inputs, targets = data
+        devices = [inputs.device] if inputs.device.type == "cuda" else []
+        with ExitStack() as stack:
+            stack.enter_context(self._hooked(moved))
+            stack.enter_context(frozen_batch_norm_statistics(owner.graph))
+            stack.enter_context(owner.fixed_architecture())
+            stack.enter_context(torch.random.fork_rng(devices))  # both passes drop the same paths
+            loss = owner.loss(owner.graph(inputs), targets)
+            return list(torch.autograd.grad(loss, self._trained(), allow_unused=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return lambda of the epoch."""
+        return {"now": self._now}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a lambda."""
+        self._now = state_dict["now"]
+
+
+def _gradient(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad

@@ -1,0 +1,3 @@
+"""Random search with weight sharing."""
+
+from .optimizer import RandomNASOptimizer as RandomNASOptimizer

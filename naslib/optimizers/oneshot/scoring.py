@@ -1,0 +1,121 @@
+"""Score paths of a supernet by its validation accuracy, and leave the supernet as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from naslib.errors import DataError
+from naslib.optimizers.core.metaclasses import Batch
+from naslib.search_spaces.core.batch_norm import batch_norm_modules
+from naslib.search_spaces.core.codec import Code
+
+if TYPE_CHECKING:
+    from .weight_sharing import WeightSharingOptimizer
+
+
+class PathScorer:
+    """Measure paths with the weights that they share.
+
+    Args:
+        optimizer: Whose supernet.
+        train_batches: Batches for the recalibration of batch norm; may be iterated again and again.
+        valid_batches: Batches to measure on; the same.
+        recalibration: On how many training batches the statistics of batch norm are estimated anew for each path; 0
+            for the supernet's own.
+    """
+
+    def __init__(
+        self,
+        optimizer: WeightSharingOptimizer,
+        train_batches: Iterable[Batch],
+        valid_batches: Iterable[Batch],
+        recalibration: int = 0,
+    ) -> None:
+        self.optimizer = optimizer
+        self.recalibration = recalibration
+        self._train, self._valid = train_batches, valid_batches
+        self._endless = _endlessly(valid_batches)
+
+    def on_next(self, code: Code, n_batches: int = 1) -> float:
+        """Return the accuracy in percent on the next validation batches; after the last one comes the first again."""
+        return self._accuracy(code, (next(self._endless) for _ in range(n_batches)))
+
+    def on_all(self, code: Code) -> float:
+        """Return the accuracy in percent on all validation batches."""
+        return self._accuracy(code, self._valid)
+
+    def image_shape(self) -> tuple[int, ...]:
+        """Return channels, height and width of the validation images."""
+        return tuple(next(_endlessly(self._valid))[0].shape[1:])
+
+    @torch.no_grad()
+    def _accuracy(self, code: Code, batches: Iterable[Batch]) -> float:
+        optimizer = self.optimizer
+        optimizer.use(code)
+        graph, norms = optimizer.graph, batch_norm_modules(optimizer.graph)
+        tracked = [norm for norm in norms if norm.track_running_stats]
+        with evaluation_mode(graph), recalibrated(tracked if self.recalibration else []) as has_norms:
+            if has_norms:
+                for norm in tracked:
+                    norm.train()
+                for _, (inputs, _) in zip(range(self.recalibration), _endlessly(self._train), strict=False):
+                    optimizer.forward(inputs)
+                graph.eval()
+            correct: Tensor | int = 0
+            total = 0
+            for inputs, targets in batches:
+                correct = correct + (optimizer.forward(inputs).argmax(dim=-1) == targets).sum()
+                total += targets.numel()
+        if not total:
+            raise DataError("the architecture is chosen on validation batches, and there are none")
+        return 100 * float(correct) / total
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Put a network in evaluation mode, and every module in its former mode on leaving."""
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for child, mode in modes:
+            child.training = mode
+
+
+@contextmanager
+def recalibrated(norms: Sequence[nn.Module]) -> Iterator[bool]:
+    """Reset running statistics so that the forwards inside average over their batches; restore them on leaving.
+
+    Args:
+        norms: BN modules with running statistics.
+
+    Yields:
+        Whether there are any.
+    """
+    states = [({k: v.clone() for k, v in norm.state_dict().items()}, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()  # type: ignore[operator]
+        norm.momentum = None  # type: ignore[assignment]  # the cumulative average
+    try:
+        yield bool(norms)
+    finally:
+        for norm, (state, momentum) in zip(norms, states, strict=True):
+            norm.load_state_dict(state)
+            norm.momentum = momentum
+
+
+def _endlessly(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches pass after pass."""
+    while True:
+        found = False
+        for batch in batches:
+            found = True
+            yield batch
+        if not found:
+            raise DataError("the architecture is chosen on batches of the search, and there are none")

@@ -1,0 +1,3 @@
+"""SETN."""
+
+from .optimizer import SETNOptimizer as SETNOptimizer

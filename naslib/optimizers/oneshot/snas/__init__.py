@@ -1,0 +1,3 @@
+"""SNAS."""
+
+from .optimizer import SNASOptimizer as SNASOptimizer

@@ -1,0 +1,3 @@
+"""Single path one-shot."""
+
+from .optimizer import SPOSOptimizer as SPOSOptimizer
