@@ -185,7 +185,7 @@ class ENASOptimizer(OneShotOptimizer):
         """Let the next forwards run this path.
 
         Args:
-            code: The operation of every decision, or `choices.NOT_KEPT`.
+            code: The operation of every decision, or `codec.NO_EDGE`.
         """
         with torch.no_grad():
             for alpha, gates in zip(self.architectural_weights, self.path_choices.gates(code), strict=True):
@@ -269,9 +269,10 @@ class ENASOptimizer(OneShotOptimizer):
         self.graph.train(was_training)
         return codes[max(range(len(codes)), key=rewards.__getitem__)]
 
-    def discretized(self, scores: Sequence[Tensor] | None) -> Graph:
-        """Return the discrete architecture that given scores lead to; the controller's most likely one if None."""
-        return super().discretized(self.path_choices.scores(self._most_likely()) if scores is None else scores)
+    def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
+        """Take the controller's most likely architecture, where no scores are given."""
+        most_likely = self.path_choices.scores(self._most_likely()) if scores is None else scores
+        super()._prepare_discretization(graph, most_likely)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return what every weight-sharing method saves, the controller and its baseline."""
