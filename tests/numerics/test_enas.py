@@ -12,6 +12,7 @@ from small_spaces import batch, mlp_space
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.hardware import LatencyTable
 from naslib.optimizers import ENASOptimizer
 from naslib.optimizers.oneshot.enas import Choices, Controller, Rollout, choices_of
 from naslib.optimizers.oneshot.enas.choices import Cell, Node
@@ -502,6 +503,25 @@ def test_a_warm_up_and_what_changes_the_reward_work(monkeypatch: pytest.MonkeyPa
     waiting.new_epoch(1)
     waiting.step(data, data)
     assert waiting.n_accumulated == 1
+
+
+def test_the_latency_of_the_path_is_in_its_reward():
+    space = mlp_space()
+    for edge in space._edges_in_scope("cell", private_edge_data=True):
+        edge.data.set("op", [nn.Tanh(), nn.Identity()])
+    entries = {"Tanh-input:6-output:6": 2.0, "Identity-input:6-output:6": 0.5}
+    table = LatencyTable(entries, fixed=3.0, info={"input_shape": [6]})
+    latency = {"table": table, "reference": 10.0, "exponent": 0.5}
+    optimizer = _adapted(space, parts={"latency": latency}, entropy_weight=0.0, baseline_start=None)
+    optimizer.new_epoch(0)
+    data = batch(20, dtype=torch.float32)
+    torch.manual_seed(1)
+    logits, _ = optimizer.architecture_gradient(data, data)[1:]
+    torch.manual_seed(1)
+    code = optimizer.controller.sample().code
+    ms = 3.0 + 2 * sum((2.0, 0.5)[op] for op in code)  # two copies of the cell
+    hits = (logits.argmax(1) == data[1]).sum().item() / 20
+    assert optimizer.baseline.value == pytest.approx(hits * (10.0 / ms) ** 0.5, rel=1e-6) and hits > 0
 
 
 def test_a_space_with_another_rule_is_refused():
