@@ -33,6 +33,8 @@ BARS = {
     "methods": "methods",
     "cuda": "cuda_profile",
 }
+# Measured only where it is named: a comparison of methods, not a bar, and as long as all bars together
+BY_NAME_ONLY = ("methods",)
 # Those that also draw or write something into the folder of the results
 WRITING = ("scaling", "methods")
 FAILED = 1
@@ -68,7 +70,8 @@ def chosen(only: str, device: str) -> list[str]:
     if unknown:
         raise SystemExit(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BARS)}")
     wanted = {by_lower[name.lower()] for name in names}
-    everything = [name for name in BARS if name != "cuda" or torch.device(device).type == "cuda"]
+    left_out = BY_NAME_ONLY if torch.device(device).type == "cuda" else (*BY_NAME_ONLY, "cuda")
+    everything = [name for name in BARS if name not in left_out]
     return [name for name in BARS if name in wanted] if wanted else everything
 
 

@@ -12,13 +12,15 @@ from small_spaces import batch, mlp_space
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.hardware import LatencyTable
 from naslib.optimizers import ENASOptimizer
 from naslib.optimizers.oneshot.enas import Choices, Controller, Rollout, choices_of
-from naslib.optimizers.oneshot.enas.choices import NOT_KEPT, Cell, Node
+from naslib.optimizers.oneshot.enas.choices import Cell, Node
 from naslib.optimizers.oneshot.enas.controller import squash
 from naslib.optimizers.oneshot.parts import PARTS, Part
 from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
+from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Zero
 
@@ -116,7 +118,7 @@ def test_log_probability_with_inputs_is_that_of_teacher_forcing():
     expected = expected + taken(start, [1, 2, 3], 3) + taken(anchor, [1, 2], 1)
     expected = expected + op(torch.zeros_like(start), 2) + op(controller.embedding[2], 0)
     rollout = controller.follow((1, 0, 2, 0, 1, 0))
-    assert rollout.code == (2, 0, 0, NOT_KEPT, 2)  # of node 4: from 3 operation 2, from 1 operation 0
+    assert rollout.code == (2, 0, 0, NO_EDGE, 2)  # of node 4: from 3 operation 2, from 1 operation 0
     torch.testing.assert_close(rollout.log_prob, expected, rtol=0, atol=1e-12)
 
 
@@ -300,7 +302,7 @@ def test_the_controllers_gradient_can_be_clipped():
 def test_the_controller_learns_what_is_rewarded():
     """Both the inputs of node 4 and the operations; at the start about 2 of 5 decisions are right."""
     torch.manual_seed(0)
-    wanted = (0, 0, NOT_KEPT, 0, 0)
+    wanted = (0, 0, NO_EDGE, 0, 0)
     controller = Controller(MICRO, hidden=16, tanh_constant=2.5, op_tanh_reduce=1.0)
     optimizer = torch.optim.Adam(controller.parameters(), lr=0.01, betas=(0.0, 0.999), eps=1e-3)
     baseline = RewardBaseline(0.9)
@@ -325,9 +327,9 @@ def test_sampled_architectures_are_valid(space: str):
     for _ in range(5):
         code = optimizer.controller.sample().code
         for node in (node for cell in choices.cells for node in cell.nodes):
-            kept = [number for number in node.decisions if code[number] != NOT_KEPT]
+            kept = [number for number in node.decisions if code[number] != NO_EDGE]
             assert len(kept) == (len(node.decisions) if space == "nasbench201" else 2)
-        ops = [d.op.primitives[op] for d, op in zip(optimizer.decisions, code, strict=True) if op != NOT_KEPT]
+        ops = [d.op.primitives[op] for d, op in zip(optimizer.decisions, code, strict=True) if op != NO_EDGE]
         assert space == "nasbench201" or not any(isinstance(op, Zero) for op in ops)
     n_allowed = {"simple_cell": 4, "nasbench201": 5, "nasbench301": 7}[space]
     assert {len(ops) for ops in choices.allowed} == {n_allowed}
@@ -361,7 +363,7 @@ def _derived(optimizer: ENASOptimizer, architecture: Graph) -> tuple[int, ...]:
     for data in optimizer.decisions:
         name, scope, u, v = places[id(data.alpha)]
         cell = cells[name, scope]
-        found.append(cell.edges[u, v].op_index if (u, v) in cell.edges else NOT_KEPT)
+        found.append(cell.edges[u, v].op_index if (u, v) in cell.edges else NO_EDGE)
     return tuple(found)
 
 
@@ -379,6 +381,7 @@ def test_without_a_selection_the_most_likely_architecture_is_returned(space: str
     optimizer.controller.decode(lambda lp: probabilities.append(lp) or next(tokens))
     greedy = optimizer.controller.greedy().tokens
     assert all(lp[token] == lp.max() for lp, token in zip(probabilities, greedy, strict=True))
+    assert tuple(NO_EDGE if index is None else index for index in optimizer.choices(None)) == code
     optimizer.outcome = optimizer.path_choices.scores(code)
     assert optimizer.get_final_architecture().genotype() == architecture.genotype()
 
@@ -397,11 +400,11 @@ def test_only_the_weights_of_the_path_are_trained():
 
 
 def test_where_there_is_no_zero_an_edge_that_is_not_kept_is_multiplied_by_zero():
-    gates = Choices(MICRO.cells, MICRO.allowed, MICRO.widths, (None,) * 5).gates((0, 0, 2, NOT_KEPT, 0))
+    gates = Choices(MICRO.cells, MICRO.allowed, MICRO.widths, (None,) * 5).gates((0, 0, 2, NO_EDGE, 0))
     assert torch.equal(gates[3], torch.zeros(3)) and torch.equal(gates[2], torch.tensor([0.0, 0, 1]))
     draws = _adapted().relaxation()(torch.stack(gates), True)
     assert draws[3].on == (0,) and not draws[3].unit and draws[2].on == (2,) and draws[2].unit
-    assert torch.equal(MICRO.gates((0, 0, 2, NOT_KEPT, 0))[3], torch.tensor([0.0, 1, 0]))
+    assert torch.equal(MICRO.gates((0, 0, 2, NO_EDGE, 0))[3], torch.tensor([0.0, 1, 0]))
 
 
 # the selection, checkpoints, refusals
@@ -423,6 +426,18 @@ def test_the_best_of_the_drawn_architectures_on_one_batch_is_selected():
     assert optimizer.outcome is None  # chosen for other weights
     optimizer.select_architecture((), ())
     assert optimizer.outcome is None
+
+
+def test_a_part_may_train_and_choose_at_the_end(monkeypatch: pytest.MonkeyPatch):
+    class Choosing(Part):
+        def select(self, train_batches: object, valid_batches: object) -> None:
+            assert torch.is_grad_enabled()
+            self.optimizer.outcome = [torch.tensor([0.0, 1.0, 0.0])] * 3
+
+    monkeypatch.setitem(PARTS._entries, "choosing", Choosing)
+    optimizer = _adapted(parts={"choosing": {}})
+    optimizer.select_architecture((), (batch(dtype=torch.float32),))
+    assert _derived(optimizer, optimizer.get_final_architecture()) == (1, 1, 1)
 
 
 def test_a_search_is_resumed_between_two_steps_of_the_controller():
@@ -488,6 +503,25 @@ def test_a_warm_up_and_what_changes_the_reward_work(monkeypatch: pytest.MonkeyPa
     waiting.new_epoch(1)
     waiting.step(data, data)
     assert waiting.n_accumulated == 1
+
+
+def test_the_latency_of_the_path_is_in_its_reward():
+    space = mlp_space()
+    for edge in space._edges_in_scope("cell", private_edge_data=True):
+        edge.data.set("op", [nn.Tanh(), nn.Identity()])
+    entries = {"Tanh-input:6-output:6": 2.0, "Identity-input:6-output:6": 0.5}
+    table = LatencyTable(entries, fixed=3.0, info={"input_shape": [6]})
+    latency = {"table": table, "reference": 10.0, "exponent": 0.5}
+    optimizer = _adapted(space, parts={"latency": latency}, entropy_weight=0.0, baseline_start=None)
+    optimizer.new_epoch(0)
+    data = batch(20, dtype=torch.float32)
+    torch.manual_seed(1)
+    logits, _ = optimizer.architecture_gradient(data, data)[1:]
+    torch.manual_seed(1)
+    code = optimizer.controller.sample().code
+    ms = 3.0 + 2 * sum((2.0, 0.5)[op] for op in code)  # two copies of the cell
+    hits = (logits.argmax(1) == data[1]).sum().item() / 20
+    assert optimizer.baseline.value == pytest.approx(hits * (10.0 / ms) ** 0.5, rel=1e-6) and hits > 0
 
 
 def test_a_space_with_another_rule_is_refused():

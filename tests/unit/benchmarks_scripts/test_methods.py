@@ -10,7 +10,7 @@ import torch
 from benchmarks import methods, subjects
 from benchmarks.harness import Memory, Timings
 from benchmarks.methods import Cost, SeededSteps, file_name, markdown, memory_ratio, rows_of
-from benchmarks.run import BARS, WRITING
+from benchmarks.run import BARS, WRITING, chosen
 from benchmarks.settings import Options
 from naslib.errors import ConfigError
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
@@ -26,6 +26,7 @@ def test_every_registered_method_is_a_subject_once_on_both_spaces():
     assert len(set(kinds)) == len(kinds) and set(kinds) == {k for k in registered if issubclass(k, OneShotOptimizer)}
     assert all(f"{space}:{name}" in subjects.SUBJECTS for space in methods.TITLES for name in names)
     assert BARS["methods"] == "methods" and "methods" in WRITING
+    assert chosen("methods", "cpu") == ["methods"] and chosen("", "cpu") == [*BARS][:-2]
 
 
 def test_a_subject_is_past_the_warm_up_and_is_seeded():

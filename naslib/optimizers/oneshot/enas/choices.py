@@ -12,12 +12,10 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot._decisions import decisions_in
+from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp, Zero
-
-# Entry of a code for an edge that is not kept
-NOT_KEPT = -1
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Choices:
-    """All discrete architectures of a supernet. A *code* has one entry per decision: an operation, or `NOT_KEPT`.
+    """All discrete architectures of a supernet. A *code* has one entry per decision: an operation, or `NO_EDGE`.
 
     Attributes:
         cells: The cells.
@@ -87,7 +85,7 @@ class Choices:
         """
         gates = []
         for width, op, zero in zip(self.widths, code, self.zeros, strict=True):
-            gates.append(_one_hot(width, zero if op == NOT_KEPT and zero is not None else op))
+            gates.append(_one_hot(width, zero if op == NO_EDGE and zero is not None else op))
         return gates
 
 
@@ -101,7 +99,7 @@ class _Place(NamedTuple):
 
 def _one_hot(width: int, index: int) -> Tensor:
     row = torch.zeros(width)
-    if index != NOT_KEPT:
+    if index != NO_EDGE:
         row[index] = 1.0
     return row
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .choices import NOT_KEPT, Cell, Choices, Node
+from naslib.search_spaces.core.codec import NO_EDGE
+
+from .choices import Cell, Choices, Node
 
 # Every parameter starts uniform in +- this, as in the authors' code
 INITIAL_RANGE = 0.1
@@ -21,7 +23,7 @@ class Rollout(NamedTuple):
     """An architecture and how likely it was.
 
     Attributes:
-        code: One entry per decision: the operation, or `NOT_KEPT`.
+        code: One entry per decision: the operation, or `NO_EDGE`.
         tokens: What was decided, in order: positions among the alternatives.
         log_prob: Scalar, sum of the log-probabilities of the tokens; it has the controller's gradient.
         entropy: Scalar, sum of the entropies of the distributions that the tokens were drawn from; without a gradient.
@@ -127,7 +129,7 @@ class _Walk:
         self.pick = pick
         self.state: tuple[Tensor, Tensor] | None = None
         self.x: Tensor = controller.start
-        self.code = [NOT_KEPT] * len(controller.choices.widths)
+        self.code = [NO_EDGE] * len(controller.choices.widths)
         self.tokens: list[int] = []
         self.log_probs: list[Tensor] = []
         self.entropies: list[Tensor] = []

@@ -185,7 +185,7 @@ class ENASOptimizer(OneShotOptimizer):
         """Let the next forwards run this path.
 
         Args:
-            code: The operation of every decision, or `choices.NOT_KEPT`.
+            code: The operation of every decision, or `codec.NO_EDGE`.
         """
         with torch.no_grad():
             for alpha, gates in zip(self.architectural_weights, self.path_choices.gates(code), strict=True):
@@ -248,26 +248,31 @@ class ENASOptimizer(OneShotOptimizer):
     def _most_likely(self) -> tuple[int, ...]:
         return self.controller.greedy().code
 
-    @torch.no_grad()
     def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Draw `n_samples` paths and keep that with the best reward on one validation batch, the first of equals."""
         super().select_architecture(train_batches, valid_batches)
         batch = next(iter(valid_batches), None)
-        if self.outcome is not None or batch is None:
-            return
-        codes = list(dict.fromkeys(self.controller.sample().code for _ in range(self.n_samples)))
+        if self.outcome is None and batch is not None:
+            best = self._best_of(self._drawn(), batch)
+            self.run_path(best)
+            self.outcome = self.path_choices.scores(best)
+
+    @torch.no_grad()
+    def _drawn(self) -> list[tuple[int, ...]]:
+        return list(dict.fromkeys(self.controller.sample().code for _ in range(self.n_samples)))
+
+    def _best_of(self, codes: Sequence[tuple[int, ...]], batch: Batch) -> tuple[int, ...]:
         was_training = self.graph.training
         self.graph.train()  # the batch's own statistics, as in the search: the running ones are those of all paths
         with frozen_batch_norm_statistics(self._norms):
             rewards = [self._reward(code, self._evaluate(code, batch)[0], batch[1]) for code in codes]
         self.graph.train(was_training)
-        best = codes[max(range(len(codes)), key=rewards.__getitem__)]
-        self.run_path(best)
-        self.outcome = self.path_choices.scores(best)
+        return codes[max(range(len(codes)), key=rewards.__getitem__)]
 
-    def discretized(self, scores: Sequence[Tensor] | None) -> Graph:
-        """Return the discrete architecture that given scores lead to; the controller's most likely one if None."""
-        return super().discretized(self.path_choices.scores(self._most_likely()) if scores is None else scores)
+    def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
+        """Take the controller's most likely architecture, where no scores are given."""
+        most_likely = self.path_choices.scores(self._most_likely()) if scores is None else scores
+        super()._prepare_discretization(graph, most_likely)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return what every weight-sharing method saves, the controller and its baseline."""
