@@ -74,11 +74,11 @@ class PerturbedRelaxation:
             logits: `(n_decisions, n_ops)`.
             training: Handed on.
         """
-        key = _key_of(logits)
         if self.replacing is not None:
-            return self.replacing[key].unbind(0)
+            return self.replacing[_key_of(logits)].unbind(0)
         rows = self.inner(logits, training)
         if self.recorded is not None:
+            key = _key_of(logits)
             if key in self.recorded and key[1] is None:
                 raise ConfigError(
                     "perturbation: a forward relaxes decisions of one size in several calls (cells with a forward of "
