@@ -30,7 +30,7 @@ def path_dropout(incoming: Sequence[T], rate: float, strength: float, rng: Rando
     return [path for path in incoming if rng.random() >= probability] or [rng.choice(incoming)]
 
 
-@OPTIMIZERS.register("one_shot")
+@OPTIMIZERS.register("one_shot", "oneshot")
 class OneShotNASOptimizer(WeightSharingOptimizer):
     """One-shot search by path dropout ([Bender2018oneshot]).
 
