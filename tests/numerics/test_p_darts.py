@@ -164,6 +164,24 @@ def test_a_space_without_a_depth_only_loses_candidates(space, widths, loss):
     optimizer.get_final_architecture()
 
 
+def test_other_parts_are_put_around_every_supernet():
+    parts = {"partial_channels": {"k": 2}, "edge_normalization": {}}
+    optimizer = _adapted(parts=parts, skip_dropout=(0.1, 0.4, 0.7))
+    betas = []
+    for epoch in (0, 2, 4):
+        optimizer.new_epoch(epoch)
+        assert all(value.isfinite().all() for value in _step(optimizer, epoch))
+        assert all(len(data.op.surroundings) == 1 for data in optimizer.decisions)
+        assert {m.rate for m in optimizer.graph.modules() if isinstance(m, DroppedSkip)} <= {
+            optimizer.skip_dropout_rate
+        }
+        betas.append(optimizer.parts["edge_normalization"].parameters())
+        trained = optimizer.arch_optimizer.param_groups[0]["params"]
+        assert {id(p) for p in trained} == {id(p) for p in [*optimizer.architectural_weights, *betas[-1]]}
+    assert betas[0][0] is not betas[1][0]
+    assert optimizer.get_final_architecture()(torch.randn(2, 3, 8, 8)).shape == (2, 4)
+
+
 # the number of skip connections
 
 
