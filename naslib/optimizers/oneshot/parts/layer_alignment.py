@@ -19,7 +19,7 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 
-from ._cells import has_stride
+from ._cells import has_stride, require_trained_architecture
 from .base import PARTS, Part
 
 
@@ -87,6 +87,7 @@ class LayerAlignment(Part):
 
     def adapt(self, graph: Graph) -> None:
         """Find the copies of each kind of normal cell."""
+        require_trained_architecture("layer_alignment", graph, self.optimizer.scope)
         copies: dict[tuple[int, ...], list[list[EdgeData]]] = {}
         reductions = set()
         mixed = {id(data) for data in mixed_edges(graph, self.optimizer.scope)}
