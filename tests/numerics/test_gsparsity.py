@@ -183,6 +183,12 @@ def test_the_darts_space_derives_two_edges_a_node():
     assert len(final.genotype()["normal"]) == 6
 
 
+@pytest.mark.parametrize("part", ["early_stopping", "operation_early_stopping", "layer_alignment"])
+def test_parts_that_build_on_a_trained_architecture_are_refused(part: str):
+    with pytest.raises(ConfigError, match=f"{part}.*trained"):
+        _adapted(parts={part: {}})
+
+
 def test_bad_values_raise():
     with pytest.raises(ConfigError, match="normalization"):
         GSparseOptimizer(normalization="divide")

@@ -132,7 +132,27 @@ def test_the_two_passes_update_nothing_and_the_first_epoch_has_none():
         assert torch.equal(buffer, buffers[name])
     pairs = zip(with_part.weights, without.weights, strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
-    assert not any(data.op.post_process_hook for data in with_part.decisions)
+    assert not any(data.op.on_weights for data in with_part.decisions)
+
+
+def test_copies_of_a_decision_are_still_relaxed_at_once():
+    """A random relaxation draws once for all copies of a cell, with the part as without it."""
+    optimizer = _adapted()
+    calls = []
+
+    class Spy:
+        def __call__(self, logits, training):
+            calls.append(len(logits))
+            return logits.softmax(-1).unbind(0)
+
+    spy = Spy()
+    optimizer.graph.unparse()
+    for edge in optimizer.graph._edges_in_scope("cell", private_edge_data=True):
+        edge.data.op.relaxation = spy
+    optimizer.graph.parse()
+    optimizer.new_epoch(2)
+    optimizer.weight_step(batch(8))
+    assert calls == [3, 3, 3]  # the step and the two passes of the difference
 
 
 def test_the_whole_gradient_is_clipped():

@@ -94,11 +94,11 @@ def test_the_operation_stays_without_which_the_supernet_is_worst(monkeypatch, cr
 def test_what_is_taken_out_is_not_made_up_for():
     optimizer = _adapted()
     part = optimizer.parts["perturbation_selection"]
-    part._indices = {id(data.alpha): i for i, data in enumerate(optimizer.decisions)}
+    part._decision_of = {id(data.op): i for i, data in enumerate(optimizer.decisions)}
     part._masked = (1, 0)
     weights = torch.tensor([0.5, 0.3, 0.2])
-    assert torch.equal(part._project(weights, optimizer.decisions[1]), torch.tensor([0.0, 0.3, 0.2]))
-    assert torch.equal(part._project(weights, optimizer.decisions[0]), weights)
+    assert torch.equal(part._project(optimizer.decisions[1].op, weights), torch.tensor([0.0, 0.3, 0.2]))
+    assert torch.equal(part._project(optimizer.decisions[0].op, weights), weights)
 
 
 def _small_darts_space() -> NasBench301SearchSpace:
@@ -184,7 +184,7 @@ def test_tuning_has_a_new_optimizer_with_a_tenth_of_the_learning_rate(monkeypatc
     assert rates[::2] == pytest.approx([0.01, 0.001 + 0.0045 * (1 + 0.5**0.5), 0.0055, 0.001 + 0.0045 * (1 - 0.5**0.5)])
     assert optimizer.op_optimizer is before and before.param_groups[0]["lr"] == 0.1
     assert any(not torch.equal(value, state[key]) for key, value in optimizer.graph.state_dict().items())
-    assert not any(data.op.post_process_hook for data in optimizer.decisions)
+    assert not any(data.op.on_weights for data in optimizer.decisions)
     outcome = optimizer.outcome
     optimizer.select_architecture(TRAIN, [])  # chosen already
     assert optimizer.outcome is outcome

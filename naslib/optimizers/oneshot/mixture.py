@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -94,11 +95,14 @@ class RelaxedMixedOp(MixedOp):
 
     Attributes:
         gate_rule: Gives the gate gradients of operations that were run.
+        on_weights: `weights -> weights`, applied to what the relaxation gave for this op, once for each of its calls;
+            the copies of a cell are still relaxed at once (see `watching_weights`).
     """
 
     def __init__(self, primitives: Sequence[nn.Module]) -> None:
         super().__init__(primitives)
         self.gate_rule: GateRule = inner_products
+        self.on_weights: Callable[[Any], Any] | None = None
         self._surroundings: list[str] = []
 
     def surround(self, surrounding: Surrounding, innermost: bool = False) -> None:
@@ -143,6 +147,8 @@ class RelaxedMixedOp(MixedOp):
 
     def apply_shared(self, x: Tensor, weights: Tensor | Draw, work: SharedWork) -> Tensor:
         """Return what `apply_weights` returns, taking what others have computed from `x` already."""
+        if self.on_weights is not None:
+            weights = self.on_weights(weights)
         if not self._surroundings:
             return self._mix(x, work, weights)
         inner: Inner = partial(self._mix, weights=weights)
@@ -154,6 +160,19 @@ class RelaxedMixedOp(MixedOp):
         if isinstance(weights, Draw):
             return mix_drawn(self, x, weights, work)
         return mix_outputs(self.primitives, x, weights, work)
+
+
+@contextmanager
+def watching_weights(ops: Iterable[RelaxedMixedOp], change: Callable[[RelaxedMixedOp, Any], Any]) -> Iterator[None]:
+    """Let `change(op, weights)` say by what these ops mix in the forwards inside."""
+    ops = list(ops)
+    for op in ops:
+        op.on_weights = partial(change, op)
+    try:
+        yield
+    finally:
+        for op in ops:
+            op.on_weights = None
 
 
 def mix_drawn(op: RelaxedMixedOp, x: Tensor, draw: Draw, work: SharedWork) -> Tensor:

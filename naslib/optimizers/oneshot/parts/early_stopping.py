@@ -19,7 +19,7 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity, MixedOp
 from naslib.utils.log import get_logger
 
-from ._cells import has_stride
+from ._cells import has_stride, require_trained_architecture
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -105,6 +105,8 @@ class EarlyStopping(Part):
         """Forget an earlier search."""
         self._reset()
         self._decisions = decisions_in(graph, self.optimizer.scope)
+        if self.criterion == "eigenvalue":
+            require_trained_architecture("early_stopping", graph, self.optimizer.scope)
 
     def wrap_relaxation(self, relaxation: Any) -> Any:
         """Return the relaxation as it is, once it is known that it can be differentiated twice."""

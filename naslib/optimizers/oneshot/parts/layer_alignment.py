@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -13,13 +12,13 @@ from torch import Tensor
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot._decisions import mixed_edges
+from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.primitives import MixedOp
 
-from ._cells import has_stride
+from ._cells import has_stride, mixtures, require_trained_architecture
 from .base import PARTS, Part
 
 
@@ -82,11 +81,13 @@ class LayerAlignment(Part):
             raise ConfigError(f"strength must not be negative and radius positive, got {strength} and {radius}")
         self.strength, self.radius = strength, radius
         self._kinds: list[list[list[EdgeData]]] = []  # edges by copy of a cell by kind of cell
+        self._ops: list[RelaxedMixedOp] = []
         self._leaves: dict[int, Tensor] = {}  # p_l of the running weight step, by edge
         self._now = 0.0
 
     def adapt(self, graph: Graph) -> None:
         """Find the copies of each kind of normal cell."""
+        require_trained_architecture("layer_alignment", graph, self.optimizer.scope)
         copies: dict[tuple[int, ...], list[list[EdgeData]]] = {}
         reductions = set()
         mixed = {id(data) for data in mixed_edges(graph, self.optimizer.scope)}
@@ -102,6 +103,7 @@ class LayerAlignment(Part):
         self._kinds = normal or list(repeated.values())
         if not self._kinds:
             raise ConfigError("the part layer_alignment needs a cell that the network has at least twice")
+        self._ops = mixtures("layer_alignment", (data for cells in self._kinds for edges in cells for data in edges))
 
     def new_epoch(self, epoch: int) -> None:
         """Set lambda of the epoch."""
@@ -114,21 +116,10 @@ class LayerAlignment(Part):
         if not self._now:
             yield
             return
-        with self._hooked(self._separate):
+        with watching_weights(self._ops, self._separate):
             yield
 
-    @contextmanager
-    def _hooked(self, hook: Any) -> Iterator[None]:
-        ops: list[MixedOp] = [data.op for cells in self._kinds for edges in cells for data in edges]
-        for op in ops:
-            op.set_post_process_hook(partial(hook, op))
-        try:
-            yield
-        finally:
-            for op in ops:
-                op.set_post_process_hook(None)
-
-    def _separate(self, op: MixedOp, weights: Any, edge: EdgeData | None) -> Tensor:
+    def _separate(self, op: RelaxedMixedOp, weights: Any) -> Tensor:
         if isinstance(weights, Draw):
             raise ConfigError("the part layer_alignment needs a mixture, but this method draws operations")
         leaf = weights.detach().requires_grad_()
@@ -161,13 +152,13 @@ class LayerAlignment(Part):
         """Return the gradient of the training loss in the weights where every p_l is moved along its direction."""
         owner, leaves = self.optimizer, self._leaves
 
-        def moved(op: MixedOp, weights: Any, edge: EdgeData | None) -> Tensor:
+        def moved(op: RelaxedMixedOp, weights: Any) -> Tensor:
             return leaves[id(op)].detach() + by * direction[id(op)]
 
         inputs, targets = data
         devices = [inputs.device] if inputs.device.type == "cuda" else []
         with ExitStack() as stack:
-            stack.enter_context(self._hooked(moved))
+            stack.enter_context(watching_weights(self._ops, moved))
             stack.enter_context(frozen_batch_norm_statistics(owner.graph))
             stack.enter_context(owner.fixed_architecture())
             stack.enter_context(torch.random.fork_rng(devices))  # both passes drop the same paths

@@ -15,6 +15,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.utils.log import get_logger
 
+from ._cells import require_trained_architecture
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -77,6 +78,7 @@ class OperationEarlyStopping(Part):
         """Forget an earlier search."""
         if getattr(self.optimizer, "unrolled", False):
             raise ConfigError("the part operation_early_stopping looks at the first-order step; leave out unrolled")
+        require_trained_architecture("operation_early_stopping", graph, self.optimizer.scope)
         self._reset()
 
     def restructured(self) -> None:

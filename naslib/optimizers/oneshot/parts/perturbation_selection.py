@@ -14,12 +14,14 @@ from torch import Tensor
 from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
+from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.utils.log import get_logger
 from naslib.utils.pytorch_helper import create_optimizer
 
+from ._cells import mixtures
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -88,6 +90,7 @@ class PerturbationSelection(Part):
 
     def _reset(self) -> None:
         self._indices: dict[int, int] = {}  # decision by the identity of its parameter
+        self._decision_of: dict[int, int] = {}  # decision by the identity of the MixedOp
         self._chosen: dict[int, int] = {}  # operation by decision
         self._dropped: set[int] = set()  # decisions whose edges are taken out
         self._masked: tuple[int, int] | None = None  # the operation that is taken out on trial
@@ -120,6 +123,8 @@ class PerturbationSelection(Part):
         """Let all edges under search run as far as they are decided, and put the optimizer of the weights aside."""
         owner = self.optimizer
         edges = mixed_edges(owner.graph, owner.scope)
+        ops = mixtures("perturbation_selection", edges)
+        self._decision_of = {id(op): self._indices[id(data.alpha)] for op, data in zip(ops, edges, strict=True)}
         before = owner.op_optimizer
         group = before.param_groups[0]
         more = {key: group[key] for key in ("momentum", "nesterov") if key in group}
@@ -128,23 +133,18 @@ class PerturbationSelection(Part):
         )
         was_training = owner.graph.training
         owner.graph.train()
-        for edge in edges:
-            edge.op.set_post_process_hook(self._project)
         try:
-            yield
+            with watching_weights(ops, self._project):
+                yield
         finally:
-            for edge in edges:
-                edge.op.set_post_process_hook(None)
             owner.op_optimizer = before
             owner.graph.train(was_training)
 
-    def _project(self, weights: Any, edge: EdgeData | None) -> Any:
+    def _project(self, op: RelaxedMixedOp, weights: Any) -> Any:
         """Return what runs on an edge now: what was chosen, or the mixture without what is taken out."""
-        if edge is None or not edge.has("alpha"):
-            return weights
         if isinstance(weights, Draw):
             raise ConfigError("the part perturbation_selection takes operations out of a mixture, not out of draws")
-        index = self._indices[id(edge.alpha)]
+        index = self._decision_of[id(op)]
         if index in self._dropped:
             return Draw((self._chosen[index],), torch.zeros_like(weights), unit=False)
         if index in self._chosen:
