@@ -173,12 +173,13 @@ def _differentiable(
     ctx: Any, grad: Tensor, weights: Tensor, terms: Sequence[Tensor | None], needs: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients as differentiable functions of everything, for whoever differentiates again."""
-    # plain terms are not kept where the weights are constants: nothing depends on their values then
-    inputs = [weights]
+    # aliases: a term may be computed from another one, whose gradient must not come through it
+    inputs = [weights.view_as(weights)]
     for term, need in zip(terms, needs[1:], strict=True):
-        inputs.append(torch.zeros_like(grad, requires_grad=need) if term is None else term)
+        # plain terms are not kept where the weights are constants: nothing depends on their values then
+        inputs.append(torch.zeros_like(grad, requires_grad=need) if term is None else term.view_as(term))
     chosen = [tensor for tensor, need in zip(inputs, needs, strict=True) if need]
-    total = _broadcast_sum(weights, ctx.places, inputs[1:], ctx.norms, track=False)
+    total = _broadcast_sum(inputs[0], ctx.places, inputs[1:], ctx.norms, track=False)
     found = iter(torch.autograd.grad(total, chosen, grad, create_graph=True))
     return [next(found) if need else None for need in needs]
 

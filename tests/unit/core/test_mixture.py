@@ -65,6 +65,18 @@ def test_both_derivatives_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradgradcheck(lambda *terms: run(weights.detach(), *terms), tuple(terms))
 
 
+def test_second_derivatives_of_terms_that_depend_on_each_other() -> None:
+    x, weights = torch.randn(4, 3, 2, 2, requires_grad=True), torch.rand(2, requires_grad=True)
+    found = []
+    for function in (mixture, _plainly):
+        total = function(weights, [(0, x, None), (1, x.sin(), _norm())])
+        first = torch.autograd.grad(total.square().sum(), [weights, x], create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), [weights, x])
+        found.append([*first, *second])
+    for fast, plain in zip(*found, strict=True):
+        torch.testing.assert_close(fast, plain, rtol=1e-11, atol=1e-11)
+
+
 def test_constant_weights_keep_no_plain_term() -> None:
     terms = [torch.randn(2, 3, 4, 4, requires_grad=True) for _ in range(2)]
     total = mixture(torch.tensor([0.25, 0.75]), [(0, terms[0], None), (1, terms[1], None)])
