@@ -1,188 +1,185 @@
 """The weighted sum of an edge's candidates as one autograd function: fewer passes over memory, and less kept.
 
-A candidate is a *plain* tensor, or a *tail*: a convolution and the BN without weight and bias behind it, or such a BN
-alone. The normalised output of a tail exists no longer than it takes to add it. The forward adds into one tensor; the
-backward of a plain candidate's weight is one inner product, and convolutions that read one tensor add up its gradient.
+A candidate is a *plain* tensor, or the input of a BN without weight and bias (a *normed* one), which then never exists
+normalised for longer than it takes to add it. The forward adds into one tensor; the backward of a plain candidate's
+weight is one inner product, without a tensor in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from naslib.native._engine import wanted_gradients
+from .batch_norm import count_batch
+from .shared_work import is_hooked
 
-from . import _tails
-from ._tails import Tail
+_backward_of_norm = torch.ops.aten.native_batch_norm_backward.default
 
 
-def mixture(weights: Tensor, candidates: Sequence[tuple[int, Tensor, Any, Any]]) -> Tensor:
+class Norm(NamedTuple):
+    """What a BN without weight and bias does in this forward.
+
+    Attributes:
+        mean: Running mean to be updated, or None.
+        var: Running variance, or None.
+        momentum: Weight of the batch in them.
+        eps: Added to the variance.
+    """
+
+    mean: Tensor | None
+    var: Tensor | None
+    momentum: float
+    eps: float
+
+
+def mixture(weights: Tensor, candidates: Sequence[tuple[int, Tensor, Any]]) -> Tensor:
     """Return the sum of `weights[place] * output` over the candidates.
 
     Args:
         weights: `(n_ops,)`.
-        candidates: Place in `weights`, output, None and None; or place, input, the convolution (None for none) and the
-            BN that end the candidate.
+        candidates: Place in `weights`, output, and None; or place, what a BN reads, and the BN.
     """
-    plain: list[Tensor] = []
-    places: list[int] = []
-    tails: list[tuple[int, Tail]] = []
-    sources: list[Tensor] = []
-    kernels: list[Tensor] = []
-    for place, x, conv, norm in candidates:
-        tail = None if norm is None else _tails.make_tail(x, conv, norm)
-        if tail is None:
-            plain.append(x if norm is None else norm(x if conv is None else conv(x)))
-            places.append(place)
-            continue
-        tail.source = next((number for number, known in enumerate(sources) if known is x), len(sources))
-        if tail.source == len(sources):
-            sources.append(x)
-        if conv is not None:
-            kernels.append(conv.weight)
-        tails.append((place, tail))
-    recipe = Recipe([*places, *(place for place, _ in tails)], [tail for _, tail in tails], len(plain), len(sources))
-    tensors = [*plain, *sources, *kernels]
-    shapes = {term.shape for term in plain} | {tail.shape for tail in recipe.tails}
-    if len(shapes) > 1:
-        return _compose(recipe, weights, tensors)
-    if torch.is_grad_enabled() and (weights.requires_grad or any(tensor.requires_grad for tensor in tensors)):
-        return _Mixture.apply(recipe, weights, *tensors)
-    return _sum(recipe, weights, tensors)[0]
+    plain, normed, norms = [], [], []
+    shape = candidates[0][1].shape
+    alike = True
+    for place, tensor, module in candidates:
+        alike = alike and tensor.shape == shape
+        norm = None if module is None else _norm(module, tensor)
+        if norm is None:
+            plain.append((place, tensor if module is None else module(tensor)))
+        else:
+            normed.append((place, tensor))
+            norms.append(norm)
+    places, terms = zip(*plain, *normed, strict=True)
+    if not alike:
+        return _broadcast_sum(weights, places, terms, norms)
+    if torch.is_grad_enabled() and (weights.requires_grad or any(term.requires_grad for term in terms)):
+        return _Mixture.apply(places, norms, weights, *terms)
+    return _sum(weights, places, terms, norms)[0]
 
 
-@dataclass(slots=True)
-class Recipe:
-    """How a flat list of tensors (plain terms, inputs of tails, kernels) becomes a sum.
-
-    Attributes:
-        places: Place in the weights of every plain term, then of every tail.
-        tails: The tails.
-        n_plain: Number of plain terms.
-        n_sources: Number of different inputs of tails.
-    """
-
-    places: list[int]
-    tails: list[Tail]
-    n_plain: int
-    n_sources: int
-
-    def split(self, flat: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
-        """Return the plain terms, the inputs, and the kernel (or None) of every tail."""
-        kernels = iter(flat[self.n_plain + self.n_sources :])
-        by_tail = [None if tail.geometry is None else next(kernels) for tail in self.tails]
-        return list(flat[: self.n_plain]), list(flat[self.n_plain : self.n_plain + self.n_sources]), by_tail
+def _norm(module: nn.Module, x: Tensor) -> Norm | None:
+    """Return what a BN does to `x` and count the batch; None where it must do it by itself."""
+    if type(module) is not nn.BatchNorm2d or module.affine or not module.training or module.momentum is None:
+        return None
+    if is_hooked(module) or x.numel() <= x.shape[1]:  # one value per channel: the module says what is wrong with that
+        return None
+    if not module.track_running_stats:
+        return Norm(None, None, module.momentum, module.eps)
+    count_batch(module)
+    return Norm(module.running_mean, module.running_var, module.momentum, module.eps)
 
 
-def _sum(recipe: Recipe, weights: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Return the sum; and BN's input, scale, mean and inverse deviation of every tail."""
-    plain, sources, kernels = recipe.split(tensors)
+def _sum(
+    weights: Tensor, places: Sequence[int], terms: Sequence[Tensor], norms: Sequence[Norm]
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the sum; and scale, mean and inverse deviation of every normed term."""
     parts = weights.unbind()
-    places = iter(recipe.places)
+    n_plain = len(terms) - len(norms)
     total: Tensor | None = None
-    for term in plain:
-        part = parts[next(places)]
-        total = term * part if total is None else total.addcmul_(term, part)
+    for place, term in zip(places, terms[:n_plain], strict=False):
+        total = term * parts[place] if total is None else total.addcmul_(term, parts[place])
     kept: list[Tensor] = []
-    for tail, kernel in zip(recipe.tails, kernels, strict=True):
-        z = tail.convolve(sources[tail.source], kernel)
+    for place, term, norm in zip(places[n_plain:], terms[n_plain:], norms, strict=True):
         # a copy, not an expanded scalar: torch's channels-last backward is wrong for a scale of stride 0
-        scale = parts[next(places)].expand(z.shape[1]).clone(memory_format=torch.contiguous_format)
+        scale = parts[place].expand(term.shape[1]).clone(memory_format=torch.contiguous_format)
         scaled, mean, deviation = torch.native_batch_norm(
-            z, scale, None, tail.mean, tail.var, True, tail.momentum, tail.eps
+            term, scale, None, norm.mean, norm.var, True, norm.momentum, norm.eps
         )
         total = scaled if total is None else total.add_(scaled)
-        kept += (z, scale, mean, deviation)
-    return total, kept  # type: ignore[return-value]
+        kept += (scale, mean, deviation)
+    assert total is not None
+    return total, kept
 
 
-def _compose(recipe: Recipe, weights: Tensor, tensors: Sequence[Tensor], track: bool = True) -> Tensor:
+def _broadcast_sum(
+    weights: Tensor, places: Sequence[int], terms: Sequence[Tensor], norms: Sequence[Norm], track: bool = True
+) -> Tensor:
     """Return the same sum by torch's own operations, for any shapes and any derivative.
 
     Args:
-        recipe: What to sum.
-        weights: `(n_ops,)`.
-        tensors: Plain terms, inputs of tails, kernels.
+        weights: See `mixture`.
+        places: Place in `weights` of every term.
+        terms: Plain terms, then those that the norms normalise.
+        norms: One for each of the last terms.
         track: Whether to update running statistics.
     """
-    terms, sources, kernels = recipe.split(tensors)
-    for tail, kernel in zip(recipe.tails, kernels, strict=True):
-        z = tail.convolve(sources[tail.source], kernel)
-        mean, var = (tail.mean, tail.var) if track else (None, None)
-        terms.append(F.batch_norm(z, mean, var, None, None, True, tail.momentum, tail.eps))
+    n_plain = len(terms) - len(norms)
     total: Any = 0
-    for place, term in zip(recipe.places, terms, strict=True):
+    for position, (place, term) in enumerate(zip(places, terms, strict=True)):
+        if position >= n_plain:
+            norm = norms[position - n_plain]
+            mean, var = (norm.mean, norm.var) if track else (None, None)
+            term = F.batch_norm(term, mean, var, None, None, True, norm.momentum, norm.eps)
         total = total + weights[place] * term
     return total
 
 
 class _Mixture(torch.autograd.Function):
-    """The sum; it keeps what tails read and what their BN reads, and plain terms where the weights need a gradient."""
+    """The sum; it keeps normed terms, and plain ones where the weights need a gradient."""
 
     @staticmethod
-    def forward(ctx: Any, recipe: Recipe, weights: Tensor, *tensors: Tensor) -> Tensor:
-        total, kept = _sum(recipe, weights, tensors)
-        n_plain = recipe.n_plain
-        plain = tensors[:n_plain] if ctx.needs_input_grad[1] else (None,) * n_plain
-        ctx.recipe = recipe
-        ctx.save_for_backward(weights, *plain, *tensors[n_plain:], *kept)
+    def forward(ctx: Any, places: Sequence[int], norms: Sequence[Norm], weights: Tensor, *terms: Tensor) -> Tensor:
+        total, kept = _sum(weights, places, terms, norms)
+        n_plain = len(terms) - len(norms)
+        plain = terms[:n_plain] if ctx.needs_input_grad[2] else (None,) * n_plain
+        ctx.places, ctx.norms = places, norms
+        ctx.save_for_backward(weights, *plain, *terms[n_plain:], *kept)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        recipe: Recipe = ctx.recipe
-        n_kept = 4 * len(recipe.tails)
-        saved = ctx.saved_tensors
-        weights, tensors, kept = saved[0], saved[1 : len(saved) - n_kept], saved[len(saved) - n_kept :]
+        n_terms, n_plain = len(ctx.places), len(ctx.places) - len(ctx.norms)
+        weights, *saved = ctx.saved_tensors
+        terms, kept = saved[:n_terms], saved[n_terms:]
+        needs = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():
-            return (None, *_differentiable(recipe, grads[0], weights, tensors, ctx.needs_input_grad[1:]))
-        needs = wanted_gradients(ctx, 1 + len(tensors))
-        plain, sources, kernels = recipe.split(tensors)
-        need_plain, need_sources, need_kernels = recipe.split(needs[1:])
-        grad = grads[0]
+            return (None, None, *_differentiable(ctx, grads[0], weights, terms, needs))
+        grad = _laid_out_like(grads[0], saved[n_plain] if ctx.norms else grads[0])
         parts = weights.unbind()
         of_parts: list[Tensor] = [parts[0].new_zeros(())] * len(parts) if needs[0] else []
-        of_plain: list[Tensor | None] = [None] * len(plain)
-        for number, place in enumerate(recipe.places[: len(plain)]):
-            if need_plain[number]:
-                of_plain[number] = grad * parts[place]
-            if needs[0]:
-                of_parts[place] = inner_product(grad, plain[number])
-        of_sources: list[Tensor | None] = [None] * len(sources)
-        of_kernels: list[Tensor | None] = []
-        for number, (place, tail) in enumerate(zip(recipe.places[len(plain) :], recipe.tails, strict=True)):
-            z, scale, mean, deviation = kept[4 * number : 4 * number + 4]
-            need_source, need_kernel = need_sources[tail.source], bool(need_kernels[number])
-            grad = _laid_out_like(grad, z)
-            of_z, of_scale = _tails.norm_backward(
-                grad, z, scale, mean, deviation, tail.eps, need_source or need_kernel, needs[0]
+        of_terms: list[Tensor | None] = [None] * n_terms
+        for position, place in enumerate(ctx.places):
+            wanted = needs[1 + position]
+            if position < n_plain:
+                of_terms[position] = grad * parts[place] if wanted else None
+                if needs[0]:
+                    of_parts[place] = inner_product(grad, terms[position])
+                continue
+            number = position - n_plain
+            scale, mean, deviation = kept[3 * number : 3 * number + 3]
+            of_terms[position], of_scale, _ = _backward_of_norm(
+                grad,
+                terms[position],
+                scale,
+                None,
+                None,
+                mean,
+                deviation,
+                True,
+                ctx.norms[number].eps,
+                [wanted, needs[0], False],
             )
             if needs[0]:
                 of_parts[place] = of_scale.sum()
-            of_sources[tail.source], of_kernel = tail.backward(
-                of_z, sources[tail.source], kernels[number], of_sources[tail.source], need_source, need_kernel
-            )
-            if tail.geometry is not None:
-                of_kernels.append(of_kernel)
-        return (None, torch.stack(of_parts) if needs[0] else None, *of_plain, *of_sources, *of_kernels)
+        return (None, None, torch.stack(of_parts) if needs[0] else None, *of_terms)
 
 
 def _differentiable(
-    recipe: Recipe, grad: Tensor, weights: Tensor, tensors: Sequence[Tensor | None], needs: Sequence[bool]
+    ctx: Any, grad: Tensor, weights: Tensor, terms: Sequence[Tensor | None], needs: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients as differentiable functions of everything, for whoever differentiates again."""
     # aliases: a term may be computed from another one, whose gradient must not come through it
     inputs = [weights.view_as(weights)]
-    for tensor, need in zip(tensors, needs[1:], strict=True):
+    for term, need in zip(terms, needs[1:], strict=True):
         # plain terms are not kept where the weights are constants: nothing depends on their values then
-        inputs.append(torch.zeros_like(grad, requires_grad=need) if tensor is None else tensor.view_as(tensor))
+        inputs.append(torch.zeros_like(grad, requires_grad=need) if term is None else term.view_as(term))
     chosen = [tensor for tensor, need in zip(inputs, needs, strict=True) if need]
-    total = _compose(recipe, inputs[0], inputs[1:], track=False)
+    total = _broadcast_sum(inputs[0], ctx.places, inputs[1:], ctx.norms, track=False)
     found = iter(torch.autograd.grad(total, chosen, grad, create_graph=True))
     return [next(found) if need else None for need in needs]
 

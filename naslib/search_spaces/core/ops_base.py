@@ -57,15 +57,12 @@ class AbstractPrimitive(nn.Module):
         output = self(x)
         return output if weight is None else output * weight
 
-    def split_tail(self, x: Any, work: SharedWork) -> tuple[Tensor, nn.Module | None, nn.Module] | None:
-        """Apply all but the tail: a convolution and a BN, or a BN; return None where the operation ends otherwise.
+    def split_norm(self, x: Any, work: SharedWork) -> tuple[Tensor, nn.Module] | None:
+        """Apply all but the BN at the end; return its input and the BN, or None where the operation does not end so.
 
         Args:
             x: The input.
             work: Results computed from `x` in this forward.
-
-        Returns:
-            What is left to read, the convolution or None, and the BN.
         """
         return None
 
@@ -75,8 +72,8 @@ class AbstractPrimitive(nn.Module):
         if "forward" in cls.__dict__ and "forward_shared" not in cls.__dict__:
             cls.forward_shared = AbstractPrimitive.forward_shared  # type: ignore[method-assign]
         changed = "forward" in cls.__dict__ or "forward_shared" in cls.__dict__
-        if changed and "split_tail" not in cls.__dict__:
-            cls.split_tail = AbstractPrimitive.split_tail  # type: ignore[method-assign]
+        if changed and "split_norm" not in cls.__dict__:
+            cls.split_norm = AbstractPrimitive.split_norm  # type: ignore[method-assign]
 
     def get_embedded_ops(self) -> list[Any] | None:
         """Return the operations inside this one, None where there are none."""
@@ -127,17 +124,17 @@ def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | 
     return output if weight is None else output * weight
 
 
-def split_op_tail(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module | None, nn.Module | None]:
-    """Apply an operation inside another one up to its tail (see `AbstractPrimitive.split_tail`), or all of it.
+def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module | None]:
+    """Apply an operation inside another one; where it ends in a BN that nobody watches, return that BN's input and it.
 
     Returns:
-        What the tail reads, its convolution and its BN; or the output, None and None.
+        The output and None, or what the BN reads and the BN.
     """
     if isinstance(op, AbstractPrimitive) and not is_hooked(op):
-        split = op.split_tail(x, work)
+        split = op.split_norm(x, work)
         if split is not None:
             return split
-    return call_op_shared(op, x, work), None, None
+    return call_op_shared(op, x, work), None
 
 
 def add_into(total: Tensor, term: Tensor) -> Tensor:

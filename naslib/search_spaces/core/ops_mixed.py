@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from naslib.errors import GraphError
 
 from .mixture import mixture
-from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_tail
+from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
 from .shared_work import Passes, SharedWork
 
@@ -150,7 +150,7 @@ def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, wor
         parts = weights.unbind()
         return mix_natively([(primitives[place], parts[place]) for place in places], x, work)
     if work.passes.mix and weights.dtype == x.dtype and x.device.type == "cpu":
-        return mixture(weights, [(place, *split_op_tail(primitives[place], x, work)) for place in places])
+        return mixture(weights, [(place, *split_op_norm(primitives[place], x, work)) for place in places])
     total: Tensor | None = None
     own = False  # whether `total` is a sum of ours, which nobody else reads
     parts = weights.unbind()

@@ -32,10 +32,8 @@ def _norm(**settings: Any) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(3, affine=False, **settings)
 
 
-def _plainly(weights: Tensor, candidates: Sequence[tuple[int, Tensor, nn.Module | None, nn.Module | None]]) -> Tensor:
-    """The same sum, module by module."""
-    outputs = [(place, x if conv is None else conv(x), norm) for place, x, conv, norm in candidates]
-    return sum(weights[place] * (x if norm is None else norm(x)) for place, x, norm in outputs)  # type: ignore[return-value]
+def _plainly(weights: Tensor, candidates: Sequence[tuple[int, Tensor, nn.Module | None]]) -> Tensor:
+    return sum(weights[place] * (x if norm is None else norm(x)) for place, x, norm in candidates)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
@@ -47,74 +45,11 @@ def test_value_gradients_and_statistics_are_those_of_the_plain_sum(normed: tuple
     found = []
     for function in (mixture, _plainly):
         norms = [_norm() if wanted else None for wanted in normed]
-        total = function(weights, [(p, x, None, norm) for p, x, norm in zip((3, 1), terms, norms, strict=True)])
+        total = function(weights, [(place, *pair) for place, *pair in zip((3, 1), terms, norms, strict=True)])
         gradients = torch.autograd.grad(total, [weights, *terms], upstream)
         found.append([total, *gradients, *(b for norm in norms if norm is not None for b in norm.buffers())])
     for fast, plain in zip(*found, strict=True):
         torch.testing.assert_close(fast, plain, rtol=1e-12, atol=1e-12)
-
-
-CONVOLUTIONS = {
-    "1x1": {"kernel_size": 1},
-    "3x3": {"kernel_size": 3, "padding": 1},
-    "dilated": {"kernel_size": 3, "padding": 2, "dilation": 2},
-    "depthwise": {"kernel_size": 3, "padding": 1, "groups": 3},
-}
-
-
-def _tails(first: str, second: str, layout: str) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    torch.manual_seed(1)
-    convs = [nn.Conv2d(3, 3, bias=False, **CONVOLUTIONS[name]) for name in (first, second)]
-    return [(conv.to(memory_format=LAYOUTS[layout]), _norm()) for conv in convs]
-
-
-@pytest.mark.parametrize("layout", sorted(LAYOUTS))
-@pytest.mark.parametrize("first", sorted(CONVOLUTIONS))
-@pytest.mark.parametrize("second", sorted(CONVOLUTIONS))
-@pytest.mark.parametrize("wanted", ["all", "weights", "kernels"])
-def test_convolutions_that_read_one_tensor(first: str, second: str, layout: str, wanted: str) -> None:
-    x = torch.randn(4, 3, 5, 6).to(memory_format=LAYOUTS[layout]).requires_grad_()
-    upstream = torch.randn(4, 3, 5, 6)
-    found = []
-    for function in (mixture, _plainly):
-        weights = torch.tensor([0.5, -1.5, 0.25], requires_grad=wanted != "kernels")
-        tails = _tails(first, second, layout)
-        y = x.sin()
-        total = function(weights, [(0, y, None, None), *((k + 1, y, *tail) for k, tail in enumerate(tails))])
-        kernels = [conv.weight for conv, _ in tails]
-        inputs = {"all": [x, weights, *kernels], "weights": [weights], "kernels": [x, *kernels]}[wanted]
-        found.append(
-            [total, *torch.autograd.grad(total, inputs, upstream), *(b for _, n in tails for b in n.buffers())]
-        )
-    for fast, plain in zip(*found, strict=True):
-        torch.testing.assert_close(fast, plain, rtol=1e-12, atol=1e-12)
-
-
-def test_derivatives_of_tails() -> None:
-    x = torch.randn(2, 3, 3, 3).to(memory_format=torch.channels_last).requires_grad_()
-    weights = torch.rand(2, requires_grad=True)
-    tails = _tails("1x1", "3x3", "nhwc")
-
-    def run(weights: Tensor, x: Tensor, *kernels: Tensor) -> Tensor:
-        for (conv, _), kernel in zip(tails, kernels, strict=True):
-            conv._parameters["weight"] = kernel  # type: ignore[assignment]
-        return mixture(weights, [(k, x, *tail) for k, tail in enumerate(tails)])
-
-    kernels = [conv.weight for conv, _ in tails]
-    assert torch.autograd.gradcheck(run, (weights, x, *kernels))
-    assert torch.autograd.gradgradcheck(run, (weights, x, *kernels))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"bias": True}, {"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}],
-    ids=["bias", "same", "reflect"],
-)
-def test_other_convolutions_run_by_themselves(settings: dict[str, Any]) -> None:
-    conv = nn.Conv2d(3, 3, 3, **{"bias": False, **settings})
-    x, weights, norm, twin = torch.randn(4, 3, 5, 5), torch.rand(1), _norm(), _norm()
-    torch.testing.assert_close(mixture(weights, [(0, x, conv, norm)]), weights[0] * twin(conv(x)))
-    torch.testing.assert_close(norm.running_var, twin.running_var)
 
 
 def test_both_derivatives_are_those_of_finite_differences() -> None:
@@ -123,7 +58,7 @@ def test_both_derivatives_are_those_of_finite_differences() -> None:
     norms = [None, _norm(track_running_stats=False), _norm()]
 
     def run(weights: Tensor, *terms: Tensor) -> Tensor:
-        return mixture(weights, [(p, x, None, norm) for p, x, norm in zip(range(3), terms, norms, strict=True)])
+        return mixture(weights, [(place, *pair) for place, *pair in zip(range(3), terms, norms, strict=True)])
 
     assert torch.autograd.gradcheck(run, (weights, *terms))
     assert torch.autograd.gradgradcheck(run, (weights, *terms))
@@ -134,7 +69,7 @@ def test_second_derivatives_of_terms_that_depend_on_each_other() -> None:
     x, weights = torch.randn(4, 3, 2, 2, requires_grad=True), torch.rand(2, requires_grad=True)
     found = []
     for function in (mixture, _plainly):
-        total = function(weights, [(0, x, None, None), (1, x.sin(), None, _norm())])
+        total = function(weights, [(0, x, None), (1, x.sin(), _norm())])
         first = torch.autograd.grad(total.square().sum(), [weights, x], create_graph=True)
         second = torch.autograd.grad(sum(g.square().sum() for g in first), [weights, x])
         found.append([*first, *second])
@@ -144,7 +79,7 @@ def test_second_derivatives_of_terms_that_depend_on_each_other() -> None:
 
 def test_constant_weights_keep_no_plain_term() -> None:
     terms = [torch.randn(2, 3, 4, 4, requires_grad=True) for _ in range(2)]
-    total = mixture(torch.tensor([0.25, 0.75]), [(0, terms[0], None, None), (1, terms[1], None, None)])
+    total = mixture(torch.tensor([0.25, 0.75]), [(0, terms[0], None), (1, terms[1], None)])
     saved = total.grad_fn.saved_tensors  # type: ignore[union-attr]
     assert [tensor is None for tensor in saved] == [False, True, True]
     total.sum().backward()
@@ -156,26 +91,26 @@ def test_other_norms_run_by_themselves(kind: str) -> None:
     made = {"affine": nn.BatchNorm2d(3), "evaluation": _norm().eval(), "cumulative": _norm(momentum=None)}
     norm, twin = made[kind], copy.deepcopy(made[kind])
     x, weights = torch.randn(4, 3, 2, 2), torch.rand(1)
-    torch.testing.assert_close(mixture(weights, [(0, x, None, norm)]), weights[0] * twin(x))
+    torch.testing.assert_close(mixture(weights, [(0, x, norm)]), weights[0] * twin(x))
     assert all(torch.equal(value, other) for value, other in zip(norm.buffers(), twin.buffers(), strict=True))
 
 
 def test_hooked_norms_are_called() -> None:
     norm, seen = _norm(), []
     norm.register_forward_hook(lambda *_: seen.append(1))
-    mixture(torch.rand(1), [(0, torch.randn(4, 3, 2, 2), None, norm)])
+    mixture(torch.rand(1), [(0, torch.randn(4, 3, 2, 2), norm)])
     assert seen == [1] and norm.num_batches_tracked == 1
 
 
 def test_one_value_per_channel_is_refused_as_by_torch() -> None:
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        mixture(torch.rand(1), [(0, torch.randn(1, 3, 1, 1), None, _norm())])
+        mixture(torch.rand(1), [(0, torch.randn(1, 3, 1, 1), _norm())])
 
 
 def test_terms_that_broadcast_are_broadcast() -> None:
     norm, twin = _norm(), _norm()
     wide, narrow, weights = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 1, 1), torch.rand(2)
-    found = mixture(weights, [(0, narrow, None, None), (1, wide, None, norm)])
+    found = mixture(weights, [(0, narrow, None), (1, wide, norm)])
     torch.testing.assert_close(found, weights[0] * narrow + weights[1] * twin(wide))
     torch.testing.assert_close(norm.running_mean, twin.running_mean)
 
@@ -206,8 +141,8 @@ def test_a_subclass_that_changes_the_forward_keeps_its_norm() -> None:
             return 2 * super().forward(x)
 
     x = torch.randn(2, 4, 6, 6)
-    assert Doubled(4, 4, 1).split_tail(x, SharedWork()) is None
-    assert FactorizedReduce(4, 4).split_tail(x, SharedWork()) is not None
+    assert Doubled(4, 4, 1).split_norm(x, SharedWork()) is None
+    assert FactorizedReduce(4, 4).split_norm(x, SharedWork()) is not None
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
