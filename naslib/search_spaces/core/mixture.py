@@ -57,7 +57,7 @@ def mixture(weights: Tensor, candidates: Sequence[tuple[int, Tensor, Any]]) -> T
     places, terms = zip(*plain, *normed, strict=True)
     if not alike:
         return _broadcast_sum(weights, places, terms, norms)
-    if torch.is_grad_enabled() and (weights.requires_grad or any(term.requires_grad for term in terms)):
+    if torch.is_grad_enabled() and weights.requires_grad:
         return _Mixture.apply(places, norms, weights, *terms)
     return _sum(weights, places, terms, norms)[0]
 
@@ -77,7 +77,10 @@ def _norm(module: nn.Module, x: Tensor) -> Norm | None:
 def _sum(
     weights: Tensor, places: Sequence[int], terms: Sequence[Tensor], norms: Sequence[Norm]
 ) -> tuple[Tensor, list[Tensor]]:
-    """Return the sum; and scale, mean and inverse deviation of every normed term."""
+    """Return the sum; and scale, mean and inverse deviation of every normed term.
+
+    Differentiable in the terms; torch keeps no plain term where the weights are constants.
+    """
     parts = weights.unbind()
     n_plain = len(terms) - len(norms)
     total: Tensor | None = None
@@ -120,15 +123,13 @@ def _broadcast_sum(
 
 
 class _Mixture(torch.autograd.Function):
-    """The sum; it keeps normed terms, and plain ones where the weights need a gradient."""
+    """The sum, for weights that need a gradient."""
 
     @staticmethod
     def forward(ctx: Any, places: Sequence[int], norms: Sequence[Norm], weights: Tensor, *terms: Tensor) -> Tensor:
         total, kept = _sum(weights, places, terms, norms)
-        n_plain = len(terms) - len(norms)
-        plain = terms[:n_plain] if ctx.needs_input_grad[2] else (None,) * n_plain
         ctx.places, ctx.norms = places, norms
-        ctx.save_for_backward(weights, *plain, *terms[n_plain:], *kept)
+        ctx.save_for_backward(weights, *terms, *kept)
         return total
 
     @staticmethod
@@ -141,14 +142,13 @@ class _Mixture(torch.autograd.Function):
             return (None, None, *_differentiable(ctx, grads[0], weights, terms, needs))
         grad = _laid_out_like(grads[0], saved[n_plain] if ctx.norms else grads[0])
         parts = weights.unbind()
-        of_parts: list[Tensor] = [parts[0].new_zeros(())] * len(parts) if needs[0] else []
+        of_parts: list[Tensor] = [parts[0].new_zeros(())] * len(parts)
         of_terms: list[Tensor | None] = [None] * n_terms
         for position, place in enumerate(ctx.places):
             wanted = needs[1 + position]
             if position < n_plain:
                 of_terms[position] = grad * parts[place] if wanted else None
-                if needs[0]:
-                    of_parts[place] = inner_product(grad, terms[position])
+                of_parts[place] = inner_product(grad, terms[position])
                 continue
             number = position - n_plain
             scale, mean, deviation = kept[3 * number : 3 * number + 3]
@@ -162,22 +162,18 @@ class _Mixture(torch.autograd.Function):
                 deviation,
                 True,
                 ctx.norms[number].eps,
-                [wanted, needs[0], False],
+                [wanted, True, False],
             )
-            if needs[0]:
-                of_parts[place] = of_scale.sum()
-        return (None, None, torch.stack(of_parts) if needs[0] else None, *of_terms)
+            of_parts[place] = of_scale.sum()
+        return (None, None, torch.stack(of_parts), *of_terms)
 
 
 def _differentiable(
-    ctx: Any, grad: Tensor, weights: Tensor, terms: Sequence[Tensor | None], needs: Sequence[bool]
+    ctx: Any, grad: Tensor, weights: Tensor, terms: Sequence[Tensor], needs: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients as differentiable functions of everything, for whoever differentiates again."""
     # aliases: a term may be computed from another one, whose gradient must not come through it
-    inputs = [weights.view_as(weights)]
-    for term, need in zip(terms, needs[1:], strict=True):
-        # plain terms are not kept where the weights are constants: nothing depends on their values then
-        inputs.append(torch.zeros_like(grad, requires_grad=need) if term is None else term.view_as(term))
+    inputs = [tensor.view_as(tensor) for tensor in (weights, *terms)]
     chosen = [tensor for tensor, need in zip(inputs, needs, strict=True) if need]
     total = _broadcast_sum(inputs[0], ctx.places, inputs[1:], ctx.norms, track=False)
     found = iter(torch.autograd.grad(total, chosen, grad, create_graph=True))
