@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from naslib.errors import GraphError
+
 from .batch_norm import count_batch
 from .shared_work import is_hooked
 
@@ -95,7 +97,8 @@ def _sum(
         )
         total = scaled if total is None else total.add_(scaled)
         kept += (scale, mean, deviation)
-    assert total is not None
+    if total is None:
+        raise GraphError("a mixture needs at least one candidate")
     return total, kept
 
 
