@@ -43,9 +43,8 @@ def average_pool(x: Tensor) -> Tensor:
         x: `(n, c, h, w)`.
     """
     inverse_counts, ones = _constants(x.shape[1], x.shape[2], x.shape[3], x.dtype)
-    if ordinary_autograd():
-        return _AveragePool.apply(x, inverse_counts, ones)
-    return F.conv2d(x, ones, padding=1, groups=x.shape[1]) * inverse_counts
+    function = _AveragePool if ordinary_autograd() else _TransformedAveragePool
+    return function.apply(x, inverse_counts, ones)
 
 
 @functools.lru_cache(maxsize=64)
@@ -69,5 +68,34 @@ class _AveragePool(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return _backward(ctx, grads[0])
+
+
+class _TransformedAveragePool(torch.autograd.Function):
+    """The same for `torch.func` and forward mode: both directions are linear, so all derivatives exist."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, inverse_counts: Tensor, ones: Tensor) -> Tensor:
+        return F.conv2d(x, ones, padding=1, groups=x.shape[1]).mul_(inverse_counts)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        _, inverse_counts, ones = inputs
+        ctx.save_for_backward(inverse_counts, ones)
+        ctx.save_for_forward(inverse_counts, ones)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return _backward(ctx, grads[0])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
         inverse_counts, ones = ctx.saved_tensors
-        return F.conv2d(grads[0] * inverse_counts, ones, padding=1, groups=ones.shape[0]), None, None
+        return F.conv2d(tangents[0], ones, padding=1, groups=ones.shape[0]) * inverse_counts
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    inverse_counts, ones = ctx.saved_tensors
+    return F.conv2d(grad * inverse_counts, ones, padding=1, groups=ones.shape[0]), None, None

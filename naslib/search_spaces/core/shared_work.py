@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import average_pool, pointwise
+from . import average_pool, depthwise, pointwise
 from .batch_norm import count_batch
 
 
@@ -30,6 +30,7 @@ class Passes:
         accumulate: Sum weighted outputs in place.
         pool: Average by a depthwise convolution where that is faster.
         matmul: Compute 1x1 convolutions as matrix products where that is faster.
+        flip: Convolve by the turned kernel in the backward of depthwise convolutions where that is faster.
         native: Run depthwise candidates and their sum in the compiled kernels of `naslib.native`; off unless asked for,
             so that no result depends on a compiler being there.
         checkpoint: Keep of each cell only its inputs, and compute the rest again in the backward.
@@ -42,6 +43,7 @@ class Passes:
     accumulate: bool = True
     pool: bool = True
     matmul: bool = True
+    flip: bool = True
     native: bool = False
     checkpoint: bool = False
 
@@ -81,6 +83,8 @@ class SharedWork:
         """Return `module(x)` for a convolution, or for anything else in a chain of operations."""
         if self.passes.matmul and pointwise.accepts(module, x) and not is_hooked(module):
             return pointwise.pointwise(x, module.weight)  # type: ignore[arg-type]
+        if self.passes.flip and depthwise.accepts(module, x) and not is_hooked(module):
+            return depthwise.depthwise(x, module.weight, module.dilation)  # type: ignore[arg-type]
         return module(x)
 
     def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:

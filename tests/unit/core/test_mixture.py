@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from naslib.search_spaces.core import pointwise
+from naslib.search_spaces.core import depthwise, pointwise
 from naslib.search_spaces.core.mixture import inner_product, mixture
 from naslib.search_spaces.core.ops_conv import DilConv, FactorizedReduce, ReLUConvBN
 from naslib.search_spaces.core.ops_mixed import mix_outputs
@@ -194,3 +194,44 @@ def test_wrong_channels_are_refused_by_the_module() -> None:
         SharedWork().convolve(
             nn.Conv2d(4, 4, 1, bias=False), torch.randn(2, 8, 5, 5).to(memory_format=torch.channels_last)
         )
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (3, 2), (5, 2)])
+def test_a_depthwise_convolution_and_its_gradients(kernel: int, dilation: int) -> None:
+    padding = dilation * (kernel // 2)
+    module = nn.Conv2d(16, 16, kernel, 1, padding, dilation, groups=16, bias=False).to(
+        memory_format=torch.channels_last
+    )
+    x = torch.randn(2, 16, 6, 7).to(memory_format=torch.channels_last).requires_grad_()
+    assert depthwise.accepts(module, x)
+    upstream = torch.randn(2, 16, 6, 7)
+    tangents = torch.randn_like(x), torch.randn_like(module.weight)
+
+    def plain(x: Tensor, weight: Tensor) -> Tensor:
+        return torch.conv2d(x, weight, None, 1, padding, dilation, 16)
+
+    def fast(x: Tensor, weight: Tensor) -> Tensor:
+        return depthwise.depthwise(x, weight, (dilation, dilation))
+
+    found = []
+    for function in (fast, plain):
+        y = function(x, module.weight)
+        first = torch.autograd.grad(y, [x, module.weight], upstream, create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), [x, module.weight])
+        (alone,) = torch.autograd.grad(function(x, module.weight), [x], upstream)
+        loss = lambda x, w, function=function: function(x, w).sin().sum()  # noqa: E731
+        product = torch.func.jvp(torch.func.grad(loss, argnums=(0, 1)), (x, module.weight), tangents)
+        weights = torch.stack([module.weight, 2 * module.weight])
+        mapped = torch.func.vmap(function, in_dims=(None, 0))(x, weights)
+        found.append([y, *first, *second, alone, *product[0], *product[1], mapped])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+def test_other_depthwise_convolutions_are_called() -> None:
+    x = torch.randn(2, 16, 6, 6).to(memory_format=torch.channels_last)
+    settings = {"padding": 1, "groups": 16, "bias": False}
+    for changed in ({"stride": 2}, {"padding": 0}, {"padding": "same"}, {"groups": 8}, {"bias": True}):
+        module = nn.Conv2d(16, 16, 3, **{**settings, **changed})
+        assert not depthwise.accepts(module, x)
+    assert not depthwise.accepts(nn.Conv2d(16, 16, 3, **settings), x.contiguous())
