@@ -117,12 +117,9 @@ def space_with_operations(setting: Setting, n_operations: int) -> Any:
 
 def _steps(axis: str, options: Options) -> Series:
     base = options.setting(image=16, cells=4, batch=options.batch or (4 if options.quick else 8))
-    points = []
-    for value in _sweep(axis, options):
-        x, subject = _subject(axis, value, base)
-        timings = interleave({axis: subject.step}, rounds=options.n_rounds(5, 2), device=options.device)
-        points.append((x, 1e3 * timings.median(axis)))
-    return Series(axis, "step", "ms", points)
+    places = [_subject(axis, value, base) for value in _sweep(axis, options)]
+    calls = [(x, subject.step) for x, subject in places]
+    return Series(axis, "step", "ms", _timed(calls, options.n_rounds(5, 3), options.device))
 
 
 def _builds(options: Options) -> list[Series]:
@@ -134,18 +131,20 @@ def _builds(options: Options) -> list[Series]:
         ("edges per cell", lambda value: (value * (value + 3) / 2, lambda: _build(base.but(nodes=value)))),
         ("operations", lambda value: (value, lambda: _build(base, value))),
     ):
-        points = [_timed(make(value), options) for value in _sweep(axis, options)]
-        found.append(Series(axis, "build + adapt", "ms", points))
+        calls = [make(value) for value in _sweep(axis, options)]
+        found.append(Series(axis, "build + adapt", "ms", _timed(calls, options.n_rounds(5, 3))))
     cells = _sweep("cells", options)
     host = base.but(device="cpu")
     memory = [(float(n), peak_memory("darts", host.but(cells=n), mode="build").extra) for n in cells]
     return [*found, Series("cells", "memory of build + adapt", "MB", memory)]
 
 
-def _timed(place: tuple[float, Callable[[], object]], options: Options) -> tuple[float, float]:
-    x, call = place
-    timings = interleave({"build": call}, rounds=options.n_rounds(5, 2))
-    return x, 1e3 * timings.median("build")
+def _timed(
+    calls: Sequence[tuple[float, Callable[[], object]]], rounds: int, device: str = "cpu"
+) -> list[tuple[float, float]]:
+    """Return the places and milliseconds of calls that take turns, so that a machine's drift bends no curve."""
+    timings = interleave({str(x): call for x, call in calls}, rounds=rounds, device=device)
+    return [(x, 1e3 * timings.median(str(x))) for x, _ in calls]
 
 
 def _build(setting: Setting, n_operations: int | None = None) -> object:

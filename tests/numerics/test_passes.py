@@ -10,11 +10,13 @@ from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers import DARTSOptimizer, GDASOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
+from naslib.search_spaces.core import average_pool as pooling
 from naslib.search_spaces.core.shared_work import Passes
 
 SPACES = {
     "simple_cell": lambda: SimpleCellSearchSpace(channels=4),
     "nasbench201": lambda: NasBench201SearchSpace(channels=4, cells_per_stage=1),
+    "nasbench201_wide": lambda: NasBench201SearchSpace(channels=16, cells_per_stage=1),
     "nasbench301": lambda: NasBench301SearchSpace(channels=4, cells=3),
     "nasbench301_wide": lambda: NasBench301SearchSpace(channels=16, cells=2, nodes=2),
 }
@@ -22,7 +24,8 @@ NAMES = Passes().names()
 
 
 @pytest.fixture(autouse=True)
-def _double():
+def _double(monkeypatch):
+    monkeypatch.setattr(pooling, "_LARGE", 0)  # the images are small
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -77,9 +80,25 @@ def test_all_passes_equal_the_reference(space: str, optimizer_class, training: b
         assert torch.equal(again[0], _run(optimizer, training, memory_format)[0])
 
 
+@pytest.mark.parametrize("space", ["nasbench201_wide", "nasbench301"])
+def test_a_forward_without_gradients_equals_the_reference(space: str):
+    optimizer = _adapted(space, DARTSOptimizer)
+    x = torch.randn(3, 3, 16, 16).to(memory_format=torch.channels_last)
+    found = []
+    for passes in (Passes(), Passes.none()):
+        optimizer.graph.passes = passes
+        graph = optimizer.graph.clone().to(memory_format=torch.channels_last)
+        with torch.no_grad():
+            found.append((graph(x), dict(graph.named_buffers())))
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-10, atol=1e-10)
+    for name, value in found[0][1].items():
+        torch.testing.assert_close(value, found[1][1][name], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_each_pass_alone_equals_the_reference(name: str):
-    optimizer = _adapted("nasbench301", DARTSOptimizer)
+@pytest.mark.parametrize("space", ["nasbench201_wide", "nasbench301_wide"])
+def test_each_pass_alone_equals_the_reference(space: str, name: str):
+    optimizer = _adapted(space, DARTSOptimizer)
     optimizer.graph.passes = Passes.none()
     reference = _run(optimizer, True, torch.channels_last)
     optimizer.graph.set_passes(**{name: True})
@@ -87,8 +106,9 @@ def test_each_pass_alone_equals_the_reference(name: str):
     _compare(_run(optimizer, True, torch.channels_last), reference)
 
 
-def test_two_runs_are_bit_identical():
-    optimizer = _adapted("nasbench301", DARTSOptimizer)
+@pytest.mark.parametrize("space", ["nasbench201_wide", "nasbench301"])
+def test_two_runs_are_bit_identical(space: str):
+    optimizer = _adapted(space, DARTSOptimizer)
     first, second = (_run(optimizer, True, torch.channels_last) for _ in range(2))
     assert torch.equal(first[0], second[0])
     assert all(torch.equal(a, b) for a, b in zip(first[1], second[1], strict=True) if a is not None)
@@ -147,7 +167,7 @@ def test_a_subclass_with_its_own_forward_is_respected():
 
 def test_passes_are_listed_and_checked():
     graph = _adapted("simple_cell", DARTSOptimizer).graph
-    assert "share, fold, drop_zero, accumulate, pool" in graph.plan.explain()
+    assert "share, fold, mix, drop_zero, accumulate, pool, matmul, flip" in graph.plan.explain()
     assert "none (the plain reference)" in graph.set_passes(**dict.fromkeys(NAMES, False)).plan.explain()
     assert graph.clone().passes == graph.passes
     with pytest.raises(GraphError, match="did you mean 'share'"):

@@ -18,6 +18,12 @@ def batch_norm_modules(module: nn.Module) -> list[_BatchNorm]:
     return [child for child in module.modules() if isinstance(child, _BatchNorm)]
 
 
+def count_batch(norm: _BatchNorm) -> None:
+    """Count a batch in training, for whoever normalises without calling the module."""
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+
+
 def make_batch_norm_affine(module: M) -> M:
     """Give every BN without weight and bias a weight of ones and a bias of zeros, in place.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from ._module_copy import Memo, copy_module
-from .shared_work import SharedWork
+from .shared_work import SharedWork, is_hooked
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -57,11 +57,23 @@ class AbstractPrimitive(nn.Module):
         output = self(x)
         return output if weight is None else output * weight
 
+    def split_norm(self, x: Any, work: SharedWork) -> tuple[Tensor, nn.Module] | None:
+        """Apply all but the BN at the end; return its input and the BN, or None where the operation does not end so.
+
+        Args:
+            x: The input.
+            work: Results computed from `x` in this forward.
+        """
+        return None
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Fall back on the plain `forward` where a subclass defines one and says nothing about shared work."""
         super().__init_subclass__(**kwargs)
         if "forward" in cls.__dict__ and "forward_shared" not in cls.__dict__:
             cls.forward_shared = AbstractPrimitive.forward_shared  # type: ignore[method-assign]
+        changed = "forward" in cls.__dict__ or "forward_shared" in cls.__dict__
+        if changed and "split_norm" not in cls.__dict__:
+            cls.split_norm = AbstractPrimitive.split_norm  # type: ignore[method-assign]
 
     def get_embedded_ops(self) -> list[Any] | None:
         """Return the operations inside this one, None where there are none."""
@@ -110,6 +122,19 @@ def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | 
         return op.forward_shared(x, work, weight)
     output = call_op(op, x)
     return output if weight is None else output * weight
+
+
+def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module | None]:
+    """Apply an operation inside another one; where it ends in a BN that nobody watches, return that BN's input and it.
+
+    Returns:
+        The output and None, or what the BN reads and the BN.
+    """
+    if isinstance(op, AbstractPrimitive) and not is_hooked(op):
+        split = op.split_norm(x, work)
+        if split is not None:
+            return split
+    return call_op_shared(op, x, work), None
 
 
 def add_into(total: Tensor, term: Tensor) -> Tensor:

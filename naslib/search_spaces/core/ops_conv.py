@@ -40,11 +40,16 @@ class ReLUFirst(KernelNamed):
 
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
         """Apply the operation; the ReLU is shared, and the last BN multiplies by the weight."""
+        x, norm = self.split_norm(x, work)
+        return norm(x) if weight is None else scaled_batch_norm(norm, x, weight, work)
+
+    def split_norm(self, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module]:
+        """Apply all but the last BN; the ReLU is shared."""
         relu, *middle, norm = self.op
         x = work.apply(relu, x)
         for module in middle:
-            x = module(x)
-        return norm(x) if weight is None else scaled_batch_norm(norm, x, weight, work)
+            x = work.convolve(module, x)
+        return x, norm
 
 
 class SepConv(ReLUFirst):
@@ -217,8 +222,12 @@ class FactorizedReduce(AbstractPrimitive):
 
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
         """Apply the operation; the ReLU is shared, and BN multiplies by the weight."""
-        reduced = self._reduce(work.apply(self.relu, x))
-        return self.bn(reduced) if weight is None else scaled_batch_norm(self.bn, reduced, weight, work)
+        reduced, norm = self.split_norm(x, work)
+        return norm(reduced) if weight is None else scaled_batch_norm(norm, reduced, weight, work)
+
+    def split_norm(self, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module]:
+        """Apply all but BN; the ReLU is shared."""
+        return self._reduce(work.apply(self.relu, x)), self.bn
 
     def _reduce(self, x: Tensor) -> Tensor:
         odd_height, odd_width = x.shape[-2] % 2, x.shape[-1] % 2

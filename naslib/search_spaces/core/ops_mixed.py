@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError
 
-from .ops_base import AbstractPrimitive, add_into, call_op_shared
+from .mixture import mixture
+from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
 from .shared_work import Passes, SharedWork
 
@@ -144,18 +145,22 @@ def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, wor
         weights: `(n_ops,)` relaxed weights.
         work: Results computed from `x` in this forward; None to share nothing with others.
     """
-    work = SharedWork(Passes(accumulate=False)) if work is None else work
-    pairs = list(zip(primitives, weights.unbind(), strict=True))
+    work = SharedWork(Passes(accumulate=False, mix=False)) if work is None else work
+    places = list(range(len(primitives)))
     if work.passes.drop_zero:
-        pairs = [(op, weight) for op, weight in pairs if not isinstance(op, Zero)] or pairs[:1]
+        places = [place for place in places if not isinstance(primitives[place], Zero)] or places[:1]
     if work.passes.native:
         from .ops_native import mix_natively
 
-        return mix_natively(pairs, x, work)
+        parts = weights.unbind()
+        return mix_natively([(primitives[place], parts[place]) for place in places], x, work)
+    if work.passes.mix and weights.dtype == x.dtype and x.device.type == "cpu":
+        return mixture(weights, [(place, *split_op_norm(primitives[place], x, work)) for place in places])
     total: Tensor | None = None
     own = False  # whether `total` is a sum of ours, which nobody else reads
-    for op, weight in pairs:
-        term = call_op_shared(op, x, work, weight)
+    parts = weights.unbind()
+    for place in places:
+        term = call_op_shared(primitives[place], x, work, parts[place])
         if total is None:
             total = term
         elif own and work.passes.accumulate:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from naslib import native
 
+from .batch_norm import count_batch
 from .ops_base import call_op_shared
 from .ops_conv import DilConv, SepConv
 from .shared_work import SharedWork, is_hooked
@@ -74,5 +75,5 @@ def _stage(depthwise: Any, pointwise: Any, norm: Any) -> native.Stage:
 def _count_batch(op: nn.Module) -> None:
     for module in op.op:  # type: ignore[union-attr]
         counts = isinstance(module, nn.BatchNorm2d) and module.training and module.track_running_stats
-        if counts and module.num_batches_tracked is not None:
-            module.num_batches_tracked.add_(1)
+        if counts:
+            count_batch(module)

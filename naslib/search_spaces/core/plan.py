@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ._attributes import NodeAttributes, remember_auxiliary
+from ._autograd import ordinary_autograd
 from .batch_norm import batch_norm_modules, repeated_forward
 from .edge import EdgeData
 from .primitives import AbstractCombOp, AbstractPrimitive, add_into
@@ -253,6 +254,10 @@ class Plan:
     auxiliary: list[AuxiliaryOutput] = field(default_factory=list)
     passes: Passes = field(default_factory=Passes)
 
+    def __post_init__(self) -> None:
+        self._traced = replace(self.passes, mix=False)
+        self._transformed = replace(self.passes, mix=False, accumulate=False)
+
     def run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, dict[Any, Tensor]]:
         """Execute the steps.
 
@@ -276,10 +281,11 @@ class Plan:
         return values[self.output], auxiliary
 
     def _passes_now(self) -> Passes:
-        """Return the passes of this forward: under a transform of torch.func nothing is added in place."""
-        if self.passes.accumulate and not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-            return replace(self.passes, accumulate=False)
-        return self.passes
+        """Return the passes of this forward: hand-written functions and additions in place, only where they may run."""
+        if ordinary_autograd():
+            return self.passes
+        transformed = not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+        return self._transformed if transformed else self._traced
 
     def _run_eagerly(self, values: Values, works: Works) -> None:
         step: Step | None = None

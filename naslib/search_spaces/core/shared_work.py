@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import average_pool
+from . import average_pool, depthwise, pointwise
+from .batch_norm import count_batch
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,12 @@ class Passes:
     Attributes:
         share: Compute ReLU, pooling and pooling with non-affine BN once per tensor.
         fold: Let a non-affine BN multiply by the operation's weight, so that its output is not kept for the backward.
+        mix: Sum an edge's weighted candidates, and normalise those that end in a non-affine BN, in one function.
         drop_zero: Leave out `Zero` candidates, whose output and gradients are zero.
         accumulate: Sum weighted outputs in place.
         pool: Average by a depthwise convolution where that is faster.
+        matmul: Compute 1x1 convolutions as matrix products where that is faster.
+        flip: Convolve by the turned kernel in the backward of depthwise convolutions where that is faster.
         native: Run depthwise candidates and their sum in the compiled kernels of `naslib.native`; off unless asked for,
             so that no result depends on a compiler being there.
         checkpoint: Keep of each cell only its inputs, and compute the rest again in the backward.
@@ -34,9 +38,12 @@ class Passes:
 
     share: bool = True
     fold: bool = True
+    mix: bool = True
     drop_zero: bool = True
     accumulate: bool = True
     pool: bool = True
+    matmul: bool = True
+    flip: bool = True
     native: bool = False
     checkpoint: bool = False
 
@@ -72,6 +79,14 @@ class SharedWork:
             self.results[key] = average_pool.average_pool(x) if convolves else module(x)
         return self.results[key]
 
+    def convolve(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Return `module(x)` for a convolution, or for anything else in a chain of operations."""
+        if self.passes.matmul and pointwise.accepts(module, x) and not is_hooked(module):
+            return pointwise.pointwise(x, module.weight)  # type: ignore[arg-type]
+        if self.passes.flip and depthwise.accepts(module, x) and not is_hooked(module):
+            return depthwise.depthwise(x, module.weight, module.dilation)  # type: ignore[arg-type]
+        return module(x)
+
     def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:
         """Return `norm(x)` for an `x` that the stateless `source` gave, computed once for equal non-affine BNs.
 
@@ -101,21 +116,20 @@ def scaled_batch_norm(norm: Any, x: Tensor, weight: Tensor, work: SharedWork) ->
     if plain or not work.passes.fold:
         return norm(x) * weight
     tracking = norm.training and norm.track_running_stats
-    if tracking and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
+    if tracking:
+        count_batch(norm)
     keeps = tracking or not norm.training
     mean: Tensor | None = norm.running_mean if keeps else None
     var: Tensor | None = norm.running_var if keeps else None
-    # repeat, not expand: the backward of a channels-last BN is wrong for a weight of stride 0 (torch 2.15, CPU)
-    scale = weight.repeat(x.shape[1])
+    # a copy, not an expanded scalar: the backward of a channels-last BN is wrong for a weight of stride 0 (torch 2.15)
+    scale = weight.expand(x.shape[1]).clone(memory_format=torch.contiguous_format)
     return F.batch_norm(x, mean, var, scale, None, norm.training or mean is None, norm.momentum, norm.eps)
 
 
 def _update_statistics(norm: nn.BatchNorm2d, x: Tensor) -> None:
     """Update the running statistics as a training forward would, without normalising."""
+    count_batch(norm)
     count: Any = norm.num_batches_tracked
-    if count is not None:
-        count.add_(1)
     momentum = norm.momentum if norm.momentum is not None else 1.0 / float(count)  # None: the cumulative average
     with torch.no_grad():
         torch.batch_norm_update_stats(x, norm.running_mean, norm.running_var, momentum)
