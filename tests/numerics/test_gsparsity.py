@@ -183,7 +183,9 @@ def test_the_darts_space_derives_two_edges_a_node():
     assert len(final.genotype()["normal"]) == 6
 
 
-@pytest.mark.parametrize("part", ["early_stopping", "operation_early_stopping", "layer_alignment"])
+@pytest.mark.parametrize(
+    "part", ["early_stopping", "operation_early_stopping", "layer_alignment", "perturbation_selection"]
+)
 def test_parts_that_build_on_a_trained_architecture_are_refused(part: str):
     with pytest.raises(ConfigError, match=f"{part}.*trained"):
         _adapted(parts={part: {}})

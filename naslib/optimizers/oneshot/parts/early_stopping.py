@@ -13,13 +13,12 @@ from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot._decisions import decisions_in
 from naslib.optimizers.oneshot.curvature import dominant_eigenvalue, hessian, stop_index
-from naslib.optimizers.oneshot.sampling import Draw
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity, MixedOp
 from naslib.utils.log import get_logger
 
-from ._cells import has_stride, require_trained_architecture
+from ._cells import has_stride, refuse_draws, require_trained_architecture
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -110,16 +109,9 @@ class EarlyStopping(Part):
 
     def wrap_relaxation(self, relaxation: Any) -> Any:
         """Return the relaxation as it is, once it is known that it can be differentiated twice."""
-        if self.criterion == "eigenvalue" and relaxation is not None:
-            alphas = [data.alpha for data in self._decisions]
-            alike = torch.stack([alpha.detach() for alpha in alphas if alpha.shape == alphas[0].shape])
-            with torch.random.fork_rng(devices=[]):
-                entries = relaxation(alike, True)
-            if isinstance(entries[0], Draw):
-                raise ConfigError(
-                    "early_stopping by the eigenvalue needs a mixture that can be differentiated twice, but this "
-                    "method draws operations; use criterion skip_dominance"
-                )
+        if self.criterion == "eigenvalue":
+            advice = ", and draws cannot be differentiated twice; use criterion skip_dominance"
+            refuse_draws("early_stopping", relaxation, self._decisions, advice)
         return relaxation
 
     def new_epoch(self, epoch: int) -> None:

@@ -11,14 +11,13 @@ from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot._decisions import mixed_edges
+from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
-from naslib.optimizers.oneshot.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 
-from ._cells import has_stride, mixtures, require_trained_architecture
+from ._cells import has_stride, mixtures, refuse_draws, require_trained_architecture
 from .base import PARTS, Part
 
 
@@ -72,8 +71,8 @@ class LayerAlignment(Part):
         radius: Length of the step by which p is changed.
 
     Raises:
-        ConfigError: For a value out of range; from `adapt`, where no kind of cell is there twice; in the first weight
-            step that is regularized, where operations are drawn and not mixed.
+        ConfigError: For a value out of range; while adapting, where no kind of cell is there twice, no
+            architecture parameter is trained, or operations are drawn and not mixed.
     """
 
     def __init__(self, strength: float = 0.125, radius: float = 1e-4) -> None:
@@ -82,6 +81,7 @@ class LayerAlignment(Part):
         self.strength, self.radius = strength, radius
         self._kinds: list[list[list[EdgeData]]] = []  # edges by copy of a cell by kind of cell
         self._ops: list[RelaxedMixedOp] = []
+        self._decisions: list[EdgeData] = []
         self._leaves: dict[int, Tensor] = {}  # p_l of the running weight step, by edge
         self._now = 0.0
 
@@ -103,7 +103,13 @@ class LayerAlignment(Part):
         self._kinds = normal or list(repeated.values())
         if not self._kinds:
             raise ConfigError("the part layer_alignment needs a cell that the network has at least twice")
+        self._decisions = decisions_in(graph, self.optimizer.scope)
         self._ops = mixtures("layer_alignment", (data for cells in self._kinds for edges in cells for data in edges))
+
+    def wrap_relaxation(self, relaxation: Any) -> Any:
+        """Return the relaxation as it is, once it is known to mix."""
+        refuse_draws("layer_alignment", relaxation, self._decisions)
+        return relaxation
 
     def new_epoch(self, epoch: int) -> None:
         """Set lambda of the epoch."""
@@ -120,8 +126,6 @@ class LayerAlignment(Part):
             yield
 
     def _separate(self, op: RelaxedMixedOp, weights: Any) -> Tensor:
-        if isinstance(weights, Draw):
-            raise ConfigError("the part layer_alignment needs a mixture, but this method draws operations")
         leaf = weights.detach().requires_grad_()
         self._leaves[id(op)] = leaf
         return leaf

@@ -18,10 +18,11 @@ from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
 from naslib.utils.pytorch_helper import create_optimizer
 
-from ._cells import mixtures
+from ._cells import mixtures, refuse_draws, require_trained_architecture
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -70,7 +71,8 @@ class PerturbationSelection(Part):
         learning_rate_min: Learning rate at the end of the tuning.
 
     Raises:
-        ConfigError: For a value out of range; while selecting, where operations are drawn and not mixed.
+        ConfigError: For a value out of range; while adapting, where no architecture parameter is trained, or operations
+            are drawn and not mixed.
     """
 
     def __init__(
@@ -88,12 +90,26 @@ class PerturbationSelection(Part):
         self.criterion, self.learning_rate_min = criterion, learning_rate_min
         self._reset()
 
+        self._decisions: list[EdgeData] = []
+
     def _reset(self) -> None:
         self._indices: dict[int, int] = {}  # decision by the identity of its parameter
         self._decision_of: dict[int, int] = {}  # decision by the identity of the MixedOp
         self._chosen: dict[int, int] = {}  # operation by decision
         self._dropped: set[int] = set()  # decisions whose edges are taken out
         self._masked: tuple[int, int] | None = None  # the operation that is taken out on trial
+
+    def adapt(self, graph: Graph) -> None:
+        """Refuse what cannot be: no `RelaxedMixedOp`, or no architecture to select from."""
+        self._reset()
+        require_trained_architecture("perturbation_selection", graph, self.optimizer.scope)
+        mixtures("perturbation_selection", mixed_edges(graph, self.optimizer.scope))
+        self._decisions = decisions_in(graph, self.optimizer.scope)
+
+    def wrap_relaxation(self, relaxation: Any) -> Any:
+        """Return the relaxation as it is, once it is known to mix."""
+        refuse_draws("perturbation_selection", relaxation, self._decisions)
+        return relaxation
 
     def select(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Choose operations, then edges, and leave scores by which the space derives exactly them."""
@@ -142,8 +158,6 @@ class PerturbationSelection(Part):
 
     def _project(self, op: RelaxedMixedOp, weights: Any) -> Any:
         """Return what runs on an edge now: what was chosen, or the mixture without what is taken out."""
-        if isinstance(weights, Draw):
-            raise ConfigError("the part perturbation_selection takes operations out of a mixture, not out of draws")
         index = self._decision_of[id(op)]
         if index in self._dropped:
             return Draw((self._chosen[index],), torch.zeros_like(weights), unit=False)
