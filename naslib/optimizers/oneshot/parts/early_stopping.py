@@ -182,7 +182,7 @@ class EarlyStopping(Part):
                 parameter.copy_(value)
         self.stop_epoch = self.epochs[self._returns_to]
         logger.info(
-            "the dominant eigenvalue grew %g-fold: the search stops and returns to the architecture of epoch %d",
+            "the dominant eigenvalue grew more than %g-fold: the search returns to the architecture of epoch %d",
             self.rule["factor"], self.stop_epoch + 1,
         )  # fmt: skip
 
