@@ -13,10 +13,11 @@ from torch.autograd.function import once_differentiable
 
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.mixture import inner_product
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
 
-from .relaxations import inner_product, softmax_weights
+from .relaxations import softmax_weights
 from .sampling import Draw
 
 # `(dL/dy, {k: o_k(x)}, gradient)`: fills the gate gradients of these operations into `gradient`, `(n_ops,)`

@@ -72,12 +72,3 @@ def linear_temperature(epoch: int, epochs: int, tau_max: float, tau_min: float) 
     if epochs <= 1:
         return tau_max
     return tau_max - (tau_max - tau_min) * min(epoch, epochs - 1) / (epochs - 1)
-
-
-def inner_product(first: Tensor, second: Tensor) -> Tensor:
-    """Return the sum of the elementwise product of two tensors of one shape, in one pass where their layouts agree."""
-    if first.dim() == 4 and first.dtype == second.dtype:
-        first, second = first.permute(0, 2, 3, 1), second.permute(0, 2, 3, 1)
-        if first.is_contiguous() and second.is_contiguous():  # both channels-last
-            return torch.dot(first.view(-1), second.view(-1))
-    return (first * second).sum()
