@@ -19,6 +19,8 @@ SPACES = {
     "nasbench301": lambda: NasBench301SearchSpace(n_classes=4, channels=8, cells=3, nodes=2),
 }
 EPOCHS = 3
+# What would take long for its own sake: one Hessian is enough
+KEYWORDS = {"robust_darts": {"parts": {"early_stopping": {"interval": 3}}}}
 
 
 def test_the_registry_is_as_large_as_it_is_said_to_be():
@@ -32,7 +34,9 @@ def _batch(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _adapted(name: str, space: str, seed: int = 0) -> OneShotOptimizer:
     torch.manual_seed(seed)
-    optimizer = OPTIMIZERS.get(name)(epochs=EPOCHS, learning_rate=0.05, arch_learning_rate=0.05)
+    optimizer = OPTIMIZERS.get(name)(
+        epochs=EPOCHS, learning_rate=0.05, arch_learning_rate=0.05, **KEYWORDS.get(name, {})
+    )
     optimizer.adapt_search_space(SPACES[space](), "digits")
     optimizer.before_training()
     optimizer.graph.train()
