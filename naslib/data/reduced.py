@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch.nn import functional as F
 
 from naslib.data.image_data import ImageData, ImageSet, channel_statistics
 from naslib.data.info import default_crop_padding
 from naslib.data.splits import TEST_SPLIT_SEED, stratified_split
 from naslib.errors import ConfigError, DataError
+
+_CHUNK = 1000
 
 
 def reduced(data: ImageData, train_images: int | None = None, image_size: int | None = None) -> ImageData:
@@ -52,5 +55,6 @@ def reduced(data: ImageData, train_images: int | None = None, image_size: int | 
 
 
 def _averaged(images: ImageSet, size: int) -> ImageSet:
-    pixels = F.adaptive_avg_pool2d(images.images.float(), size).round_().byte()
+    chunks = images.images.split(_CHUNK)  # as floats all images at once would take four times their memory
+    pixels = torch.cat([F.adaptive_avg_pool2d(chunk.float(), size).round_().byte() for chunk in chunks])
     return ImageSet(pixels, images.labels)
