@@ -107,7 +107,8 @@ def _run_process(command: list[str], threads: int) -> float:
 def table(found: Sequence[Found]) -> str:
     """Return the results as a Markdown table: mean and standard deviation over the seeds, of times the median."""
     lines = [
-        "| method | test accuracy, % | skip connections | no connection | search, s (median) | peak memory of the process, MB (least) |",
+        "| method | test accuracy, % | skip connections | no connection | search, s (median) "
+        "| peak memory of the process, MB (least) |",
         "|---|---|---|---|---|---|",
     ]
     for method in dict.fromkeys(f.method for f in found):
