@@ -167,7 +167,7 @@ def test_a_subclass_with_its_own_forward_is_respected():
 
 def test_passes_are_listed_and_checked():
     graph = _adapted("simple_cell", DARTSOptimizer).graph
-    assert "share, fold, mix, drop_zero, accumulate, pool, matmul, flip" in graph.plan.explain()
+    assert "share, fold, mix, drop_zero, accumulate, pool, matmul, flip, tangent" in graph.plan.explain()
     assert "none (the plain reference)" in graph.set_passes(**dict.fromkeys(NAMES, False)).plan.explain()
     assert graph.clone().passes == graph.passes
     with pytest.raises(GraphError, match="did you mean 'share'"):

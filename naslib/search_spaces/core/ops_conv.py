@@ -41,7 +41,7 @@ class ReLUFirst(KernelNamed):
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
         """Apply the operation; the ReLU is shared, and the last BN multiplies by the weight."""
         x, norm = self.split_norm(x, work)
-        return norm(x) if weight is None else scaled_batch_norm(norm, x, weight, work)
+        return work.norm(norm, x) if weight is None else scaled_batch_norm(norm, x, weight, work)
 
     def split_norm(self, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module]:
         """Apply all but the last BN; the ReLU is shared."""
@@ -223,7 +223,7 @@ class FactorizedReduce(AbstractPrimitive):
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
         """Apply the operation; the ReLU is shared, and BN multiplies by the weight."""
         reduced, norm = self.split_norm(x, work)
-        return norm(reduced) if weight is None else scaled_batch_norm(norm, reduced, weight, work)
+        return work.norm(norm, reduced) if weight is None else scaled_batch_norm(norm, reduced, weight, work)
 
     def split_norm(self, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module]:
         """Apply all but BN; the ReLU is shared."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import average_pool, depthwise, pointwise
+from . import average_pool, depthwise, normalization, pointwise
 from .batch_norm import count_batch
 
 
@@ -31,6 +31,7 @@ class Passes:
         pool: Average by a depthwise convolution where that is faster.
         matmul: Compute 1x1 convolutions as matrix products where that is faster.
         flip: Convolve by the turned kernel in the backward of depthwise convolutions where that is faster.
+        tangent: Take forward-mode derivatives of non-affine BN (exact Hessian-vector product) by its backward kernel.
         native: Run depthwise candidates and their sum in the compiled kernels of `naslib.native`; off unless asked for,
             so that no result depends on a compiler being there.
         checkpoint: Keep of each cell only its inputs, and compute the rest again in the backward.
@@ -44,6 +45,7 @@ class Passes:
     pool: bool = True
     matmul: bool = True
     flip: bool = True
+    tangent: bool = True
     native: bool = False
     checkpoint: bool = False
 
@@ -85,7 +87,13 @@ class SharedWork:
             return pointwise.pointwise(x, module.weight)  # type: ignore[arg-type]
         if self.passes.flip and depthwise.accepts(module, x) and not is_hooked(module):
             return depthwise.depthwise(x, module.weight, module.dilation)  # type: ignore[arg-type]
-        return module(x)
+        return self.norm(module, x)
+
+    def norm(self, norm: nn.Module, x: Tensor) -> Tensor:
+        """Return `norm(x)` for a BN, or for anything else."""
+        if self.passes.tangent and normalization.accepts(norm, x) and not is_hooked(norm):
+            return normalization.normalized(x, norm.eps)  # type: ignore[arg-type]
+        return norm(x)
 
     def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:
         """Return `norm(x)` for an `x` that the stateless `source` gave, computed once for equal non-affine BNs.
@@ -94,10 +102,10 @@ class SharedWork:
         """
         key = _key(source)
         if not self.passes.share or key is None or norm.affine or not norm.training or is_hooked(norm):
-            return norm(x)
+            return self.norm(norm, x)
         shared = ("batch_norm", key, norm.eps)
         if shared not in self.results:
-            self.results[shared] = norm(x)
+            self.results[shared] = self.norm(norm, x)
         elif norm.track_running_stats:
             _update_statistics(norm, x)
         return self.results[shared]
@@ -113,8 +121,8 @@ def scaled_batch_norm(norm: Any, x: Tensor, weight: Tensor, work: SharedWork) ->
         work: Says whether to fold.
     """
     plain = not isinstance(norm, nn.BatchNorm2d) or norm.affine or norm.momentum is None or is_hooked(norm)
-    if plain or not work.passes.fold:
-        return norm(x) * weight
+    if plain or not work.passes.fold or normalization.accepts(norm, x):
+        return work.norm(norm, x) * weight
     tracking = norm.training and norm.track_running_stats
     if tracking:
         count_batch(norm)
