@@ -218,6 +218,56 @@ def test_a_stopped_search_returns_to_the_earlier_point_and_stays_there(monkeypat
     assert part.eigenvalues == [1.0, 1.1, 5.0] and part.epochs == [0, 1, 2]
 
 
+ADAPTING = {"early_stopping": {**EIGENVALUE["early_stopping"], "on_stop": "adapt"}}
+
+
+def test_adapting_goes_on_from_the_earlier_point_with_more_weight_decay(monkeypatch):
+    values = iter([1.0, 1.0, 9.0, 1.0, 9.0])
+    monkeypatch.setattr("naslib.optimizers.oneshot.parts.early_stopping.dominant_eigenvalue", lambda _: next(values))
+    optimizer = _adapted(parts=ADAPTING, weight_decay=0.0243 / 9)
+    part = optimizer.parts["early_stopping"]
+    _run(optimizer, range(2))  # measured once
+    state = {key: value.clone() for key, value in optimizer.graph.state_dict().items()}
+    optimizer.new_epoch(2)
+    data = batch(seed=1, dtype=torch.float32), batch(seed=2, dtype=torch.float32)
+    alphas = [alpha.detach().clone() for alpha in optimizer.architectural_weights]
+    optimizer.architecture_step(*data)  # the second measurement, of what was just copied
+    for steps in (optimizer.architecture_step, optimizer.weight_step):
+        steps(*data[: 2 if steps == optimizer.architecture_step else 1])
+    optimizer.new_epoch(3)
+    optimizer.architecture_step(*data)  # the third: nine times the second, one measurement back
+    assert part.adaptations == [1] and part.eigenvalues == [1.0, 1.0] and part.epochs == [0, 1]
+    assert optimizer.op_optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.0243 / 3)
+    assert not optimizer.op_optimizer.state and not optimizer.arch_optimizer.state
+    assert all(torch.equal(a, b) for a, b in zip(alphas, optimizer.architectural_weights, strict=True))
+    assert all(torch.equal(value, state[key]) for key, value in optimizer.graph.state_dict().items())
+    assert optimizer._trains_architecture() and not optimizer.is_finished
+    _run(optimizer, range(4, 6))  # 1 and 9: once more, up to the largest decay
+    assert part.adaptations == [1, 3] and not optimizer.is_finished
+    assert optimizer.op_optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.0243)
+    monkeypatch.setattr("naslib.optimizers.oneshot.parts.early_stopping.dominant_eigenvalue", lambda _: 99.0)
+    _run(optimizer, range(6, 7))
+    assert optimizer.is_finished and part.adaptations == [1, 3] and part.stop_epoch == 3
+
+
+def test_adapting_resumes_bit_identically(monkeypatch):
+    growing = iter(float(2**n) for n in range(99))
+    monkeypatch.setattr("naslib.optimizers.oneshot.parts.early_stopping.dominant_eigenvalue", lambda _: next(growing))
+    straight = _adapted(parts=ADAPTING)
+    _run(straight, range(3))
+    buffer = io.BytesIO()
+    torch.save({name: item.state_dict() for name, item in straight.get_checkpointables().items()}, buffer)
+    expected = _run(straight, range(3, 6))
+    resumed = _adapted(seed=9, parts=ADAPTING)
+    buffer.seek(0)
+    state = torch.load(buffer, weights_only=True)
+    for name, item in resumed.get_checkpointables().items():
+        item.load_state_dict(state[name])
+    found = _run(resumed, range(3, 6))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert resumed.parts["early_stopping"].adaptations == straight.parts["early_stopping"].adaptations != []
+
+
 def test_a_resumed_search_measures_and_stops_as_the_uninterrupted_one():
     straight = _adapted()
     _run(straight, range(2))

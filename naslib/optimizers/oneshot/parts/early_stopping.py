@@ -24,6 +24,7 @@ from .base import PARTS, Part
 logger = get_logger(__name__)
 
 CRITERIA = ("eigenvalue", "skip_dominance")
+ON_STOP = ("end", "adapt")
 
 
 @PARTS.register("early_stopping")
@@ -34,6 +35,10 @@ class EarlyStopping(Part):
     Hessian of the validation loss in the architecture parameters, plus their weight decay, is taken on one validation
     batch; `stop_index` says when to stop, and the architecture parameters return to the earlier point that it names. A
     measurement of epoch e (before anything else is done in epoch e + 1) sees the supernet as epoch e left it.
+    With `on_stop="adapt"` (DARTS-ADA) the search goes on instead: weights, statistics of batch norm and architecture
+    parameters return to that point, the weight decay is multiplied by `growth`, and the momenta of both optimizers
+    begin anew; it ends once the weight decay cannot grow further. The epochs are counted on, so that what went wrong is
+    not repeated; the snapshots of the weights, `lag + window // 2 + 1` of them, are in the checkpoints.
     `"skip_dominance"` ([Liang2019dartsplus]): the search ends after the first epoch whose derived architecture has at
     least `skips` skip connections in a normal cell.
 
@@ -46,11 +51,15 @@ class EarlyStopping(Part):
         factor: Growth of the mean that ends the search.
         start_epoch: First epoch that the search may end at; if None 10 for the eigenvalue, as the authors have it, and
             0 for the skip connections.
+        on_stop: `"end"` or `"adapt"`; the latter for the eigenvalue only.
+        growth: Factor of the weight decay at each adaptation, larger than 1.
+        max_weight_decay: Largest weight decay that an adaptation may lead to.
 
     Attributes:
         eigenvalues: All measured so far.
         epochs: The epochs after which they were measured.
         stop_epoch: The epoch gone back to; None while the search goes on.
+        adaptations: The epochs gone back to by adaptations.
 
     Raises:
         ConfigError: For an unknown criterion or a value out of range; from `wrap_relaxation`, if operations are drawn
@@ -68,8 +77,15 @@ class EarlyStopping(Part):
         lag: int = 4,
         factor: float = 1.3,
         start_epoch: int | None = None,
+        on_stop: str = "end",
+        growth: float = 3.0,
+        max_weight_decay: float = 0.0243,
     ) -> None:
         problems = []
+        if on_stop not in ON_STOP or (on_stop == "adapt" and criterion != "eigenvalue"):
+            problems.append(f"on_stop must be 'end', or 'adapt' with the criterion eigenvalue, not {on_stop!r}")
+        if not growth > 1:
+            problems.append(f"growth must be larger than 1, got {growth}")
         if criterion not in CRITERIA:
             problems.append(
                 f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}{did_you_mean(criterion, CRITERIA)}"
@@ -87,6 +103,7 @@ class EarlyStopping(Part):
         self.start_epoch = (
             start_epoch if start_epoch is not None else {"eigenvalue": 10, "skip_dominance": 0}[criterion]
         )
+        self.on_stop, self.growth, self.max_weight_decay = on_stop, growth, max_weight_decay
         self._kept = lag + window // 2 + 1  # how far back the rule can go, counted from the newest measurement
         self._reset()
 
@@ -94,7 +111,8 @@ class EarlyStopping(Part):
         self.eigenvalues: list[float] = []
         self.epochs: list[int] = []
         self.stop_epoch: int | None = None
-        self._points: list[list[Tensor]] = []  # architecture parameters at the last measurements
+        self.adaptations: list[int] = []
+        self._points: list[list[Tensor]] = []  # what `_changing` returned at the last measurements
         self._epoch = 0
         self._is_due = False
         self._returns_to: int | None = None
@@ -154,7 +172,7 @@ class EarlyStopping(Part):
         matrix.diagonal().add_(owner.arch_weight_decay)
         self.eigenvalues.append(dominant_eigenvalue(matrix))
         self.epochs.append(epoch)
-        self._points.append([p.detach().clone() for p in owner.architecture_parameters])
+        self._points.append([tensor.clone() for tensor in self._changing()])
         del self._points[: -self._kept]
         logger.info("dominant eigenvalue after search epoch %d: %.6g", epoch + 1, self.eigenvalues[-1])
         self._returns_to = stop_index(self.eigenvalues, self.epochs, start_epoch=self.start_epoch, **self.rule)
@@ -177,13 +195,43 @@ class EarlyStopping(Part):
         if self._returns_to is None or self.stop_epoch is not None:
             return
         point = self._points[self._returns_to - len(self.eigenvalues)]
-        with torch.no_grad():
-            for parameter, value in zip(self.optimizer.architecture_parameters, point, strict=True):
-                parameter.copy_(value)
-        self.stop_epoch = self.epochs[self._returns_to]
+        for tensor, value in zip(self._changing(), point, strict=True):
+            tensor.copy_(value)
+        epoch = self.epochs[self._returns_to]
+        if self._adapts():
+            self._adapt_from(self._returns_to)
+            return
+        self.stop_epoch = epoch
         logger.info(
             "the dominant eigenvalue grew more than %g-fold: the search returns to the architecture of epoch %d",
-            self.rule["factor"], self.stop_epoch + 1,
+            self.rule["factor"], epoch + 1,
+        )  # fmt: skip
+
+    def _changing(self) -> list[Tensor]:
+        """Return what a return to an earlier point sets, detached: all that is trained, if the search then goes on."""
+        owner = self.optimizer
+        found = [parameter.detach() for parameter in owner.architecture_parameters]
+        return found if self.on_stop == "end" else [*found, *owner.graph.state_dict().values()]
+
+    def _adapts(self) -> bool:
+        group = self.optimizer.op_optimizer.param_groups[0]
+        # rounding must not forbid the last of the authors' steps, 3e-4 * 3 ** 4
+        return self.on_stop == "adapt" and group["weight_decay"] * self.growth <= self.max_weight_decay * (1 + 1e-9)
+
+    def _adapt_from(self, index: int) -> None:
+        """Go on from a measurement with more weight decay."""
+        owner = self.optimizer
+        for group in owner.op_optimizer.param_groups:
+            group["weight_decay"] *= self.growth
+        for optimizer in (owner.op_optimizer, owner.arch_optimizer):
+            optimizer.state.clear()
+        self.adaptations.append(self.epochs[index])
+        del self._points[len(self._points) + index + 1 - len(self.eigenvalues) :]
+        del self.eigenvalues[index + 1 :], self.epochs[index + 1 :]
+        self._returns_to = None
+        logger.info(
+            "the dominant eigenvalue grew more than %g-fold: the search goes on from epoch %d with weight decay %g",
+            self.rule["factor"], self.adaptations[-1] + 1, owner.op_optimizer.param_groups[0]["weight_decay"],
         )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:
@@ -193,6 +241,7 @@ class EarlyStopping(Part):
             "epochs": list(self.epochs),
             "points": [[value.clone() for value in point] for point in self._points],
             "stop_epoch": self.stop_epoch,
+            "adaptations": list(self.adaptations),
             "epoch": self._epoch,
             "is_due": self._is_due,
         }
@@ -202,6 +251,7 @@ class EarlyStopping(Part):
         self.eigenvalues, self.epochs = list(state_dict["eigenvalues"]), list(state_dict["epochs"])
         self._points = [[value.clone() for value in point] for point in state_dict["points"]]
         self.stop_epoch = state_dict["stop_epoch"]
+        self.adaptations = list(state_dict["adaptations"])
         self._epoch, self._is_due = state_dict["epoch"], state_dict["is_due"]
         self._returns_to = None
 
