@@ -1,7 +1,12 @@
-"""methods: time and peak memory of a search step of every weight-sharing method, beside first-order DARTS."""
+"""methods: time and peak memory of a search step of every weight-sharing method, beside first-order DARTS.
+
+`python -m benchmarks.methods --space nb201 --quick` measures one space alone and writes the table only.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,17 +66,23 @@ class SeededSteps:
         self.subject.step()
 
 
-def measure(options: Options, folder: Path = RESULTS, methods: Sequence[str] | None = None) -> list[Row]:
-    """Return the rows of all methods on both spaces, and write them as a table to `methods*.md`.
+def measure(
+    options: Options,
+    folder: Path = RESULTS,
+    methods: Sequence[str] | None = None,
+    spaces: Sequence[str] = tuple(TITLES),
+) -> list[Row]:
+    """Return the rows of all methods on the spaces, and write them as a table to `methods*.md`.
 
     Args:
         options: Of the command line.
         folder: Where to put the table.
         methods: Registered names; all weight-sharing methods if None.
+        spaces: Keys of `TITLES`.
     """
     setting = options.setting(**({"cells": 4, "cells_per_stage": 1} if options.quick else {}))
     names = [name for name in methods or subjects.one_shot_methods() if name != BASELINE]
-    costs = [cost for space in TITLES for cost in measure_space(space, names, setting, options)]
+    costs = [cost for space in spaces for cost in measure_space(space, names, setting, options)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / file_name(options)).write_text(markdown(costs, setting, options), encoding="utf-8")
     baselines = {cost.space: cost for cost in costs if cost.method == BASELINE}
@@ -159,8 +170,9 @@ def markdown(costs: Sequence[Cost], setting: Setting, options: Options) -> str:
     """Return the table: per space, time and memory over the baseline's, whose own figures are in its row."""
     facts = environment(options)
     by_place = {(cost.space, cost.method): cost for cost in costs}
-    heads = [f"{title}: {what}" for title in TITLES.values() for what in ("time", "memory")]
-    places = " and ".join(f"{title} ({sizes(space, setting)})" for space, title in TITLES.items())
+    spaces = list(dict.fromkeys(cost.space for cost in costs))
+    heads = [f"{TITLES[space]}: {what}" for space in spaces for what in ("time", "memory")]
+    places = " and ".join(f"{TITLES[space]} ({sizes(space, setting)})" for space in spaces)
     effort = f"effort `{facts['effort']}`" + (": tiny sizes, the figures mean nothing" if options.smoke else "")
     lines = [
         f"Time of a search step, and its peak memory above the model, over those of first-order DARTS: {places};",
@@ -171,7 +183,7 @@ def markdown(costs: Sequence[Cost], setting: Setting, options: Options) -> str:
         "|---" * (len(heads) + 1) + "|",
     ]
     for name in dict.fromkeys(cost.method for cost in costs):
-        cells = [cell for space in TITLES for cell in _cells(by_place[space, name], by_place[space, BASELINE])]
+        cells = [cell for space in spaces for cell in _cells(by_place[space, name], by_place[space, BASELINE])]
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     problems = [f"`{c.method}` on {TITLES[c.space]}: {c.problem}" for c in costs if c.problem]
     return "\n".join([*lines, "", *(f"* {problem}" for problem in problems)]).rstrip() + "\n"
@@ -184,3 +196,17 @@ def _cells(cost: Cost, baseline: Cost) -> tuple[str, str]:
     ratios = (cost.time_ratio, memory_ratio(cost, baseline))
     time, memory = (f"{ratio:.2f}" if ratio is not None else "-" for ratio in ratios)
     return time, memory
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure the methods on some spaces and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
+    parser.add_argument("--space", nargs="+", choices=list(TITLES), default=list(TITLES), help="default: both")
+    parser.add_argument("--quick", action="store_true", help="smaller networks and fewer rounds")
+    given = parser.parse_args(argv)
+    measure(Options(quick=given.quick), spaces=given.space)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
