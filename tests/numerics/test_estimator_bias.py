@@ -116,7 +116,7 @@ def test_partial_evaluation_with_everything_evaluated_is_the_gates_estimator(rul
 
 
 def test_pairs_weigh_the_pairwise_differences():
-    """What the docs say of two evaluated operations under a linear loss: each pair's term has its own positive weight."""
+    """Two evaluated operations under a linear loss: the term of each pair has a positive weight of its own."""
     loss, p = LOSSES["linear"], LOGITS.softmax(-1)
     a = OUTPUTS @ COEFFICIENTS
     for rule, power in (("masked_baseline", 1), ("renormalized", 2)):
