@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 
 def step_schedule(scheduler: Any) -> None:
@@ -22,19 +22,24 @@ def step_schedule(scheduler: Any) -> None:
 def continue_schedule(scheduler: Any, done: int, epochs: int) -> None:
     """Bend a cosine schedule that was made for another number of epochs to the present one.
 
-    A checkpoint restores the length that a schedule was made with. Where the run's length has changed since, the
-    schedule goes on at its place on the cosine of the new length; nothing happens where it has not.
+    A checkpoint restores the length that a schedule was made with, and the rate of its next epoch. Where the run's
+    length has changed since, the schedule goes on at its place on the cosine of the new length; nothing happens where
+    it has not.
 
     Args:
-        scheduler: Any schedule; only `CosineAnnealingLR` is changed.
+        scheduler: Any schedule; only `CosineAnnealingLR` and `LambdaLR` are changed.
         done: Epochs that are complete.
         epochs: The present number of epochs.
     """
     epochs = max(epochs, 1)
-    if not isinstance(scheduler, CosineAnnealingLR) or epochs == scheduler.T_max:
+    if isinstance(scheduler, LambdaLR):  # its functions are those of the present length
+        factors = [function(scheduler.last_epoch) for function in scheduler.lr_lambdas]
+        rates = [base * factor for base, factor in zip(scheduler.base_lrs, factors, strict=True)]
+    elif isinstance(scheduler, CosineAnnealingLR) and epochs != scheduler.T_max:
+        scheduler.T_max = epochs
+        share = (1 + math.cos(math.pi * min(done, epochs) / epochs)) / 2
+        rates = [scheduler.eta_min + (base - scheduler.eta_min) * share for base in scheduler.base_lrs]
+    else:
         return
-    scheduler.T_max = epochs
-    share = (1 + math.cos(math.pi * min(done, epochs) / epochs)) / 2
-    rates = [scheduler.eta_min + (base - scheduler.eta_min) * share for base in scheduler.base_lrs]
     for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate

@@ -13,6 +13,7 @@ from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.utils.pytorch_helper import create_criterion, create_optimizer
 
+from .schedules import restarting_cosine
 from .state import PartsState, ScheduleState
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
@@ -113,6 +114,17 @@ class OneShotOptimizer(SupernetOptimizer):
         """Begin an epoch: the parts follow their schedules."""
         for part in self.parts.values():
             part.new_epoch(epoch)
+
+    def build_scheduler(self, learning_rate_min: float) -> Any:
+        """Return the schedule of the weights' learning rate where a part restarts it, None for the Trainer's own.
+
+        Args:
+            learning_rate_min: The smallest rate.
+        """
+        starts = [start for part in self.parts.values() for start in part.restarts if 0 < start < self.epochs]
+        if not starts:
+            return None
+        return restarting_cosine(self.op_optimizer, self.learning_rate, learning_rate_min, self.epochs, starts)
 
     @property
     def is_finished(self) -> bool:
