@@ -12,6 +12,7 @@ from torch import nn
 from naslib.benchmarks.lookup import get_dataset_api
 from naslib.errors import BenchmarkApiMissing, BenchmarkError, DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.training.arch_weights import record_of
@@ -309,7 +310,7 @@ class Trainer(ConfigBuilders):
         saved = read_newest(resume_from) if resume_from else None
         train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
         record = NetworkRecord.of(architecture, sizes, tests)
-        network = architecture.evaluation_network(**sizes).to(self.device)
+        network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
         record.write(place.folder)
