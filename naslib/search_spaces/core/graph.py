@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -135,6 +135,18 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         for graph in self._children():
             if not graph.is_parsed:
                 graph._register_modules()
+
+    def _apply(self: G, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> G:
+        """Convert weights, and what lies on the edges beside the ops: `to`, `double`, `half` and the like end here."""
+        super()._apply(fn, recurse)
+        registered = {id(module) for module in self._modules.values()}
+        subgraphs = [attributes["subgraph"] for attributes in self._node.values() if "subgraph" in attributes]
+        for module in [*self._modules_in_use(), *subgraphs] if recurse else ():
+            if id(module) not in registered:  # of a graph that was not parsed
+                module._apply(fn)
+        for _, _, data in self.edges(data=True):
+            data.apply_to_tensors(fn)
+        return self
 
     def op_changed(self, name: str, old: Any, new: Any) -> None:
         """Register the op that replaced `old` on the edge registered as `name` (called by the edge)."""
