@@ -78,7 +78,8 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         """Register ops, subgraphs and comb_ops as submodules and compile the plan.
 
         Raises:
-            GraphError: For a cycle, an unreachable node, inputs that do not fit, or an edge that has no single op yet.
+            GraphError: For a cycle, a graph that contains itself, an unreachable node, inputs that do not fit, or an
+                edge that has no single op yet.
         """
         roots = input_nodes(self)
         if len(roots) > 1 and self.input_node_idxs is None:
@@ -141,8 +142,10 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         super()._apply(fn, recurse)
         registered = {id(module) for module in self._modules.values()}
         subgraphs = [attributes["subgraph"] for attributes in self._node.values() if "subgraph" in attributes]
-        for module in [*self._modules_in_use(), *subgraphs] if recurse else ():
-            if id(module) not in registered:  # of a graph that was not parsed
+        loose = [module for module in [*self._modules_in_use(), *subgraphs] if id(module) not in registered]
+        if recurse and loose:  # the graph was not parsed
+            self.check_nesting()
+            for module in loose:
                 module._apply(fn)
         for _, _, data in self.edges(data=True):
             data.apply_to_tensors(fn)
