@@ -260,8 +260,10 @@ def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
         The plan, and every graph whose structure it depends on.
 
     Raises:
-        GraphError: For a cycle, a wrong number of inputs, or an op that cannot be executed; the message says where.
+        GraphError: For a cycle, a graph that contains itself, a wrong number of inputs, or an op that cannot be
+            executed; the message says where.
     """
+    graph.check_nesting()
     builder = _Builder()
     nodes = input_nodes(graph)
     if not nodes:

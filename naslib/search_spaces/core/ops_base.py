@@ -109,6 +109,10 @@ class AbstractCombOp(AbstractPrimitive):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(tensors, edges_data)")
 
+    def used_inputs(self, count: int) -> Sequence[int]:
+        """Return which of `count` inputs, ordered by source index, have an effect: all unless a subclass says less."""
+        return range(count)
+
 
 def call_op(op: nn.Module, x: Tensor) -> Tensor:
     """Apply an operation that stands inside another one: a primitive without edge data, or any other module.
