@@ -41,7 +41,7 @@ class SearchKeys(_Keys):
     learning_rate_min: NotNegative = Field(0.001, description="of the network weights, at the last epoch (cosine)")
     momentum: Momentum = Field(0.9, description="of the weight optimizer")
     weight_decay: NotNegative = Field(3e-4, description="of the network weights")
-    epochs: NotNegativeInt = Field(50, description="of the search")
+    epochs: NotNegativeInt = Field(50, description="of the search; evaluations for methods that train no supernet")
     grad_clip: NotNegative | None = Field(5.0, description="norm to which weight gradients are clipped; 0 or null: off")
     train_portion: Portion = Field(0.5, description="share that trains weights; the rest trains the architecture")
     cutout: bool = Field(False, description="cut a square out of training images")

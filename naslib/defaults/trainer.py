@@ -128,8 +128,8 @@ class Trainer(ConfigBuilders):
         self.search_trajectory["params"] = self.optimizer.get_model_size()
         finish_search(outputs, self.folder)
         logger.info(
-            "searched %d epochs in %s, peak memory %.0f MB",
-            self.epochs, format_seconds(self.search_seconds), peak_memory_mb(self.device),
+            "searched %d %ss in %s, peak memory %.0f MB",
+            len(self._history), self._unit(), format_seconds(self.search_seconds), peak_memory_mb(self.device),
         )  # fmt: skip
 
     def _search_outputs(self) -> SearchOutputs:
@@ -154,6 +154,7 @@ class Trainer(ConfigBuilders):
             fingerprint=self._search_fingerprint(),
             environment=describe_environment(self.device, self._seed()),
             settings={"seed": self._seed(), **describe_values(self.config.search)},
+            unit=self._unit(),
         )
 
     def _search_fingerprint(self) -> dict[str, Any]:
@@ -379,6 +380,10 @@ class Trainer(ConfigBuilders):
         score = test(graph, loader, graph.get_loss_fn(), self.device, self._channels_last())
         logger.info("one-shot accuracy %.2f %%", score.top1)
         return score.top1 or 0.0
+
+    def _unit(self) -> str:
+        """Return what an entry of the history is: an epoch of training, or the evaluation of an architecture."""
+        return "epoch" if self.optimizer.using_step_function else "evaluation"
 
     # what a config says
 

@@ -44,6 +44,7 @@ class Phase:
         environment: What is recorded and compared with a warning.
         settings: Config values that are compared with a warning (seed, epochs, batch size ...).
         seconds: Time spent so far, over all resumptions.
+        unit: What an epoch is called in messages.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Phase:
     environment: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    unit: str = "epoch"
 
     def __post_init__(self) -> None:
         self.manager = CheckpointManager(self.folder)
@@ -173,7 +175,8 @@ def resume(phase: Phase, saved: tuple[Path, Any] | None, begin_epoch: Callable[[
     if state["run"]["step"]:
         begin_epoch(state["run"]["epoch"])
     position = phase.restore(state, path)
-    logger.info("resuming from %s: %d epochs and %d steps are done", path, position.epoch, position.step)
+    steps = f" and {position.step} steps" if phase.unit == "epoch" else ""
+    logger.info("resuming from %s: %d %ss%s are done", path, position.epoch, phase.unit, steps)
     return position
 
 

@@ -23,6 +23,7 @@ from .phase import START, Phase
 from .progress import Progress, format_seconds
 from .schedule import Schedule
 from .signals import InterruptGuard
+from .status import Status
 
 logger = get_logger(__name__)
 
@@ -161,7 +162,7 @@ class BlackBoxSearch:
         self.phase.check_saveable()
         self._began = time.perf_counter()
         epochs = self.settings.epochs
-        with InterruptGuard() as guard, Progress("search", epochs, start.epoch, unit="architecture") as progress:
+        with InterruptGuard() as guard, Progress("search", epochs, start.epoch, unit="evaluation") as progress:
             self._run(start.epoch, guard, progress)
         self.phase.save_final(max(epochs, start.epoch))
 
@@ -204,7 +205,9 @@ class BlackBoxSearch:
 
     def _report(self, epoch: int, progress: Progress) -> None:
         last = {key: values[-1] for key, values in self.outputs.history.trajectory.items() if isinstance(values, list)}
-        progress.show(lambda: f"valid acc {_show(last['valid_acc'])}, test acc {_show(last['test_acc'])}")
+        progress.show(
+            lambda: Status.of_evaluations(epoch + 1, self.settings.epochs, last["valid_acc"], last["test_acc"])
+        )
         if self.outputs.writer is not None:
             for key, value in last.items():
                 if value is not None:
