@@ -272,6 +272,10 @@ def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
     output = builder.graph(graph, inputs, label(graph), "", ())
     builder.n_own_steps = len(builder.steps)
     _relax_in_batches(builder)
+    returned = {output, *(auxiliary.slot for auxiliary in builder.auxiliary)}
+    for step in builder.steps:
+        if isinstance(step, EdgeStep):
+            step.returned = step.target in returned
     if graph.passes.checkpoint:
         _checkpoint_cells(builder)
     _find_last_uses(builder, output)

@@ -19,6 +19,7 @@ from ._updates import EdgeView as EdgeView
 from ._updates import Scope as Scope
 from ._updates import UpdatesMixin
 from .architecture import ArchitectureMixin
+from .batch_norm import use_running_statistics
 from .edge import EdgeData as EdgeData
 from .plan import CallStep, Plan
 from .primitives import MixedOp
@@ -235,7 +236,11 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         return "\n".join(f"{name}: {module}" for name, module in self._modules.items())
 
     def reset_weights(self: G, inplace: bool = False) -> G:
-        """Re-initialise every module that has `reset_parameters`, in place or in a clone; return the graph."""
+        """Re-initialise every module that has `reset_parameters`, in place or in a clone; return the graph.
+
+        A discrete network inherits nothing of a search then, so that its BN keeps running statistics again where the
+        search had normalised by the batch (`use_batch_statistics`); a supernet stays as it was.
+        """
         graph = self if inplace else self.clone()
         roots: list[nn.Module] = [graph]
         for nested in graph.nested_graphs():
@@ -244,6 +249,9 @@ class Graph(ArchitectureMixin, UpdatesMixin):
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
+        if not any(isinstance(module, MixedOp) for root in roots for module in root.modules()):
+            for root in roots:
+                use_running_statistics(root)
         return graph
 
     # hooks of a search space
