@@ -7,18 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from data_files import data_file
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 torch.set_num_threads(1)
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Return the folder with the real benchmark tables and images; skip where there is none."""
-    candidates = [os.environ.get("NASLIB_TEST_DATA"), ROOT.parent / "shared" / "data"]
-    for candidate in candidates:
-        if candidate and (Path(candidate) / "nb201.npz").is_file():
-            return Path(candidate)
-    pytest.skip("the real data tables are not here (set NASLIB_TEST_DATA to the folder that holds nb201.npz)")
+    table = data_file("nb201.npz")
+    if not table.is_file():
+        pytest.skip("the real data tables are not here (set NASLIB_DATA to the folder that holds nb201.npz)")
+    return table.parent
