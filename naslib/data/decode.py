@@ -45,9 +45,11 @@ def size_of_file(path: Path | str) -> tuple[int, int]:
 
 
 def _unreadable(path: Path | str, err: Exception) -> DataError:
+    if not Path(path).is_file():
+        return DataError(f"cannot read the image {path}: there is no such file")
     reason = str(err) or type(err).__name__
     if str(path) in reason:  # Pillow's message for a file that is no image names it a second time
-        reason = "it is no image that Pillow knows" if Path(path).is_file() else "there is no such file"
+        reason = "it is no image that Pillow knows"
     return DataError(f"cannot read the image {path}: {reason}; remove or repair it")
 
 
