@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from naslib.data.preprocess import Preprocess
 from naslib.errors import CheckpointError, DataError
+from naslib.search_spaces.core.batch_norm import has_lost_running_statistics, use_batch_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write_json, to_jsonable
 
@@ -35,12 +36,15 @@ class NetworkRecord:
         sizes: Arguments of `evaluation_network`; None for the discretized graph itself.
         preprocess: What `Preprocess.from_dict` takes; None where the user's own loaders fed the network.
         class_names: Likewise.
+        batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
+            of its own has `"running"` statistics.
     """
 
     architecture: dict[str, Any]
     sizes: dict[str, Any] | None
     preprocess: dict[str, Any] | None = None
     class_names: list[str] | None = None
+    batch_norm: str = "running"
 
     @classmethod
     def of(cls, architecture: Graph, sizes: Mapping[str, Any] | None, loader: Any) -> NetworkRecord:
@@ -51,6 +55,7 @@ class NetworkRecord:
             sizes=dict(sizes) if sizes is not None else None,
             preprocess=Preprocess.from_info(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,
+            batch_norm="batch" if sizes is None and has_lost_running_statistics(architecture) else "running",
         )
 
     def write(self, folder: Path) -> None:
@@ -82,7 +87,9 @@ class NetworkRecord:
     def build(self) -> Graph:
         """Build the network, with fresh weights."""
         architecture = rebuild_architecture(self.architecture)
-        return architecture if self.sizes is None else architecture.evaluation_network(**self.sizes)
+        if self.sizes is not None:
+            return architecture.evaluation_network(**self.sizes)
+        return use_batch_statistics(architecture) if self.batch_norm == "batch" else architecture
 
 
 class TrainedNetwork(nn.Module):

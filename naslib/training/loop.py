@@ -96,6 +96,7 @@ class EpochLoop:
 
     def run(self, start: Position = START) -> None:
         """Run from `start` to the end and write the final checkpoint."""
+        self.phase.check_saveable()
         per_epoch = self.train.length
         total = per_epoch * self.settings.epochs if per_epoch else None
         done = start.epoch * (per_epoch or 0) + start.step

@@ -75,6 +75,14 @@ class Phase:
         }
         return {**objects, "iteration": epoch - 1 if step == 0 else epoch, "run": run}
 
+    def check_saveable(self) -> None:
+        """Raise now, before anything is trained, if a checkpoint could not be written.
+
+        Raises:
+            CheckpointError: Naming what holds something else than tensors and plain values.
+        """
+        to_plain(self.capture(0, 0))
+
     def _objects(self) -> dict[str, Stateful]:
         objects = {name: item for name, item in self.checkpointables().items() if item is not None}
         clashes = [name for name in _RESERVED if name in objects]
