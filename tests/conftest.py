@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from data_files import data_file
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what naslib caches out of the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NASLIB_CACHE", str(tmp_path_factory.mktemp("naslib-cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
