@@ -13,6 +13,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
 from naslib.optimizers.oneshot.sampling import Draw, ranked
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
+from naslib.search_spaces.core.primitives import call_op
 
 
 class SumOfOperations(nn.ModuleList):
@@ -20,7 +21,7 @@ class SumOfOperations(nn.ModuleList):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply all operations to one input."""
-        outputs = [op(x) for op in self]
+        outputs = [call_op(op, x) for op in self]
         return sum(outputs[1:], start=outputs[0])
 
 

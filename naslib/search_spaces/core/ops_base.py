@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from . import strided
 from ._module_copy import Memo, copy_module
 from .shared_work import SharedWork, is_hooked
 
@@ -112,14 +113,14 @@ class AbstractCombOp(AbstractPrimitive):
 def call_op(op: nn.Module, x: Tensor) -> Tensor:
     """Apply an operation that stands inside another one: a primitive without edge data, or any other module."""
     if isinstance(op, AbstractPrimitive):
-        return op(x, edge_data=None)
-    return op(x)
+        return strided.call(op, x, edge_data=None)
+    return strided.call(op, x)
 
 
 def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
     """Apply an operation inside another one as `call_op` does, with shared work and a weight."""
     if isinstance(op, AbstractPrimitive) and not op._forward_hooks and not op._forward_pre_hooks:
-        return op.forward_shared(x, work, weight)
+        return strided.call_method(op, "forward_shared", x, work, weight)
     output = call_op(op, x)
     return output if weight is None else output * weight
 
@@ -131,7 +132,7 @@ def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, n
         The output and None, or what the BN reads and the BN.
     """
     if isinstance(op, AbstractPrimitive) and not is_hooked(op):
-        split = op.split_norm(x, work)
+        split = strided.call_method(op, "split_norm", x, work)
         if split is not None:
             return split
     return call_op_shared(op, x, work), None

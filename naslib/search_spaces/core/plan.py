@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from . import strided
 from ._attributes import NodeAttributes, remember_auxiliary
 from ._autograd import ordinary_autograd
 from .batch_norm import batch_norm_modules, repeated_forward
@@ -64,10 +65,11 @@ class EdgeStep:
         op = self.edge._private["op"]
         if self.row is not None and op.relaxes_in_batch():
             source, relaxed = self.sources
-            return op.apply_shared(values[source], values[relaxed][self.row], works.of(source))
+            weights, work = values[relaxed][self.row], works.of(source)
+            return strided.call_method(op, "apply_shared", values[source], weights, work)
         if isinstance(op, AbstractPrimitive):
-            return op(values[self.sources[0]], edge_data=self.edge)
-        return op(values[self.sources[0]])
+            return strided.call(op, values[self.sources[0]], edge_data=self.edge)
+        return strided.call(op, values[self.sources[0]])
 
     def describe(self) -> str:
         """Name the op."""
@@ -119,8 +121,8 @@ class CombineStep:
         if combine is builtins.sum:  # which would add a 0 first
             return _add_up(inputs) if works.passes.accumulate else functools.reduce(operator.add, inputs)
         if isinstance(combine, AbstractCombOp):
-            return combine(inputs, self.edges)
-        return combine(inputs)
+            return strided.call(combine, inputs, self.edges)
+        return strided.call(combine, inputs)
 
     def describe(self) -> str:
         """Name the combination."""
