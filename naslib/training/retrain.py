@@ -100,6 +100,7 @@ def retrain(
         fingerprint=dict(fingerprint),
         environment=describe_environment(place.device, place.seed),
         settings={"seed": place.seed, **recorded},
+        title="retraining",
     )
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training")
     loop = EpochLoop(task, phase, cursor, checkpoints)
