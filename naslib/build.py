@@ -18,7 +18,7 @@ from naslib.config.config import config_to_yaml
 from naslib.config.editor_schema import json_schema_text
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.find import shipped_configs
-from naslib.config.run_folder import echo_config, holds_run, move_away, prepare_run_folder
+from naslib.config.run_folder import echo_config, holds_run, move_away, nearest_run, prepare_run_folder, require_run
 from naslib.data import DATASETS, DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
 from naslib.defaults.trainer import Trainer
@@ -34,6 +34,7 @@ from naslib.training.pictures import draw_arch_weights, draw_cells
 from naslib.training.report import write_genotype, write_summary
 from naslib.training.signals import exit_code
 from naslib.training.space_record import constructor_arguments
+from naslib.utils.lock import RunLock, check_unlocked
 from naslib.utils.log import get_logger, setup_logger
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
@@ -155,6 +156,10 @@ def run(command: CommandLine) -> dict[str, Any]:
     started = time.perf_counter()
     config = config_from_command_line(command, extensions=schema_extensions())
     keep = command.resume or command.eval_only
+    if keep and not command.model_path:
+        require_run(config, "--resume" if command.resume else "--eval-only")
+    if not command.dry_run:
+        check_unlocked(config.save)
     if holds_run(config.save) and not (keep or command.overwrite or command.dry_run):
         prepare_run_folder(config)  # refuses, and names the ways on
     setup_logger(None)
@@ -170,6 +175,12 @@ def run(command: CommandLine) -> dict[str, Any]:
         return {}
     last = _search_checkpoint(command, config)
     prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
+    with RunLock(config.save):
+        return _run_in_folder(command, config, trainer, last, started)
+
+
+def _run_in_folder(command: CommandLine, config: Any, trainer: Trainer, last: str, started: float) -> dict[str, Any]:
+    """Search, evaluate and summarize in the run folder, which this process holds."""
     setup_logger(Path(config.save) / "log.log")
     echo_config(config)
     write_environment(Path(config.save) / "environment.json", trainer.device, config.seed)
@@ -212,7 +223,8 @@ def _search_checkpoint(command: CommandLine, config: Any) -> str:
     last = get_last_checkpoint(config) if command.resume or command.eval_only else ""
     if command.eval_only and not last:
         raise CheckpointError(
-            f"--eval-only: there is no search in {config.save}; run it first, or give --model-path FILE"
+            f"--eval-only: there is no search in {config.save}{nearest_run(config)}. "
+            "Run it first, or give --model-path FILE"
         )
     return last
 

@@ -31,6 +31,7 @@ from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTas
 from naslib.training.space_record import constructor_arguments
 from naslib.utils.attrdict import AttrDict
 from naslib.utils.files import to_jsonable
+from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
@@ -110,8 +111,13 @@ class Trainer(ConfigBuilders):
             CheckpointError: If the checkpoint is of another run or cannot be read.
             NonFiniteLossError: If the loss became NaN; the last good checkpoint is kept.
             SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
+            RunFolderError: If another process works in the run folder.
         """
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
+        with RunLock(self.folder):
+            self._search(resume_from, after_epoch, report_incumbent)
+
+    def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
         self._history = SearchHistory(self.optimizer.get_model_size())
         saved = read_newest(resume_from) if resume_from else None
         self.optimizer.device = self.device
@@ -239,7 +245,8 @@ class Trainer(ConfigBuilders):
         api = self._benchmark(architecture, dataset_api)
         if api is not None:
             return self._queried(architecture, api, metric or Metric.TEST_ACCURACY)
-        self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+        with RunLock(self.folder):
+            self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
         logger.info("test accuracy %.2f %%", self.result.accuracy)
         return self.result.accuracy
 
