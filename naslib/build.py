@@ -27,11 +27,12 @@ from naslib.optimizers import OPTIMIZERS, MetaOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
-from naslib.training.checkpoint import get_last_checkpoint
+from naslib.training.checkpoint import DamagedCheckpoint, get_last_checkpoint
 from naslib.training.describe import describe_memory, describe_space
 from naslib.training.environment import write_environment
 from naslib.training.pictures import draw_arch_weights, draw_cells
 from naslib.training.report import write_genotype, write_summary
+from naslib.training.retrain import is_retraining_of
 from naslib.training.signals import exit_code
 from naslib.training.space_record import constructor_arguments
 from naslib.utils.lock import RunLock, check_unlocked
@@ -239,13 +240,32 @@ def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, la
     write_genotype(folder, architecture)
     draw_cells(architecture, folder)
     draw_arch_weights(folder)
-    begun = get_last_checkpoint(config, search=False)
-    if begun and not command.resume:
-        logger.info("the previous evaluation was moved to %s", move_away(folder / "eval"))
-        begun = ""
+    begun = _begun_evaluation(command, config, architecture)
     # From here on nothing depends on what the search drew, so that --eval-only repeats the evaluation.
     set_seed(derive_seed(config.seed, "evaluation"))
     trainer.evaluate(resume_from=begun, best_arch=architecture)
+
+
+def _begun_evaluation(command: CommandLine, config: Any, architecture: Graph) -> str:
+    """Return the checkpoint of an evaluation to go on with, "" for none; another evaluation is moved aside."""
+    begun = get_last_checkpoint(config, search=False)
+    if not begun:
+        return ""
+    why = ""
+    if command.resume:
+        try:
+            if is_retraining_of(begun, architecture):
+                return begun
+            why = ", as the search went on and found another architecture"
+        except DamagedCheckpoint as error:
+            logger.warning("%s", error)
+            why = ", as none of its checkpoints can be read"
+    folder = Path(config.save)
+    aside = move_away(folder / "eval")
+    if (folder / "summary.json").is_file():  # it tells of that evaluation
+        (folder / "summary.json").rename(aside / "summary.json")
+    logger.info("the previous evaluation was moved to %s%s; the architecture is evaluated anew", aside, why)
+    return ""
 
 
 def _summary_writer(folder: Path) -> Any:

@@ -246,7 +246,8 @@ def read_newest(path: str | Path) -> tuple[Path, dict[str, Any]]:
         path: A checkpoint, or a folder of checkpoints.
 
     Raises:
-        CheckpointError: If none can be read.
+        DamagedCheckpoint: If none can be read.
+        CheckpointError: If there is none, or it is not one of ours.
     """
     path = Path(path)
     if path.is_dir():
@@ -274,7 +275,7 @@ def _read_previous(path: Path, error: DamagedCheckpoint) -> tuple[Path, dict[str
             continue
         logger.warning("%s; falling back to the previous one, %s", "; ".join(problems), candidate.name)
         return candidate, state
-    raise CheckpointError(
+    raise DamagedCheckpoint(
         f"{listed(problems, 3)}, and no other checkpoint is there to fall back to; start anew with --overwrite"
     ) from error
 

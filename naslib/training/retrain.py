@@ -15,12 +15,15 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
+from .checkpoint import read_newest
 from .environment import describe_environment
 from .evaluate import Loss, RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
 from .phase import Phase, Stateful, resume
+from .plain import to_plain
 from .schedule import continue_schedule
+from .space_record import describe_architecture
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,17 @@ def retrain(
     continue_schedule(trainee.scheduler, start.epoch, settings.epochs)
     loop.run(start)
     return phase.seconds
+
+
+def is_retraining_of(path: str | Path, architecture: Graph) -> bool:
+    """Return whether a checkpoint of a retraining is of this architecture, rather than of one found before.
+
+    Raises:
+        CheckpointError: If neither it nor one before it can be read.
+    """
+    _, state = read_newest(path)
+    saved = state["run"]["fingerprint"].get("architecture")
+    return bool(saved == to_plain(describe_architecture(architecture)))
 
 
 def measure_size(

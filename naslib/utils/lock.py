@@ -38,8 +38,8 @@ class _Held:
 class RunLock:
     """Hold a run folder for this process; a context manager.
 
-    The lock is one of the system on `<folder>/.lock`: it ends with the process, also by SIGKILL, and a file that is left
-    behind locks nothing. A process takes it as often as it likes (a command holds it, and so does the search within).
+    The lock is one of the system on `<folder>/.lock`: it ends with the process, also by SIGKILL, and a file that is
+    left behind locks nothing. A process takes it as often as it likes: a command holds it, and the search within too.
     Forked children let go of it, so that loader workers which outlive their parent do not hold its folder.
 
     Args:
