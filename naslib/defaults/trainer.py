@@ -20,6 +20,7 @@ from naslib.training.environment import describe_environment, resolve_device, wr
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.history import HistoryFile, SearchHistory
+from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
@@ -175,7 +176,7 @@ class Trainer(ConfigBuilders):
         self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
     ) -> None:
         channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved)
+        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
         if channels_last and isinstance(self.optimizer.graph, nn.Module):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
@@ -314,7 +315,7 @@ class Trainer(ConfigBuilders):
         evaluation, place = self.config.evaluation, self._place()
         sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
         saved = read_newest(resume_from) if resume_from else None
-        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
         record = NetworkRecord.of(architecture, sizes, tests)
         network = architecture.evaluation_network(**sizes).to(self.device)
         if place.channels_last:
@@ -394,15 +395,16 @@ class Trainer(ConfigBuilders):
     def _channels_last(self) -> bool:
         return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
 
-    def _loaders(self, build: Callable[[Any], Any], saved: Any) -> tuple[Any, Any, Any]:
+    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
         """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
         if self._own_loaders is not None:
-            return self._own_loaders
-        config = self.config
-        if saved is not None:
-            seed = saved[1]["run"]["settings"].get("seed", self._seed())
+            train, valid, tests = self._own_loaders
+        else:
+            config = self.config
+            seed = self._seed() if saved is None else saved[1]["run"]["settings"].get("seed", self._seed())
             if seed != self._seed():
                 config = config.copy()
                 config["seed"] = seed
-        train, valid, tests = tuple(build(config))[:3]
+            train, valid, tests = tuple(build(config))[:3]
+        check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests

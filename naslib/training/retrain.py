@@ -23,6 +23,7 @@ from .loop import EpochLoop, LoopSettings
 from .phase import Phase, Stateful, resume
 from .plain import to_plain
 from .schedule import continue_schedule
+from .sources import ReplayedSource, is_seeded
 from .space_record import describe_architecture
 
 
@@ -105,6 +106,8 @@ def retrain(
         settings={"seed": place.seed, **recorded},
         title="retraining",
     )
+    if trainee.valid is not None and not is_seeded(trainee.valid):
+        phase.parts["valid_loader"] = ReplayedSource(trainee.valid, "validation")
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training")
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
