@@ -158,18 +158,21 @@ def _compare_places(saved: Mapping[str, Any], found: Mapping[str, Any]) -> list[
 
 
 def _look_through(loader: Any) -> _Found:
-    """Visit what hangs on a loader, the nearest first, each object once."""
+    """Visit what hangs on a loader, the nearest first, each object once.
+
+    Within what gives its own state only generators count: should its state lack them, they are kept all the same.
+    """
     found, seen = _Found(), {id(loader)}
-    queue: deque[tuple[str, Any]] = deque([("", loader)])
+    queue: deque[tuple[str, Any, bool]] = deque([("", loader, False)])
     for _ in range(_OBJECTS):
         if not queue:
             return found
-        place, item = queue.popleft()
-        for name, child in _visit(place, item, found):
+        place, item, within = queue.popleft()
+        for name, child in _visit(place, item, _Found(generators=found.generators) if within else found):
             if isinstance(child, _PLAIN) or id(child) in seen:
                 continue
             seen.add(id(child))
-            queue.append((f"{place}.{name}" if place else name, child))
+            queue.append((f"{place}.{name}" if place else name, child, within or _is_stateful(item)))
     found.opaque.append("it holds too many objects to look through")
     return found
 
@@ -181,7 +184,8 @@ def _visit(place: str, item: Any, found: _Found) -> list[tuple[str, Any]]:
     elif isinstance(item, random.SystemRandom):
         found.opaque.append(f"{place} draws from the operating system")
     elif _is_stateful(item):
-        found.stateful[place or "loader"] = item
+        found.stateful[place or "the loader"] = item
+        return _attributes(place, item, _Found())
     elif isinstance(item, Tensor | np.ndarray | list) and _is_order(item):
         found.orders[place or "the loader"] = item
         return [*_entries(item), *_attributes(place, item, found)] if isinstance(item, list) else []
@@ -227,8 +231,7 @@ def _attributes(place: str, item: Any, found: _Found) -> list[tuple[str, Any]]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if hasattr(item, name):
                 values.setdefault(name, getattr(item, name))
-    if isinstance(item, DataLoader):
-        values.pop("_iterator", None)
+    values.pop("_iterator", None)  # what a loader goes through now
     for name in [name for name, value in values.items() if type(value) in (int, float)]:
         found.numbers[f"{place}.{name}" if place else name] = (item, name)
         del values[name]

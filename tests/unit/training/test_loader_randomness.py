@@ -183,6 +183,22 @@ class Slots:
         return self.rng.rand()
 
 
+class Forgetful(DataLoader):
+    """A loader whose state lacks its generator and has counters of its own."""
+
+    steps = 0
+
+    def __iter__(self):
+        self.steps += 1
+        return super().__iter__()
+
+    def state_dict(self):
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state) -> None:
+        self.steps = state["steps"]
+
+
 def _torch_generator() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
@@ -238,6 +254,9 @@ KINDS: dict[str, Callable[[], object]] = {
     "tensor in place": lambda: InPlace("tensor"),
     "stateful": lambda: Stateful(False),
     "stateful that stays at the end": lambda: Stateful(True),
+    "stateful but for its generator": lambda: Forgetful(
+        Images(), batch_size=4, shuffle=True, generator=_torch_generator()
+    ),
     "stateful sampler": lambda: _loader(sampler=StatefulSampler()),
 }
 

@@ -136,7 +136,7 @@ def test_a_generator_is_enough_for_one_epoch(tmp_path):
 def test_a_stream_without_a_length_is_searched_on(tmp_path):
     loader = DataLoader(Stream(24), batch_size=8)
     assert length_of(loader) is None and length_of([1]) == 1 and length_of(object()) is None
-    trainer = _trainer(tmp_path, train_loader=loader)
+    trainer = _trainer(tmp_path, train_loader=loader, valid_loader=DataLoader(Stream(16), batch_size=8))
     trainer.search()
     assert len(trainer.search_trajectory.train_loss) == 2
 
