@@ -260,6 +260,7 @@ def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
         "test_top5": result.top5 if result else None,
         "evaluation_mode": result.mode if result else None,
         "search_seconds": trainer.search_seconds,
+        "search_evaluations": None if trainer.optimizer.using_step_function else len(trainer.search_trajectory.runtime),
         "evaluation_seconds": result.seconds if result else None,
         "total_seconds": max(seconds, spent),
         "search_params_millions": trainer.search_trajectory["params"],

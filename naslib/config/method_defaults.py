@@ -34,7 +34,7 @@ def own_defaults(keywords: Keywords) -> dict[str, Any]:
 
 def shared_default(key: str) -> Any:
     """Return the schema's default of a key of `search`."""
-    return SearchKeys.model_fields[key].default
+    return SearchKeys.model_fields[key].get_default(call_default_factory=True)
 
 
 def search_defaults(keywords: Keywords) -> dict[str, Any]:

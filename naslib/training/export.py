@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from naslib.data.preprocess import Preprocess
-from naslib.errors import CheckpointError
+from naslib.errors import CheckpointError, DataError
+from naslib.search_spaces.core.batch_norm import has_lost_running_statistics, use_batch_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write_json, to_jsonable
 
 from .checkpoint import FINAL, read_checkpoint
+from .describe import layer_tree
 from .space_record import describe_architecture, rebuild_architecture
 
 FILE = "network.json"
 FORMAT = 1
+# Images that are predicted at a time.
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,15 @@ class NetworkRecord:
         sizes: Arguments of `evaluation_network`; None for the discretized graph itself.
         preprocess: What `Preprocess.from_dict` takes; None where the user's own loaders fed the network.
         class_names: Likewise.
+        batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
+            of its own has `"running"` statistics.
     """
 
     architecture: dict[str, Any]
     sizes: dict[str, Any] | None
     preprocess: dict[str, Any] | None = None
     class_names: list[str] | None = None
+    batch_norm: str = "running"
 
     @classmethod
     def of(cls, architecture: Graph, sizes: Mapping[str, Any] | None, loader: Any) -> NetworkRecord:
@@ -48,6 +55,7 @@ class NetworkRecord:
             sizes=dict(sizes) if sizes is not None else None,
             preprocess=Preprocess.from_info(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,
+            batch_norm="batch" if sizes is None and has_lost_running_statistics(architecture) else "running",
         )
 
     def write(self, folder: Path) -> None:
@@ -79,7 +87,9 @@ class NetworkRecord:
     def build(self) -> Graph:
         """Build the network, with fresh weights."""
         architecture = rebuild_architecture(self.architecture)
-        return architecture if self.sizes is None else architecture.evaluation_network(**self.sizes)
+        if self.sizes is not None:
+            return architecture.evaluation_network(**self.sizes)
+        return use_batch_statistics(architecture) if self.batch_norm == "batch" else architecture
 
 
 class TrainedNetwork(nn.Module):
@@ -103,18 +113,73 @@ class TrainedNetwork(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Any) -> Tensor:
-        """Return the class numbers of raw images: a PIL image, an array or a tensor (see `Preprocess`).
+        """Return the class numbers of raw images.
 
-        With `class_names` the names are `[network.class_names[i] for i in network.predict(images)]`.
+        With `class_names` the names are `[network.class_names[i] for i in network.predict(images)]`, which
+        `predict_names` returns.
+
+        Args:
+            images: A picture or several: PIL images, paths of image files, arrays, tensors, or a list of them (see
+                `Preprocess`; integers are 0..255, floats 0..1). A network that was trained on loaders of your own takes
+                what these yield: a tensor of inputs, or a list of tensors of one input each.
+
+        Returns:
+            `(n,)` int64; n is 1 for a single picture.
+
+        Raises:
+            DataError: If they are nothing of the kind, or a file cannot be read.
         """
         like = next(self.network.parameters())
-        inputs = self.preprocess(images) if self.preprocess is not None else images
         was_training = self.network.training
         self.network.eval()
         try:
-            return self(inputs.to(like.device)).argmax(dim=1)
+            numbers = [self(inputs.to(like.device)).argmax(dim=1) for inputs in self._inputs(images)]
         finally:
             self.network.train(was_training)
+        return torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.int64, device=like.device)
+
+    def predict_names(self, images: Any) -> list[str]:
+        """Return the class names of raw images.
+
+        Args:
+            images: As for `predict`.
+
+        Raises:
+            DataError: If the network has no class names, or as for `predict`.
+        """
+        if self.class_names is None:
+            raise DataError("the network was trained on loaders of your own, which name no classes; use predict")
+        return [self.class_names[number] for number in self.predict(images).tolist()]
+
+    def _inputs(self, images: Any) -> Iterator[Tensor]:
+        """Yield the network's inputs, some at a time, so that memory does not grow with a list of files."""
+        if self.preprocess is None:
+            yield from _stacked(images).split(_CHUNK)
+        elif isinstance(images, list | tuple):
+            for start in range(0, len(images), _CHUNK):
+                yield from self.preprocess(images[start : start + _CHUNK]).split(_CHUNK)
+        else:
+            inputs = self.preprocess(images)
+            yield from inputs.split(_CHUNK) if len(inputs) else ()
+
+    def __repr__(self) -> str:
+        return layer_tree(self)
+
+
+def _stacked(images: Any) -> Tensor:
+    """Return inputs of a network without preprocessing as a batch.
+
+    Raises:
+        DataError: If they are no tensors.
+    """
+    if isinstance(images, Tensor):
+        return images
+    if isinstance(images, list | tuple) and images and all(isinstance(image, Tensor) for image in images):
+        return torch.stack(list(images))
+    raise DataError(
+        "this network was trained on loaders of your own, so how images become its inputs is not known: give the "
+        f"tensor that these loaders yield (or a list of tensors of one input each), not {type(images).__name__}"
+    )
 
 
 def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:

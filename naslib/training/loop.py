@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from .metrics import Meter
 from .phase import START, Phase
 from .progress import Progress
 from .signals import InterruptGuard
+from .status import Status
 
 
 class EpochTask(ABC):
@@ -94,6 +96,7 @@ class EpochLoop:
 
     def run(self, start: Position = START) -> None:
         """Run from `start` to the end and write the final checkpoint."""
+        self.phase.check_saveable()
         per_epoch = self.train.length
         total = per_epoch * self.settings.epochs if per_epoch else None
         done = start.epoch * (per_epoch or 0) + start.step
@@ -127,7 +130,7 @@ class EpochLoop:
                 self._save_step(epoch, step)
             if progress.due():
                 self._check_finite(epoch)
-                progress.show(lambda: self._describe(epoch))
+                progress.show(functools.partial(self._describe, epoch, step))
         self._finish_epoch(epoch, guard)
 
     def _finish_epoch(self, epoch: int, guard: InterruptGuard) -> None:
@@ -163,13 +166,9 @@ class EpochLoop:
                     "a smaller learning rate or grad_clip may help"
                 )
 
-    def _describe(self, epoch: int) -> str:
-        words = [f"epoch {epoch + 1}/{self.settings.epochs}"]
-        for split, meter in self.task.meters.items():
-            score = meter.read()
-            if score.images:
-                words.append(f"{split} loss {score.loss:.3f} acc {score.top1:.2f} %")
-        return ", ".join(words)
+    def _describe(self, epoch: int, step: int) -> Status:
+        scores = [(split, meter.read()) for split, meter in self.task.meters.items()]
+        return Status.of_epochs(epoch, self.settings.epochs, step, self.train.length, scores)
 
 
 class _Clock:

@@ -44,6 +44,7 @@ class Phase:
         environment: What is recorded and compared with a warning.
         settings: Config values that are compared with a warning (seed, epochs, batch size ...).
         seconds: Time spent so far, over all resumptions.
+        unit: What an epoch is called in messages.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Phase:
     environment: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    unit: str = "epoch"
 
     def __post_init__(self) -> None:
         self.manager = CheckpointManager(self.folder)
@@ -72,6 +74,14 @@ class Phase:
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
         return {**objects, "iteration": epoch - 1 if step == 0 else epoch, "run": run}
+
+    def check_saveable(self) -> None:
+        """Raise now, before anything is trained, if a checkpoint could not be written.
+
+        Raises:
+            CheckpointError: Naming what holds something else than tensors and plain values.
+        """
+        to_plain(self.capture(0, 0))
 
     def _objects(self) -> dict[str, Stateful]:
         objects = {name: item for name, item in self.checkpointables().items() if item is not None}
@@ -165,7 +175,8 @@ def resume(phase: Phase, saved: tuple[Path, Any] | None, begin_epoch: Callable[[
     if state["run"]["step"]:
         begin_epoch(state["run"]["epoch"])
     position = phase.restore(state, path)
-    logger.info("resuming from %s: %d epochs and %d steps are done", path, position.epoch, position.step)
+    steps = f" and {position.step} steps" if phase.unit == "epoch" else ""
+    logger.info("resuming from %s: %d %ss%s are done", path, position.epoch, phase.unit, steps)
     return position
 
 

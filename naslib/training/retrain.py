@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from .evaluate import Loss, RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
 from .phase import Phase, Stateful, resume
-from .schedule import continue_schedule
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,11 @@ class Trainee:
     Attributes:
         network: The network, on its device.
         optimizer: Of its weights.
-        scheduler: Stepped each epoch, or None.
+        scheduler: A learning-rate schedule (see `Schedule`), or None.
         loss: The criterion.
         train: Training batches.
         valid: Batches to validate on after each epoch, or None.
+        remake_scheduler: Makes the schedule anew, for a resumed run whose schedule has changed its shape.
     """
 
     network: nn.Module
@@ -61,6 +61,7 @@ class Trainee:
     loss: Loss
     train: Any
     valid: Any = None
+    remake_scheduler: Callable[[], Any] | None = None
 
 
 def retrain(
@@ -104,7 +105,8 @@ def retrain(
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training")
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
-    continue_schedule(trainee.scheduler, start.epoch, settings.epochs)
+    before = saved[1]["run"]["settings"] if saved is not None else {}
+    task.schedule.refit(before, recorded, start, cursor.length, trainee.remake_scheduler)
     loop.run(start)
     return phase.seconds
 

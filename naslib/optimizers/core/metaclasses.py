@@ -45,12 +45,16 @@ class _OptimizerType(ABCMeta):
         return inspect.Signature([p.replace(default=own[p.name]) if p.name in own else p for p in parameters])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if args and isinstance(args[0], Mapping) and "search" in args[0]:
-            kwargs = {**search_section(args[0], accepted_keywords(cls)), **kwargs}
+        config = args[0] if args and isinstance(args[0], Mapping) and "search" in args[0] else None
+        if config is not None:
+            kwargs = {**search_section(config, accepted_keywords(cls)), **kwargs}
             args = args[1:]
         by_position = list(cls.__signature__.parameters)[: len(args)]
         own = {key: value for key, value in _declared_defaults(cls).items() if key not in by_position}
-        return super().__call__(*args, **{**own, **kwargs})
+        optimizer = super().__call__(*args, **{**own, **kwargs})
+        if config is not None:
+            optimizer.dataset = config.get("dataset")
+        return optimizer
 
 
 class MetaOptimizer(metaclass=_OptimizerType):
@@ -63,6 +67,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
         using_step_function: Whether the Trainer feeds batches to `step`; otherwise each epoch evaluates by itself.
         graph: The adapted search space, after `adapt_search_space`.
         search_space: The space as it was given, where the optimizer keeps it.
+        dataset: Name of the data set: the config's, where the optimizer was made from one, until `adapt_search_space`
+            is told another.
 
     Raises:
         ConfigError: For a keyword that is neither the optimizer's own nor in the shared schema.
@@ -99,7 +105,7 @@ class MetaOptimizer(metaclass=_OptimizerType):
 
         Args:
             search_space: The space.
-            dataset: Name of the data set, for benchmark queries.
+            dataset: Name of the data set, for benchmark queries; that of the optimizer's config if None.
             scope: Which graphs to adapt; the space's `OPTIMIZER_SCOPE` if None.
             dataset_api: A benchmark, for optimizers or statistics that query one.
             **kwargs: Accepted for callers of NASLib.

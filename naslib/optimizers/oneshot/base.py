@@ -38,6 +38,7 @@ class OneShotOptimizer(SupernetOptimizer):
         op_optimizer: Name or class of the weights' optimizer.
         arch_optimizer: Name or class of the architecture parameters' optimizer.
         loss_criteria: Name or class of the loss.
+        label_smoothing: Share of each label that the loss spreads over all classes; for a cross entropy.
         amp: Whether to run forwards under bfloat16 autocast.
         **kwargs: See `SupernetOptimizer`.
 
@@ -65,6 +66,7 @@ class OneShotOptimizer(SupernetOptimizer):
         loss_criteria: Any = "CrossEntropyLoss",
         nesterov: bool = False,
         amp: bool = False,
+        label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,7 +81,7 @@ class OneShotOptimizer(SupernetOptimizer):
         self._optimizer_kinds = (op_optimizer, arch_optimizer)
         self.op_optimizer: Any = op_optimizer
         self.arch_optimizer: Any = arch_optimizer
-        self.loss = create_criterion(loss_criteria)
+        self.loss = create_criterion(loss_criteria, **({"label_smoothing": label_smoothing} if label_smoothing else {}))
 
     def _build_optimizers(self) -> None:
         of_weights, of_architecture = self._optimizer_kinds

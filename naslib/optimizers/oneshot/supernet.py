@@ -124,7 +124,7 @@ class SupernetOptimizer(MetaOptimizer):
 
         Args:
             search_space: The space; it is not changed.
-            dataset: Name of the data set, for benchmark queries.
+            dataset: Name of the data set, for benchmark queries; that of the optimizer's config if None.
             scope: Which graphs to adapt; the space's `OPTIMIZER_SCOPE` if None.
             dataset_api: A benchmark for `test_statistics`.
             **kwargs: Accepted for callers of NASLib.
@@ -133,7 +133,8 @@ class SupernetOptimizer(MetaOptimizer):
             GraphError: If no edge in scope carries a list of candidates, or the graph cannot be executed.
         """
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
-        self.dataset, self.dataset_api = dataset, dataset_api
+        self.dataset = dataset if dataset is not None else self.dataset
+        self.dataset_api = dataset_api
         self.outcome = None
         self.build_supernet(search_space.clone())
         self.search_space = search_space

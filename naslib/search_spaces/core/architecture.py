@@ -107,9 +107,9 @@ class ArchitectureMixin:
         graph._code = code
         return graph
 
-    def get_hash(self) -> Code:
-        """Return a hashable identity of the architecture: its code."""
-        return self.get_code()
+    def get_hash(self) -> Any:
+        """Return a hashable identity of the architecture: its code, in the form that people of the space know."""
+        return self._codec().identity(self.get_code())
 
     def get_type(self) -> str:
         """Return the name of the space."""

@@ -18,6 +18,8 @@ import torch
 
 from naslib.benchmarks import NasBench201Table
 from naslib.benchmarks.base import Benchmark
+from naslib.config.loader import load_config
+from naslib.defaults.trainer import Trainer
 from naslib.errors import (
     BenchmarkApiMissing,
     BenchmarkError,
@@ -96,6 +98,38 @@ def saved(optimizer: DiscreteOptimizer) -> Mapping[str, Any]:
     torch.save({name: part.state_dict() for name, part in optimizer.get_checkpointables().items()}, file)
     file.seek(0)
     return torch.load(file, weights_only=True)
+
+
+class Strict(SumOfOps):
+    """It knows one data set, and says so."""
+
+    datasets = ("cifar10",)
+
+    def query(
+        self, code: tuple[int, ...], metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
+    ) -> Any:
+        if dataset != "cifar10":
+            raise BenchmarkError(f"no data set {dataset!r}")
+        return super().query(code, metric, dataset, epoch, full_lc)
+
+    def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
+        return dataset == "cifar10" and super().has(metric, dataset, epoch)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_runners_as_in_naslib_name_the_data_set_in_the_config_only(kind: type[DiscreteOptimizer], tmp_path) -> None:
+    config = load_config({"dataset": "cifar10", "device": "cpu", "search": {"epochs": 12, "population_size": 5}})
+    config.save = str(tmp_path)
+    api = Strict()
+    optimizer = kind(config)
+    optimizer.adapt_search_space(Space(), dataset_api=api)
+    trainer = Trainer(optimizer, config, lightweight_output=True)
+    trainer.search()
+    test_accuracy = trainer.evaluate(dataset_api=api)
+    best = optimizer.record.incumbent
+    assert best is not None and optimizer.record.evaluations == 12
+    assert test_accuracy == sum(best) + 50.5
+    assert optimizer.test_statistics() == test_accuracy
 
 
 # the algorithm
