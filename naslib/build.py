@@ -24,7 +24,7 @@ from naslib.data import DATASETS, DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkError, CheckpointError, ConfigError, NASLibError, SearchInterrupted
-from naslib.optimizers import OPTIMIZERS, MetaOptimizer
+from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
@@ -132,6 +132,8 @@ def build_optimizer(config: Any) -> MetaOptimizer:
 def build_trainer(config: Any) -> Trainer:
     """Return a Trainer of the config's optimizer on its space and data set."""
     optimizer = build_optimizer(config)
+    if isinstance(optimizer, OneShotOptimizer):
+        optimizer.check_combination()  # before any data is read
     # A search on a table needs no images, unless what it finds is to be trained.
     needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
     info = build_dataset(config).info if needs_images else None
