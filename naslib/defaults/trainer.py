@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslib.benchmarks.lookup import get_dataset_api
-from naslib.errors import BenchmarkApiMissing, BenchmarkError, DataError
+from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
+from naslib.training.degenerate import CONSTANT, NO_PATH, degenerate_reasons, has_constant_output, warn_of
 from naslib.training.environment import describe_environment, resolve_device, write_environment
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
@@ -37,6 +37,7 @@ from naslib.utils.files import to_jsonable
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
+from ._query import benchmark_for, queried
 from .config_builders import ConfigBuilders, make_schedule, search_schedule
 
 logger = get_logger(__name__)
@@ -57,6 +58,7 @@ class Trainer(ConfigBuilders):
         search_trajectory: What the search measured so far (see `SearchHistory`).
         result: What the last `evaluate` found, None before.
         architecture: The architecture it evaluated, None before.
+        degenerate: In which ways that is degenerate (no path from input to output, decisions that are all tied ...).
         search_seconds: Time spent searching, over all resumptions.
         summary_writer: A TensorBoard writer that evaluation writes to; `search` keeps the one it is given.
     """
@@ -82,6 +84,8 @@ class Trainer(ConfigBuilders):
         self.search_seconds = 0.0
         self.result: EvaluationResult | None = None
         self.architecture: Graph | None = None
+        self.degenerate: list[str] = []
+        self._found: tuple[Graph | None, str] = (None, "")
         self.summary_writer: Any = None
         self._history = SearchHistory(optimizer.get_model_size())
         self._own_loaders = None if train_loader is None else (train_loader, valid_loader, test_loader)
@@ -240,9 +244,13 @@ class Trainer(ConfigBuilders):
         """
         architecture = best_arch if best_arch is not None else self.found_architecture(search_model)
         self.architecture = architecture
-        api = self._benchmark(architecture, dataset_api)
+        found, undecided = self._found
+        self.degenerate = degenerate_reasons(architecture, undecided if architecture is found else "")
+        given = dataset_api if dataset_api is not None else self.optimizer.dataset_api
+        api = benchmark_for(architecture, self.config, given)
         if api is not None:
-            return self._queried(architecture, api, metric or Metric.TEST_ACCURACY)
+            self.result = queried(architecture, api, metric or Metric.TEST_ACCURACY, self.config.dataset)
+            return self.result.accuracy
         self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
         logger.info("test accuracy %.2f %%", self.result.accuracy)
         return self.result.accuracy
@@ -268,44 +276,9 @@ class Trainer(ConfigBuilders):
             logger.warning(
                 "no search was run and %s holds no checkpoint: evaluating an untrained choice", self.folder / "search"
             )
-        return self.optimizer.get_final_architecture()
-
-    def _queried(self, architecture: Graph, api: Any, metric: Metric) -> float:
-        def ask(asked: Metric) -> float:
-            return float(architecture.query(asked, self.config.dataset, dataset_api=api))
-
-        has = getattr(api, "has", lambda *_: False)
-        sizes = [ask(m) if has(m, self.config.dataset) else None for m in (Metric.PARAMETERS, Metric.FLOPS)]
-        value = ask(metric)
-        self.result = EvaluationResult("query", architecture, value, params_millions=sizes[0], flops_millions=sizes[1])
-        logger.info("the benchmark's %s of the architecture found is %.2f", metric.name.lower(), value)
-        return value
-
-    def _benchmark(self, architecture: Any, given: Any) -> Any:
-        """Return the benchmark to query, None to train."""
-        mode = self.config.evaluation.get("mode", "auto")
-        if mode == "retrain":
-            return None
-        queryable = isinstance(architecture, Graph) and architecture.QUERYABLE
-        dataset = self.config.dataset
-        if not queryable:
-            if mode == "query":
-                raise BenchmarkApiMissing(
-                    f"evaluation.mode=query: {type(architecture).__name__} is in no benchmark; use retrain"
-                )
-            return None
-        api = given if given is not None else self.optimizer.dataset_api
-        try:
-            api = api if api is not None else get_dataset_api(architecture.get_type(), dataset, self.config.get("data"))
-        except BenchmarkError as error:
-            if mode == "query":
-                raise
-            logger.info("no benchmark answers, so the network is trained: %s", error)
-            return None
-        knows = getattr(api, "knows", None)
-        if mode == "auto" and callable(knows) and not knows(dataset):
-            return None
-        return api
+        architecture = self.optimizer.get_final_architecture()
+        self._found = architecture, self.optimizer.undecided()
+        return architecture
 
     def _retrain(self, architecture: Graph, resume_from: str) -> EvaluationResult:
         evaluation, place = self.config.evaluation, self._place()
@@ -316,6 +289,7 @@ class Trainer(ConfigBuilders):
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
+        shape = self._probe(network, tests)
         record.write(place.folder)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
@@ -332,26 +306,42 @@ class Trainer(ConfigBuilders):
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
         trainee = Trainee(network, optimizer, make(), loss, train, valid, make)
         seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
-        return self._tested("retrain", network, architecture, sizes, tests, seconds)
+        return self._tested("retrain", network, architecture, sizes, tests, seconds, shape)
 
     def _keep_weights(self, architecture: Graph) -> EvaluationResult:
         place, network = self._place(), architecture.to(self.device)
         _, _, tests = self._loaders(self.build_eval_dataloaders, None)
+        shape = self._probe(network, tests)
         record = NetworkRecord.of(architecture, None, tests)
         record.write(place.folder)
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
         environment = describe_environment(self.device, place.seed)
         Phase(place.folder, lambda: {"model": network}, {}, fingerprint, environment).save_final(0)
-        return self._tested("keep", network, architecture, None, tests, 0.0)
+        return self._tested("keep", network, architecture, None, tests, 0.0, shape)
 
-    def _tested(
-        self, mode: str, network: nn.Module, architecture: Graph, sizes: Any, loader: Any, seconds: float
-    ) -> EvaluationResult:
+    def _probe(self, network: nn.Module, loader: Any) -> tuple[int, ...]:
+        """Return the shape of the images to test on; name a network that answers all of them alike."""
         if loader is None:
             raise DataError("there is no test loader; give Trainer(..., test_loader=...)")
+        shape = image_shape(loader)
+        if NO_PATH not in self.degenerate and len(shape) == 3 and has_constant_output(network, shape):
+            self.degenerate.append(CONSTANT)
+            warn_of([CONSTANT])
+        return shape
+
+    def _tested(
+        self,
+        mode: str,
+        network: nn.Module,
+        architecture: Graph,
+        sizes: Any,
+        loader: Any,
+        seconds: float,
+        shape: tuple[int, ...],
+    ) -> EvaluationResult:
         amp = bool(self.config.evaluation.get("amp", False))
         score = test(network, loader, architecture.get_loss_fn(), self.device, self._channels_last(), amp)
-        params, macs = measure_size(architecture, sizes, image_shape(loader))
+        params, macs = measure_size(architecture, sizes, shape)
         return EvaluationResult(mode, network, score.top1 or 0.0, score.top5, seconds, params, macs)
 
     def _place(self) -> Place:
