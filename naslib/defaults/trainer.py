@@ -31,9 +31,9 @@ from naslib.training.report import EvaluationResult
 from naslib.training.retrain import Place, Trainee, measure_size, retrain
 from naslib.training.schedule import Schedule
 from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
-from naslib.training.space_record import constructor_arguments
+from naslib.training.space_record import describe_search
+from naslib.training.threads import settle_threads
 from naslib.utils.attrdict import AttrDict
-from naslib.utils.files import to_jsonable
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
@@ -122,6 +122,8 @@ class Trainer(ConfigBuilders):
         self._history = SearchHistory(self.optimizer.get_model_size())
         saved = read_newest(resume_from) if resume_from else None
         self.optimizer.device = self.device
+        if self.optimizer.using_step_function:
+            self._settle_threads(saved)
         self.optimizer.before_training()
         write_environment(self.folder / "environment.json", self.device, self._seed())
         outputs = self._search_outputs()
@@ -155,23 +157,11 @@ class Trainer(ConfigBuilders):
             folder=self.folder / "search",
             checkpointables=checkpointables,
             parts=parts,
-            fingerprint=self._search_fingerprint(),
+            fingerprint=describe_search(self.optimizer, self.config.dataset),
             environment=describe_environment(self.device, self._seed()),
             settings={"seed": self._seed(), **describe_values(self.config.search)},
             unit=self._unit(),
         )
-
-    def _search_fingerprint(self) -> dict[str, Any]:
-        given = self.optimizer.search_space  # the supernet of a later stage may be deeper
-        graph = given if given is not None else self.optimizer.graph
-        space = isinstance(graph, Graph)
-        return {
-            "search_space": graph.get_type() if space else type(graph).__name__,
-            "space arguments": to_jsonable(constructor_arguments(graph)) if space else {},
-            "optimizer": type(self.optimizer).__name__,
-            "dataset": self.config.dataset,
-            "classes": getattr(graph, "n_classes", None),
-        }
 
     def _search_on_batches(
         self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
@@ -267,6 +257,8 @@ class Trainer(ConfigBuilders):
             used, state = read_newest(path)
             phase = self._search_phase(SearchOutputs(self._history, HistoryFile(used, self._history)))
             phase.check_run(state, used)
+            if self.optimizer.using_step_function:  # a search on a table is as it is with any number of threads
+                self._settle_threads((used, state))
             objects = {name: item for name, item in self.optimizer.get_checkpointables().items() if item is not None}
             load_model_only(objects, state, used)
             self.search_seconds = float(state["run"]["seconds"])
@@ -284,6 +276,8 @@ class Trainer(ConfigBuilders):
         evaluation, place = self.config.evaluation, self._place()
         sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
         saved = read_newest(resume_from) if resume_from else None
+        self._settle_threads(saved)
+        write_environment(self.folder / "environment.json", self.device, place.seed)
         train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
         record = NetworkRecord.of(architecture, sizes, tests)
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
@@ -376,6 +370,11 @@ class Trainer(ConfigBuilders):
         return "epoch" if self.optimizer.using_step_function else "evaluation"
 
     # what a config says
+
+    def _settle_threads(self, saved: Any) -> None:
+        """Set the number of threads: the config's, that of the checkpoint that is continued, or what is fastest."""
+        recorded = saved[1]["run"]["environment"].get("threads") if saved is not None else None
+        settle_threads(self.config.get("threads", "auto"), recorded, self.device)
 
     def _seed(self) -> int:
         return int(self.config.get("seed", 0))
