@@ -22,6 +22,7 @@ from naslib.training.environment import describe_environment, resolve_device, wr
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.history import HistoryFile, SearchHistory
+from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
@@ -34,6 +35,7 @@ from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTas
 from naslib.training.space_record import constructor_arguments
 from naslib.utils.attrdict import AttrDict
 from naslib.utils.files import to_jsonable
+from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
@@ -113,8 +115,13 @@ class Trainer(ConfigBuilders):
             CheckpointError: If the checkpoint is of another run or cannot be read.
             NonFiniteLossError: If the loss became NaN; the last good checkpoint is kept.
             SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
+            RunFolderError: If another process works in the run folder.
         """
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
+        with RunLock(self.folder):
+            self._search(resume_from, after_epoch, report_incumbent)
+
+    def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
         self._history = SearchHistory(self.optimizer.get_model_size())
         saved = read_newest(resume_from) if resume_from else None
         self.optimizer.device = self.device
@@ -173,7 +180,7 @@ class Trainer(ConfigBuilders):
         self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
     ) -> None:
         channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved)
+        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
         if channels_last and isinstance(self.optimizer.graph, nn.Module):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
@@ -185,7 +192,8 @@ class Trainer(ConfigBuilders):
         valid = None
         if loaders[1] is not None:
             valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
-        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], loaders[1] or loaders[0])]
+        chosen_on = loaders[0] if loaders[1] is None else loaders[1]
+        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
         task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
         loop = EpochLoop(task, phase, train, settings, after_epoch)
@@ -243,7 +251,8 @@ class Trainer(ConfigBuilders):
         api = self._benchmark(architecture, dataset_api)
         if api is not None:
             return self._queried(architecture, api, metric or Metric.TEST_ACCURACY)
-        self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+        with RunLock(self.folder):
+            self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
         logger.info("test accuracy %.2f %%", self.result.accuracy)
         return self.result.accuracy
 
@@ -311,7 +320,7 @@ class Trainer(ConfigBuilders):
         evaluation, place = self.config.evaluation, self._place()
         sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
         saved = read_newest(resume_from) if resume_from else None
-        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
         record = NetworkRecord.of(architecture, sizes, tests)
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
@@ -396,15 +405,16 @@ class Trainer(ConfigBuilders):
     def _channels_last(self) -> bool:
         return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
 
-    def _loaders(self, build: Callable[[Any], Any], saved: Any) -> tuple[Any, Any, Any]:
+    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
         """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
         if self._own_loaders is not None:
-            return self._own_loaders
-        config = self.config
-        if saved is not None:
-            seed = saved[1]["run"]["settings"].get("seed", self._seed())
+            train, valid, tests = self._own_loaders
+        else:
+            config = self.config
+            seed = self._seed() if saved is None else saved[1]["run"]["settings"].get("seed", self._seed())
             if seed != self._seed():
                 config = config.copy()
                 config["seed"] = seed
-        train, valid, tests = tuple(build(config))[:3]
+            train, valid, tests = tuple(build(config))[:3]
+        check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests
