@@ -64,6 +64,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
         **kwargs: Keys of the shared search schema that the optimizer does not use; they are ignored.
 
     Attributes:
+        DEFAULTS: Keys of the section `search` for which the method has a default other than the shared schema's. They
+            go before the defaults of the constructor, and those of a subclass' constructor before them.
         using_step_function: Whether the Trainer feeds batches to `step`; otherwise each epoch evaluates by itself.
         graph: The adapted search space, after `adapt_search_space`.
         search_space: The space as it was given, where the optimizer keeps it.
@@ -74,7 +76,6 @@ class MetaOptimizer(metaclass=_OptimizerType):
         ConfigError: For a keyword that is neither the optimizer's own nor in the shared schema.
     """
 
-    # Keys of the section `search` for which the method has a default other than the shared schema's
     DEFAULTS: ClassVar[Mapping[str, Any]] = {}
     using_step_function = True
     search_space: Any = None
