@@ -293,6 +293,7 @@ def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
         "test_accuracy": result.accuracy if result else None,
         "test_top5": result.top5 if result else None,
         "evaluation_mode": result.mode if result else None,
+        "degenerate": trainer.degenerate,
         "search_seconds": trainer.search_seconds,
         "search_evaluations": None if trainer.optimizer.using_step_function else len(trainer.search_trajectory.runtime),
         "evaluation_seconds": result.seconds if result else None,

@@ -159,6 +159,10 @@ class MetaOptimizer(metaclass=_OptimizerType):
             valid_batches: One pass over the validation batches; may be iterated again.
         """
 
+    def undecided(self) -> str:
+        """Return why the search decided nothing, so that its architecture means nothing; "" where it did."""
+        return ""
+
     def after_training(self) -> None:
         """Finish after the last epoch."""
 
