@@ -40,7 +40,7 @@ setup(
     package_data={"naslib": ["py.typed"], "naslib.native": ["csrc/*.cpp", "csrc/*.h"], "naslib._configs": ["*.yaml"]},
     install_requires=CORE,
     extras_require={"test": TEST, "dev": DEV},
-    entry_points={"console_scripts": ["naslib = naslib.build:main"]},
+    entry_points={"console_scripts": ["naslib = naslib.cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
 
 
@@ -83,6 +84,11 @@ class NonFiniteLossError(NASLibError, FloatingPointError):
 
 class SearchInterrupted(NASLibError, KeyboardInterrupt):
     """SIGINT or SIGTERM arrived; the running step was finished and a checkpoint written."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit status of a process that a signal stopped: 130 for SIGINT, 143 for SIGTERM."""
+    return 128 + int(getattr(error, "signum", signal.SIGINT))
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

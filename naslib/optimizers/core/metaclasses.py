@@ -12,6 +12,7 @@ from torch import Tensor
 
 from naslib.config.schema import SEARCH_KEYS
 from naslib.errors import ConfigError, did_you_mean
+from naslib.registry.signatures import keywords_through, signatures
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.meters import count_parameters_in_MB
 
@@ -191,15 +192,4 @@ class MetaOptimizer(metaclass=_OptimizerType):
 
 def accepted_keywords(optimizer: type) -> dict[str, inspect.Parameter]:
     """Return the keyword parameters that the constructor of an optimizer class names, its parents' included."""
-    found: dict[str, inspect.Parameter] = {}
-    for base in optimizer.__mro__:
-        init = vars(base).get("__init__")
-        if init is None or base is object:
-            continue
-        parameters = inspect.signature(init).parameters
-        for name, parameter in parameters.items():
-            if name != "self" and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                found.setdefault(name, parameter)
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            break  # this constructor hands nothing on
-    return found
+    return keywords_through(signatures(optimizer))
