@@ -25,8 +25,30 @@ def open_image(path: Path | str, channels: int) -> Image:
     try:
         with pil.open(path) as image:
             return image.convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError, SyntaxError, pil.DecompressionBombError) as err:
-        raise DataError(f"cannot read the image {path}: {err}; remove or repair it") from err
+    except Exception as err:  # damaged bytes make decoders raise anything: OSError, SyntaxError, struct.error ...
+        raise _unreadable(path, err) from err
+
+
+def size_of_file(path: Path | str) -> tuple[int, int]:
+    """Return width and height of an image file, from its header.
+
+    Raises:
+        DataError: If it has none that can be read; the message names the file.
+    """
+    from PIL import Image as pil
+
+    try:
+        with pil.open(path) as image:
+            return image.size
+    except Exception as err:
+        raise _unreadable(path, err) from err
+
+
+def _unreadable(path: Path | str, err: Exception) -> DataError:
+    reason = str(err) or type(err).__name__
+    if str(path) in reason:  # Pillow's message for a file that is no image names it a second time
+        reason = "it is no image that Pillow knows" if Path(path).is_file() else "there is no such file"
+    return DataError(f"cannot read the image {path}: {reason}; remove or repair it")
 
 
 def centre_crop(image: Image, resize: int, size: int) -> Image:
