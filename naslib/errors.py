@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import signal
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class NASLibError(Exception):
@@ -68,6 +69,18 @@ class DataError(NASLibError, ValueError):
 
 class DatasetMissing(DataError, FileNotFoundError):
     """A data set's files are neither here nor downloadable."""
+
+
+class DatasetNotDownloaded(DatasetMissing):
+    """A data set that is not here, and that may not be downloaded now (`--dry-run`).
+
+    Attributes:
+        info: What is known of it without its files (a `DatasetInfo`).
+    """
+
+    def __init__(self, message: str, info: Any) -> None:
+        super().__init__(message)
+        self.info = info
 
 
 class CheckpointError(NASLibError, RuntimeError):

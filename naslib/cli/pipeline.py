@@ -16,9 +16,10 @@ from naslib.config.cli import CommandLine
 from naslib.config.config import Config, config_to_yaml
 from naslib.config.run_folder import echo_config, move_away, prepare_run_folder
 from naslib.data import DatasetInfo, ImageData
+from naslib.data.locations import without_downloads
 from naslib.defaults._config_data import load_config_data
 from naslib.defaults.trainer import Trainer
-from naslib.errors import BenchmarkError, CheckpointError, ConfigError
+from naslib.errors import BenchmarkError, CheckpointError, ConfigError, DatasetNotDownloaded
 from naslib.optimizers import OPTIMIZERS, MetaOptimizer
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
@@ -39,6 +40,14 @@ logger = get_logger(__name__)
 def build_dataset(config: Any) -> ImageData:
     """Return the data set of a config."""
     return load_config_data(config)
+
+
+def describe_dataset(config: Any) -> DatasetInfo:
+    """Return what the data set of a config is, also of one that may not be downloaded now (`without_downloads`)."""
+    try:
+        return build_dataset(config).info
+    except DatasetNotDownloaded as missing:
+        return missing.info
 
 
 def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
@@ -102,7 +111,7 @@ def build_trainer(config: Any) -> Trainer:
     optimizer = build_optimizer(config)
     # A search on a table needs no images, unless what it finds is to be trained.
     needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
-    info = build_dataset(config).info if needs_images else None
+    info = describe_dataset(config) if needs_images else None
     if info is not None:
         _settle_cutout(config, info)
     space = build_space(config, info)
@@ -135,15 +144,13 @@ def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
     keep = command.resume or command.eval_only
     setup_logger(None)
     set_seed(config.seed)
-    trainer = build_trainer(config)
-    if trainer.optimizer.using_step_function:
-        trainer.build_search_dataloaders(config)  # what does not fit is said now, not after the search
-    if trainer.optimizer.using_step_function or config.evaluation.mode == "retrain":
-        trainer.build_eval_dataloaders(config)
-    _check_sizes(config, trainer)
     if command.dry_run:
-        _write(_dry_run(config, trainer))
+        with without_downloads():
+            _write(_dry_run(config))
         return {}
+    trainer = build_trainer(config)
+    _check_loaders(config, trainer)
+    _check_sizes(config, trainer)
     last = _search_checkpoint(command, config)
     prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
     setup_logger(Path(config.save) / "log.log")
@@ -161,6 +168,14 @@ def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
     summary = _summarize(config, trainer, time.perf_counter() - started)
     write_summary(Path(config.save), summary)
     return summary
+
+
+def _check_loaders(config: Any, trainer: Trainer) -> None:
+    """Raise now, not after the search, if the images do not fit what is asked for."""
+    if trainer.optimizer.using_step_function:
+        trainer.build_search_dataloaders(config)
+    if trainer.optimizer.using_step_function or config.evaluation.mode == "retrain":
+        trainer.build_eval_dataloaders(config)
 
 
 def _check_sizes(config: Any, trainer: Trainer) -> None:
@@ -242,15 +257,22 @@ def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
     }
 
 
-def _dry_run(config: Any, trainer: Trainer) -> str:
-    """Return the resolved config, the space, sizes and the memory estimate."""
-    optimizer = trainer.optimizer
+def _dry_run(config: Any) -> str:
+    """Check all that can be checked without training, and return config, space, sizes and the memory estimate."""
+    trainer = build_trainer(config)
+    optimizer, notes = trainer.optimizer, []
+    try:
+        _check_loaders(config, trainer)
+    except DatasetNotDownloaded as missing:
+        notes = [f"not checked    the images: {missing}"]
+    _check_sizes(config, trainer)
     lines = [config_to_yaml(config).rstrip(), "", describe_space(optimizer)]
     if optimizer.using_step_function:
-        info = build_dataset(config).info
+        info = describe_dataset(config)
         shape = (info.in_channels, info.image_size, info.image_size)
         lines.append(f"data set       {info.name}: {info.num_classes} classes, images {'x'.join(map(str, shape))}")
         lines.append(describe_memory(optimizer, shape, config.search.batch_size))
+    lines += notes
     lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")
     return "\n".join(lines) + "\n"
 

@@ -19,6 +19,7 @@ from naslib.training.checkpoint import get_last_checkpoint, read_newest
 from naslib.training.environment import describe_environment, resolve_device, write_environment
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
+from naslib.training.fit import check_fits
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
@@ -398,4 +399,5 @@ class Trainer(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
         train, valid, tests = tuple(build(config))[:3]
+        check_fits(self.optimizer.graph, getattr(train, "info", None))
         return train, valid, tests
