@@ -32,13 +32,14 @@ def find_config_file(name: str | Path) -> Path:
     known = f" (shipped: {', '.join(shipped)})" if shipped else ""
     raise ConfigError(
         f"config file {str(name)!r} not found: not as given, not under ./configs, not among the shipped configs"
-        f"{did_you_mean(given.name, shipped)}{known}"
+        f"{did_you_mean(given.as_posix(), shipped)}{known}"
     )
 
 
 def shipped_configs() -> list[str]:
-    """Return the names of the shipped configs, sorted."""
-    return sorted({path.name for folder in shipped_folders() for path in folder.glob("*.yaml")})
+    """Return the names of the shipped configs, those in subfolders with the folder's name; the latter come last."""
+    names = {path.relative_to(folder).as_posix() for folder in shipped_folders() for path in folder.rglob("*.yaml")}
+    return sorted(names, key=lambda name: (name.count("/"), name))
 
 
 def shipped_folders() -> list[Path]:
