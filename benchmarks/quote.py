@@ -32,7 +32,10 @@ def records(folder: Path = RESULTS) -> list[Record]:
 
 def runs_table(found: Sequence[Record]) -> str:
     """Return the runs: when, where, under which load."""
-    lines = ["| run | begun | machine | threads | load | torch | rounds | commit |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| run | begun | machine | threads | load | torch | rounds | commit |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for number in dict.fromkeys(row["run"] for row in found):
         row = next(row for row in found if row["run"] == number)
         machine = f"{row['cpu']}, {row['cores']} cores" if not row["gpu"] else row["gpu"]

@@ -8,10 +8,11 @@ from pathlib import Path
 from naslib.config.cli import CommandLine, config_from_command_line
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
-from naslib.config.run_folder import holds_run, prepare_run_folder
+from naslib.config.run_folder import holds_run, prepare_run_folder, require_run
 from naslib.errors import CheckpointError
 from naslib.registry.catalogue import DATASETS, OPTIMIZERS, PARTS, SEARCH_SPACES
 from naslib.registry.signatures import Parameters, keywords_through
+from naslib.utils.lock import check_unlocked
 
 # What the data set tells a search space, by the names of the space's arguments.
 _FROM_DATA = ("n_classes", "in_channels", "image_size")
@@ -42,8 +43,12 @@ def read_config(command: CommandLine) -> Config:
         CheckpointError: If there is no checkpoint where the command line names one.
     """
     config = config_from_command_line(command, extensions=schema_extensions())
-    keeps = command.resume or command.eval_only or command.overwrite or command.dry_run
-    if holds_run(config.save) and not keeps:
+    keeps = command.resume or command.eval_only
+    if keeps and not command.model_path:
+        require_run(config, "--resume" if command.resume else "--eval-only")
+    if not command.dry_run:
+        check_unlocked(config.save)
+    if holds_run(config.save) and not (keeps or command.overwrite or command.dry_run):
         prepare_run_folder(config)  # refuses
     if command.model_path and not Path(command.model_path).is_file():
         raise CheckpointError(f"there is no checkpoint {command.model_path} (--model-path)")

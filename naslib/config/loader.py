@@ -85,10 +85,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# What a config says about the sizes of its space or the reading of its data, and means nothing to another one
+# What a config says about the sizes of its space, the reading of its data or a schedule, and means nothing to another
 _BELONGS_TO = {
     "search_space": ("search_space_args", "evaluation.cells", "evaluation.channels", "evaluation.auxiliary"),
     "dataset": ("dataset_args",),
+    "search.scheduler": ("search.scheduler_args",),
+    "evaluation.scheduler": ("evaluation.scheduler_args",),
 }
 
 
@@ -104,23 +106,30 @@ def _leave_behind(raw: dict[str, Any], overrides: Sequence[str], extensions: Sch
     notes = []
     for key, name in chosen.items():
         known = extensions.spaces if key == "search_space" else None
-        old = raw.get(key)
+        old = _look_up(raw, key)
         if old is None or str(old).lower() == name.lower():
             continue
         if known and old in known and known.get(name) == known[old]:  # two names of one space
             continue
         dropped = [entry for entry in _BELONGS_TO[key] if _remove(raw, entry)]
         if dropped:
-            notes.append(f"{', '.join(dropped)} of the config sized {old!r} and were left out for {name!r}")
+            verb = "belong to" if "." in key else "sized"
+            notes.append(f"{', '.join(dropped)} of the config {verb} {old!r} and were left out for {name!r}")
     return notes
+
+
+def _look_up(raw: Mapping[str, Any], dotted: str) -> Any:
+    """Return the value of a dotted key, None where it is absent."""
+    place: Any = raw
+    for part in dotted.split("."):
+        place = place.get(part) if isinstance(place, Mapping) else None
+    return place
 
 
 def _remove(raw: dict[str, Any], dotted: str) -> bool:
     """Remove a dotted key in place; say whether it was there."""
-    *way, leaf = dotted.split(".")
-    place: Any = raw
-    for part in way:
-        place = place.get(part) if isinstance(place, dict) else None
+    way, _, leaf = dotted.rpartition(".")
+    place = _look_up(raw, way) if way else raw
     if not isinstance(place, dict) or leaf not in place:
         return False
     del place[leaf]

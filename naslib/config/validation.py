@@ -15,6 +15,7 @@ from naslib.config.extensions import (
     takes_any,
 )
 from naslib.config.parts import part_problems
+from naslib.config.schedules import check_schedules, unfold_schedules
 from naslib.config.schema import (
     OPTIMIZER_KEYS,
     SEARCH_KEYS,
@@ -43,10 +44,16 @@ def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problem
             raw[section] = {}
         if not isinstance(raw.get(section, {}), dict):
             problems.append((section, f"expected a mapping of keys to values, got {got(raw.pop(section))}"))
+    unfold_schedules(raw)
     problems += _check_names(raw, extensions)
     notes = _take_out_foreign(raw, extensions)
     problems += _unknown_keys(raw, extensions)
-    problems += check_types(raw)
+    ill_typed = check_types(raw)
+    problems += ill_typed
+    if not ill_typed:
+        found, more = check_schedules(raw)
+        problems += found
+        notes += more
     problems += _check_keywords(raw, extensions)
     if not problems:
         problems, more = _check_together(raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from naslib.benchmarks.lookup import get_dataset_api
 from naslib.errors import BenchmarkApiMissing, BenchmarkError, DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.training.arch_weights import record_of
@@ -21,21 +23,24 @@ from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.fit import check_fits
 from naslib.training.history import HistoryFile, SearchHistory
+from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
+from naslib.training.plain import describe_values
 from naslib.training.progress import format_seconds, peak_memory_mb
 from naslib.training.report import EvaluationResult
 from naslib.training.retrain import Place, Trainee, measure_size, retrain
-from naslib.training.schedule import continue_schedule
+from naslib.training.schedule import Schedule
 from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
 from naslib.training.space_record import constructor_arguments
 from naslib.utils.attrdict import AttrDict
 from naslib.utils.files import to_jsonable
+from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
-from .config_builders import ConfigBuilders
+from .config_builders import ConfigBuilders, make_schedule, search_schedule
 
 logger = get_logger(__name__)
 
@@ -111,8 +116,13 @@ class Trainer(ConfigBuilders):
             CheckpointError: If the checkpoint is of another run or cannot be read.
             NonFiniteLossError: If the loss became NaN; the last good checkpoint is kept.
             SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
+            RunFolderError: If another process works in the run folder.
         """
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
+        with RunLock(self.folder):
+            self._search(resume_from, after_epoch, report_incumbent)
+
+    def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
         self._history = SearchHistory(self.optimizer.get_model_size())
         saved = read_newest(resume_from) if resume_from else None
         self.optimizer.device = self.device
@@ -126,13 +136,13 @@ class Trainer(ConfigBuilders):
         self.search_trajectory["params"] = self.optimizer.get_model_size()
         finish_search(outputs, self.folder)
         logger.info(
-            "searched %d epochs in %s, peak memory %.0f MB",
-            self.epochs, format_seconds(self.search_seconds), peak_memory_mb(self.device),
+            "searched %d %ss in %s, peak memory %.0f MB",
+            len(self._history), self._unit(), format_seconds(self.search_seconds), peak_memory_mb(self.device),
         )  # fmt: skip
 
     def _search_outputs(self) -> SearchOutputs:
         config = self.config
-        plain = config.to_dict() if isinstance(config, AttrDict) else dict(config)
+        plain = describe_values(config)
         file = HistoryFile(self.folder / "errors.json", self._history, plain, self.lightweight_output)
         recorded = record_of(self.optimizer) if config.search.get("save_arch_weights", True) else None
         return SearchOutputs(self._history, file, recorded, self.summary_writer)
@@ -151,7 +161,8 @@ class Trainer(ConfigBuilders):
             parts=parts,
             fingerprint=self._search_fingerprint(),
             environment=describe_environment(self.device, self._seed()),
-            settings={"seed": self._seed(), **self.config.search},
+            settings={"seed": self._seed(), **describe_values(self.config.search)},
+            unit=self._unit(),
         )
 
     def _search_fingerprint(self) -> dict[str, Any]:
@@ -170,25 +181,26 @@ class Trainer(ConfigBuilders):
         self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
     ) -> None:
         channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved)
+        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
         if channels_last and isinstance(self.optimizer.graph, nn.Module):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
-        is_torch = isinstance(weights, torch.optim.Optimizer)
-        scheduler = self.optimizer.build_scheduler(self.config.search.get("learning_rate_min", 0.0))
-        if scheduler is None and is_torch:
-            scheduler = self.build_search_scheduler(weights, self.config)  # type: ignore[arg-type]
+        make = partial(make_schedule, self.build_search_scheduler, weights, self.config, "search", loaders[0])
+        scheduler, remake = search_schedule(self.optimizer, self.config.search, make)
+        schedule = Schedule(scheduler, weights, self.epochs, validates=loaders[1] is not None)
         phase = self._search_phase(outputs, scheduler)
         train = BatchCursor(loaders[0], self.device, channels_last, "training")
         valid = None
         if loaders[1] is not None:
             valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
-        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], loaders[1] or loaders[0])]
-        task = SearchTask(self.optimizer, valid, scheduler, outputs, self.epochs, (passes[0], passes[1]))
+        chosen_on = loaders[0] if loaders[1] is None else loaders[1]
+        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
+        task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
         loop = EpochLoop(task, phase, train, settings, after_epoch)
         start = resume(phase, saved, task.begin_epoch)
-        continue_schedule(scheduler, start.epoch, self.epochs)
+        before = saved[1]["run"]["settings"] if saved is not None else {}
+        schedule.refit(before, phase.settings, start, train.length, remake)
         try:
             loop.run(start)
         finally:
@@ -240,7 +252,8 @@ class Trainer(ConfigBuilders):
         api = self._benchmark(architecture, dataset_api)
         if api is not None:
             return self._queried(architecture, api, metric or Metric.TEST_ACCURACY)
-        self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+        with RunLock(self.folder):
+            self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
         logger.info("test accuracy %.2f %%", self.result.accuracy)
         return self.result.accuracy
 
@@ -308,14 +321,14 @@ class Trainer(ConfigBuilders):
         evaluation, place = self.config.evaluation, self._place()
         sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
         saved = read_newest(resume_from) if resume_from else None
-        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
         record = NetworkRecord.of(architecture, sizes, tests)
-        network = architecture.evaluation_network(**sizes).to(self.device)
+        network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
         record.write(place.folder)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
-        scheduler = self.build_eval_scheduler(optimizer, self.config)
+        make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
         loss = architecture.get_loss_fn()
         settings = RetrainSettings(
             epochs=int(evaluation.epochs),
@@ -323,11 +336,12 @@ class Trainer(ConfigBuilders):
             auxiliary_weight=evaluation.auxiliary_weight,
             drop_path_prob=evaluation.drop_path_prob,
             amp=bool(evaluation.get("amp", False)),
+            label_smoothing=float(evaluation.get("label_smoothing", 0.0)),
         )
         checkpoints = LoopSettings(settings.epochs, int(evaluation.checkpoint_freq), self._steps())
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
-        trainee = Trainee(network, optimizer, scheduler, loss, train, valid)
-        seconds = retrain(trainee, settings, checkpoints, place, fingerprint, dict(evaluation), saved)
+        trainee = Trainee(network, optimizer, make(), loss, train, valid, make)
+        seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
         return self._tested("retrain", network, architecture, sizes, tests, seconds)
 
     def _keep_weights(self, architecture: Graph) -> EvaluationResult:
@@ -377,6 +391,10 @@ class Trainer(ConfigBuilders):
         logger.info("one-shot accuracy %.2f %%", score.top1)
         return score.top1 or 0.0
 
+    def _unit(self) -> str:
+        """Return what an entry of the history is: an epoch of training, or the evaluation of an architecture."""
+        return "epoch" if self.optimizer.using_step_function else "evaluation"
+
     # what a config says
 
     def _seed(self) -> int:
@@ -388,16 +406,17 @@ class Trainer(ConfigBuilders):
     def _channels_last(self) -> bool:
         return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
 
-    def _loaders(self, build: Callable[[Any], Any], saved: Any) -> tuple[Any, Any, Any]:
+    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
         """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
         if self._own_loaders is not None:
-            return self._own_loaders
-        config = self.config
-        if saved is not None:
-            seed = saved[1]["run"]["settings"].get("seed", self._seed())
+            train, valid, tests = self._own_loaders
+        else:
+            config = self.config
+            seed = self._seed() if saved is None else saved[1]["run"]["settings"].get("seed", self._seed())
             if seed != self._seed():
                 config = config.copy()
                 config["seed"] = seed
-        train, valid, tests = tuple(build(config))[:3]
-        check_fits(self.optimizer.graph, getattr(train, "info", None))
+            train, valid, tests = tuple(build(config))[:3]
+            check_fits(self.optimizer.graph, getattr(train, "info", None))
+        check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests

@@ -44,10 +44,12 @@ class _OptimizerType(ABCMeta):
         return inspect.Signature(parameters[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if args and isinstance(args[0], Mapping) and "search" in args[0]:
-            kwargs = {**args[0]["search"], **kwargs}
-            args = args[1:]
-        return super().__call__(*args, **kwargs)
+        if not (args and isinstance(args[0], Mapping) and "search" in args[0]):
+            return super().__call__(*args, **kwargs)
+        config, *rest = args
+        optimizer = super().__call__(*rest, **{**config["search"], **kwargs})
+        optimizer.dataset = config.get("dataset")
+        return optimizer
 
 
 class MetaOptimizer(metaclass=_OptimizerType):
@@ -60,6 +62,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
         using_step_function: Whether the Trainer feeds batches to `step`; otherwise each epoch evaluates by itself.
         graph: The adapted search space, after `adapt_search_space`.
         search_space: The space as it was given, where the optimizer keeps it.
+        dataset: Name of the data set: the config's, where the optimizer was made from one, until `adapt_search_space`
+            is told another.
 
     Raises:
         ConfigError: For a keyword that is neither the optimizer's own nor in the shared schema.
@@ -94,7 +98,7 @@ class MetaOptimizer(metaclass=_OptimizerType):
 
         Args:
             search_space: The space.
-            dataset: Name of the data set, for benchmark queries.
+            dataset: Name of the data set, for benchmark queries; that of the optimizer's config if None.
             scope: Which graphs to adapt; the space's `OPTIMIZER_SCOPE` if None.
             dataset_api: A benchmark, for optimizers or statistics that query one.
             **kwargs: Accepted for callers of NASLib.

@@ -136,7 +136,7 @@ class DiscreteOptimizer(MetaOptimizer):
 
         Args:
             search_space: A space with a codec.
-            dataset: Name of the data set in the benchmark.
+            dataset: Name of the data set in the benchmark; that of the optimizer's config if None.
             scope: Kept; codes cover the whole space.
             dataset_api: The benchmark that evaluates architectures.
             **kwargs: Accepted for callers of NASLib.
@@ -147,6 +147,7 @@ class DiscreteOptimizer(MetaOptimizer):
             BenchmarkError: If the benchmark lacks the metric on this data set at this fidelity.
         """
         name = type(self).__name__
+        dataset = dataset if dataset is not None else self.dataset
         if search_space.codec is None:
             raise UnsupportedBySpaceError(f"{name} searches on codes, and {type(search_space).__name__} has no codec")
         if dataset_api is None:

@@ -17,6 +17,7 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 
 from ._decisions import decisions_in, discretizing, mixed_edges, where_undecided
+from .compatibility import Ability, check_combination
 from .mixture import RelaxedMixedOp, SoftmaxRelaxation
 from .parts import build_parts
 from .structure import Structure, adopt, shrink
@@ -65,6 +66,7 @@ class SupernetOptimizer(MetaOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._unused = kwargs  # keys of the shared schema that no constructor of the method's has taken
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self  # type: ignore[assignment]
@@ -110,6 +112,23 @@ class SupernetOptimizer(MetaOptimizer):
         """Return by what parts take expected values: one differentiable `(n_ops,)` per decision that sums to 1."""
         return [torch.softmax(alpha, dim=-1) for alpha in self.architectural_weights]
 
+    # what goes together
+
+    def option(self, name: str) -> Any:
+        """Return the value of a keyword, whether the method takes it or not."""
+        return vars(self).get(name, self._unused.get(name))
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what parts and options cannot have with this method, and why (`{part}` stands for their name).
+
+        What its relaxation and its parameters say by themselves need not be said (`removed_by_method`).
+        """
+        return {}
+
+    def check_combination(self) -> None:
+        """Raise `ConfigError` if the method, its options and its parts do not go together; the message says why."""
+        check_combination(self)  # type: ignore[arg-type]
+
     # the search space
 
     def adapt_search_space(
@@ -124,19 +143,23 @@ class SupernetOptimizer(MetaOptimizer):
 
         Args:
             search_space: The space; it is not changed.
-            dataset: Name of the data set, for benchmark queries.
+            dataset: Name of the data set, for benchmark queries; that of the optimizer's config if None.
             scope: Which graphs to adapt; the space's `OPTIMIZER_SCOPE` if None.
             dataset_api: A benchmark for `test_statistics`.
             **kwargs: Accepted for callers of NASLib.
 
         Raises:
+            ConfigError: If the method, its options, its parts and the space do not go together.
             GraphError: If no edge in scope carries a list of candidates, or the graph cannot be executed.
         """
+        self.check_combination()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
-        self.dataset, self.dataset_api = dataset, dataset_api
+        self.dataset = dataset if dataset is not None else self.dataset
+        self.dataset_api = dataset_api
         self.outcome = None
         self.build_supernet(search_space.clone())
         self.search_space = search_space
+        self.check_combination()  # now that it is known what there is to train
         self.structure.begin()
         self._build_optimizers()
 

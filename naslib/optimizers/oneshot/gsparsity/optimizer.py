@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.compatibility import Ability, without_architecture_step
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
@@ -106,6 +107,11 @@ class GSparseOptimizer(OneShotOptimizer):
     def relaxation(self) -> None:
         """Return None: each sum has scalars of its own."""
         return
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: weights from architecture parameters, and their training."""
+        why = "its architecture parameters are not trained: it adds up all operations and shrinks them"
+        return without_architecture_step(why) | {Ability.MIXTURE: why}
 
     def groups(self, graph: Graph) -> list[list[list[nn.Parameter]]]:
         """Return the weights of each group, by decision and operation, over all copies of a cell."""
