@@ -21,6 +21,7 @@ from naslib.training.degenerate import CONSTANT, NO_PATH, degenerate_reasons, ha
 from naslib.training.environment import describe_environment, resolve_device, write_environment
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
+from naslib.training.fit import check_fits
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
@@ -405,5 +406,6 @@ class Trainer(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
+            check_fits(self.optimizer.graph, getattr(train, "info", None))
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests
