@@ -23,11 +23,7 @@ Record = dict[str, str]
 def records(folder: Path = RESULTS) -> list[Record]:
     """Return every figure of every run, in the order of the runs; `run` is the number of its run, from 1."""
     paths = sorted(folder.glob("[0-9]*.csv"))
-    return [
-        {**row, "run": str(number)}
-        for number, path in enumerate(paths, 1)
-        for row in csv.DictReader(path.open(encoding="utf-8"))
-    ]
+    return [{**row, "run": str(number)} for number, path in enumerate(paths, 1) for row in _rows(path)]
 
 
 def runs_table(found: Sequence[Record]) -> str:
@@ -77,7 +73,7 @@ def scaling_table(found: Sequence[Record]) -> str:
 def compare_table(found: Sequence[Record] = ()) -> str:
     """Return the comparison of methods on NAS-Bench-201."""
     path = RESULTS / "compare-nasbench201-scaled.csv"
-    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    rows = _rows(path)
     numbers = ("test_accuracy", "skip_share", "none_share", "search_seconds", "peak_memory_mb")
     return compare.table(
         [
@@ -109,6 +105,11 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
 def quoted(page: str, found: Sequence[Record]) -> str:
     """Return the text of a page with its tables made anew."""
     return _PLACE.sub(lambda match: f"{match[1]}{TABLES[match[2]](found)}\n{match[3]}", page)
+
+
+def _rows(path: Path) -> list[Record]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _order(bar: str) -> tuple[int, str]:
