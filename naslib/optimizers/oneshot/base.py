@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.utils.pytorch_helper import create_criterion, create_optimizer
 
+from .schedules import restarting_cosine
 from .state import PartsState, ScheduleState
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
@@ -37,6 +38,7 @@ class OneShotOptimizer(SupernetOptimizer):
         op_optimizer: Name or class of the weights' optimizer.
         arch_optimizer: Name or class of the architecture parameters' optimizer.
         loss_criteria: Name or class of the loss.
+        label_smoothing: Share of each label that the loss spreads over all classes; for a cross entropy.
         amp: Whether to run forwards under bfloat16 autocast.
         **kwargs: See `SupernetOptimizer`.
 
@@ -64,6 +66,7 @@ class OneShotOptimizer(SupernetOptimizer):
         loss_criteria: Any = "CrossEntropyLoss",
         nesterov: bool = False,
         amp: bool = False,
+        label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,7 +81,7 @@ class OneShotOptimizer(SupernetOptimizer):
         self._optimizer_kinds = (op_optimizer, arch_optimizer)
         self.op_optimizer: Any = op_optimizer
         self.arch_optimizer: Any = arch_optimizer
-        self.loss = create_criterion(loss_criteria)
+        self.loss = create_criterion(loss_criteria, **({"label_smoothing": label_smoothing} if label_smoothing else {}))
 
     def _build_optimizers(self) -> None:
         of_weights, of_architecture = self._optimizer_kinds
@@ -113,6 +116,17 @@ class OneShotOptimizer(SupernetOptimizer):
         """Begin an epoch: the parts follow their schedules."""
         for part in self.parts.values():
             part.new_epoch(epoch)
+
+    def build_scheduler(self, learning_rate_min: float) -> Any:
+        """Return the schedule of the weights' learning rate where a part restarts it, None for the Trainer's own.
+
+        Args:
+            learning_rate_min: The smallest rate.
+        """
+        starts = [start for part in self.parts.values() for start in part.restarts if 0 < start < self.epochs]
+        if not starts:
+            return None
+        return restarting_cosine(self.op_optimizer, self.learning_rate, learning_rate_min, self.epochs, starts)
 
     @property
     def is_finished(self) -> bool:
@@ -164,6 +178,8 @@ class OneShotOptimizer(SupernetOptimizer):
             Detached validation logits and loss.
         """
         parts = self.parts.values()
+        for part in parts:
+            part.before_architecture_step(data_val)
         with ExitStack() as stack:
             stack.enter_context(frozen_batch_norm_statistics(self._norms))
             for part in parts:
@@ -183,24 +199,50 @@ class OneShotOptimizer(SupernetOptimizer):
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the gradient of the validation loss by architecture parameter, and the detached logits and loss.
 
-        What the parts watch (gradients of weights) is found in the same backward.
+        What the parts watch (gradients of weights) is found in the same backward; it is that of the validation loss
+        itself, whatever the parts add to it or multiply it by.
         """
         logits, loss = self.forward_loss(data_val)
         alphas = self.architecture_parameters
         watched = [list(part.watched()) for part in self.parts.values()]
         inputs = [*alphas, *(tensor for tensors in watched for tensor in tensors)]
-        found = iter(torch.autograd.grad(self.architecture_loss(loss), inputs, allow_unused=True))
-        gradient = [torch.zeros_like(a) if g is None else g for a, g in zip(alphas, found, strict=False)]
+        found = torch.autograd.grad(loss, inputs, allow_unused=True)
+        gradient = self.with_terms(loss, found[: len(alphas)])
+        others = iter(found[len(alphas) :])
         for part, tensors in zip(self.parts.values(), watched, strict=True):
             if tensors:
-                part.watch([next(found) for _ in tensors])
+                part.watch([next(others) for _ in tensors])
         return gradient, logits.detach(), loss.detach()
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
-        """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms."""
-        for part in self.parts.values():
+        """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms.
+
+        Parts that multiply the loss come first, whatever their order, so that they multiply no other part's term.
+        """
+        parts = self.parts.values()
+        for part in [*(p for p in parts if p.scales_loss), *(p for p in parts if not p.scales_loss)]:
             loss = part.architecture_loss(loss)
         return loss
+
+    def with_terms(self, loss: Tensor, gradient: Sequence[Tensor | None]) -> list[Tensor]:
+        """Return the gradient of `architecture_loss` by architecture parameter, given that of the loss of the data.
+
+        By the chain rule: the network is not gone through a second time.
+
+        Args:
+            loss: The loss of the data, a scalar.
+            gradient: Its gradient, None where it does not depend on a parameter.
+        """
+        alphas = self.architecture_parameters
+        own = [torch.zeros_like(a) if g is None else g for a, g in zip(alphas, gradient, strict=True)]
+        leaf = loss.detach().requires_grad_()
+        with torch.enable_grad():
+            total = self.architecture_loss(leaf)
+        if total is leaf:
+            return own
+        factor, *direct = torch.autograd.grad(total, [leaf, *alphas], allow_unused=True)
+        scaled = [torch.zeros_like(g) if factor is None else factor * g for g in own]
+        return [g if term is None else g + term for g, term in zip(scaled, direct, strict=True)]
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Update the operation weights; the architecture parameters are constants here.
@@ -209,6 +251,8 @@ class OneShotOptimizer(SupernetOptimizer):
             Detached training logits and loss.
         """
         parts = self.parts.values()
+        for part in parts:
+            part.before_weight_step(data_train)
         self.op_optimizer.zero_grad(set_to_none=True)
         with ExitStack() as stack:
             stack.enter_context(self.fixed_architecture())

@@ -7,18 +7,19 @@ import functools
 import operator
 import weakref
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from . import strided
 from ._attributes import NodeAttributes, remember_auxiliary
 from ._autograd import ordinary_autograd
-from .batch_norm import batch_norm_modules, repeated_forward
+from .batch_norm import repeated_forward
 from .edge import EdgeData
+from .in_place import changes_input, guarded
 from .primitives import AbstractCombOp, AbstractPrimitive, add_into
 from .shared_work import Passes, SharedWork
 
@@ -41,7 +42,7 @@ class Works:
         """Return what is computed from the tensor in `slot`."""
         work = self.slots[slot]
         if work is None:
-            work = self.slots[slot] = SharedWork(self.passes)
+            work = self.slots[slot] = SharedWork(self.passes, guarded=True)
         return work
 
 
@@ -50,6 +51,7 @@ class EdgeStep:
     """Apply the op that is on the edge when the step runs.
 
     Where a `RelaxStep` has relaxed the edge's decision already, `sources` names its slot second and `row` the entry.
+    `returned` says that the plan's caller gets the output, and may do with it what it likes.
     """
 
     edge: EdgeData
@@ -59,17 +61,18 @@ class EdgeStep:
     module_name: str
     row: int | None = None
     frees: tuple[int, ...] = ()
+    returned: bool = False
 
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the op's output."""
         op = self.edge._private["op"]
         if self.row is not None and op.relaxes_in_batch():
             source, relaxed = self.sources
-            weights, work = values[relaxed][self.row], works.of(source)
-            return strided.call_method(op, "apply_shared", values[source], weights, work)
+            work = SharedWork(works.passes) if self.returned else works.of(source)
+            return guarded(op, op.apply_shared, values[source], values[relaxed][self.row], work)
         if isinstance(op, AbstractPrimitive):
-            return strided.call(op, values[self.sources[0]], edge_data=self.edge)
-        return strided.call(op, values[self.sources[0]])
+            return guarded(op, op, values[self.sources[0]], edge_data=self.edge)
+        return guarded(op, op, values[self.sources[0]])
 
     def describe(self) -> str:
         """Name the op."""
@@ -121,8 +124,8 @@ class CombineStep:
         if combine is builtins.sum:  # which would add a 0 first
             return _add_up(inputs) if works.passes.accumulate else functools.reduce(operator.add, inputs)
         if isinstance(combine, AbstractCombOp):
-            return strided.call(combine, inputs, self.edges)
-        return strided.call(combine, inputs)
+            return guarded(combine, combine, inputs, self.edges)
+        return guarded(combine, combine, inputs)
 
     def describe(self) -> str:
         """Name the combination."""
@@ -153,7 +156,7 @@ class CallStep:
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the nested graph's output."""
         if self.keys is None:
-            return self.module(values[self.sources[0]])
+            return guarded(self.module, self.module, values[self.sources[0]])
         return self.module({key: values[source] for key, source in zip(self.keys, self.sources, strict=True)})
 
     def describe(self) -> str:
@@ -165,7 +168,8 @@ class CallStep:
 class CheckpointStep:
     """Run a range of steps and keep only what enters it; the backward runs it again.
 
-    The second run updates no running statistics and draws the same random numbers.
+    The second run updates no running statistics, draws the same random numbers, and sees the parameters that the first
+    one saw, also where they were others than the modules' own (`torch.func.functional_call`).
 
     Attributes:
         steps: The range.
@@ -201,12 +205,40 @@ class CheckpointStep:
         return values[self.target]
 
     def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        norms = [norm for step in self.steps for module in _modules(step) for norm in batch_norm_modules(module)]
-        return nullcontext(), repeated_forward(norms, [norm.track_running_stats for norm in norms])
+        modules = [child for step in self.steps for module in _modules(step) for child in module.modules()]
+        return nullcontext(), _Again(modules)
 
     def describe(self) -> str:
         """Say how many steps are computed twice."""
         return f"checkpoint of {len(self.steps)} steps"
+
+
+class _Again:
+    """Let a forward run again as it was: with the parameters that it saw, and without a trace in running statistics.
+
+    A context that may be entered any number of times: derivatives of derivatives compute a part anew each time.
+
+    Args:
+        modules: The modules that the forward calls, as they are in it.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._norms = [module for module in modules if isinstance(module, _BatchNorm)]
+        self._tracked = [norm.track_running_stats for norm in self._norms]
+        self._seen = [(module._parameters, name, p) for module in modules for name, p in module._parameters.items()]
+        self._entered: list[ExitStack] = []
+
+    def __enter__(self) -> None:
+        stack = ExitStack()
+        for owner, name, parameter in self._seen:
+            if owner[name] is not parameter:
+                stack.callback(owner.__setitem__, name, owner[name])
+                owner[name] = parameter
+        stack.enter_context(repeated_forward(self._norms, self._tracked))
+        self._entered.append(stack)
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered.pop().close()
 
 
 def _modules(step: Any) -> list[nn.Module]:
@@ -217,6 +249,12 @@ def _modules(step: Any) -> list[nn.Module]:
         return [step.module]
     combine = step.attributes["comb_op"] if isinstance(step, CombineStep) else None
     return [combine] if isinstance(combine, nn.Module) else []
+
+
+def _may_change_inputs(step: EdgeStep | CombineStep) -> bool:
+    """Say whether what a step calls works in place, or might."""
+    owner = step.edge.op if isinstance(step, EdgeStep) else step.attributes["comb_op"]
+    return owner is not builtins.sum and changes_input(owner) is not False
 
 
 Step = EdgeStep | CheckpointStep | RelaxStep | CombineStep | CallStep
@@ -350,6 +388,8 @@ class Plan:
             if isinstance(step, RelaxStep):  # each EdgeCall relaxes by itself
                 continue
             inputs = [values[source] for source in step.sources]
+            if isinstance(step, EdgeStep | CombineStep) and _may_change_inputs(step):
+                inputs = [graph.call_method("clone", (value,)) for value in inputs]
             if isinstance(step, CombineStep) and step.module_name not in modules:
                 combine = step.attributes["comb_op"]
                 if combine is builtins.sum:

@@ -70,10 +70,12 @@ class SharedWork:
     Attributes:
         passes: Which rewrites are on.
         results: Key of a stateless module -> its output; or what else several edges compute from the tensor, by a key.
+        guarded: Whether all that read the outputs leave them as they are, as in a plan (`in_place`).
     """
 
     passes: Passes = field(default_factory=Passes)
     results: dict[Hashable, Any] = field(default_factory=dict)
+    guarded: bool = False
 
     def apply(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return `module(x)`, computed once for all stateless modules of the same kind and settings."""

@@ -75,19 +75,15 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         args: Its arguments.
         kwargs: Its keyword arguments.
     """
-    if not _needs_care(function):
+    return call_of(function, function, *args, **kwargs)
+
+
+def call_of(owner: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Do what `call` does for a function of an owner: the module itself, or a method of it."""
+    if not _needs_care(owner):
         return function(*args, **kwargs)
     with StridedConvolutions():
         return function(*args, **kwargs)
-
-
-def call_method(module: nn.Module, name: str, *args: Any) -> Any:
-    """Call a method of a module as `call` calls the module."""
-    method = getattr(module, name)
-    if not _needs_care(module):
-        return method(*args)
-    with StridedConvolutions():
-        return method(*args)
 
 
 def guard_methods(kind: type, *names: str) -> None:
