@@ -69,7 +69,7 @@ def _schedule_of(optimizer: torch.optim.Optimizer, section: Any) -> Any:
     )
 
 
-def make_schedule(make: Any, optimizer: torch.optim.Optimizer, config: Any, section: str, loader: Any) -> Any:
+def make_schedule(make: Callable[..., Any], optimizer: Any, config: Any, section: str, loader: Any) -> Any:
     """Return what one of the two methods above makes, and tell it how many steps an epoch of `loader` has."""
     config[section].set_hidden("steps_per_epoch", length_of(loader))
     return make(optimizer, config)

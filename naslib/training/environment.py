@@ -19,6 +19,8 @@ from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 from naslib.utils.text import differences, listed, show
 
+from .threads import thread_reason
+
 logger = get_logger(__name__)
 
 _PACKAGES = ("torch", "torchvision", "numpy", "networkx", "scikit-learn")
@@ -54,6 +56,7 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
         "seed": int(seed),
         "device": _device_name(device),
         "threads": torch.get_num_threads(),
+        "threads_reason": thread_reason(),
         "cpu": _cpu_name(),
         "cpu_count": os.cpu_count(),
         "cpu_kernels": torch.backends.cpu.get_cpu_capability(),

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -168,7 +168,7 @@ def with_label_smoothing(loss: Loss, share: float) -> Loss:
         smoothed.label_smoothing = share
         return smoothed
     if not isinstance(loss, nn.Module) and "label_smoothing" in inspect.signature(loss).parameters:
-        return functools.partial(loss, label_smoothing=share)
+        return functools.partial(cast("Callable[..., Tensor]", loss), label_smoothing=share)
     name = getattr(loss, "__name__", type(loss).__name__)
     raise ConfigError(f"evaluation.label_smoothing={share}: the loss {name} knows none; it goes with a cross entropy")
 

@@ -21,6 +21,7 @@ from .compatibility import Ability, check_combination
 from .mixture import RelaxedMixedOp, SoftmaxRelaxation
 from .parts import build_parts
 from .structure import Structure, adopt, shrink
+from .undecided import trained_values, undecided
 
 
 class SupernetOptimizer(MetaOptimizer):
@@ -82,6 +83,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.weights: list[nn.Parameter] = []
         self.structure = Structure(self)  # type: ignore[arg-type]
         self._norms: list[nn.Module] = []
+        self._first_values: list[Tensor] = []
 
     # what a method fills in
 
@@ -200,6 +202,7 @@ class SupernetOptimizer(MetaOptimizer):
             use_batch_statistics(graph)
         self.graph = graph
         self.collect_weights()
+        self._first_values = trained_values(self)
 
     def _collect_decisions(self, graph: Graph) -> None:
         shared = self.relaxation()
@@ -268,6 +271,11 @@ class SupernetOptimizer(MetaOptimizer):
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
+
+    def undecided(self) -> str:
+        """Return why the search decided nothing (all decisions tied, parameters that never moved); "" where it did."""
+        self._require_adapted()
+        return undecided(self, self._first_values)
 
     def decision_scores(self) -> list[Tensor]:
         """Return per decision by what its candidates are compared, `(n_ops,)`: `decision_weights`, and the parts."""
