@@ -35,10 +35,19 @@ def to_uint8_nchw(x: ArrayLike | Tensor, what: str) -> Tensor:
         )
     if 0 in array.shape:
         raise DataError(f"{what} is empty: shape {array.shape}")
-    return torch.from_numpy(np.ascontiguousarray(_to_uint8(array, what)))
+    return torch.from_numpy(np.ascontiguousarray(to_uint8(array, what)))
 
 
-def _to_uint8(array: NDArray[np.generic], what: str) -> NDArray[np.uint8]:
+def to_uint8(array: NDArray[np.generic], what: str) -> NDArray[np.uint8]:
+    """Return pixels as bytes.
+
+    Args:
+        array: uint8, integers 0..255, booleans, or floats in [0, 1].
+        what: The name of the array, for messages.
+
+    Raises:
+        DataError: If it is of another type, or values are out of range.
+    """
     kind = array.dtype.kind
     if array.dtype == np.uint8:
         return array.astype(np.uint8, copy=False)

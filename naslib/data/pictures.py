@@ -118,7 +118,6 @@ def _checked(pixels: Tensor) -> Tensor:
 
 def _to_grey(pixels: Tensor) -> Tensor:
     """Return `(n, 1, h, w)` of colours, with Pillow's weights and, for integers, its rounding."""
-    if pixels.is_floating_point():
-        return sum(weight / 65536 * pixels[:, i : i + 1] for i, weight in enumerate(_LUMA))  # type: ignore[return-value]
-    levels = pixels.to(torch.int64)
-    return (sum(weight * levels[:, i : i + 1] for i, weight in enumerate(_LUMA)) + 0x8000) >> 16
+    red, green, blue = (pixels if pixels.is_floating_point() else pixels.to(torch.int64)).split(1, dim=1)
+    weighted = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    return weighted / 65536 if pixels.is_floating_point() else (weighted + 0x8000) >> 16

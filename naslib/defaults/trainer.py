@@ -17,11 +17,12 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
-from naslib.training.degenerate import CONSTANT, NO_PATH, degenerate_reasons, has_constant_output, warn_of
+from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device, write_environment
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.history import HistoryFile, SearchHistory
+from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
@@ -34,6 +35,7 @@ from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTas
 from naslib.training.space_record import describe_search
 from naslib.training.threads import settle_threads
 from naslib.utils.attrdict import AttrDict
+from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
@@ -117,8 +119,13 @@ class Trainer(ConfigBuilders):
             CheckpointError: If the checkpoint is of another run or cannot be read.
             NonFiniteLossError: If the loss became NaN; the last good checkpoint is kept.
             SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
+            RunFolderError: If another process works in the run folder.
         """
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
+        with RunLock(self.folder):
+            self._search(resume_from, after_epoch, report_incumbent)
+
+    def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
         self._history = SearchHistory(self.optimizer.get_model_size())
         saved = read_newest(resume_from) if resume_from else None
         self.optimizer.device = self.device
@@ -139,10 +146,9 @@ class Trainer(ConfigBuilders):
         )  # fmt: skip
 
     def _search_outputs(self) -> SearchOutputs:
-        config = self.config
-        plain = describe_values(config)
+        plain = describe_values(self.config)
         file = HistoryFile(self.folder / "errors.json", self._history, plain, self.lightweight_output)
-        recorded = record_of(self.optimizer) if config.search.get("save_arch_weights", True) else None
+        recorded = record_of(self.optimizer) if self.config.search.get("save_arch_weights", True) else None
         return SearchOutputs(self._history, file, recorded, self.summary_writer)
 
     def _search_phase(self, outputs: SearchOutputs, scheduler: Any = None) -> Phase:
@@ -167,7 +173,7 @@ class Trainer(ConfigBuilders):
         self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
     ) -> None:
         channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved)
+        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
         if channels_last and isinstance(self.optimizer.graph, nn.Module):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
@@ -179,7 +185,8 @@ class Trainer(ConfigBuilders):
         valid = None
         if loaders[1] is not None:
             valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
-        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], loaders[1] or loaders[0])]
+        chosen_on = loaders[0] if loaders[1] is None else loaders[1]
+        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
         task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
         loop = EpochLoop(task, phase, train, settings, after_epoch)
@@ -241,7 +248,8 @@ class Trainer(ConfigBuilders):
         if api is not None:
             self.result = queried(architecture, api, metric or Metric.TEST_ACCURACY, self.config.dataset)
             return self.result.accuracy
-        self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+        with RunLock(self.folder):
+            self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
         logger.info("test accuracy %.2f %%", self.result.accuracy)
         return self.result.accuracy
 
@@ -278,12 +286,12 @@ class Trainer(ConfigBuilders):
         saved = read_newest(resume_from) if resume_from else None
         self._settle_threads(saved)
         write_environment(self.folder / "environment.json", self.device, place.seed)
-        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
         record = NetworkRecord.of(architecture, sizes, tests)
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
-        shape = self._probe(network, tests)
+        test_on = self._probe(network, tests)
         record.write(place.folder)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
@@ -300,39 +308,31 @@ class Trainer(ConfigBuilders):
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
         trainee = Trainee(network, optimizer, make(), loss, train, valid, make)
         seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
-        return self._tested("retrain", network, architecture, sizes, tests, seconds, shape)
+        return self._tested("retrain", network, architecture, sizes, test_on, seconds)
 
     def _keep_weights(self, architecture: Graph) -> EvaluationResult:
         place, network = self._place(), architecture.to(self.device)
         _, _, tests = self._loaders(self.build_eval_dataloaders, None)
-        shape = self._probe(network, tests)
+        test_on = self._probe(network, tests)
         record = NetworkRecord.of(architecture, None, tests)
         record.write(place.folder)
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
         environment = describe_environment(self.device, place.seed)
         Phase(place.folder, lambda: {"model": network}, {}, fingerprint, environment).save_final(0)
-        return self._tested("keep", network, architecture, None, tests, 0.0, shape)
+        return self._tested("keep", network, architecture, None, test_on, 0.0)
 
-    def _probe(self, network: nn.Module, loader: Any) -> tuple[int, ...]:
-        """Return the shape of the images to test on; name a network that answers all of them alike."""
+    def _probe(self, network: nn.Module, loader: Any) -> tuple[Any, tuple[int, ...]]:
+        """Return what to test on and the shape of its images; name a network that answers all of them alike."""
         if loader is None:
             raise DataError("there is no test loader; give Trainer(..., test_loader=...)")
         shape = image_shape(loader)
-        if NO_PATH not in self.degenerate and len(shape) == 3 and has_constant_output(network, shape):
-            self.degenerate.append(CONSTANT)
-            warn_of([CONSTANT])
-        return shape
+        name_constant_output(self.degenerate, network, shape)
+        return loader, shape
 
     def _tested(
-        self,
-        mode: str,
-        network: nn.Module,
-        architecture: Graph,
-        sizes: Any,
-        loader: Any,
-        seconds: float,
-        shape: tuple[int, ...],
+        self, mode: str, network: nn.Module, architecture: Graph, sizes: Any, test_on: Any, seconds: float
     ) -> EvaluationResult:
+        loader, shape = test_on
         amp = bool(self.config.evaluation.get("amp", False))
         score = test(network, loader, architecture.get_loss_fn(), self.device, self._channels_last(), amp)
         params, macs = measure_size(architecture, sizes, shape)
@@ -385,15 +385,16 @@ class Trainer(ConfigBuilders):
     def _channels_last(self) -> bool:
         return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
 
-    def _loaders(self, build: Callable[[Any], Any], saved: Any) -> tuple[Any, Any, Any]:
+    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
         """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
         if self._own_loaders is not None:
-            return self._own_loaders
-        config = self.config
-        if saved is not None:
-            seed = saved[1]["run"]["settings"].get("seed", self._seed())
+            train, valid, tests = self._own_loaders
+        else:
+            config = self.config
+            seed = self._seed() if saved is None else saved[1]["run"]["settings"].get("seed", self._seed())
             if seed != self._seed():
                 config = config.copy()
                 config["seed"] = seed
-        train, valid, tests = tuple(build(config))[:3]
+            train, valid, tests = tuple(build(config))[:3]
+        check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests

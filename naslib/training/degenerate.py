@@ -44,12 +44,24 @@ def degenerate_reasons(architecture: Any, undecided: str = "") -> list[str]:
             rng_restore(random_state)
         if not carries_data(built):
             reasons.append(NO_PATH)
-    warn_of(reasons)
+    _warn_of(reasons)
     return reasons
 
 
-def warn_of(reasons: Sequence[str]) -> None:
-    """Log each reason as a warning."""
+def name_constant_output(reasons: list[str], network: nn.Module, input_shape: Sequence[int]) -> None:
+    """Add to the reasons, and log, that a network for images answers all of them alike, where no path says so already.
+
+    Args:
+        reasons: What `degenerate_reasons` returned.
+        network: The network that is about to be trained or tested.
+        input_shape: Channels, height and width; networks for other inputs are not asked.
+    """
+    if NO_PATH not in reasons and len(input_shape) == 3 and has_constant_output(network, input_shape):
+        reasons.append(CONSTANT)
+        _warn_of([CONSTANT])
+
+
+def _warn_of(reasons: Sequence[str]) -> None:
     for reason in reasons:
         logger.warning("degenerate architecture: %s", reason)
 

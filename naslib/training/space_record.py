@@ -10,6 +10,7 @@ from typing import Any
 from naslib.errors import ArchitectureError, CheckpointError
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.arguments import constructor_arguments as constructor_arguments
+from naslib.search_spaces.core.batch_norm import batch_norm_modules, make_batch_norm_affine
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import to_jsonable
 
@@ -39,6 +40,9 @@ def describe_architecture(architecture: Graph) -> dict[str, Any]:
         record["code"] = list(architecture.get_code())
     else:
         record["ops"] = _ops_by_edge(architecture)
+    norms = batch_norm_modules(architecture)
+    if norms and all(norm.affine for norm in norms):  # as it is where no search has trained the network
+        record["affine"] = True
     return record
 
 
@@ -51,13 +55,13 @@ def rebuild_architecture(record: Mapping[str, Any]) -> Graph:
     """
     space = _import_space(record["class"])(**record["arguments"])
     if "code" in record:
-        space.set_spec(tuple(record["code"]))
+        space.put_architecture(tuple(record["code"]))
     else:
         space.compile()
         _put_ops(space, record["ops"])
     space.prepare_evaluation()
     space.parse()
-    return space
+    return make_batch_norm_affine(space) if record.get("affine") else space
 
 
 def _import_space(name: str) -> type[Graph]:
