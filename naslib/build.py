@@ -18,6 +18,7 @@ from naslib.config.config import config_to_yaml
 from naslib.config.editor_schema import json_schema_text
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.find import shipped_configs
+from naslib.config.method_defaults import settle_method
 from naslib.config.run_folder import echo_config, holds_run, move_away, nearest_run, prepare_run_folder, require_run
 from naslib.data import DATASETS, DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
@@ -121,8 +122,13 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
 
 
 def build_optimizer(config: Any) -> MetaOptimizer:
-    """Return the optimizer of a config, not yet adapted to a space."""
-    return OPTIMIZERS.get(config.optimizer)(**config.search)
+    """Return the optimizer of a config, not yet adapted to a space.
+
+    Keys of `search` that nobody gave get the optimizer's own defaults, in place, also where it was named after loading.
+    """
+    optimizer = OPTIMIZERS.get(config.optimizer)
+    settle_method(config, accepted_keywords(optimizer))
+    return optimizer(**config.search)
 
 
 def build_trainer(config: Any) -> Trainer:

@@ -159,7 +159,7 @@ def test_a_loader_that_would_yield_nothing(colour_data: ImageData) -> None:
         single = np.array([3])
         return BatchLoader(colour_data.train, colour_data.info, batch_size=batch_size, indices=single, **options)  # type: ignore[arg-type]
 
-    with pytest.raises(DataError, match="the train loader of 'colour' has a single image, and a batch of one is left"):
+    with pytest.raises(DataError, match="the train loader of 'colour' has one image, and batch normalization cannot"):
         loader(2)
     assert len(list(loader(1))) == len(list(loader(2, shuffle=False))) == 1
 
