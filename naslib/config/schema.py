@@ -41,7 +41,7 @@ class SearchKeys(_Keys):
     learning_rate_min: NotNegative = Field(0.001, description="of the network weights, at the last epoch (cosine)")
     momentum: Momentum = Field(0.9, description="of the weight optimizer")
     weight_decay: NotNegative = Field(3e-4, description="of the network weights")
-    epochs: NotNegativeInt = Field(50, description="of the search")
+    epochs: NotNegativeInt = Field(50, description="of the search; evaluations for methods that train no supernet")
     grad_clip: NotNegative | None = Field(5.0, description="norm to which weight gradients are clipped; 0 or null: off")
     train_portion: Portion = Field(0.5, description="share that trains weights; the rest trains the architecture")
     cutout: bool = Field(False, description="cut a square out of training images")
@@ -78,6 +78,12 @@ class SearchKeys(_Keys):
     checkpoint_steps: NotNegativeInt = Field(0, description="also write a checkpoint every so many steps; 0: never")
     save_arch_weights: bool = Field(True, description="record the architecture parameters over time")
     native: OffAutoOn = Field("off", description="fused kernels of our own")
+    scheduler: Name = Field("cosine", description="learning-rate schedule by name (see below)")
+    scheduler_args: dict[str, Any] = Field(default_factory=dict, description="its arguments, as torch calls them")
+    warmup_epochs: NotNegativeInt = Field(0, description="epochs in which the learning rate rises linearly")
+    label_smoothing: Probability = Field(
+        0.0, description="share of each label that is spread over all classes, in the search's loss"
+    )
 
 
 class EvaluationKeys(_Keys):
@@ -104,6 +110,12 @@ class EvaluationKeys(_Keys):
     channels: Count | None = Field(None, description="its initial channels; null: the space's own")
     auxiliary: bool | None = Field(None, description="whether it has an auxiliary head; null: the space's own")
     amp: bool = Field(False, description="mixed precision on accelerators")
+    scheduler: Name = Field("cosine", description="learning-rate schedule by name (see below)")
+    scheduler_args: dict[str, Any] = Field(default_factory=dict, description="its arguments, as torch calls them")
+    warmup_epochs: NotNegativeInt = Field(0, description="epochs in which the learning rate rises linearly")
+    label_smoothing: Probability = Field(
+        0.0, description="share of each label that is spread over all classes, in training"
+    )
 
 
 class ConfigKeys(_Keys):
@@ -119,6 +131,9 @@ class ConfigKeys(_Keys):
     search_space_args: dict[str, Any] = Field(default_factory=dict, description="keywords of the search space")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 ...; auto: an accelerator if there is one")
     workers: NotNegativeInt = Field(0, description="processes that load streamed data")
+    threads: Literal["auto"] | Count | None = Field(
+        "auto", description="of the CPU; auto: measured at the start; null: torch's own number"
+    )
     search: SearchKeys = Field(default_factory=lambda: SearchKeys.model_validate({}))
     evaluation: EvaluationKeys = Field(default_factory=lambda: EvaluationKeys.model_validate({}))
 
@@ -132,6 +147,7 @@ EVALUATION_KEYS = tuple(EvaluationKeys.model_fields)
 OPTIMIZER_KEYS = frozenset(
     (
         *("learning_rate", "momentum", "weight_decay", "grad_clip", "nesterov", "op_optimizer", "loss_criteria"),
+        "label_smoothing",
         *("arch_learning_rate", "arch_weight_decay", "arch_optimizer", "unrolled", "hessian", "tau_max", "tau_min"),
         *("fidelity", "sample_size", "population_size", "num_init", "k", "num_ensemble", "predictor_type"),
         *("acq_fn_type", "acq_fn_optimization", "encoding_type", "num_candidates"),

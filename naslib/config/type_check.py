@@ -19,6 +19,7 @@ _EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
     "dict_type": "a mapping",
+    "list_type": "a list",
     "string_pattern_mismatch": "auto, cpu, cuda, cuda:1, mps, xpu, hpu or mtia",
     "string_too_short": "text that is not empty",
 }
@@ -53,17 +54,21 @@ def _explain(err: ValidationError, given: dict[str, Any]) -> Problems:
     for error in err.errors(include_url=False):
         place = tuple(str(part) for part in error["loc"])
         place = place[: 2 if place[0] in SECTIONS else 1]
-        text = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
-        if error["type"] in _BOUNDS:
-            sign, name = _BOUNDS[error["type"]]
-            text = f"a number {sign} {error['ctx'][name]:g}"
-        expected.setdefault(place, []).append(text)
+        expected.setdefault(place, []).append(in_words(error))
     problems: Problems = []
     for place, texts in expected.items():
         value = given[place[0]][place[1]] if len(place) > 1 else given[place[0]]
         text = f"expected {' or '.join(dict.fromkeys(texts))}, got {got(value)}{_hint(place, value)}"
         problems.append((".".join(place), text))
     return problems
+
+
+def in_words(error: Any) -> str:
+    """Return what an error of pydantic says was expected."""
+    if error["type"] in _BOUNDS:
+        sign, name = _BOUNDS[error["type"]]
+        return f"a number {sign} {error['ctx'][name]:g}"
+    return _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
 
 
 def got(value: Any) -> str:

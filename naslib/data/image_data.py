@@ -10,9 +10,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from naslib.data.arrays import labels_to_int64, to_uint8_nchw
-from naslib.data.info import DatasetInfo, default_class_names, default_crop_padding
-from naslib.data.splits import TEST_SPLIT_SEED, stratified_split
+from naslib.data.arrays import to_uint8_nchw
+from naslib.data.info import DatasetInfo, default_crop_padding
+from naslib.data.labels import assign_classes, check_classes, check_enough_images, read_labels
+from naslib.data.splits import TEST_SPLIT_SEED, split_test
 from naslib.data.stream_set import StreamSet
 from naslib.errors import DataError
 
@@ -57,6 +58,7 @@ class ImageData:
     def __post_init__(self) -> None:
         for part, images in (("training", self.train), ("test", self.test)):
             _check_part(self.info, part, images)
+        check_classes(self.info, self.train.label_array, self.test.label_array)
 
     @classmethod
     def from_arrays(
@@ -81,10 +83,12 @@ class ImageData:
         Args:
             name: What to call it.
             x_train: Images `(n, h, w)`, `(n, c, h, w)` or `(n, h, w, c)`: uint8, integers 0..255 or floats in [0, 1].
-            y_train: `(n,)` class numbers from 0, or class names.
+            y_train: `(n,)` or `(n, 1)` class numbers or class names, or `(n, k)` one-hot rows. The different labels are
+                the classes, in ascending order.
             x_test: Test images; None takes a stratified part of the training images (always the same one).
-            y_test: Their classes.
-            class_names: Names of the classes; their numbers if None.
+            y_test: Their labels, which must all be among those of the training part.
+            class_names: Names of the classes in order, where labels are these names or the numbers 0, 1, 2 ...; the
+                labels themselves if None.
             mean: Per channel; computed from the training part if None.
             std: Likewise.
             flip: Whether labels survive a horizontal flip.
@@ -99,14 +103,17 @@ class ImageData:
         if (x_test is None) != (y_test is None):
             raise DataError(f"data set {name!r}: give both x_test and y_test or neither")
         images = to_uint8_nchw(x_train, f"{name!r} x_train")
-        labels, found_names = labels_to_int64(y_train, len(images), f"{name!r} y_train", class_names)
-        if x_test is None or y_test is None:
-            train_part, test_part = split_off_test(ImageSet(images, labels), test_portion, split_seed)
+        tests = None if x_test is None else to_uint8_nchw(x_test, f"{name!r} x_test")
+        given = [(f"{name!r} y_train", read_labels(y_train, len(images), f"{name!r} y_train"))]
+        if tests is not None and y_test is not None:
+            given.append((f"{name!r} y_test", read_labels(y_test, len(tests), f"{name!r} y_test")))
+        numbers, names = assign_classes(name, given, class_names)
+        check_enough_images(name, len(np.unique(numbers[0])), len(images))
+        labels = [torch.from_numpy(part) for part in numbers]
+        if tests is None:
+            train_part, test_part = split_off_test(ImageSet(images, labels[0]), test_portion, split_seed)
         else:
-            test_images = to_uint8_nchw(x_test, f"{name!r} x_test")
-            test_labels, _ = labels_to_int64(y_test, len(test_images), f"{name!r} y_test", found_names or class_names)
-            train_part, test_part = ImageSet(images, labels), ImageSet(test_images, test_labels)
-        names = tuple(found_names or default_class_names(_count_classes(train_part, test_part)))
+            train_part, test_part = ImageSet(images, labels[0]), ImageSet(tests, labels[1])
         size = images.shape[-1]
         computed_mean, computed_std = channel_statistics(train_part.images)
         info = DatasetInfo(
@@ -130,13 +137,13 @@ def split_off_test(images: ImageSet, portion: float, split_seed: int = TEST_SPLI
     Raises:
         DataError: If one of the parts would be empty.
     """
-    test, train = stratified_split(images.label_array, portion, split_seed, "test")
-    if len(test) == 0 or len(train) == 0:
-        raise DataError(
-            f"a test portion of {portion} of {len(images)} images leaves {len(train)} for training and {len(test)} for "
-            "testing; give more images, another test_portion or a test part of your own"
-        )
+    train, test = split_test(images.label_array, portion, split_seed)
     return _take(images, train), _take(images, test)
+
+
+def joined(parts: Sequence[ImageSet]) -> ImageSet:
+    """Return the images of several sets, one after the other."""
+    return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -165,10 +172,6 @@ def _take(images: ImageSet, indices: NDArray[np.int64]) -> ImageSet:
     return ImageSet(images.images[chosen], images.labels[chosen])
 
 
-def _count_classes(*parts: ImageSet) -> int:
-    return 1 + max((int(part.labels.max()) for part in parts if len(part)), default=-1)
-
-
 def _check_part(info: DatasetInfo, part: str, images: ImageSet | StreamSet) -> None:
     """Raise a `DataError` where the images of a part do not fit the description."""
     where = f"data set {info.name!r}, {part} part: "
@@ -180,8 +183,6 @@ def _check_part(info: DatasetInfo, part: str, images: ImageSet | StreamSet) -> N
             where + f"labels must lie in 0..{info.num_classes - 1} ({info.num_classes} classes), "
             f"found {labels.min()}..{labels.max()}"
         )
-    if part == "training" and len(np.unique(labels)) < 2:
-        raise DataError(where + f"all images are of one class ({info.class_names[labels[0]]}); a classifier needs two")
     if isinstance(images, ImageSet):
         expected = (info.in_channels, info.image_size, info.image_size)
         if tuple(images.images.shape[1:]) != expected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,13 @@ from naslib.data.batch_loader import BatchLoader, ImageBank
 from naslib.data.epoch_loader import EpochLoader
 from naslib.data.image_data import ImageData, ImageSet
 from naslib.data.info import DatasetInfo
-from naslib.data.splits import stratified_split
+from naslib.data.labels import listed
+from naslib.data.splits import keep_single, stratified_split
 from naslib.data.stream_loader import StreamLoader
 from naslib.data.stream_set import StreamSet
 from naslib.errors import ConfigError, DataError
+
+_logger = logging.getLogger("naslib.data")
 
 
 class Loaders(NamedTuple):
@@ -123,7 +127,8 @@ def _split(
     """Return the indices of the training and of the validation part."""
     if not 0.0 < train_portion <= 1.0:
         raise ConfigError(f"train_portion must be above 0 and at most 1, got {train_portion}")
-    train, valid = stratified_split(data.train.label_array, train_portion, seed)
+    labels = data.train.label_array
+    train, valid = keep_single(labels, *stratified_split(labels, train_portion, seed))
     if len(train) < batch_size:
         raise DataError(
             f"the training part of {data.info.name!r} has {len(train)} images (train_portion {train_portion} of "
@@ -136,6 +141,13 @@ def _split(
             f"train_portion {train_portion} of {len(data.train)} images leaves {len(valid)} for validation: "
             "lower it, or set it to 1.0 for no validation part"
         )
+    absent = np.setdiff1d(labels, labels[train])
+    if len(absent):
+        names = listed(data.info.class_names[index] for index in absent)
+        _logger.warning(
+            "train_portion %g leaves no image of %d class(es) to train the weights on: %s",
+            train_portion, len(absent), names,
+        )  # fmt: skip
     return train, valid
 
 

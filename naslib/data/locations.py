@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "NASLIB_DATA"
+CACHE_VARIABLE = "NASLIB_CACHE"
 _LOCAL = Path("data")
 
 
 def user_cache() -> Path:
-    """Return naslib's folder in the user's cache (`~/.cache/naslib`)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    """Return where naslib keeps what it can make again.
+
+    `NASLIB_CACHE` if it is set, else the folder `naslib` in `XDG_CACHE_HOME`, or in the cache of the platform:
+    `~/.cache`, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows.
+    """
+    own = os.environ.get(CACHE_VARIABLE)
+    if own:
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    if not base and sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    if not base:
+        base = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
     return Path(base).expanduser() / "naslib"
 
 

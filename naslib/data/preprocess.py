@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from naslib.data.decode import centre_crop, to_array
+from naslib.data.decode import centre_crop, to_array, to_channels
 from naslib.data.info import DatasetInfo
+from naslib.data.pictures import read_pixels
 from naslib.data.pipeline import scale_and_shift
 from naslib.errors import DataError
 
@@ -75,43 +76,46 @@ class Preprocess(nn.Module):
         """Build from the values of `to_dict`."""
         return cls(**values)
 
-    def forward(self, image: Tensor | NDArray[np.generic] | Image) -> Tensor:
+    def forward(self, image: Any) -> Tensor:
         """Return the batch for the network.
 
         Args:
-            image: A PIL image (converted to the right channels); an array `(h, w)`, `(h, w, c)` or `(n, h, w, c)`;
-                or a tensor `(h, w)`, `(c, h, w)` or `(n, c, h, w)`. Integers are 0..255, floats 0..1.
+            image: A picture: a PIL image, the path of an image file, or an array `(h, w)`, `(h, w, c)`, `(c, h, w)`; or
+                several: an array `(n, h, w, c)`, `(n, c, h, w)` or, where the network sees grey, `(n, h, w)`. Grey
+                pictures and colours are converted into each other as Pillow does it. Or a tensor `(h, w)`, `(c, h, w)`
+                or `(n, c, h, w)` with the network's channels. Or a list or tuple of any of these, of any sizes.
+                Integers are 0..255, floats 0..1, booleans black and white.
 
         Returns:
             float32 `(n, c, image_size, image_size)` on the device of this module.
 
         Raises:
-            DataError: If the channels do not fit.
+            DataError: If shape, channels, type or range is something else, or a file cannot be read.
         """
-        if isinstance(image, np.ndarray):
-            pixels = self._from_array(image)
-        elif isinstance(image, Tensor):
-            pixels = self._with_batch(image)
-        else:
-            converted = image.convert("L" if self.in_channels == 1 else "RGB")
-            pixels = self._from_array(to_array(centre_crop(converted, self.resize, self.image_size)))
+        if isinstance(image, list | tuple):
+            return torch.cat([self(item) for item in image]) if image else self.scale.new_empty(0, *self._shape)
+        pixels = self._with_channels(read_pixels(image, self.in_channels, self._decode), image)
         pixels = pixels.to(self.scale.device)
         if pixels.is_floating_point():
             pixels = pixels.float() * 255.0
         return self._fit(pixels.float()) * self.scale + self.shift
 
-    def _from_array(self, array: NDArray[np.generic]) -> Tensor:
-        axes: tuple[int, ...] = {2: (0, 1), 3: (2, 0, 1), 4: (0, 3, 1, 2)}.get(array.ndim, ())
-        if not axes:
-            raise DataError(f"expected an array (h, w), (h, w, c) or (n, h, w, c), got shape {array.shape}")
-        return self._with_batch(torch.from_numpy(np.array(array.transpose(axes))))
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.in_channels, self.image_size, self.image_size
 
-    def _with_batch(self, image: Tensor) -> Tensor:
-        pixels = image[None, None] if image.ndim == 2 else image[None] if image.ndim == 3 else image
+    def extra_repr(self) -> str:
+        """Say what comes out."""
+        return f"{'x'.join(map(str, self._shape))}, mean={list(self.mean)}, std={list(self.std)}"
+
+    def _decode(self, picture: Image) -> NDArray[np.uint8]:
+        return to_array(centre_crop(to_channels(picture, self.in_channels), self.resize, self.image_size))
+
+    def _with_channels(self, pixels: Tensor, given: Any) -> Tensor:
         if pixels.ndim != 4 or pixels.shape[1] != self.in_channels:
             raise DataError(
                 f"expected {self.in_channels} channel(s), (n, {self.in_channels}, h, w) as a tensor, "
-                f"got shape {tuple(image.shape)}"
+                f"got shape {tuple(given.shape)}"
             )
         return pixels
 

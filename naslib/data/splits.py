@@ -62,3 +62,40 @@ def stratified_split(labels: ArrayLike, portion: float, *key: int | str) -> tupl
     rank = np.arange(len(array)) - np.repeat(ends - np.bincount(array), np.bincount(array))
     first = rank < np.repeat(taken, np.bincount(array))
     return np.sort(by_class[first]), np.sort(by_class[~first])
+
+
+def split_test(
+    labels: NDArray[np.int64], portion: float, seed: int = TEST_SPLIT_SEED
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split a stratified test part off; a class with a single image keeps it for training.
+
+    Args:
+        labels: `(n,)` class of each image.
+        portion: Share of the test part, in [0, 1].
+        seed: Seed of the split.
+
+    Returns:
+        The indices of the training part and of the test part, each sorted.
+
+    Raises:
+        ConfigError: If the portion is not in [0, 1].
+        DataError: If one of the parts would be empty.
+    """
+    test, train = stratified_split(labels, portion, seed, "test")
+    train, test = keep_single(labels, train, test)
+    if len(test) == 0 or len(train) == 0:
+        raise DataError(
+            f"a test portion of {portion} of {len(labels)} images leaves {len(train)} for training and {len(test)} for "
+            "testing; give more images, another test_portion or a test part of your own"
+        )
+    return train, test
+
+
+def keep_single(
+    labels: NDArray[np.int64], train: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return both parts with what is the only image of its class moved to the training part."""
+    is_single = (np.bincount(labels) == 1)[labels[other]]
+    if not is_single.any():
+        return train, other
+    return np.sort(np.concatenate([train, other[is_single]])), other[~is_single]

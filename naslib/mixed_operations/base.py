@@ -13,6 +13,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
 from naslib.optimizers.oneshot.sampling import Draw, ranked
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
+from naslib.search_spaces.core.primitives import call_op
 
 
 class SumOfOperations(nn.ModuleList):
@@ -20,7 +21,7 @@ class SumOfOperations(nn.ModuleList):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply all operations to one input."""
-        outputs = [op(x) for op in self]
+        outputs = [call_op(op, x) for op in self]
         return sum(outputs[1:], start=outputs[0])
 
 
@@ -39,7 +40,7 @@ class MixedOp(nn.Module, ABC):
     Under `torch.compile` the layer runs uncompiled (a graph break), with the draws and gradients that it has without.
 
     Args:
-        operations: Modules that map the input to outputs of one shape. They must not change the input in place.
+        operations: Modules that map the input to outputs of one shape.
         num_on_samples: How many of them are chosen.
         name: For `architecture_summary`; by default the layer's path in the model.
 
@@ -94,8 +95,12 @@ class MixedOp(nn.Module, ABC):
 
     @torch.compiler.disable
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of the sampled operations' outputs, or of the chosen ones'."""
-        return self.mixture.apply_weights(x, self._weights())
+        """Return the sum of the sampled operations' outputs, or of the chosen ones'.
+
+        The output may be changed in place, as any layer's; `x` is another tensor, also where an identity runs.
+        """
+        output = self.mixture.apply_weights(x, self._weights())
+        return output.clone() if output is x else output
 
     def _weights(self) -> Tensor | Draw:
         if self.is_stochastic:

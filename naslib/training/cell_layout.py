@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.primitives import Identity, Zero
+from naslib.search_spaces.core.primitives import AbstractCombOp, Identity, Zero
 
 Point = tuple[float, float]
 
@@ -68,11 +68,21 @@ def cells_of(architecture: Graph) -> list[Cell]:
     for graph in architecture.nested_graphs():
         if "all" not in scopes and graph.scope not in scopes:
             continue
-        edges = tuple(_describe(u, v, data) for u, v, data in sorted(graph.edges(data=True), key=lambda edge: edge[:2]))
+        ordered = sorted(graph.edges(data=True), key=lambda edge: edge[:2])
+        edges = tuple(_describe(u, v, data) for u, v, data in ordered if _has_effect(graph, u, v))
         if any(edge.kind != "fixed" for edge in edges):
             cell = Cell(graph.name or "cell", tuple(sorted(graph.nodes)), edges)
             found.setdefault((cell.nodes, edges), cell)
     return list(found.values())
+
+
+def _has_effect(graph: Graph, u: int, v: int) -> bool:
+    """Say whether what the edge carries enters the value of its target."""
+    combine = graph.nodes[v].get("comb_op")
+    if not isinstance(combine, AbstractCombOp):
+        return True
+    sources = sorted(graph.predecessors(v))
+    return sources.index(u) in combine.used_inputs(len(sources))
 
 
 def _describe(u: int, v: int, data: object) -> CellEdge:

@@ -85,3 +85,14 @@ def describe_memory(optimizer: Any, input_shape: Sequence[int], batch_size: int)
         return "memory         no network is trained during the search"
     estimate = estimate_memory_mb(optimizer.graph, input_shape, batch_size)
     return f"memory         about {estimate:.0f} MB for a step on {batch_size} images"
+
+
+def layer_tree(module: nn.Module) -> str:
+    """Return a module and all its layers as text, as torch prints modules, with the layers of nested graphs."""
+    name = f"{type(module).__name__} {module.name}" if isinstance(module, Graph) else type(module).__name__
+    more = module.extra_repr().splitlines()
+    children = [f"({key}): {layer_tree(child)}" for key, child in module.named_children()]
+    if not children:
+        return f"{name}({', '.join(more)})" if isinstance(module, Graph) else repr(module)
+    lines = [line for entry in [*more, *children] for line in entry.splitlines()]
+    return "\n".join([f"{name}(", *(f"  {line}" for line in lines), ")"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import DataError
+from naslib.errors import ConfigError
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import set_drop_path_prob
 from naslib.utils.files import atomic_write_json
@@ -20,7 +23,7 @@ from .loaders import Batch, move_batches
 from .loop import EpochTask
 from .metrics import Meter, Score
 from .progress import format_seconds
-from .schedule import step_schedule
+from .schedule import Schedule
 
 logger = get_logger(__name__)
 
@@ -37,6 +40,7 @@ class RetrainSettings:
         auxiliary_weight: Weight of the auxiliary outputs' loss.
         drop_path_prob: Probability of dropping a path that the last epoch approaches; it rises linearly from 0.
         amp: Whether forwards run under bfloat16 autocast.
+        label_smoothing: Share of each label that the training loss spreads over all classes.
     """
 
     epochs: int
@@ -44,6 +48,7 @@ class RetrainSettings:
     auxiliary_weight: float = 0.0
     drop_path_prob: float = 0.0
     amp: bool = False
+    label_smoothing: float = 0.0
 
 
 class EvaluationHistory:
@@ -67,8 +72,8 @@ class RetrainTask(EpochTask):
     Args:
         network: The network; a graph with other sinks than the last has auxiliary outputs.
         optimizer: Of its weights.
-        scheduler: Stepped each epoch, or None.
-        loss: The criterion.
+        scheduler: A learning-rate schedule (see `Schedule`), or None.
+        loss: The criterion; labels are smoothed in training only.
         valid: Loader of the validation part; None for none.
         settings: See there.
         device: Where batches go.
@@ -92,7 +97,9 @@ class RetrainTask(EpochTask):
         writer: Any,
         history_path: Path,
     ) -> None:
-        self.network, self.optimizer, self.scheduler, self.loss = network, optimizer, scheduler, loss
+        self.network, self.optimizer, self.loss = network, optimizer, loss
+        self.schedule = Schedule(scheduler, optimizer, settings.epochs, validates=valid is not None)
+        self.training_loss = with_label_smoothing(loss, settings.label_smoothing)
         self.valid, self.settings, self.device, self.channels_last = valid, settings, device, channels_last
         self.writer, self.history_path = writer, history_path
         self.history = EvaluationHistory()
@@ -110,29 +117,30 @@ class RetrainTask(EpochTask):
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
             logits, auxiliary = forward_with_auxiliary(self.network, images)
-            loss = self.loss(logits, labels)
-            objective = loss
+            objective = self.training_loss(logits, labels)
             if self.settings.auxiliary_weight:
                 for output in auxiliary:
-                    objective = objective + self.settings.auxiliary_weight * self.loss(output, labels)
+                    objective = objective + self.settings.auxiliary_weight * self.training_loss(output, labels)
         objective.backward()
         if self.settings.grad_clip:
             nn.utils.clip_grad_norm_(self._parameters, self.settings.grad_clip)
         self.optimizer.step()
         self.meters["training"].update(logits.detach(), labels, objective.detach(), step)
+        self.schedule.after_step()
 
     def end_epoch(self, epoch: int, seconds: float) -> None:
-        """Step the schedule, validate where there is a validation part, and record."""
-        rate = self.optimizer.param_groups[0]["lr"]
-        step_schedule(self.scheduler)
+        """Validate where there is a validation part, step the schedule, and record."""
+        rate = self.schedule.rate
         train = self.meters["training"].read()
         valid = Score(None, None, None, 0)
         if self.valid is not None:
-            valid = test(self.network, self.valid, self.loss, self.device, self.channels_last, self.settings.amp)
+            settings = (self.device, self.channels_last, self.settings.amp)
+            valid = test(self.network, self.valid, self.loss, *settings, "validation")
+        self.schedule.after_epoch(train, valid)
         row = {
             "epoch": epoch, "train_loss": train.loss, "train_acc": train.top1, "train_top5": train.top5,
             "valid_loss": valid.loss, "valid_acc": valid.top1, "valid_top5": valid.top5,
-            "learning_rate": float(rate), "seconds": seconds,
+            "learning_rate": rate, "seconds": seconds,
         }  # fmt: skip
         self.history.rows.append(row)
         atomic_write_json(self.history_path, self.history.rows)
@@ -145,6 +153,24 @@ class RetrainTask(EpochTask):
             "retrain epoch %d/%d: train loss %.4f acc %.2f%s, %s",
             epoch + 1, self.settings.epochs, train.loss or 0.0, train.top1 or 0.0, validated, format_seconds(seconds),
         )  # fmt: skip
+
+
+def with_label_smoothing(loss: Loss, share: float) -> Loss:
+    """Return a loss that spreads a share of each label evenly over all classes; the loss itself for 0.
+
+    Raises:
+        ConfigError: If the loss knows no label smoothing.
+    """
+    if not share:
+        return loss
+    if isinstance(loss, nn.CrossEntropyLoss):
+        smoothed = copy.copy(loss)
+        smoothed.label_smoothing = share
+        return smoothed
+    if not isinstance(loss, nn.Module) and "label_smoothing" in inspect.signature(loss).parameters:
+        return functools.partial(cast("Callable[..., Tensor]", loss), label_smoothing=share)
+    name = getattr(loss, "__name__", type(loss).__name__)
+    raise ConfigError(f"evaluation.label_smoothing={share}: the loss {name} knows none; it goes with a cross entropy")
 
 
 def forward_with_auxiliary(network: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -163,8 +189,11 @@ def test(
     device: torch.device,
     channels_last: bool = False,
     amp: bool = False,
+    name: str = "test",
 ) -> Score:
     """Return loss and accuracies of a network in evaluation mode; its mode is what it was afterwards.
+
+    `name` is what messages call the loader.
 
     Raises:
         DataError: If the loader has no batches.
@@ -173,14 +202,11 @@ def test(
     network.eval()
     meter = Meter(device)
     try:
-        for images, labels in move_batches(loader, device, channels_last):
+        for images, labels in move_batches(loader, device, channels_last, name):
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 logits = network(images)
                 batch_loss = loss(logits, labels)
             meter.update(logits, labels, batch_loss)
     finally:
         network.train(was_training)
-    score = meter.read()
-    if score.images == 0:
-        raise DataError("the loader to test on has no batches")
-    return score
+    return meter.read()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from naslib.data.preprocess import Preprocess
-from naslib.errors import CheckpointError
+from naslib.errors import CheckpointError, DataError
+from naslib.search_spaces.core.batch_norm import has_lost_running_statistics, use_batch_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write_json, to_jsonable
+from naslib.utils.text import shorten
 
-from .checkpoint import FINAL, read_checkpoint
+from .checkpoint import FINAL, DamagedCheckpoint, read_checkpoint
+from .describe import layer_tree
 from .space_record import describe_architecture, rebuild_architecture
 
 FILE = "network.json"
 FORMAT = 1
+_AGAIN = "--eval-only evaluates what the search found once more"
+# Images that are predicted at a time.
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,17 @@ class NetworkRecord:
         sizes: Arguments of `evaluation_network`; None for the discretized graph itself.
         preprocess: What `Preprocess.from_dict` takes; None where the user's own loaders fed the network.
         class_names: Likewise.
+        batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
+            of its own has `"running"` statistics.
+        intact: Whether the file it was read from agrees with its checksum.
     """
 
     architecture: dict[str, Any]
     sizes: dict[str, Any] | None
     preprocess: dict[str, Any] | None = None
     class_names: list[str] | None = None
+    batch_norm: str = "running"
+    intact: bool = True
 
     @classmethod
     def of(cls, architecture: Graph, sizes: Mapping[str, Any] | None, loader: Any) -> NetworkRecord:
@@ -48,12 +60,14 @@ class NetworkRecord:
             sizes=dict(sizes) if sizes is not None else None,
             preprocess=Preprocess.from_info(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,
+            batch_norm="batch" if sizes is None and has_lost_running_statistics(architecture) else "running",
         )
 
     def write(self, folder: Path) -> None:
         """Write `network.json`."""
-        content = {"format": FORMAT, **vars(self)}
-        atomic_write_json(folder / FILE, to_jsonable(content))
+        content = to_jsonable({"format": FORMAT, **vars(self)})
+        del content["intact"]
+        atomic_write_json(folder / FILE, {**content, "sha256": _digest(content)})
 
     @classmethod
     def read(cls, folder: Path) -> NetworkRecord:
@@ -65,21 +79,29 @@ class NetworkRecord:
         path = folder / FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            written = content.pop("sha256", None)  # files of earlier versions have none
+            intact = written is None or written == _digest(content)
             if content.pop("format") != FORMAT:
                 raise CheckpointError(f"{path} was written by another version of naslib")
-            return cls(**content)
+            return cls(**content, intact=intact)
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"{folder.parent} holds no trained network ({path.name} is missing): the run has not reached its "
                 "retraining, or its architecture was looked up in a benchmark (evaluation.mode=retrain trains it)"
             ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"cannot read {path}: {error}") from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointError(f"cannot read {path}: {shorten(str(error), 160)}; {_AGAIN}") from error
 
     def build(self) -> Graph:
         """Build the network, with fresh weights."""
         architecture = rebuild_architecture(self.architecture)
-        return architecture if self.sizes is None else architecture.evaluation_network(**self.sizes)
+        if self.sizes is not None:
+            return architecture.evaluation_network(**self.sizes)
+        return use_batch_statistics(architecture) if self.batch_norm == "batch" else architecture
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class TrainedNetwork(nn.Module):
@@ -103,18 +125,89 @@ class TrainedNetwork(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Any) -> Tensor:
-        """Return the class numbers of raw images: a PIL image, an array or a tensor (see `Preprocess`).
+        """Return the class numbers of raw images.
 
-        With `class_names` the names are `[network.class_names[i] for i in network.predict(images)]`.
+        With `class_names` the names are `[network.class_names[i] for i in network.predict(images)]`, which
+        `predict_names` returns.
+
+        Args:
+            images: A picture or several: PIL images, paths of image files, arrays, tensors, or a list of them (see
+                `Preprocess`; integers are 0..255, floats 0..1). A network that was trained on loaders of your own takes
+                what these yield: a tensor of inputs, or a list of tensors of one input each.
+
+        Returns:
+            `(n,)` int64; n is 1 for a single picture.
+
+        Raises:
+            DataError: If they are nothing of the kind, or a file cannot be read.
         """
         like = next(self.network.parameters())
-        inputs = self.preprocess(images) if self.preprocess is not None else images
         was_training = self.network.training
         self.network.eval()
         try:
-            return self(inputs.to(like.device)).argmax(dim=1)
+            numbers = [self(inputs.to(like.device)).argmax(dim=1) for inputs in self._inputs(images)]
         finally:
             self.network.train(was_training)
+        return torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.int64, device=like.device)
+
+    def predict_names(self, images: Any) -> list[str]:
+        """Return the class names of raw images.
+
+        Args:
+            images: As for `predict`.
+
+        Raises:
+            DataError: If the network has no class names, or as for `predict`.
+        """
+        if self.class_names is None:
+            raise DataError("the network was trained on loaders of your own, which name no classes; use predict")
+        return [self.class_names[number] for number in self.predict(images).tolist()]
+
+    def _inputs(self, images: Any) -> Iterator[Tensor]:
+        """Yield the network's inputs, some at a time, so that memory does not grow with a list of files."""
+        if self.preprocess is None:
+            yield from _stacked(images).split(_CHUNK)
+        elif isinstance(images, list | tuple):
+            for start in range(0, len(images), _CHUNK):
+                yield from self.preprocess(images[start : start + _CHUNK]).split(_CHUNK)
+        else:
+            inputs = self.preprocess(images)
+            yield from inputs.split(_CHUNK) if len(inputs) else ()
+
+    def __repr__(self) -> str:
+        return layer_tree(self)
+
+
+def _stacked(images: Any) -> Tensor:
+    """Return inputs of a network without preprocessing as a batch.
+
+    Raises:
+        DataError: If they are no tensors.
+    """
+    if isinstance(images, Tensor):
+        return images
+    if isinstance(images, list | tuple) and images and all(isinstance(image, Tensor) for image in images):
+        return torch.stack(list(images))
+    raise DataError(
+        "this network was trained on loaders of your own, so how images become its inputs is not known: give the "
+        f"tensor that these loaders yield (or a list of tensors of one input each), not {type(images).__name__}"
+    )
+
+
+def _built(record: NetworkRecord, path: Path) -> Graph:
+    """Build the network of a record that is intact."""
+    damaged = f"{path} is damaged: its content differs from its checksum; {_AGAIN}"
+    try:
+        network = record.build()
+    except CheckpointError:  # names what cannot be imported, which a person may have changed
+        raise
+    except Exception as error:
+        if record.intact:
+            raise
+        raise CheckpointError(damaged) from error
+    if not record.intact:
+        raise CheckpointError(damaged)
+    return network
 
 
 def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
@@ -125,15 +218,20 @@ def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> 
         device: Where to put it.
 
     Raises:
-        CheckpointError: If the run has no trained network, or the network cannot be built.
+        CheckpointError: If the run has no trained network, its files are damaged, or the network cannot be built.
     """
     folder = Path(run_folder) / "eval"
     record = NetworkRecord.read(folder)
-    state = read_checkpoint(folder / FINAL)
-    network = record.build()
+    try:
+        state = read_checkpoint(folder / FINAL)
+    except DamagedCheckpoint as error:  # no earlier one instead: its accuracy is not that of the summary
+        raise DamagedCheckpoint(f"{error}. --resume repeats the end of its training; {_AGAIN}") from error
+    network = _built(record, folder / FILE)
     try:
         network.load_state_dict(state["model"])
     except RuntimeError as error:
-        raise CheckpointError(f"the weights in {folder / FINAL} do not fit the network of {FILE}: {error}") from error
+        raise CheckpointError(
+            f"the weights in {folder / FINAL} do not fit the network of {FILE}: {shorten(str(error), 600)}"
+        ) from error
     preprocess = Preprocess.from_dict(record.preprocess) if record.preprocess is not None else None
     return TrainedNetwork(network, preprocess, record.class_names).to(device).eval()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from .metrics import Meter
 from .phase import START, Phase
 from .progress import Progress
 from .signals import InterruptGuard
+from .status import Status
 
 
 class EpochTask(ABC):
@@ -25,10 +27,12 @@ class EpochTask(ABC):
     Attributes:
         title: Name of the phase for the progress bar.
         meters: The meters that the steps update, by the name of the split.
+        loss_names: What to call the loss of a split, for messages.
     """
 
     title: str
     meters: dict[str, Meter]
+    loss_names: Mapping[str, str] = {"training": "training loss", "validation": "validation loss"}
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> None:
@@ -94,6 +98,7 @@ class EpochLoop:
 
     def run(self, start: Position = START) -> None:
         """Run from `start` to the end and write the final checkpoint."""
+        self.phase.check_saveable()
         per_epoch = self.train.length
         total = per_epoch * self.settings.epochs if per_epoch else None
         done = start.epoch * (per_epoch or 0) + start.step
@@ -127,7 +132,7 @@ class EpochLoop:
                 self._save_step(epoch, step)
             if progress.due():
                 self._check_finite(epoch)
-                progress.show(lambda: self._describe(epoch))
+                progress.show(functools.partial(self._describe, epoch, step))
         self._finish_epoch(epoch, guard)
 
     def _finish_epoch(self, epoch: int, guard: InterruptGuard) -> None:
@@ -153,23 +158,20 @@ class EpochLoop:
         raise guard.interruption(self._save_step(epoch, step))
 
     def _check_finite(self, epoch: int) -> None:
-        for split, meter in self.task.meters.items():
-            step = meter.first_bad_step()
-            if step is not None:
-                newest = self.phase.manager.newest()
-                raise NonFiniteLossError(
-                    f"the {split} loss became NaN or infinite in epoch {epoch}, step {step} (counted from 0). "
-                    f"The last good checkpoint is {newest or 'none, as none was written yet'}; "
-                    "a smaller learning rate or grad_clip may help"
-                )
+        bad = {split: meter.first_bad_step() for split, meter in self.task.meters.items()}
+        steps = [step for step in bad.values() if step is not None]
+        if not steps:
+            return
+        first = [split for split, step in bad.items() if step == min(steps)]
+        where = " and ".join(dict.fromkeys(self.task.loss_names.get(split, split) for split in first))
+        raise NonFiniteLossError(
+            f"{self.phase.title}: the {where} became NaN or infinite in epoch {epoch}, step {min(steps)} (counted "
+            f"from 0); {self.phase.last_good()}. A smaller learning rate or grad_clip may help"
+        )
 
-    def _describe(self, epoch: int) -> str:
-        words = [f"epoch {epoch + 1}/{self.settings.epochs}"]
-        for split, meter in self.task.meters.items():
-            score = meter.read()
-            if score.images:
-                words.append(f"{split} loss {score.loss:.3f} acc {score.top1:.2f} %")
-        return ", ".join(words)
+    def _describe(self, epoch: int, step: int) -> Status:
+        scores = [(split, meter.read()) for split, meter in self.task.meters.items()]
+        return Status.of_epochs(epoch, self.settings.epochs, step, self.train.length, scores)
 
 
 class _Clock:

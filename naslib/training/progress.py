@@ -13,6 +13,8 @@ import torch
 
 from naslib.utils.log import get_logger
 
+from .status import Status, lay_out, terminal_width
+
 logger = get_logger(__name__)
 
 # Reading a metric waits for the device, so it is done this seldom.
@@ -49,7 +51,8 @@ class Progress:
                 desc=self.title,
                 unit=self.unit,
                 file=sys.stderr,
-                dynamic_ncols=True,
+                ncols=terminal_width(sys.stderr) - 1,  # the last column would make some terminals begin a new line
+                bar_format=f"{self.title} |{{bar}}|" if self.total else self.title,
             )
         return self
 
@@ -64,25 +67,37 @@ class Progress:
         """Say whether it is time for `show`."""
         return time.monotonic() >= self._due
 
-    def show(self, describe: Callable[[], str]) -> None:
+    def show(self, describe: Callable[[], Status]) -> None:
         """Bring the display up to date.
 
         Args:
-            describe: Returns a few words on what was measured so far.
+            describe: Returns what was measured so far.
         """
-        text = describe()
+        status = describe()
         if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(self.done - self._bar.n)
+            self._draw(status)
         else:
-            logger.info("%s: %s%s", self.title, self._so_far(), f", {text}" if text else "")
+            logger.info("%s: %s%s", self.title, self._so_far(), f", {status.log}" if status.log else "")
         self._due = time.monotonic() + self._interval
+
+    def _draw(self, status: Status) -> None:
+        left = self._seconds_left()
+        percent = 100 * self.done / self.total if self.total else None
+        self._bar.ncols = terminal_width(sys.stderr) - 1
+        clock = "" if left is None else format_clock(left)
+        self._bar.bar_format = lay_out(self.title, percent, status.terminal, clock, self._bar.ncols)
+        self._bar.n = self.done
+        self._bar.refresh()
+
+    def _seconds_left(self) -> float | None:
+        rate = (self.done - self._initial) / max(time.monotonic() - self._started, 1e-9)
+        return (self.total - self.done) / rate if self.total and rate > 0 else None
 
     def _so_far(self) -> str:
         if not self.total:
             return f"{self.unit} {self.done}"
-        rate = (self.done - self._initial) / max(time.monotonic() - self._started, 1e-9)
-        left = f", {format_seconds((self.total - self.done) / rate)} left" if rate > 0 else ""
+        seconds = self._seconds_left()
+        left = f", {format_seconds(seconds)} left" if seconds is not None else ""
         return f"{self.unit} {self.done}/{self.total} ({100 * self.done / self.total:.0f} %){left}"
 
 
@@ -94,6 +109,12 @@ def format_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_clock(seconds: float) -> str:
+    """Return a duration in few characters: `0:08`, `2:05`, `3:12:00`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -64,7 +64,8 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         ("parameters", _with_unit(summary.get("params_millions"), "M", 4)),
         ("FLOPs", _with_unit(summary.get("flops_millions"), "M multiply-accumulates", 2)),
         ("test accuracy", _with_unit(summary.get("test_accuracy"), "%", 2) + _mode(summary.get("evaluation_mode"))),
-        ("search time", _duration(summary.get("search_seconds"))),
+        *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
+        ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
         ("total time", _duration(summary.get("total_seconds"))),
         ("device, seed", f"{summary.get('device')}, {summary.get('seed')}"),
         ("run folder", str(folder)),
@@ -104,6 +105,10 @@ def _mode(mode: str | None) -> str:
         "retrain": " (trained from scratch)",
     }
     return words.get(mode or "", "")
+
+
+def _evaluations(count: int | None) -> str:
+    return "" if count is None else f" ({count} evaluations)"
 
 
 def _duration(seconds: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
+from .checkpoint import read_newest
 from .environment import describe_environment
 from .evaluate import Loss, RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
 from .phase import Phase, Stateful, resume
-from .schedule import continue_schedule
+from .plain import to_plain
+from .sources import ReplayedSource, is_seeded
+from .space_record import describe_architecture
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,11 @@ class Trainee:
     Attributes:
         network: The network, on its device.
         optimizer: Of its weights.
-        scheduler: Stepped each epoch, or None.
+        scheduler: A learning-rate schedule (see `Schedule`), or None.
         loss: The criterion.
         train: Training batches.
         valid: Batches to validate on after each epoch, or None.
+        remake_scheduler: Makes the schedule anew, for a resumed run whose schedule has changed its shape.
     """
 
     network: nn.Module
@@ -61,6 +65,7 @@ class Trainee:
     loss: Loss
     train: Any
     valid: Any = None
+    remake_scheduler: Callable[[], Any] | None = None
 
 
 def retrain(
@@ -100,13 +105,28 @@ def retrain(
         fingerprint=dict(fingerprint),
         environment=describe_environment(place.device, place.seed),
         settings={"seed": place.seed, **recorded},
+        title="retraining",
     )
+    if trainee.valid is not None and not is_seeded(trainee.valid):
+        phase.parts["valid_loader"] = ReplayedSource(trainee.valid, "validation")
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training")
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
-    continue_schedule(trainee.scheduler, start.epoch, settings.epochs)
+    before = saved[1]["run"]["settings"] if saved is not None else {}
+    task.schedule.refit(before, recorded, start, cursor.length, trainee.remake_scheduler)
     loop.run(start)
     return phase.seconds
+
+
+def is_retraining_of(path: str | Path, architecture: Graph) -> bool:
+    """Return whether a checkpoint of a retraining is of this architecture, rather than of one found before.
+
+    Raises:
+        CheckpointError: If neither it nor one before it can be read.
+    """
+    _, state = read_newest(path)
+    saved = state["run"]["fingerprint"].get("architecture")
+    return bool(saved == to_plain(describe_architecture(architecture)))
 
 
 def measure_size(

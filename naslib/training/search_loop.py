@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from .loop import EpochTask, LoopSettings
 from .metrics import Meter, Score
 from .phase import START, Phase
 from .progress import Progress, format_seconds
-from .schedule import step_schedule
+from .schedule import Schedule
 from .signals import InterruptGuard
+from .status import Status
 
 logger = get_logger(__name__)
 
@@ -53,24 +54,28 @@ class SearchTask(EpochTask):
     Args:
         optimizer: The optimizer, adapted.
         valid: Batches for the architecture; None hands it the training batch.
-        scheduler: Learning-rate schedule of the weights, stepped each epoch; or None.
+        schedule: Learning-rate schedule of the weights.
         outputs: Where the record goes.
         epochs: Number of epochs, for log lines.
         selection: The training and the validation batches once more, for methods that choose at the end.
     """
 
     title = "search"
+    loss_names: Mapping[str, str] = {
+        "training": "training loss (of the weights)",
+        "validation": "validation loss (of the architecture)",
+    }
 
     def __init__(
         self,
         optimizer: MetaOptimizer,
         valid: BatchCursor | None,
-        scheduler: Any,
+        schedule: Schedule,
         outputs: SearchOutputs,
         epochs: int,
         selection: tuple[Iterable[Batch], Iterable[Batch]] = ((), ()),
     ) -> None:
-        self.optimizer, self.valid, self.scheduler = optimizer, valid, scheduler
+        self.optimizer, self.valid, self.schedule = optimizer, valid, schedule
         self.outputs, self.epochs, self.selection = outputs, epochs, selection
         self.meters = {"training": Meter(optimizer.device), "validation": Meter(optimizer.device)}
 
@@ -90,12 +95,13 @@ class SearchTask(EpochTask):
         self.meters["training"].update(logits, batch[1], loss, step)
         if self.valid is not None:
             self.meters["validation"].update(logits_valid, batch_valid[1], loss_valid, step)
+        self.schedule.after_step()
 
     def end_epoch(self, epoch: int, seconds: float) -> None:
         """Step the schedule, and record losses, accuracies, what a benchmark says, and the architecture parameters."""
-        rate = _learning_rate(self.scheduler)
-        step_schedule(self.scheduler)
+        rate = self.schedule.rate
         train, valid = self.meters["training"].read(), self.meters["validation"].read()
+        self.schedule.after_epoch(train, valid)
         tested = self.optimizer.test_statistics()
         self.outputs.history.append(
             train_acc=train.top1,
@@ -157,9 +163,10 @@ class BlackBoxSearch:
 
     def run(self, start: Position = START) -> None:
         """Run from `start` to the end and write the final checkpoint."""
+        self.phase.check_saveable()
         self._began = time.perf_counter()
         epochs = self.settings.epochs
-        with InterruptGuard() as guard, Progress("search", epochs, start.epoch, unit="architecture") as progress:
+        with InterruptGuard() as guard, Progress("search", epochs, start.epoch, unit="evaluation") as progress:
             self._run(start.epoch, guard, progress)
         self.phase.save_final(max(epochs, start.epoch))
 
@@ -202,7 +209,9 @@ class BlackBoxSearch:
 
     def _report(self, epoch: int, progress: Progress) -> None:
         last = {key: values[-1] for key, values in self.outputs.history.trajectory.items() if isinstance(values, list)}
-        progress.show(lambda: f"valid acc {_show(last['valid_acc'])}, test acc {_show(last['test_acc'])}")
+        progress.show(
+            lambda: Status.of_evaluations(epoch + 1, self.settings.epochs, last["valid_acc"], last["test_acc"])
+        )
         if self.outputs.writer is not None:
             for key, value in last.items():
                 if value is not None:
@@ -216,10 +225,6 @@ def finish_search(outputs: SearchOutputs, folder: Path) -> None:
         outputs.arch_weights.write(folder)
     if outputs.writer is not None:
         outputs.writer.flush()
-
-
-def _learning_rate(scheduler: Any) -> float | None:
-    return float(scheduler.get_last_lr()[0]) if scheduler is not None else None
 
 
 def _write_scalars(writer: Any, epoch: int, train: Score, valid: Score, more: dict[str, float | None]) -> None:

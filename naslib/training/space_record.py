@@ -10,8 +10,23 @@ from typing import Any
 from naslib.errors import ArchitectureError, CheckpointError
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.arguments import constructor_arguments as constructor_arguments
+from naslib.search_spaces.core.batch_norm import batch_norm_modules, make_batch_norm_affine
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import to_jsonable
+
+
+def describe_search(optimizer: Any, dataset: str) -> dict[str, Any]:
+    """Return what must be the same for a checkpoint to be of this search: space and sizes, optimizer, data, classes."""
+    given = optimizer.search_space  # the supernet of a later stage may be deeper
+    graph = given if given is not None else optimizer.graph
+    is_space = isinstance(graph, Graph)
+    return {
+        "search_space": graph.get_type() if is_space else type(graph).__name__,
+        "space arguments": to_jsonable(constructor_arguments(graph)) if is_space else {},
+        "optimizer": type(optimizer).__name__,
+        "dataset": dataset,
+        "classes": getattr(graph, "n_classes", None),
+    }
 
 
 def describe_architecture(architecture: Graph) -> dict[str, Any]:
@@ -25,6 +40,9 @@ def describe_architecture(architecture: Graph) -> dict[str, Any]:
         record["code"] = list(architecture.get_code())
     else:
         record["ops"] = _ops_by_edge(architecture)
+    norms = batch_norm_modules(architecture)
+    if norms and all(norm.affine for norm in norms):  # as it is where no search has trained the network
+        record["affine"] = True
     return record
 
 
@@ -37,13 +55,13 @@ def rebuild_architecture(record: Mapping[str, Any]) -> Graph:
     """
     space = _import_space(record["class"])(**record["arguments"])
     if "code" in record:
-        space.set_spec(tuple(record["code"]))
+        space.put_architecture(tuple(record["code"]))
     else:
         space.compile()
         _put_ops(space, record["ops"])
     space.prepare_evaluation()
     space.parse()
-    return space
+    return make_batch_norm_affine(space) if record.get("affine") else space
 
 
 def _import_space(name: str) -> type[Graph]:

@@ -17,6 +17,7 @@ _TABLE = {
     "get_dataset_api": "naslib.benchmarks.lookup:get_dataset_api",
     "get_last_checkpoint": "naslib.training.checkpoint:get_last_checkpoint",
     "get_logger": "naslib.utils.log:get_logger",
+    "get_project_root": "naslib.utils.files:get_project_root",
     "get_train_val_loaders": "naslib.data.facade:get_train_val_loaders",
     "log_args": "naslib.config.cli:log_args",
     "parse_args": "naslib.config.cli:parse_args",

@@ -91,3 +91,8 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def get_project_root() -> Path:
+    """Return the folder of the package `naslib`, as in NASLib; data and configs of your own do not belong there."""
+    return Path(__file__).resolve().parents[1]

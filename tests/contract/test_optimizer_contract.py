@@ -13,6 +13,7 @@ from torch import nn
 from naslib.errors import ConfigError, GraphError, OptimizerStateError
 from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, GDASOptimizer, MetaOptimizer, OneShotOptimizer
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.search_spaces import SimpleCellSearchSpace
 from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.search_spaces.core.primitives import DropPath, MixedOp
 from naslib.utils.attrdict import AttrDict
@@ -51,6 +52,17 @@ def test_both_construction_forms(name: str):
             if hasattr(optimizer, key):
                 assert getattr(optimizer, key) == config.search[key]
     assert config == {"search": {"learning_rate": 0.125, "epochs": 7, "tau_max": 5.0, "population_size": 20}}
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_the_data_set_of_a_whole_config_is_kept_until_another_is_named(name: str):
+    optimizer = OPTIMIZERS.get(name)(AttrDict({"dataset": "cifar100", "search": {"epochs": 2}}))
+    assert optimizer.dataset == "cifar100"
+    optimizer.adapt_search_space(SimpleCellSearchSpace(channels=4))
+    assert optimizer.dataset == "cifar100"
+    optimizer.adapt_search_space(SimpleCellSearchSpace(channels=4), "cifar10")
+    assert optimizer.dataset == "cifar10"
+    assert OPTIMIZERS.get(name)(epochs=2).dataset is None
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -58,6 +58,41 @@ def test_the_gradient_of_the_loss(norm: str):
         torch.testing.assert_close(a - b, -7.0 * distance * s * (1 - s) / 9, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+@pytest.mark.parametrize("shrunk", [False, True])
+def test_none_neither_gets_the_loss_nor_dilutes_it(norm: str, shrunk: bool):
+    """Per operation it is `w / n` times its own term, n counting operations: 10 is not 8.75 where one of 8 is none."""
+    space = NasBench301SearchSpace(n_classes=4, channels=4, cells=3, nodes=1)
+    parts = {"zero_one_loss": {"weight": 10.0, "norm": norm}}
+    if shrunk:
+        parts["progressive_shrinking"] = {"stages": [{"epochs": 1}, {"n_ops": 4}], "warm_up": 0}
+    optimizer = _adapted(space, parts=parts, epochs=2)
+    none = [isinstance(op, Zero) for op in optimizer.decisions[0].op.primitives].index(True)
+    with torch.no_grad():  # one decision keeps its none, the others may lose theirs
+        for index, alpha in enumerate(optimizer.architectural_weights):
+            alpha[none] = -5.0 if index else 5.0
+    optimizer.architecture_loss(torch.tensor(0.0))  # whatever is remembered is of the old candidates
+    for epoch in range(2 if shrunk else 1):
+        optimizer.new_epoch(epoch)
+    alphas = list(optimizer.architectural_weights)
+    zeros = [[isinstance(op, Zero) for op in data.op.primitives] for data in optimizer.decisions]
+    assert sum(map(sum, zeros)) == (1 if shrunk else len(alphas))
+    assert sum(map(len, zeros)) == (4 if shrunk else 8) * len(alphas)
+    operations = sum(not zero for row in zeros for zero in row)
+    found = torch.autograd.grad(optimizer.architecture_loss(torch.tensor(0.0)), alphas)
+    total = 0.0
+    for alpha, gradient, row in zip(alphas, found, zeros, strict=True):
+        s = torch.sigmoid(alpha.detach())
+        distance = 2 * (s - 0.5) if norm == "l2" else (s - 0.5).sign()
+        expected = -10.0 * distance * s * (1 - s) / operations
+        expected[torch.tensor(row)] = 0
+        torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
+        kept = (s - 0.5)[~torch.tensor(row)]
+        total += float((kept.square() if norm == "l2" else kept.abs()).sum())
+    value = float(optimizer.architecture_loss(torch.tensor(0.0)).detach())
+    assert value == pytest.approx(-10.0 * total / operations, abs=1e-12)
+
+
 def test_the_weight_step_does_not_see_the_loss():
     optimizer, plain = _adapted(), _adapted(parts={"zero_one_loss": False})
     for method in (optimizer, plain):

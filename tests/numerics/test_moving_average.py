@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.mixed_operations import BinaryMovingAverageMixedOp
 from naslib.optimizers.oneshot.moving_average import MovingAverage
 
 
@@ -68,3 +72,42 @@ def test_moving_average_refuses_another_size_and_starts_anew_with_other_candidat
         rule(torch.ones(2, 3, 8, 8), {0: torch.ones(2, 3, 8, 8)}, torch.zeros(2))
     rule(torch.ones(2, 3, 4, 4), {0: torch.ones(2, 3, 4, 4)}, torch.zeros(1))
     assert rule.counts.tolist() == [1]
+
+
+def _replicas(layer: nn.Module, n: int) -> list[nn.Module]:
+    """Return what `torch.nn.DataParallel` calls: copies of all modules, linked as the originals are."""
+    found = []
+    for _ in range(n):
+        modules = list(layer.modules())
+        made = {id(module): module._replicate_for_data_parallel() for module in modules}
+        for module in modules:
+            replica = made[id(module)]
+            for key, child in module._modules.items():
+                replica._modules[key] = made[id(child)]
+            for key, parameter in module._parameters.items():
+                replica._parameters[key] = parameter
+        found.append(made[id(layer)])
+    return found
+
+
+def test_replicas_take_note_where_the_layer_does():
+    """Two replicas of a step, each with half the batch, are two calls of the layer itself."""
+    torch.manual_seed(0)
+    layer = BinaryMovingAverageMixedOp([nn.Linear(4, 4) for _ in range(4)], 2, 1, 0.2).double()
+    plain = copy.deepcopy(layer)
+    for step in range(15):
+        halves = torch.randn(2, 6, 4, dtype=torch.float64)
+        gradients = []
+        for called in ([plain, plain], _replicas(layer, 2)):
+            torch.manual_seed(step)
+            loss = sum(module(half).square().sum() for module, half in zip(called, halves, strict=True))
+            owner = plain if called[0] is plain else layer
+            gradients.append(torch.autograd.grad(loss, owner.alpha)[0])
+        torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
+    counts = layer.mixture.gate_rule.counts
+    assert counts.sum() == 2 * 2 * 15 and torch.equal(counts, plain.mixture.gate_rule.counts)
+    assert gradients[1].ne(0).all()  # what was not evaluated is estimated; the masked variant has zeros there
+    restored = BinaryMovingAverageMixedOp([nn.Linear(4, 4) for _ in range(4)], 2, 1, 0.2).double()
+    restored.load_state_dict(layer.state_dict())
+    assert torch.equal(restored.mixture.gate_rule.mean, layer.mixture.gate_rule.mean)
+    assert restored.float().mixture.gate_rule.mean.dtype == torch.float32

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from training_runs import differences, load, small_trainer
 from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers import DARTSOptimizer, DARTSPTOptimizer, GDASOptimizer
 from naslib.optimizers.oneshot.parts import PARTS
-from naslib.optimizers.oneshot.parts.perturbation_selection import Quality
+from naslib.optimizers.oneshot.parts.perturbation_selection import CrowdedNode, Quality
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 
@@ -105,9 +107,58 @@ def _small_darts_space() -> NasBench301SearchSpace:
     return NasBench301SearchSpace(n_classes=4, channels=4, cells=3, nodes=3)
 
 
-def test_edges_go_one_by_one_and_the_space_derives_what_was_chosen(monkeypatch):
+class _Scorer:
+    """A supernet whose quality is given by which edges are there: `value(edges)`, of edges 0 .. n - 1."""
+
+    def __init__(self, value) -> None:
+        self.value, self.asked = value, []
+
+    def choose(self, monkeypatch, n: int, rule: str, keeps: int = 2) -> set[int]:
+        part = PARTS.build("perturbation_selection", edge_rule=rule)
+
+        def evaluate(_) -> Quality:
+            there = frozenset(range(n)) - part._dropped
+            self.asked.append(there)
+            return Quality(self.value(there), 0.0)
+
+        monkeypatch.setattr(part, "_evaluate", evaluate)
+        part._choose_edges(CrowdedNode("node", list(range(n)), keeps), [])
+        return set(range(n)) - part._dropped
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_each_edge_is_judged_with_all_others_present(monkeypatch, n: int):
+    """By enumeration over random qualities of every set of edges: the two stay whose single removal hurts most."""
+    differ = 0
+    for seed in range(20):
+        draw = random.Random(seed)
+        sets = [frozenset(s) for size in range(n + 1) for s in combinations(range(n), size)]
+        values = {s: draw.random() for s in sets}
+        everything = frozenset(range(n))
+        scorer = _Scorer(values.__getitem__)
+        kept = scorer.choose(monkeypatch, n, "independent")
+        hurt = {i: -values[everything - {i}] for i in everything}
+        expected = max(combinations(range(n), 2), key=lambda pair: sum(sorted(hurt[i] for i in pair)))
+        assert kept == set(sorted(hurt, key=hurt.__getitem__)[-2:]) == set(expected)
+        assert scorer.asked == [everything - {i} for i in range(n)]
+
+        left = everything
+        while len(left) > 2:
+            left = max((left - {i} for i in left), key=values.__getitem__)
+        greedy = _Scorer(values.__getitem__).choose(monkeypatch, n, "greedy")
+        assert greedy == left
+        differ += greedy != kept
+    assert differ == 0 if n == 3 else differ >= 5
+
+
+def test_of_edges_that_are_missed_equally_the_first_stay(monkeypatch):
+    assert _Scorer(lambda there: 0.5).choose(monkeypatch, 4, "independent") == {0, 1}
+
+
+@pytest.mark.parametrize("rule", ["independent", "greedy"])
+def test_the_space_derives_what_was_chosen_among_its_edges(monkeypatch, rule: str):
     valid = [_images(8, 3)]
-    optimizer = _adapted(_small_darts_space(), batches=1)
+    optimizer = _adapted(_small_darts_space(), batches=1, edge_rule=rule)
     part = optimizer.parts["perturbation_selection"]
     monkeypatch.setattr(part, "_choose_operation", lambda i, v: part._chosen.update({i: 3 + i % 4}))  # quick
     order = []
@@ -127,9 +178,9 @@ def test_edges_go_one_by_one_and_the_space_derives_what_was_chosen(monkeypatch):
         while len(left) > 2:
             trials = {i: {**fixed, **dict.fromkeys({*dropped, i}, torch.zeros(n_ops))} for i in left}
             qualities = {i: _quality(optimizer, valid, trial) for i, trial in trials.items()}
-            worst = max(qualities, key=qualities.__getitem__)
-            left.remove(worst)
-            dropped.add(worst)
+            needless = sorted(left, key=qualities.__getitem__)[-1 if rule == "greedy" else 2 :]
+            left = [i for i in left if i not in needless]
+            dropped.update(needless)
     assert dropped == part._dropped
 
     final = optimizer.get_final_architecture()
@@ -225,6 +276,9 @@ def test_what_cannot_be_raises():
         PARTS.build("perturbation_selection", criterion="acc")
     with pytest.raises(ConfigError, match="tune_epochs"):
         PARTS.build("perturbation_selection", tune_epochs=-1)
+    with pytest.raises(ConfigError, match="edge_rule must be one of independent, greedy"):
+        PARTS.build("perturbation_selection", edge_rule="greed")
+    assert PARTS.build("perturbation_selection").tune_epochs == 5
     with pytest.raises(OptimizerStateError, match="validation"):
         _adapted().select_architecture(TRAIN, [])
     with pytest.raises(ConfigError, match="draws"):

@@ -40,16 +40,7 @@ def read_batch(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             batch = _ArrayUnpickler(file, encoding="latin1").load()
-    except (
-        OSError,
-        EOFError,
-        pickle.UnpicklingError,
-        ValueError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        TypeError,
-    ) as err:
+    except Exception as err:  # damaged pickles raise anything: struct.error, OverflowError, MemoryError ...
         raise DataError(f"cannot read {path}: {err}; fetch it again") from err
     if not isinstance(batch, dict):
         raise DataError(f"{path} holds a {type(batch).__name__}, expected a dictionary of data and labels")

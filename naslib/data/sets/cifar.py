@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from naslib.data.image_data import ImageData, ImageSet
+from naslib.data.image_data import ImageData, ImageSet, joined
 from naslib.data.info import DatasetInfo, default_class_names
 from naslib.data.locations import subfolders
 from naslib.data.reduced import reduced
@@ -16,6 +17,7 @@ from naslib.data.sets._known import download, first_present, known_info
 from naslib.data.sets._pickles import read_batch
 from naslib.data.sets.cifar_jpeg import FILE as JPEG_FILE
 from naslib.data.sets.cifar_jpeg import load_jpeg
+from naslib.data.verify import read_each
 from naslib.errors import DataError
 
 _CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -48,7 +50,7 @@ def load_cifar10(
     if folder is None:
         root = download("cifar10", data_dir, lambda root: _fetch("CIFAR10", root), _by_hand("cifar-10"))
         folder = Path(root) / "cifar-10-batches-py"
-    data = ImageData(info, _read(folder, _CIFAR10_FILES, "labels"), _read(folder, ("test_batch",), "labels"))
+    data = ImageData(info, *_read(folder, (*_CIFAR10_FILES, "test_batch"), "labels"))
     return reduced(data, train_images, image_size)
 
 
@@ -69,7 +71,7 @@ def load_cifar100(
         root = download("cifar100", data_dir, lambda root: _fetch("CIFAR100", root), _by_hand("cifar-100"))
         folder = Path(root) / "cifar-100-python"
     info = _cifar100_info(folder)
-    data = ImageData(info, _read(folder, ("train",), "fine_labels"), _read(folder, ("test",), "fine_labels"))
+    data = ImageData(info, *_read(folder, ("train", "test"), "fine_labels"))
     return reduced(data, train_images, image_size)
 
 
@@ -89,13 +91,16 @@ def _fetch(torchvision_name: str, root: str) -> str:
     return root
 
 
-def _read(folder: Path, files: tuple[str, ...], key: str) -> ImageSet:
-    images, labels = [], []
-    for file in files:
+def _read(folder: Path, files: Sequence[str], key: str) -> tuple[ImageSet, ImageSet]:
+    """Return the training part, which all files but the last hold, and the test part."""
+
+    def read(file: str) -> ImageSet:
         batch = read_batch(folder / file)
         data = np.asarray(batch.get("data"))
         if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3 * 32 * 32 or key not in batch:
             raise DataError(f"{folder / file} is not a batch of CIFAR: expected uint8 data (n, 3072) and {key}")
-        images.append(data.reshape(-1, 3, 32, 32))
-        labels.append(np.asarray(batch[key], dtype=np.int64))
-    return ImageSet(torch.from_numpy(np.concatenate(images)), torch.from_numpy(np.concatenate(labels)))
+        labels = torch.from_numpy(np.asarray(batch[key], dtype=np.int64))
+        return ImageSet(torch.from_numpy(data.reshape(-1, 3, 32, 32)), labels)
+
+    *train, test = read_each(read, files)
+    return joined(train), test

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import zipfile
+import zlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,20 @@ import torch
 from numpy.typing import NDArray
 
 from naslib.data.image_data import ImageSet
-from naslib.data.locations import is_writable, user_cache
+from naslib.data.locations import user_cache
+from naslib.data.verify import read_all
 from naslib.errors import DataError
 from naslib.utils.files import atomic_write
 
 FILE = "cifar10_jpeg_full.npz"
 _KEYS = ("header", "data", "offset", "label", "is_test")
-_CACHE_FOLDER = "naslib-cache"
+# Beside the file, where earlier versions wrote; still read.
+_OLD_CACHE_FOLDER = "naslib-cache"
 _logger = logging.getLogger("naslib.data")
 
 
 def load_jpeg(path: Path) -> tuple[ImageSet, ImageSet]:
-    """Read the compact file; the decoded pixels are kept beside it, or in the user's cache where that is read-only.
+    """Read the compact file; the decoded pixels are kept in the user's cache.
 
     Args:
         path: The `.npz`: image i is the JPEG `header + data[offset[i]:offset[i + 1]]`, with `label` and `is_test`.
@@ -40,9 +41,9 @@ def load_jpeg(path: Path) -> tuple[ImageSet, ImageSet]:
         DataError: If the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             content = {key: archive[key] for key in _KEYS}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as err:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as err:
         raise DataError(f"cannot read {path}: {err}; fetch it again") from err
     n = len(content["label"])
     if content["offset"].shape != (n + 1,) or content["is_test"].shape != (n,):
@@ -57,21 +58,20 @@ def _decoded(path: Path, content: Mapping[str, NDArray[Any]], n: int) -> torch.T
     """Return all images `(n, 3, 32, 32)`, from the cache where it has them."""
     state = path.stat()
     stamp = hashlib.sha256(f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]
-    places = [folder / f"cifar10-jpeg-{stamp}.npy" for folder in (path.parent / _CACHE_FOLDER, user_cache())]
+    places = [folder / f"cifar10-jpeg-{stamp}.npy" for folder in (user_cache(), path.parent / _OLD_CACHE_FOLDER)]
     for place in places:
         cached = _read_cache(place, n)
         if cached is not None:
             return torch.from_numpy(cached)
     _logger.info("decoding the %d JPEG images of %s (once)", n, path)
     pixels = _decode_all(path, content, n)
-    for place in places if is_writable(path.parent) else places[1:]:
-        try:
-            atomic_write(place, lambda file: np.lib.format.write_array(file, pixels, allow_pickle=False))
-            break
-        except OSError as err:
-            _logger.debug("not cached at %s: %s", place, err)
-    else:
-        _logger.warning("the decoded images could not be cached in %s: the next run decodes again", places)
+    try:
+        atomic_write(places[0], lambda file: np.lib.format.write_array(file, pixels, allow_pickle=False))
+    except OSError as err:
+        _logger.warning(
+            "the decoded images could not be kept in %s (%s), so the next run decodes again; NASLIB_CACHE names "
+            "another folder", places[0].parent, err,
+        )  # fmt: skip
     return torch.from_numpy(pixels)
 
 
@@ -87,7 +87,7 @@ def _read_cache(place: Path, n: int) -> NDArray[np.uint8] | None:
 
 
 def _decode_all(path: Path, content: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.uint8]:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     header, data = content["header"].tobytes(), content["data"].tobytes()
     offsets = content["offset"].tolist()
@@ -95,13 +95,12 @@ def _decode_all(path: Path, content: Mapping[str, NDArray[Any]], n: int) -> NDAr
 
     def decode(index: int) -> None:
         stream = io.BytesIO(header + data[offsets[index] : offsets[index + 1]])
-        with Image.open(stream) as image:
-            pixels[index] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+        try:
+            with Image.open(stream) as image:
+                pixels[index] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+        except Exception as err:  # see open_image
+            reason = "it is no image" if isinstance(err, UnidentifiedImageError) else err
+            raise DataError(f"image {index} in {path} cannot be decoded: {reason}; fetch it again") from err
 
-    try:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(decode, range(n), chunksize=256):
-                pass
-    except (OSError, ValueError, SyntaxError) as err:
-        raise DataError(f"an image in {path} cannot be decoded: {err}; fetch it again") from err
+    read_all(decode, n, f"images in {path}")
     return pixels

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from naslib.data.decode import size_of_file
 from naslib.data.image_data import ImageData, ImageSet, channel_statistics
 from naslib.data.info import DatasetInfo, default_crop_padding
+from naslib.data.labels import check_enough_images, only_in_test
 from naslib.data.locations import data_directories
 from naslib.data.registry import DATASETS, locate
-from naslib.data.splits import TEST_SPLIT_SEED, stratified_split
+from naslib.data.sets._class_folders import scan_class_folders
+from naslib.data.splits import TEST_SPLIT_SEED, split_test
 from naslib.data.stream_set import StreamSet
+from naslib.data.verify import check_images, read_all
 from naslib.errors import DataError
 
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
+_logger = logging.getLogger("naslib.data")
 # Larger images are streamed; the usual side of a network's input where images are larger still.
 _LARGEST_IN_MEMORY = 64
 _USUAL_SIDE = 224
@@ -64,7 +69,7 @@ def load_imagefolder(
         raise DataError(f"channels must be 1 or 3, got {channels}")
     root = locate(path or data_dir or data_directories()[0], data_dir, "folder of images")
     classes, train, test = _parts(root, test_portion, split_seed)
-    size = image_size or _median_side([file for file, _ in train], channels)
+    size = image_size or _median_side([file for file, _ in train + test], len(train), channels)
     n = len(train) + len(test)
     if in_memory is None:
         in_memory = size <= _LARGEST_IN_MEMORY and n * channels * size * size <= _MEMORY_LIMIT
@@ -72,8 +77,12 @@ def load_imagefolder(
     resize = round(size * 256 / 224) if areas else size
     train_set = _stream(train, channels, size, resize, areas)
     test_set = _stream(test, channels, size, resize, areas)
-    train_images = decode_all(train_set) if in_memory else None
-    mean, std = channel_statistics(train_images.images if train_images else _sample(train_set))
+    if in_memory:
+        in_ram = decode_sets([(train_set, np.arange(len(train))), (test_set, np.arange(len(test)))])
+    else:
+        in_ram = []
+        check_images([*train_set.paths, *test_set.paths], channels)
+    mean, std = channel_statistics(in_ram[0].images if in_ram else _sample(train_set))
     info = DatasetInfo(
         name=root.name,
         num_classes=len(classes),
@@ -88,23 +97,39 @@ def load_imagefolder(
         resize=resize,
         resized_crop=areas,
     )
-    if train_images is not None:
-        return ImageData(info, train_images, decode_all(test_set))
-    return ImageData(info, train_set, test_set)
+    return ImageData(info, *in_ram) if in_ram else ImageData(info, train_set, test_set)
 
 
 def decode_all(files: StreamSet, indices: NDArray[np.int64] | None = None) -> ImageSet:
     """Decode all images of a set (or those of the indices) into memory."""
-    chosen = np.arange(len(files)) if indices is None else indices
-    pixels = np.empty((len(chosen), files.channels, files.image_size, files.image_size), dtype=np.uint8)
+    return decode_sets([(files, np.arange(len(files)) if indices is None else indices)])[0]
 
-    def decode(place: int) -> None:
-        pixels[place] = files.load(int(chosen[place])).transpose(2, 0, 1)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(decode, range(len(chosen))):
-            pass
-    return ImageSet(torch.from_numpy(pixels), torch.from_numpy(files.label_array[chosen]))
+def decode_sets(chosen: Sequence[tuple[StreamSet, NDArray[np.int64]]]) -> list[ImageSet]:
+    """Decode images of several sets into memory.
+
+    Args:
+        chosen: Sets and the indices of their images.
+
+    Raises:
+        DataError: If some cannot be decoded: one message that lists those of all sets.
+    """
+    pixels = [
+        np.empty((len(indices), files.channels, files.image_size, files.image_size), dtype=np.uint8)
+        for files, indices in chosen
+    ]
+    places = [(number, place) for number, (_, indices) in enumerate(chosen) for place in range(len(indices))]
+
+    def decode(item: int) -> None:
+        number, place = places[item]
+        files, indices = chosen[number]
+        pixels[number][place] = files.load(int(indices[place])).transpose(2, 0, 1)
+
+    read_all(decode, len(places), "images")
+    return [
+        ImageSet(torch.from_numpy(part), torch.from_numpy(files.label_array[indices]))
+        for part, (files, indices) in zip(pixels, chosen, strict=True)
+    ]
 
 
 _Sample = tuple[str, int]
@@ -113,29 +138,23 @@ _Sample = tuple[str, int]
 def _parts(root: Path, test_portion: float, split_seed: int) -> tuple[list[str], list[_Sample], list[_Sample]]:
     """Return class names, training samples and test samples."""
     test_root = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
+    unused = [name for name in _TEST_FOLDERS if (root / name).is_dir() and root / name != test_root]
+    if unused:
+        _logger.info("%s: the test part is %s; %s is not used", root, test_root, ", ".join(unused))
     if (root / "train").is_dir() and test_root is not None:
-        classes, train = _scan(root / "train")
-        test_classes, test = _scan(test_root)
-        unknown = sorted(set(test_classes) - set(classes))
+        classes, train = scan_class_folders(root / "train")
+        test_classes, test = scan_class_folders(test_root)
+        unknown = [index for index, name in enumerate(test_classes) if name not in classes]
         if unknown:
-            raise DataError(f"{test_root} has classes that {root / 'train'} lacks: {', '.join(unknown[:10])}")
+            raise only_in_test(
+                root.name, {test_classes[index]: sum(label == index for _, label in test) for index in unknown}
+            )
+        check_enough_images(root.name, len(classes), len(train))
         return classes, train, [(file, classes.index(test_classes[label])) for file, label in test]
-    classes, samples = _scan(root / "train" if (root / "train").is_dir() else root)
-    labels = np.array([label for _, label in samples], dtype=np.int64)
-    first, rest = stratified_split(labels, test_portion, split_seed, "test")
-    if len(first) == 0 or len(rest) == 0:
-        raise DataError(f"{root}: a test portion of {test_portion} of {len(samples)} images leaves a part empty")
-    return classes, [samples[index] for index in rest], [samples[index] for index in first]
-
-
-def _scan(folder: Path) -> tuple[list[str], list[_Sample]]:
-    from torchvision.datasets import ImageFolder
-
-    try:
-        found = ImageFolder(str(folder))
-    except (FileNotFoundError, NotADirectoryError) as err:
-        raise DataError(f"{folder} is not a folder of class folders with images: {err}") from err
-    return list(found.classes), [(str(file), int(label)) for file, label in found.samples]
+    classes, samples = scan_class_folders(root / "train" if (root / "train").is_dir() else root)
+    check_enough_images(root.name, len(classes), len(samples))
+    first, second = split_test(np.array([label for _, label in samples], dtype=np.int64), test_portion, split_seed)
+    return classes, [samples[index] for index in first], [samples[index] for index in second]
 
 
 def _stream(samples: list[_Sample], channels: int, size: int, resize: int, areas: bool) -> StreamSet:
@@ -149,10 +168,19 @@ def _sample(files: StreamSet) -> torch.Tensor:
     return decode_all(files, chosen).images
 
 
-def _median_side(files: list[str], channels: int) -> int:
-    """Return the median short side of up to a hundred images, at most 224."""
-    from naslib.data.decode import open_image
+def _median_side(files: list[str], n_train: int, channels: int) -> int:
+    """Return the median short side of up to a hundred training images, at most 224, from their headers.
 
-    step = max(1, len(files) // 100)
-    sides = sorted(min(open_image(file, channels).size) for file in files[::step])
-    return min(_USUAL_SIDE, sides[len(sides) // 2])
+    Raises:
+        DataError: If none of them can be read; the message lists all bad files, also those of the test part.
+    """
+    sides = []
+    for file in files[: n_train : max(1, n_train // 100)]:
+        try:
+            sides.append(min(size_of_file(file)))
+        except DataError:  # named with all others when all images are decoded
+            continue
+    if not sides:
+        check_images(files, channels)
+        raise DataError(f"none of the first images such as {files[0]} tells its size")
+    return min(_USUAL_SIDE, sorted(sides)[len(sides) // 2])

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from naslib.data.image_data import ImageData, ImageSet
+from naslib.data.image_data import ImageData, ImageSet, joined
 from naslib.data.info import default_class_names
 from naslib.data.locations import subfolders
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import first_present, known_info, not_downloadable
 from naslib.data.sets._pickles import read_batch
+from naslib.data.verify import read_each
 from naslib.errors import DataError
 
 _CLASSES = 120
@@ -43,23 +44,18 @@ def load_imagenet16(data_dir: Path | None, seed: int) -> ImageData:
             "registration, or from the NAS-Bench-201 page) into <data>/ImageNet16",
         )
     info = known_info("ImageNet16-120", _SIZE, _MEAN, _STD, default_class_names(_CLASSES), flip=True)
-    return ImageData(info, _read(folder, _TRAIN), _read(folder, _TEST))
+    *train, test = read_each(_read, [folder / file for file in (*_TRAIN, *_TEST)])
+    return ImageData(info, joined(train), test)
 
 
-def _read(folder: Path, files: tuple[str, ...]) -> ImageSet:
-    """Read batches and keep the first 120 classes; the files count classes from 1."""
-    images, labels = [], []
-    for file in files:
-        batch = read_batch(folder / file)
-        try:
-            data, classes = np.asarray(batch["data"]), np.asarray(batch["labels"], dtype=np.int64)
-        except (KeyError, TypeError, ValueError) as err:
-            raise DataError(f"{folder / file} is not a batch of ImageNet16: it lacks data and labels") from err
-        if data.dtype != np.uint8 or data.shape != (len(classes), 3 * _SIZE * _SIZE):
-            raise DataError(
-                f"{folder / file}: expected uint8 ({len(classes)}, {3 * _SIZE * _SIZE}), got {data.dtype} {data.shape}"
-            )
-        keep = (classes >= 1) & (classes <= _CLASSES)
-        images.append(data[keep].reshape(-1, 3, _SIZE, _SIZE))
-        labels.append(classes[keep] - 1)
-    return ImageSet(torch.from_numpy(np.concatenate(images)), torch.from_numpy(np.concatenate(labels)))
+def _read(path: Path) -> ImageSet:
+    """Read a batch and keep the first 120 classes; the files count classes from 1."""
+    batch = read_batch(path)
+    try:
+        data, classes = np.asarray(batch["data"]), np.asarray(batch["labels"], dtype=np.int64)
+    except (KeyError, TypeError, ValueError) as err:
+        raise DataError(f"{path} is not a batch of ImageNet16: it lacks data and labels") from err
+    if data.dtype != np.uint8 or data.shape != (len(classes), 3 * _SIZE * _SIZE):
+        raise DataError(f"{path}: expected uint8 ({len(classes)}, {3 * _SIZE * _SIZE}), got {data.dtype} {data.shape}")
+    keep = (classes >= 1) & (classes <= _CLASSES)
+    return ImageSet(torch.from_numpy(data[keep].reshape(-1, 3, _SIZE, _SIZE)), torch.from_numpy(classes[keep] - 1))

@@ -17,6 +17,7 @@ from naslib.data.info import DatasetInfo
 from naslib.data.locations import subfolders
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import download, known_info
+from naslib.data.verify import read_each
 from naslib.errors import DataError
 
 _FASHION_CLASSES = (
@@ -71,7 +72,7 @@ def _load(
         found = _idx_files(Path(root) / torchvision_name / "raw")
     if found is None:
         raise DataError(f"torchvision downloaded {info.name!r}, but its IDX files are not where they should be")
-    x_train, y_train, x_test, y_test = (torch.from_numpy(read_idx(file)) for file in found)
+    x_train, y_train, x_test, y_test = map(torch.from_numpy, read_each(read_idx, found))
     return ImageData(
         info, ImageSet(x_train[:, None], y_train.to(torch.int64)), ImageSet(x_test[:, None], y_test.to(torch.int64))
     )

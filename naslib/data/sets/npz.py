@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,14 @@ import numpy as np
 from naslib.data.image_data import ImageData
 from naslib.data.registry import DATASETS, locate
 from naslib.data.splits import TEST_SPLIT_SEED
+from naslib.data.verify import read_each
 from naslib.errors import ConfigError, DataError, did_you_mean
 
 _LAYOUTS = (("x", "y"), ("x_train", "y_train"))
+# What numpy and the zip reader raise for damaged files: the last three for damaged headers within.
+_UNREADABLE = (
+    OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, SyntaxError,
+)  # fmt: skip
 
 
 @DATASETS.register("npz")
@@ -35,7 +41,7 @@ def load_npz(
         data_dir: Where a relative path is looked for after the working directory.
         seed: Not used: the test split does not depend on the run.
         path: The file.
-        class_names: Names of the classes; an array `class_names` or `classes` in the file does too.
+        class_names: Names of the classes in order; an array `class_names` or `classes` in the file does too.
         flip: Whether labels survive a horizontal flip.
         crop_padding: Padding of the random crop; an eighth of the side if None.
         test_portion: Stratified share that becomes the test part where the file has none.
@@ -67,16 +73,31 @@ def load_npz(
 
 
 def _read(file: Path) -> dict[str, Any]:
+    """Return the arrays of a file by name.
+
+    Raises:
+        DataError: If it, or some of its arrays, cannot be read; the message lists all of these.
+    """
     try:
-        archive = np.load(file, allow_pickle=False)
+        stream = file.open("rb")  # numpy leaves a file open whose zip directory it cannot read
+    except OSError as err:
+        raise DataError(f"cannot read {file}: {err}") from err
+    with stream:
+        try:
+            archive = np.load(stream, allow_pickle=False)
+        except _UNREADABLE as err:
+            raise DataError(f"cannot read {file} as an .npz file of plain arrays: {err}") from err
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DataError(f"{file} holds a single array, expected an .npz file of x and y")
+
+        def read(key: str) -> Any:
+            try:
+                return archive[key]
+            except _UNREADABLE as err:
+                raise DataError(f"cannot read {key} in {file} as a plain array: {err}") from err
+
         with archive:
-            return {key: archive[key] for key in archive.files}
-    except DataError:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
-        raise DataError(f"cannot read {file} as an .npz file of plain arrays: {err}") from err
+            return dict(zip(archive.files, read_each(read, archive.files, "arrays"), strict=True))
 
 
 def _choose_keys(file: Path, arrays: dict[str, Any]) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.utils.pytorch_helper import create_criterion, create_optimizer
 
+from .schedules import restarting_cosine
 from .state import PartsState, ScheduleState
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
@@ -37,6 +38,7 @@ class OneShotOptimizer(SupernetOptimizer):
         op_optimizer: Name or class of the weights' optimizer.
         arch_optimizer: Name or class of the architecture parameters' optimizer.
         loss_criteria: Name or class of the loss.
+        label_smoothing: Share of each label that the loss spreads over all classes; for a cross entropy.
         amp: Whether to run forwards under bfloat16 autocast.
         **kwargs: See `SupernetOptimizer`.
 
@@ -64,6 +66,7 @@ class OneShotOptimizer(SupernetOptimizer):
         loss_criteria: Any = "CrossEntropyLoss",
         nesterov: bool = False,
         amp: bool = False,
+        label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,7 +81,7 @@ class OneShotOptimizer(SupernetOptimizer):
         self._optimizer_kinds = (op_optimizer, arch_optimizer)
         self.op_optimizer: Any = op_optimizer
         self.arch_optimizer: Any = arch_optimizer
-        self.loss = create_criterion(loss_criteria)
+        self.loss = create_criterion(loss_criteria, **({"label_smoothing": label_smoothing} if label_smoothing else {}))
 
     def _build_optimizers(self) -> None:
         of_weights, of_architecture = self._optimizer_kinds
@@ -113,6 +116,17 @@ class OneShotOptimizer(SupernetOptimizer):
         """Begin an epoch: the parts follow their schedules."""
         for part in self.parts.values():
             part.new_epoch(epoch)
+
+    def build_scheduler(self, learning_rate_min: float) -> Any:
+        """Return the schedule of the weights' learning rate where a part restarts it, None for the Trainer's own.
+
+        Args:
+            learning_rate_min: The smallest rate.
+        """
+        starts = [start for part in self.parts.values() for start in part.restarts if 0 < start < self.epochs]
+        if not starts:
+            return None
+        return restarting_cosine(self.op_optimizer, self.learning_rate, learning_rate_min, self.epochs, starts)
 
     @property
     def is_finished(self) -> bool:

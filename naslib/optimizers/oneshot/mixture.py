@@ -202,7 +202,7 @@ def mix_drawn(op: RelaxedMixedOp, x: Tensor, draw: Draw, work: SharedWork) -> Te
     primitives = op.primitives
     outputs = [call_op_shared(primitives[index], x, work) for index in draw.on]
     if draw.weights.requires_grad:
-        return _Gates.apply(draw.weights, x.detach(), op, draw, *outputs)
+        return _Gates.apply(draw.weights, x.detach(), op, draw, work.guarded, *outputs)
     return _combine(outputs, draw)
 
 
@@ -218,13 +218,18 @@ class _Gates(torch.autograd.Function):
     """Sum the drawn operations' outputs by their weights, and give all weights their gate gradients."""
 
     @staticmethod
-    def forward(ctx: Any, weights: Tensor, x: Tensor, op: RelaxedMixedOp, draw: Draw, *outputs: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, weights: Tensor, x: Tensor, op: RelaxedMixedOp, draw: Draw, guarded: bool, *outputs: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(weights, x if draw.evaluated else None, *outputs)
         ctx.op, ctx.draw = op, draw._replace(weights=weights.detach())
         kind = x.device.type
         ctx.precision = partial(torch.autocast, kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
         y = _combine(outputs, ctx.draw)
-        return y.view_as(y) if y is outputs[0] else y
+        if y is not outputs[0]:
+            return y
+        # the output is kept for its gate gradient, so nobody may change it; a view of it is free
+        return y.view_as(y) if guarded else y.clone()
 
     @staticmethod
     @once_differentiable
@@ -239,7 +244,7 @@ class _Gates(torch.autograd.Function):
             gradient.fill_(grad.sum())
         ctx.op.gate_rule(grad, found, gradient)
         to_outputs = [grad if draw.unit else grad * weights[index] for index in draw.on]
-        return gradient, None, None, None, *to_outputs
+        return gradient, None, None, None, None, *to_outputs
 
 
 def _evaluate(op: RelaxedMixedOp, x: Tensor | None, draw: Draw) -> dict[int, Tensor]:

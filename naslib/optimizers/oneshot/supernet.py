@@ -21,6 +21,7 @@ from .compatibility import Ability, check_combination
 from .mixture import RelaxedMixedOp, SoftmaxRelaxation
 from .parts import build_parts
 from .structure import Structure, adopt, shrink
+from .undecided import trained_values, undecided
 
 
 class SupernetOptimizer(MetaOptimizer):
@@ -82,6 +83,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.weights: list[nn.Parameter] = []
         self.structure = Structure(self)  # type: ignore[arg-type]
         self._norms: list[nn.Module] = []
+        self._first_values: list[Tensor] = []
 
     # what a method fills in
 
@@ -143,7 +145,7 @@ class SupernetOptimizer(MetaOptimizer):
 
         Args:
             search_space: The space; it is not changed.
-            dataset: Name of the data set, for benchmark queries.
+            dataset: Name of the data set, for benchmark queries; that of the optimizer's config if None.
             scope: Which graphs to adapt; the space's `OPTIMIZER_SCOPE` if None.
             dataset_api: A benchmark for `test_statistics`.
             **kwargs: Accepted for callers of NASLib.
@@ -154,7 +156,8 @@ class SupernetOptimizer(MetaOptimizer):
         """
         self.check_combination()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
-        self.dataset, self.dataset_api = dataset, dataset_api
+        self.dataset = dataset if dataset is not None else self.dataset
+        self.dataset_api = dataset_api
         self.outcome = None
         self.build_supernet(search_space.clone())
         self.search_space = search_space
@@ -199,6 +202,7 @@ class SupernetOptimizer(MetaOptimizer):
             use_batch_statistics(graph)
         self.graph = graph
         self.collect_weights()
+        self._first_values = trained_values(self)
 
     def _collect_decisions(self, graph: Graph) -> None:
         shared = self.relaxation()
@@ -267,6 +271,11 @@ class SupernetOptimizer(MetaOptimizer):
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
+
+    def undecided(self) -> str:
+        """Return why the search decided nothing (all decisions tied, parameters that never moved); "" where it did."""
+        self._require_adapted()
+        return undecided(self, self._first_values)
 
     def decision_scores(self) -> list[Tensor]:
         """Return per decision by what its candidates are compared, `(n_ops,)`: `decision_weights`, and the parts."""

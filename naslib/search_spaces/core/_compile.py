@@ -260,8 +260,10 @@ def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
         The plan, and every graph whose structure it depends on.
 
     Raises:
-        GraphError: For a cycle, a wrong number of inputs, or an op that cannot be executed; the message says where.
+        GraphError: For a cycle, a graph that contains itself, a wrong number of inputs, or an op that cannot be
+            executed; the message says where.
     """
+    graph.check_nesting()
     builder = _Builder()
     nodes = input_nodes(graph)
     if not nodes:
@@ -270,6 +272,10 @@ def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
     output = builder.graph(graph, inputs, label(graph), "", ())
     builder.n_own_steps = len(builder.steps)
     _relax_in_batches(builder)
+    returned = {output, *(auxiliary.slot for auxiliary in builder.auxiliary)}
+    for step in builder.steps:
+        if isinstance(step, EdgeStep):
+            step.returned = step.target in returned
     if graph.passes.checkpoint:
         _checkpoint_cells(builder)
     _find_last_uses(builder, output)

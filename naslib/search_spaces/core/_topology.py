@@ -151,6 +151,8 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
 
         def nested_graphs(self) -> list[Graph]: ...
 
+        def check_nesting(self) -> None: ...
+
         def _register_modules(self) -> None: ...
 
     # identity and names
@@ -277,9 +279,14 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
     # copies
 
     def copy(self: G, as_view: bool = False) -> G:
-        """Return a copy: private edge data deep, shared edge data by reference, nested graphs copied likewise."""
+        """Return a copy: private edge data deep, shared edge data by reference, nested graphs copied likewise.
+
+        Raises:
+            GraphError: If a graph contains itself.
+        """
         if as_view:
             return super().copy(as_view=True)
+        self.check_nesting()
         new = self._blank_with_attributes()
         memo: dict[int, Any] = {}
         for kind in _OWN_STATE:
@@ -323,7 +330,12 @@ class Topology(nn.Module, nx.DiGraph, metaclass=_GraphType):
         return new
 
     def unparse(self: G) -> G:
-        """Return a new unparsed graph that shares the EdgeData and node objects; this one stays usable."""
+        """Return a new unparsed graph that shares the EdgeData and node objects; this one stays usable.
+
+        Raises:
+            GraphError: If a graph contains itself.
+        """
+        self.check_nesting()
         new = self._blank_with_attributes()
         for node, attributes in self._node.items():
             shared = {k: v.unparse() if isinstance(v, Topology) else v for k, v in attributes.items()}

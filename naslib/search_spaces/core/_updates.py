@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from torch import nn
 
+from naslib.errors import GraphError
+
+from ._compile import label
 from ._topology import Topology
 from .edge import EdgeData
 from .primitives import AbstractPrimitive
@@ -28,6 +31,34 @@ class EdgeView(NamedTuple):
 class UpdatesMixin(Topology):
     """Selection of graphs, edges and nodes by scope, and functions applied to them."""
 
+    def add_node(self, node_for_adding: Hashable, **attr: Any) -> None:
+        """Add a node, or update its attributes (`subgraph`, `comb_op` ...); an unknown node gets `comb_op=sum`.
+
+        Raises:
+            GraphError: If the node is not an int >= 1, or the subgraph is or contains this graph.
+        """
+        self._refuse_itself(attr.get("subgraph"))
+        super().add_node(node_for_adding, **attr)
+
+    def add_edges_from(self, ebunch_to_add: Iterable[Any], **attr: Any) -> None:
+        """Add several edges `(u, v)` or `(u, v, data)` with `data` a mapping or an EdgeData.
+
+        Raises:
+            GraphError: If an op is or contains this graph.
+        """
+        edges = list(ebunch_to_add)
+        for entries in (attr, *(data[0] for _, _, *data in edges if data)):
+            self._refuse_itself(entries.get("op") if isinstance(entries, Mapping | EdgeData) else None)
+        super().add_edges_from(edges, **attr)
+
+    def _refuse_itself(self, op: Any) -> None:
+        for inner in _graphs_within(op):
+            if inner is self or any(graph is self for graph in inner.nested_graphs()):
+                raise GraphError(
+                    f"graph {label(cast('Graph', self))!r} cannot contain itself (through {label(inner)!r}); nest a "
+                    "copy() or clone() of it"
+                )
+
     def nested_graphs(self) -> list[Graph]:
         """Return this graph and all graphs nested in its nodes, edges and candidate ops, each once, parents first."""
         found: dict[int, Graph] = {}
@@ -39,6 +70,10 @@ class UpdatesMixin(Topology):
             found[id(graph)] = graph
             stack.extend(reversed(list(graph._children())))
         return list(found.values())
+
+    def check_nesting(self) -> None:
+        """Raise `GraphError` if a graph is nested in itself; the message names the way from the graph to itself."""
+        _descend(cast("Graph", self), [], set())
 
     def _children(self) -> Iterator[Graph]:
         for node in sorted(self._node):
@@ -140,6 +175,20 @@ class UpdatesMixin(Topology):
     def set_at_edges(self, key: str, value: Any, shared: bool = False) -> None:
         """Write an entry on all non-final edges of this graph and its children."""
         self.update_edges(lambda edge: edge.data.set(key, value, shared=shared), private_edge_data=not shared)
+
+
+def _descend(graph: Graph, ancestors: list[Graph], finished: set[int]) -> None:
+    """Visit the graphs nested in `graph`, each once; raise `GraphError` for one that is among its own ancestors."""
+    if any(graph is ancestor for ancestor in ancestors):
+        start = next(i for i, ancestor in enumerate(ancestors) if graph is ancestor)
+        way = " -> ".join(repr(label(inner)) for inner in [*ancestors[start:], graph])
+        raise GraphError(
+            f"graph {label(graph)!r} contains itself ({way}); nest a copy of it, made by copy() or clone()"
+        )
+    if id(graph) not in finished:
+        for child in graph._children():
+            _descend(child, [*ancestors, graph], finished)
+        finished.add(id(graph))
 
 
 def _graphs_within(op: Any) -> list[Graph]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -56,9 +57,23 @@ class ArchitectureMixin:
         return self._code if self._code is not None else self._codec().from_graph(self._as_graph)
 
     def set_spec(self, spec: Any, dataset_api: Any = None) -> None:
-        """Make this graph the architecture `spec`: a code, a benchmark string or a genotype.
+        """Make this graph the architecture `spec`: a code, a benchmark string or index, or a genotype, in any spelling.
 
         With `instantiate_model` False only the code is kept, and may be set again.
+
+        Args:
+            spec: The architecture.
+            dataset_api: A benchmark, for architectures that are given by their index in it.
+
+        Raises:
+            SpecAlreadySetError: If the modules of an architecture are in place already (also an AssertionError).
+            ArchitectureError: If `spec` is not of this space.
+        """
+        index = _as_index(spec)
+        self.put_architecture(spec if index is None else _code_of_index(index, dataset_api))
+
+    def put_architecture(self, spec: Any) -> None:
+        """Make this graph the architecture `spec` with the modules of the search, whatever a space does in `set_spec`.
 
         Raises:
             SpecAlreadySetError: If the modules of an architecture are in place already (also an AssertionError).
@@ -107,9 +122,9 @@ class ArchitectureMixin:
         graph._code = code
         return graph
 
-    def get_hash(self) -> Code:
-        """Return a hashable identity of the architecture: its code."""
-        return self.get_code()
+    def get_hash(self) -> Any:
+        """Return a hashable identity of the architecture: its code, in the form that people of the space know."""
+        return self._codec().identity(self.get_code())
 
     def get_type(self) -> str:
         """Return the name of the space."""
@@ -202,6 +217,23 @@ class ArchitectureMixin:
 def op_name(op: Any) -> str:
     """Return the name of an op as people of the field write it."""
     return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
+
+
+def _as_index(spec: Any) -> int | None:
+    """Return the number that a spec is, None if it is more than a number."""
+    if isinstance(spec, str) and spec.strip().isdecimal():
+        return int(spec)
+    return int(spec) if isinstance(spec, numbers.Integral) and not isinstance(spec, bool) else None
+
+
+def _code_of_index(index: int, dataset_api: Any) -> Code:
+    code_of = getattr(dataset_api, "code_of", None)
+    if code_of is None:
+        raise ArchitectureError(
+            f"{index} is the number of an architecture in a benchmark's table: look it up with "
+            "set_spec(index, dataset_api=...), or give the architecture itself"
+        )
+    return code_of(index)
 
 
 def _was_decided(data: EdgeData) -> bool:

@@ -1,4 +1,4 @@
-"""Batch normalization: from search to evaluation (affine), and the one switch 'batch statistics, update nothing'."""
+"""Batch normalization: from search to evaluation, and the one switch 'batch statistics, update nothing'."""
 
 from __future__ import annotations
 
@@ -45,11 +45,49 @@ def make_batch_norm_affine(module: M) -> M:
     return module
 
 
+# On a BN whose running statistics `use_batch_statistics` took, so that they can be given back; one that its author made
+# without them never carries it. In `__dict__`, so that it goes along with copies and pickles.
+_TAKEN = "_running_statistics_taken"
+
+
 def use_batch_statistics(module: M) -> M:
-    """Let every BN normalise by the batch, in evaluation as well: running statistics are removed, in place."""
+    """Let every BN normalise by the batch, in evaluation as well: running statistics are removed, in place.
+
+    `use_running_statistics` takes that back.
+    """
     for norm in batch_norm_modules(module):
+        if norm.track_running_stats:
+            norm.__dict__[_TAKEN] = True
         norm.track_running_stats = False
         norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+    return module
+
+
+def has_lost_running_statistics(module: nn.Module) -> bool:
+    """Return whether `use_batch_statistics` has taken running statistics from a network."""
+    return any(_TAKEN in norm.__dict__ for norm in batch_norm_modules(module))
+
+
+def use_running_statistics(module: M) -> M:
+    """Give every BN that lost them to `use_batch_statistics` fresh running statistics, in place.
+
+    A BN that was made without running statistics stays without.
+
+    Args:
+        module: The network.
+
+    Returns:
+        The same network.
+    """
+    parameters = list(module.parameters())
+    for norm in batch_norm_modules(module):
+        if not norm.__dict__.pop(_TAKEN, False):
+            continue
+        like = next((t for t in (norm.weight, *parameters) if t is not None), torch.empty(0))
+        norm.track_running_stats = True
+        norm.running_mean = torch.zeros(norm.num_features, device=like.device, dtype=like.dtype)
+        norm.running_var = torch.ones_like(norm.running_mean)
+        norm.num_batches_tracked = torch.zeros((), device=like.device, dtype=torch.long)
     return module
 
 

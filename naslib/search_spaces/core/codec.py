@@ -109,6 +109,10 @@ class Codec(ABC):
         """Return the code of a user's spec: a code, a benchmark string or a genotype."""
         return tuple(int(value) for value in spec)
 
+    def identity(self, code: Code) -> Any:
+        """Return what is hashed as an architecture, such that `canonical` reads it: the code."""
+        return code
+
     def genotype(self, code: Code) -> Any:
         """Return the JSON-able genotype that people of this space write."""
         return list(code)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
+
+import torch
+from torch import nn
 
 from ._module_copy import Memo, detach_activations
 from .primitives import Identity
@@ -22,8 +25,9 @@ class EdgeData:
     """Data of one edge.
 
     Private entries belong to this edge; shared entries are one object for all edges made from it by `copy()` (the same
-    edge in every copy of a cell). `op` is always private and `Identity()` unless given. Keys with a leading underscore
-    are reserved. Entries are read as `edge.key`, `edge[key]` or `edge.get(key)` and written by `set` only.
+    edge in every copy of a cell). Where a key is private here and shared by another copy, the private entry is what
+    this edge has, however it is read. `op` is always private and `Identity()` unless given. Keys with a leading
+    underscore are reserved. Entries are read as `edge.key`, `edge[key]` or `edge.get(key)` and written by `set` only.
 
     Args:
         data: Initial private entries.
@@ -106,8 +110,10 @@ class EdgeData:
         """
         if subset not in ("all", "private", "shared"):
             raise ValueError(f"subset must be 'all', 'private' or 'shared', not {subset!r}")
-        parts = {"private": [self._private], "shared": [self._shared], "all": [self._private, self._shared]}[subset]
-        return {key: value for part in parts for key, value in part.items() if not key.startswith("_")}
+        # a private entry hides a shared one of its name, which another copy of the edge may have set
+        hiding = {**self._private, **{k: v for k, v in self._shared.items() if k not in self._private}}
+        chosen = {"private": self._private, "shared": self._shared, "all": hiding}[subset]
+        return {key: value for key, value in chosen.items() if not key.startswith("_")}
 
     # writing
 
@@ -127,13 +133,17 @@ class EdgeData:
             raise ValueError(f"cannot set {key!r}: the edge is final")
         if key == "op" and shared:
             raise ValueError("the entry 'op' is always private: copies of an edge have weights of their own")
-        if key in (self._private if shared else self._shared):
+        if self._is_shared(key, default=shared) is not shared:
             now = "private" if shared else "shared"
             raise ValueError(f"the entry {key!r} is {now} and cannot change sides; remove it first")
         if key == "op":
             self._set_op(value)
         else:
             (self._shared if shared else self._private)[key] = value
+
+    def _is_shared(self, key: str, default: bool) -> bool:
+        """Say on which side the entry is that a reader of `key` sees; `default` where there is none."""
+        return False if key in self._private else True if key in self._shared else default
 
     def _set_op(self, op: Any) -> None:
         old = self._private.get("op")
@@ -144,7 +154,7 @@ class EdgeData:
                 owner.op_changed(name, old, op)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.set(key, value, shared=key in self._shared)
+        self.set(key, value, shared=self._is_shared(key, default=False))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in EdgeData.__slots__:
@@ -185,6 +195,18 @@ class EdgeData:
             del self._private[key]
         else:
             del self._shared[key]
+
+    def apply_to_tensors(self, convert: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        """Convert the tensors among the entries (a final edge's too), as `torch.nn.Module` converts its own.
+
+        A parameter stays the object that it is wherever torch can do so: optimizers hold it. Modules are left alone.
+
+        Args:
+            convert: What `Module.to` and its like apply to each tensor.
+        """
+        for side in (self._private, self._shared):
+            for key, value in side.items():
+                side[key] = _converted(value, convert)
 
     # life of the edge
 
@@ -253,6 +275,22 @@ class EdgeData:
             raise TypeError(f"keys of an edge are strings, not {type(key).__name__}")
         if key.startswith("_"):
             raise ValueError(f"keys with a leading underscore are reserved: {key!r}")
+
+
+def _converted(value: Any, convert: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Return an entry with its tensors converted, those in lists, tuples and dictionaries too."""
+    if isinstance(value, torch.Tensor):
+        holder = nn.Module()
+        if isinstance(value, nn.Parameter):
+            holder.register_parameter("value", value)
+        else:
+            holder.register_buffer("value", value)
+        return holder._apply(convert).value
+    if type(value) is dict:
+        return {key: _converted(item, convert) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_converted(item, convert) for item in value)
+    return value
 
 
 def _copy_private(value: Any, memo: dict[int, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError, did_you_mean
 
+from . import strided
 from ._attributes import recall_auxiliary
 from ._compile import build_plan, input_nodes, label, route
 from ._updates import EdgeView as EdgeView
 from ._updates import Scope as Scope
 from ._updates import UpdatesMixin
 from .architecture import ArchitectureMixin
+from .batch_norm import use_running_statistics
 from .edge import EdgeData as EdgeData
 from .plan import CallStep, Plan
 from .primitives import MixedOp
@@ -47,6 +49,11 @@ class Graph(ArchitectureMixin, UpdatesMixin):
 
     OPTIMIZER_SCOPE: str | list[str] = "all"
     QUERYABLE = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have a foreign `forward` compute its convolutions as the edges do."""
+        super().__init_subclass__(**kwargs)
+        strided.guard_methods(cls, "forward", "forward_with_auxiliary")
 
     # compiling and executing
 
@@ -78,7 +85,8 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         """Register ops, subgraphs and comb_ops as submodules and compile the plan.
 
         Raises:
-            GraphError: For a cycle, an unreachable node, inputs that do not fit, or an edge that has no single op yet.
+            GraphError: For a cycle, a graph that contains itself, an unreachable node, inputs that do not fit, or an
+                edge that has no single op yet.
         """
         roots = input_nodes(self)
         if len(roots) > 1 and self.input_node_idxs is None:
@@ -135,6 +143,20 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         for graph in self._children():
             if not graph.is_parsed:
                 graph._register_modules()
+
+    def _apply(self: G, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> G:
+        """Convert weights, and what lies on the edges beside the ops: `to`, `double`, `half` and the like end here."""
+        super()._apply(fn, recurse)
+        registered = {id(module) for module in self._modules.values()}
+        subgraphs = [attributes["subgraph"] for attributes in self._node.values() if "subgraph" in attributes]
+        loose = [module for module in [*self._modules_in_use(), *subgraphs] if id(module) not in registered]
+        if recurse and loose:  # the graph was not parsed
+            self.check_nesting()
+            for module in loose:
+                module._apply(fn)
+        for _, _, data in self.edges(data=True):
+            data.apply_to_tensors(fn)
+        return self
 
     def op_changed(self, name: str, old: Any, new: Any) -> None:
         """Register the op that replaced `old` on the edge registered as `name` (called by the edge)."""
@@ -220,7 +242,11 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         return "\n".join(f"{name}: {module}" for name, module in self._modules.items())
 
     def reset_weights(self: G, inplace: bool = False) -> G:
-        """Re-initialise every module that has `reset_parameters`, in place or in a clone; return the graph."""
+        """Re-initialise every module that has `reset_parameters`, in place or in a clone; return the graph.
+
+        A discrete network inherits nothing of a search then, so that its BN keeps running statistics again where the
+        search had normalised by the batch (`use_batch_statistics`); a supernet stays as it was.
+        """
         graph = self if inplace else self.clone()
         roots: list[nn.Module] = [graph]
         for nested in graph.nested_graphs():
@@ -229,6 +255,9 @@ class Graph(ArchitectureMixin, UpdatesMixin):
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
+        if not any(isinstance(module, MixedOp) for root in roots for module in root.modules()):
+            for root in roots:
+                use_running_statistics(root)
         return graph
 
     # hooks of a search space

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from ._module_copy import Memo, copy_module
+from .in_place import guarded
 from .shared_work import SharedWork, is_hooked
 
 if TYPE_CHECKING:
@@ -108,18 +109,25 @@ class AbstractCombOp(AbstractPrimitive):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(tensors, edges_data)")
 
+    def used_inputs(self, count: int) -> Sequence[int]:
+        """Return which of `count` inputs, ordered by source index, have an effect: all unless a subclass says less."""
+        return range(count)
+
 
 def call_op(op: nn.Module, x: Tensor) -> Tensor:
-    """Apply an operation that stands inside another one: a primitive without edge data, or any other module."""
+    """Apply an operation that stands inside another one: a primitive without edge data, or any other module.
+
+    `x` is left as it is, also by an operation that works in place.
+    """
     if isinstance(op, AbstractPrimitive):
-        return op(x, edge_data=None)
-    return op(x)
+        return guarded(op, op, x, edge_data=None)
+    return guarded(op, op, x)
 
 
 def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
     """Apply an operation inside another one as `call_op` does, with shared work and a weight."""
     if isinstance(op, AbstractPrimitive) and not op._forward_hooks and not op._forward_pre_hooks:
-        return op.forward_shared(x, work, weight)
+        return guarded(op, op.forward_shared, x, work, weight)
     output = call_op(op, x)
     return output if weight is None else output * weight
 
@@ -131,7 +139,7 @@ def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, n
         The output and None, or what the BN reads and the BN.
     """
     if isinstance(op, AbstractPrimitive) and not is_hooked(op):
-        split = op.split_norm(x, work)
+        split = guarded(op, op.split_norm, x, work)
         if split is not None:
             return split
     return call_op_shared(op, x, work), None

@@ -19,6 +19,7 @@ from ._attributes import NodeAttributes, remember_auxiliary
 from ._autograd import ordinary_autograd
 from .batch_norm import repeated_forward
 from .edge import EdgeData
+from .in_place import changes_input, guarded
 from .primitives import AbstractCombOp, AbstractPrimitive, add_into
 from .shared_work import Passes, SharedWork
 
@@ -41,7 +42,7 @@ class Works:
         """Return what is computed from the tensor in `slot`."""
         work = self.slots[slot]
         if work is None:
-            work = self.slots[slot] = SharedWork(self.passes)
+            work = self.slots[slot] = SharedWork(self.passes, guarded=True)
         return work
 
 
@@ -50,6 +51,7 @@ class EdgeStep:
     """Apply the op that is on the edge when the step runs.
 
     Where a `RelaxStep` has relaxed the edge's decision already, `sources` names its slot second and `row` the entry.
+    `returned` says that the plan's caller gets the output, and may do with it what it likes.
     """
 
     edge: EdgeData
@@ -59,16 +61,18 @@ class EdgeStep:
     module_name: str
     row: int | None = None
     frees: tuple[int, ...] = ()
+    returned: bool = False
 
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the op's output."""
         op = self.edge._private["op"]
         if self.row is not None and op.relaxes_in_batch():
             source, relaxed = self.sources
-            return op.apply_shared(values[source], values[relaxed][self.row], works.of(source))
+            work = SharedWork(works.passes) if self.returned else works.of(source)
+            return guarded(op, op.apply_shared, values[source], values[relaxed][self.row], work)
         if isinstance(op, AbstractPrimitive):
-            return op(values[self.sources[0]], edge_data=self.edge)
-        return op(values[self.sources[0]])
+            return guarded(op, op, values[self.sources[0]], edge_data=self.edge)
+        return guarded(op, op, values[self.sources[0]])
 
     def describe(self) -> str:
         """Name the op."""
@@ -120,8 +124,8 @@ class CombineStep:
         if combine is builtins.sum:  # which would add a 0 first
             return _add_up(inputs) if works.passes.accumulate else functools.reduce(operator.add, inputs)
         if isinstance(combine, AbstractCombOp):
-            return combine(inputs, self.edges)
-        return combine(inputs)
+            return guarded(combine, combine, inputs, self.edges)
+        return guarded(combine, combine, inputs)
 
     def describe(self) -> str:
         """Name the combination."""
@@ -152,7 +156,7 @@ class CallStep:
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the nested graph's output."""
         if self.keys is None:
-            return self.module(values[self.sources[0]])
+            return guarded(self.module, self.module, values[self.sources[0]])
         return self.module({key: values[source] for key, source in zip(self.keys, self.sources, strict=True)})
 
     def describe(self) -> str:
@@ -245,6 +249,12 @@ def _modules(step: Any) -> list[nn.Module]:
         return [step.module]
     combine = step.attributes["comb_op"] if isinstance(step, CombineStep) else None
     return [combine] if isinstance(combine, nn.Module) else []
+
+
+def _may_change_inputs(step: EdgeStep | CombineStep) -> bool:
+    """Say whether what a step calls works in place, or might."""
+    owner = step.edge.op if isinstance(step, EdgeStep) else step.attributes["comb_op"]
+    return owner is not builtins.sum and changes_input(owner) is not False
 
 
 Step = EdgeStep | CheckpointStep | RelaxStep | CombineStep | CallStep
@@ -378,6 +388,8 @@ class Plan:
             if isinstance(step, RelaxStep):  # each EdgeCall relaxes by itself
                 continue
             inputs = [values[source] for source in step.sources]
+            if isinstance(step, EdgeStep | CombineStep) and _may_change_inputs(step):
+                inputs = [graph.call_method("clone", (value,)) for value in inputs]
             if isinstance(step, CombineStep) and step.module_name not in modules:
                 combine = step.attributes["comb_op"]
                 if combine is builtins.sum:

@@ -77,14 +77,12 @@ class NasBench201Codec(Codec):
         return encode(code, encoding_type)
 
     def canonical(self, spec: Any) -> Code:
-        """Return the code of six ints or of a string of the benchmark.
+        """Return the code of an architecture in any of the forms that `conversions.read_spec` reads.
 
         Raises:
-            ArchitectureError: If `spec` is neither.
+            ArchitectureError: If `spec` is none.
         """
-        if isinstance(spec, str):
-            return conversions.convert_str_to_op_indices(spec)
-        return conversions.check_op_indices(spec)
+        return conversions.read_spec(spec)
 
     def genotype(self, code: Code) -> str:
         """Return the benchmark's string."""

@@ -6,11 +6,12 @@ The code lists the edges source by source, (1,2)(1,3)(1,4)(2,3)(2,4)(3,4); the s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from naslib.errors import ArchitectureError, did_you_mean
 from naslib.search_spaces.core.graph import EdgeData, Graph
+from naslib.search_spaces.core.literals import Call, read_literal
 
 OP_NAMES = ("Identity", "Zero", "ReLUConvBN3x3", "ReLUConvBN1x1", "AvgPool1x1")
 OP_NAMES_NB201 = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
@@ -19,6 +20,10 @@ OPS_TO_NB201 = dict(zip(OP_NAMES, OP_NAMES_NB201, strict=True))
 
 _EDGES_BY_TARGET = tuple(sorted(EDGE_LIST, key=lambda edge: (edge[1], edge[0])))
 _STRING_FORM = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
+# "1<-0" or "0_1", with nodes from 0
+_EDGE_KEY = re.compile(r"(?:\w+/)?(?:(?P<t>\d)\s*<-\s*(?P<s>\d)|(?P<s2>\d)_(?P<t2>\d))")
+# names in other libraries, and of the graph's own operations
+_OTHER_NAMES = {"conv_3x3": "nor_conv_3x3", "conv_1x1": "nor_conv_1x1", **OPS_TO_NB201}
 _STRING = re.compile(r"\|([^|~+]+)~0\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|([^|~+]+)~2\|")
 
 
@@ -31,9 +36,9 @@ def check_op_indices(op_indices: Sequence[int]) -> tuple[int, ...]:
     try:
         code = tuple(int(value) for value in op_indices)
     except (TypeError, ValueError) as error:
-        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints, not {op_indices!r}") from error
+        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints, not {_short(op_indices)}") from error
     if len(code) != len(EDGE_LIST) or min(code) < 0 or max(code) >= len(OP_NAMES) or list(code) != list(op_indices):
-        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints in 0..4, not {op_indices!r}")
+        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints in 0..4, not {_short(op_indices)}")
     return code
 
 
@@ -45,12 +50,87 @@ def convert_str_to_op_indices(str_encoding: str) -> tuple[int, ...]:
     """
     match = _STRING.fullmatch(str_encoding.strip())
     if match is None:
-        raise ArchitectureError(f"{str_encoding!r} is no NAS-Bench-201 string; expected {_STRING_FORM}")
-    names = dict(zip(_EDGES_BY_TARGET, match.groups(), strict=True))
-    for name in names.values():
+        raise ArchitectureError(f"{_short(str_encoding)} is no NAS-Bench-201 string; expected {_STRING_FORM}")
+    return _code_of(dict(zip(_EDGES_BY_TARGET, match.groups(), strict=True)))
+
+
+def read_spec(spec: Any) -> tuple[int, ...]:
+    """Return the code of an architecture in any of the forms in which people write it.
+
+    Read are the benchmark's string, also inside `Structure(4 nodes with ...)`; six op indices; the nodes of the
+    benchmark's own code, `((op, source), ...)` each; a mapping of edges, `(1, 2)`, `"1<-0"` or `"0_1"`, to operations;
+    all of them as text. The benchmark's index is looked up by `set_spec(index, dataset_api=...)`.
+
+    Raises:
+        ArchitectureError: If it is none of them.
+    """
+    if isinstance(spec, str):
+        found = _STRING.search(spec)
+        if found is not None and "|" not in spec[: found.start()] + spec[found.end() :]:
+            return _code_of(dict(zip(_EDGES_BY_TARGET, found.groups(), strict=True)))
+        spec = _value_of(spec)
+    if isinstance(spec, Call) and len(spec.arguments) == 1:
+        spec = spec.arguments[0]
+    if hasattr(spec, "tostr"):  # the Structure of the benchmark's own code
+        return convert_str_to_op_indices(spec.tostr())
+    if isinstance(spec, Mapping):
+        return read_spec(spec["genotype"]) if "genotype" in spec else _code_of(_edges_of_mapping(spec))
+    if isinstance(spec, Sequence) and len(spec) in (3, 4) and all(_is_node(node) for node in spec):
+        return _code_of(_edges_of_nodes(spec))
+    return check_op_indices(spec)
+
+
+def _code_of(names: Mapping[tuple[int, int], Any]) -> tuple[int, ...]:
+    """Return the code of the operations on the six edges, by their names in the benchmark or in the graph."""
+    if set(names) != set(EDGE_LIST):
+        raise ArchitectureError(
+            f"a NAS-Bench-201 architecture has one operation on each of the edges {list(EDGE_LIST)} (nodes from 1), "
+            f"not on {sorted(names, key=str)}"
+        )
+    code = []
+    for edge in EDGE_LIST:
+        name = _OTHER_NAMES.get(str(names[edge]), str(names[edge]))
         if name not in OP_NAMES_NB201:
             raise ArchitectureError(f"unknown NAS-Bench-201 operation {name!r}{did_you_mean(name, OP_NAMES_NB201)}")
-    return tuple(OP_NAMES_NB201.index(names[edge]) for edge in EDGE_LIST)
+        code.append(OP_NAMES_NB201.index(name))
+    return tuple(code)
+
+
+def _value_of(text: str) -> Any:
+    try:
+        return read_literal(text)
+    except ValueError as error:
+        raise ArchitectureError(f"{_short(text)} is no NAS-Bench-201 string; expected {_STRING_FORM}") from error
+
+
+def _is_node(node: Any) -> bool:
+    return isinstance(node, Sequence) and not isinstance(node, str) and all(_is_edge(edge) for edge in node)
+
+
+def _is_edge(edge: Any) -> bool:
+    return isinstance(edge, Sequence) and len(edge) >= 2 and isinstance(edge[0], str) and isinstance(edge[1], int)
+
+
+def _edges_of_nodes(nodes: Sequence[Any]) -> dict[tuple[int, int], str]:
+    inner = nodes if len(nodes[0]) else nodes[1:]  # the input of the cell may be listed, without inputs of its own
+    return {(source + 1, target): op for target, node in enumerate(inner, start=2) for op, source, *_ in node}
+
+
+def _edges_of_mapping(spec: Mapping[Any, Any]) -> dict[tuple[Any, ...], Any]:
+    found: dict[tuple[Any, ...], Any] = {}
+    for key, op in spec.items():
+        match = _EDGE_KEY.fullmatch(str(key).strip())
+        if match is not None:
+            source, target = (match["s"], match["t"]) if match["s"] else (match["s2"], match["t2"])
+            found[int(source) + 1, int(target) + 1] = op
+        else:
+            found[tuple(key) if isinstance(key, Sequence) and not isinstance(key, str) else (key,)] = op
+    return found
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def convert_op_indices_to_str(op_indices: Sequence[int]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from naslib.errors import UnsupportedBySpaceError
 from naslib.search_spaces.core import primitives as ops
+from naslib.search_spaces.core.batch_norm import make_batch_norm_affine
 from naslib.search_spaces.core.graph import Graph
 
 from .codec import NasBench201Codec
@@ -57,6 +60,25 @@ class NasBench201SearchSpace(Graph):
         for source, op in enumerate(edge_ops, start=1):
             self.add_edge(source, source + 1)
             self.edges[source, source + 1].set("op", op)
+
+    def set_spec(self, spec: Any, dataset_api: Any = None) -> None:
+        """Make this graph the architecture `spec`: the benchmark's network, whose norms have weight and bias.
+
+        Its parameters are those of the benchmark. With `instantiate_model` False only the code is kept.
+
+        Args:
+            spec: The architecture, in any of the forms that `conversions.read_spec` reads, or its index.
+            dataset_api: A benchmark, for architectures that are given by their index in it.
+
+        Raises:
+            SpecAlreadySetError: If the modules of an architecture are in place already (also an AssertionError).
+            ArchitectureError: If `spec` is not of this space.
+        """
+        super().set_spec(spec, dataset_api)
+        if self.instantiate_model:
+            for graph in self.nested_graphs():
+                for module in graph._modules_in_use():  # which need not be registered yet
+                    make_batch_norm_affine(module)
 
     def evaluation_network(
         self, cells: int | None = None, channels: int | None = None, auxiliary: bool | None = None

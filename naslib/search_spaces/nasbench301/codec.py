@@ -15,7 +15,8 @@ from naslib.utils.encodings import EncodingType
 
 from . import conversions
 from .encodings import encode
-from .genotype import OPS, Genotype, as_genotype, to_json
+from .genotype import OPS, Genotype, as_genotype, read_text, to_json
+from .spellings import short
 
 
 class DartsCodec(Codec):
@@ -23,7 +24,9 @@ class DartsCodec(Codec):
 
     The code lists the normal cell, then the reduction cell; in a cell every intermediate node has two pairs
     (predecessor, op), the smaller predecessor first, so that one architecture has one code. Predecessors 0 and 1 are
-    the cell's inputs; ops are in the order of `OPS`.
+    the cell's inputs; ops are in the order of `OPS`. Where the output of a cell does not concatenate all intermediate
+    nodes, two more ints follow, one per cell, whose bit k says whether node 2 + k is in the output. The space itself
+    has full outputs: none is drawn, and mutations and neighbours keep what an architecture that was given has.
 
     Args:
         nodes: Number of intermediate nodes of a cell.
@@ -47,7 +50,10 @@ class DartsCodec(Codec):
 
     def mutate(self, code: Code, rng: Random) -> Code:
         """Return a copy of `code` with one op or (with equal probability) one predecessor changed, drawn uniformly."""
-        code = self.canonical(code)
+        edges, outputs = self._split(self.canonical(code))
+        return (*self._mutated(edges, rng), *outputs)
+
+    def _mutated(self, code: Code, rng: Random) -> Code:
         if self.nodes > 1 and rng.random() < 0.5:
             cell, node, slot = rng.randrange(2), rng.randrange(1, self.nodes), rng.randrange(2)
             position = 4 * (cell * self.nodes + node)
@@ -59,8 +65,8 @@ class DartsCodec(Codec):
 
     def neighbours(self, code: Code) -> list[Code]:
         """Return every code that differs from `code` in one op or in one predecessor."""
-        code = self.canonical(code)
-        found = []
+        code, outputs = self._split(self.canonical(code))
+        found: list[Code] = []
         for position, value in enumerate(code):
             if position % 2:
                 choices = [op for op in range(len(OPS)) if op != value]
@@ -68,7 +74,7 @@ class DartsCodec(Codec):
                 first = position - position % 4
                 node = first // 4 % self.nodes
                 choices = [source for source in range(node + 2) if source not in (code[first], code[first + 2])]
-            found += [self._replace(code, position, choice) for choice in choices]
+            found += [(*self._replace(code, position, choice), *outputs) for choice in choices]
         return found
 
     def perturb(self, code: Code, rate: float, rng: Random) -> Code:
@@ -76,7 +82,8 @@ class DartsCodec(Codec):
 
         An op is drawn uniformly from all, a predecessor from those that are not the node's other one.
         """
-        genes = [*self.canonical(code)]
+        edges, outputs = self._split(self.canonical(code))
+        genes = [*edges]
         for position in range(len(genes)):
             if rng.random() >= rate:
                 continue
@@ -87,20 +94,32 @@ class DartsCodec(Codec):
                 other = genes[first + 2 - position % 4]
                 node = first // 4 % self.nodes
                 genes[position] = rng.choice([source for source in range(node + 2) if source != other])
-        return _ordered(genes)
+        return (*_ordered(genes), *outputs)
 
     def crossover(self, first: Code, second: Code, rng: Random) -> Code:
-        """Return a code that has each node, with its two predecessors and their ops, from one of two parents."""
-        pairs = zip(self.canonical(first), self.canonical(second), strict=True)
-        genes = [*pairs]
+        """Return a code that has each node, with its two predecessors and their ops, from one of two parents.
+
+        So it is with the output of each cell, where the parents differ in it.
+        """
+        parents = [self._split(self.canonical(parent)) for parent in (first, second)]
         code: list[int] = []
-        for start in range(0, len(genes), 4):
-            parent = rng.randrange(2)
-            code += [gene[parent] for gene in genes[start : start + 4]]
-        return tuple(code)
+        for start in range(0, 8 * self.nodes, 4):
+            code += parents[rng.randrange(2)][0][start : start + 4]
+        outputs = [self._masks(mask) for _, mask in parents]
+        if outputs[0] == outputs[1]:
+            return (*code, *parents[0][1])
+        return (*code, *self._suffix([outputs[rng.randrange(2)][cell] for cell in range(2)]))
 
     def choices(self, code: Code, places: Sequence[Place]) -> tuple[int, ...]:
-        """Return which candidate `code` has at each place of a supernet, `NO_EDGE` where it has not the edge."""
+        """Return which candidate `code` has at each place of a supernet, `NO_EDGE` where it has not the edge.
+
+        Raises:
+            ArchitectureError: If the output of a cell does not concatenate all nodes, as it does in a supernet.
+        """
+        if self._split(code)[1]:
+            raise ArchitectureError(
+                "the cells of a supernet give out all nodes; this architecture has a partial concat"
+            )
         ops: dict[tuple[str, int, int], str] = {}
         for name, pairs in zip(conversions.CELL_NAMES, self.to_compact(self.canonical(code)), strict=True):
             for position, (source, op) in enumerate(pairs):
@@ -114,10 +133,15 @@ class DartsCodec(Codec):
 
     def is_valid(self, code: Code) -> bool:
         """Say whether `code` belongs to the space and has the predecessors of each node in ascending order."""
-        if len(code) != 8 * self.nodes or not all(isinstance(value, (int, np.integer)) for value in code):
+        edges, outputs = self._split(code)
+        if len(edges) != 8 * self.nodes or not all(isinstance(value, (int, np.integer)) for value in code):
             return False
-        for position in range(0, len(code), 4):
-            first, op_1, second, op_2 = code[position : position + 4]
+        if outputs and (len(outputs) != 2 or not all(0 < mask < 2**self.nodes for mask in outputs)):
+            return False
+        if outputs and not self._suffix(outputs):  # which is said by saying nothing
+            return False
+        for position in range(0, len(edges), 4):
+            first, op_1, second, op_2 = edges[position : position + 4]
             node = position // 4 % self.nodes
             if not (0 <= first < second < node + 2 and 0 <= op_1 < len(OPS) and 0 <= op_2 < len(OPS)):
                 return False
@@ -128,21 +152,27 @@ class DartsCodec(Codec):
         return encode(self.to_compact(self.canonical(code)), encoding_type)
 
     def canonical(self, spec: Any) -> Code:
-        """Return the code of a flat code, a compact form, a genotype (tuple, mapping or text) or a configuration.
+        """Return the code of a flat code, a compact form, a genotype or a configuration, each as value or as text.
 
         Raises:
             ArchitectureError: If `spec` is no architecture with this number of nodes.
         """
+        if isinstance(spec, str):
+            spec = read_text(spec)
         if isinstance(spec, Mapping) and any(str(key).startswith("NetworkSelector") for key in spec):
-            compact = conversions.convert_config_to_compact(spec)
-        elif isinstance(spec, (str, Mapping)) or hasattr(spec, "normal_concat"):
-            compact = conversions.convert_genotype_to_compact(as_genotype(spec))
-        elif isinstance(spec, (Sequence, np.ndarray)) and len(spec) == 2:
-            genotype = conversions.convert_compact_to_genotype(list(spec))
-            compact = conversions.convert_genotype_to_compact(genotype)
+            genotype = conversions.convert_config_to_genotype(spec)
+        elif isinstance(spec, Mapping) or hasattr(spec, "normal_concat"):
+            genotype = as_genotype(spec)
+        elif isinstance(spec, (Sequence, np.ndarray)) and len(spec) in (2, 3):
+            genotype = conversions.convert_compact_to_genotype(spec)
+        elif isinstance(spec, (Sequence, np.ndarray)) and len(spec) == 4:
+            genotype = as_genotype(spec)
         else:
             return self._check_flat(spec)
-        return self._check_flat([value for cell in compact for pair in cell for value in pair])
+        edges = [value for cell in genotype[::2] for op, source in cell for value in (source, OPS.index(op))]
+        masks = [sum(1 << (node - 2) for node in concat) for concat in genotype[1::2]]
+        full = [2 ** (len(cell) // 2) - 1 for cell in genotype[::2]]
+        return self._check_flat(edges if masks == full else [*edges, *masks])
 
     def genotype(self, code: Code) -> dict[str, list[Any]]:
         """Return the genotype as lists, to be written as JSON."""
@@ -153,9 +183,17 @@ class DartsCodec(Codec):
         return conversions.convert_compact_to_genotype(self.to_compact(self.canonical(code)))
 
     def to_compact(self, code: Code) -> conversions.Compact:
-        """Return the compact form of a code: two tuples of (predecessor, op)."""
-        pairs = list(zip(code[::2], code[1::2], strict=True))
-        return tuple(pairs[: 2 * self.nodes]), tuple(pairs[2 * self.nodes :])
+        """Return the compact form of a code: two tuples of (predecessor, op), and a third for a partial concat."""
+        edges, outputs = self._split(code)
+        pairs = list(zip(edges[::2], edges[1::2], strict=True))
+        cells = tuple(pairs[: 2 * self.nodes]), tuple(pairs[2 * self.nodes :])
+        if not outputs:
+            return cells
+        return (*cells, tuple(tuple(2 + k for k in range(self.nodes) if mask >> k & 1) for mask in outputs))
+
+    def identity(self, code: Code) -> conversions.Compact:
+        """Return the compact form: what NASLib has as the hash of an architecture of this space."""
+        return self.to_compact(code)
 
     def from_graph(self, graph: Graph) -> Code:
         """Read the code off a discretized graph."""
@@ -173,15 +211,29 @@ class DartsCodec(Codec):
     def _check_flat(self, spec: Any) -> Code:
         message = (
             f"not an architecture of the DARTS space with {self.nodes} nodes per cell "
-            f"({8 * self.nodes} ints: predecessor, op, ...): {spec!r}"
+            f"({8 * self.nodes} ints: predecessor, op, ...): {short(spec)}"
         )
         try:
             values = [int(value) for value in spec]
         except (TypeError, ValueError) as error:
             raise ArchitectureError(message) from error
-        if len(values) != 8 * self.nodes or values != list(spec) or not self.is_valid(_ordered(values)):
+        edges, outputs = self._split(values)
+        code = (*_ordered(edges), *(self._suffix(outputs) if len(outputs) == 2 else outputs))
+        if values != list(spec) or not self.is_valid(code):
             raise ArchitectureError(message)
-        return _ordered(values)
+        return code
+
+    def _split(self, code: Sequence[int]) -> tuple[Code, Code]:
+        """Return the edges, and what a code says about outputs: nothing, or a mask per cell."""
+        return tuple(code[: 8 * self.nodes]), tuple(code[8 * self.nodes :])
+
+    def _masks(self, outputs: Code) -> Code:
+        """Return a mask per cell."""
+        return outputs or (2**self.nodes - 1,) * 2
+
+    def _suffix(self, masks: Sequence[int]) -> Code:
+        """Return the masks as they stand at the end of a code: not at all where all nodes are in both outputs."""
+        return () if all(mask == 2**self.nodes - 1 for mask in masks) else tuple(masks)
 
 
 def _ordered(values: Sequence[int]) -> Code:
@@ -205,7 +257,7 @@ def count_parameters(
     """Return the number of parameters of the evaluation network of `code`, in closed form (BN affine).
 
     Args:
-        code: A code with any number of nodes.
+        code: A code with any number of nodes, full outputs or partial ones.
         n_classes: Number of classes.
         channels: Channels of a node in the first stage.
         cells: Number of cells; those at a third and at two thirds of the depth are reduction cells, the first never.
@@ -225,15 +277,18 @@ def count_parameters(
         total = 9 * (in_channels * half + half * channels + channels * channels) + 2 * (half + 2 * channels)
     else:
         raise ArchitectureError(f"the stem is 'cifar' or 'imagenet', not {stem!r}")
+    n_outputs = len(code) % 8  # two masks, or nothing
+    code, masks = code[: len(code) - n_outputs], code[len(code) - n_outputs :]
     half_code = len(code) // 2
     nodes = half_code // 4
+    outputs = [mask.bit_count() for mask in masks] or [nodes, nodes]
     auxiliary_channels = last
     for cell in range(cells):
         is_reduction = cell > 0 and cell in (cells // 3, 2 * cells // 3)
         channels *= 2 if is_reduction else 1
         total += (before_last + last + 4) * channels  # two 1x1 preprocessings (or a FactorizedReduce) with BN
         total += _cell_parameters(code[half_code:] if is_reduction else code[:half_code], channels, is_reduction)
-        before_last, last = last, nodes * channels
+        before_last, last = last, outputs[is_reduction] * channels
         if cell == 2 * cells // 3:
             auxiliary_channels = last
     if auxiliary:

@@ -2,8 +2,9 @@
 
 * naslib: the graph, with cells named `normal_cell` and `reduction_cell`;
 * genotype: `Genotype(normal, normal_concat, reduce, reduce_concat)`, as papers print it;
-* compact: two tuples of (predecessor, op index), as in [Li2019random];
-* config: the dictionary of NAS-Bench-301's configuration space.
+* compact: two tuples of (predecessor, op index), as in [Li2019random], and a third where not all intermediate nodes
+  make the output of a cell: the nodes that do, of both cells;
+* config: the dictionary of NAS-Bench-301's configuration space, which knows full outputs only.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from naslib.search_spaces.core.graph import EdgeData, Graph
 from .genotype import OPS as OPS
 from .genotype import Genotype as Genotype
 from .genotype import as_genotype, make_genotype
+from .outputs import choose_outputs, outputs_of
+from .spellings import plain, read_edges, short
 
-Compact = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+# (normal, reduce), or (normal, reduce, (normal_concat, reduce_concat))
+Compact = tuple[tuple[Any, ...], ...]
 
 CELL_NAMES = ("normal_cell", "reduction_cell")
 _CELL_TYPES = ("normal", "reduce")
@@ -57,14 +61,16 @@ def convert_naslib_to_genotype(naslib_object: Graph) -> Genotype:
     Raises:
         ArchitectureError: If a node has not exactly two inputs, or an edge carries no operation of the space.
     """
-    normal, reduce = (_read_cell(get_cell_of_type(naslib_object, name)) for name in CELL_NAMES)
-    return make_genotype(normal, reduce)
+    cells = [get_cell_of_type(naslib_object, name) for name in CELL_NAMES]
+    normal, reduce = (_read_cell(cell) for cell in cells)
+    return make_genotype(normal, reduce, (outputs_of(cells[0]), outputs_of(cells[1])))
 
 
 def convert_genotype_to_naslib(genotype: Genotype, naslib_object: Graph) -> None:
     """Put the operations of a genotype on the edges of all cells and remove the other edges, in place.
 
-    Each edge that stays keeps its candidates under the private key `primitives`.
+    Each edge that stays keeps its candidates under the private key `primitives`. Where the output of a cell does not
+    concatenate all nodes, the preprocessing of the cells behind it and the classifier are built for its channels.
 
     Args:
         genotype: A genotype with as many nodes as the graph's cells.
@@ -85,6 +91,7 @@ def convert_genotype_to_naslib(genotype: Genotype, naslib_object: Graph) -> None
             _write_cell(cell, chosen)
         if not cells:
             raise ArchitectureError(f"the graph {naslib_object.name!r} has no cell called {name!r}")
+    choose_outputs(naslib_object, dict(zip(CELL_NAMES, (genotype.normal_concat, genotype.reduce_concat), strict=True)))
 
 
 def convert_genotype_to_compact(genotype: Genotype) -> Compact:
@@ -97,7 +104,9 @@ def convert_genotype_to_compact(genotype: Genotype) -> Compact:
     normal, reduce = (
         tuple((source, OPS.index(op)) for op, source in cell) for cell in (genotype.normal, genotype.reduce)
     )
-    return normal, reduce
+    if is_full(genotype):
+        return normal, reduce
+    return normal, reduce, (tuple(genotype.normal_concat), tuple(genotype.reduce_concat))
 
 
 def convert_compact_to_genotype(compact: Sequence[Sequence[Sequence[int]]]) -> Genotype:
@@ -106,23 +115,42 @@ def convert_compact_to_genotype(compact: Sequence[Sequence[Sequence[int]]]) -> G
     Raises:
         ArchitectureError: If the compact form is invalid.
     """
-    try:
-        normal, reduce = ([(int(source), int(op)) for source, op in cell] for cell in compact)
-    except (TypeError, ValueError) as error:
-        raise ArchitectureError(f"a compact form is two lists of (predecessor, op), not {compact!r}") from error
-    for _, op in (*normal, *reduce):
-        if op not in range(len(OPS)):
+    parts = plain(compact)
+    if not isinstance(parts, list) or len(parts) not in (2, 3) or (len(parts) == 3 and len(plain(parts[2])) != 2):
+        raise ArchitectureError(f"a compact form is two lists of (predecessor, op), not {short(compact)}")
+    cells = []
+    for name, part in zip(_CELL_TYPES, parts, strict=False):
+        edges, wrong = read_edges(part, source_first=True)
+        if wrong:
+            raise ArchitectureError(f"a compact form is two lists of (predecessor, op): {name}{wrong}")
+        cells.append(edges)
+    for op, _ in (*cells[0], *cells[1]):
+        if isinstance(op, int) and op not in range(len(OPS)):
             raise ArchitectureError(f"op index {op} is not in 0..{len(OPS) - 1}")
-    return as_genotype(make_genotype(*([(OPS[op], source) for source, op in cell] for cell in (normal, reduce))))
+    concat = parts[2] if len(parts) == 3 else (None, None)
+    return as_genotype({"normal": cells[0], "reduce": cells[1], "normal_concat": concat[0], "reduce_concat": concat[1]})
+
+
+def is_full(genotype: Genotype) -> bool:
+    """Say whether all intermediate nodes make the output, in both cells."""
+    return all(
+        len(concat) == len(edges) // 2
+        for edges, concat in ((genotype.normal, genotype.normal_concat), (genotype.reduce, genotype.reduce_concat))
+    )
 
 
 def convert_genotype_to_config(genotype: Genotype) -> dict[str, str]:
     """Return the NAS-Bench-301 configuration of a genotype.
 
     Raises:
-        ArchitectureError: If the genotype is invalid.
+        ArchitectureError: If the genotype is invalid, or the output of a cell does not concatenate all nodes.
     """
     genotype = as_genotype(genotype)
+    if not is_full(genotype):
+        raise ArchitectureError(
+            "the configurations of NAS-Bench-301 have cells whose output concatenates all intermediate nodes only, not "
+            f"normal_concat={list(genotype.normal_concat)}, reduce_concat={list(genotype.reduce_concat)}"
+        )
     config = {}
     for cell_type in _CELL_TYPES:
         edges = getattr(genotype, cell_type)
@@ -202,7 +230,7 @@ def make_compact_mutable(compact: Sequence[Sequence[Sequence[int]]]) -> list[lis
     return [[list(pair) for pair in cell] for cell in compact]
 
 
-def make_compact_immutable(compact: Sequence[Sequence[Sequence[int]]]) -> tuple[tuple[tuple[int, ...], ...], ...]:
+def make_compact_immutable(compact: Sequence[Sequence[Sequence[int]]]) -> Compact:
     """Return a compact form as nested tuples, which are hashable."""
     return tuple(tuple(tuple(pair) for pair in cell) for cell in compact)
 

@@ -17,17 +17,25 @@ from naslib.utils.encodings import EncodingType
 
 from .genotype import OPS
 
-Cells = Sequence[Sequence[tuple[int, int]]]
+# two cells as (predecessor, op) pairs, and the nodes in the output of each where these are not all
+Cells = Sequence[Sequence[Any]]
+Outputs = Sequence[int] | None
 NUM_OPS = len(OPS)
 
 
-def get_paths(cell: Sequence[tuple[int, int]]) -> list[tuple[int, tuple[int, ...]]]:
+def _with_outputs(compact: Cells) -> list[tuple[Sequence[tuple[int, int]], Outputs]]:
+    """Return each cell with the nodes that make its output, None for all."""
+    return list(zip(compact[:2], compact[2] if len(compact) > 2 else (None, None), strict=True))
+
+
+def get_paths(cell: Sequence[tuple[int, int]], outputs: Outputs = None) -> list[tuple[int, tuple[int, ...]]]:
     """Return all paths of a cell, each as (input, ops from the input to a node that is part of the output)."""
     ending_at: list[list[tuple[int, tuple[int, ...]]]] = [[(0, ())], [(1, ())]]
     for first, second in zip(cell[::2], cell[1::2], strict=True):
         paths = [(start, (*ops, op)) for source, op in (first, second) for start, ops in ending_at[source]]
         ending_at.append(paths)
-    return [path for paths in ending_at[2:] for path in paths]
+    in_output = range(2, len(ending_at)) if outputs is None else outputs
+    return [path for node in in_output for path in ending_at[node]]
 
 
 def encode_paths(compact: Cells) -> np.ndarray:
@@ -37,50 +45,56 @@ def encode_paths(compact: Cells) -> np.ndarray:
     """
     block = sum(NUM_OPS**k for k in range(len(compact[0]) // 2 + 1))
     encoding = np.zeros(4 * block, dtype=np.float32)
-    for i, cell in enumerate(compact):
-        for start, ops in get_paths(cell):
+    for i, (cell, outputs) in enumerate(_with_outputs(compact)):
+        for start, ops in get_paths(cell, outputs):
             encoding[(2 * i + start) * block + sum(NUM_OPS**k * (op + 1) for k, op in enumerate(ops))] = 1
     return encoding
 
 
-def cell_adjacency(cell: Sequence[tuple[int, int]]) -> np.ndarray:
+def cell_adjacency(cell: Sequence[tuple[int, int]], outputs: Outputs = None) -> np.ndarray:
     """Return the adjacency of the cell's nodes: two inputs, the intermediate nodes, the output."""
     nodes = len(cell) // 2
     matrix = np.zeros((nodes + 3, nodes + 3), dtype=np.float32)
     for position, (source, _) in enumerate(cell):
         matrix[source, position // 2 + 2] = 1
-    matrix[2:-1, -1] = 1
+    matrix[range(2, nodes + 2) if outputs is None else list(outputs), -1] = 1
     return matrix
 
 
 def encode_adjacency_one_hot(compact: Cells) -> np.ndarray:
     """Return per cell the flat adjacency and the one-hot ops of its edges."""
-    parts = [(cell_adjacency(cell).ravel(), np.eye(NUM_OPS)[[op for _, op in cell]].ravel()) for cell in compact]
+    parts = [
+        (cell_adjacency(cell, outputs).ravel(), np.eye(NUM_OPS)[[op for _, op in cell]].ravel())
+        for cell, outputs in _with_outputs(compact)
+    ]
     return np.concatenate([part for pair in parts for part in pair]).astype(np.float32)
 
 
 def encode_adjacency_mix(compact: Cells) -> np.ndarray:
     """Return per cell the flat adjacency and the op numbers of its edges."""
-    parts = [(cell_adjacency(cell).ravel(), [op for _, op in cell]) for cell in compact]
+    parts = [
+        (cell_adjacency(cell, outputs).ravel(), [op for _, op in cell]) for cell, outputs in _with_outputs(compact)
+    ]
     return np.concatenate([part for pair in parts for part in pair]).astype(np.float32)
 
 
-def line_graph(cell: Sequence[tuple[int, int]]) -> tuple[np.ndarray, list[int]]:
+def line_graph(cell: Sequence[tuple[int, int]], outputs: Outputs = None) -> tuple[np.ndarray, list[int]]:
     """Return adjacency and categories of a cell with its edges' ops as vertices: two inputs, ops, output."""
     size = len(cell) + 3
     matrix = np.zeros((size, size), dtype=np.float32)
     for position, (source, _) in enumerate(cell):
         inputs = [source] if source < 2 else [2 * source - 2, 2 * source - 1]  # the two ops whose sum is that node
         matrix[inputs, position + 2] = 1
-    matrix[2:-1, -1] = 1
+    for node in range(2, len(cell) // 2 + 2) if outputs is None else outputs:
+        matrix[2 * node - 2 : 2 * node, -1] = 1
     return matrix, [0, 0, *(op + 1 for _, op in cell), NUM_OPS + 1]
 
 
 def _merged(compact: Cells, with_global: bool) -> tuple[np.ndarray, list[int]]:
     """Return the block-diagonal adjacency and the categories of both cells, each with its global vertex if wanted."""
     matrices, categories = [], []
-    for cell in compact:
-        matrix, kinds = line_graph(cell)
+    for cell, outputs in _with_outputs(compact):
+        matrix, kinds = line_graph(cell, outputs)
         if with_global:
             matrix = np.pad(matrix, (0, 1))
             matrix[:-1, -1] = 1
@@ -128,7 +142,7 @@ def encode_seminas(compact: Cells) -> dict[str, Any]:
 
 
 def _compact(compact: Cells) -> Cells:
-    return tuple(tuple(cell) for cell in compact)
+    return tuple(tuple(part) for part in compact)
 
 
 _ENCODERS: dict[EncodingType, Callable[[Cells], Any]] = {
@@ -146,7 +160,7 @@ def encode(compact: Cells, encoding_type: EncodingType | str = EncodingType.ADJA
     """Return the encoding of an architecture.
 
     Args:
-        compact: Two cells as (predecessor, op) pairs, two per node.
+        compact: Two cells as (predecessor, op) pairs, two per node, and the nodes in the output of each if not all.
         encoding_type: An `EncodingType` or its value.
 
     Raises:

@@ -12,6 +12,7 @@ from naslib.search_spaces.core.graph import Graph
 from .codec import DartsCodec
 from .genotype import Genotype, as_genotype
 from .macro import CellSpec, MacroSpec, attach_auxiliary, build_macro, make_cell, resolve_stem
+from .outputs import set_outputs
 from .primitives import make_op
 
 
@@ -57,7 +58,9 @@ class DartsEvaluationNetwork(Graph):
         nodes = len(parsed.normal) // 2
         self.codec = DartsCodec(nodes)  # type: ignore[misc]
         self._code = self.codec.canonical(parsed)
-        spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, resolve_stem(stem, image_size), affine=True)
+        outputs = (len(parsed.normal_concat), len(parsed.reduce_concat))
+        stem = resolve_stem(stem, image_size)
+        spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, stem, affine=True, outputs=outputs)
         build_macro(self, spec, _CellMaker(parsed))
         if auxiliary:
             attach_auxiliary(self, spec)
@@ -70,7 +73,8 @@ class _CellMaker:
         self.genotype = genotype
 
     def __call__(self, place: CellSpec) -> Graph:
-        pairs = self.genotype.reduce if place.is_reduction else self.genotype.normal
+        genotype = self.genotype
+        pairs = genotype.reduce if place.is_reduction else genotype.normal
         cell = make_cell("reduction_cell" if place.is_reduction else "normal_cell", len(pairs) // 2)
         cell.set_scope(f"{'r' if place.is_reduction else 'n'}_stage_{place.stage}")
         for position, (name, predecessor) in enumerate(pairs):
@@ -78,4 +82,5 @@ class _CellMaker:
             op: nn.Module = make_op(name, place.channels, 2 if place.is_reduction and source <= 2 else 1)
             cell.add_edge(source, target)
             cell.edges[source, target].set("op", op if isinstance(op, ops.Identity) else ops.DropPath(op))
+        set_outputs(cell, genotype.reduce_concat if place.is_reduction else genotype.normal_concat)
         return cell

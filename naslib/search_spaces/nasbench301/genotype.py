@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from naslib.errors import ArchitectureError, did_you_mean
+from naslib.search_spaces.core.literals import Call, read_literal
 
-OPS = (
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+from .spellings import OPS as OPS
+from .spellings import fields_of, op_called, plain, read_concat, read_edges, short
 
 
 class Genotype(NamedTuple):
@@ -33,14 +25,20 @@ class Genotype(NamedTuple):
     reduce_concat: Sequence[int]
 
 
-def make_genotype(normal: Sequence[tuple[str, int]], reduce: Sequence[tuple[str, int]]) -> Genotype:
-    """Return the genotype of two cells whose output concatenates all intermediate nodes."""
-    return Genotype(
-        normal=list(normal),
-        normal_concat=list(range(2, 2 + len(normal) // 2)),
-        reduce=list(reduce),
-        reduce_concat=list(range(2, 2 + len(reduce) // 2)),
-    )
+def make_genotype(
+    normal: Sequence[tuple[str, int]],
+    reduce: Sequence[tuple[str, int]],
+    concat: tuple[Sequence[int], Sequence[int]] | None = None,
+) -> Genotype:
+    """Return the genotype of two cells.
+
+    Args:
+        normal: Edges of the normal cell.
+        reduce: Edges of the reduction cell.
+        concat: The nodes that make the output, of each; all intermediate nodes if None.
+    """
+    of_normal, of_reduce = concat or (range(2, 2 + len(normal) // 2), range(2, 2 + len(reduce) // 2))
+    return Genotype(list(normal), list(of_normal), list(reduce), list(of_reduce))
 
 
 def to_json(genotype: Genotype) -> dict[str, list[Any]]:
@@ -59,92 +57,95 @@ def parse_genotype(text: str) -> Genotype:
     Raises:
         ArchitectureError: If the text is none, or the genotype is invalid.
     """
-    text = text.strip()
+    return as_genotype(read_text(text))
+
+
+def read_text(text: str) -> Any:
+    """Return the value that a text stands for, a genotype as a mapping of its fields.
+
+    Raises:
+        ArchitectureError: If it stands for none.
+    """
     try:
-        fields = json.loads(text) if text.startswith("{") else _read_call(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise ArchitectureError(f"cannot read a genotype from {_short(text)}: {error}") from error
-    return as_genotype(fields)
+        value = read_literal(text)
+        return _fields_of_call(value) if isinstance(value, Call) else value
+    except ValueError as error:
+        raise ArchitectureError(f"cannot read a genotype from {short(text)}: {error}") from error
+
+
+def _fields_of_call(call: Call) -> dict[str, Any]:
+    expected = "expected Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...)"
+    if call.name.lower() != "genotype" or len(call.arguments) > len(Genotype._fields):
+        raise ValueError(f"{expected}, not {call.name}(...)")
+    fields = dict(zip(Genotype._fields, call.arguments, strict=False))
+    for name, value in call.keywords.items():
+        if name in fields or not fields_of({name: value}):
+            raise ValueError(f"{expected}, without the argument {name!r}")
+        fields[name] = value
+    return fields
 
 
 def as_genotype(spec: Any) -> Genotype:
     """Return the valid genotype that a Genotype-like tuple, a mapping or a text stands for.
+
+    Every spelling of cells in `spellings` is read; the order of the two edges of a node is kept.
 
     Raises:
         ArchitectureError: If it stands for none.
     """
     if isinstance(spec, str):
         return parse_genotype(spec)
-    if isinstance(spec, Mapping):
-        missing = [field for field in ("normal", "reduce") if field not in spec]
-        if missing:
-            raise ArchitectureError(f"a genotype needs the entries normal and reduce; {' and '.join(missing)} missing")
-        default = make_genotype(spec["normal"], spec["reduce"])
-        values = [spec.get(field, getattr(default, field)) for field in Genotype._fields]
-    else:
-        values = [getattr(spec, field, None) for field in Genotype._fields]
-    genotype = Genotype(*values)
-    problems = [*_cell_problems("normal", genotype.normal, genotype.normal_concat)]
-    problems += _cell_problems("reduce", genotype.reduce, genotype.reduce_concat)
-    if not problems and len(genotype.normal) != len(genotype.reduce):
-        problems.append(f"normal has {len(genotype.normal)} edges and reduce {len(genotype.reduce)}")
+    fields = _fields(spec)
+    missing = [field for field in ("normal", "reduce") if field not in fields]
+    if missing:
+        raise ArchitectureError(f"a genotype needs the entries normal and reduce; {' and '.join(missing)} missing")
+    cells, concats, problems = [], [], []
+    for name in ("normal", "reduce"):
+        edges, wrong = read_edges(plain(fields[name]))
+        problems += [f"{name}{wrong}"] if wrong else _problems_of(name, edges)
+        concat, why = read_concat(fields.get(f"{name}_concat"), len(edges) // 2)
+        problems += [f"{name}_concat {why}"] if why and not wrong else []
+        cells.append([(op_called(op) or str(op), source) for op, source in edges])
+        concats.append(concat or [])
+    if not problems and len(cells[0]) != len(cells[1]):
+        problems.append(f"normal has {len(cells[0])} edges and reduce {len(cells[1])}")
     if problems:
         raise ArchitectureError("not a genotype of the DARTS space: " + "; ".join(problems))
-    return make_genotype(*([(str(op), int(node)) for op, node in cell] for cell in (genotype.normal, genotype.reduce)))
+    return make_genotype(cells[0], cells[1], (concats[0], concats[1]))
 
 
-def _cell_problems(cell: str, edges: Any, concat: Any) -> list[str]:
-    """Return what keeps a list of (operation, predecessor) from being a cell of the space."""
-    if not _is_list(edges) or not edges or len(edges) % 2:
-        return [f"{cell} must be a list of (operation, predecessor), two per node, not {_short(edges)}"]
+def _fields(spec: Any) -> Mapping[str, Any]:
+    """Return the fields of a genotype that are there."""
+    if isinstance(spec, Mapping):
+        inner = spec.get("genotype")
+        return _fields(read_text(inner) if isinstance(inner, str) else inner) if inner is not None else fields_of(spec)
+    if hasattr(spec, "normal"):
+        return {field: getattr(spec, field) for field in Genotype._fields if getattr(spec, field, None) is not None}
+    cells = plain(spec)
+    length = len(cells) if isinstance(cells, list) else 0
+    names: Sequence[str] = {2: ("normal", "reduce"), 4: Genotype._fields}.get(length, ())
+    if not names:
+        raise ArchitectureError(
+            f"a genotype is Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...), not {short(spec)}"
+        )
+    return dict(zip(names, cells, strict=True))
+
+
+def _problems_of(cell: str, edges: Sequence[tuple[Any, int]]) -> list[str]:
+    """Return what keeps edges, two for each node, from being a cell of the space."""
     problems = []
-    for position, edge in enumerate(edges):
+    for position, (op, source) in enumerate(edges):
         node = position // 2 + 2
-        if not _is_list(edge) or len(edge) != 2 or isinstance(edge[1], str):
-            return [f"{cell}[{position}] must be (operation, predecessor), not {_short(edge)}"]
-        op, source = edge
-        if op not in OPS:
-            problems.append(f"{cell}[{position}] has the unknown operation {op!r}{did_you_mean(str(op), OPS)}")
+        if op_called(op) is None:
+            problems.append(f"{cell}[{position}] has the unknown operation {op!r}{_nearest(op)}")
         if source not in range(node):
             problems.append(f"{cell}[{position}] takes node {source}, but node {node} can take 0 to {node - 1} only")
         elif position % 2 and source == edges[position - 1][1]:
             problems.append(f"{cell}: node {node} takes node {source} twice")
-    expected = list(range(2, 2 + len(edges) // 2))
-    if not _is_list(concat) or sorted(concat, key=str) != expected:
-        problems.append(f"{cell}_concat must be {expected}, not {_short(concat)}")
     return problems
 
 
-def _read_call(node: ast.expr) -> dict[str, Any]:
-    if not (isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute))):
-        raise ValueError("expected Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...)")
-    name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-    if name != "Genotype" or len(node.args) > len(Genotype._fields):
-        raise ValueError("expected Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...)")
-    fields = {field: _read_value(value) for field, value in zip(Genotype._fields, node.args, strict=False)}
-    for keyword in node.keywords:
-        if keyword.arg not in Genotype._fields or keyword.arg in fields:
-            raise ValueError(f"unexpected argument {keyword.arg!r}")
-        fields[keyword.arg] = _read_value(keyword.value)
-    return fields
-
-
-def _read_value(node: ast.expr) -> Any:
-    """Return a literal; `range(...)`, and `list(...)` or `tuple(...)` of one, are read as well."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
-        return ast.literal_eval(node)
-    arguments = [_read_value(argument) for argument in node.args]
-    if node.func.id == "range" and len(arguments) <= 3 and all(type(argument) is int for argument in arguments):
-        return range(*arguments)
-    if node.func.id in ("list", "tuple") and len(arguments) == 1:
-        return arguments[0]
-    raise ValueError(f"cannot read {ast.unparse(node)}")
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _nearest(op: Any) -> str:
+    if isinstance(op, int):
+        return f"; numbers are 0 to {len(OPS) - 1}"
+    return did_you_mean(str(op), OPS) or f" (known: {', '.join(OPS)})"

@@ -37,6 +37,7 @@ class MacroSpec:
         n_classes: Number of classes.
         stem: `"cifar"` or `"imagenet"`.
         affine: Whether the BN of the preprocessing has weight and bias.
+        outputs: How many nodes the output of a normal cell concatenates, and that of a reduction cell; all if None.
 
     Raises:
         ConfigError: If a size is not positive.
@@ -49,11 +50,17 @@ class MacroSpec:
     n_classes: int
     stem: str
     affine: bool
+    outputs: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name in ("cells", "channels", "nodes", "in_channels", "n_classes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    def width_behind(self, place: CellSpec) -> int:
+        """Return the channels of a cell's output."""
+        n_outputs = self.nodes if self.outputs is None else self.outputs[place.is_reduction]
+        return n_outputs * place.channels
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,7 @@ def _add_cells(graph: Graph, spec: MacroSpec, cell_at: Callable[[CellSpec], Grap
         graph.edges[node - 2, node].set("op", older)
         newer = preprocessing(widths[node - 1], place.channels, False, spec.affine)
         graph.edges[node - 1, node].set("op", newer)
-        widths[node] = spec.nodes * place.channels
+        widths[node] = spec.width_behind(place)
         halves[node] = place.is_reduction
     return widths[FIRST_CELL - 1 + spec.cells]
 
@@ -164,4 +171,4 @@ def attach_auxiliary(graph: Graph, spec: MacroSpec) -> None:
     place = cell_specs(spec)[2 * spec.cells // 3]
     node = FIRST_CELL + spec.cells
     graph.add_edge(place.node, node)
-    graph.edges[place.node, node].set("op", AuxiliaryHead(spec.nodes * place.channels, spec.n_classes))
+    graph.edges[place.node, node].set("op", AuxiliaryHead(spec.width_behind(place), spec.n_classes))

@@ -19,7 +19,14 @@ TOP = {
     "out_dir": "run",
     "optimizer": "darts",
 }
-TOP_OURS = {"data": None, "search_space_args": {}, "dataset_args": {}, "device": "auto", "workers": 0}
+TOP_OURS = {
+    "data": None,
+    "search_space_args": {},
+    "dataset_args": {},
+    "device": "auto",
+    "workers": 0,
+    "threads": "auto",
+}
 SEARCH = {
     "checkpoint_freq": 5,
     "batch_size": 64,
@@ -52,6 +59,7 @@ SEARCH = {
     "num_candidates": 100,
     "predictor_type": "var_sparse_gp",
 }
+SCHEDULE = {"scheduler": "cosine", "scheduler_args": {}, "warmup_epochs": 0, "label_smoothing": 0.0}
 SEARCH_OURS = {
     "nesterov": False,
     "batch_norm": "running",
@@ -64,6 +72,7 @@ SEARCH_OURS = {
     "loss_criteria": "CrossEntropyLoss",
     "op_optimizer": "SGD",
     "arch_optimizer": "Adam",
+    **SCHEDULE,
 }
 EVALUATION = {
     "checkpoint_freq": 30,
@@ -81,7 +90,7 @@ EVALUATION = {
     "drop_path_prob": 0.2,
     "auxiliary_weight": 0.4,
 }
-EVALUATION_OURS = {"mode": "auto", "cells": None, "channels": None, "auxiliary": None, "amp": False}
+EVALUATION_OURS = {"mode": "auto", "cells": None, "channels": None, "auxiliary": None, "amp": False, **SCHEDULE}
 
 
 def test_defaults_literally() -> None:

@@ -46,6 +46,46 @@ def test_to_dict(subset: str, keys: set[str]):
         edge.to_dict("some")
 
 
+@pytest.mark.parametrize("order", ["private first", "shared first"])
+def test_a_key_that_is_private_here_and_shared_elsewhere_reads_the_same_in_every_way(order: str):
+    here = EdgeData()
+    there = here.copy()
+    if order == "private first":
+        here.set("a", 1)
+        there.set("a", 2, shared=True)
+    else:  # removed from the shared side and set anew meanwhile
+        there.set("a", 0, shared=True)
+        there.remove("a")
+        here.set("a", 1)
+        there.set("a", 2, shared=True)
+    for edge, value in ((here, 1), (there, 2)):
+        readings = [edge.a, edge["a"], edge.get("a"), edge.to_dict()["a"], dict(edge.items())["a"], dict(edge)["a"]]
+        assert readings == [value] * 6
+        assert edge.keys() == ["op", "a"] and len(edge) == 2
+    assert here.to_dict("private")["a"] == 1 and here.to_dict("shared")["a"] == 2
+    here["a"] = 3  # writes what it reads
+    here.set("a", here.a + 1)
+    assert (here.a, there.a) == (4, 2)
+    with pytest.raises(ValueError, match="private and cannot change sides"):
+        here.set("a", 5, shared=True)
+    there["a"] = 6
+    here.remove("a")
+    assert here.a == there.a == 6
+
+
+def test_conversion_of_tensors_keeps_parameters_and_reaches_nested_entries():
+    edge = EdgeData({"scale": torch.ones(2), "nested": {"list": [torch.ones(1), torch.arange(2)], "word": "x"}})
+    alpha = nn.Parameter(torch.zeros(3))
+    alpha.grad = torch.ones(3)
+    edge.set("alpha", alpha, shared=True)
+    copied = edge.copy()
+    edge.finalize().apply_to_tensors(lambda t: t.double() if t.is_floating_point() else t)
+    assert copied.alpha is edge.alpha is alpha
+    assert alpha.dtype == alpha.grad.dtype == edge.scale.dtype == torch.float64
+    assert [t.dtype for t in edge.nested["list"]] == [torch.float64, torch.int64] and edge.nested["word"] == "x"
+    assert copied.scale.dtype == torch.float32
+
+
 def test_op_is_private_always():
     with pytest.raises(ValueError, match="private"):
         EdgeData().set("op", nn.Tanh(), shared=True)

@@ -170,6 +170,60 @@ def test_hooks_on_ops_fire_and_modules_move_together():
     assert not graph.eval().edges[2, 3].op.training
 
 
+MOVES = {
+    "to": lambda graph: graph.to(torch.float64),
+    "to like": lambda graph: graph.to(torch.ones(1, dtype=torch.float64)),
+    "double": lambda graph: graph.double(),
+    "type": lambda graph: graph.type(torch.float64),
+    "inside": lambda graph: nn.ModuleDict({"net": graph}).to(torch.float64),
+    "_apply": lambda graph: graph._apply(lambda t: t.double() if t.is_floating_point() else t),
+}
+
+
+@pytest.mark.parametrize("move", sorted(MOVES))
+def test_conversions_reach_the_architecture_parameters(move: str):
+    optimizer = _optimizer(parts={"edge_normalization": {}})
+    alphas = list(optimizer.architecture_parameters)
+    values = [alpha.detach().double() for alpha in alphas]
+    MOVES[move](optimizer.graph)
+    assert all(now is then for now, then in zip(optimizer.architecture_parameters, alphas, strict=True))
+    assert {alpha.dtype for alpha in [*alphas, *optimizer.graph.parameters()]} == {torch.float64}
+    for alpha, value in zip(alphas, values, strict=True):
+        torch.testing.assert_close(alpha.detach(), value, rtol=0, atol=0)
+    x, y = batch(dtype=torch.float64)
+    before = [alpha.detach().clone() for alpha in alphas]
+    optimizer.step((x, y), (x, y))  # the optimizers hold what was converted
+    assert not any(torch.equal(now, then) for now, then in zip(alphas, before, strict=True))
+    assert all(data.alpha is alpha for data, alpha in zip(optimizer.decisions, alphas, strict=False))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_reaches_the_architecture_parameters(dtype: torch.dtype):
+    optimizer = _optimizer()
+    graph = optimizer.graph.half() if dtype is torch.float16 else optimizer.graph.bfloat16()
+    assert {alpha.dtype for alpha in optimizer.architectural_weights} == {dtype}
+    assert {data.alpha.dtype for data in optimizer.decisions} == {dtype}
+    assert {parameter.dtype for parameter in graph.parameters()} == {dtype}
+
+
+def test_a_graph_moves_to_another_device_with_everything_on_its_edges():
+    optimizer = _optimizer()
+    optimizer.graph.edges[1, 2].set("scale", torch.ones(2))
+    optimizer.graph.to("meta")
+    assert {data.alpha.device.type for data in optimizer.decisions} == {"meta"}
+    assert optimizer.graph.edges[1, 2].scale.device.type == "meta"
+
+
+def test_a_graph_that_is_not_parsed_is_converted_too():
+    space = mlp_space(batch_norm=True).to(torch.float64)
+    assert not space.is_parsed
+    optimizer = DARTSOptimizer()
+    optimizer.adapt_search_space(space)
+    assert {p.dtype for p in [*optimizer.graph.parameters(), *optimizer.graph.buffers()]} == {
+        torch.float64, torch.int64
+    }  # fmt: skip
+
+
 def test_state_dict_round_trip_through_a_file():
     graph, other = _optimizer().get_final_architecture(), _optimizer().get_final_architecture()
     graph(X)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from data_files import data_file
 from PIL import Image
 
 from naslib.data import DATASETS, ImageData, ImageSet, is_dataset, load_data
@@ -22,7 +23,7 @@ from naslib.data.sets.mnist import read_idx
 from naslib.errors import ConfigError, DataError, DatasetMissing
 
 RNG = np.random.default_rng(0)
-SHARED = Path(__file__).parents[3].parent / "shared" / "data"
+JPEGS = data_file("cifar10_jpeg_full.npz")
 
 
 def memory(part: Any) -> ImageSet:
@@ -151,9 +152,12 @@ def test_pickles_execute_nothing(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(b"damaged")
     with pytest.raises(DataError, match="test_batch"):
         load_data("cifar10", data_dir=tmp_path)
+    (tmp_path / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"damaged too")
+    with pytest.raises(DataError, match=r"2 of 6 files cannot be read:\n.*data_batch_2.*\n.*test_batch"):
+        load_data("cifar10", data_dir=tmp_path)
 
 
-def write_jpegs(folder: Path, n: int = 20) -> list[np.ndarray]:
+def write_jpegs(folder: Path, n: int = 20, damaged: tuple[int, ...] = ()) -> list[np.ndarray]:
     """Write the compact form: a common header, then the rest of each file."""
     files = []
     for _ in range(n):
@@ -163,7 +167,7 @@ def write_jpegs(folder: Path, n: int = 20) -> list[np.ndarray]:
         files.append(stream.getvalue())
     header = files[0][:300]
     assert all(file.startswith(header) for file in files)
-    rest = [file[300:] for file in files]
+    rest = [file[300:320] if index in damaged else file[300:] for index, file in enumerate(files)]
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(
         folder / "cifar10_jpeg_full.npz",
@@ -189,20 +193,39 @@ def test_jpegs_are_decoded_once(tmp_path: Path, read_only: bool, monkeypatch: py
             memory(data.train).images.numpy(), [image for i, image in enumerate(images) if i % 4 != 1]
         )
         assert data.test.label_array.tolist() == [1, 5, 9, 3, 7]
-        place = user_cache() if read_only else folder / "naslib-cache"
-        assert len(list(place.iterdir())) == 1
+        assert len(list(user_cache().iterdir())) == 1
+        assert not (folder / "naslib-cache").exists()  # the data folder is the user's
         monkeypatch.setattr(cifar_jpeg, "_decode_all", None)  # a second decoding would fail
         again = load_data("cifar10", data_dir=folder)
         assert torch.equal(memory(again.train).images, memory(data.train).images)
     finally:
         folder.chmod(0o755)
-    assert (folder / "naslib-cache").exists() is not read_only
+
+
+def test_a_cache_of_an_earlier_version_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "d"
+    write_jpegs(folder)
+    data = load_data("cifar10", data_dir=folder)
+    (cache,) = user_cache().iterdir()
+    (folder / "naslib-cache").mkdir()
+    cache.rename(folder / "naslib-cache" / cache.name)
+    monkeypatch.setattr(cifar_jpeg, "_decode_all", None)
+    assert torch.equal(memory(load_data("cifar10", data_dir=folder).test).images, memory(data.test).images)
+
+
+def test_every_damaged_jpeg_is_named(tmp_path: Path) -> None:
+    write_jpegs(tmp_path / "d", damaged=(3, 11, 13))
+    with pytest.raises(DataError, match=r"3 of 20 images in .*cifar10_jpeg_full.npz cannot be read") as caught:
+        load_data("cifar10", data_dir=tmp_path / "d")
+    for part in ("image 3 ", "image 11 ", "image 13 "):
+        assert part in str(caught.value)
+    assert not user_cache().exists()
 
 
 def test_damaged_cache_and_file(tmp_path: Path) -> None:
     write_jpegs(tmp_path / "d")
     data = load_data("cifar10", data_dir=tmp_path / "d")
-    (cache,) = (tmp_path / "d" / "naslib-cache").iterdir()
+    (cache,) = user_cache().iterdir()
     cache.write_bytes(cache.read_bytes()[:1000])
     assert torch.equal(memory(load_data("cifar10", data_dir=tmp_path / "d").train).images, memory(data.train).images)
     (tmp_path / "d" / "cifar10_jpeg_full.npz").write_bytes(b"PK damaged")
@@ -281,6 +304,7 @@ def test_download_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert user_cache() == tmp_path / "user-cache" / "naslib"
     assert data_directories() == [Path("data"), user_cache()]
     assert download_directory() == user_cache()
     Path("data").mkdir()
@@ -290,6 +314,34 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert download_directory("arg") == Path("arg")
     Path("arg").mkdir(mode=0o555)
     assert download_directory("arg") == tmp_path / "env"
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("linux", {}, "~/.cache/naslib"),
+        ("darwin", {}, "~/Library/Caches/naslib"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/naslib"),
+        ("win32", {}, "~/AppData/Local/naslib"),
+        ("darwin", {"XDG_CACHE_HOME": "/xdg"}, "/xdg/naslib"),
+        ("linux", {"XDG_CACHE_HOME": "/xdg", "NASLIB_CACHE": "~/own"}, "~/own"),
+    ],
+)
+def test_user_cache(platform: str, environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    for name in ("XDG_CACHE_HOME", "NASLIB_CACHE", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert user_cache() == Path(expected).expanduser()
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images = write_jpegs(tmp_path / "d")
+    user_cache().parent.mkdir()
+    user_cache().write_text("a file where the folder should be")
+    assert len(load_data("cifar10", data_dir=tmp_path / "d").train) == len(images) - 5
+    assert "NASLIB_CACHE" in caplog.text
 
 
 def save_npz(path: Path, **more: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -399,11 +451,11 @@ def test_real_fashion_mnist() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SHARED / "cifar10_jpeg_full.npz").exists(), reason="the compact CIFAR-10 is not there")
+@pytest.mark.skipif(not JPEGS.exists(), reason="the compact CIFAR-10 is not there")
 def test_real_cifar10() -> None:
     from naslib.data.image_data import channel_statistics
 
-    data = load_data("cifar10", data_dir=SHARED)
+    data = load_data("cifar10", data_dir=JPEGS.parent)
     assert np.bincount(data.train.label_array).tolist() == [5000] * 10
     assert np.bincount(data.test.label_array).tolist() == [1000] * 10
     mean, std = channel_statistics(memory(data.train).images)

@@ -9,15 +9,17 @@ import time
 from collections.abc import Mapping
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from data_files import data_file
 
 from naslib.benchmarks import NasBench201Table
 from naslib.benchmarks.base import Benchmark
+from naslib.config.loader import load_config
+from naslib.defaults.trainer import Trainer
 from naslib.errors import (
     BenchmarkApiMissing,
     BenchmarkError,
@@ -34,7 +36,7 @@ from naslib.search_spaces.core.primitives import AvgPool1x1, Identity, ReLUConvB
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
-FILE = Path(__file__).resolve().parents[4] / "shared" / "data" / "nb201.npz"
+FILE = data_file("nb201.npz")
 needs_file = pytest.mark.skipif(not FILE.is_file(), reason=f"no {FILE.name} in the shared data directory")
 OPTIMIZERS = [RandomSearch, RegularizedEvolution]
 
@@ -96,6 +98,38 @@ def saved(optimizer: DiscreteOptimizer) -> Mapping[str, Any]:
     torch.save({name: part.state_dict() for name, part in optimizer.get_checkpointables().items()}, file)
     file.seek(0)
     return torch.load(file, weights_only=True)
+
+
+class Strict(SumOfOps):
+    """It knows one data set, and says so."""
+
+    datasets = ("cifar10",)
+
+    def query(
+        self, code: tuple[int, ...], metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
+    ) -> Any:
+        if dataset != "cifar10":
+            raise BenchmarkError(f"no data set {dataset!r}")
+        return super().query(code, metric, dataset, epoch, full_lc)
+
+    def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
+        return dataset == "cifar10" and super().has(metric, dataset, epoch)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_runners_as_in_naslib_name_the_data_set_in_the_config_only(kind: type[DiscreteOptimizer], tmp_path) -> None:
+    config = load_config({"dataset": "cifar10", "device": "cpu", "search": {"epochs": 12, "population_size": 5}})
+    config.save = str(tmp_path)
+    api = Strict()
+    optimizer = kind(config)
+    optimizer.adapt_search_space(Space(), dataset_api=api)
+    trainer = Trainer(optimizer, config, lightweight_output=True)
+    trainer.search()
+    test_accuracy = trainer.evaluate(dataset_api=api)
+    best = optimizer.record.incumbent
+    assert best is not None and optimizer.record.evaluations == 12
+    assert test_accuracy == sum(best) + 50.5
+    assert optimizer.test_statistics() == test_accuracy
 
 
 # the algorithm

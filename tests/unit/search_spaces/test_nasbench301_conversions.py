@@ -98,7 +98,10 @@ def test_texts_that_are_none_are_refused_and_never_executed(text: str) -> None:
         ({"reduce": REDUCE[:6], "reduce_concat": [2, 3, 4]}, "normal has 8 edges and reduce 6"),
         ({"normal": NORMAL[:7]}, "two per node"),
         ({"reduce_concat": ["a", 2]}, "reduce_concat must be"),
-        ({"normal_concat": [3, 4, 5]}, r"normal_concat must be \[2, 3, 4, 5\]"),
+        ({"normal_concat": [3, 4, 6]}, r"normal_concat must be \[2, 3, 4, 5\] or some of them"),
+        ({"normal_concat": [3, 3, 5]}, "each once"),
+        ({"normal_concat": []}, r"normal_concat must be \[2, 3, 4, 5\] or some of them, not \[\]"),
+        ({"normal_concat": [0, 2]}, "normal_concat must be"),
         ({"normal": [("sep_conv_3x3", 2, 0), *NORMAL[1:]]}, r"normal\[0\] must be"),
     ],
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import time
 
 import pytest
-from training_runs import config_for, differences, load
+from training_runs import config_for, differences, load, small_trainer
 
 from naslib.defaults.trainer import Trainer
 from naslib.errors import SearchInterrupted
@@ -96,6 +97,26 @@ def test_a_signal_between_evaluations(tmp_path):
     other = _trainer(tmp_path, epochs=50, checkpoint_freq=1000)
     other.search(resume_from=get_last_checkpoint(other.config))
     assert len(other.search_trajectory.train_acc) == 50 and other.search_trajectory.train_acc[-1] == 25.0
+
+
+def test_evaluations_are_not_called_epochs(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("naslib.training.progress._LINE_SECONDS", 0.0)
+    trainer = _trainer(tmp_path, epochs=7, checkpoint_freq=1)
+    with caplog.at_level(logging.INFO, "naslib"):
+        trainer.search()
+        longer = _trainer(tmp_path, epochs=9)
+        longer.search(resume_from=get_last_checkpoint(longer.config))
+    assert "searched 7 evaluations in" in caplog.text and "searched 9 evaluations in" in caplog.text
+    assert "model_final.pth: 7 evaluations are done" in caplog.text
+    assert "search: evaluation 3/7 (43 %)" in caplog.text
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert len(said) >= 12 and not [line for line in said if "epoch" in line or "architecture" in line]
+
+
+def test_epochs_are_called_epochs(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "naslib"):
+        small_trainer(tmp_path, epochs=2).search()
+    assert "searched 2 epochs in" in caplog.text
 
 
 @pytest.fixture(scope="module")

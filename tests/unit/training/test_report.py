@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from naslib.training.progress import format_seconds
-from naslib.training.report import format_genotype, write_summary
+from naslib.training.report import format_genotype, summary_table, write_summary
 
 
 def test_durations():
@@ -20,6 +20,12 @@ def test_genotypes():
     assert format_genotype({"normal": [["skip", 0]], "n": [2, 3]}) == "normal: [[skip, 0]]\nn: [2, 3]"
     assert format_genotype([{"edge": [1, 2], "op": "Zero"}]) == "edge [1, 2], op Zero"
     assert format_genotype("|none~0|") == "|none~0|"
+
+
+def test_evaluations_are_counted_as_such(tmp_path):
+    summary = {"search_seconds": 3.2, "search_evaluations": 2000}
+    assert "3.2 s (2000 evaluations)" in summary_table(summary, tmp_path)
+    assert " evaluations)" not in summary_table({"search_seconds": 3.2, "search_evaluations": None}, tmp_path)
 
 
 def test_summary(tmp_path, caplog):

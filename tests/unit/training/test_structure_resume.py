@@ -164,3 +164,65 @@ def test_the_record_keeps_the_full_width(straight):
     rows = json.loads((folder / "arch_weights.json").read_text())
     assert rows[0]["weights"][-1].count(None) == 2
     assert len(draw_arch_weights(folder)) == 2
+
+
+def _authors_rates(lengths: list[int], rate: float, rate_min: float) -> list[float]:
+    """What the authors' script of DrNAS does, with torch's own schedules: per stage a new SGD and a new cosine over all
+    epochs, which then loads the state of the old one."""
+    rates, schedule = [], None
+    for length in lengths:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], rate)
+        new = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, float(sum(lengths)), eta_min=rate_min)
+        if schedule is not None:
+            new.load_state_dict(schedule.state_dict())
+        schedule = new
+        for _ in range(length):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+    return rates
+
+
+def _rates(trainer: Trainer, resume_from: str = "") -> list[float]:
+    rates: list[float] = []
+    begin = trainer.optimizer.new_epoch
+
+    def new_epoch(epoch: int) -> None:
+        begin(epoch)
+        rates.append(trainer.optimizer.op_optimizer.param_groups[0]["lr"])
+
+    trainer.optimizer.new_epoch = new_epoch  # type: ignore[method-assign]
+    trainer.search(resume_from=resume_from)
+    return rates
+
+
+@pytest.mark.parametrize("lengths", [[3, 3], [2, 1, 3]])
+@pytest.mark.parametrize("rate_min", [0.0, 0.01])
+def test_the_learning_rate_restarts_in_every_stage_as_in_the_authors_script(tmp_path, lengths, rate_min):
+    stages = [{"epochs": n} if not index else {"epochs": n, "n_ops": 3 - index} for index, n in enumerate(lengths)]
+    parts = {"progressive_shrinking": {"stages": stages, "warm_up": 0}}
+    optimizer = DrNASOptimizer(learning_rate=0.1, epochs=6, parts=parts)
+    trainer = small_trainer(tmp_path, optimizer=optimizer, epochs=6, learning_rate_min=rate_min)
+    rates = _rates(trainer)
+    assert rates == pytest.approx(_authors_rates(lengths, 0.1, rate_min), rel=1e-9)
+    starts = [sum(lengths[:stage]) for stage in range(len(lengths))]
+    assert [rates[start] for start in starts] == pytest.approx([0.1] * len(lengths), rel=1e-12)
+    assert optimizer.op_optimizer.param_groups[0]["lr"] == pytest.approx(rate_min, abs=1e-12)  # after the last epoch
+
+
+def test_a_restarting_schedule_goes_on_under_another_number_of_epochs(tmp_path):
+    def trainer(folder: Path, epochs: int) -> Trainer:
+        parts = {"progressive_shrinking": {"stages": [{"epochs": 2}, {"n_ops": 2}], "warm_up": 0}}
+        optimizer = DrNASOptimizer(learning_rate=0.1, epochs=epochs, parts=parts)
+        return small_trainer(folder, optimizer=optimizer, epochs=epochs, learning_rate_min=0.0)
+
+    trainer(tmp_path / "a", 4).search()
+    checkpoint = str(tmp_path / "a" / "search" / "model_0000003.pth")
+    found = _rates(trainer(tmp_path / "b", 6), checkpoint)
+    assert found == pytest.approx(_rates(trainer(tmp_path / "c", 6))[4:], rel=1e-12) and len(found) == 2
+
+
+def test_without_stages_the_trainer_has_the_schedule():
+    assert DrNASOptimizer().build_scheduler(0.0) is None
+    parts = {"progressive_shrinking": {"stages": [{"epochs": 5}, {"n_ops": 2}]}}
+    assert DrNASOptimizer(epochs=5, parts=parts).build_scheduler(0.0) is None  # the second stage is never reached

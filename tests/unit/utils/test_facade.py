@@ -25,8 +25,16 @@ PROMISED = {
         "AttrDict",
         "compute_scores",
         "parse_args",
+        "get_project_root",
     },
 }
+
+
+def test_the_project_root_is_the_folder_of_the_package() -> None:
+    from naslib.utils.utils import get_project_root
+
+    assert utils.get_project_root() == get_project_root() == Path(naslib.__file__).resolve().parent
+    assert (get_project_root() / "errors.py").is_file()
 
 
 def test_every_promised_name_is_there() -> None:

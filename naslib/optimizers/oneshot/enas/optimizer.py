@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,8 @@ class ENASOptimizer(OneShotOptimizer):
     """
 
     ARCH_BETAS = (0.0, 0.999)
+    # of the controller, as in the authors' micro search
+    DEFAULTS: ClassVar = {"arch_learning_rate": 3.5e-3, "arch_weight_decay": 0.0}
     SCHEDULED = ("accumulated", "n_accumulated")
 
     def __init__(

@@ -38,6 +38,7 @@ class FairDARTSOptimizer(OneShotOptimizer):
     """
 
     ARCH_BETAS = (0.9, 0.999)
+    DEFAULTS = {"arch_learning_rate": 3e-3}
     PARTS = {"zero_one_loss": {"weight": 10.0, "norm": "l2"}}
 
     def __init__(self, threshold: float | None = 0.85, **kwargs: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class GSparseOptimizer(OneShotOptimizer):
     The architecture parameters are not trained: they hold these scores of the groups.
 
     Args:
-        learning_rate: Of the weights.
+        learning_rate: Of the weights; for `ProxSGD`, whose gradients are not clipped unless `grad_clip` is given.
         mu: Strength of the penalty.
         rho: Weight of the new gradient in the average that the optimizer follows (the authors' `momentum`).
         normalization: `"div"`, `"mul"` or `"none"`, see `ProxSGD`.
@@ -71,6 +71,7 @@ class GSparseOptimizer(OneShotOptimizer):
         ConfigError: If another optimizer of the weights is asked for, or for a value out of range.
     """
 
+    DEFAULTS: ClassVar = {"grad_clip": None}
     fixed_structure = "the groups of weights are fixed when their optimizer is made"
 
     def __init__(

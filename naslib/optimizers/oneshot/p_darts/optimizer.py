@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-import torch
 from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.schedules import cosine_in_each_stage
 from naslib.optimizers.oneshot.stages import Place, equal_lengths, locate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.arguments import constructor_arguments
@@ -51,6 +50,7 @@ class PDARTSOptimizer(OneShotOptimizer):
         ConfigError: If numbers are out of range, or their number is not that of the stages.
     """
 
+    DEFAULTS: ClassVar = {"arch_learning_rate": 6e-4}
     SCHEDULED = ("stage", "skip_dropout_rate")
     RESTRUCTURES = True
 
@@ -132,14 +132,7 @@ class PDARTSOptimizer(OneShotOptimizer):
 
     def build_scheduler(self, learning_rate_min: float) -> Any:
         """Return the learning-rate schedule of the weights: a cosine in each stage."""
-        base, lowest = self.learning_rate, learning_rate_min
-
-        def factor(epoch: int) -> float:
-            _, done, length = locate(self._lengths, epoch)
-            cosine = (1 + math.cos(math.pi * min(done, length) / length)) / 2
-            return (lowest + (base - lowest) * cosine) / base
-
-        return torch.optim.lr_scheduler.LambdaLR(self.op_optimizer, factor)
+        return cosine_in_each_stage(self.op_optimizer, self.learning_rate, learning_rate_min, self._lengths)
 
     # the step
 

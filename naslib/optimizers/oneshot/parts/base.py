@@ -123,6 +123,11 @@ class Part:
         """Begin epoch `epoch` (from 0)."""
 
     @property
+    def restarts(self) -> Sequence[int]:
+        """The epochs, from 0, at which the learning rate of the weights starts again from the top."""
+        return ()
+
+    @property
     def trains_architecture(self) -> bool:
         """Whether the architecture step is taken now."""
         return True

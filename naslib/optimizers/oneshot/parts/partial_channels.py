@@ -48,7 +48,7 @@ class PartialChannels(Surrounding):
             head = x[:, : x.shape[1] // self.k]
             channels_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
             layout = torch.channels_last if channels_last else torch.contiguous_format
-            work.results[key] = head.contiguous(memory_format=layout), SharedWork(work.passes)
+            work.results[key] = head.contiguous(memory_format=layout), SharedWork(work.passes, guarded=True)
         return work.results[key]
 
     def _passing(self, x: Tensor, work: SharedWork, strided: bool) -> Tensor:

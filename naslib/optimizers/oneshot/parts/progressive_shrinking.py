@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from naslib.errors import ConfigError, did_you_mean
@@ -25,7 +26,8 @@ class ProgressiveShrinking(Part):
 
     The candidates leave the supernet for good, so that a later stage is cheaper. Those that stay keep their weights,
     their architecture parameters and the optimizers' states. With the part `partial_channels`, a later stage may also
-    mix a larger part of the channels. Each stage begins with epochs that train weights alone.
+    mix a larger part of the channels. Each stage begins at the full learning rate of the weights (see
+    `restarting_cosine`), and with epochs that train weights alone.
 
     Args:
         stages: One mapping per stage: `epochs`, its length (the last stage lasts as long as the search), and from the
@@ -72,6 +74,11 @@ class ProgressiveShrinking(Part):
             bad = [k for k in later if channels % k]
             if bad:
                 raise ConfigError(f"progressive_shrinking: {channels} channels cannot be divided by k = {bad[0]}")
+
+    @property
+    def restarts(self) -> list[int]:
+        """The first epochs of the later stages."""
+        return list(accumulate(self._lengths[:-1]))
 
     def new_epoch(self, epoch: int) -> None:
         """Begin an epoch; where a new stage begins, remove candidates first."""

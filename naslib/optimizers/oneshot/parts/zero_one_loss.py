@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from naslib.errors import ConfigError
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.primitives import Zero
 
 from .base import PARTS, Part
 
@@ -22,8 +24,10 @@ DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
 class ZeroOneLoss(Part):
     """Subtract `weight * mean_i (sigmoid(alpha_i) - 1/2)^2` from the architecture loss ([Chu2020fairdarts]).
 
-    The mean runs over all entries of all alphas. The weight step is not concerned: the term does not depend on the
-    operation weights. Its gradient is zero at alpha = 0, so the loss of the data decides on the direction.
+    The mean runs over the entries of all alphas that belong to an operation: the authors have seven of them and no
+    `none`, and a `Zero` among the candidates neither gets the term nor dilutes it for the others. The weight step is
+    not concerned: the term does not depend on the operation weights. Its gradient is zero at alpha = 0, so the loss of
+    the data decides on the direction.
 
     Args:
         weight: Of the term.
@@ -43,8 +47,29 @@ class ZeroOneLoss(Part):
             raise ConfigError(problems)
         self.weight = weight
         self.norm = norm
+        self._entries: Tensor | None = None
+
+    def adapt(self, graph: Graph) -> None:
+        """Forget where the operations were."""
+        self._entries = None
+
+    def restructured(self) -> None:
+        """Forget where the operations were."""
+        self._entries = None
+
+    def _operations(self) -> Tensor:
+        """Return which entries of all alphas, in a row, belong to an operation other than `Zero`."""
+        if self._entries is None:
+            candidates = [op for data in self.optimizer.decisions for op in data.op.primitives]
+            self._entries = torch.tensor([index for index, op in enumerate(candidates) if not isinstance(op, Zero)])
+        return self._entries
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the loss minus the term."""
         alphas = torch.cat([alpha.flatten() for alpha in self.optimizer.architectural_weights])
+        entries = self._operations()
+        if not len(entries):
+            return loss
+        if len(entries) < len(alphas):
+            alphas = alphas[entries.to(alphas.device)]
         return loss - self.weight * DISTANCES[self.norm](torch.sigmoid(alphas))

@@ -60,8 +60,9 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         ConfigError: For an unknown mode or update, or a number out of range.
     """
 
-    # no momentum: an operation that is not in the pair must not go on moving
+    # neither momentum nor decay: an operation that is not in the pair must not move
     ARCH_BETAS = (0.0, 0.999)
+    DEFAULTS: ClassVar = {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0}
     SCHEDULED = ("n_steps", "reward_average")
     PARTS: ClassVar = {"warm_up": {"epochs": 1}}
 
