@@ -21,6 +21,7 @@ from naslib.config.find import shipped_configs
 from naslib.config.run_folder import echo_config, holds_run, move_away, prepare_run_folder
 from naslib.data import DATASETS, DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
+from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkError, CheckpointError, ConfigError, NASLibError, SearchInterrupted
 from naslib.optimizers import OPTIMIZERS, MetaOptimizer
@@ -31,16 +32,19 @@ from naslib.training.checkpoint import get_last_checkpoint
 from naslib.training.describe import describe_memory, describe_space
 from naslib.training.environment import write_environment
 from naslib.training.pictures import draw_arch_weights, draw_cells
-from naslib.training.report import write_genotype, write_summary
+from naslib.training.report import format_genotype, write_genotype, write_summary
 from naslib.training.signals import exit_code
 from naslib.training.space_record import constructor_arguments
+from naslib.utils.files import to_jsonable
 from naslib.utils.log import get_logger, setup_logger
+from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
 logger = get_logger(__name__)
 
 # What the data set tells a search space, by the names of the space's arguments.
-_FROM_DATA = ("n_classes", "in_channels", "image_size")
+_ANY_DATA = {"n_classes": 10, "in_channels": 3, "image_size": 32}
+_FROM_DATA = tuple(_ANY_DATA)
 
 
 def schema_extensions() -> SchemaExtensions:
@@ -72,15 +76,15 @@ def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
 
     Args:
         config: The config.
-        info: The data set; None leaves the space's own defaults for classes and channels.
+        info: The data set; None leaves the space's own defaults for classes and channels, and CIFAR-10's for others.
 
     Raises:
         ConfigError: If `search_space_args` contradicts the data set, or the space does not take an argument.
     """
     space = SEARCH_SPACES.get(config.search_space)
     arguments = dict(config.get("search_space_args") or {})
-    given = {} if info is None else _described(info)
     takes = _parameters(space.__init__)
+    given = _described(info) if info is not None else _required(takes)
     for name, value in given.items():
         if name in takes and arguments.setdefault(name, value) != value:
             raise ConfigError(
@@ -91,6 +95,15 @@ def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
         return space(**arguments)
     except TypeError as error:
         raise ConfigError(f"search_space_args do not fit {config.search_space!r}: {error}") from error
+
+
+def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:
+    """Return what a space that has no default for it can be built with where no data set says it."""
+    return {
+        name: value
+        for name, value in _ANY_DATA.items()
+        if name in takes and takes[name].default is inspect.Parameter.empty
+    }
 
 
 def _described(info: DatasetInfo) -> dict[str, int]:
@@ -137,6 +150,35 @@ def build_trainer(config: Any) -> Trainer:
     return Trainer(optimizer, config)
 
 
+def build_given(config: Any) -> tuple[Trainer, Graph]:
+    """Return a Trainer and the architecture of `evaluation.genotype`, to be evaluated without a search.
+
+    Whether there is such an architecture is found before any data is read.
+
+    Raises:
+        ConfigError: If it is none of the space.
+    """
+    value, mode = config.evaluation.genotype, config.evaluation.mode
+    probe = build_space(config, None)
+    api = None if mode == "retrain" else build_benchmark(config, probe, required=mode == "query")
+    table = _table(config, probe)
+    find_given(value, probe, table)
+    optimizer = build_optimizer(config)
+    optimizer.dataset, optimizer.dataset_api = config.dataset, api
+    info = build_dataset(config).info if api is None else None
+    if info is not None:
+        _settle_cutout(config, info)
+    return Trainer(optimizer, config), given_architecture(value, build_space(config, info), table)
+
+
+def _table(config: Any, space: Graph) -> Benchmark | None:
+    """Return the benchmark of a space, whatever data sets it has, None where it is not here."""
+    try:
+        return get_dataset_api(space.get_type(), None, config.get("data")) if space.QUERYABLE else None
+    except BenchmarkError:
+        return None
+
+
 def _settle_cutout(config: Any, info: DatasetInfo) -> None:
     """Reduce a cutout length that nobody gave to what the images allow, so that the echoed config says what is done."""
     given = vars(config).get("given", frozenset())
@@ -159,16 +201,22 @@ def run(command: CommandLine) -> dict[str, Any]:
         prepare_run_folder(config)  # refuses, and names the ways on
     setup_logger(None)
     set_seed(config.seed)
-    trainer = build_trainer(config)
-    if trainer.optimizer.using_step_function:
+    given: Graph | None = None
+    if config.evaluation.genotype is None:
+        trainer = build_trainer(config)
+    else:
+        trainer, given = build_given(config)
+    searches_on_images = given is None and trainer.optimizer.using_step_function
+    if searches_on_images:
         trainer.build_search_dataloaders(config)  # what does not fit is said now, not after the search
-    if trainer.optimizer.using_step_function or config.evaluation.mode == "retrain":
+    is_trained = config.evaluation.mode == "retrain" or (given is not None and trainer.optimizer.dataset_api is None)
+    if searches_on_images or is_trained:
         trainer.build_eval_dataloaders(config)
-    _check_sizes(config, trainer)
+    _check_sizes(config, trainer, given)
     if command.dry_run:
-        _write(_dry_run(config, trainer))
+        _write(_dry_run(config, trainer, given))
         return {}
-    last = _search_checkpoint(command, config)
+    last = _search_checkpoint(command, config) if given is None else _no_search(command)
     prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
     setup_logger(Path(config.save) / "log.log")
     echo_config(config)
@@ -176,23 +224,24 @@ def run(command: CommandLine) -> dict[str, Any]:
     trainer.summary_writer = _summary_writer(Path(config.save))
     logger.info(
         "%s on %s, data set %s, seed %d, %s; everything goes to %s",
-        config.optimizer, config.search_space, config.dataset, config.seed, trainer.device, config.save,
+        config.optimizer if given is None else "a given architecture", config.search_space, config.dataset, config.seed,
+        trainer.device, config.save,
     )  # fmt: skip
     try:
-        _search_and_evaluate(command, config, trainer, last)
+        _search_and_evaluate(command, config, trainer, last, given)
     finally:
         trainer.summary_writer.close()
-    summary = _summarize(config, trainer, time.perf_counter() - started)
+    summary = _summarize(config, trainer, time.perf_counter() - started, is_given=given is not None)
     write_summary(Path(config.save), summary)
     return summary
 
 
-def _check_sizes(config: Any, trainer: Trainer) -> None:
+def _check_sizes(config: Any, trainer: Trainer, given: Graph | None) -> None:
     """Raise now, not after the search, if the network to retrain cannot have the sizes asked for."""
     sizes = {key: config.evaluation[key] for key in ("cells", "channels", "auxiliary")}
     optimizer, mode = trainer.optimizer, config.evaluation.mode
     is_queried = mode == "query" or (mode == "auto" and optimizer.dataset_api is not None)
-    graph = optimizer.graph
+    graph = given if given is not None else optimizer.graph
     if is_queried or graph.codec is None or (sizes["cells"] is None and sizes["channels"] is None):
         return
     random_state = rng_snapshot()
@@ -217,16 +266,24 @@ def _search_checkpoint(command: CommandLine, config: Any) -> str:
     return last
 
 
-def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, last: str) -> None:
-    if not command.eval_only:
+def _no_search(command: CommandLine) -> str:
+    """Return that there is no search checkpoint to start from."""
+    if command.model_path:
+        raise ConfigError("--model-path is the checkpoint of a search, and evaluation.genotype replaces the search")
+    return ""
+
+
+def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None) -> None:
+    if given is None and not command.eval_only:
         if command.resume and not last:
             logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
         trainer.search(resume_from=last, summary_writer=trainer.summary_writer)
-    architecture = trainer.found_architecture(last if command.eval_only else "")
+    architecture = given if given is not None else trainer.found_architecture(last if command.eval_only else "")
     folder = Path(config.save)
     write_genotype(folder, architecture)
     draw_cells(architecture, folder)
-    draw_arch_weights(folder)
+    if given is None:
+        draw_arch_weights(folder)
     begun = get_last_checkpoint(config, search=False)
     if begun and not command.resume:
         logger.info("the previous evaluation was moved to %s", move_away(folder / "eval"))
@@ -242,12 +299,15 @@ def _summary_writer(folder: Path) -> Any:
     return SummaryWriter(str(folder / "tensorboard"))
 
 
-def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
+def _summarize(config: Any, trainer: Trainer, seconds: float, is_given: bool) -> dict[str, Any]:
     result = trainer.result
     architecture = trainer.architecture
     spent = trainer.search_seconds + (result.seconds if result else 0.0)
+    of_search = not is_given
     return {
         "genotype": architecture.genotype() if architecture is not None else None,
+        "architecture": "found" if of_search else "given",
+        "given_genotype": to_jsonable(config.evaluation.genotype),
         "params_millions": result.params_millions if result else None,
         "flops_millions": result.flops_millions if result else None,
         "test_accuracy": result.accuracy if result else None,
@@ -257,29 +317,39 @@ def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
         "search_evaluations": None if trainer.optimizer.using_step_function else len(trainer.search_trajectory.runtime),
         "evaluation_seconds": result.seconds if result else None,
         "total_seconds": max(seconds, spent),
-        "search_params_millions": trainer.search_trajectory["params"],
+        "search_params_millions": trainer.search_trajectory["params"] if of_search else None,
         "device": str(trainer.device),
         "seed": config.seed,
-        "optimizer": config.optimizer,
+        "optimizer": config.optimizer if of_search else None,
         "search_space": config.search_space,
         "dataset": config.dataset,
-        "search_epochs": config.search.epochs,
+        "search_epochs": config.search.epochs if of_search else 0,
         "evaluation_epochs": config.evaluation.epochs,
         "run_folder": config.save,
     }
 
 
-def _dry_run(config: Any, trainer: Trainer) -> str:
-    """Return the resolved config, the space, sizes and the memory estimate."""
+def _dry_run(config: Any, trainer: Trainer, given: Graph | None) -> str:
+    """Return the resolved config, the space or the given architecture, sizes and the memory estimate."""
     optimizer = trainer.optimizer
-    lines = [config_to_yaml(config).rstrip(), "", describe_space(optimizer)]
-    if optimizer.using_step_function:
+    lines = [config_to_yaml(config).rstrip(), ""]
+    lines.append(describe_space(optimizer) if given is None else _describe_given(config, given))
+    if given is None and optimizer.using_step_function:
         info = build_dataset(config).info
         shape = (info.in_channels, info.image_size, info.image_size)
         lines.append(f"data set       {info.name}: {info.num_classes} classes, images {'x'.join(map(str, shape))}")
         lines.append(describe_memory(optimizer, shape, config.search.batch_size))
     lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")
     return "\n".join(lines) + "\n"
+
+
+def _describe_given(config: Any, given: Graph) -> str:
+    sizes = {key: config.evaluation[key] for key in ("cells", "channels")}
+    network = given.evaluation_network(**sizes, auxiliary=False)
+    return (
+        f"architecture   given\n{format_genotype(given.genotype())}\n"
+        f"parameters     {count_parameters_in_MB(network):.6f} M in the network to evaluate, without auxiliary head"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
