@@ -15,7 +15,7 @@ from naslib.errors import BenchmarkApiMissing, BenchmarkError, DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.query_metrics import Metric
+from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
 from naslib.training.environment import describe_environment, resolve_device, write_environment
@@ -239,6 +239,7 @@ class Trainer(ConfigBuilders):
         Returns:
             The test accuracy in percent (or the metric asked for).
         """
+        dataset_api = as_dataset_api(dataset_api)
         given = self.config.evaluation.get("genotype")
         if best_arch is None and given is not None:
             space = self.optimizer.search_space if self.optimizer.search_space is not None else self.optimizer.graph

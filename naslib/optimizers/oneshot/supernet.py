@@ -15,6 +15,7 @@ from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.query_metrics import as_dataset_api
 
 from ._decisions import decisions_in, discretizing, mixed_edges, where_undecided
 from .mixture import RelaxedMixedOp, SoftmaxRelaxation
@@ -134,7 +135,7 @@ class SupernetOptimizer(MetaOptimizer):
         """
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset = dataset if dataset is not None else self.dataset
-        self.dataset_api = dataset_api
+        self.dataset_api = as_dataset_api(dataset_api)
         self.outcome = None
         self.build_supernet(search_space.clone())
         self.search_space = search_space

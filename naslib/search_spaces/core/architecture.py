@@ -17,6 +17,7 @@ from ._ops_by_name import op_name as op_name
 from .batch_norm import make_batch_norm_affine
 from .codec import Code, Codec, as_random
 from .primitives import DropPath, Identity, Zero
+from .query_metrics import as_dataset_api
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -131,7 +132,7 @@ class ArchitectureMixin:
             rng: Generator of `random` or numpy, or a seed; numpy's global generator if None.
         """
         random = as_random(rng)
-        sample_labeled = getattr(dataset_api, "sample_code", None) if load_labeled else None
+        sample_labeled = getattr(as_dataset_api(dataset_api), "sample_code", None) if load_labeled else None
         self.set_spec(sample_labeled(random) if sample_labeled else self._codec().random(random), dataset_api)
 
     def mutate(self, parent: Graph, dataset_api: Any = None, rng: Any = None) -> None:
@@ -201,7 +202,7 @@ class ArchitectureMixin:
                 f"a query of {self.get_type()} needs dataset_api=; get one with "
                 f"naslib.utils.get_dataset_api({self.get_type()!r}, {dataset!r})"
             )
-        return dataset_api.query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
+        return as_dataset_api(dataset_api).query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
 
     # what a space decides about its discrete architectures
 
@@ -259,7 +260,7 @@ def _as_index(spec: Any) -> int | None:
 
 
 def _code_of_index(index: int, dataset_api: Any) -> Code:
-    code_of = getattr(dataset_api, "code_of", None)
+    code_of = getattr(as_dataset_api(dataset_api), "code_of", None)
     if code_of is None:
         raise ArchitectureError(
             f"{index} is the number of an architecture in a benchmark, whose table is needed (set_spec(index, "
