@@ -37,7 +37,11 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["naslib", "naslib.*"]), "naslib._configs"],
     package_dir={"naslib._configs": "configs"},
-    package_data={"naslib": ["py.typed"], "naslib.native": ["csrc/*.cpp", "csrc/*.h"], "naslib._configs": ["*.yaml"]},
+    package_data={
+        "naslib": ["py.typed"],
+        "naslib.native": ["csrc/*.cpp", "csrc/*.h"],
+        "naslib._configs": ["*.yaml", "published/*.yaml"],
+    },
     install_requires=CORE,
     extras_require={"test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["naslib = naslib.build:main"]},

@@ -18,24 +18,27 @@ from naslib.config.config import config_to_yaml
 from naslib.config.editor_schema import json_schema_text
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.find import shipped_configs
-from naslib.config.run_folder import echo_config, holds_run, move_away, prepare_run_folder
+from naslib.config.method_defaults import settle_method
+from naslib.config.run_folder import echo_config, holds_run, move_away, nearest_run, prepare_run_folder, require_run
 from naslib.data import DATASETS, DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
 from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkError, CheckpointError, ConfigError, NASLibError, SearchInterrupted
-from naslib.optimizers import OPTIMIZERS, MetaOptimizer
+from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
-from naslib.training.checkpoint import get_last_checkpoint
+from naslib.training.checkpoint import DamagedCheckpoint, get_last_checkpoint
 from naslib.training.describe import describe_memory, describe_space
 from naslib.training.environment import write_environment
 from naslib.training.pictures import draw_arch_weights, draw_cells
 from naslib.training.report import format_genotype, write_genotype, write_summary
+from naslib.training.retrain import is_retraining_of
 from naslib.training.signals import exit_code
 from naslib.training.space_record import constructor_arguments
 from naslib.utils.files import to_jsonable
+from naslib.utils.lock import RunLock, check_unlocked
 from naslib.utils.log import get_logger, setup_logger
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
@@ -132,13 +135,20 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
 
 
 def build_optimizer(config: Any) -> MetaOptimizer:
-    """Return the optimizer of a config, not yet adapted to a space."""
-    return OPTIMIZERS.get(config.optimizer)(**config.search)
+    """Return the optimizer of a config, not yet adapted to a space.
+
+    Keys of `search` that nobody gave get the optimizer's own defaults, in place, also where it was named after loading.
+    """
+    optimizer = OPTIMIZERS.get(config.optimizer)
+    settle_method(config, accepted_keywords(optimizer))
+    return optimizer(**config.search)
 
 
 def build_trainer(config: Any) -> Trainer:
     """Return a Trainer of the config's optimizer on its space and data set."""
     optimizer = build_optimizer(config)
+    if isinstance(optimizer, OneShotOptimizer):
+        optimizer.check_combination()  # before any data is read
     # A search on a table needs no images, unless what it finds is to be trained.
     needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
     info = build_dataset(config).info if needs_images else None
@@ -197,6 +207,11 @@ def run(command: CommandLine) -> dict[str, Any]:
     started = time.perf_counter()
     config = config_from_command_line(command, extensions=schema_extensions())
     keep = command.resume or command.eval_only
+    needs_search = command.eval_only and config.evaluation.genotype is None
+    if (command.resume or needs_search) and not command.model_path:
+        require_run(config, "--resume" if command.resume else "--eval-only")
+    if not command.dry_run:
+        check_unlocked(config.save)
     if holds_run(config.save) and not (keep or command.overwrite or command.dry_run):
         prepare_run_folder(config)  # refuses, and names the ways on
     setup_logger(None)
@@ -218,6 +233,14 @@ def run(command: CommandLine) -> dict[str, Any]:
         return {}
     last = _search_checkpoint(command, config) if given is None else _no_search(command)
     prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
+    with RunLock(config.save):
+        return _run_in_folder(command, config, trainer, last, given, started)
+
+
+def _run_in_folder(
+    command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None, started: float
+) -> dict[str, Any]:
+    """Search, evaluate and summarize in the run folder, which this process holds."""
     setup_logger(Path(config.save) / "log.log")
     echo_config(config)
     write_environment(Path(config.save) / "environment.json", trainer.device, config.seed)
@@ -261,7 +284,8 @@ def _search_checkpoint(command: CommandLine, config: Any) -> str:
     last = get_last_checkpoint(config) if command.resume or command.eval_only else ""
     if command.eval_only and not last:
         raise CheckpointError(
-            f"--eval-only: there is no search in {config.save}; run it first, or give --model-path FILE"
+            f"--eval-only: there is no search in {config.save}{nearest_run(config)}. "
+            "Run it first, or give --model-path FILE"
         )
     return last
 
@@ -284,13 +308,32 @@ def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, la
     draw_cells(architecture, folder)
     if given is None:
         draw_arch_weights(folder)
-    begun = get_last_checkpoint(config, search=False)
-    if begun and not command.resume:
-        logger.info("the previous evaluation was moved to %s", move_away(folder / "eval"))
-        begun = ""
+    begun = _begun_evaluation(command, config, architecture)
     # From here on nothing depends on what the search drew, so that --eval-only repeats the evaluation.
     set_seed(derive_seed(config.seed, "evaluation"))
     trainer.evaluate(resume_from=begun, best_arch=architecture)
+
+
+def _begun_evaluation(command: CommandLine, config: Any, architecture: Graph) -> str:
+    """Return the checkpoint of an evaluation to go on with, "" for none; another evaluation is moved aside."""
+    begun = get_last_checkpoint(config, search=False)
+    if not begun:
+        return ""
+    why = ""
+    if command.resume:
+        try:
+            if is_retraining_of(begun, architecture):
+                return begun
+            why = ", as it is of another architecture"
+        except DamagedCheckpoint as error:
+            logger.warning("%s", error)
+            why = ", as none of its checkpoints can be read"
+    folder = Path(config.save)
+    aside = move_away(folder / "eval")
+    if (folder / "summary.json").is_file():  # it tells of that evaluation
+        (folder / "summary.json").rename(aside / "summary.json")
+    logger.info("the previous evaluation was moved to %s%s; the architecture is evaluated anew", aside, why)
+    return ""
 
 
 def _summary_writer(folder: Path) -> Any:
@@ -313,6 +356,7 @@ def _summarize(config: Any, trainer: Trainer, seconds: float, is_given: bool) ->
         "test_accuracy": result.accuracy if result else None,
         "test_top5": result.top5 if result else None,
         "evaluation_mode": result.mode if result else None,
+        "degenerate": trainer.degenerate,
         "search_seconds": trainer.search_seconds,
         "search_evaluations": None if trainer.optimizer.using_step_function else len(trainer.search_trajectory.runtime),
         "evaluation_seconds": result.seconds if result else None,

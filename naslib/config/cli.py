@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
-from naslib.config.run_folder import prepare_run_folder
+from naslib.config.run_folder import prepare_run_folder, require_run
 from naslib.config.schema import TOP_KEYS
 from naslib.errors import ConfigError, did_you_mean
 from naslib.utils.log import get_logger
@@ -216,7 +216,9 @@ def get_config_from_args(
 
     Raises:
         ConfigError: If anything is wrong; lists all problems.
-        RunFolderError: If the folder holds a run that is not resumed, evaluated or moved away.
+        RunFolderError: If the folder holds a run that is not resumed, evaluated or moved away, or another process
+            works there.
+        CheckpointError: If there is no run to resume.
     """
     if config_type != "nas":
         raise ConfigError(f"config_type {config_type!r} is not supported; expected 'nas'")
@@ -225,6 +227,8 @@ def get_config_from_args(
     config = config_from_command_line(command, extensions=extensions)
     if not getattr(command, "dry_run", False):
         keep = config.resume or config.eval_only
+        if config.resume and not config.model_path:
+            require_run(config, "--resume")
         prepare_run_folder(config, resume=keep, overwrite=bool(getattr(command, "overwrite", False)))
     return config
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from naslib.config import compat
 from naslib.config.config import Config
-from naslib.config.extensions import SchemaExtensions
+from naslib.config.extensions import Keywords, SchemaExtensions
 from naslib.config.find import find_config_file
+from naslib.config.method_defaults import own_defaults, search_defaults
 from naslib.config.overrides import apply_overrides, split_overrides
-from naslib.config.schema import SECTIONS, defaults
-from naslib.config.validation import validate
+from naslib.config.schema import SEARCH_KEYS, SECTIONS, defaults
+from naslib.config.validation import chosen, validate
 from naslib.config.yaml_reader import read_yaml
 from naslib.errors import ConfigError
 from naslib.utils.attrdict import AttrDict
@@ -36,8 +37,9 @@ def load_config(
         extensions: Names and keywords of what is registered; None checks the shared keys only.
 
     Returns:
-        The config with every key. What is unusual but allowed was logged as a warning and is in `config.notes`; the
-        names of the keys that were given are in `config.given`.
+        The config with every key; those that were not given have the default that the optimizer has of its own, or
+        else the schema's. What is unusual but allowed was logged as a warning and is in `config.notes`; the names of
+        the keys that were given are in `config.given`.
 
     Raises:
         ConfigError: If anything is wrong; lists all problems with key, expectation and nearest valid name.
@@ -60,7 +62,7 @@ def load_config(
     notes += more_notes
     for note in notes:
         logger.warning("config: %s", note)
-    return _complete(raw, notes, source)
+    return _complete(raw, notes, source, chosen(raw, "optimizer", (extensions or SchemaExtensions()).optimizers) or {})
 
 
 def _read(source: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, int], str]:
@@ -68,7 +70,11 @@ def _read(source: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any]
     if source is None:
         return {}, {}, ""
     if isinstance(source, Mapping):
-        return _plain(source), {}, ""
+        raw = _plain(source)
+        for key, value in (vars(source).get("completed") or {}).items() if isinstance(source, Config) else ():
+            if raw["search"].get(key) == value:  # nobody's wish
+                del raw["search"][key]
+        return raw, {}, ""
     path = find_config_file(source)
     raw, lines = read_yaml(path)
     return raw, lines, path.name
@@ -105,9 +111,11 @@ def _leave_behind(raw: dict[str, Any], overrides: Sequence[str], extensions: Sch
     Returns:
         One note per key that was replaced.
     """
-    chosen = {key: text for key, text in split_overrides(overrides)[0] if key in _BELONGS_TO}
+    replaced = {key: text for key, text in split_overrides(overrides)[0] if key in (*_BELONGS_TO, "optimizer")}
+    if replaced.pop("optimizer", raw.get("optimizer")) != raw.get("optimizer"):
+        _forget_defaults(raw, extensions)
     notes = []
-    for key, name in chosen.items():
+    for key, name in replaced.items():
         known = extensions.spaces if key == "search_space" else None
         old = _look_up(raw, key)
         if old is None or str(old).lower() == name.lower():
@@ -119,6 +127,15 @@ def _leave_behind(raw: dict[str, Any], overrides: Sequence[str], extensions: Sch
             verb = "belong to" if "." in key else "sized"
             notes.append(f"{', '.join(dropped)} of the config {verb} {old!r} and were left out for {name!r}")
     return notes
+
+
+def _forget_defaults(raw: dict[str, Any], extensions: SchemaExtensions) -> None:
+    """Remove, in place, the defaults of the optimizer that a file with all keys names: the echo of a run has them."""
+    search = raw.get("search")
+    if isinstance(search, dict) and set(SEARCH_KEYS) <= set(search):
+        of_old = search_defaults(chosen(raw, "optimizer", extensions.optimizers) or {})
+        for key in [key for key, value in of_old.items() if search[key] == value]:
+            del search[key]
 
 
 def _look_up(raw: Mapping[str, Any], dotted: str) -> Any:
@@ -145,9 +162,11 @@ def _given(raw: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({*(key for key in raw if key not in SECTIONS), *inside})
 
 
-def _complete(raw: dict[str, Any], notes: list[str], source: Any) -> Config:
-    """Return the config: the defaults, then what was given."""
+def _complete(raw: dict[str, Any], notes: list[str], source: Any, own: Keywords) -> Config:
+    """Return the config: the defaults, then those that the optimizer has of its own, then what was given."""
     config = Config(defaults())
+    config.search.update(own_defaults(own))
+    completed = {key: value for key, value in config.search.items() if key not in (raw.get("search") or {})}
     for key, value in raw.items():
         if key in SECTIONS:
             config[key].update(value)
@@ -160,6 +179,7 @@ def _complete(raw: dict[str, Any], notes: list[str], source: Any) -> Config:
         config.save = inherited.save
     config.set_hidden("notes", notes)
     config.set_hidden("given", _given(raw))
+    config.set_hidden("completed", completed)  # keys of `search` that nobody gave: another method may settle them anew
     for section in SECTIONS:
         config[section].set_hidden("seed", config.seed)
     return config

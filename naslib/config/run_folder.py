@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import sys
 from pathlib import Path
 
 from naslib.config.config import Config, config_to_yaml
-from naslib.errors import ConfigError, RunFolderError
+from naslib.errors import CheckpointError, ConfigError, RunFolderError
 from naslib.utils.files import atomic_write_text
+from naslib.utils.lock import NAME as LOCK
+from naslib.utils.lock import RunLock, check_unlocked
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -32,17 +36,19 @@ def prepare_run_folder(config: Config, resume: bool = False, overwrite: bool = F
         The folder.
 
     Raises:
-        RunFolderError: If the folder holds a run and neither was asked for, or if it cannot be made.
+        RunFolderError: If another process works in the folder, if it holds a run and neither was asked for, or if it
+            cannot be made.
         ConfigError: If both were asked for.
     """
     if resume and overwrite:
         raise ConfigError("--overwrite starts anew and cannot be combined with --resume or --eval-only")
     folder = Path(config.save)
+    check_unlocked(folder)
     try:
         if not resume and holds_run(folder):
             if not overwrite:
                 raise RunFolderError(_refusal(folder))
-            logger.info("the previous run was moved to %s", move_away(folder))
+            logger.info("the previous run was moved to %s", _move_idle(folder))
         for name in SUBFOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as err:
@@ -74,6 +80,74 @@ def move_away(folder: Path) -> Path:
     target = free_name(folder)
     folder.rename(target)
     return target
+
+
+def _move_idle(folder: Path) -> Path:
+    """Move a run away that no other process works on, and keep others out meanwhile."""
+    if sys.platform == "win32":  # an open file there stops the renaming
+        check_unlocked(folder)
+        return move_away(folder)
+    with RunLock(folder):
+        target = move_away(folder)
+        (target / LOCK).unlink(missing_ok=True)
+    return target
+
+
+def require_run(config: Config, option: str) -> None:
+    """Raise if there is no run that `option` could continue or evaluate.
+
+    Args:
+        config: The config of the run.
+        option: `--resume` or `--eval-only`, for the message.
+
+    Raises:
+        CheckpointError: Naming the nearest run folder.
+    """
+    if not holds_run(config.save):
+        what = "run" if option == "--resume" else "search"
+        raise CheckpointError(
+            f"{option}: there is no {what} in {config.save}{nearest_run(config)}. "
+            f"Run it first without {option}, or give --model-path FILE"
+        )
+
+
+def nearest_run(config: Config) -> str:
+    """Return words that name the run folder most like that of `config`, and in what it differs."""
+    folder, root = Path(config.save), Path(config["out_dir"])
+    if not folder.is_relative_to(root):  # a folder that was assigned
+        root = folder.parent
+    wanted = folder.relative_to(root).parts
+    runs = _runs_below(root, len(wanted)) or [run for near in _like(root) for run in _runs_below(near, len(wanted))]
+    runs = [run for run in runs if run != folder]
+    if not runs:
+        return f", nor any other below {root}"
+
+    def likeness(run: Path) -> tuple[float, int]:
+        parts = run.parts[-len(wanted) :]
+        return sum(_ratio(a, b) for a, b in zip(parts, wanted, strict=True)), run.stat().st_mtime_ns
+
+    best = max(runs, key=likeness)
+    names = ("search_space", "dataset", "optimizer", "seed")[-len(wanted) :]
+    pairs = zip(names, best.parts[-len(wanted) :], wanted, strict=False)
+    different = ", ".join(f"{name} {there} instead of {here}" for name, there, here in pairs if there != here)
+    return f"; the nearest is {best}" + (f" ({different})" if different else "")
+
+
+def _runs_below(root: Path, depth: int) -> list[Path]:
+    return [path for path in root.glob("/".join(["*"] * depth)) if path.is_dir() and holds_run(path)]
+
+
+def _like(root: Path) -> list[Path]:
+    """Return folders beside `root` whose names are like its."""
+    if not root.parent.is_dir():
+        return []
+    names = [path.name for path in root.parent.iterdir() if path.is_dir() and path.name != root.name]
+    return [root.with_name(name) for name in difflib.get_close_matches(root.name, names, n=3)]
+
+
+def _ratio(a: str, b: str) -> float:
+    # a component that is equal counts more than two that are alike
+    return 2.0 if a == b else difflib.SequenceMatcher(None, a, b).ratio()
 
 
 def echo_config(config: Config) -> Path:

@@ -109,8 +109,10 @@ def unfold_schedules(raw: dict[str, Any]) -> None:
     """Write `scheduler: {name: step, step_size: 10}` as the two keys that it means, in place."""
     for section in SECTIONS:
         values = raw.get(section)
-        scheduler = values.get("scheduler") if isinstance(values, dict) else None
-        if isinstance(scheduler, dict) and "name" in scheduler and "scheduler_args" not in values:
+        if not isinstance(values, dict) or "scheduler_args" in values:
+            continue
+        scheduler = values.get("scheduler")
+        if isinstance(scheduler, dict) and "name" in scheduler:
             arguments = {key: value for key, value in scheduler.items() if key != "name"}
             values.update(scheduler=scheduler["name"], scheduler_args=arguments)
 

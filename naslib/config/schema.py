@@ -134,6 +134,9 @@ class ConfigKeys(_Keys):
     search_space_args: dict[str, Any] = Field(default_factory=dict, description="keywords of the search space")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 ...; auto: an accelerator if there is one")
     workers: NotNegativeInt = Field(0, description="processes that load streamed data")
+    threads: Literal["auto"] | Count | None = Field(
+        "auto", description="of the CPU; auto: measured at the start; null: torch's own number"
+    )
     search: SearchKeys = Field(default_factory=lambda: SearchKeys.model_validate({}))
     evaluation: EvaluationKeys = Field(default_factory=lambda: EvaluationKeys.model_validate({}))
 

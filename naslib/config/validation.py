@@ -14,6 +14,7 @@ from naslib.config.extensions import (
     required_names,
     takes_any,
 )
+from naslib.config.method_defaults import search_defaults
 from naslib.config.schedules import check_schedules, unfold_schedules
 from naslib.config.schema import (
     OPTIMIZER_KEYS,
@@ -55,7 +56,7 @@ def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problem
         notes += more
     problems += _check_keywords(raw, extensions)
     if not problems:
-        problems, more = _check_together(raw)
+        problems, more = _check_together(raw, chosen(raw, "optimizer", extensions.optimizers) or {})
         notes += more
     return problems, notes
 
@@ -99,9 +100,7 @@ def _check_torch_names(raw: dict[str, Any]) -> Problems:
     return problems
 
 
-def _chosen(
-    raw: Mapping[str, Any], key: str, table: Mapping[str, Keywords] | Collection[str] | None
-) -> Keywords | None:
+def chosen(raw: Mapping[str, Any], key: str, table: Mapping[str, Keywords] | Collection[str] | None) -> Keywords | None:
     """Return the keywords of the registered thing that `raw[key]` names, if they are known."""
     name = raw.get(key, ConfigKeys.model_fields[key].default)
     if not isinstance(table, Mapping) or not isinstance(name, str):
@@ -112,7 +111,7 @@ def _chosen(
 def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list[str]:
     """Remove search keys that only other optimizers have; return a note naming all given keys without effect."""
     search = raw.get("search", {})
-    own = _chosen(raw, "optimizer", extensions.optimizers)
+    own = chosen(raw, "optimizer", extensions.optimizers)
     others = {key for keywords in (extensions.optimizers or {}).values() for key in keyword_names(keywords)}
     others |= compat.METHOD_KEYS
     own_names = set(keyword_names(own)) if own is not None else set()
@@ -134,7 +133,7 @@ def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list
 def _unknown_keys(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
     """Take keys that nobody knows out of `raw` and return a problem for each."""
     problems: Problems = []
-    own = _chosen(raw, "optimizer", extensions.optimizers) or {}
+    own = chosen(raw, "optimizer", extensions.optimizers) or {}
     for section in ("", *SECTIONS):
         values = raw.get(section, {}) if section else raw
         known = [*keys_of(section), *(keyword_names(own) if section == "search" else ())]
@@ -164,11 +163,11 @@ def _unknown_text(section: str, key: Any, known: Iterable[str]) -> str:
 def _check_keywords(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
     """Check keywords of the optimizer, the space and the data set that are not in the schema."""
     problems: Problems = []
-    own = _chosen(raw, "optimizer", extensions.optimizers) or {}
+    own = chosen(raw, "optimizer", extensions.optimizers) or {}
     extra = {key: value for key, value in raw.get("search", {}).items() if key not in SEARCH_KEYS}
     problems += _check_annotations("search", extra, own)
     for key, table in (("search_space", extensions.spaces), ("dataset", extensions.datasets)):
-        keywords = _chosen(raw, key, table)
+        keywords = chosen(raw, key, table)
         given = raw.get(f"{key}_args", {})
         if keywords is None or not isinstance(given, dict):
             continue
@@ -194,18 +193,20 @@ def _check_annotations(section: str, given: Mapping[str, Any], keywords: Keyword
     return problems
 
 
-def _check_together(raw: dict[str, Any]) -> tuple[Problems, list[str]]:
+def _check_together(raw: dict[str, Any], own: Keywords) -> tuple[Problems, list[str]]:
     """Check what two keys must be to each other: an error if both were given, a note if one is a default."""
     problems: Problems = []
     notes: list[str] = []
+    search = search_defaults(own)
+    evaluation = {key: field.default for key, field in EvaluationKeys.model_fields.items()}
     pairs = (
-        ("search", SearchKeys, "learning_rate_min", "learning_rate", "the schedule would rise"),
-        ("evaluation", EvaluationKeys, "learning_rate_min", "learning_rate", "the schedule would rise"),
-        ("search", SearchKeys, "tau_min", "tau_max", "the temperature would rise"),
+        ("search", search, "learning_rate_min", "learning_rate", "the schedule would rise"),
+        ("evaluation", evaluation, "learning_rate_min", "learning_rate", "the schedule would rise"),
+        ("search", search, "tau_min", "tau_max", "the temperature would rise"),
     )
-    for section, model, low, high, why in pairs:
+    for section, defaults, low, high, why in pairs:
         given = raw.get(section, {})
-        values = {key: given.get(key, model.model_fields[key].default) for key in (low, high)}
+        values = {key: given.get(key, defaults[key]) for key in (low, high)}
         if values[low] <= values[high]:
             continue
         text = f"{values[low]} is above {section}.{high} ({values[high]}); {why}"

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from naslib.errors import DataError
+
+
+def as_array(x: ArrayLike | Tensor, what: str) -> NDArray[Any]:
+    """Return anything array-like as an array.
+
+    Raises:
+        DataError: If it is ragged.
+    """
+    if isinstance(x, Tensor):
+        values = x.detach().cpu()
+        return np.asarray((values.float() if values.dtype == torch.bfloat16 else values).numpy())
+    try:
+        return np.asarray(x)
+    except ValueError as err:
+        raise DataError(f"{what} must be an array, one entry for each image: {err}") from err
 
 
 def to_uint8_nchw(x: ArrayLike | Tensor, what: str) -> Tensor:
@@ -20,7 +37,7 @@ def to_uint8_nchw(x: ArrayLike | Tensor, what: str) -> Tensor:
     Raises:
         DataError: If shape, channels, type or range is something else.
     """
-    array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+    array = as_array(x, what)
     if array.ndim == 3:
         array = array[:, None]
     if array.ndim != 4:
@@ -35,10 +52,19 @@ def to_uint8_nchw(x: ArrayLike | Tensor, what: str) -> Tensor:
         )
     if 0 in array.shape:
         raise DataError(f"{what} is empty: shape {array.shape}")
-    return torch.from_numpy(np.ascontiguousarray(_to_uint8(array, what)))
+    return torch.from_numpy(np.ascontiguousarray(to_uint8(array, what)))
 
 
-def _to_uint8(array: NDArray[np.generic], what: str) -> NDArray[np.uint8]:
+def to_uint8(array: NDArray[np.generic], what: str) -> NDArray[np.uint8]:
+    """Return pixels as bytes.
+
+    Args:
+        array: uint8, integers 0..255, booleans, or floats in [0, 1].
+        what: The name of the array, for messages.
+
+    Raises:
+        DataError: If it is of another type, or values are out of range.
+    """
     kind = array.dtype.kind
     if array.dtype == np.uint8:
         return array.astype(np.uint8, copy=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from naslib.data.arrays import to_uint8
 from naslib.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,9 +25,26 @@ def open_image(path: Path | str, channels: int) -> Image:
 
     try:
         with pil.open(path) as image:
-            return image.convert("L" if channels == 1 else "RGB")
+            return to_channels(image, channels)
     except Exception as err:  # damaged bytes make decoders raise anything: OSError, SyntaxError, struct.error ...
         raise _unreadable(path, err) from err
+
+
+def to_channels(image: Image, channels: int) -> Image:
+    """Return an image as grey or colour of 8 bits.
+
+    Args:
+        image: Of any mode.
+        channels: 1 or 3.
+
+    Raises:
+        DataError: If it has more than 8 bits and levels above 255, or floats outside [0, 1]: Pillow would cut them off.
+    """
+    from PIL import Image as pil
+
+    if image.mode[0] in "FI":  # "F", "I", "I;16" ...
+        image = pil.fromarray(to_uint8(np.asarray(image), f"an image of mode {image.mode!r}"))
+    return image.convert("L" if channels == 1 else "RGB")
 
 
 def size_of_file(path: Path | str) -> tuple[int, int]:
@@ -45,9 +63,11 @@ def size_of_file(path: Path | str) -> tuple[int, int]:
 
 
 def _unreadable(path: Path | str, err: Exception) -> DataError:
+    if not Path(path).is_file():
+        return DataError(f"cannot read the image {path}: there is no such file")
     reason = str(err) or type(err).__name__
     if str(path) in reason:  # Pillow's message for a file that is no image names it a second time
-        reason = "it is no image that Pillow knows" if Path(path).is_file() else "there is no such file"
+        reason = "it is no image that Pillow knows"
     return DataError(f"cannot read the image {path}: {reason}; remove or repair it")
 
 

@@ -43,7 +43,7 @@ class EpochLoader(ABC):
 
     Raises:
         ConfigError: If the batch size or memory format cannot be used.
-        DataError: If there are no images.
+        DataError: If there are no images, or one that is left out.
     """
 
     def __init__(
@@ -70,12 +70,22 @@ class EpochLoader(ABC):
         self.indices = np.arange(len(labels)) if indices is None else np.asarray(indices, dtype=np.int64)
         if len(self.indices) == 0:
             raise DataError(f"the {stream} loader of {info.name!r} has no images")
+        if drop_single and len(self.indices) == 1 < batch_size:
+            raise DataError(
+                f"the {stream} loader of {info.name!r} has a single image, and a batch of one is left out: it would "
+                "yield nothing; give more images or batch_size 1"
+            )
         self.batch_size = batch_size
+        self.drop_single = drop_single
+        if len(self) == 0:
+            raise DataError(
+                f"the {stream} loader of {info.name!r} has one image, and batch normalization cannot train on a batch "
+                "of one; give it more images (another train_portion, or more data)"
+            )
         self.seed = seed
         self.stream = stream
         self.shuffle = shuffle
         self.augmentation = augmentation
-        self.drop_single = drop_single
         self.device = torch.device(device)
         self.memory_format = memory_format
         self.prefetch = prefetch

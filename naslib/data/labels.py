@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import numbers
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from naslib.data.arrays import as_array
 from naslib.data.info import DatasetInfo
 from naslib.errors import DataError
 
@@ -39,7 +41,7 @@ def read_labels(y: ArrayLike | Tensor, n: int, what: str) -> LabelArray:
     Raises:
         DataError: If shape, type or sign is something else.
     """
-    array = _as_array(y, what)
+    array = as_array(y, what)
     if array.ndim == 2 and array.shape[0] == n and array.shape[1] > 1 and array.dtype.kind in "biuf":
         array = _from_one_hot(array, what)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -55,16 +57,6 @@ def read_labels(y: ArrayLike | Tensor, n: int, what: str) -> LabelArray:
     return _as_numbers(array, what)
 
 
-def _as_array(y: ArrayLike | Tensor, what: str) -> LabelArray:
-    if isinstance(y, Tensor):
-        values = y.detach().cpu()
-        return np.asarray((values.double() if values.is_floating_point() else values).numpy())
-    try:
-        return np.asarray(y)
-    except ValueError as err:  # a ragged list
-        raise DataError(f"{what} must be one label for each image: {err}") from err
-
-
 def _from_one_hot(array: LabelArray, what: str) -> LabelArray:
     if not (((array == 0) | (array == 1)).all() and (array.sum(axis=1, dtype=np.int64) == 1).all()):
         raise DataError(
@@ -77,7 +69,7 @@ def _from_objects(array: LabelArray, what: str) -> LabelArray:
     kinds = {type(value) for value in array.tolist()}
     if all(issubclass(kind, str) for kind in kinds):
         return array.astype(np.str_)
-    if all(issubclass(kind, int) for kind in kinds):
+    if all(issubclass(kind, numbers.Integral | np.bool_) for kind in kinds):
         return np.array([int(value) for value in array.tolist()])
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise DataError(f"{what} must be all integers from 0 or all class names, found values of type {found}")

@@ -101,11 +101,15 @@ def _checked(pixels: Tensor) -> Tensor:
     """Return pixels whose values mean what they should; booleans become black and white."""
     if pixels.dtype == torch.bool:
         return pixels.to(torch.uint8) * 255
-    if pixels.dtype == torch.uint8 or pixels.numel() == 0:
+    if 0 in pixels.shape[1:]:
+        raise DataError(f"images must have pixels, got shape {tuple(pixels.shape)}")
+    if pixels.dtype == torch.uint8 or len(pixels) == 0:
         return pixels
-    if pixels.is_complex():
-        raise DataError(f"images must hold numbers, got a tensor of {pixels.dtype}")
-    low, high = (float(value) for value in pixels.aminmax())
+    if pixels.is_complex() or pixels.layout != torch.strided:
+        raise DataError(f"images must be dense and hold numbers, got a {pixels.layout} tensor of {pixels.dtype}")
+    if not pixels.is_floating_point():
+        pixels = pixels.to(torch.int64)  # torch has little arithmetic for wide unsigned types
+    low, high = (float(value) for value in pixels.detach().aminmax())
     if pixels.is_floating_point() and not (low >= -_SLACK and high <= 1 + _SLACK):  # also refuses NaN
         raise DataError(
             f"images of floats must lie in 0..1, found {low:g}..{high:g}: divide grey levels by 255, or give integers; "
@@ -118,7 +122,6 @@ def _checked(pixels: Tensor) -> Tensor:
 
 def _to_grey(pixels: Tensor) -> Tensor:
     """Return `(n, 1, h, w)` of colours, with Pillow's weights and, for integers, its rounding."""
-    if pixels.is_floating_point():
-        return sum(weight / 65536 * pixels[:, i : i + 1] for i, weight in enumerate(_LUMA))  # type: ignore[return-value]
-    levels = pixels.to(torch.int64)
-    return (sum(weight * levels[:, i : i + 1] for i, weight in enumerate(_LUMA)) + 0x8000) >> 16
+    red, green, blue = (pixels if pixels.is_floating_point() else pixels.to(torch.int64)).split(1, dim=1)
+    weighted = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    return weighted / 65536 if pixels.is_floating_point() else (weighted + 0x8000) >> 16

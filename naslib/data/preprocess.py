@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from naslib.data.decode import centre_crop, to_array
+from naslib.data.decode import centre_crop, to_array, to_channels
 from naslib.data.info import DatasetInfo
 from naslib.data.pictures import read_pixels
 from naslib.data.pipeline import scale_and_shift
@@ -109,8 +109,7 @@ class Preprocess(nn.Module):
         return f"{'x'.join(map(str, self._shape))}, mean={list(self.mean)}, std={list(self.std)}"
 
     def _decode(self, picture: Image) -> NDArray[np.uint8]:
-        converted = picture.convert("L" if self.in_channels == 1 else "RGB")
-        return to_array(centre_crop(converted, self.resize, self.image_size))
+        return to_array(centre_crop(to_channels(picture, self.in_channels), self.resize, self.image_size))
 
     def _with_channels(self, pixels: Tensor, given: Any) -> Tensor:
         if pixels.ndim != 4 or pixels.shape[1] != self.in_channels:

@@ -11,6 +11,7 @@ from torch import nn
 from naslib.data.loaders import build_eval_loaders, build_search_loaders
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.training.lengths import length_of
 from naslib.training.named_schedules import build_schedule
 
 from ._config_data import load_config_data, loader_options
@@ -68,9 +69,9 @@ def _schedule_of(optimizer: torch.optim.Optimizer, section: Any) -> Any:
     )
 
 
-def make_schedule(make: Any, optimizer: torch.optim.Optimizer, config: Any, section: str, loader: Any) -> Any:
+def make_schedule(make: Callable[..., Any], optimizer: Any, config: Any, section: str, loader: Any) -> Any:
     """Return what one of the two methods above makes, and tell it how many steps an epoch of `loader` has."""
-    config[section].set_hidden("steps_per_epoch", len(loader) if hasattr(loader, "__len__") else None)
+    config[section].set_hidden("steps_per_epoch", length_of(loader))
     return make(optimizer, config)
 
 

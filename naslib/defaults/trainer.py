@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslib.benchmarks.lookup import get_dataset_api
-from naslib.errors import BenchmarkApiMissing, BenchmarkError, DataError
+from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
+from naslib.training.degenerate import CONSTANT, NO_PATH, degenerate_reasons, has_constant_output, warn_of
 from naslib.training.environment import describe_environment, resolve_device, write_environment
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.history import HistoryFile, SearchHistory
+from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
@@ -31,12 +32,14 @@ from naslib.training.report import EvaluationResult
 from naslib.training.retrain import Place, Trainee, measure_size, retrain
 from naslib.training.schedule import Schedule
 from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
-from naslib.training.space_record import constructor_arguments
+from naslib.training.space_record import describe_search
+from naslib.training.threads import settle_threads
 from naslib.utils.attrdict import AttrDict
-from naslib.utils.files import to_jsonable
+from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
+from ._query import benchmark_for, queried
 from .config_builders import ConfigBuilders, make_schedule, search_schedule
 from .given import given_architecture
 
@@ -58,6 +61,7 @@ class Trainer(ConfigBuilders):
         search_trajectory: What the search measured so far (see `SearchHistory`).
         result: What the last `evaluate` found, None before.
         architecture: The architecture it evaluated, None before.
+        degenerate: In which ways that is degenerate (no path from input to output, decisions that are all tied ...).
         search_seconds: Time spent searching, over all resumptions.
         summary_writer: A TensorBoard writer that evaluation writes to; `search` keeps the one it is given.
     """
@@ -83,6 +87,8 @@ class Trainer(ConfigBuilders):
         self.search_seconds = 0.0
         self.result: EvaluationResult | None = None
         self.architecture: Graph | None = None
+        self.degenerate: list[str] = []
+        self._found: tuple[Graph | None, str] = (None, "")
         self.summary_writer: Any = None
         self._history = SearchHistory(optimizer.get_model_size())
         self._own_loaders = None if train_loader is None else (train_loader, valid_loader, test_loader)
@@ -114,11 +120,18 @@ class Trainer(ConfigBuilders):
             CheckpointError: If the checkpoint is of another run or cannot be read.
             NonFiniteLossError: If the loss became NaN; the last good checkpoint is kept.
             SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
+            RunFolderError: If another process works in the run folder.
         """
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
+        with RunLock(self.folder):
+            self._search(resume_from, after_epoch, report_incumbent)
+
+    def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
         self._history = SearchHistory(self.optimizer.get_model_size())
         saved = read_newest(resume_from) if resume_from else None
         self.optimizer.device = self.device
+        if self.optimizer.using_step_function:
+            self._settle_threads(saved)
         self.optimizer.before_training()
         write_environment(self.folder / "environment.json", self.device, self._seed())
         outputs = self._search_outputs()
@@ -152,29 +165,17 @@ class Trainer(ConfigBuilders):
             folder=self.folder / "search",
             checkpointables=checkpointables,
             parts=parts,
-            fingerprint=self._search_fingerprint(),
+            fingerprint=describe_search(self.optimizer, self.config.dataset),
             environment=describe_environment(self.device, self._seed()),
             settings={"seed": self._seed(), **describe_values(self.config.search)},
             unit=self._unit(),
         )
 
-    def _search_fingerprint(self) -> dict[str, Any]:
-        given = self.optimizer.search_space  # the supernet of a later stage may be deeper
-        graph = given if given is not None else self.optimizer.graph
-        space = isinstance(graph, Graph)
-        return {
-            "search_space": graph.get_type() if space else type(graph).__name__,
-            "space arguments": to_jsonable(constructor_arguments(graph)) if space else {},
-            "optimizer": type(self.optimizer).__name__,
-            "dataset": self.config.dataset,
-            "classes": getattr(graph, "n_classes", None),
-        }
-
     def _search_on_batches(
         self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
     ) -> None:
         channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved)
+        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
         if channels_last and isinstance(self.optimizer.graph, nn.Module):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
@@ -186,7 +187,8 @@ class Trainer(ConfigBuilders):
         valid = None
         if loaders[1] is not None:
             valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
-        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], loaders[1] or loaders[0])]
+        chosen_on = loaders[0] if loaders[1] is None else loaders[1]
+        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
         task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
         loop = EpochLoop(task, phase, train, settings, after_epoch)
@@ -246,10 +248,15 @@ class Trainer(ConfigBuilders):
             best_arch = given_architecture(given, space, dataset_api or self.optimizer.dataset_api)
         architecture = best_arch if best_arch is not None else self.found_architecture(search_model)
         self.architecture = architecture
-        api = self._benchmark(architecture, dataset_api)
+        found, undecided = self._found
+        self.degenerate = degenerate_reasons(architecture, undecided if architecture is found else "")
+        given = dataset_api if dataset_api is not None else self.optimizer.dataset_api
+        api = benchmark_for(architecture, self.config, given)
         if api is not None:
-            return self._queried(architecture, api, metric or Metric.TEST_ACCURACY)
-        self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+            self.result = queried(architecture, api, metric or Metric.TEST_ACCURACY, self.config.dataset)
+            return self.result.accuracy
+        with RunLock(self.folder):
+            self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
         logger.info("test accuracy %.2f %%", self.result.accuracy)
         return self.result.accuracy
 
@@ -265,6 +272,8 @@ class Trainer(ConfigBuilders):
             used, state = read_newest(path)
             phase = self._search_phase(SearchOutputs(self._history, HistoryFile(used, self._history)))
             phase.check_run(state, used)
+            if self.optimizer.using_step_function:  # a search on a table is as it is with any number of threads
+                self._settle_threads((used, state))
             objects = {name: item for name, item in self.optimizer.get_checkpointables().items() if item is not None}
             load_model_only(objects, state, used)
             self.search_seconds = float(state["run"]["seconds"])
@@ -274,54 +283,22 @@ class Trainer(ConfigBuilders):
             logger.warning(
                 "no search was run and %s holds no checkpoint: evaluating an untrained choice", self.folder / "search"
             )
-        return self.optimizer.get_final_architecture()
-
-    def _queried(self, architecture: Graph, api: Any, metric: Metric) -> float:
-        def ask(asked: Metric) -> float:
-            return float(architecture.query(asked, self.config.dataset, dataset_api=api))
-
-        has = getattr(api, "has", lambda *_: False)
-        sizes = [ask(m) if has(m, self.config.dataset) else None for m in (Metric.PARAMETERS, Metric.FLOPS)]
-        value = ask(metric)
-        self.result = EvaluationResult("query", architecture, value, params_millions=sizes[0], flops_millions=sizes[1])
-        logger.info("the benchmark's %s of the architecture found is %.2f", metric.name.lower(), value)
-        return value
-
-    def _benchmark(self, architecture: Any, given: Any) -> Any:
-        """Return the benchmark to query, None to train."""
-        mode = self.config.evaluation.get("mode", "auto")
-        if mode == "retrain":
-            return None
-        queryable = isinstance(architecture, Graph) and architecture.QUERYABLE
-        dataset = self.config.dataset
-        if not queryable:
-            if mode == "query":
-                raise BenchmarkApiMissing(
-                    f"evaluation.mode=query: {type(architecture).__name__} is in no benchmark; use retrain"
-                )
-            return None
-        api = given if given is not None else self.optimizer.dataset_api
-        try:
-            api = api if api is not None else get_dataset_api(architecture.get_type(), dataset, self.config.get("data"))
-        except BenchmarkError as error:
-            if mode == "query":
-                raise
-            logger.info("no benchmark answers, so the network is trained: %s", error)
-            return None
-        knows = getattr(api, "knows", None)
-        if mode == "auto" and callable(knows) and not knows(dataset):
-            return None
-        return api
+        architecture = self.optimizer.get_final_architecture()
+        self._found = architecture, self.optimizer.undecided()
+        return architecture
 
     def _retrain(self, architecture: Graph, resume_from: str) -> EvaluationResult:
         evaluation, place = self.config.evaluation, self._place()
         sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
         saved = read_newest(resume_from) if resume_from else None
-        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved)
+        self._settle_threads(saved)
+        write_environment(self.folder / "environment.json", self.device, place.seed)
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
         record = NetworkRecord.of(architecture, sizes, tests)
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
+        shape = self._probe(network, tests)
         record.write(place.folder)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
@@ -338,26 +315,42 @@ class Trainer(ConfigBuilders):
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
         trainee = Trainee(network, optimizer, make(), loss, train, valid, make)
         seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
-        return self._tested("retrain", network, architecture, sizes, tests, seconds)
+        return self._tested("retrain", network, architecture, sizes, tests, seconds, shape)
 
     def _keep_weights(self, architecture: Graph) -> EvaluationResult:
         place, network = self._place(), architecture.to(self.device)
         _, _, tests = self._loaders(self.build_eval_dataloaders, None)
+        shape = self._probe(network, tests)
         record = NetworkRecord.of(architecture, None, tests)
         record.write(place.folder)
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
         environment = describe_environment(self.device, place.seed)
         Phase(place.folder, lambda: {"model": network}, {}, fingerprint, environment).save_final(0)
-        return self._tested("keep", network, architecture, None, tests, 0.0)
+        return self._tested("keep", network, architecture, None, tests, 0.0, shape)
 
-    def _tested(
-        self, mode: str, network: nn.Module, architecture: Graph, sizes: Any, loader: Any, seconds: float
-    ) -> EvaluationResult:
+    def _probe(self, network: nn.Module, loader: Any) -> tuple[int, ...]:
+        """Return the shape of the images to test on; name a network that answers all of them alike."""
         if loader is None:
             raise DataError("there is no test loader; give Trainer(..., test_loader=...)")
+        shape = image_shape(loader)
+        if NO_PATH not in self.degenerate and len(shape) == 3 and has_constant_output(network, shape):
+            self.degenerate.append(CONSTANT)
+            warn_of([CONSTANT])
+        return shape
+
+    def _tested(
+        self,
+        mode: str,
+        network: nn.Module,
+        architecture: Graph,
+        sizes: Any,
+        loader: Any,
+        seconds: float,
+        shape: tuple[int, ...],
+    ) -> EvaluationResult:
         amp = bool(self.config.evaluation.get("amp", False))
         score = test(network, loader, architecture.get_loss_fn(), self.device, self._channels_last(), amp)
-        params, macs = measure_size(architecture, sizes, image_shape(loader))
+        params, macs = measure_size(architecture, sizes, shape)
         return EvaluationResult(mode, network, score.top1 or 0.0, score.top5, seconds, params, macs)
 
     def _place(self) -> Place:
@@ -393,6 +386,11 @@ class Trainer(ConfigBuilders):
 
     # what a config says
 
+    def _settle_threads(self, saved: Any) -> None:
+        """Set the number of threads: the config's, that of the checkpoint that is continued, or what is fastest."""
+        recorded = saved[1]["run"]["environment"].get("threads") if saved is not None else None
+        settle_threads(self.config.get("threads", "auto"), recorded, self.device)
+
     def _seed(self) -> int:
         return int(self.config.get("seed", 0))
 
@@ -402,15 +400,16 @@ class Trainer(ConfigBuilders):
     def _channels_last(self) -> bool:
         return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
 
-    def _loaders(self, build: Callable[[Any], Any], saved: Any) -> tuple[Any, Any, Any]:
+    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
         """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
         if self._own_loaders is not None:
-            return self._own_loaders
-        config = self.config
-        if saved is not None:
-            seed = saved[1]["run"]["settings"].get("seed", self._seed())
+            train, valid, tests = self._own_loaders
+        else:
+            config = self.config
+            seed = self._seed() if saved is None else saved[1]["run"]["settings"].get("seed", self._seed())
             if seed != self._seed():
                 config = config.copy()
                 config["seed"] = seed
-        train, valid, tests = tuple(build(config))[:3]
+            train, valid, tests = tuple(build(config))[:3]
+        check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from naslib.search_spaces.core import strided
 from naslib.search_spaces.core.graph import Graph
 
 from .base import MixedOp
@@ -85,6 +86,11 @@ class ArchitectureSearchModel:
 
     The functions of this module do the same for any model.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have the `forward` compute its convolutions as a graph does (`naslib.search_spaces.core.strided`)."""
+        super().__init_subclass__(**kwargs)
+        strided.guard_methods(cls, "forward")
 
     @property
     def trainable_architecture_variables(self) -> list[nn.Parameter]:

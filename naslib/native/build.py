@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from naslib.utils.log import get_logger
 
 SOURCE_FOLDER = Path(__file__).parent / "csrc"
 NAME = "naslib_native"
+# More flags for the compiler, behind ours: "-mno-avx512f" builds what a processor without AVX-512 would run.
+EXTRA_FLAGS = "NASLIB_NATIVE_CXXFLAGS"
 
 
 class NativeKernelError(NASLibError, RuntimeError):
@@ -59,9 +62,9 @@ def cpu_flags() -> str:
 
 
 def compile_flags() -> list[str]:
-    """Return the compiler's flags; infinities and NaN keep their meaning (no -ffast-math)."""
+    """Return the compiler's flags, and those of `EXTRA_FLAGS`; infinities and NaN keep their meaning."""
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
-    flags = ["-O3", native, "-Wno-psabi"]
+    flags = ["-O3", native, "-Wno-psabi", *shlex.split(os.environ.get(EXTRA_FLAGS, ""))]
     # Threads come from torch's own OpenMP, already in the process: compiled against it, not linked to a second one.
     return [*flags, "-fopenmp"] if torch.backends.openmp.is_available() else flags
 

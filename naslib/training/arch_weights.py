@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from torch import Tensor
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write, atomic_write_json
+
+from .checkpoint import serialize
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ class ArchWeightsRecorder:
         """Write `arch_weights.pt` (readable with `weights_only=True`) and `arch_weights.json`."""
         series = self.series()
         decisions = [asdict(decision) for decision in self.decisions]
-        buffer = io.BytesIO()
-        torch.save({"decisions": decisions, "series": series}, buffer)
+        buffer = serialize({"decisions": decisions, "series": series})
         atomic_write(folder / "arch_weights.pt", lambda file: file.write(buffer.getbuffer()))
         rows = [{**decision, "weights": values.tolist()} for decision, values in zip(decisions, series, strict=True)]
         atomic_write_json(folder / "arch_weights.json", rows, indent=None)

@@ -17,6 +17,9 @@ import torch
 from naslib.errors import CheckpointError, ConfigError
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
+from naslib.utils.text import differences, listed, show
+
+from .threads import thread_reason
 
 logger = get_logger(__name__)
 
@@ -53,6 +56,7 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
         "seed": int(seed),
         "device": _device_name(device),
         "threads": torch.get_num_threads(),
+        "threads_reason": thread_reason(),
         "cpu": _cpu_name(),
         "cpu_count": os.cpu_count(),
         "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
@@ -88,15 +92,14 @@ def check_fingerprint(saved: Mapping[str, Any], current: Mapping[str, Any], path
     Raises:
         CheckpointError: Naming everything that differs.
     """
-    differences = [
-        f"{key} is {saved.get(key)!r} in the checkpoint and {current.get(key)!r} here"
-        for key in dict.fromkeys([*saved, *current])
-        if saved.get(key) != current.get(key)
-    ]
-    if differences:
+    keys = dict.fromkeys([*saved, *current])
+    found = [d for key in keys for d in differences(saved.get(key), current.get(key), key)]
+    if found:
+        phrases = [f"{place} is {show(then)} in the checkpoint and {show(now)} here" for place, then, now in found]
         raise CheckpointError(
-            f"the checkpoint {path} is of another run: {'; '.join(differences)}. "
-            "Resume with the config it was made with (config.yaml in its run folder), or start anew in another out_dir="
+            f"the checkpoint {path} is of another run: {listed(phrases, 4)}. "
+            "Resume with the config it was made with (config.yaml in its run folder), evaluate what the search found "
+            "once more with --eval-only, or start anew in another out_dir="
         )
 
 

@@ -8,12 +8,12 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import ConfigError, DataError
+from naslib.errors import ConfigError
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import set_drop_path_prob
 from naslib.utils.files import atomic_write_json
@@ -134,7 +134,8 @@ class RetrainTask(EpochTask):
         train = self.meters["training"].read()
         valid = Score(None, None, None, 0)
         if self.valid is not None:
-            valid = test(self.network, self.valid, self.loss, self.device, self.channels_last, self.settings.amp)
+            settings = (self.device, self.channels_last, self.settings.amp)
+            valid = test(self.network, self.valid, self.loss, *settings, "validation")
         self.schedule.after_epoch(train, valid)
         row = {
             "epoch": epoch, "train_loss": train.loss, "train_acc": train.top1, "train_top5": train.top5,
@@ -167,7 +168,7 @@ def with_label_smoothing(loss: Loss, share: float) -> Loss:
         smoothed.label_smoothing = share
         return smoothed
     if not isinstance(loss, nn.Module) and "label_smoothing" in inspect.signature(loss).parameters:
-        return functools.partial(loss, label_smoothing=share)
+        return functools.partial(cast("Callable[..., Tensor]", loss), label_smoothing=share)
     name = getattr(loss, "__name__", type(loss).__name__)
     raise ConfigError(f"evaluation.label_smoothing={share}: the loss {name} knows none; it goes with a cross entropy")
 
@@ -188,8 +189,11 @@ def test(
     device: torch.device,
     channels_last: bool = False,
     amp: bool = False,
+    name: str = "test",
 ) -> Score:
     """Return loss and accuracies of a network in evaluation mode; its mode is what it was afterwards.
+
+    `name` is what messages call the loader.
 
     Raises:
         DataError: If the loader has no batches.
@@ -198,14 +202,11 @@ def test(
     network.eval()
     meter = Meter(device)
     try:
-        for images, labels in move_batches(loader, device, channels_last):
+        for images, labels in move_batches(loader, device, channels_last, name):
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 logits = network(images)
                 batch_loss = loss(logits, labels)
             meter.update(logits, labels, batch_loss)
     finally:
         network.train(was_training)
-    score = meter.read()
-    if score.images == 0:
-        raise DataError("the loader to test on has no batches")
-    return score
+    return meter.read()

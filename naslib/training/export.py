@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from naslib.errors import CheckpointError, DataError
 from naslib.search_spaces.core.batch_norm import has_lost_running_statistics, use_batch_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write_json, to_jsonable
+from naslib.utils.text import shorten
 
-from .checkpoint import FINAL, read_checkpoint
+from .checkpoint import FINAL, DamagedCheckpoint, read_checkpoint
 from .describe import layer_tree
 from .space_record import describe_architecture, rebuild_architecture
 
 FILE = "network.json"
 FORMAT = 1
+_AGAIN = "--eval-only evaluates what the search found once more"
 # Images that are predicted at a time.
 _CHUNK = 500
 
@@ -38,6 +41,7 @@ class NetworkRecord:
         class_names: Likewise.
         batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
             of its own has `"running"` statistics.
+        intact: Whether the file it was read from agrees with its checksum.
     """
 
     architecture: dict[str, Any]
@@ -45,6 +49,7 @@ class NetworkRecord:
     preprocess: dict[str, Any] | None = None
     class_names: list[str] | None = None
     batch_norm: str = "running"
+    intact: bool = True
 
     @classmethod
     def of(cls, architecture: Graph, sizes: Mapping[str, Any] | None, loader: Any) -> NetworkRecord:
@@ -60,8 +65,9 @@ class NetworkRecord:
 
     def write(self, folder: Path) -> None:
         """Write `network.json`."""
-        content = {"format": FORMAT, **vars(self)}
-        atomic_write_json(folder / FILE, to_jsonable(content))
+        content = to_jsonable({"format": FORMAT, **vars(self)})
+        del content["intact"]
+        atomic_write_json(folder / FILE, {**content, "sha256": _digest(content)})
 
     @classmethod
     def read(cls, folder: Path) -> NetworkRecord:
@@ -73,16 +79,18 @@ class NetworkRecord:
         path = folder / FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            written = content.pop("sha256", None)  # files of earlier versions have none
+            intact = written is None or written == _digest(content)
             if content.pop("format") != FORMAT:
                 raise CheckpointError(f"{path} was written by another version of naslib")
-            return cls(**content)
+            return cls(**content, intact=intact)
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"{folder.parent} holds no trained network ({path.name} is missing): the run has not reached its "
                 "retraining, or its architecture was looked up in a benchmark (evaluation.mode=retrain trains it)"
             ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"cannot read {path}: {error}") from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointError(f"cannot read {path}: {shorten(str(error), 160)}; {_AGAIN}") from error
 
     def build(self) -> Graph:
         """Build the network, with fresh weights."""
@@ -90,6 +98,10 @@ class NetworkRecord:
         if self.sizes is not None:
             return architecture.evaluation_network(**self.sizes)
         return use_batch_statistics(architecture) if self.batch_norm == "batch" else architecture
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class TrainedNetwork(nn.Module):
@@ -182,6 +194,22 @@ def _stacked(images: Any) -> Tensor:
     )
 
 
+def _built(record: NetworkRecord, path: Path) -> Graph:
+    """Build the network of a record that is intact."""
+    damaged = f"{path} is damaged: its content differs from its checksum; {_AGAIN}"
+    try:
+        network = record.build()
+    except CheckpointError:  # names what cannot be imported, which a person may have changed
+        raise
+    except Exception as error:
+        if record.intact:
+            raise
+        raise CheckpointError(damaged) from error
+    if not record.intact:
+        raise CheckpointError(damaged)
+    return network
+
+
 def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
     """Return the trained network of a run, in evaluation mode.
 
@@ -190,15 +218,20 @@ def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> 
         device: Where to put it.
 
     Raises:
-        CheckpointError: If the run has no trained network, or the network cannot be built.
+        CheckpointError: If the run has no trained network, its files are damaged, or the network cannot be built.
     """
     folder = Path(run_folder) / "eval"
     record = NetworkRecord.read(folder)
-    state = read_checkpoint(folder / FINAL)
-    network = record.build()
+    try:
+        state = read_checkpoint(folder / FINAL)
+    except DamagedCheckpoint as error:  # no earlier one instead: its accuracy is not that of the summary
+        raise DamagedCheckpoint(f"{error}. --resume repeats the end of its training; {_AGAIN}") from error
+    network = _built(record, folder / FILE)
     try:
         network.load_state_dict(state["model"])
     except RuntimeError as error:
-        raise CheckpointError(f"the weights in {folder / FINAL} do not fit the network of {FILE}: {error}") from error
+        raise CheckpointError(
+            f"the weights in {folder / FINAL} do not fit the network of {FILE}: {shorten(str(error), 600)}"
+        ) from error
     preprocess = Preprocess.from_dict(record.preprocess) if record.preprocess is not None else None
     return TrainedNetwork(network, preprocess, record.class_names).to(device).eval()

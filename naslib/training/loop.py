@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,12 @@ class EpochTask(ABC):
     Attributes:
         title: Name of the phase for the progress bar.
         meters: The meters that the steps update, by the name of the split.
+        loss_names: What to call the loss of a split, for messages.
     """
 
     title: str
     meters: dict[str, Meter]
+    loss_names: Mapping[str, str] = {"training": "training loss", "validation": "validation loss"}
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> None:
@@ -156,15 +158,16 @@ class EpochLoop:
         raise guard.interruption(self._save_step(epoch, step))
 
     def _check_finite(self, epoch: int) -> None:
-        for split, meter in self.task.meters.items():
-            step = meter.first_bad_step()
-            if step is not None:
-                newest = self.phase.manager.newest()
-                raise NonFiniteLossError(
-                    f"the {split} loss became NaN or infinite in epoch {epoch}, step {step} (counted from 0). "
-                    f"The last good checkpoint is {newest or 'none, as none was written yet'}; "
-                    "a smaller learning rate or grad_clip may help"
-                )
+        bad = {split: meter.first_bad_step() for split, meter in self.task.meters.items()}
+        steps = [step for step in bad.values() if step is not None]
+        if not steps:
+            return
+        first = [split for split, step in bad.items() if step == min(steps)]
+        where = " and ".join(dict.fromkeys(self.task.loss_names.get(split, split) for split in first))
+        raise NonFiniteLossError(
+            f"{self.phase.title}: the {where} became NaN or infinite in epoch {epoch}, step {min(steps)} (counted "
+            f"from 0); {self.phase.last_good()}. A smaller learning rate or grad_clip may help"
+        )
 
     def _describe(self, epoch: int, step: int) -> Status:
         scores = [(split, meter.read()) for split, meter in self.task.meters.items()]

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from naslib.errors import CheckpointError, NASLibError, NonFiniteLossError
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot
+from naslib.utils.text import differences, listed, shorten, show
 
-from .checkpoint import CheckpointManager, Position
+from .checkpoint import CheckpointManager, Position, what_is_not_finite
 from .environment import check_fingerprint, compare_environment
-from .plain import all_finite, to_plain
+from .plain import to_plain
 
 FORMAT = 1
 START = Position(0, 0)
@@ -44,6 +45,7 @@ class Phase:
         environment: What is recorded and compared with a warning.
         settings: Config values that are compared with a warning (seed, epochs, batch size ...).
         seconds: Time spent so far, over all resumptions.
+        title: Name of the phase, for messages.
         unit: What an epoch is called in messages.
     """
 
@@ -54,6 +56,7 @@ class Phase:
     environment: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    title: str = "search"
     unit: str = "epoch"
 
     def __post_init__(self) -> None:
@@ -102,13 +105,17 @@ class Phase:
         """Write the checkpoint of the finished phase."""
         return self.manager.save_final(self._good_state(epochs, 0))
 
+    def last_good(self) -> str:
+        """Return the words that name the newest checkpoint that is intact and finite."""
+        return f"the last good checkpoint is {self.manager.describe_good(none='none, as none was written yet')}"
+
     def _good_state(self, epoch: int, step: int) -> dict[str, Any]:
         state = self.capture(epoch, step)
-        if not all_finite(state["model"]):
-            newest = self.manager.newest()
+        broken = what_is_not_finite(state)
+        if broken:
             raise NonFiniteLossError(
-                f"weights became NaN or infinite before step {step} of epoch {epoch} (counted from 0); nothing was "
-                f"saved, the last good checkpoint is {newest or 'none'}. A smaller learning rate or grad_clip may help"
+                f"{self.title}: {broken} became NaN or infinite before step {step} of epoch {epoch} (counted from 0); "
+                f"nothing was saved, {self.last_good()}. A smaller learning rate or grad_clip may help"
             )
         return state
 
@@ -135,14 +142,13 @@ class Phase:
         _compare_keys(set(self.parts), set(run["parts"]), path)
         different = compare_environment(run["environment"], to_plain(self.environment))
         settings = to_plain(self.settings)
-        different += [
-            f"{key}: {value} then, {settings[key]} now"
-            for key, value in run["settings"].items()
-            if key in settings and settings[key] != value
-        ]
+        for key, value in run["settings"].items():
+            if key in settings:
+                changed = differences(value, settings[key], key)
+                different += [f"{place}: {show(then)} then, {show(now)} now" for place, then, now in changed]
         if different:
             logger.warning(
-                "resuming %s under other conditions, so the result may differ: %s", path.name, "; ".join(different)
+                "resuming %s under other conditions, so the result may differ: %s", path.name, listed(different, 12)
             )
 
     def restore(self, state: Mapping[str, Any], path: Path) -> Position:
@@ -184,7 +190,7 @@ def load_model_only(objects: Mapping[str, Stateful], state: Mapping[str, Any], p
     """Load the stateful objects of a checkpoint and leave random state, history and position alone."""
     missing = sorted(set(objects) - set(state))
     if missing:
-        raise CheckpointError(f"the checkpoint {path} lacks {', '.join(missing)}")
+        raise CheckpointError(f"the checkpoint {path} lacks {listed(missing)}")
     for name, item in objects.items():
         _load(item, state[name], name, path)
 
@@ -195,14 +201,14 @@ def _load(item: Stateful, state: Any, name: str, path: Path) -> None:
     except NASLibError:
         raise
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise CheckpointError(f"the checkpoint {path} does not fit at {name!r}: {error}") from error
+        raise CheckpointError(f"the checkpoint {path} does not fit at {name!r}: {shorten(str(error), 600)}") from error
 
 
 def _compare_keys(expected: set[str], found: set[str], path: Path) -> None:
     problems = []
     if expected - found:
-        problems.append(f"lacks {', '.join(sorted(expected - found))}")
+        problems.append(f"lacks {listed(sorted(expected - found))}")
     if found - expected:
-        problems.append(f"has the unexpected {', '.join(sorted(found - expected))}")
+        problems.append(f"has the unexpected {listed(sorted(found - expected))}")
     if problems:
         raise CheckpointError(f"the checkpoint {path} {' and '.join(problems)}")

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
+from naslib.errors import CheckpointError
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write
+from naslib.utils.log import get_logger
 
 from .cell_layout import NODE_RADIUS, Cell, PlacedEdge, cells_of, place_edges, place_nodes
+from .checkpoint import load_verified
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+logger = get_logger(__name__)
 
 _COLOURS = (
     "#1f5fa8",
@@ -118,12 +123,16 @@ def draw_arch_weights(folder: Path) -> list[Path]:
     """Draw the softmax of the recorded architecture parameters (`arch_weights.pt`) to `arch_weights.svg` and `.png`.
 
     Returns:
-        The files; none where nothing was recorded.
+        The files; none where nothing was recorded, or where the record is damaged (that is warned of).
     """
     path = folder / "arch_weights.pt"
     if not path.is_file():
         return []
-    record = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        record = load_verified(path)
+    except CheckpointError as error:
+        logger.warning("no picture of the architecture parameters over time: %s", error)
+        return []
     if not record["series"]:
         return []
     return _save(_draw_series(record["decisions"], record["series"]), folder / "arch_weights")

@@ -108,6 +108,11 @@ def all_finite(state: Any) -> bool:
     return all(bool(flag) for flag in by_device.values())
 
 
+def has_nan(state: Any) -> bool:
+    """Say whether any floating-point tensor in nested `state` holds a NaN; infinities are allowed."""
+    return any(bool(torch.isnan(tensor).any()) for tensor in _float_tensors(state))
+
+
 def _float_tensors(state: Any) -> Any:
     if isinstance(state, torch.Tensor):
         if state.is_floating_point() and state.numel():

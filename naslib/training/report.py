@@ -64,6 +64,7 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         ("parameters", _with_unit(summary.get("params_millions"), "M", 4)),
         ("FLOPs", _with_unit(summary.get("flops_millions"), "M multiply-accumulates", 2)),
         ("test accuracy", _with_unit(summary.get("test_accuracy"), "%", 2) + _mode(summary.get("evaluation_mode"))),
+        *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
         ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
         ("total time", _duration(summary.get("total_seconds"))),
         ("device, seed", f"{summary.get('device')}, {summary.get('seed')}"),

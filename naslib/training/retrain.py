@@ -15,11 +15,15 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
+from .checkpoint import read_newest
 from .environment import describe_environment
 from .evaluate import Loss, RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
 from .phase import Phase, Stateful, resume
+from .plain import to_plain
+from .sources import ReplayedSource, is_seeded
+from .space_record import describe_architecture
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,10 @@ def retrain(
         fingerprint=dict(fingerprint),
         environment=describe_environment(place.device, place.seed),
         settings={"seed": place.seed, **recorded},
+        title="retraining",
     )
+    if trainee.valid is not None and not is_seeded(trainee.valid):
+        phase.parts["valid_loader"] = ReplayedSource(trainee.valid, "validation")
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training")
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
@@ -109,6 +116,18 @@ def retrain(
     task.schedule.refit(before, recorded, start, cursor.length, trainee.remake_scheduler)
     loop.run(start)
     return phase.seconds
+
+
+def is_retraining_of(path: str | Path, architecture: Graph) -> bool:
+    """Return whether a checkpoint of a retraining is of this architecture, rather than of one found before.
+
+    Raises:
+        CheckpointError: If neither it nor one before it can be read.
+    """
+    _, state = read_newest(path)
+    saved = dict(state["run"]["fingerprint"].get("architecture") or {})
+    saved.pop("affine", None)  # of kept weights, not of the architecture
+    return bool(saved == to_plain(describe_architecture(architecture, with_norms=False)))
 
 
 def measure_size(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,10 @@ class SearchTask(EpochTask):
     """
 
     title = "search"
+    loss_names: Mapping[str, str] = {
+        "training": "training loss (of the weights)",
+        "validation": "validation loss (of the architecture)",
+    }
 
     def __init__(
         self,

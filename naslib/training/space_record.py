@@ -15,6 +15,20 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import to_jsonable
 
 
+def describe_search(optimizer: Any, dataset: str) -> dict[str, Any]:
+    """Return what must be the same for a checkpoint to be of this search: space and sizes, optimizer, data, classes."""
+    given = optimizer.search_space  # the supernet of a later stage may be deeper
+    graph = given if given is not None else optimizer.graph
+    is_space = isinstance(graph, Graph)
+    return {
+        "search_space": graph.get_type() if is_space else type(graph).__name__,
+        "space arguments": to_jsonable(constructor_arguments(graph)) if is_space else {},
+        "optimizer": type(optimizer).__name__,
+        "dataset": dataset,
+        "classes": getattr(graph, "n_classes", None),
+    }
+
+
 def describe_architecture(architecture: Graph, with_norms: bool = True) -> dict[str, Any]:
     """Return what rebuilds a discrete architecture: class, constructor arguments, and its code or its ops by edge.
 

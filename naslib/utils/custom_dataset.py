@@ -67,8 +67,11 @@ class CustomDataset(ABC):
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "custom-split"))
         order = torch.randperm(count, generator=generator).tolist()
         split = count if self.train_portion >= 1 else int(self.train_portion * count)
-        if split == 0 or len(test_data) == 0:  # type: ignore[arg-type]
-            raise DataError(f"{self.dataset}: {split} training and {len(test_data)} test images")  # type: ignore[arg-type]
+        if split < 2 or len(test_data) == 0:  # type: ignore[arg-type]
+            raise DataError(
+                f"{self.dataset}: {split} training images (train_portion {self.train_portion:g} of {count}) and "
+                f"{len(test_data)} test images; training needs at least 2, the test 1"  # type: ignore[arg-type]
+            )
         train = self._loader(Subset(train_data, order[:split]), shuffle=True)
         valid = self._loader(Subset(plain_data, order[split:]), shuffle=False) if split < count else None
         return train, valid, self._loader(test_data, shuffle=False), train_transform, valid_transform

@@ -129,9 +129,10 @@ def test_print_schema(capsys):
     assert "darts" in schema["properties"]["optimizer"]["enum"]
 
 
-def test_resume_of_nothing_starts_anew_and_of_a_finished_run_repeats_nothing(tmp_path):
-    words = [*TINY, "optimizer=gdas", f"out_dir={tmp_path}", "--resume"]
+def test_resume_of_a_finished_run_repeats_nothing(tmp_path):
+    words = [*TINY, "optimizer=gdas", f"out_dir={tmp_path}"]
     assert main(words) == 0
+    words.append("--resume")
     folder = tmp_path / "nasbench201" / "digits" / "gdas" / "5"
     weights = torch.load(folder / "eval" / "model_final.pth", weights_only=True)["model"]
     history = json.loads((folder / "errors.json").read_text())
@@ -141,12 +142,35 @@ def test_resume_of_nothing_starts_anew_and_of_a_finished_run_repeats_nothing(tmp
     assert json.loads((folder / "errors.json").read_text()) == history
 
 
+def test_resume_of_nothing_names_the_nearest_run(finished, tmp_path, capsys):
+    words = [*TINY, "optimizer=darts", f"out_dir={finished.parents[3]}"]
+    for option, what in (("--resume", "run"), ("--eval-only", "search")):
+        assert main([*words, "seed=6", option]) == 2
+        message = capsys.readouterr().err
+        assert f"{option}: there is no {what} in {finished.with_name('6')}" in message
+        assert f"the nearest is {finished} (seed 5 instead of 6)" in message
+    assert not finished.with_name("6").exists()
+    assert main([*TINY, "optimizer=darts", f"out_dir={tmp_path / 'nowhere'}", "--resume"]) == 2
+    assert f"nor any other below {tmp_path / 'nowhere'}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_resume_of_a_run_killed_before_its_first_checkpoint_starts_at_the_beginning(tmp_path):
+    folder = tmp_path / "nasbench201" / "digits" / "gdas" / "5"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("# written before the search\n")
+    assert main([*TINY, "optimizer=gdas", f"out_dir={tmp_path}", "--resume"]) == 0
+    assert (folder / "summary.json").is_file()
+
+
 def test_overwrite_moves_the_old_run(tmp_path):
     words = [*TINY, "optimizer=gdas", f"out_dir={tmp_path}"]
     folder = tmp_path / "nasbench201" / "digits" / "gdas"
     assert main(words) == 0
     before = (folder / "5" / "summary.json").read_bytes()
+    (folder / "5" / ".lock").write_text('{"pid": 1}')  # as a killed process leaves it
     assert main([*words, "--overwrite"]) == 0
+    assert not list(tmp_path.rglob(".lock"))
     assert (folder / "5.1" / "summary.json").read_bytes() == before and (folder / "5" / "summary.json").is_file()
 
 

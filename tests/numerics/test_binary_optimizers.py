@@ -121,7 +121,8 @@ def test_proxyless_style_keeps_the_probabilities_of_what_was_not_evaluated(kind:
             untouched = alpha.grad == 0
             assert untouched.sum() == 1
             assert torch.equal(alpha[untouched], old[untouched])
-            torch.testing.assert_close(alpha.softmax(-1)[untouched], old.softmax(-1)[untouched], rtol=0, atol=1e-7)
+            # float32: 4 ulps of a probability
+            torch.testing.assert_close(alpha.softmax(-1)[untouched], old.softmax(-1)[untouched], rtol=0, atol=5e-7)
             assert not torch.equal(alpha[~untouched], old[~untouched])
 
 

@@ -108,7 +108,7 @@ def test_continuous_is_the_softmax_mixture():
     x = torch.randn(5, 4, dtype=torch.float64)
     y, p = op(x), op.alpha.softmax(-1)
     expected = sum(w * layer(x) for w, layer in zip(p, op.operations, strict=True))
-    torch.testing.assert_close(y, expected, rtol=0, atol=1e-15)
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-14)
     parameters = list(op.parameters())
     for a, b in zip(
         torch.autograd.grad(y.square().sum(), parameters),
@@ -225,7 +225,8 @@ def test_probabilities_of_what_was_not_evaluated_stay(kind: str, hooked: bool):
         else:
             with rescaled_step(op):
                 arch.step()
-        torch.testing.assert_close(op.alpha.detach().softmax(-1)[others], before[others], rtol=0, atol=6e-8)
+        # an update of float32 logits: 4 ulps of a probability
+        torch.testing.assert_close(op.alpha.detach().softmax(-1)[others], before[others], rtol=0, atol=5e-7)
         assert (op.alpha.detach().softmax(-1) - before)[sorted(seen[-1])].abs().max() > 1e-4
         weights.zero_grad()
         op(torch.randn(8, 4)).square().sum().backward()

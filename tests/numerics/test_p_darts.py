@@ -76,7 +76,7 @@ def test_each_stage_is_a_fresh_deeper_supernet_with_the_strongest_candidates_of_
 def test_the_dropout_rate_falls_to_zero_in_the_warm_up_and_starts_again():
     found = [dropout_rate(0.4, epoch, 25, 10) for epoch in range(25)]
     expected = [0.4 * (24 - e) / 25 for e in range(10)] + [0.4 * math.exp(-0.2 * (e - 10)) for e in range(10, 25)]
-    assert found == pytest.approx(expected, abs=1e-15)
+    assert found == pytest.approx(expected, abs=1e-14)
     assert found[9] == pytest.approx(0.24) and found[10] == 0.4
     assert dropout_rate(0.7, 0, 1, 10) == 0
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from naslib.search_spaces.core.graph import EdgeData, Graph
+from naslib.search_spaces.core.primitives import Identity, ReLUConvBN, Sequential, Stem, Zero
 
 
 def _candidates(width: int, batch_norm: bool) -> list[nn.Module]:
@@ -55,3 +56,65 @@ def mlp_by_hand(optimizer, x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         cell = macro.edges[node, node + 1].op
         x = edge(cell, 1, 3, x) + edge(cell, 2, 3, edge(cell, 1, 2, x))
     return macro.edges[4, 5].op(x)
+
+
+def mlp_by_copy(optimizer, x: torch.Tensor, rows: dict) -> torch.Tensor:
+    """Return the logits of an adapted `mlp_space`, written out, with weights of their own for every copy of the cell.
+
+    Args:
+        optimizer: The optimizer.
+        x: `(n, width)`.
+        rows: `(n_ops,)` by copy (0, 1) and index of the decision.
+    """
+    macro = optimizer.graph
+    index_of = {id(data.alpha): index for index, data in enumerate(optimizer.decisions)}
+    x = macro.edges[1, 2].op(x)
+    for copy, node in enumerate((2, 3)):
+        cell = macro.edges[node, node + 1].op
+
+        def edge(u: int, v: int, value: torch.Tensor, cell=cell, copy=copy) -> torch.Tensor:
+            data = cell.edges[u, v]
+            weights = rows[copy, index_of[id(data.alpha)]]
+            return sum(w * op(value) for w, op in zip(weights, data.op.primitives, strict=True))
+
+        x = edge(1, 3, x) + edge(2, 3, edge(1, 2, x))
+    return macro.edges[4, 5].op(x)
+
+
+class ConvSpace(Graph):
+    """Stem -> cell -> cell -> pool and linear, on images; two copies of one normal cell with three decisions."""
+
+    QUERYABLE = False
+    ALLOWS_ZERO = True
+    OPTIMIZER_SCOPE = "cell"
+
+    def __init__(self, channels: int = 4, classes: int = 3, in_channels: int = 2) -> None:
+        super().__init__()
+        self.name = "macro"
+        cell = Graph(name="cell", scope="cell")
+        cell.add_nodes_from([1, 2, 3])
+        cell.add_edges_densly()
+        self.add_nodes_from([1, 2, 3, 4, 5])
+        self.add_edge(1, 2, op=Stem(C_out=channels, C_in=in_channels))
+        self.add_edge(2, 3, EdgeData({"op": cell}))
+        self.add_edge(3, 4, EdgeData({"op": cell.copy()}))
+        self.add_edge(4, 5, op=Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)))
+        self.update_edges(
+            lambda edge: edge.data.set("op", _image_candidates(channels)), scope="cell", private_edge_data=True
+        )
+
+
+def _image_candidates(channels: int) -> list[nn.Module]:
+    return [
+        ReLUConvBN(channels, channels, kernel_size=3, affine=False),
+        ReLUConvBN(channels, channels, kernel_size=1, affine=False),
+        Identity(),
+        Zero(stride=1),
+    ]
+
+
+def images(n: int = 6, size: int = 8, channels: int = 2, classes: int = 3, seed: int = 0, dtype=torch.float64):
+    """Return a random batch for `ConvSpace`."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, channels, size, size, generator=generator, dtype=torch.float64).to(dtype)
+    return x, torch.randint(classes, (n,), generator=generator)

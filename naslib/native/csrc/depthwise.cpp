@@ -20,10 +20,11 @@ void check_input(const at::Tensor& x, const at::Tensor& weight) {
 at::Tensor relu_depthwise(const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding,
                           int64_t dilation) {
   check_input(x, weight);
-  const Shape s = make_shape(x.sizes(), weight, stride, padding, dilation, x.size(1));
   const int64_t N = x.size(0);
-  at::Tensor y = at::empty({N, s.C, s.OH, s.OW}, x.options(), at::MemoryFormat::ChannelsLast);
+  at::Tensor y;
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "relu_depthwise", [&] {
+    const auto s = make_shape<scalar_t>(x.sizes(), weight, stride, padding, dilation, x.size(1));
+    y = at::empty({N, s.C, s.OH, s.OW}, x.options(), at::MemoryFormat::ChannelsLast);
     const at::Tensor packed = pack_depthwise<scalar_t>(weight, s);
     const scalar_t *in = x.const_data_ptr<scalar_t>(), *w = packed.const_data_ptr<scalar_t>();
     scalar_t* out = y.mutable_data_ptr<scalar_t>();
@@ -42,14 +43,14 @@ std::tuple<at::Tensor, at::Tensor> relu_depthwise_backward(const at::Tensor& g, 
                                                            const at::Tensor& weight, int64_t stride, int64_t padding,
                                                            int64_t dilation, bool need_x, bool need_weight) {
   check_input(x, weight);
-  const Shape s = make_shape(x.sizes(), weight, stride, padding, dilation, x.size(1));
   check_layout(g);
-  TORCH_CHECK(g.scalar_type() == x.scalar_type() && g.sizes() == at::IntArrayRef({x.size(0), s.C, s.OH, s.OW}),
-              "naslib_native: the gradient does not fit the output");
   const int64_t N = x.size(0);
   at::Tensor gx, gw;
   if (need_x) gx = at::empty_like(x, at::MemoryFormat::ChannelsLast);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "relu_depthwise_backward", [&] {
+    const auto s = make_shape<scalar_t>(x.sizes(), weight, stride, padding, dilation, x.size(1));
+    TORCH_CHECK(g.scalar_type() == x.scalar_type() && g.sizes() == at::IntArrayRef({N, s.C, s.OH, s.OW}),
+                "naslib_native: the gradient does not fit the output");
     const at::Tensor packed = pack_depthwise<scalar_t>(weight, s);
     const scalar_t *in = x.const_data_ptr<scalar_t>(), *w = packed.const_data_ptr<scalar_t>();
     const scalar_t* grad = g.const_data_ptr<scalar_t>();
@@ -68,7 +69,7 @@ std::tuple<at::Tensor, at::Tensor> relu_depthwise_backward(const at::Tensor& g, 
         scalar_t* out = gxp + n * s.H * s.W * s.C;
         depthwise_grad_input<scalar_t>(planes.get(), gn, s.C, w, s, plane_g.get(),
                                        [&](int64_t c, int64_t row, Vec<scalar_t> v) {
-                                         store(out + row * s.C + c, v, std::min(kLanes, s.C - c));
+                                         store(out + row * s.C + c, v, std::min(kLanes<scalar_t>, s.C - c));
                                        });
       }
     });

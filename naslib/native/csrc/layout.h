@@ -18,7 +18,8 @@ inline void check_layout(const at::Tensor& x) {
               "naslib_native: expected a dense channels_last tensor on the CPU");
 }
 
-inline Shape make_shape(at::IntArrayRef sizes, const at::Tensor& weight, int64_t stride, int64_t padding,
+template <class T>
+Shape<T> make_shape(at::IntArrayRef sizes, const at::Tensor& weight, int64_t stride, int64_t padding,
                         int64_t dilation, int64_t out_channels) {
   const int64_t K = weight.size(-1);
   TORCH_CHECK(weight.dim() == 4 && weight.size(0) == sizes[1] && weight.size(1) == 1 && weight.size(2) == K,
@@ -30,7 +31,7 @@ inline Shape make_shape(at::IntArrayRef sizes, const at::Tensor& weight, int64_t
   TORCH_CHECK(sizes[0] > 0 && sizes[1] > 0 && sizes[2] + 2 * padding > (K - 1) * dilation &&
                   sizes[3] + 2 * padding > (K - 1) * dilation,
               "naslib_native: the output would be empty");
-  return Shape(sizes[1], sizes[2], sizes[3], K, stride, padding, dilation, out_channels);
+  return Shape<T>(sizes[1], sizes[2], sizes[3], K, stride, padding, dilation, out_channels);
 }
 
 // Uninitialised memory, aligned to a cache line; each thread keeps what it used, since asking for fresh pages costs
@@ -69,7 +70,7 @@ class Scratch {
 
 // [C][1][K][K] -> [K * K][Cp]
 template <class T>
-at::Tensor pack_depthwise(const at::Tensor& weight, const Shape& s) {
+at::Tensor pack_depthwise(const at::Tensor& weight, const Shape<T>& s) {
   const at::Tensor dense = weight.contiguous();
   const int64_t taps = s.K * s.K;
   at::Tensor packed = at::zeros({taps, s.Cp}, dense.options());
@@ -83,7 +84,7 @@ at::Tensor pack_depthwise(const at::Tensor& weight, const Shape& s) {
 
 // Sum of [N][K * K][Cp] over N -> [C][1][K][K]
 template <class T>
-at::Tensor unpack_depthwise(const at::Tensor& partial, const Shape& s) {
+at::Tensor unpack_depthwise(const at::Tensor& partial, const Shape<T>& s) {
   const int64_t taps = s.K * s.K;
   at::Tensor grad = at::zeros({s.C, 1, s.K, s.K}, partial.options());
   T* out = grad.mutable_data_ptr<T>();
@@ -98,7 +99,7 @@ at::Tensor unpack_depthwise(const at::Tensor& partial, const Shape& s) {
 
 // [O][C][1][1] -> [Op][Cp], or its transpose [Cp][Op]
 template <class T>
-at::Tensor pack_pointwise(const at::Tensor& weight, const Shape& s, bool transpose) {
+at::Tensor pack_pointwise(const at::Tensor& weight, const Shape<T>& s, bool transpose) {
   const at::Tensor dense = weight.contiguous();
   at::Tensor packed = at::zeros({transpose ? s.Cp : s.Op, transpose ? s.Op : s.Cp}, dense.options());
   const T* in = dense.const_data_ptr<T>();
@@ -111,7 +112,7 @@ at::Tensor pack_pointwise(const at::Tensor& weight, const Shape& s, bool transpo
 
 // Sum of [N][Op][Cp] over N -> [O][C][1][1]
 template <class T>
-at::Tensor unpack_pointwise(const at::Tensor& partial, const Shape& s) {
+at::Tensor unpack_pointwise(const at::Tensor& partial, const Shape<T>& s) {
   at::Tensor grad = at::zeros({s.O, s.C, 1, 1}, partial.options());
   T* out = grad.mutable_data_ptr<T>();
   for (int64_t n = 0; n < partial.size(0); ++n) {

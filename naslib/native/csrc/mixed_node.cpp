@@ -22,7 +22,7 @@ namespace {
 
 template <class T>
 struct Stage {
-  Shape s;
+  Shape<T> s;
   int64_t source;  // index of the source, or -1: the stage before
   bool last;       // of its chain
   at::Tensor depthwise, pointwise;
@@ -65,7 +65,7 @@ Node<T> make_node(at::TensorList sources, at::TensorList depthwise, at::TensorLi
       check_layout(sources[source]);
       sizes = sources[source].sizes().vec();
     } else {
-      const Shape& before = node.stages.back().s;
+      const Shape<T>& before = node.stages.back().s;
       sizes = {node.N, before.O, before.OH, before.OW};
       node.stages.back().last = false;
     }
@@ -74,7 +74,7 @@ Node<T> make_node(at::TensorList sources, at::TensorList depthwise, at::TensorLi
                     pointwise[i].scalar_type() == dtype && depthwise[i].scalar_type() == dtype &&
                     (source < 0 || sources[source].scalar_type() == dtype),
                 "naslib_native: stage ", i, " does not fit its input");
-    const Shape s = make_shape(sizes, depthwise[i], geometry[4 * i + 1], geometry[4 * i + 2], geometry[4 * i + 3],
+    const Shape<T> s = make_shape<T>(sizes, depthwise[i], geometry[4 * i + 1], geometry[4 * i + 2], geometry[4 * i + 3],
                                pointwise[i].size(0));
     Stage<T> stage{s, source, true, pack_depthwise<T>(depthwise[i], s), pack_pointwise<T>(pointwise[i], s, forward)};
     if (source >= 0) {
@@ -84,7 +84,7 @@ Node<T> make_node(at::TensorList sources, at::TensorList depthwise, at::TensorLi
     node.chains.back().push_back(i);
     node.stages.push_back(std::move(stage));
   }
-  const Shape& out = node.stages.back().s;
+  const Shape<T>& out = node.stages.back().s;
   node.R = out.rows();
   node.O = out.O;
   for (const Stage<T>& stage : node.stages) {
@@ -128,7 +128,7 @@ void fill_planes(const Stage<T>& stage, int64_t n, T* planes) {
 // u = 1x1(depthwise(relu(input))) of one image; part = its mean and sum of squared deviations per channel.
 template <class T>
 void stage_forward(const Stage<T>& stage, int64_t n, T* part) {
-  const Shape& s = stage.s;
+  const Shape<T>& s = stage.s;
   Scratch<T> planes(s.planes_size()), z(s.tile_size(s.Cp));
   fill_planes(stage, n, planes.get());
   depthwise_forward<T>(planes.get(), stage.depthwise.template const_data_ptr<T>(), s, z.get(), s.Cp, s.Cp);
@@ -148,7 +148,7 @@ void stage_forward(const Stage<T>& stage, int64_t n, T* part) {
 template <class T>
 void merge_statistics(Stage<T>& stage, const T* part, int64_t N, double momentum, double eps, T* running_mean,
                       T* running_var) {
-  const Shape& s = stage.s;
+  const Shape<T>& s = stage.s;
   const double R = s.rows(), M = R * N;
   for (int64_t c = 0; c < s.O; ++c) {
     double mean = 0, squares = 0;
@@ -167,7 +167,7 @@ void merge_statistics(Stage<T>& stage, const T* part, int64_t N, double momentum
 
 template <class T>
 void combine(const Node<T>& node, T* y) {
-  const int64_t Op = round_up(node.O), J = node.chains.size(), E = node.extras.size();
+  const int64_t Op = round_up<T>(node.O), J = node.chains.size(), E = node.extras.size();
   std::vector<T> scale(J * Op, 0), bias(Op, 0);
   std::vector<const T*> u(J);
   for (int64_t j = 0; j < J; ++j) {
@@ -179,8 +179,8 @@ void combine(const Node<T>& node, T* y) {
     }
   }
   at::parallel_for(0, node.N * node.R, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t c = 0; c < node.O; c += kLanes) {
-      const int64_t lanes = std::min(kLanes, node.O - c);
+    for (int64_t c = 0; c < node.O; c += kLanes<T>) {
+      const int64_t lanes = std::min(kLanes<T>, node.O - c);
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r * node.O + c;
         Vec<T> acc = load(bias.data() + c);
@@ -208,7 +208,7 @@ std::tuple<at::Tensor, std::vector<at::Tensor>, std::vector<at::Tensor>> mixed_n
     using T = scalar_t;
     Node<T> node = make_node<T>(sources, depthwise, pointwise, extras, weights, geometry, true);
     for (Stage<T>& stage : node.stages) {
-      const Shape& s = stage.s;
+      const Shape<T>& s = stage.s;
       outputs.push_back(at::empty({node.N, s.O, s.OH, s.OW}, options, at::MemoryFormat::ChannelsLast));
       stage.u = outputs.back().template mutable_data_ptr<T>();
       stage.mean.assign(s.Op, 0);
@@ -253,7 +253,7 @@ std::tuple<at::Tensor, std::vector<at::Tensor>, std::vector<at::Tensor>> mixed_n
         link(node, i);
       }
     }
-    const Shape& out = node.stages.back().s;
+    const Shape<T>& out = node.stages.back().s;
     y = at::empty({node.N, out.O, out.OH, out.OW}, options, at::MemoryFormat::ChannelsLast);
     combine<T>(node, y.mutable_data_ptr<T>());
     for (const Stage<T>& stage : node.stages) {
@@ -315,12 +315,12 @@ struct StageGradient {
 template <class T>
 void stage_backward(const Stage<T>& stage, const NormGradient<T>& norm, const T* g, int64_t n,
                     const StageGradient<T>& to) {
-  const Shape& s = stage.s;
+  const Shape<T>& s = stage.s;
   const int64_t R = s.rows();
   Scratch<T> planes(s.planes_size()), gu(s.tile_size(s.Op)), gz(s.tile_size(s.Cp));
   fill_planes(stage, n, planes.get());
-  for (int64_t c = 0; c < s.Op; c += kLanes) {
-    const int64_t lanes = std::min(kLanes, s.O - c);
+  for (int64_t c = 0; c < s.Op; c += kLanes<T>) {
+    const int64_t lanes = std::min(kLanes<T>, s.O - c);
     const Vec<T> scale = load(norm.scale.data() + c), slope = load(norm.slope.data() + c);
     const Vec<T> offset = load(norm.offset.data() + c), mean = load(stage.mean.data() + c);
     for (int64_t r = 0; r < R; ++r) {
@@ -342,12 +342,12 @@ void stage_backward(const Stage<T>& stage, const NormGradient<T>& norm, const T*
   if (to.before != nullptr) {
     T* out = to.before + image;
     depthwise_grad_input<T>(planes.get(), gz.get(), s.Cp, weight, s, plane_g.get(), [&](int64_t c, int64_t r, Vec<T> v) {
-      store(out + r * s.C + c, v, std::min(kLanes, s.C - c));
+      store(out + r * s.C + c, v, std::min(kLanes<T>, s.C - c));
     });
   } else {
     T* out = to.source + image;
     depthwise_grad_input<T>(planes.get(), gz.get(), s.Cp, weight, s, plane_g.get(), [&](int64_t c, int64_t r, Vec<T> v) {
-      const int64_t lanes = std::min(kLanes, s.C - c);
+      const int64_t lanes = std::min(kLanes<T>, s.C - c);
       store(out + r * s.C + c, v + load(out + r * s.C + c, lanes), lanes);
     });
   }
@@ -356,7 +356,7 @@ void stage_backward(const Stage<T>& stage, const NormGradient<T>& norm, const T*
 // Gradients of the weights and the tensors, and the sums that the last BN of each chain needs.
 template <class T>
 void output_sums(const Node<T>& node, const T* g, T* sum_g, T* sum_gd, T* dots, const std::vector<T*>& gextras) {
-  const int64_t Op = round_up(node.O), J = node.chains.size(), E = node.extras.size(), size = node.R * node.O;
+  const int64_t Op = round_up<T>(node.O), J = node.chains.size(), E = node.extras.size(), size = node.R * node.O;
   at::parallel_for(0, node.N, 1, [&](int64_t begin, int64_t end) {
     std::vector<T> dot(Op);
     for (int64_t n = begin; n < end; ++n) {
@@ -375,8 +375,8 @@ void output_sums(const Node<T>& node, const T* g, T* sum_g, T* sum_gd, T* dots, 
         for (int64_t c = 0; c < node.O; ++c) sum += dot[c];
         dots[n * E + e] = sum;
         if (gextras[e] == nullptr) continue;
-        for (int64_t i = 0; i < size; i += kLanes) {
-          const int64_t lanes = std::min(kLanes, size - i);
+        for (int64_t i = 0; i < size; i += kLanes<T>) {
+          const int64_t lanes = std::min(kLanes<T>, size - i);
           store(gextras[e] + n * size + i, node.w[J + e] * load(gn + i, lanes), lanes);
         }
       }
@@ -398,7 +398,7 @@ mixed_node_backward(const at::Tensor& g, at::TensorList sources, at::TensorList 
   AT_DISPATCH_FLOATING_TYPES(g.scalar_type(), "mixed_node_backward", [&] {
     using T = scalar_t;
     Node<T> node = make_node<T>(sources, depthwise, pointwise, extras, weights, geometry, false);
-    const int64_t N = node.N, O = node.O, Op = round_up(O), J = node.chains.size(), E = node.extras.size();
+    const int64_t N = node.N, O = node.O, Op = round_up<T>(O), J = node.chains.size(), E = node.extras.size();
     for (int64_t i = 0; i < count; ++i) {
       Stage<T>& stage = node.stages[i];
       stage.u = const_cast<T*>(outputs[i].template const_data_ptr<T>());
@@ -454,7 +454,7 @@ mixed_node_backward(const at::Tensor& g, at::TensorList sources, at::TensorList 
         if (round >= static_cast<int64_t>(chain.size()) || (source == nullptr && !need_parameters)) continue;
         chains.push_back(j);
         const Stage<T>& stage = node.stages[chain[chain.size() - 1 - round]];
-        const Shape& s = stage.s;
+        const Shape<T>& s = stage.s;
         if (need_parameters) {
           partial_depthwise[j] = at::empty({N, s.K * s.K * s.Cp}, options);
           partial_pointwise[j] = at::empty({N, s.Op * s.Cp}, options);

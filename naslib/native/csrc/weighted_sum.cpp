@@ -41,8 +41,8 @@ at::Tensor weighted_sum(at::TensorList tensors, const at::Tensor& weights) {
     const int64_t size = y.numel();
     at::parallel_for(0, chunks(size), 1, [&](int64_t begin, int64_t end) {
       const int64_t last = std::min(size, end * kChunk);
-      for (int64_t i = begin * kChunk; i < last; i += kLanes) {
-        const int64_t lanes = std::min(kLanes, last - i);
+      for (int64_t i = begin * kChunk; i < last; i += kLanes<scalar_t>) {
+        const int64_t lanes = std::min(kLanes<scalar_t>, last - i);
         Vec<scalar_t> acc = {};
         for (size_t k = 0; k < in.size(); ++k) acc += w[k] * load(in[k] + i, lanes);
         store(out + i, acc, lanes);
@@ -55,7 +55,7 @@ at::Tensor weighted_sum(at::TensorList tensors, const at::Tensor& weights) {
 template <class T>
 T sum_lanes(Vec<T> v) {
   T sum = 0;
-  for (int64_t t = 0; t < kLanes; ++t) sum += v[t];
+  for (int64_t t = 0; t < kLanes<T>; ++t) sum += v[t];
   return sum;
 }
 
@@ -86,8 +86,8 @@ std::tuple<std::vector<at::Tensor>, at::Tensor> weighted_sum_backward(const at::
         const int64_t first = chunk * kChunk, last = std::min(size, first + kChunk);
         for (int64_t k = 0; k < count; ++k) {
           Vec<scalar_t> acc = {};
-          for (int64_t i = first; i < last; i += kLanes) {
-            const int64_t lanes = std::min(kLanes, last - i);
+          for (int64_t i = first; i < last; i += kLanes<scalar_t>) {
+            const int64_t lanes = std::min(kLanes<scalar_t>, last - i);
             const Vec<scalar_t> v = load(grad + i, lanes);
             if (need_weights) acc += v * load(in[k] + i, lanes);
             if (out[k] != nullptr) store(out[k] + i, w[k] * v, lanes);

@@ -33,6 +33,7 @@ class SearchRecord:
         latest: The architecture told last.
         incumbent: The best one so far; of equals the first.
         incumbent_value: Its value.
+        lowest: The smallest value so far.
         trajectory: `(evaluations, value, code)` at every change of the incumbent.
     """
 
@@ -41,12 +42,15 @@ class SearchRecord:
         self.latest: Code | None = None
         self.incumbent: Code | None = None
         self.incumbent_value = float("-inf")
+        self.lowest = float("inf")
         self.trajectory: list[tuple[int, float, Code]] = []
 
     def add(self, code: Code, value: float) -> None:
         """Take note of an evaluated architecture."""
         self.evaluations += 1
         self.latest = code
+        if value < self.lowest:
+            self.lowest = value
         if value > self.incumbent_value:
             self.incumbent, self.incumbent_value = code, value
             self.trajectory.append((self.evaluations, value, code))
@@ -56,6 +60,7 @@ class SearchRecord:
         return {
             "evaluations": self.evaluations,
             "latest": None if self.latest is None else list(self.latest),
+            "lowest": self.lowest,
             "trajectory": [[n, value, list(code)] for n, value, code in self.trajectory],
         }
 
@@ -63,6 +68,7 @@ class SearchRecord:
         """Take over a state."""
         latest = state_dict["latest"]
         self.evaluations = int(state_dict["evaluations"])
+        self.lowest = float(state_dict.get("lowest", float("-inf")))  # of an older checkpoint it is not known
         self.latest = None if latest is None else tuple(latest)
         self.trajectory = [(int(n), float(value), tuple(code)) for n, value, code in state_dict["trajectory"]]
         _, self.incumbent_value, self.incumbent = self.trajectory[-1] if self.trajectory else (0, float("-inf"), None)
@@ -185,6 +191,16 @@ class DiscreteOptimizer(MetaOptimizer):
             graph.prepare_evaluation()
             graph.parse()
         return graph
+
+    def undecided(self) -> str:
+        """Return why the search decided nothing: all architectures that it evaluated have one value."""
+        record = self.record
+        if record.evaluations < 2 or record.lowest < record.incumbent_value:
+            return ""
+        return (
+            f"all {record.evaluations} decisions are tied: every architecture evaluated has the value "
+            f"{record.incumbent_value:g}, so that the first one was taken"
+        )
 
     def get_model_size(self) -> float:
         """Return the parameters of the best architecture in millions as the benchmark says; 0 where it does not."""

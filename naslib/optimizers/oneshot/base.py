@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -178,6 +178,8 @@ class OneShotOptimizer(SupernetOptimizer):
             Detached validation logits and loss.
         """
         parts = self.parts.values()
+        for part in parts:
+            part.before_architecture_step(data_val)
         with ExitStack() as stack:
             stack.enter_context(frozen_batch_norm_statistics(self._norms))
             for part in parts:
@@ -197,24 +199,50 @@ class OneShotOptimizer(SupernetOptimizer):
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the gradient of the validation loss by architecture parameter, and the detached logits and loss.
 
-        What the parts watch (gradients of weights) is found in the same backward.
+        What the parts watch (gradients of weights) is found in the same backward; it is that of the validation loss
+        itself, whatever the parts add to it or multiply it by.
         """
         logits, loss = self.forward_loss(data_val)
         alphas = self.architecture_parameters
         watched = [list(part.watched()) for part in self.parts.values()]
         inputs = [*alphas, *(tensor for tensors in watched for tensor in tensors)]
-        found = iter(torch.autograd.grad(self.architecture_loss(loss), inputs, allow_unused=True))
-        gradient = [torch.zeros_like(a) if g is None else g for a, g in zip(alphas, found, strict=False)]
+        found = torch.autograd.grad(loss, inputs, allow_unused=True)
+        gradient = self.with_terms(loss, found[: len(alphas)])
+        others = iter(found[len(alphas) :])
         for part, tensors in zip(self.parts.values(), watched, strict=True):
             if tensors:
-                part.watch([next(found) for _ in tensors])
+                part.watch([next(others) for _ in tensors])
         return gradient, logits.detach(), loss.detach()
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
-        """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms."""
-        for part in self.parts.values():
+        """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms.
+
+        Parts that multiply the loss come first, whatever their order, so that they multiply no other part's term.
+        """
+        parts = self.parts.values()
+        for part in [*(p for p in parts if p.scales_loss), *(p for p in parts if not p.scales_loss)]:
             loss = part.architecture_loss(loss)
         return loss
+
+    def with_terms(self, loss: Tensor, gradient: Sequence[Tensor | None]) -> list[Tensor]:
+        """Return the gradient of `architecture_loss` by architecture parameter, given that of the loss of the data.
+
+        By the chain rule: the network is not gone through a second time.
+
+        Args:
+            loss: The loss of the data, a scalar.
+            gradient: Its gradient, None where it does not depend on a parameter.
+        """
+        alphas = self.architecture_parameters
+        own = [torch.zeros_like(a) if g is None else g for a, g in zip(alphas, gradient, strict=True)]
+        leaf = loss.detach().requires_grad_()
+        with torch.enable_grad():
+            total = self.architecture_loss(leaf)
+        if total is leaf:
+            return own
+        factor, *direct = torch.autograd.grad(total, [leaf, *alphas], allow_unused=True)
+        scaled = [torch.zeros_like(g) if factor is None else factor * g for g in own]
+        return [g if term is None else g + term for g, term in zip(scaled, direct, strict=True)]
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Update the operation weights; the architecture parameters are constants here.
@@ -223,6 +251,8 @@ class OneShotOptimizer(SupernetOptimizer):
             Detached training logits and loss.
         """
         parts = self.parts.values()
+        for part in parts:
+            part.before_weight_step(data_train)
         self.op_optimizer.zero_grad(set_to_none=True)
         with ExitStack() as stack:
             stack.enter_context(self.fixed_architecture())

@@ -22,6 +22,8 @@ from .sampling import Draw
 
 # `(dL/dy, {k: o_k(x)}, gradient)`: fills the gate gradients of these operations into `gradient`, `(n_ops,)`
 GateRule = Callable[[Tensor, dict[int, Tensor], Tensor], None]
+# `weights -> weights`: by what an op mixes, instead of what the relaxation says
+Change = Callable[[Any], Any]
 # `(x, work) -> y`: what an edge computes without its surroundings
 Inner = Callable[[Tensor, SharedWork], Tensor]
 
@@ -96,14 +98,15 @@ class RelaxedMixedOp(MixedOp):
 
     Attributes:
         gate_rule: Gives the gate gradients of operations that were run.
-        on_weights: `weights -> weights`, applied to what the relaxation gave for this op, once for each of its calls;
-            the copies of a cell are still relaxed at once (see `watching_weights`).
+        on_weights: A stack of `weights -> weights`, applied one after the other, the first that was put there first, to
+            what the relaxation gave for this op, once for each of its calls; the copies of a cell are still relaxed at
+            once (see `watching_weights`).
     """
 
     def __init__(self, primitives: Sequence[nn.Module]) -> None:
         super().__init__(primitives)
         self.gate_rule: GateRule = inner_products
-        self.on_weights: Callable[[Any], Any] | None = None
+        self.on_weights: tuple[Change, ...] = ()
         self._surroundings: list[str] = []
 
     def surround(self, surrounding: Surrounding, innermost: bool = False) -> None:
@@ -148,14 +151,16 @@ class RelaxedMixedOp(MixedOp):
 
     def apply_shared(self, x: Tensor, weights: Tensor | Draw, work: SharedWork) -> Tensor:
         """Return what `apply_weights` returns, taking what others have computed from `x` already."""
-        if self.on_weights is not None:
-            weights = self.on_weights(weights)
+        for change in self.on_weights:
+            weights = change(weights)
         if not self._surroundings:
             return self._mix(x, work, weights)
         inner: Inner = partial(self._mix, weights=weights)
         for surrounding in self.surroundings:
             inner = partial(surrounding, inner=inner)
-        return inner(x, work)
+        output = inner(x, work)
+        # what passes by the mixture is of the edge too
+        return output * 0.0 if isinstance(weights, Draw) and weights.removed else output
 
     def _mix(self, x: Tensor, work: SharedWork, weights: Tensor | Draw) -> Tensor:
         if isinstance(weights, Draw):
@@ -165,15 +170,24 @@ class RelaxedMixedOp(MixedOp):
 
 @contextmanager
 def watching_weights(ops: Iterable[RelaxedMixedOp], change: Callable[[RelaxedMixedOp, Any], Any]) -> Iterator[None]:
-    """Let `change(op, weights)` say by what these ops mix in the forwards inside."""
-    ops = list(ops)
-    for op in ops:
-        op.on_weights = partial(change, op)
+    """Let `change(op, weights)` say by what these ops mix in the forwards inside.
+
+    Such contexts may be nested: each change gets what those of the contexts around it have made of the weights, and on
+    leaving, also by an exception, it takes away its own change and no other.
+
+    Args:
+        ops: The ops.
+        change: Called once for each call of an op. A backward that computes a part of the forward again calls it
+            again, so the backward belongs into the context as well.
+    """
+    own = [(op, partial(change, op)) for op in ops]
+    for op, of_op in own:
+        op.on_weights = (*op.on_weights, of_op)
     try:
         yield
     finally:
-        for op in ops:
-            op.on_weights = None
+        for op, of_op in own:
+            op.on_weights = tuple(other for other in op.on_weights if other is not of_op)
 
 
 def mix_drawn(op: RelaxedMixedOp, x: Tensor, draw: Draw, work: SharedWork) -> Tensor:

@@ -43,7 +43,8 @@ class PathEntry:
         zeros = [index for index, op in enumerate(ops) if isinstance(op, Zero)]
         self.computing = tuple(index for index in range(len(ops)) if index not in zeros)
         # without a Zero, an edge that the architecture has not is computed and multiplied by 0
-        no_edge = Draw((zeros[0],), torch.ones(self.n_ops)) if zeros else Draw((0,), torch.zeros(self.n_ops), (), False)
+        weights = torch.ones(self.n_ops) if zeros else torch.zeros(self.n_ops)
+        no_edge = Draw((zeros[0] if zeros else 0,), weights, unit=bool(zeros), removed=True)
         self._draws = {NO_EDGE: no_edge} | {index: Draw((index,), torch.ones(self.n_ops)) for index in range(len(ops))}
         self.draw: Draw | None = self._draws[0]
 

@@ -28,6 +28,7 @@ class Draw(NamedTuple):
             `a_k = <dL/dy, o_k(x)>`.
         unit: Whether the weights of `on` are exactly 1, so that nothing is multiplied.
         others: Gate gradient of all other operations.
+        removed: Whether the whole edge is left out, with all that passes by its operations.
     """
 
     on: tuple[int, ...]
@@ -35,6 +36,7 @@ class Draw(NamedTuple):
     evaluated: tuple[int, ...] = ()
     unit: bool = True
     others: Others = "zero"
+    removed: bool = False
 
 
 def deterministic_ranking(logits: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
+from naslib.search_spaces.core.batch_norm import evaluation_mode as evaluation_mode
 from naslib.search_spaces.core.codec import Code
 
 if TYPE_CHECKING:
@@ -74,18 +75,6 @@ class PathScorer:
         if not total:
             raise DataError("the architecture is chosen on validation batches, and there are none")
         return 100 * float(correct) / total
-
-
-@contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Put a network in evaluation mode, and every module in its former mode on leaving."""
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for child, mode in modes:
-            child.training = mode
 
 
 @contextmanager

@@ -112,11 +112,11 @@ class StrategyRelaxation:
     def recording(self) -> Iterator[list[Tensor]]:
         """Collect the log probabilities, `(n_decisions,)` with a graph, of what is drawn inside."""
         record: list[Tensor] = []
-        self._record = record
+        before, self._record = self._record, record
         try:
             yield record
         finally:
-            self._record = None
+            self._record = before
 
     def __call__(self, logits: Tensor, training: bool) -> Sequence[Any]:
         """Return one row of weights, or one `Draw`, per decision.

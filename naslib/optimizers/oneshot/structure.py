@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import ConfigError, GraphError
+from naslib.errors import GraphError
 from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.graph import Graph, Scope
 
@@ -53,18 +53,7 @@ class Structure:
         return own + [name for name, part in optimizer.parts.items() if part.restructures]
 
     def begin(self) -> None:
-        """Take note of the supernet that was just built, with all candidates.
-
-        Raises:
-            ConfigError: If the structure is to change, and the optimizer or a part relies on it.
-        """
-        changing = self.changed_by
-        if len(changing) > 1:
-            raise ConfigError(f"only one of {', '.join(changing)} can change the supernet; leave out the others")
-        owners: dict[str, Any] = {type(self.optimizer).__name__: self.optimizer, **self.optimizer.parts}
-        reasons = {name: owner.fixed_structure for name, owner in owners.items() if owner.fixed_structure}
-        if changing and reasons:
-            raise ConfigError([f"{changing[0]} cannot be used with {name}: {why}" for name, why in reasons.items()])
+        """Take note of the supernet that was just built, with all candidates."""
         self.widths = [alpha.shape[-1] for alpha in self.optimizer.architectural_weights]
         self.kept = [tuple(range(width)) for width in self.widths]
         self.arguments = {}

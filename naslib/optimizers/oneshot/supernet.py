@@ -18,9 +18,11 @@ from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.query_metrics import as_dataset_api
 
 from ._decisions import decisions_in, discretizing, mixed_edges, where_undecided
+from .compatibility import Ability, check_combination
 from .mixture import RelaxedMixedOp, SoftmaxRelaxation
 from .parts import build_parts
 from .structure import Structure, adopt, shrink
+from .undecided import trained_values, undecided
 
 
 class SupernetOptimizer(MetaOptimizer):
@@ -66,6 +68,7 @@ class SupernetOptimizer(MetaOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._unused = kwargs  # keys of the shared schema that no constructor of the method's has taken
         self.parts = build_parts(self.PARTS, parts)
         for part in self.parts.values():
             part.optimizer = self  # type: ignore[assignment]
@@ -81,6 +84,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.weights: list[nn.Parameter] = []
         self.structure = Structure(self)  # type: ignore[arg-type]
         self._norms: list[nn.Module] = []
+        self._first_values: list[Tensor] = []
 
     # what a method fills in
 
@@ -111,6 +115,23 @@ class SupernetOptimizer(MetaOptimizer):
         """Return by what parts take expected values: one differentiable `(n_ops,)` per decision that sums to 1."""
         return [torch.softmax(alpha, dim=-1) for alpha in self.architectural_weights]
 
+    # what goes together
+
+    def option(self, name: str) -> Any:
+        """Return the value of a keyword, whether the method takes it or not."""
+        return vars(self).get(name, self._unused.get(name))
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what parts and options cannot have with this method, and why (`{part}` stands for their name).
+
+        What its relaxation and its parameters say by themselves need not be said (`removed_by_method`).
+        """
+        return {}
+
+    def check_combination(self) -> None:
+        """Raise `ConfigError` if the method, its options and its parts do not go together; the message says why."""
+        check_combination(self)  # type: ignore[arg-type]
+
     # the search space
 
     def adapt_search_space(
@@ -131,14 +152,17 @@ class SupernetOptimizer(MetaOptimizer):
             **kwargs: Accepted for callers of NASLib.
 
         Raises:
+            ConfigError: If the method, its options, its parts and the space do not go together.
             GraphError: If no edge in scope carries a list of candidates, or the graph cannot be executed.
         """
+        self.check_combination()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset = dataset if dataset is not None else self.dataset
         self.dataset_api = as_dataset_api(dataset_api)
         self.outcome = None
         self.build_supernet(search_space.clone())
         self.search_space = search_space
+        self.check_combination()  # now that it is known what there is to train
         self.structure.begin()
         self._build_optimizers()
 
@@ -179,6 +203,7 @@ class SupernetOptimizer(MetaOptimizer):
             use_batch_statistics(graph)
         self.graph = graph
         self.collect_weights()
+        self._first_values = trained_values(self)
 
     def _collect_decisions(self, graph: Graph) -> None:
         shared = self.relaxation()
@@ -247,6 +272,11 @@ class SupernetOptimizer(MetaOptimizer):
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
+
+    def undecided(self) -> str:
+        """Return why the search decided nothing (all decisions tied, parameters that never moved); "" where it did."""
+        self._require_adapted()
+        return undecided(self, self._first_values)
 
     def decision_scores(self) -> list[Tensor]:
         """Return per decision by what its candidates are compared, `(n_ops,)`: `decision_weights`, and the parts."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.optimizers.core.random_state import RandomState
 from naslib.search_spaces.core.codec import NO_EDGE, Code, Place
@@ -20,6 +19,7 @@ from naslib.utils.log import get_logger
 
 from ._decisions import decisions_in, mixed_edges
 from .base import OneShotOptimizer
+from .compatibility import Ability, without_architecture_step
 from .paths import Choices, PathEntry, PathSpace, paths_of, places_in
 from .scoring import PathScorer
 from .selection import best_first, check_counts
@@ -56,6 +56,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
     fixed_structure = "paths are drawn from all candidates of the space"
+    # Whether architecture parameters are trained beside the weights
+    LEARNS_ARCHITECTURE: ClassVar[bool] = False
 
     def __init__(self, recalibration_batches: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -77,6 +79,13 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def relaxation(self) -> None:
         """Return None: every decision has its own entry of the path."""
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: a mixture that is trained, and an architecture before the selection phase."""
+        paths = "it runs single paths"
+        removed = dict.fromkeys((Ability.RELAXATION, Ability.MIXTURE), paths)
+        removed[Ability.OUTCOME] = "it chooses its architecture after the search, by measuring paths"
+        return removed if self.LEARNS_ARCHITECTURE else removed | without_architecture_step()
 
     @abstractmethod
     def select_path(self, scorer: PathScorer) -> Code:
@@ -157,9 +166,6 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        if any(data.op.relaxation is not None for data in mixed_edges(graph, self.scope)):
-            names = ", ".join(self.parts)
-            raise ConfigError(f"{type(self).__name__} runs single paths: it has no relaxation for the parts {names}")
         entries = {id(data.alpha): PathEntry(data.op.primitives) for data in decisions_in(graph, self.scope)}
         for data in mixed_edges(graph, self.scope):
             data.op.relaxation = entries[id(data.alpha)]

@@ -133,3 +133,33 @@ def repeated_forward(norms: Sequence[_BatchNorm], tracked: Sequence[bool]) -> It
     finally:
         for norm, (tracks, momentum, count) in zip(norms, before, strict=True):
             norm.track_running_stats, norm.momentum, norm.num_batches_tracked = tracks, momentum, count
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Put a network in evaluation mode, and every module in its former mode on leaving, also by an exception."""
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for child, mode in modes:
+            child.training = mode
+
+
+@contextmanager
+def measurement_mode(module: nn.Module) -> Iterator[None]:
+    """Let forwards compute what a network in search is worth: nothing random, batch statistics, nothing updated.
+
+    All is in evaluation mode (dropout and drop-path drop nothing, what is sampled in training is taken at its mean)
+    except BN, which normalises by the batch: in a search its running statistics lag behind the weights, and are those
+    of all paths together.
+
+    Args:
+        module: The network.
+    """
+    norms = batch_norm_modules(module)
+    with evaluation_mode(module), frozen_batch_norm_statistics(norms):
+        for norm in norms:
+            norm.training = True
+        yield

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError, did_you_mean
 
+from . import strided
 from ._attributes import recall_auxiliary
 from ._compile import build_plan, input_nodes, label, route
 from ._updates import EdgeView as EdgeView
@@ -48,6 +49,11 @@ class Graph(ArchitectureMixin, UpdatesMixin):
 
     OPTIMIZER_SCOPE: str | list[str] = "all"
     QUERYABLE = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have a foreign `forward` compute its convolutions as the edges do."""
+        super().__init_subclass__(**kwargs)
+        strided.guard_methods(cls, "forward", "forward_with_auxiliary")
 
     # compiling and executing
 

@@ -16,14 +16,16 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError
 
+from .strided import call_of
+
 # By operation, then by mode (`training`): whether a call has changed its input
 _observed: WeakKeyDictionary[Any, dict[bool, bool]] = WeakKeyDictionary()
-# By kind of module, how to know what it does: `never` in place, by its `attribute`, or by `running` it
+# By kind of module, how to know what it does: `never` in place, by its `attribute` or `members`, or by `running` it
 _rules: dict[type[nn.Module], str] = {}
 
 
 def guarded(owner: Any, function: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
-    """Return `function(x, ...)` and leave `x` as it is.
+    """Return `function(x, ...)` and leave `x` as it is; strided 1x1 convolutions in there are those of `strided`.
 
     Args:
         owner: The module or function that decides whether `x` would be changed.
@@ -36,10 +38,10 @@ def guarded(owner: Any, function: Callable[..., Any], x: Any, *args: Any, **kwar
         GraphError: If an operation changes its input that did not at its first call, in the same mode.
     """
     if leaves_input(owner):
-        return function(x, *args, **kwargs)
+        return call_of(owner, function, x, *args, **kwargs)
     tensors = x if isinstance(x, list) else [x]
     if not all(isinstance(tensor, Tensor) for tensor in tensors):
-        return function(x, *args, **kwargs)
+        return call_of(owner, function, x, *args, **kwargs)
     compiling = torch.compiler.is_compiling()  # which keeps what is written in place apart, given a copy
     observable = not compiling and _observable(tensors)
     known = True if compiling else changes_input(owner)
@@ -47,7 +49,7 @@ def guarded(owner: Any, function: Callable[..., Any], x: Any, *args: Any, **kwar
         tensors = [tensor.clone() for tensor in tensors]
         x = tensors if isinstance(x, list) else tensors[0]
     before = [tensor._version for tensor in tensors] if observable else []
-    output = function(x, *args, **kwargs)
+    output = call_of(owner, function, x, *args, **kwargs)
     if observable:
         changed = any(tensor._version != version for tensor, version in zip(tensors, before, strict=True))
         if changed and known is False:
@@ -66,6 +68,8 @@ def leaves_input(owner: Any) -> bool:
     if not isinstance(owner, nn.Module):
         return str(getattr(owner, "__module__", "")).startswith("naslib.")
     rule = _rule(type(owner))
+    if rule == "members":
+        return all(leaves_input(member) for member in owner)  # type: ignore[attr-defined]
     return rule == "never" or (rule == "attribute" and not getattr(owner, "inplace", False))
 
 
@@ -86,7 +90,7 @@ def _rule(kind: type[nn.Module]) -> str:
     if rule is None:
         leaf = kind.__module__.startswith("torch.nn.modules.") and not kind.__module__.endswith(".container")
         rule = "never" if kind.__module__.startswith("naslib.") else "attribute" if leaf else "running"
-        _rules[kind] = rule
+        _rules[kind] = rule = "members" if kind is nn.Sequential else rule
     return rule
 
 

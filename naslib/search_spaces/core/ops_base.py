@@ -139,7 +139,7 @@ def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, n
         The output and None, or what the BN reads and the BN.
     """
     if isinstance(op, AbstractPrimitive) and not is_hooked(op):
-        split = op.split_norm(x, work)
+        split = guarded(op, op.split_norm, x, work)
         if split is not None:
             return split
     return call_op_shared(op, x, work), None

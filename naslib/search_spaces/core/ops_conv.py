@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 
+from . import strided
 from .ops_base import AbstractPrimitive
-from .shared_work import SharedWork, scaled_batch_norm
+from .shared_work import SharedWork, is_hooked, scaled_batch_norm
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -36,7 +37,7 @@ class ReLUFirst(KernelNamed):
 
     def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
         """Apply the operation."""
-        return self.op(x)
+        return self.op(x) if self.kernel_size > 1 else strided.call(self.op, x)
 
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
         """Apply the operation; the ReLU is shared, and the last BN multiplies by the weight."""
@@ -172,7 +173,7 @@ class ConvBnReLU(KernelNamed):
 
     def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
         """Apply the operation."""
-        return self.op(x)
+        return self.op(x) if self.kernel_size > 1 else strided.call(self.op, x)
 
 
 class Stem(AbstractPrimitive):
@@ -234,7 +235,13 @@ class FactorizedReduce(AbstractPrimitive):
         shifted = x[:, :, 1:, 1:]
         if odd_height or odd_width:
             shifted = F.pad(shifted, (0, odd_width, 0, odd_height))
-        return torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1)
+        return torch.cat([_convolve(self.conv_1, x), _convolve(self.conv_2, shifted)], dim=1)
+
+
+def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
+    """Return `conv(x)` for a convolution or what somebody put in its place."""
+    plain = type(conv) is nn.Conv2d and not is_hooked(conv)
+    return strided.convolve(conv, x) if plain else strided.call(conv, x)  # type: ignore[arg-type]
 
 
 class Concat1x1(AbstractPrimitive):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -89,12 +90,27 @@ class MixedOp(AbstractPrimitive):
         return self.primitives[index]
 
     def set_pre_process_hook(self, hook: Hook | None) -> None:
-        """Set what changes the weights before `process_weights`; None removes it."""
+        """Set what changes the weights before `process_weights`, in place of what was set; None removes it."""
         self.pre_process_hook = hook
 
     def set_post_process_hook(self, hook: Hook | None) -> None:
-        """Set what changes the weights after `process_weights`; None removes it."""
+        """Set what changes the weights after `process_weights`, in place of what was set; None removes it."""
         self.post_process_hook = hook
+
+    @contextmanager
+    def processing(self, pre: Hook | None = None, post: Hook | None = None) -> Iterator[None]:
+        """Put hooks behind those that are set, for the forwards inside; afterwards those before are there again.
+
+        Args:
+            pre: Gets what the hook that is set makes of the weights before `process_weights`.
+            post: The same, after `process_weights`.
+        """
+        before = self.pre_process_hook, self.post_process_hook
+        self.pre_process_hook, self.post_process_hook = _behind(before[0], pre), _behind(before[1], post)
+        try:
+            yield
+        finally:
+            self.pre_process_hook, self.post_process_hook = before
 
     def get_weights(self, edge_data: EdgeData) -> Any:
         """Return the raw architecture weights of the edge."""
@@ -132,6 +148,13 @@ class MixedOp(AbstractPrimitive):
         if self.post_process_hook is not None:
             weights = self.post_process_hook(weights, edge_data)
         return self.apply_weights(x, weights)
+
+
+def _behind(first: Hook | None, then: Hook | None) -> Hook | None:
+    if first is None or then is None:
+        return then if first is None else first
+    inner, outer = first, then
+    return lambda weights, edge_data: outer(inner(weights, edge_data), edge_data)
 
 
 def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, work: SharedWork | None = None) -> Tensor:

@@ -7,16 +7,17 @@ import functools
 import operator
 import weakref
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ._attributes import NodeAttributes, remember_auxiliary
 from ._autograd import ordinary_autograd
-from .batch_norm import batch_norm_modules, repeated_forward
+from .batch_norm import repeated_forward
 from .edge import EdgeData
 from .in_place import changes_input, guarded
 from .primitives import AbstractCombOp, AbstractPrimitive, add_into
@@ -167,7 +168,8 @@ class CallStep:
 class CheckpointStep:
     """Run a range of steps and keep only what enters it; the backward runs it again.
 
-    The second run updates no running statistics and draws the same random numbers.
+    The second run updates no running statistics, draws the same random numbers, and sees the parameters that the first
+    one saw, also where they were others than the modules' own (`torch.func.functional_call`).
 
     Attributes:
         steps: The range.
@@ -203,12 +205,40 @@ class CheckpointStep:
         return values[self.target]
 
     def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        norms = [norm for step in self.steps for module in _modules(step) for norm in batch_norm_modules(module)]
-        return nullcontext(), repeated_forward(norms, [norm.track_running_stats for norm in norms])
+        modules = [child for step in self.steps for module in _modules(step) for child in module.modules()]
+        return nullcontext(), _Again(modules)
 
     def describe(self) -> str:
         """Say how many steps are computed twice."""
         return f"checkpoint of {len(self.steps)} steps"
+
+
+class _Again:
+    """Let a forward run again as it was: with the parameters that it saw, and without a trace in running statistics.
+
+    A context that may be entered any number of times: derivatives of derivatives compute a part anew each time.
+
+    Args:
+        modules: The modules that the forward calls, as they are in it.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._norms = [module for module in modules if isinstance(module, _BatchNorm)]
+        self._tracked = [norm.track_running_stats for norm in self._norms]
+        self._seen = [(module._parameters, name, p) for module in modules for name, p in module._parameters.items()]
+        self._entered: list[ExitStack] = []
+
+    def __enter__(self) -> None:
+        stack = ExitStack()
+        for owner, name, parameter in self._seen:
+            if owner[name] is not parameter:
+                stack.callback(owner.__setitem__, name, owner[name])
+                owner[name] = parameter
+        stack.enter_context(repeated_forward(self._norms, self._tracked))
+        self._entered.append(stack)
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered.pop().close()
 
 
 def _modules(step: Any) -> list[nn.Module]:

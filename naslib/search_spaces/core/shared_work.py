@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import average_pool, depthwise, normalization, pointwise
+from . import average_pool, depthwise, normalization, pointwise, strided
 from .batch_norm import count_batch
 
 
@@ -89,13 +89,15 @@ class SharedWork:
             return pointwise.pointwise(x, module.weight)  # type: ignore[arg-type]
         if self.passes.flip and depthwise.accepts(module, x) and not is_hooked(module):
             return depthwise.depthwise(x, module.weight, module.dilation)  # type: ignore[arg-type]
+        if type(module) is nn.Conv2d and not is_hooked(module):
+            return strided.convolve(module, x)
         return self.norm(module, x)
 
     def norm(self, norm: nn.Module, x: Tensor) -> Tensor:
         """Return `norm(x)` for a BN, or for anything else."""
         if self.passes.tangent and normalization.accepts(norm, x) and not is_hooked(norm):
             return normalization.normalized(x, norm.eps)  # type: ignore[arg-type]
-        return norm(x)
+        return strided.call(norm, x)
 
     def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:
         """Return `norm(x)` for an `x` that the stateless `source` gave, computed once for equal non-affine BNs.

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from data_files import data_file
 
 from naslib.benchmarks import BENCHMARKS, NasBench201Table, get_dataset_api
 from naslib.errors import BenchmarkDataMissing, BenchmarkError
 
-FILE = Path(__file__).resolve().parents[4] / "shared" / "data" / "nb201.npz"
+FILE = data_file("nb201.npz")
 needs_file = pytest.mark.skipif(not FILE.is_file(), reason=f"no {FILE.name} in the shared data directory")
 
 

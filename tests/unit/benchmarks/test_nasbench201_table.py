@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_files import data_file
 
 from naslib.benchmarks import NasBench201Table
 from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec, count_macs, count_parameters
 
-FILE = Path(__file__).resolve().parents[4] / "shared" / "data" / "nb201.npz"
+FILE = data_file("nb201.npz")
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason=f"no {FILE.name} in the shared data directory")
 VAL, TEST, TIME = Metric.VAL_ACCURACY, Metric.TEST_ACCURACY, Metric.TRAIN_TIME
 CODES = np.array(list(NasBench201Codec().iterate()))

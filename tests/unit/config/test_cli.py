@@ -18,8 +18,8 @@ from naslib.config.cli import (
 )
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
-from naslib.config.run_folder import echo_config, holds_run, prepare_run_folder
-from naslib.errors import ConfigError, RunFolderError
+from naslib.config.run_folder import echo_config, holds_run, nearest_run, prepare_run_folder
+from naslib.errors import CheckpointError, ConfigError, RunFolderError
 
 # ---------------------------------------------------------------- words
 
@@ -228,3 +228,34 @@ def test_echo(tmp_path: Path) -> None:
     assert path.read_text().startswith("# the resolved config")
     assert load_config(path) == config
     assert load_config(config.save) == config
+
+
+def _run_at(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "errors.json").write_text("{}")
+    return folder
+
+
+def test_the_nearest_run_is_named(tmp_path: Path) -> None:
+    near = load_config({"out_dir": tmp_path / "runs", "optimizer": "gdas", "seed": 3})
+    assert nearest_run(near) == f", nor any other below {tmp_path / 'runs'}"
+    other = _run_at(tmp_path / "rums/nasbench201/cifar10/gdas/3")
+    assert nearest_run(near) == f"; the nearest is {other}"
+    spelled = _run_at(tmp_path / "runs/nasbench201/cifar10/gdsa/3")
+    far = _run_at(tmp_path / "runs/nasbench301/digits/darts/9")
+    assert nearest_run(near) == f"; the nearest is {spelled} (optimizer gdsa instead of gdas)"
+    seed = _run_at(tmp_path / "runs/nasbench201/cifar10/gdas/4")
+    assert f"{spelled} " in nearest_run(near) or f"{seed} (seed 4 instead of 3)" in nearest_run(near)
+    near.save = str(far.with_name("8"))
+    assert nearest_run(near) == f"; the nearest is {far} (seed 9 instead of 8)"
+    near.save = str(tmp_path / "elsewhere" / "mine")
+    _run_at(tmp_path / "elsewhere" / "mind")
+    assert nearest_run(near) == f"; the nearest is {tmp_path / 'elsewhere' / 'mind'} (seed mind instead of mine)"
+
+
+def test_resume_of_nothing(tmp_path: Path) -> None:
+    words = [f"out_dir={tmp_path}", "--resume"]
+    with pytest.raises(CheckpointError, match="--resume: there is no run in"):
+        get_config_from_args(words)
+    assert not list(tmp_path.iterdir())
+    get_config_from_args([*words, "--model-path", "elsewhere.pth"])

@@ -19,7 +19,14 @@ TOP = {
     "out_dir": "run",
     "optimizer": "darts",
 }
-TOP_OURS = {"data": None, "search_space_args": {}, "dataset_args": {}, "device": "auto", "workers": 0}
+TOP_OURS = {
+    "data": None,
+    "search_space_args": {},
+    "dataset_args": {},
+    "device": "auto",
+    "workers": 0,
+    "threads": "auto",
+}
 SEARCH = {
     "checkpoint_freq": 5,
     "batch_size": 64,

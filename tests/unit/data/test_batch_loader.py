@@ -154,6 +154,16 @@ def test_full_train_portion_leaves_no_validation(colour_data: ImageData) -> None
     assert build_eval_loaders(colour_data, batch_size=10, seed=0).train.n_images == 103
 
 
+def test_a_loader_that_would_yield_nothing(colour_data: ImageData) -> None:
+    def loader(batch_size: int, **options: object) -> BatchLoader:
+        single = np.array([3])
+        return BatchLoader(colour_data.train, colour_data.info, batch_size=batch_size, indices=single, **options)  # type: ignore[arg-type]
+
+    with pytest.raises(DataError, match="the train loader of 'colour' has a single image, and a batch of one is left"):
+        loader(2)
+    assert len(list(loader(1))) == len(list(loader(2, shuffle=False))) == 1
+
+
 def test_bad_options(colour_data: ImageData) -> None:
     with pytest.raises(DataError, match=r"has 52 images .* fewer than a batch: set batch_size below 53"):
         build(colour_data, batch_size=53)

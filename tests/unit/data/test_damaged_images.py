@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from naslib.build import main
 from naslib.data import StreamSet, load_data
 from naslib.data.locations import user_cache
 from naslib.data.verify import read_all
@@ -95,6 +96,15 @@ def test_whatever_a_decoder_raises_is_told_as_a_bad_file(folder: Path, monkeypat
     monkeypatch.setattr(Image.Image, "convert", convert)
     with pytest.raises(DataError, match="24 of 24 images"):
         load_data(str(folder))
+
+
+def test_nothing_is_trained_before(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = [damage(folder / "test" / name / "3.jpg", "cut") for name in "ab"]
+    words = ["--config", "darts.yaml", f"dataset={folder}", "dataset_args={in_memory: false}", "out_dir=runs"]
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert all(str(path) in message for path in bad) and "2 of 24 images cannot be read" in message
+    assert not Path("runs").exists()
 
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 200])

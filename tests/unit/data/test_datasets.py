@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from data_files import data_file
 from PIL import Image
 
 from naslib.data import DATASETS, ImageData, ImageSet, is_dataset, load_data
@@ -22,7 +23,7 @@ from naslib.data.sets.mnist import read_idx
 from naslib.errors import ConfigError, DataError, DatasetMissing
 
 RNG = np.random.default_rng(0)
-SHARED = Path(__file__).parents[3].parent / "shared" / "data"
+JPEGS = data_file("cifar10_jpeg_full.npz")
 
 
 def memory(part: Any) -> ImageSet:
@@ -450,11 +451,11 @@ def test_real_fashion_mnist() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SHARED / "cifar10_jpeg_full.npz").exists(), reason="the compact CIFAR-10 is not there")
+@pytest.mark.skipif(not JPEGS.exists(), reason="the compact CIFAR-10 is not there")
 def test_real_cifar10() -> None:
     from naslib.data.image_data import channel_statistics
 
-    data = load_data("cifar10", data_dir=SHARED)
+    data = load_data("cifar10", data_dir=JPEGS.parent)
     assert np.bincount(data.train.label_array).tolist() == [5000] * 10
     assert np.bincount(data.test.label_array).tolist() == [1000] * 10
     mean, std = channel_statistics(memory(data.train).images)

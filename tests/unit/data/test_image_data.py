@@ -35,6 +35,8 @@ def test_layouts_and_types_mean_the_same() -> None:
         x / 255.0,
         torch.from_numpy(x),
         (x / 255.0).astype("f4"),
+        torch.from_numpy(x / 255.0),
+        torch.from_numpy(x.astype(np.uint16)),
     ):
         data = ImageData.from_arrays("own", other, torch.from_numpy(y))
         assert torch.equal(data.train.images, reference.train.images)  # type: ignore[union-attr]
@@ -83,6 +85,7 @@ X, Y = arrays()
         (np.full(X.shape, np.nan), Y, r"0\.\.1"),
         (X.astype(complex), Y, "must hold numbers"),
         (X[:0], Y[:0], "empty"),
+        ([[1], [1, 2]], Y, "one entry for each image"),
         (X, Y[:-1], "one label for each of the 40 images"),
         (X, Y - 1, "must not be negative"),
         (X, Y + 0.5, "integers from 0"),

@@ -45,7 +45,19 @@ def test_distinct_labels_are_the_classes(
     assert f"label {values[3]} is class 3" in caplog.text
 
 
-@pytest.mark.parametrize("y", [MOD4, MOD4[:, None], MOD4.astype(np.float32), torch.from_numpy(MOD4), MOD4.tolist()])
+@pytest.mark.parametrize(
+    "y",
+    [
+        MOD4,
+        MOD4[:, None],
+        MOD4.astype(np.float32),
+        torch.from_numpy(MOD4),
+        MOD4.tolist(),
+        torch.from_numpy(MOD4).bfloat16(),
+        torch.from_numpy(MOD4.astype(np.uint16)),
+        np.array(list(MOD4), dtype=object),
+    ],
+)
 def test_usual_labels_are_taken_without_a_word(y: Any, caplog: pytest.LogCaptureFixture) -> None:
     data = ImageData.from_arrays("own", X, y)
     assert data.info.class_names == ("0", "1", "2", "3") and not caplog.records
@@ -103,7 +115,7 @@ def test_given_names(caplog: pytest.LogCaptureFixture) -> None:
         (np.eye(4)[MOD4] * 0.5, "one-hot rows of zeros and a single 1"),
         (np.ones((60, 2)), "one-hot rows"),
         (np.zeros((60, 2, 2)), "one label for each of the 60 images"),
-        ([[1], [1, 2]], "one label for each image"),
+        ([[1], [1, 2]], "one entry for each image"),
         (np.arange(60), "60 classes for 60 images, fewer than two"),
         (np.arange(60) // 1.5 // 1, "40 classes for 60 images"),
         (np.full(60, 7), "it has 1 class"),

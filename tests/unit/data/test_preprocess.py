@@ -138,7 +138,10 @@ def test_booleans_are_black_and_white() -> None:
         (COLOUR.astype(np.int16) - 1, r"integers must lie in 0\.\.255, found -1\.\.254"),
         (COLOUR.astype(np.uint16) * 257, r"integers must lie in 0\.\.255"),
         (COLOUR.astype(complex), "must hold numbers, got an array of dtype complex128"),
-        (torch.zeros(3, 16, 16, dtype=torch.complex64), "must hold numbers"),
+        (torch.zeros(3, 16, 16, dtype=torch.complex64), "hold numbers"),
+        (torch.zeros(3, 16, 16).to_sparse(), "must be dense"),
+        (torch.full((3, 16, 16), 256, dtype=torch.int32).to(torch.uint16), r"0\.\.255"),
+        (np.zeros((16, 0, 3), np.uint8), "must have pixels"),
         (np.array(["a.png"]), "expected an array"),
         (np.array([["a.png"]]), "must hold numbers"),
         (COLOUR[:, :, :, :2], "with 1, 3 or 4 channels, got shape"),
@@ -158,3 +161,26 @@ def test_floats_may_overshoot_by_half_a_grey_level(preprocess: Preprocess) -> No
     assert preprocess(np.full((16, 16, 3), 1.0015)).shape == (1, 3, 16, 16)
     with pytest.raises(DataError, match=r"0\.\.1"):
         preprocess(np.full((16, 16, 3), 1.01))
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("I;16", "png"), ("I;16", "tif"), ("I", "tif"), ("F", "tif"), ("I;16", None), ("I", None), ("F", None)],
+)
+def test_pictures_of_more_than_eight_bits_are_never_cut_off(tmp_path: Path, mode: str, suffix: str | None) -> None:
+    """Pillow's own conversion makes everything above 255 white."""
+    kind = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
+    levels = RNG.integers(0, 256, (16, 16))
+    within = levels.astype(kind) if mode != "F" else (levels / 255).astype(kind)
+    beyond = (levels * 257).astype(kind)
+    given = []
+    for name, array in (("within", within), ("beyond", beyond)):
+        picture = Image.fromarray(array)
+        assert picture.mode == mode
+        path = tmp_path / f"{name}.{suffix}"
+        if suffix:
+            picture.save(path)
+        given.append(path if suffix else picture)
+    assert torch.equal(GREY(given[0]), GREY(levels.astype(np.uint8)))
+    with pytest.raises(DataError, match=r"must lie in 0\.\."):
+        GREY(given[1])

@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from data_files import data_file
 
 from naslib.benchmarks import NasBench201Table
 from naslib.benchmarks.base import Benchmark
@@ -37,7 +37,7 @@ from naslib.search_spaces.core.primitives import AvgPool1x1, Identity, ReLUConvB
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
-FILE = Path(__file__).resolve().parents[4] / "shared" / "data" / "nb201.npz"
+FILE = data_file("nb201.npz")
 needs_file = pytest.mark.skipif(not FILE.is_file(), reason=f"no {FILE.name} in the shared data directory")
 OPTIMIZERS = [RandomSearch, RegularizedEvolution]
 

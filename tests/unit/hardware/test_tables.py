@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from data_files import data_file
 from small_spaces import mlp_space
 from torch import nn
 
@@ -67,7 +68,7 @@ def ticking_space(clock: Clock):
     return space
 
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+LATENCIES, TABLE, FBNET = map(data_file, ("nb201_latency.npz", "nb201.npz", "fbnet_latency.npz"))
 
 
 def _nb201() -> NasBench201SearchSpace:
@@ -251,7 +252,7 @@ def test_the_error_is_that_of_networks_which_the_fit_has_not_seen():
 
 
 needs_data = pytest.mark.skipif(
-    not (DATA / "nb201_latency.npz").exists(), reason="published latencies are not in shared/data"
+    not all(file.is_file() for file in (LATENCIES, TABLE, FBNET)), reason="the published latencies are not here"
 )
 
 
@@ -261,7 +262,7 @@ needs_data = pytest.mark.skipif(
     [("eyeriss", 0.9999, 0.1), ("1080ti_256", 0.999, 0.5), ("silver_4210r", 0.98, 3.0), ("gold_6240", 0.9, 9.0)],
 )
 def test_published_latencies_of_nasbench201(device: str, r2: float, mape: float):
-    fit = fit_nasbench201(DATA / "nb201_latency.npz", DATA / "nb201.npz", device)
+    fit = fit_nasbench201(LATENCIES, TABLE, device)
     assert isinstance(fit, FittedTable) and fit.info["device"] == device
     assert fit.r2 > r2 and fit.mape < mape
     costs = fit.costs(trace_candidates(_nb201(), (3, 8, 8)))
@@ -275,8 +276,8 @@ def test_published_latencies_of_nasbench201(device: str, r2: float, mape: float)
 @needs_data
 def test_fits_that_do_not_belong_together():
     with pytest.raises(ConfigError, match="did you mean"):
-        fit_nasbench201(DATA / "nb201_latency.npz", DATA / "nb201.npz", "pixel33")
-    fit = fit_nasbench201(DATA / "nb201_latency.npz", DATA / "nb201.npz", "fpga")
+        fit_nasbench201(LATENCIES, TABLE, "pixel33")
+    fit = fit_nasbench201(LATENCIES, TABLE, "fpga")
     with pytest.raises(ConfigError, match="no operation"):
         fit.costs(trace_candidates(NasBench301SearchSpace(channels=4, cells=3, nodes=2), (3, 8, 8)))
 
@@ -284,7 +285,7 @@ def test_fits_that_do_not_belong_together():
 @needs_data
 @pytest.mark.parametrize(("device", "r2"), [("fpga", 0.9999), ("2080ti_64", 0.99), ("gold_6226", 0.9)])
 def test_published_latencies_of_fbnet(device: str, r2: float):
-    with np.load(DATA / "fbnet_latency.npz") as file:
+    with np.load(FBNET) as file:
         ops = [str(name) for name in file["op_names"]]
         choices, latency = file["op_idx"], file["latency_ms"][list(file["devices"]).index(device)]
     blocks = [str(block) for block in range(22)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pytest
+from data_files import data_file
 
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.nasbench201 import encodings
@@ -17,7 +17,7 @@ from naslib.search_spaces.nasbench201.codec import NasBench201Codec, count_macs,
 from naslib.search_spaces.nasbench201.conversions import OP_NAMES_NB201
 from naslib.utils.encodings import EncodingType
 
-TABLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "nb201.npz"
+TABLE = data_file("nb201.npz")
 CODEC = NasBench201Codec()
 EDGES = [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4)]
 CODE = (0, 2, 3, 4, 1, 2)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
+from data_files import data_file
 
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.graph import Graph
@@ -21,7 +21,7 @@ from naslib.search_spaces.nasbench201.conversions import (
     convert_str_to_op_indices,
 )
 
-TABLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "nb201.npz"
+TABLE = data_file("nb201.npz")
 # the architecture of figure 1 in the conversions' documentation: edges to node 2, to node 3, to node 4
 STRING = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|"
 CODE = (2, 1, 4, 0, 3, 1)

@@ -6,11 +6,11 @@ import json
 import random
 from collections import Counter
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from data_files import data_file
 
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.nasbench301 import encodings
@@ -18,7 +18,7 @@ from naslib.search_spaces.nasbench301.codec import DartsCodec, count_parameters
 from naslib.search_spaces.nasbench301.evaluation import DartsEvaluationNetwork
 from naslib.utils.encodings import EncodingType
 
-GENOTYPES = Path(__file__).resolve().parents[4] / "shared" / "data" / "darts_genotypes.json"
+GENOTYPES = data_file("darts_genotypes.json")
 DARTS_V2 = {
     "normal": [["sep_conv_3x3", 0], ["sep_conv_3x3", 1], ["sep_conv_3x3", 0], ["sep_conv_3x3", 1], ["sep_conv_3x3", 1],
                ["skip_connect", 0], ["skip_connect", 0], ["dil_conv_3x3", 2]],

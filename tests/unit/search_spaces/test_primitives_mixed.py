@@ -87,6 +87,27 @@ def test_hooks_really_run_before_and_after() -> None:
     torch.testing.assert_close(op(x, edge_data=data).item(), (p[0] + 10 * p[1]).item())
 
 
+def test_hooks_may_be_put_behind_others_for_a_while() -> None:
+    data = edge(0.3, -0.1)
+    data.set("shift", torch.tensor([1.0, 0.0], dtype=torch.float64))
+    op = Softmax([Scale(1.0), Scale(10.0)])
+    op.set_pre_process_hook(plus_one)
+    x = torch.ones(1, dtype=torch.float64)
+
+    def expected(logits: list[float], factor: float) -> float:
+        p = torch.tensor(logits, dtype=torch.float64).softmax(0)
+        return factor * float(p[0] + 10 * p[1])
+
+    with op.processing(pre=lambda w, _: 2 * w, post=lambda w, _: 3 * w):
+        assert op(x, edge_data=data).item() == pytest.approx(expected([2.6, -0.2], 3.0))
+        with pytest.raises(RuntimeError, match="inside"), op.processing(post=lambda w, _: w / 2):
+            assert op(x, edge_data=data).item() == pytest.approx(expected([2.6, -0.2], 1.5))
+            raise RuntimeError("inside")
+        assert op(x, edge_data=data).item() == pytest.approx(expected([2.6, -0.2], 3.0))
+    assert op(x, edge_data=data).item() == pytest.approx(expected([1.3, -0.1], 1.0))
+    assert op.pre_process_hook is plus_one and op.post_process_hook is None
+
+
 def test_any_module_and_any_graph_may_be_a_candidate() -> None:
     graph = Graph("inner")
     graph.add_edges_from([(1, 2)])

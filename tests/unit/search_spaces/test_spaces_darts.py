@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from data_files import data_file
 from torch import nn
 
 from naslib.errors import ArchitectureError, ConfigError
@@ -21,7 +21,7 @@ from naslib.search_spaces.nasbench301.evaluation import DartsEvaluationNetwork
 from naslib.search_spaces.nasbench301.macro import reduction_cells
 from naslib.search_spaces.nasbench301.primitives import AuxiliaryHead, make_op
 
-GENOTYPES = Path(__file__).parents[3].parent / "shared" / "data" / "darts_genotypes.json"
+GENOTYPES = data_file("darts_genotypes.json")
 DARTS_V2 = {
     "normal": [["sep_conv_3x3", 0], ["sep_conv_3x3", 1], ["sep_conv_3x3", 0], ["sep_conv_3x3", 1],
                ["sep_conv_3x3", 1], ["skip_connect", 0], ["skip_connect", 0], ["dil_conv_3x3", 2]],

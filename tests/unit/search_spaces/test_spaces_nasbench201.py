@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from data_files import data_file
 from torch import nn
 
 from naslib.benchmarks import NasBench201Table
@@ -22,7 +22,7 @@ from naslib.search_spaces.nasbench201.codec import count_parameters
 from naslib.training.space_record import describe_architecture, rebuild_architecture
 from naslib.utils.meters import count_parameters_in_MB
 
-TABLE = Path(__file__).parents[3].parent / "shared" / "data" / "nb201.npz"
+TABLE = data_file("nb201.npz")
 NAME_OF = {"Identity": "skip_connect", "Zero": "none", "ReLUConvBN3x3": "nor_conv_3x3", "ReLUConvBN1x1": "nor_conv_1x1",
            "AvgPool1x1": "avg_pool_3x3"}  # fmt: skip
 EDGES_OF_TABLE = ((1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4))

@@ -16,6 +16,7 @@ from naslib.search_spaces.core.primitives import DropPath
 from naslib.training.checkpoint import get_last_checkpoint
 from naslib.training.evaluate import RetrainSettings, RetrainTask, forward_with_auxiliary
 from naslib.training.evaluate import test as measure
+from naslib.training.retrain import is_retraining_of
 from naslib.training.schedule import continue_schedule
 from naslib.utils.seeding import set_seed
 
@@ -239,3 +240,20 @@ def test_schedule_bends_to_another_length():
     _, short = rates(4)
     continued, _ = rates(8, done=4, state=short)
     assert continued == pytest.approx(whole[4:])
+
+
+def test_whose_retraining_a_checkpoint_is(tmp_path):
+    trainer = small_trainer(tmp_path, own=_own(), epochs=1)
+    trainer.search()
+    trainer.evaluate()
+    path = get_last_checkpoint(trainer.config, search=False)
+    assert is_retraining_of(path, trainer.found_architecture())
+    trainer.optimizer.architectural_weights[0].data.copy_(torch.tensor([0.0, 0.0, 9.0]))
+    first = trainer.optimizer.get_final_architecture()
+    trainer.optimizer.architectural_weights[0].data.copy_(torch.tensor([9.0, 0.0, 0.0]))
+    second = trainer.optimizer.get_final_architecture()
+    assert is_retraining_of(path, first) + is_retraining_of(path, second) <= 1
+    with pytest.raises(errors.CheckpointError, match=r"of another run: architecture.ops\[1\].* --eval-only") as error:
+        for other in (first, second):
+            trainer.evaluate(resume_from=path, best_arch=other)
+    assert len(str(error.value)) < 800 + len(str(tmp_path))

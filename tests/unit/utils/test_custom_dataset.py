@@ -69,5 +69,11 @@ def test_no_images() -> None:
 
     with pytest.raises(DataError, match="0 training"):
         Empty(load_config(None)).get_loaders()
+    Empty.sizes = (9, 3)
+    with pytest.raises(DataError, match=r"1 training images \(train_portion 0\.2 of 9\) and 3 test images"):
+        Empty(load_config({"search": {"train_portion": 0.2}})).get_loaders()
+    Empty.sizes = (9, 0)
+    with pytest.raises(DataError, match="0 test images"):
+        Empty(load_config(None)).get_loaders()
     with pytest.raises(TypeError):
         CustomDataset(load_config(None))  # type: ignore[abstract]

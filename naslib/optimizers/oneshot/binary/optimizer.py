@@ -14,7 +14,8 @@ from naslib.optimizers.oneshot.strategy import Strategy
 from naslib.optimizers.oneshot.strategy_optimizer import StrategyOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 
-# Without momentum of alpha, which would move operations that were not evaluated: the authors' setting of ProxylessNAS
+# Without momentum and decay of alpha, which would move operations that were not evaluated: the authors' setting of
+# ProxylessNAS
 GATE_BETAS = (0.0, 0.999)
 
 
@@ -28,6 +29,7 @@ class BinaryOptimizer(StrategyOptimizer):
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
+    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
     def __init__(self, num_on_samples: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,6 +51,7 @@ class BinaryMaskedOptimizer(StrategyOptimizer):
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
+    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
     def __init__(
         self, num_on_samples: int = 1, num_eval_samples: int = 2, baseline: bool = True, **kwargs: Any
@@ -73,6 +76,7 @@ class BinaryProxylessStyleOptimizer(StrategyOptimizer):
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
+    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
     def __init__(self, num_on_samples: int = 1, num_eval_samples: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -93,6 +97,7 @@ class BinaryMovingAverageOptimizer(StrategyOptimizer):
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
+    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
     def __init__(
         self, num_on_samples: int = 1, num_eval_samples: int = 2, moving_average_rate: float = 0.01, **kwargs: Any

@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot._randomness import Randomness
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.oneshot.bilevel import exact_product, finite_difference_product, gradient_of, virtual_step
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
@@ -81,9 +82,10 @@ class DARTSOptimizer(OneShotOptimizer):
         """Return the first- or second-order gradient by parameter, and the detached validation logits and loss."""
         if not self.unrolled:
             return super().architecture_gradient(data_train, data_val)
-        self._refuse_watchers()
         weights = dict(self.graph.named_parameters())
         alphas = self.architecture_parameters
+        # one function of the weights, evaluated up to three times: what is dropped at random is dropped in all of them
+        randomness = Randomness(data_train[0].device)
         train_loss = self._loss_at(data_train)
         with self.fixed_architecture():
             gradient = gradient_of(train_loss(weights)[1], list(weights.values()))
@@ -91,15 +93,15 @@ class DARTSOptimizer(OneShotOptimizer):
         logits, val_loss = self._loss_at(data_val)(stepped)
         both = gradient_of(self.architecture_loss(val_loss), [*alphas, *stepped.values()])
         direct, vector = both[: len(alphas)], both[len(alphas) :]
-        product = HESSIANS[self.hessian](lambda w: train_loss(w)[1], weights, vector, alphas)
+
+        def same_loss(moved: Mapping[str, Tensor]) -> Tensor:
+            with randomness.again():
+                return train_loss(moved)[1]
+
+        product = HESSIANS[self.hessian](same_loss, weights, vector, alphas)
         xi = self._xi
         total = [first.sub(second, alpha=xi) for first, second in zip(direct, product, strict=True)]
         return total, logits.detach(), val_loss.detach()
-
-    def _refuse_watchers(self) -> None:
-        watching = [name for name, part in self.parts.items() if part.watched()]
-        if watching:
-            raise ConfigError(f"the part {', '.join(watching)} looks at the first-order step; leave out unrolled")
 
     @property
     def _xi(self) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.compatibility import Ability, without_architecture_step
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.graph import Graph, Scope
 
@@ -29,6 +31,12 @@ class DARTSPTOptimizer(OneShotOptimizer):
     def __init__(self, train_architecture: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.train_architecture = train_architecture
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not, where the architecture parameters stay as they are."""
+        if self.train_architecture:
+            return {}
+        return without_architecture_step("its architecture parameters are not trained (train_architecture: false)")
 
     def adapt_search_space(
         self,

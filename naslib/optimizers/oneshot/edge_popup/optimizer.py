@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.graph import Graph, Scope
@@ -50,6 +52,14 @@ class EdgePopupOptimizer(OneShotOptimizer):
     def relaxation(self) -> StrategyRelaxation:
         """Return the deterministic sampler."""
         return StrategyRelaxation(self._strategy)
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not, where the weights stay as they are."""
+        if self.train_weights:
+            return {}
+        return dict.fromkeys(
+            (Ability.TRAINED_WEIGHTS, Ability.VALIDATION_GRADIENT), "its weights are not trained (train_weights: false)"
+        )
 
     def adapt_search_space(
         self,

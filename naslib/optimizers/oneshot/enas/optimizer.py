@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,20 +11,24 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch, Stateful
 from naslib.optimizers.oneshot.base import OneShotOptimizer
-from naslib.optimizers.oneshot.parts import Part
+from naslib.optimizers.oneshot.compatibility import Ability, claims_of, conflicts
 from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.sampling import Draw
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
+from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.graph import EdgeView, Graph
 
 from .choices import Choices, choices_of
 from .controller import Controller
 
-# What a part may not define here: nothing is mixed, no gradient reaches a decision
-USELESS_HOOKS = ("wrap_relaxation", "parameters", "scores", "watched", "restructures")
 # The authors' Adam: denominators are at least this, so small gradients give small steps
 ADAM_EPS = 1e-3
+
+
+LACKING = (
+    *(Ability.RELAXATION, Ability.MIXTURE, Ability.FIXED_WEIGHTS, Ability.UNIT_SUM, Ability.GRADIENT, Ability.TERM),
+    *(Ability.VALIDATION_GRADIENT, Ability.CURVATURE, Ability.SCORES, Ability.STRUCTURE),
+)
 
 
 class PathRelaxation:
@@ -40,7 +44,7 @@ class PathRelaxation:
         draws = []
         for values, row in zip(logits.tolist(), logits.detach().unbind(0), strict=True):
             value = max(values)
-            draws.append(Draw((values.index(value),), row, unit=value == 1.0))
+            draws.append(Draw((values.index(value),), row, unit=value == 1.0, removed=value == 0.0))
         return draws
 
 
@@ -60,16 +64,6 @@ def _problems_of_aggregation(per_step: int, aggregate: int) -> list[str]:
         f"controller_aggregate ({aggregate}) must be a multiple of samples_per_step ({per_step}), both positive: the "
         "controller is trained between steps"
     ]
-
-
-def _problems_of(name: str, part: Part) -> list[str]:
-    def defines(hook: str) -> bool:
-        return getattr(type(part), hook) is not getattr(Part, hook)
-
-    useless = [hook for hook in USELESS_HOOKS if defines(hook)]
-    if defines("architecture_loss") and not defines("reward"):
-        useless.append("architecture_loss")
-    return [f"enas draws paths: the part {name!r} ({', '.join(useless)}) has nothing to work on"] if useless else []
 
 
 @OPTIMIZERS.register("enas")
@@ -108,6 +102,8 @@ class ENASOptimizer(OneShotOptimizer):
     """
 
     ARCH_BETAS = (0.0, 0.999)
+    # of the controller, as in the authors' micro search
+    DEFAULTS: ClassVar = {"arch_learning_rate": 3.5e-3, "arch_weight_decay": 0.0}
     SCHEDULED = ("accumulated", "n_accumulated")
 
     def __init__(
@@ -130,7 +126,7 @@ class ENASOptimizer(OneShotOptimizer):
         sizes |= {"controller_hidden": controller_hidden, "n_samples": n_samples}
         problems = [f"{key} must be positive, got {value}" for key, value in sizes.items() if not _is_positive(value)]
         problems += _problems_of_aggregation(samples_per_step, controller_aggregate)
-        problems += [problem for name, part in self.parts.items() for problem in _problems_of(name, part)]
+        problems += conflicts(claims_of(self))
         if problems:
             raise ConfigError(problems)
         self.samples_per_step = samples_per_step
@@ -147,6 +143,10 @@ class ENASOptimizer(OneShotOptimizer):
         self.n_accumulated = 0
 
     # the supernet
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: nothing is mixed, and no gradient reaches a decision."""
+        return dict.fromkeys(LACKING, "enas draws paths: the part {part!r} has nothing to work on")
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:
@@ -262,11 +262,8 @@ class ENASOptimizer(OneShotOptimizer):
         return list(dict.fromkeys(self.controller.sample().code for _ in range(self.n_samples)))
 
     def _best_of(self, codes: Sequence[tuple[int, ...]], batch: Batch) -> tuple[int, ...]:
-        was_training = self.graph.training
-        self.graph.train()  # the batch's own statistics, as in the search: the running ones are those of all paths
-        with frozen_batch_norm_statistics(self._norms):
+        with measurement_mode(self.graph):
             rewards = [self._reward(code, self._evaluate(code, batch)[0], batch[1]) for code in codes]
-        self.graph.train(was_training)
         return codes[max(range(len(codes)), key=rewards.__getitem__)]
 
     def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:

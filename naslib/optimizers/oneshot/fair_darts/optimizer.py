@@ -38,6 +38,7 @@ class FairDARTSOptimizer(OneShotOptimizer):
     """
 
     ARCH_BETAS = (0.9, 0.999)
+    DEFAULTS = {"arch_learning_rate": 3e-3}
     PARTS = {"zero_one_loss": {"weight": 10.0, "norm": "l2"}}
 
     def __init__(self, threshold: float | None = 0.85, **kwargs: Any) -> None:
@@ -63,7 +64,12 @@ class FairDARTSOptimizer(OneShotOptimizer):
         """Return the discrete architecture; warn where no operation has reached the threshold, so that it is empty."""
         architecture = super().get_final_architecture()
         largest = max(float(self.decision_weights(alpha).max()) for alpha in self.architectural_weights)
-        if self.threshold is not None and largest < self.threshold and architecture.ALLOWS_ZERO:
+        if (
+            self.threshold is not None
+            and self.outcome is None
+            and largest < self.threshold
+            and architecture.ALLOWS_ZERO
+        ):
             logger.warning(
                 "no operation has reached the threshold %g (the largest sigmoid is %.3f): edges with a Zero candidate "
                 "are empty. Search longer, raise arch_learning_rate or lower threshold",
@@ -76,5 +82,7 @@ class FairDARTSOptimizer(OneShotOptimizer):
         """Return the space's choice, or that of Zero where the choice has not reached the threshold."""
         index = super().select_primitive(graph, edge)
         zeros = [k for k, op in enumerate(edge.op.primitives) if isinstance(op, Zero)]
-        below = self.threshold is not None and float(edge.op_weights[index]) < self.threshold
+        # on the sigmoid alone, whatever else the choice was made by; a selection phase has its own reasons
+        judged = self.threshold is not None and self.outcome is None
+        below = judged and float(self.decision_weights(edge.alpha)[index]) < self.threshold  # type: ignore[operator]
         return zeros[0] if below and zeros and graph.ALLOWS_ZERO else index

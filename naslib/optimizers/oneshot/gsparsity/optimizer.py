@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.compatibility import Ability, without_architecture_step
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
@@ -58,7 +59,7 @@ class GSparseOptimizer(OneShotOptimizer):
     The architecture parameters are not trained: they hold these scores of the groups.
 
     Args:
-        learning_rate: Of the weights.
+        learning_rate: Of the weights; for `ProxSGD`, whose gradients are not clipped unless `grad_clip` is given.
         mu: Strength of the penalty.
         rho: Weight of the new gradient in the average that the optimizer follows (the authors' `momentum`).
         normalization: `"div"`, `"mul"` or `"none"`, see `ProxSGD`.
@@ -70,6 +71,7 @@ class GSparseOptimizer(OneShotOptimizer):
         ConfigError: If another optimizer of the weights is asked for, or for a value out of range.
     """
 
+    DEFAULTS: ClassVar = {"grad_clip": None}
     fixed_structure = "the groups of weights are fixed when their optimizer is made"
 
     def __init__(
@@ -106,6 +108,11 @@ class GSparseOptimizer(OneShotOptimizer):
     def relaxation(self) -> None:
         """Return None: each sum has scalars of its own."""
         return
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: weights from architecture parameters, and their training."""
+        why = "its architecture parameters are not trained: it adds up all operations and shrinks them"
+        return without_architecture_step(why) | {Ability.MIXTURE: why}
 
     def groups(self, graph: Graph) -> list[list[list[nn.Parameter]]]:
         """Return the weights of each group, by decision and operation, over all copies of a cell."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers.core.metaclasses import Batch, Stateful
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.oneshot.strategy_optimizer import StrategyOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.graph import Graph
 
 REWARDS = ("accuracy", "loss")
 
@@ -70,35 +70,32 @@ class MixedOpOptimizer(StrategyOptimizer):
         """Return what draws all decisions of a forward."""
         return self._relaxation
 
-    def _collect_decisions(self, graph: Graph) -> None:
-        super()._collect_decisions(graph)
-        if self.strategy.gradient == "reinforce":
-            self._refuse([name for name, part in self.parts.items() if part.parameters()], "parameters of its own")
-
-    def _refuse(self, parts: Sequence[str], what: str) -> None:
-        if parts:
-            raise ConfigError(f"gradient 'reinforce' does not go with the part {', '.join(parts)}, which has {what}")
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what REINFORCE does not have."""
+        if self.strategy.gradient != "reinforce":
+            return {}
+        refusal = "gradient 'reinforce' does not go with the part {part}, which "
+        return {
+            Ability.GRADIENT: refusal + "has parameters of its own",
+            Ability.VALIDATION_GRADIENT: refusal + "has to see gradients of weights",
+        }
 
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the gradient by architecture parameter, and the detached validation logits and loss.
 
         Raises:
-            ConfigError: If a part wants to see gradients of weights, and there are none.
             OptimizerStateError: If the supernet is in evaluation mode, in which nothing is drawn.
         """
         if self.strategy.gradient != "reinforce":
             return super().architecture_gradient(data_train, data_val)
-        self._refuse([name for name, part in self.parts.items() if part.watched()], "to see gradients of weights")
         with self._relaxation.recording() as record, self._fixed_weights():
             logits, loss = self.forward_loss(data_val)
         if not record:
             raise OptimizerStateError("no decision was drawn: the supernet is in evaluation mode, call graph.train()")
         advantage = self.baseline.advantage(self._reward(logits, loss, data_val[1]))
-        surrogate = self.architecture_loss(-advantage * torch.cat(record).sum())
+        surrogate = -advantage * torch.cat(record).sum()
         found = torch.autograd.grad(surrogate, self.architecture_parameters, allow_unused=True)
-        alphas = self.architecture_parameters
-        gradient = [torch.zeros_like(a) if g is None else g for a, g in zip(alphas, found, strict=True)]
-        return gradient, logits.detach(), loss.detach()
+        return self.with_terms(loss, found), logits.detach(), loss.detach()
 
     @contextmanager
     def _fixed_weights(self) -> Iterator[None]:

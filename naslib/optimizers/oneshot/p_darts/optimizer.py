@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -50,6 +50,7 @@ class PDARTSOptimizer(OneShotOptimizer):
         ConfigError: If numbers are out of range, or their number is not that of the stages.
     """
 
+    DEFAULTS: ClassVar = {"arch_learning_rate": 6e-4}
     SCHEDULED = ("stage", "skip_dropout_rate")
     RESTRUCTURES = True
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.registry import Registry
 
 if TYPE_CHECKING:
@@ -19,12 +20,24 @@ if TYPE_CHECKING:
     from naslib.search_spaces.core.graph import Graph
 
 
+# What a part that defines a hook needs
+NEEDED_BY_HOOKS = {
+    "wrap_relaxation": Ability.RELAXATION,
+    "parameters": Ability.GRADIENT,
+    "scores": Ability.SCORES,
+    "watched": Ability.VALIDATION_GRADIENT,
+    "trains_architecture": Ability.ARCHITECTURE_STEP,
+}
+
+
 class Part:
     """Base of the ingredients; every hook does nothing unless a part defines it.
 
     The order of the hooks in a search: `adapt` once, `new_epoch` at the start of each epoch; in each step
-    `during_architecture_step`, `architecture_loss`, `after_architecture_step`, then `during_weight_step`,
-    `weight_gradient` and `after_weight_step`; at the end `select`.
+    `before_architecture_step`, `during_architecture_step`, `architecture_loss`, `after_architecture_step`, then
+    `before_weight_step`, `during_weight_step`, `weight_gradient` and `after_weight_step`; at the end `select`. Whatever
+    runs the network for itself does so in a hook `before_...`, where no other part has changed it for the step yet, or
+    in `weight_gradient`.
 
     Attributes:
         optimizer: The optimizer that has the part; set before `adapt`.
@@ -37,6 +50,34 @@ class Part:
     fixed_structure: ClassVar[str] = ""
     # Names of attributes by which `adapt` shapes the supernet, and which may change during the search
     structural: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether `architecture_loss` multiplies the loss of the data, so that it comes before what others add."""
+        return False
+
+    # what goes together
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return what the part cannot do without, each with what can be done instead (may be empty).
+
+        By default it follows from the hooks that a part defines; see `naslib.optimizers.oneshot.compatibility`.
+        """
+        found = {ability for hook, ability in NEEDED_BY_HOOKS.items() if self._defines(hook)}
+        if self._defines("architecture_loss"):
+            found.add(Ability.OBJECTIVE if self._defines("reward") else Ability.TERM)
+        if self.restructures:
+            found.add(Ability.STRUCTURE)
+        return dict.fromkeys(sorted(found), "")
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what is not there for others because of the part, and why."""
+        if self.restructures:
+            return {Ability.STRUCTURE: "it changes the supernet itself, and only one can"}
+        return {Ability.STRUCTURE: self.fixed_structure} if self.fixed_structure else {}
+
+    def _defines(self, hook: str) -> bool:
+        return getattr(type(self), hook) is not getattr(Part, hook)
 
     # what the network looks like
 
@@ -98,6 +139,9 @@ class Part:
 
     # the step
 
+    def before_architecture_step(self, data_val: Batch) -> None:
+        """Act before the architecture step, on the network as it is."""
+
     def during_architecture_step(self, data_val: Batch) -> AbstractContextManager[Any]:
         """Return a context for the forward and backward of the architecture step."""
         return nullcontext()
@@ -124,6 +168,9 @@ class Part:
 
     def after_architecture_step(self, data_val: Batch) -> None:
         """Act after the architecture parameters were updated."""
+
+    def before_weight_step(self, data_train: Batch) -> None:
+        """Act before the weight step, on the network as it is."""
 
     def during_weight_step(self, data_train: Batch) -> AbstractContextManager[Any]:
         """Return a context for the forward and backward of the weight step."""

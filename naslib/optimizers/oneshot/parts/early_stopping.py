@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot._decisions import decisions_in
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.curvature import dominant_eigenvalue, hessian, stop_index
-from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity, MixedOp
 from naslib.utils.log import get_logger
 
-from ._cells import has_stride, refuse_draws, require_trained_architecture
+from ._cells import has_stride
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -33,8 +31,10 @@ class EarlyStopping(Part):
 
     `"eigenvalue"` ([Zela2020robustdarts], DARTS-ES): every `interval` epochs the dominant eigenvalue of the full
     Hessian of the validation loss in the architecture parameters, plus their weight decay, is taken on one validation
-    batch; `stop_index` says when to stop, and the architecture parameters return to the earlier point that it names. A
-    measurement of epoch e (before anything else is done in epoch e + 1) sees the supernet as epoch e left it.
+    batch; `stop_index` says when to stop, and the architecture parameters return to the earlier point that it names. It
+    is that of the network without anything random: no path is dropped, and weights that are samples in training
+    (`drnas`, `snas`) are taken at their means. A measurement of epoch e (before anything else is done in epoch e + 1)
+    sees the supernet as epoch e left it.
     With `on_stop="adapt"` (DARTS-ADA) the search goes on instead: weights, statistics of batch norm and architecture
     parameters return to that point, the weight decay is multiplied by `growth`, and the momenta of both optimizers
     begin anew; it ends once the weight decay cannot grow further. The epochs are counted on, so that what went wrong is
@@ -62,8 +62,7 @@ class EarlyStopping(Part):
         adaptations: The epochs gone back to by adaptations.
 
     Raises:
-        ConfigError: For an unknown criterion or a value out of range; from `wrap_relaxation`, if operations are drawn
-            and not mixed, as the Hessian needs a loss that can be differentiated twice.
+        ConfigError: For an unknown criterion or a value out of range.
     """
 
     fixed_structure = "it may return to the architecture parameters of an earlier epoch"
@@ -116,21 +115,16 @@ class EarlyStopping(Part):
         self._epoch = 0
         self._is_due = False
         self._returns_to: int | None = None
-        self._decisions: list[EdgeData] = []
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return what the criterion looks at."""
+        if self.criterion == "eigenvalue":
+            return dict.fromkeys((Ability.ARCHITECTURE_STEP, Ability.CURVATURE), "use criterion skip_dominance")
+        return {Ability.OUTCOME: ""}
 
     def adapt(self, graph: Graph) -> None:
         """Forget an earlier search."""
         self._reset()
-        self._decisions = decisions_in(graph, self.optimizer.scope)
-        if self.criterion == "eigenvalue":
-            require_trained_architecture("early_stopping", graph, self.optimizer.scope)
-
-    def wrap_relaxation(self, relaxation: Any) -> Any:
-        """Return the relaxation as it is, once it is known that it can be differentiated twice."""
-        if self.criterion == "eigenvalue":
-            advice = ", and draws cannot be differentiated twice; use criterion skip_dominance"
-            refuse_draws("early_stopping", relaxation, self._decisions, advice)
-        return relaxation
 
     def new_epoch(self, epoch: int) -> None:
         """Say whether the epoch before is to be measured."""
@@ -156,15 +150,11 @@ class EarlyStopping(Part):
 
     # the eigenvalue
 
-    def during_architecture_step(self, data_val: Batch) -> AbstractContextManager[Any]:
-        """Measure first where that is due; statistics of batch norm are frozen here."""
-        return self._measuring(data_val) if self._is_due else nullcontext()
-
-    @contextmanager
-    def _measuring(self, data_val: Batch) -> Iterator[None]:
-        self._is_due = False
-        self._measure(data_val)
-        yield
+    def before_architecture_step(self, data_val: Batch) -> None:
+        """Measure where that is due."""
+        if self._is_due:
+            self._is_due = False
+            self._measure(data_val)
 
     def _measure(self, data_val: Batch) -> None:
         owner, epoch = self.optimizer, self._epoch - 1
@@ -180,11 +170,10 @@ class EarlyStopping(Part):
     def _hessian(self, data_val: Batch) -> Tensor:
         owner = self.optimizer
         inputs, targets = data_val
-        devices = [inputs.device] if inputs.device.type == "cuda" else []
         before = owner.graph.passes
         owner.graph.set_passes(native=False, checkpoint=False)  # neither can be differentiated twice
         try:
-            with torch.random.fork_rng(devices):  # a search that is watched draws what it would have drawn
+            with measurement_mode(owner.graph):
                 loss = owner.loss(owner.graph(inputs), targets)  # in full precision
                 return hessian(loss, owner.architecture_parameters)
         finally:

@@ -99,6 +99,11 @@ class Latency(Part):
         self.costs: list[Tensor] = []
         self._by_place: dict[Place, list[float]] = {}
 
+    @property
+    def scales_loss(self) -> bool:
+        """Whether the loss of the data is multiplied."""
+        return self.loss == "mul_log"
+
     # what the optimizer calls
 
     def adapt(self, graph: Graph) -> None:
@@ -142,14 +147,7 @@ class Latency(Part):
         return reward * (self.reference / latency) ** self.exponent
 
     def new_epoch(self, epoch: int) -> None:
-        """Log the expected latency, and that of the most likely operations.
-
-        Raises:
-            ConfigError: If the optimizer trains no architecture parameters, so that the part would do nothing.
-        """
-        if not self.optimizer.architecture_parameters:
-            name = type(self.optimizer).__name__
-            raise ConfigError(f"the part latency has no effect on {name}, which trains no architecture parameters")
+        """Log the expected latency, and that of the most likely operations."""
         weights = self._weights()
         likely = [functional.one_hot(row.argmax(), len(row)).to(row) for row in weights]
         logger.info(

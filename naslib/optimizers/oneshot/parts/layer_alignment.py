@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -11,13 +11,16 @@ from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
+from naslib.optimizers.oneshot._decisions import mixed_edges
+from naslib.optimizers.oneshot._randomness import Randomness
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
+from naslib.optimizers.oneshot.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 
-from ._cells import has_stride, mixtures, refuse_draws, require_trained_architecture
+from ._cells import has_stride, mixtures
 from .base import PARTS, Part
 
 
@@ -61,7 +64,9 @@ class LayerAlignment(Part):
     the regularizer is Lambda, the mean cosine of the g_l of all pairs of copies. The weights' gradient gets
     -lambda_t times that of Lambda, lambda_t = `strength` e / (epochs - 1), by a central difference: with
     delta = dLambda/dg and h = `radius` / |delta|, `[dL(p - h delta)/dw - dL(p + h delta)/dw] / (2 h)`. These are two
-    more passes over the training batch, in full precision, with the batch's statistics; they update nothing.
+    more passes over the training batch, in full precision, with the batch's statistics; they update nothing, and what
+    the forward of the step drew at random they have too. An edge whose operation is decided already (by the part
+    `perturbation_selection`) has no p_l.
 
     Only normal cells take part, as in the authors' code (all, where no normal cell is there twice); of several kinds
     of them each has its own Lambda, and the sum is taken.
@@ -81,13 +86,16 @@ class LayerAlignment(Part):
         self.strength, self.radius = strength, radius
         self._kinds: list[list[list[EdgeData]]] = []  # edges by copy of a cell by kind of cell
         self._ops: list[RelaxedMixedOp] = []
-        self._decisions: list[EdgeData] = []
-        self._leaves: dict[int, Tensor] = {}  # p_l of the running weight step, by edge
+        self._own: dict[int, Tensor] = {}  # p_l of the running weight step, by edge
+        self._randomness: Randomness | None = None  # as it was before the forward of the weight step
         self._now = 0.0
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return a mixture, whose weights get a gradient in the weight step."""
+        return dict.fromkeys((Ability.MIXTURE, Ability.TRAINED_WEIGHTS), "")
 
     def adapt(self, graph: Graph) -> None:
         """Find the copies of each kind of normal cell."""
-        require_trained_architecture("layer_alignment", graph, self.optimizer.scope)
         copies: dict[tuple[int, ...], list[list[EdgeData]]] = {}
         reductions = set()
         mixed = {id(data) for data in mixed_edges(graph, self.optimizer.scope)}
@@ -103,13 +111,7 @@ class LayerAlignment(Part):
         self._kinds = normal or list(repeated.values())
         if not self._kinds:
             raise ConfigError("the part layer_alignment needs a cell that the network has at least twice")
-        self._decisions = decisions_in(graph, self.optimizer.scope)
         self._ops = mixtures("layer_alignment", (data for cells in self._kinds for edges in cells for data in edges))
-
-    def wrap_relaxation(self, relaxation: Any) -> Any:
-        """Return the relaxation as it is, once it is known to mix."""
-        refuse_draws("layer_alignment", relaxation, self._decisions)
-        return relaxation
 
     def new_epoch(self, epoch: int) -> None:
         """Set lambda of the epoch."""
@@ -118,54 +120,67 @@ class LayerAlignment(Part):
     @contextmanager
     def during_weight_step(self, data_train: Batch) -> Iterator[None]:
         """Give every copy of a cell its own relaxed weights, whose gradients the backward leaves there."""
-        self._leaves = {}
+        self._own = {}
         if not self._now:
             yield
             return
+        self._randomness = Randomness(data_train[0].device)
         with watching_weights(self._ops, self._separate):
             yield
 
-    def _separate(self, op: RelaxedMixedOp, weights: Any) -> Tensor:
-        leaf = weights.detach().requires_grad_()
-        self._leaves[id(op)] = leaf
-        return leaf
+    def _separate(self, op: RelaxedMixedOp, weights: Any) -> Any:
+        """Return a copy of the weights that keeps its gradient; that of alpha still goes through it."""
+        if isinstance(weights, Draw):
+            return weights
+        if id(op) not in self._own:  # a checkpointed cell asks a second time, in the backward
+            own = weights.view_as(weights) if weights.requires_grad else weights.detach().requires_grad_()
+            own.retain_grad()
+            self._own[id(op)] = own
+        return self._own[id(op)]
 
     def weight_gradient(self, data_train: Batch) -> None:
         """Add the regularizer's gradient, before the whole is clipped."""
-        if not self._leaves:
-            return
+        direction = self._direction()
+        if direction:
+            norm = torch.linalg.vector_norm(torch.cat(list(direction.values())))
+            h = self.radius / norm.clamp_min(torch.finfo(norm.dtype).tiny ** 0.5)  # where delta is 0 the difference is
+            less, more = self._shifted(data_train, direction, -h), self._shifted(data_train, direction, h)
+            for weight, first, second in zip(self._trained(), less, more, strict=True):
+                if first is not None and second is not None and weight.grad is not None:
+                    weight.grad.add_((first - second) * (self._now / (2 * h)))
+        self._own, self._randomness = {}, None
+
+    def _direction(self) -> dict[int, Tensor]:
+        """Return delta by edge: the gradient of the sum of all Lambdas in the g_l."""
         direction: dict[int, Tensor] = {}
         for cells in self._kinds:
-            shapes = [[self._leaves[id(data.op)] for data in edges] for edges in cells]
-            gradients = [torch.cat([_gradient(leaf) for leaf in leaves]) for leaves in shapes]
-            for edges, leaves, delta in zip(cells, shapes, alignment_gradient(gradients), strict=True):
-                parts = delta.split([leaf.numel() for leaf in leaves])
-                direction |= {id(data.op): part for data, part in zip(edges, parts, strict=True)}
-        norm = torch.linalg.vector_norm(torch.cat(list(direction.values())))
-        h = self.radius / norm.clamp_min(torch.finfo(norm.dtype).tiny ** 0.5)  # where delta is 0 the difference is 0
-        less, more = self._shifted(data_train, direction, -h), self._shifted(data_train, direction, h)
-        for weight, first, second in zip(self._trained(), less, more, strict=True):
-            if first is not None and second is not None and weight.grad is not None:
-                weight.grad.add_((first - second) * (self._now / (2 * h)))
-        self._leaves = {}
+            # what is decided is decided for all copies
+            ops = [[data.op for data in edges if id(data.op) in self._own] for edges in cells]
+            if not ops[0]:
+                continue
+            own = [[self._own[id(op)] for op in row] for row in ops]
+            gradients = [torch.cat([_gradient(p) for p in row]) for row in own]
+            for row, of_row, delta in zip(ops, own, alignment_gradient(gradients), strict=True):
+                pieces = delta.split([p.numel() for p in of_row])
+                direction |= {id(op): piece for op, piece in zip(row, pieces, strict=True)}
+        return direction
 
     def _trained(self) -> list[Tensor]:
         return [weight for weight in self.optimizer.weights if weight.requires_grad]
 
     def _shifted(self, data: Batch, direction: Mapping[int, Tensor], by: Tensor) -> list[Tensor | None]:
         """Return the gradient of the training loss in the weights where every p_l is moved along its direction."""
-        owner, leaves = self.optimizer, self._leaves
+        owner, own = self.optimizer, self._own
 
-        def moved(op: RelaxedMixedOp, weights: Any) -> Tensor:
-            return leaves[id(op)].detach() + by * direction[id(op)]
+        def moved(op: RelaxedMixedOp, weights: Any) -> Any:
+            return own[id(op)].detach() + by * direction[id(op)] if id(op) in direction else weights
 
         inputs, targets = data
-        devices = [inputs.device] if inputs.device.type == "cuda" else []
         with ExitStack() as stack:
             stack.enter_context(watching_weights(self._ops, moved))
             stack.enter_context(frozen_batch_norm_statistics(owner.graph))
             stack.enter_context(owner.fixed_architecture())
-            stack.enter_context(torch.random.fork_rng(devices))  # both passes drop the same paths
+            stack.enter_context(self._randomness.again() if self._randomness else nullcontext())
             loss = owner.loss(owner.graph(inputs), targets)
             return list(torch.autograd.grad(loss, self._trained(), allow_unused=True))
 
@@ -178,5 +193,5 @@ class LayerAlignment(Part):
         self._now = state_dict["now"]
 
 
-def _gradient(leaf: Tensor) -> Tensor:
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+def _gradient(weights: Tensor) -> Tensor:
+    return torch.zeros_like(weights) if weights.grad is None else weights.grad.detach()

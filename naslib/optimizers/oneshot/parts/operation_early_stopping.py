@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.utils.log import get_logger
 
-from ._cells import require_trained_architecture
 from .base import PARTS, Part
 from .early_stopping import is_skip
 
@@ -71,7 +71,7 @@ class OperationEarlyStopping(Part):
         frozen: Names of the operations that have stopped, in that order.
 
     Raises:
-        ConfigError: For a value out of range; from `adapt`, where the architecture step is of second order.
+        ConfigError: For a value out of range.
     """
 
     def __init__(self, steps: int = 20, threshold: float = 0.4, statistic: str = "code") -> None:
@@ -94,11 +94,12 @@ class OperationEarlyStopping(Part):
         self._counts: dict[str, int] = {}
         self._asked: list[str] = []
 
+    def needs(self) -> Mapping[Ability, str]:
+        """Return the gradients that are compared."""
+        return dict.fromkeys((Ability.VALIDATION_GRADIENT, Ability.TRAINED_WEIGHTS), "")
+
     def adapt(self, graph: Graph) -> None:
         """Forget an earlier search."""
-        if getattr(self.optimizer, "unrolled", False):
-            raise ConfigError("the part operation_early_stopping looks at the first-order step; leave out unrolled")
-        require_trained_architecture("operation_early_stopping", graph, self.optimizer.scope)
         self._reset()
 
     def restructured(self) -> None:

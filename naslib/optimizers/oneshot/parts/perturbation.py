@@ -7,13 +7,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
-from naslib.optimizers.oneshot.sampling import Draw
+from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 
@@ -132,10 +133,14 @@ class Perturbation(Part):
         self.steps = steps
         self.radius = radius_min
         self._relaxation: PerturbedRelaxation | None = None
-        self._widths: list[int] = []
+        self._worst: Weights | None = None
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return a mixture by weights that do not change by themselves and sum to 1."""
+        return dict.fromkeys((Ability.MIXTURE, Ability.FIXED_WEIGHTS, Ability.UNIT_SUM, Ability.TRAINED_WEIGHTS), "")
 
     def adapt(self, graph: Graph) -> None:
-        """Take note of the sizes of decisions.
+        """Check that there is something to perturb.
 
         Raises:
             ConfigError: If a MixedOp relaxes its decision by itself.
@@ -145,20 +150,9 @@ class Perturbation(Part):
         own = [type(op).__name__ for op in mixed if not isinstance(op, RelaxedMixedOp)]
         if own:
             raise ConfigError(f"perturbation: {own[0]} relaxes its decision by itself; there is nothing to perturb")
-        self._widths = sorted({len(op.primitives) for op in mixed})
 
     def wrap_relaxation(self, relaxation: Any) -> PerturbedRelaxation:
-        """Return the relaxation with a way to perturb its weights.
-
-        Raises:
-            ConfigError: If the method does not mix all candidates by fixed weights that sum to 1.
-        """
-        problem = _problem_of(relaxation, self._widths)
-        if problem:
-            raise ConfigError(
-                f"perturbation does not fit {type(self.optimizer).__name__}: {problem}; it perturbs the softmax "
-                "weights of a mixture of all candidates"
-            )
+        """Return the relaxation with a way to perturb its weights."""
         self._relaxation = PerturbedRelaxation(relaxation)
         return self._relaxation
 
@@ -167,29 +161,34 @@ class Perturbation(Part):
         done = epoch / max(1, self.optimizer.epochs)
         self.radius = self.radius_min + (self.radius_max - self.radius_min) * done
 
+    def before_weight_step(self, data_train: Batch) -> None:
+        """Look for the worst weights, on the network as it is: what others change for the step hides the gradient."""
+        self._worst = None
+        if self._relaxation is not None and self.radius and self.kind == "adversarial":
+            self._worst = self._worst_case(self._relaxation, data_train)
+
     def during_weight_step(self, data_train: Batch) -> AbstractContextManager[Any]:
         """Return a context in which the weights of the mixtures are perturbed."""
-        relaxation = self._relaxation
-        if relaxation is None or self.radius == 0:
+        if self._relaxation is None or self.radius == 0:
             return nullcontext()
         if self.kind == "random":
-            return _setting(relaxation, radius=self.radius)
-        return _setting(relaxation, replacing=self._worst_case(relaxation, data_train))
+            return _setting(self._relaxation, radius=self.radius)
+        return _setting(self._relaxation, replacing=self._worst)
 
     def _worst_case(self, relaxation: PerturbedRelaxation, data: Batch) -> Weights:
         """Return weights near the method's own for which the loss on a batch is higher."""
         radius, size = self.radius, 2 * self.radius / self.steps
-        with _evaluating(self.optimizer.graph):
+        with evaluation_mode(self.optimizer.graph):
             recorded: Weights = {}
             with torch.no_grad(), _setting(relaxation, recorded=recorded):
                 before = self.optimizer.forward_loss(data)[1]
             points = {key: random_point(center, radius) for key, center in recorded.items()}
             for _ in range(self.steps):
                 leaves = [point.requires_grad_() for point in points.values()]
-                with _setting(relaxation, replacing=points):
+                with _setting(relaxation, replacing=points):  # a checkpointed cell may relax again in the backward
                     loss = self.optimizer.forward_loss(data)[1]
-                # a hook may have replaced the weights of an edge
-                found = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+                    # a hook may have replaced the weights of an edge
+                    found = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
                 points = {
                     key: ascend(point.detach(), gradient, recorded[key], radius, size)
                     for (key, point), gradient in zip(points.items(), found, strict=True)
@@ -207,23 +206,6 @@ class Perturbation(Part):
         self.radius = state_dict["radius"]
 
 
-def _problem_of(relaxation: Any, widths: Sequence[int]) -> str | None:
-    """Return why the weights of a relaxation cannot be perturbed, None if they can."""
-    if relaxation is None:
-        return "its MixedOps relax their decisions one by one"
-    for width in widths:
-        logits = torch.linspace(0.0, 1.0, width).unsqueeze(0)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            first, second = relaxation(logits, True)[0], relaxation(logits, True)[0]
-        if isinstance(first, Draw):
-            return "it runs only the candidates that it samples"
-        if not torch.equal(first, second):
-            return "it samples its weights"
-        if abs(float(first.sum()) - 1.0) > 1e-4:
-            return "its weights do not sum to 1"
-    return None
-
-
 @contextmanager
 def _setting(relaxation: PerturbedRelaxation, **attributes: Any) -> Iterator[None]:
     """Set attributes of the relaxation within the context."""
@@ -233,15 +215,3 @@ def _setting(relaxation: PerturbedRelaxation, **attributes: Any) -> Iterator[Non
         yield
     finally:
         vars(relaxation).update(before)
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode and restore each one's own mode."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

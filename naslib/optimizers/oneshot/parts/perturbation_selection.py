@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
@@ -14,15 +14,16 @@ from torch import Tensor
 from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.sampling import Draw
-from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
+from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
 from naslib.utils.pytorch_helper import create_optimizer
 
-from ._cells import mixtures, refuse_draws, require_trained_architecture
+from ._cells import mixtures
 from .base import PARTS, Part
 
 logger = get_logger(__name__)
@@ -61,7 +62,8 @@ class PerturbationSelection(Part):
     what they are), and the one without which the supernet is worst is what stays on the edge. Then, where the space
     keeps fewer edges of a node than enter it, nodes are drawn at random: each edge of the node is taken out in turn,
     all others being there, and the edges stay without which the supernet is worst. The supernet is evaluated with the
-    batch's statistics, and nothing is updated then.
+    batch's statistics, without anything random (no path is dropped, samples are taken at their means), and nothing is
+    updated then.
 
     Tuning is the optimizer's own step with a new optimizer of the weights, whose learning rate falls by a cosine from a
     tenth of `learning_rate` to `learning_rate_min`. What is left of an interrupted selection is done anew.
@@ -96,8 +98,6 @@ class PerturbationSelection(Part):
         self.criterion, self.learning_rate_min, self.edge_rule = criterion, learning_rate_min, edge_rule
         self._reset()
 
-        self._decisions: list[EdgeData] = []
-
     def _reset(self) -> None:
         self._indices: dict[int, int] = {}  # decision by the identity of its parameter
         self._decision_of: dict[int, int] = {}  # decision by the identity of the MixedOp
@@ -105,17 +105,14 @@ class PerturbationSelection(Part):
         self._dropped: set[int] = set()  # decisions whose edges are taken out
         self._masked: tuple[int, int] | None = None  # the operation that is taken out on trial
 
-    def adapt(self, graph: Graph) -> None:
-        """Refuse what cannot be: no `RelaxedMixedOp`, or no architecture to select from."""
-        self._reset()
-        require_trained_architecture("perturbation_selection", graph, self.optimizer.scope)
-        mixtures("perturbation_selection", mixed_edges(graph, self.optimizer.scope))
-        self._decisions = decisions_in(graph, self.optimizer.scope)
+    def needs(self) -> Mapping[Ability, str]:
+        """Return a mixture, from which operations can be taken out."""
+        return {Ability.MIXTURE: ""}
 
-    def wrap_relaxation(self, relaxation: Any) -> Any:
-        """Return the relaxation as it is, once it is known to mix."""
-        refuse_draws("perturbation_selection", relaxation, self._decisions)
-        return relaxation
+    def adapt(self, graph: Graph) -> None:
+        """Refuse what cannot be: an edge without a `RelaxedMixedOp`."""
+        self._reset()
+        mixtures("perturbation_selection", mixed_edges(graph, self.optimizer.scope))
 
     def select(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Choose operations, then edges, and leave scores by which the space derives exactly them."""
@@ -153,20 +150,21 @@ class PerturbationSelection(Part):
         owner.op_optimizer = create_optimizer(
             type(before), owner.weights, lr=owner.learning_rate / 10, weight_decay=owner.weight_decay, **more
         )
-        was_training = owner.graph.training
+        modes = [(module, module.training) for module in owner.graph.modules()]
         owner.graph.train()
         try:
             with watching_weights(ops, self._project):
                 yield
         finally:
             owner.op_optimizer = before
-            owner.graph.train(was_training)
+            for module, mode in modes:
+                module.training = mode
 
     def _project(self, op: RelaxedMixedOp, weights: Any) -> Any:
         """Return what runs on an edge now: what was chosen, or the mixture without what is taken out."""
         index = self._decision_of[id(op)]
         if index in self._dropped:
-            return Draw((self._chosen[index],), torch.zeros_like(weights), unit=False)
+            return Draw((self._chosen[index],), torch.zeros_like(weights), unit=False, removed=True)
         if index in self._chosen:
             return Draw((self._chosen[index],), torch.ones_like(weights))
         if self._masked is not None and self._masked[0] == index:
@@ -260,11 +258,11 @@ class PerturbationSelection(Part):
 
     @torch.no_grad()
     def _evaluate(self, valid_batches: Iterable[Batch]) -> Quality:
-        """Return the quality of the supernet as it is projected now, with batch statistics."""
+        """Return the quality of the supernet as it is projected now: nothing random, with the batch's statistics."""
         owner = self.optimizer
         total = 0
         correct = loss = torch.zeros((), device=owner.architectural_weights[0].device)
-        with frozen_batch_norm_statistics(owner.graph):
+        with measurement_mode(owner.graph):
             for inputs, targets in islice(valid_batches, self.batches):
                 logits, value = owner.forward_loss((inputs, targets))
                 total += len(targets)

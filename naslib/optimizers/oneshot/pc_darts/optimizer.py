@@ -17,4 +17,5 @@ class PCDARTSOptimizer(OneShotOptimizer):
         **kwargs: See `OneShotOptimizer`; `parts` changes the keywords of the parts, or leaves one out.
     """
 
+    DEFAULTS = {"arch_learning_rate": 6e-4}
     PARTS = {"partial_channels": {"k": 4}, "edge_normalization": {}, "warm_up": {"epochs": 15}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch, StepResult
 from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.estimators import rescale
-from naslib.optimizers.oneshot.parts import Part
 from naslib.optimizers.oneshot.reinforce import RewardBaseline
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.plan import RelaxStep
@@ -59,8 +60,9 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         ConfigError: For an unknown mode or update, or a number out of range.
     """
 
-    # no momentum: an operation that is not in the pair must not go on moving
+    # neither momentum nor decay: an operation that is not in the pair must not move
     ARCH_BETAS = (0.0, 0.999)
+    DEFAULTS: ClassVar = {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0}
     SCHEDULED = ("n_steps", "reward_average")
     PARTS: ClassVar = {"warm_up": {"epochs": 1}}
 
@@ -120,19 +122,24 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         masked = zip(self.architectural_weights, involved, strict=True)
         return [alpha.masked_fill(~mask, -torch.inf).softmax(-1) for alpha, mask in masked]
 
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what updates by REINFORCE do not have."""
+        if self.update == "gradient":
+            return {}
+        why = "update 'reinforce' has no gradient for the part {part}; use 'gradient'"
+        return dict.fromkeys((Ability.GRADIENT, Ability.TERM, Ability.VALIDATION_GRADIENT), why)
+
     # the step
 
     def before_training(self) -> None:
         """Move everything to `device`, and check that updates find what was drawn.
 
         Raises:
-            ConfigError: If a part has a term or parameters of its own that REINFORCE cannot train.
+            ConfigError: If updates do not see what was drawn.
         """
         super().before_training()
         if self.mode == "two" or self.update == "reinforce":
             self._find_rows()
-        if self.update == "reinforce":
-            self._refuse_differentiated_parts()
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Update the weights of a path on the training batch, then alpha on the validation batch if it is its turn.
@@ -190,17 +197,6 @@ class ProxylessNASOptimizer(OneShotOptimizer):
                 # grad log p(active) = one-hot - p; the optimizer descends
                 total.add_(active.to(alpha) - alpha.softmax(-1), alpha=-(reward - average) / self.n_networks)  # type: ignore[operator]
         return gradient, logits, loss
-
-    def _refuse_differentiated_parts(self) -> None:
-        refused = [
-            name
-            for name, part in self.parts.items()
-            if part.watched()
-            or part.parameters()
-            or (type(part).architecture_loss is not Part.architecture_loss and type(part).reward is Part.reward)
-        ]
-        if refused:
-            raise ConfigError(f"update 'reinforce' has no gradient for the part {', '.join(refused)}; use 'gradient'")
 
     # what was drawn
 

@@ -38,6 +38,8 @@ class SETNOptimizer(WeightSharingOptimizer):
         **kwargs: See `OneShotOptimizer`; the keys of the architecture parameters have their effect.
     """
 
+    LEARNS_ARCHITECTURE = True
+
     def __init__(
         self, num_samples: int = 100, pool: int = 10_000, sample_batches: int = 1, num_finalists: int = 0, **kwargs: Any
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch, StepResult
 from naslib.optimizers.oneshot.base import OneShotOptimizer
+from naslib.optimizers.oneshot.compatibility import Ability
 from naslib.optimizers.oneshot.relaxations import linear_temperature
 from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.graph import EdgeView
 
 # Mean and standard deviation of the initial log alpha (authors' code)
 _INITIAL_MEAN, _INITIAL_DEVIATION = 1.0, 0.01
@@ -80,25 +82,11 @@ class SNASOptimizer(OneShotOptimizer):
         """Return the concrete relaxation of this optimizer."""
         return self._relaxation
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Adapt as `OneShotOptimizer` does.
-
-        Raises:
-            ConfigError: If a part looks at gradients of the validation loss, which this method does not take.
-        """
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
-        watching = [name for name, part in self.parts.items() if part.watched()]
-        if watching:
-            raise ConfigError(
-                f"the part {', '.join(watching)} compares training and validation gradients; snas has one"
-            )
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: a gradient of the validation loss."""
+        return {
+            Ability.VALIDATION_GRADIENT: "it trains all on one batch: the part {part} finds no two gradients to compare"
+        }
 
     def new_epoch(self, epoch: int) -> None:
         """Set the temperature of the epoch."""
@@ -121,16 +109,26 @@ class SNASOptimizer(OneShotOptimizer):
         if not self._trains_architecture():
             logits_train, train_loss = self.weight_step(data_train)
         else:
-            logits_train, train_loss = self.joint_step(data_train)
+            logits_train, train_loss = self.joint_step(data_train, data_val)
         return logits_train, logits_val, train_loss, val_loss
 
-    def joint_step(self, data: Batch) -> tuple[Tensor, Tensor]:
+    def joint_step(self, data: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:
         """Update weights and architecture parameters by one backward.
+
+        The weights get the gradient of the training loss alone, the architecture parameters that of
+        `architecture_loss`.
+
+        Args:
+            data: The training batch.
+            data_val: The validation batch, for parts that measure on it.
 
         Returns:
             Detached logits and loss.
         """
         parts = self.parts.values()
+        for part in parts:
+            part.before_architecture_step(data_val)
+            part.before_weight_step(data)
         self.op_optimizer.zero_grad(set_to_none=True)
         self.arch_optimizer.zero_grad(set_to_none=True)
         with ExitStack() as stack:
@@ -138,7 +136,10 @@ class SNASOptimizer(OneShotOptimizer):
                 stack.enter_context(part.during_architecture_step(data))
                 stack.enter_context(part.during_weight_step(data))
             logits, loss = self.forward_loss(data)
-            self.architecture_loss(loss).backward()
+            loss.backward()
+        gradient = self.with_terms(loss, [alpha.grad for alpha in self.architecture_parameters])
+        for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
+            alpha.grad = value
         for part in parts:
             part.weight_gradient(data)
         for parameters, limit in (
@@ -150,6 +151,6 @@ class SNASOptimizer(OneShotOptimizer):
         self.op_optimizer.step()
         self.update_architecture()
         for part in parts:
-            part.after_architecture_step(data)
+            part.after_architecture_step(data_val)
             part.after_weight_step(data)
         return logits.detach(), loss.detach()

@@ -1,0 +1,197 @@
+"""What goes together: the method, its options and its parts say what they need and what they take away."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from naslib.errors import ConfigError
+from naslib.optimizers.core.metaclasses import accepted_keywords
+
+from .sampling import Draw
+
+if TYPE_CHECKING:
+    from .base import OneShotOptimizer
+
+
+class Ability(StrEnum):
+    """What a search can offer to the parts and options in it."""
+
+    RELAXATION = "relaxation"  # all decisions are relaxed or drawn together, from the parameters
+    MIXTURE = "mixture"  # in the weight step all operations run, summed by weights that come from the parameters
+    FIXED_WEIGHTS = "fixed weights"  # those weights are the same whenever they are asked for
+    UNIT_SUM = "unit sum"  # those weights sum to 1
+    ARCHITECTURE_STEP = "architecture step"  # there is one, and it trains something
+    GRADIENT = "gradient"  # it differentiates the loss of the network, so that others may add parameters
+    TERM = "term"  # it differentiates what others add to its loss
+    OBJECTIVE = "objective"  # it has a loss or a reward that others may change
+    VALIDATION_GRADIENT = "validation gradient"  # the weights' gradient of the validation loss is at hand in that step
+    CURVATURE = "curvature"  # the validation loss can be differentiated twice in the architecture parameters
+    TRAINED_WEIGHTS = "trained weights"  # the weight step trains the operations
+    OUTCOME = "outcome"  # an architecture follows from the parameters at any time
+    SCORES = "scores"  # candidates and edges are compared by scores in the end
+    STRUCTURE = "structure"  # candidates may leave the supernet during the search
+    SECOND_ORDER = "second order"  # there is a second-order architecture step
+    UNROLLED = "unrolled"  # it is taken
+    FORWARD_MODE = "forward mode"  # forwards can be differentiated in forward mode
+
+
+Reasons = Mapping[Ability, str]
+
+
+class Claim(NamedTuple):
+    """What one ingredient of a search needs and what it takes away from others.
+
+    Attributes:
+        name: As it is called in messages: `"layer_alignment"`, `"hessian=exact"`, `"GDASOptimizer"`.
+        needs: What it cannot do without, and what can be done instead (may be empty).
+        removes: What is not there because of it, and why; `{part}` stands for who misses it.
+    """
+
+    name: str
+    needs: Reasons = {}
+    removes: Reasons = {}
+
+
+class Option(NamedTuple):
+    """A keyword of every weight-sharing method that changes how a step is computed.
+
+    Attributes:
+        is_on: Whether a value asks for it.
+        needs: See `Claim`.
+        removes: See `Claim`.
+    """
+
+    is_on: Callable[[Any], bool]
+    needs: Reasons = {}
+    removes: Reasons = {}
+
+
+# A new option that changes how a step is computed belongs here; the tests go through the table
+OPTIONS: dict[str, Option] = {
+    "unrolled": Option(
+        bool,
+        needs={Ability.SECOND_ORDER: "leave it out, or take darts"},
+        removes={Ability.VALIDATION_GRADIENT: "its gradient is that at other weights; leave out unrolled"},
+    ),
+    "hessian": Option(
+        lambda value: value == "exact",
+        needs={Ability.UNROLLED: "set unrolled: true", Ability.FORWARD_MODE: "use hessian: finite_difference"},
+    ),
+    "checkpoint_cells": Option(
+        bool, removes={Ability.FORWARD_MODE: "what is computed again in the backward has no forward derivative"}
+    ),
+    "batch_norm": Option(lambda value: value == "batch"),
+    "amp": Option(bool),
+    "native": Option(lambda value: value in ("auto", "on")),
+}
+
+
+# What the relaxation says by itself
+OF_RELAXATIONS = {
+    *(Ability.RELAXATION, Ability.MIXTURE, Ability.FIXED_WEIGHTS, Ability.UNIT_SUM),
+    Ability.CURVATURE,
+}
+# Candidates of the decision that relaxations are tried on: more than any strategy runs at once
+_WIDTH = 64
+
+
+def conflicts(claims: Iterable[Claim]) -> list[str]:
+    """Return a message for everything that one ingredient needs and another takes away."""
+    claims = list(claims)
+    removed: dict[Ability, list[Claim]] = {}
+    for claim in claims:
+        for ability in claim.removes:
+            removed.setdefault(ability, []).append(claim)
+    found: dict[tuple[str, str], str] = {}
+    for claim in claims:
+        for ability, advice in claim.needs.items():
+            for other in removed.get(ability, []):
+                if other is claim:
+                    continue
+                why = other.removes[ability].replace("{part!r}", repr(claim.name)).replace("{part}", claim.name)
+                message = f"{claim.name} does not fit {other.name}: {why}" + (f"; {advice}" if advice else "")
+                found.setdefault((claim.name, other.name), message)  # one reason for a pair is enough
+    return list(found.values())
+
+
+def check_combination(optimizer: OneShotOptimizer) -> None:
+    """Raise `ConfigError` naming everything that cannot work together in a search, each with its reason."""
+    if problems := conflicts(claims_of(optimizer)):
+        raise ConfigError(problems)
+
+
+def claims_of(optimizer: OneShotOptimizer) -> list[Claim]:
+    """Return what the method, the options that are on, and the parts say of themselves."""
+    parts = [Claim(name, part.needs(), part.removes()) for name, part in optimizer.parts.items()]
+    given = {name: optimizer.option(name) for name in OPTIONS}
+    options = [
+        Claim(f"{name}={given[name]}", option.needs, option.removes)
+        for name, option in OPTIONS.items()
+        if option.is_on(given[name])
+    ]
+    needed = {ability for claim in (*options, *parts) for ability in claim.needs}
+    removed = removed_by_method(optimizer, needed) | dict(optimizer.removes())
+    own = {Ability.STRUCTURE: ""} if optimizer.RESTRUCTURES else {}
+    return [Claim(type(optimizer).__name__, own, removed), *options, *parts]
+
+
+def removed_by_method(optimizer: OneShotOptimizer, needed: Collection[Ability]) -> dict[Ability, str]:
+    """Return what a method takes away that shows in what it is made of, whoever wrote it.
+
+    Args:
+        optimizer: The method.
+        needed: What is asked for; a relaxation is tried only where it matters.
+    """
+    removed = removed_by_relaxation(optimizer.relaxation()) if OF_RELAXATIONS & set(needed) else {}
+    if optimizer.fixed_structure:
+        removed[Ability.STRUCTURE] = optimizer.fixed_structure
+    if optimizer.RESTRUCTURES:
+        removed[Ability.STRUCTURE] = "it changes the supernet itself, and only one can"
+    if "unrolled" not in accepted_keywords(type(optimizer)):
+        removed |= dict.fromkeys((Ability.SECOND_ORDER, Ability.UNROLLED), "it has no second-order step")
+    elif not optimizer.option("unrolled"):
+        removed[Ability.UNROLLED] = "it takes the first-order step"
+    if optimizer.decisions and not optimizer.architecture_parameters:
+        removed |= without_architecture_step()
+    return removed
+
+
+def without_architecture_step(why: str = "it has no architecture parameters that are trained") -> dict[Ability, str]:
+    """Return what a method lacks that trains no architecture parameters."""
+    step = (Ability.ARCHITECTURE_STEP, Ability.GRADIENT, Ability.TERM, Ability.OBJECTIVE, Ability.VALIDATION_GRADIENT)
+    return dict.fromkeys((*step, Ability.CURVATURE), why)
+
+
+def removed_by_relaxation(relaxation: Any) -> dict[Ability, str]:
+    """Return what a relaxation takes away, by trying a copy of it on a decision.
+
+    Args:
+        relaxation: As of `SupernetOptimizer.relaxation`; None where each MixedOp has its own.
+    """
+    if relaxation is None:
+        one_by_one = "its MixedOps relax their decisions one by one"
+        return {Ability.RELAXATION: one_by_one, Ability.FIXED_WEIGHTS: one_by_one}
+    tried = copy.copy(relaxation)
+    for name, value in list(getattr(tried, "__dict__", {}).items()):
+        if isinstance(value, dict):  # where samplers note what they drew
+            setattr(tried, name, dict(value))
+    logits = torch.linspace(0.0, 1.0, _WIDTH).unsqueeze(0)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        first, second, measured = tried(logits, True)[0], tried(logits, True)[0], tried(logits, False)[0]
+    draws = "it draws some operations and runs only the candidates that it samples"
+    removed: dict[Ability, str] = {}
+    if isinstance(first, Draw):
+        removed |= dict.fromkeys((Ability.MIXTURE, Ability.FIXED_WEIGHTS, Ability.UNIT_SUM), draws)
+    else:
+        if not torch.equal(first, second):
+            removed[Ability.FIXED_WEIGHTS] = "it samples its weights"
+        if abs(float(first.sum()) - 1.0) > 1e-4:
+            removed[Ability.UNIT_SUM] = "its weights do not sum to 1"
+    if isinstance(measured, Draw):
+        removed[Ability.CURVATURE] = draws + ", and what is drawn cannot be differentiated twice"
+    return removed

@@ -1,0 +1,142 @@
+"""The published protocols: every file says where it is from, is valid, and is found, also in an installation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from naslib.build import main, schema_extensions
+from naslib.config.find import find_config_file, published_configs
+from naslib.config.loader import load_config
+from naslib.data import DATASETS, ImageData
+from naslib.data.image_data import ImageSet
+from naslib.data.info import DatasetInfo
+from naslib.errors import ConfigError
+from naslib.optimizers import OPTIMIZERS
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "configs" / "published"
+FILES = sorted(FOLDER.rglob("*.yaml"))
+# What is nobody's published search: our own readings, building blocks, and a paper without public settings
+WITHOUT = {"binary", "binary_masked", "binary_moving_average", "binary_proxyless_style", "mixed_op"}
+WITHOUT |= {"edge_popup", "reinmax", "one_shot"}
+
+
+def test_there_are_protocols_for_every_method_that_has_one():
+    assert len(FILES) >= 34 and published_configs() == [f"published/{path.name}" for path in FILES]
+    names = {OPTIMIZERS.get(name): [] for name in OPTIMIZERS.names()}
+    for name in OPTIMIZERS.names():
+        names[OPTIMIZERS.get(name)].append(name)
+    missing = [
+        aliases
+        for aliases in names.values()
+        if not WITHOUT & set(aliases)
+        and not any(path.name.startswith(f"{name}_nasbench") for path in FILES for name in aliases)
+        and not any(f"{name}_progressive" in path.name for path in FILES for name in aliases)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_protocol_says_where_it_is_from_and_is_valid(path: Path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == f"# python runner.py --config published/{path.name} data=DIR"
+    comments = " ".join(line[2:] for line in lines[1:] if line.startswith("#"))
+    assert re.search(r"Source(?: of the figures)?: ", comments), "where the settings are from"
+    assert re.search(r"Published|Quoted|No published figure", comments), "what was published"
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    space = raw["search_space"]
+    assert path.stem.endswith(f"_{space}") and raw["out_dir"] == f"run/published/{path.stem}"
+    config = load_config(f"published/{path.stem}", extensions=schema_extensions())
+    assert config.notes == []  # nothing that the method does not use
+    if space == "nasbench301":
+        found = {key: raw["evaluation"][key] for key in ("epochs", "cells", "channels", "auxiliary", "cutout")}
+        assert found == {"epochs": 600, "cells": 20, "channels": 36, "auxiliary": True, "cutout": True}
+    else:
+        assert raw["evaluation"] == {"mode": "query"}
+
+
+# spot checks of what the authors have otherwise than the shared defaults
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pc_darts_nasbench301", {"learning_rate": 0.1, "learning_rate_min": 0.0, "batch_size": 256}),
+        ("p_darts_nasbench301", {"epochs": 75, "batch_size": 96, "learning_rate_min": 0.0}),
+        ("fair_darts_nasbench301", {"learning_rate": 0.005, "batch_size": 128, "arch_learning_rate": 3e-3}),
+        ("drnas_progressive_nasbench301", {"learning_rate": 0.1, "arch_learning_rate": 6e-4, "epochs": 50}),
+        ("snas_nasbench301", {"epochs": 150, "train_portion": 1.0}),
+        ("gdas_nasbench201", {"epochs": 250, "weight_decay": 5e-4, "nesterov": True}),
+        ("gsparsity_nasbench201", {"learning_rate": 1e-3, "epochs": 100, "grad_clip": None, "train_portion": 1.0}),
+        ("random_nas_nasbench301", {"grad_clip": 0.25, "epochs": 100}),
+        ("enas_nasbench201", {"learning_rate": 0.05, "weight_decay": 2.5e-4, "samples_per_step": 5}),
+        ("regularized_evolution_nasbench201", {"population_size": 10, "sample_size": 3, "fidelity": 12}),
+    ],
+)
+def test_the_figures_of_the_authors(name: str, expected: dict):
+    search = load_config(f"published/{name}", extensions=schema_extensions()).search
+    assert {key: search[key] for key in expected} == expected
+
+
+def test_the_selection_of_darts_pt_tunes_for_five_epochs():
+    for space in ("nasbench201", "nasbench301"):
+        search = load_config(f"published/darts_pt_{space}", extensions=schema_extensions()).search
+        assert search.parts.perturbation_selection.tune_epochs == 5
+
+
+def _noise(data_dir: Path | None, seed: int) -> ImageData:
+    """As large as CIFAR-10's images, but few."""
+    info = DatasetInfo("cifar10", 10, 3, 32, (0.5,) * 3, (0.2,) * 3, tuple("abcdefghij"), True, 4, 16)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (600, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(600) % 10
+    return ImageData(info, ImageSet(images, labels), ImageSet(images[:100], labels[:100]))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in FILES if p.stem.split("_")[0] not in ("random", "regularized")]
+    + [FOLDER / "random_nas_nasbench201.yaml", FOLDER / "random_nas_nasbench301.yaml"],
+    ids=lambda path: path.stem,
+)
+def test_a_dry_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setitem(DATASETS._entries, "cifar10", _noise)
+    words = ["--config", f"published/{path.name}", f"data={tmp_path}", f"out_dir={tmp_path / 'out'}", "device=cpu"]
+    assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
+    out = capsys.readouterr().out
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert f"optimizer: {raw['optimizer']}" in out and "memory         about" in out
+    assert not (tmp_path / "out").exists()
+
+
+# finding them
+
+
+@pytest.mark.parametrize("given", ["published/darts_nasbench201", "published/darts_nasbench201.yaml"])
+def test_they_are_found_from_anywhere(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_config_file(given) == FOLDER / "darts_nasbench201.yaml"
+
+
+@pytest.mark.parametrize("given", ["darts_nasbench201", "published/darts_nasbench21.yaml", "darts_nasbench20.yaml"])
+def test_a_protocol_without_its_folder_or_misspelt_is_pointed_out(given: str, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"did you mean 'published/darts_nasbench201.yaml'"):
+        find_config_file(given)
+
+
+def test_an_installation_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    package = tmp_path / "site" / "_configs"
+    (package / "published").mkdir(parents=True)
+    for path in (ROOT / "configs" / "darts.yaml", FILES[0]):
+        target = package / path.relative_to(ROOT / "configs")
+        target.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr("importlib.resources.files", lambda name: package)
+    monkeypatch.setattr("naslib.config.find.__file__", str(tmp_path / "site" / "naslib" / "config" / "find.py"))
+    monkeypatch.chdir(tmp_path)
+    assert find_config_file(f"published/{FILES[0].stem}") == package / "published" / FILES[0].name
+    assert published_configs() == [f"published/{FILES[0].name}"]
+    assert '"published/*.yaml"' in (ROOT / "setup.py").read_text(encoding="utf-8")
