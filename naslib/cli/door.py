@@ -44,7 +44,8 @@ def read_config(command: CommandLine) -> Config:
     """
     config = config_from_command_line(command, extensions=schema_extensions())
     keeps = command.resume or command.eval_only
-    if keeps and not command.model_path:
+    needs_search = command.eval_only and config.evaluation.genotype is None
+    if (command.resume or needs_search) and not command.model_path:
         require_run(config, "--resume" if command.resume else "--eval-only")
     if not command.dry_run:
         check_unlocked(config.save)

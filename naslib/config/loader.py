@@ -83,7 +83,7 @@ def _plain(value: Any) -> Any:
     """Return a copy of `value` made of plain dictionaries, lists and values."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, range)):
         return [_plain(entry) for entry in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -92,7 +92,10 @@ def _plain(value: Any) -> Any:
 
 # What a config says about the sizes of its space, the reading of its data or a schedule, and means nothing to another
 _BELONGS_TO = {
-    "search_space": ("search_space_args", "evaluation.cells", "evaluation.channels", "evaluation.auxiliary"),
+    "search_space": (
+        *("search_space_args", "evaluation.genotype"),
+        *("evaluation.cells", "evaluation.channels", "evaluation.auxiliary"),
+    ),
     "dataset": ("dataset_args",),
     "search.scheduler": ("search.scheduler_args",),
     "evaluation.scheduler": ("evaluation.scheduler_args",),

@@ -16,6 +16,7 @@ from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_s
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
+from naslib.search_spaces.core.query_metrics import as_dataset_api
 from naslib.utils.log import get_logger
 
 from ._decisions import decisions_in, discretizing, mixed_edges, where_undecided
@@ -161,7 +162,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.check_combination()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset = dataset if dataset is not None else self.dataset
-        self.dataset_api = dataset_api
+        self.dataset_api = as_dataset_api(dataset_api)
         self.outcome = None
         self._native_chosen = None
         self.build_supernet(search_space.clone())

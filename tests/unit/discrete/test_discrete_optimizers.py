@@ -29,6 +29,7 @@ from naslib.errors import (
     OptimizerStateError,
     UnsupportedBySpaceError,
 )
+from naslib.optimizers import DARTSOptimizer
 from naslib.optimizers.discrete import RandomSearch, RegularizedEvolution
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.re.optimizer import AgingPopulation
@@ -131,6 +132,25 @@ def test_runners_as_in_naslib_name_the_data_set_in_the_config_only(kind: type[Di
     assert best is not None and optimizer.record.evaluations == 12
     assert test_accuracy == sum(best) + 50.5
     assert optimizer.test_statistics() == test_accuracy
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_benchmark_in_a_dictionary_is_found_and_a_table_of_naslib_is_refused(kind: type[DiscreteOptimizer]) -> None:
+    optimizer = kind()
+    optimizer.adapt_search_space(Space(), "made_up", dataset_api={"nb201_data": SumOfOps()})
+    optimizer.new_epoch(0)
+    assert optimizer.record.latest is not None
+    architecture = optimizer.get_final_architecture()
+    value = architecture.query(Metric.VAL_ACCURACY, "made_up", dataset_api={"nb201_data": SumOfOps()})
+    assert value == optimizer.record.incumbent_value
+    table = {"nb201_data": {"|none~0|+|none~0|none~1|+|none~0|none~1|none~2|": {"cifar10-valid": {}}}}
+    for wrong, named in ((table, "a dictionary with 'nb201_data'"), ({}, "nothing in it"), ([1], "a list")):
+        with pytest.raises(BenchmarkError, match=rf"dataset_api is .*{named}.*get_dataset_api"):
+            kind().adapt_search_space(Space(), "made_up", dataset_api=wrong)
+        with pytest.raises(BenchmarkError, match=named):
+            architecture.query(Metric.VAL_ACCURACY, "made_up", dataset_api=wrong)
+    with pytest.raises(BenchmarkError, match="nb201_data"):
+        DARTSOptimizer().adapt_search_space(Space(), "made_up", dataset_api=table)
 
 
 # the algorithm
