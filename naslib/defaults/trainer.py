@@ -14,13 +14,14 @@ from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.query_metrics import Metric
+from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
 from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device, write_environment
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
+from naslib.training.fit import check_fits
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
@@ -41,6 +42,7 @@ from naslib.utils.log import get_logger
 from ._config_data import uses_channels_last
 from ._query import benchmark_for, queried
 from .config_builders import ConfigBuilders, make_schedule, search_schedule
+from .given import given_architecture
 
 logger = get_logger(__name__)
 
@@ -232,13 +234,18 @@ class Trainer(ConfigBuilders):
             search_model: The search checkpoint that holds the architecture; "" for the search of this trainer, or else
                 the newest one in the run folder.
             resume_from: A checkpoint of the retraining to continue from.
-            best_arch: An architecture to evaluate instead.
+            best_arch: An architecture to evaluate instead; that of `evaluation.genotype` where the config names one.
             dataset_api: A benchmark.
             metric: What to query; the test accuracy if None.
 
         Returns:
             The test accuracy in percent (or the metric asked for).
         """
+        dataset_api = as_dataset_api(dataset_api)
+        given = self.config.evaluation.get("genotype")
+        if best_arch is None and given is not None:
+            space = self.optimizer.search_space if self.optimizer.search_space is not None else self.optimizer.graph
+            best_arch = given_architecture(given, space, dataset_api or self.optimizer.dataset_api)
         architecture = best_arch if best_arch is not None else self.found_architecture(search_model)
         self.architecture = architecture
         found, undecided = self._found
@@ -396,5 +403,6 @@ class Trainer(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
+            check_fits(self.optimizer.graph, getattr(train, "info", None))
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests

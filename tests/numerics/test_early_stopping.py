@@ -13,7 +13,7 @@ import torch
 from small_spaces import batch, mlp_space
 from training_runs import differences, load, small_trainer
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers import DARTSOptimizer, DARTSPlusOptimizer, GDASOptimizer, RobustDARTSOptimizer
 from naslib.optimizers.oneshot.curvature import dominant_eigenvalue, hessian, smoothed, stop_index
 from naslib.optimizers.oneshot.parts import PARTS
@@ -63,6 +63,25 @@ def test_hessian_of_a_quadratic_is_its_matrix():
     expected[:5, :5] = matrix
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     assert torch.equal(hessian(z.sum(), [x]), torch.zeros(3, 3, dtype=torch.float64))
+
+
+def test_what_can_be_differentiated_once_only_has_no_hessian():
+    """Autograd would go round it and return zeros: for a Dirichlet sample a matrix that looks like one."""
+    alpha = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    sample = torch.distributions.Dirichlet(alpha + 1).rsample()
+    with pytest.raises(OptimizerStateError, match="once_differentiable"):
+        hessian((sample * alpha).square().sum(), [alpha])
+
+    class Sampling:
+        def __call__(self, logits, training):
+            return torch.distributions.Dirichlet(logits.exp()).rsample().unbind(0)
+
+    class Sampled(DARTSOptimizer):
+        def relaxation(self):
+            return Sampling()
+
+    with pytest.raises(ConfigError, match="early_stopping does not fit Sampled: its weights cannot be differentiated"):
+        Sampled(parts={"early_stopping": {}}).adapt_search_space(mlp_space())
 
 
 def test_the_dominant_eigenvalue_is_signed():
@@ -148,6 +167,22 @@ def test_the_rule_is_signed_and_does_not_go_back_before_the_start():
     assert stop_index(rising[:12], epochs[:12]) == 5
     assert stop_index([-v for v in rising], epochs) is None
     assert stop_index([1.0] * 20, epochs) is None
+
+
+def test_an_earlier_mean_that_is_not_positive_stops_no_search():
+    epochs = list(range(0, 40, 2))
+    # from negative (or zero) to positive: any positive mean exceeds 1.3 times a negative one
+    for before in (-2.0, -1e-3, 0.0):
+        values = [before] * 12 + [3.0] * 8
+        assert stop_index(values, epochs, window=1) is None, before
+    assert stop_index([-3.0 + 0.25 * k for k in range(12)], epochs, window=1) is None  # rising, never positive before
+    # equal to the factor is not above it
+    assert stop_index([1.0] * 10 + [1.3] * 10, epochs, window=1) is None
+    assert stop_index([1.0] * 10 + [1.3 + 1e-9] * 10, epochs, window=1) == 6
+    # nothing is gone back to before the first epoch that may be, and nothing without enough measurements
+    assert stop_index([1.0, 9.0] * 10, epochs, window=1, lag=1) == 6 and epochs[6] == 12
+    assert stop_index([1.0] * 4, epochs[:4], window=1, start_epoch=0) is None
+    assert stop_index([1.0] * 4 + [2.0], epochs[:5], window=1, start_epoch=0) == 0
 
 
 def _authors_tracker(values: list[float], epochs: list[int]) -> int | None:
