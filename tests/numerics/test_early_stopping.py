@@ -13,7 +13,7 @@ import torch
 from small_spaces import batch, mlp_space
 from training_runs import differences, load, small_trainer
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers import DARTSOptimizer, DARTSPlusOptimizer, GDASOptimizer, RobustDARTSOptimizer
 from naslib.optimizers.oneshot.curvature import dominant_eigenvalue, hessian, smoothed, stop_index
 from naslib.optimizers.oneshot.parts import PARTS
@@ -63,6 +63,25 @@ def test_hessian_of_a_quadratic_is_its_matrix():
     expected[:5, :5] = matrix
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     assert torch.equal(hessian(z.sum(), [x]), torch.zeros(3, 3, dtype=torch.float64))
+
+
+def test_what_can_be_differentiated_once_only_has_no_hessian():
+    """Autograd would go round it and return zeros: for a Dirichlet sample a matrix that looks like one."""
+    alpha = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    sample = torch.distributions.Dirichlet(alpha + 1).rsample()
+    with pytest.raises(OptimizerStateError, match="once_differentiable"):
+        hessian((sample * alpha).square().sum(), [alpha])
+
+    class Sampling:
+        def __call__(self, logits, training):
+            return torch.distributions.Dirichlet(logits.exp()).rsample().unbind(0)
+
+    class Sampled(DARTSOptimizer):
+        def relaxation(self):
+            return Sampling()
+
+    with pytest.raises(ConfigError, match="early_stopping does not fit Sampled: its weights cannot be differentiated"):
+        Sampled(parts={"early_stopping": {}}).adapt_search_space(mlp_space())
 
 
 def test_the_dominant_eigenvalue_is_signed():

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from naslib.search_spaces.core.graph import EdgeData, Graph
-from naslib.search_spaces.core.primitives import Identity, ReLUConvBN, Sequential, Stem, Zero
+from naslib.search_spaces.core.primitives import AbstractPrimitive, Identity, ReLUConvBN, Sequential, Stem, Zero
 
 
 def _candidates(width: int, batch_norm: bool) -> list[nn.Module]:
@@ -88,7 +88,7 @@ class ConvSpace(Graph):
     ALLOWS_ZERO = True
     OPTIMIZER_SCOPE = "cell"
 
-    def __init__(self, channels: int = 4, classes: int = 3, in_channels: int = 2) -> None:
+    def __init__(self, channels: int = 4, classes: int = 3, in_channels: int = 2, smooth: bool = False) -> None:
         super().__init__()
         self.name = "macro"
         cell = Graph(name="cell", scope="cell")
@@ -100,14 +100,31 @@ class ConvSpace(Graph):
         self.add_edge(3, 4, EdgeData({"op": cell.copy()}))
         self.add_edge(4, 5, op=Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)))
         self.update_edges(
-            lambda edge: edge.data.set("op", _image_candidates(channels)), scope="cell", private_edge_data=True
+            lambda edge: edge.data.set("op", _image_candidates(channels, smooth)), scope="cell", private_edge_data=True
         )
 
 
-def _image_candidates(channels: int) -> list[nn.Module]:
+class TanhConvBN(AbstractPrimitive):
+    """Tanh, convolution and batch norm: smooth, where differences of gradients are to be compared with derivatives."""
+
+    def __init__(self, C_in: int, C_out: int, kernel_size: int = 1, affine: bool = False, **kwargs) -> None:
+        super().__init__(locals())
+        convolution = nn.Conv2d(C_in, C_out, kernel_size, padding=kernel_size // 2, bias=False)
+        self.op = nn.Sequential(nn.Tanh(), convolution, nn.BatchNorm2d(C_out, affine=affine))
+
+    def forward(self, x: torch.Tensor, edge_data: EdgeData | None = None) -> torch.Tensor:
+        """Return the output."""
+        return self.op(x)
+
+    def get_embedded_ops(self) -> None:
+        """Return None: there are none."""
+
+
+def _image_candidates(channels: int, smooth: bool) -> list[nn.Module]:
+    kind = TanhConvBN if smooth else ReLUConvBN
     return [
-        ReLUConvBN(channels, channels, kernel_size=3, affine=False),
-        ReLUConvBN(channels, channels, kernel_size=1, affine=False),
+        kind(channels, channels, kernel_size=3, affine=False),
+        kind(channels, channels, kernel_size=1, affine=False),
         Identity(),
         Zero(stride=1),
     ]

@@ -12,6 +12,7 @@ import torch
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import accepted_keywords
 
+from .curvature import is_differentiable
 from .sampling import Draw
 
 if TYPE_CHECKING:
@@ -194,4 +195,16 @@ def removed_by_relaxation(relaxation: Any) -> dict[Ability, str]:
             removed[Ability.UNIT_SUM] = "its weights do not sum to 1"
     if isinstance(measured, Draw):
         removed[Ability.CURVATURE] = draws + ", and what is drawn cannot be differentiated twice"
+    elif not _is_smooth(tried, logits):
+        removed[Ability.CURVATURE] = "its weights cannot be differentiated twice"
     return removed
+
+
+def _is_smooth(relaxation: Any, logits: torch.Tensor) -> bool:
+    """Say whether the weights that a relaxation gives in evaluation can be differentiated twice."""
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        leaf = logits.clone().requires_grad_()
+        row = relaxation(leaf, False)[0]
+        if not row.requires_grad:
+            return True
+        return is_differentiable(torch.autograd.grad(row.square().sum(), leaf, create_graph=True)[0])

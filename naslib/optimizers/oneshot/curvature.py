@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from naslib.errors import OptimizerStateError
 
 
 def hessian(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
@@ -17,10 +20,18 @@ def hessian(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
 
     Returns:
         `(n, n)` for n entries of all parameters together, in their order.
+
+    Raises:
+        OptimizerStateError: If something in the graph can be differentiated once only.
     """
     inputs = list(parameters)
     found = torch.autograd.grad(loss, inputs, create_graph=True, allow_unused=True)
     gradient = _flat(found, inputs)
+    if not is_differentiable(gradient):
+        raise OptimizerStateError(
+            "the loss cannot be differentiated twice: something in the network, or in the relaxation of its decisions, "
+            "has a backward that is differentiable once only (`once_differentiable`)"
+        )
     rows = []
     for entry in gradient.unbind():
         if not entry.requires_grad:  # the loss is linear in everything
@@ -30,6 +41,27 @@ def hessian(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         rows.append(_flat(row, inputs).detach())
     matrix = torch.stack(rows).detach()
     return (matrix + matrix.T) / 2  # the rows agree to rounding only
+
+
+def is_differentiable(gradient: Tensor) -> bool:
+    """Say whether a gradient can be differentiated in turn: nothing that it came through is `once_differentiable`.
+
+    `torch.autograd.grad` does not say so: it goes round what leads nowhere, and what is missing counts as zero.
+
+    Args:
+        gradient: Of `torch.autograd.grad(..., create_graph=True)`.
+    """
+    seen: set[Any] = set()
+    ahead = [gradient.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == "torch::autograd::Error":
+            return False
+        seen.add(node)
+        ahead += [following for following, _ in node.next_functions]
+    return True
 
 
 def _flat(gradients: Sequence[Tensor | None], inputs: Sequence[Tensor]) -> Tensor:

@@ -65,8 +65,6 @@ class EarlyStopping(Part):
         ConfigError: For an unknown criterion or a value out of range.
     """
 
-    fixed_structure = "it may return to the architecture parameters of an earlier epoch"
-
     def __init__(
         self,
         criterion: str = "eigenvalue",
@@ -121,6 +119,12 @@ class EarlyStopping(Part):
         if self.criterion == "eigenvalue":
             return dict.fromkeys((Ability.ARCHITECTURE_STEP, Ability.CURVATURE), "use criterion skip_dominance")
         return {Ability.OUTCOME: ""}
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return that the candidates must stay what they are."""
+        returns = "it may return to the architecture parameters of an earlier epoch"
+        counts = "it counts skip connections among all candidates of the space"
+        return {Ability.STRUCTURE: returns if self.criterion == "eigenvalue" else counts}
 
     def adapt(self, graph: Graph) -> None:
         """Forget an earlier search."""
