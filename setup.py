@@ -10,41 +10,50 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "naslib" / "__init__.py").read_text(encoding="utf-8"))[1]
 
-# The lower bounds are what is tested; torch decides the rest.
+# The lower bounds are what .ci/run tests, but for torch and torchvision, of which it tests the newest.
 CORE = [
     "torch>=2.11",
     "torchvision>=0.26",
-    "networkx>=3.2",
-    "pyyaml>=6.0",
-    "numpy>=1.26",
-    "scipy>=1.11",
-    "scikit-learn>=1.4",
-    "pydantic>=2.7",
+    "networkx>=3.4",
+    "pyyaml>=6.0.2",
+    "numpy>=2.0",
+    "scipy>=1.13",
+    "scikit-learn>=1.5",
+    "pydantic>=2.8",
     "tqdm>=4.66",
-    "matplotlib>=3.8",
-    "tensorboard>=2.16",
+    "matplotlib>=3.9",
+    "tensorboard>=2.18",
 ]
-TEST = ["pytest>=8.2", "pytest-xdist>=3.6"]
+TEST = ["pytest>=8.2", "pytest-xdist>=3.6.1"]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "types-tqdm", "pre-commit"]
+
+# README's links lead to files beside it, which a package page does not have: there they are names of files.
+_LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+://)([^)#]+)(?:#[^)]*)?\)")
+
+
+def _without_links(text: str) -> str:
+    return _LINK.sub(lambda m: m[1] if m[1].strip("`") == m[2] else f"{m[1]} (`{m[2]}`)", text)
+
 
 setup(
     name="naslib",
     version=VERSION,
     description="Neural architecture search on graphs: one line swaps the optimizer, one line the space",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=_without_links((HERE / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=[*find_packages(include=["naslib", "naslib.*"]), "naslib._configs"],
     package_dir={"naslib._configs": "configs"},
     package_data={
         "naslib": ["py.typed"],
         "naslib.native": ["csrc/*.cpp", "csrc/*.h"],
-        "naslib._configs": ["*.yaml", "published/*.yaml"],
+        "naslib._configs": ["*.yaml", "*/*.yaml"],
     },
     install_requires=CORE,
     extras_require={"test": TEST, "dev": DEV},
-    entry_points={"console_scripts": ["naslib = naslib.build:main"]},
+    entry_points={"console_scripts": ["naslib = naslib.cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -60,6 +60,7 @@ def interleave(
     device: str = "cpu",
     warmup: int = 1,
     calls: Mapping[str, int] | None = None,
+    clock: str = "wall",
 ) -> Timings:
     """Time candidates in rounds A B C A B C ... within this process.
 
@@ -69,18 +70,20 @@ def interleave(
         device: Waited for before and after each timing.
         warmup: Rounds before them that do not.
         calls: Calls per timing of a candidate, 1 where it is not named; for what is fast.
+        clock: `"wall"`, or `"cpu"` for this process's CPU time: of one thread on a machine that others use too.
     """
     timings = Timings({name: [] for name in candidates})
+    now = time.process_time if clock == "cpu" else time.perf_counter
     for number in range(-warmup, rounds):
         for name, call in candidates.items():
             n_calls = (calls or {}).get(name, 1)
             gc.collect()
             synchronize(device)
-            begin = time.perf_counter()
+            begin = now()
             for _ in range(n_calls):
                 call()
             synchronize(device)
-            seconds = (time.perf_counter() - begin) / n_calls
+            seconds = (now() - begin) / n_calls
             if number >= 0:
                 timings.seconds[name].append(seconds)
     return timings

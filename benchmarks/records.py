@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 import naslib
+from naslib.native.build import EXTRA_FLAGS
 
 from .harness import ROOT, Timings
 from .settings import Options
@@ -118,6 +119,8 @@ def environment(options: Options) -> dict[str, Any]:
         "dtype": options.dtype,
         "channels_last": options.channels_last,
         "threads": torch.get_num_threads(),
+        "clock": options.clock,
+        "instructions": instructions(),
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else "",
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
@@ -128,6 +131,12 @@ def environment(options: Options) -> dict[str, Any]:
         "numpy": np.__version__,
         "naslib": naslib.__version__,
     }
+
+
+def instructions() -> str:
+    """Return the instruction set of torch's kernels, and what limits those of oneDNN and of our own."""
+    limits = [f"{name}={os.environ[name]}" for name in ("ONEDNN_MAX_CPU_ISA", EXTRA_FLAGS) if os.environ.get(name)]
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *limits])
 
 
 def _cpu_name() -> str:

@@ -51,6 +51,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32", choices=("float32", "bf16"), help="bf16 is autocast")
     parser.add_argument("--channels-last", default="auto", choices=("auto", "on", "off"), help="auto: on the CPU")
     parser.add_argument("--threads", type=int, help="threads of torch; its own choice by default")
+    parser.add_argument(
+        "--clock", default="wall", choices=("wall", "cpu"), help="cpu: CPU time, with --threads 1 (P1-P4)"
+    )
     parser.add_argument("--rounds", type=int, help="rounds of every comparison")
     parser.add_argument("--batch", type=int, help="images in a batch: 16 on the CPU and 64 on a GPU by default")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the CSV")
@@ -81,7 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.threads:
         torch.set_num_threads(given.threads)
     options = Options(
-        given.quick, given.smoke, given.device, given.dtype, given.channels_last, given.rounds, given.batch
+        given.quick,
+        given.smoke,
+        given.device,
+        given.dtype,
+        given.channels_last,
+        given.rounds,
+        given.batch,
+        given.clock,
     )
     # torch's first forward-mode derivative compiles its decompositions with torch.jit, which torch deprecates
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*deprecated.*")

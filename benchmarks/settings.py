@@ -56,6 +56,7 @@ class Options:
         channels_last: `"auto"` (on the CPU), `"on"` or `"off"`.
         rounds: Rounds of every comparison; None for the default.
         batch: Images in a batch; None for the device's default.
+        clock: `"wall"`, or `"cpu"` for CPU time (P1 to P4).
     """
 
     quick: bool = False
@@ -65,6 +66,7 @@ class Options:
     channels_last: str = "auto"
     rounds: int | None = None
     batch: int | None = None
+    clock: str = "wall"
 
     @property
     def effort(self) -> str:

@@ -35,15 +35,12 @@ class SigmoidDARTS(OneShotOptimizer):
         **kwargs: See `OneShotOptimizer`.
     """
 
-    start = 0.5  # a keyword of the constructor is a key of the section `search` at once
-
-    def __init__(self, start: float = 0.5, **kwargs):
+    def __init__(self, start: float = 0.5, **kwargs):  # a keyword here is a key of the section `search` at once
         super().__init__(**kwargs)
-        type(self).start = start
+        self.start = start
 
-    @staticmethod
-    def add_alphas(edge):
-        start = torch.tensor(SigmoidDARTS.start).logit()
+    def add_alphas(self, edge):  # the parent needs no keyword, and has a static method here
+        start = torch.tensor(self.start).logit()
         edge.data.set("alpha", nn.Parameter(start.repeat(len(edge.data.op))), shared=True)
 
     @staticmethod

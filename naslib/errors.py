@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class NASLibError(Exception):
@@ -69,6 +71,18 @@ class DatasetMissing(DataError, FileNotFoundError):
     """A data set's files are neither here nor downloadable."""
 
 
+class DatasetNotDownloaded(DatasetMissing):
+    """A data set that is not here, and that may not be downloaded now (`--dry-run`).
+
+    Attributes:
+        info: What is known of it without its files (a `DatasetInfo`).
+    """
+
+    def __init__(self, message: str, info: Any) -> None:
+        super().__init__(message)
+        self.info = info
+
+
 class CheckpointError(NASLibError, RuntimeError):
     """A checkpoint that is unreadable, incomplete or of another run."""
 
@@ -83,6 +97,11 @@ class NonFiniteLossError(NASLibError, FloatingPointError):
 
 class SearchInterrupted(NASLibError, KeyboardInterrupt):
     """SIGINT or SIGTERM arrived; the running step was finished and a checkpoint written."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit status of a process that a signal stopped: 130 for SIGINT, 143 for SIGTERM."""
+    return 128 + int(getattr(error, "signum", signal.SIGINT))
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ def measure(options: Options) -> list[Row]:
         {REFERENCE: reference.step, ONES: ones.step, ZERO: zero.step},
         rounds=options.n_rounds(11, 7),
         device=options.device,
+        clock=options.clock,
         calls={REFERENCE: 2, ONES: 2, ZERO: 2},
     )
     note = f"NB201 GDAS, C={setting.channels} N={setting.cells_per_stage} B={setting.batch}, fixed samples"

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from naslib import __version__
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
 from naslib.config.run_folder import prepare_run_folder, require_run
-from naslib.config.schema import TOP_KEYS
+from naslib.config.schema import SECTIONS, keys_of
 from naslib.errors import ConfigError, did_you_mean
 from naslib.utils.log import get_logger
 
@@ -30,10 +31,13 @@ examples:
   naslib --config darts.yaml --dry-run                check everything, train nothing
   naslib --config darts.yaml --resume                 continue after a crash or Ctrl-C
   naslib --config darts.yaml --eval-only              discretize and evaluate a finished search again
+  naslib --config darts.yaml evaluation.genotype=FILE retrain a given architecture instead of searching
   naslib --print-schema > schema.json                 lets an editor complete and check configs
 
 Every key of the config can be overridden. Results go to out_dir/search_space/dataset/optimizer/seed.
 """
+# Never offered to somebody who wrote something else
+_DESTRUCTIVE = {"--overwrite"}
 # Options of NASLib's command line that have no meaning here, and how many words follow them.
 _NASLIB_OPTIONS = {
     "gpu": 1,
@@ -109,6 +113,7 @@ def default_argument_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="N", help="random seed; part of the run folder's name")
     add("--model-path", metavar="FILE", help="checkpoint to start from instead of the last one")
     add("--print-schema", action="store_true", help="print the JSON schema of configs and stop")
+    add("--version", action="version", version=f"naslib {__version__}", help="print the version and stop")
     add("overrides", nargs="*", metavar="key=value", help="overrides of config keys, also as KEY VALUE")
     add("--datapath", help=argparse.SUPPRESS)
     for option, words in _NASLIB_OPTIONS.items():
@@ -154,12 +159,17 @@ def _stray(words: Sequence[str]) -> str:
 def _unknown_option(parser: argparse.ArgumentParser, word: str) -> str:
     """Return what to say about an option that does not exist."""
     name = word.partition("=")[0]
-    options = [
+    key = name.lstrip("-").replace("-", "_")
+    places = [f"{section}.{key}" if section else key for section in ("", *SECTIONS) if key in keys_of(section)]
+    if places or "." in key:
+        written = " or ".join(f"{place}=VALUE" for place in places or [key])
+        return f"unknown option {name!r}; overrides of config keys are written without dashes: {written}"
+    shown = [
         option for action in parser._actions if action.help != argparse.SUPPRESS for option in action.option_strings
     ]
-    key = name.lstrip("-").replace("-", "_")
-    hint = "" if key in TOP_KEYS or "." in key else did_you_mean(name, options)
-    return f"unknown option {name!r}{hint or f'; overrides of config keys are written without dashes: {key}=VALUE'}"
+    near = did_you_mean(name, [option for option in shown if option.startswith("--")])
+    is_safe = near and not any(option in near for option in _DESTRUCTIVE)
+    return f"unknown option {name!r}{near if is_safe else ' (see --help)'}"
 
 
 def parse_args(parser: argparse.ArgumentParser | None = None, args: Sequence[str] | None = None) -> Any:

@@ -15,7 +15,8 @@ class Config(AttrDict):
     """A run's config: keys as attributes, `**config.search`, and the run folder in `save`.
 
     Besides its keys it has, as attributes only, `resume`, `eval_only` and `model_path` of the command line, `notes`
-    (the warnings of its validation), and, as in NASLib, `search.seed` and `evaluation.seed`.
+    (the warnings of its validation), `given` (the names of the keys that were given), `completed` (those of `search`
+    that were not, with the defaults that they got), and, as in NASLib, `search.seed` and `evaluation.seed`.
     """
 
     @property

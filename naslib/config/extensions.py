@@ -32,11 +32,13 @@ class SchemaExtensions:
         optimizers: Per optimizer the parameters of its `__init__`, those of its parents included.
         spaces: Per search space the parameters of its `__init__`.
         datasets: The names, or a mapping like the two others.
+        parts: Per part of a method the parameters of its `__init__`.
     """
 
     optimizers: Mapping[str, Keywords] | None = None
     spaces: Mapping[str, Keywords] | None = None
     datasets: Collection[str] | Mapping[str, Keywords] | None = None
+    parts: Mapping[str, Keywords] | None = None
 
 
 def keyword_names(keywords: Keywords) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.resources
+from collections import Counter
 from pathlib import Path
 
 from naslib.errors import ConfigError, did_you_mean
 
 _SUFFIXES = ("", ".yaml", ".yml")
-# The folder, among the shipped configs, of the protocols that authors have published
-PUBLISHED = "published"
 
 
 def find_config_file(name: str | Path) -> Path:
@@ -32,33 +31,29 @@ def find_config_file(name: str | Path) -> Path:
             return folder / given / "config.yaml"
     raise ConfigError(
         f"config file {str(name)!r} not found: not as given, not under ./configs, not among the shipped configs"
-        f"{_nearest(given)}{_known()}"
+        f"{_nearest(given)} (shipped: {list_shipped()})"
     )
 
 
 def _nearest(given: Path) -> str:
-    """Return a hint at the nearest shipped config; one of the published protocols may be named without its folder."""
-    shipped, published = shipped_configs(), published_configs()
-    by_name = {Path(path).name: path for path in published if Path(path).name not in shipped}
-    hint = did_you_mean(given.name, [*by_name] if given.parent.name == PUBLISHED else [*shipped, *by_name])
+    """Return a hint at the nearest shipped config; one in a subfolder may be named without that."""
+    by_name = {name.rpartition("/")[2]: name for name in reversed(shipped_configs())}
+    hint = did_you_mean(given.name, by_name)
     return next((hint.replace(repr(name), repr(path)) for name, path in by_name.items() if repr(name) in hint), hint)
 
 
-def _known() -> str:
-    shipped, published = shipped_configs(), published_configs()
-    more = f"; and {len(published)} published protocols, {published[0]} ..." if published else ""
-    return f" (shipped: {', '.join(shipped)}{more})" if shipped else ""
+def list_shipped() -> str:
+    """Return the names of the shipped configs in a line; of those in a subfolder how many there are."""
+    names = shipped_configs()
+    folders = Counter(name.partition("/")[0] for name in names if "/" in name)
+    more = [f"{count} in {folder}/" for folder, count in folders.items()]
+    return ", ".join([*(name for name in names if "/" not in name), *more]) or "none"
 
 
 def shipped_configs() -> list[str]:
-    """Return the names of the shipped configs, sorted, without those of published protocols."""
-    return sorted({path.name for folder in shipped_folders() for path in folder.glob("*.yaml")})
-
-
-def published_configs() -> list[str]:
-    """Return the shipped configs of published protocols, sorted, as they are given: `published/darts_....yaml`."""
-    found = {path.name for folder in shipped_folders() for path in folder.glob(f"{PUBLISHED}/*.yaml")}
-    return [f"{PUBLISHED}/{name}" for name in sorted(found)]
+    """Return the names of the shipped configs, those in subfolders with the folder's name; the latter come last."""
+    names = {path.relative_to(folder).as_posix() for folder in shipped_folders() for path in folder.rglob("*.yaml")}
+    return sorted(names, key=lambda name: (name.count("/"), name))
 
 
 def shipped_folders() -> list[Path]:

@@ -11,7 +11,7 @@ from naslib.config import compat
 from naslib.config.config import Config
 from naslib.config.extensions import Keywords, SchemaExtensions
 from naslib.config.find import find_config_file
-from naslib.config.method_defaults import own_defaults, search_defaults
+from naslib.config.method_defaults import completed_keys, own_defaults, search_defaults
 from naslib.config.overrides import apply_overrides, split_overrides
 from naslib.config.schema import SEARCH_KEYS, SECTIONS, defaults
 from naslib.config.validation import chosen, validate
@@ -71,9 +71,8 @@ def _read(source: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any]
         return {}, {}, ""
     if isinstance(source, Mapping):
         raw = _plain(source)
-        for key, value in (vars(source).get("completed") or {}).items() if isinstance(source, Config) else ():
-            if raw["search"].get(key) == value:  # nobody's wish
-                del raw["search"][key]
+        for key in completed_keys(source) if isinstance(source, Config) else ():
+            del raw["search"][key]  # nobody's wish
         return raw, {}, ""
     path = find_config_file(source)
     raw, lines = read_yaml(path)
@@ -84,7 +83,7 @@ def _plain(value: Any) -> Any:
     """Return a copy of `value` made of plain dictionaries, lists and values."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, range)):
         return [_plain(entry) for entry in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -93,7 +92,10 @@ def _plain(value: Any) -> Any:
 
 # What a config says about the sizes of its space, the reading of its data or a schedule, and means nothing to another
 _BELONGS_TO = {
-    "search_space": ("search_space_args", "evaluation.cells", "evaluation.channels", "evaluation.auxiliary"),
+    "search_space": (
+        *("search_space_args", "evaluation.genotype"),
+        *("evaluation.cells", "evaluation.channels", "evaluation.auxiliary"),
+    ),
     "dataset": ("dataset_args",),
     "search.scheduler": ("search.scheduler_args",),
     "evaluation.scheduler": ("evaluation.scheduler_args",),

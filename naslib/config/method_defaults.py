@@ -42,34 +42,37 @@ def search_defaults(keywords: Keywords) -> dict[str, Any]:
     return {key: shared_default(key) for key in SEARCH_KEYS} | own_defaults(keywords)
 
 
+def completed_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of `search` that `load_config` completed and that have not been assigned otherwise since.
+
+    Args:
+        config: A config; of one that `load_config` did not make all keys count as given.
+    """
+    completed = getattr(config, "__dict__", {}).get("completed") or {}
+    search = config["search"]
+    return {key: value for key, value in completed.items() if key in search and search[key] == value}
+
+
 def search_section(config: Mapping[str, Any], keywords: Keywords) -> dict[str, Any]:
     """Return the section `search` as it is for a method that need not be the one that the config names.
 
     Args:
-        config: A config; one of `load_config` knows which keys it has completed, of another all count as given.
+        config: A config.
         keywords: The parameters of the method's constructor.
 
     Returns:
-        The section: keys that were completed and not assigned since have the method's own defaults.
+        The section, with the method's own defaults for the keys that nobody gave.
     """
-    search = dict(config["search"])
-    completed = vars(config).get("completed") if hasattr(config, "__dict__") else None
-    fresh = search_defaults(keywords) if completed else {}
-    for key, value in (completed or {}).items():
-        if key in search and search[key] == value:
-            search[key] = fresh[key]
-    return search
+    fresh = search_defaults(keywords)
+    return {**config["search"], **{key: fresh[key] for key in completed_keys(config)}}
 
 
 def settle_method(config: Any, keywords: Keywords) -> None:
     """Let a config show, in place, what a method has by default for keys that nobody gave.
 
-    Nothing changes where the config names that method since it was loaded.
+    Nothing changes unless the config has been made to name another method since it was loaded.
     """
-    settled = search_section(config, keywords)
-    completed = vars(config).get("completed") or {}
-    changed = {key for key in completed if settled.get(key) != config["search"].get(key)}
-    for key in changed:
-        config["search"][key] = settled[key]
-    if changed:
-        config.set_hidden("completed", {**completed, **{key: settled[key] for key in changed}})
+    fresh = search_defaults(keywords)
+    settled = {key: fresh[key] for key in completed_keys(config)}
+    config["search"].update(settled)
+    config.set_hidden("completed", settled)

@@ -13,6 +13,9 @@ from naslib.errors import ConfigError
 _ASSIGNMENT = re.compile(r"^([A-Za-z_][\w.-]*)=(.*)$", re.DOTALL)
 _KEY = re.compile(r"^[A-Za-z_][\w-]*(\.[\w-]+)*$")
 
+# Keys whose values have a grammar of their own, in which YAML would read something else
+_AS_TEXT = ("evaluation.genotype",)
+
 
 def split_overrides(words: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """Return `(key, value text)` for each override, and one problem per word that is none.
@@ -51,7 +54,7 @@ def apply_overrides(raw: dict[str, Any], words: Sequence[str]) -> tuple[set[str]
     touched: set[str] = set()
     for given, text in pairs:
         try:
-            value = parse_value(text)
+            value = (text.strip() or None) if given in _AS_TEXT and text != "null" else parse_value(text)
         except ConfigError:
             problems.append(f"{given}: cannot read the value {text!r}; put it in quotes if it is text")
             continue

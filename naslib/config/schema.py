@@ -106,6 +106,9 @@ class EvaluationKeys(_Keys):
     mode: Literal["auto", "query", "retrain"] = Field(
         "auto", description="ask a benchmark, or train; auto: ask if it can answer"
     )
+    genotype: Any = Field(
+        None, description="an architecture to evaluate instead of searching: text, FILE[:NAME] or a run folder"
+    )
     cells: Count | None = Field(None, description="cells of the network that is trained; null: the space's own")
     channels: Count | None = Field(None, description="its initial channels; null: the space's own")
     auxiliary: bool | None = Field(None, description="whether it has an auxiliary head; null: the space's own")

@@ -15,6 +15,7 @@ from naslib.config.extensions import (
     takes_any,
 )
 from naslib.config.method_defaults import search_defaults
+from naslib.config.parts import part_problems
 from naslib.config.schedules import check_schedules, unfold_schedules
 from naslib.config.schema import (
     OPTIMIZER_KEYS,
@@ -166,6 +167,9 @@ def _check_keywords(raw: dict[str, Any], extensions: SchemaExtensions) -> Proble
     own = chosen(raw, "optimizer", extensions.optimizers) or {}
     extra = {key: value for key, value in raw.get("search", {}).items() if key not in SEARCH_KEYS}
     problems += _check_annotations("search", extra, own)
+    parts = extra.get("parts")
+    if "parts" in own and isinstance(parts, dict) and extensions.parts is not None:
+        problems += [(f"search.{key}", text) for key, text in part_problems(parts, extensions.parts)]
     for key, table in (("search_space", extensions.spaces), ("dataset", extensions.datasets)):
         keywords = chosen(raw, key, table)
         given = raw.get(f"{key}_args", {})

@@ -70,11 +70,6 @@ class EpochLoader(ABC):
         self.indices = np.arange(len(labels)) if indices is None else np.asarray(indices, dtype=np.int64)
         if len(self.indices) == 0:
             raise DataError(f"the {stream} loader of {info.name!r} has no images")
-        if drop_single and len(self.indices) == 1 < batch_size:
-            raise DataError(
-                f"the {stream} loader of {info.name!r} has a single image, and a batch of one is left out: it would "
-                "yield nothing; give more images or batch_size 1"
-            )
         self.batch_size = batch_size
         self.drop_single = drop_single
         if len(self) == 0:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "NASLIB_DATA"
 CACHE_VARIABLE = "NASLIB_CACHE"
 _LOCAL = Path("data")
+_DOWNLOADS = ContextVar("downloads", default=True)
 
 
 def user_cache() -> Path:
@@ -49,6 +52,21 @@ def download_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 def _named(data_dir: str | os.PathLike[str] | None) -> list[Path]:
     return [Path(name).expanduser() for name in (data_dir, os.environ.get(ENVIRONMENT_VARIABLE)) if name]
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Return a context in which a data set that is not here is an error, even where it could be downloaded."""
+    token = _DOWNLOADS.set(False)
+    try:
+        yield
+    finally:
+        _DOWNLOADS.reset(token)
+
+
+def downloads_allowed() -> bool:
+    """Return whether this is outside of `without_downloads`."""
+    return _DOWNLOADS.get()
 
 
 def find_path(path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> Path | None:

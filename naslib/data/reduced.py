@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from naslib.data.image_data import ImageData, ImageSet, channel_statistics
-from naslib.data.info import default_crop_padding
+from naslib.data.info import DatasetInfo, default_crop_padding
 from naslib.data.splits import TEST_SPLIT_SEED, stratified_split
 from naslib.errors import ConfigError, DataError
 
@@ -43,15 +43,25 @@ def reduced(data: ImageData, train_images: int | None = None, image_size: int | 
         kept, _ = stratified_split(train.label_array, train_images / len(train), TEST_SPLIT_SEED, "reduced")
         train = ImageSet(train.images[kept], train.labels[kept])
     if image_size is not None and image_size != info.image_size:
-        if not 1 <= image_size < info.image_size:
-            raise ConfigError(f"image_size must be between 1 and {info.image_size}, the set's own, not {image_size}")
+        info = smaller(info, image_size)
         train, test = _averaged(train, image_size), _averaged(test, image_size)
         mean, std = channel_statistics(train.images)
-        padding = default_crop_padding(image_size)
-        info = replace(
-            info, image_size=image_size, mean=mean, std=std, crop_padding=padding, cutout_max=image_size // 2
-        )
+        info = replace(info, mean=mean, std=std)
     return ImageData(info, train, test)
+
+
+def smaller(info: DatasetInfo, image_size: int | None) -> DatasetInfo:
+    """Return the description of a data set whose images are averaged down; mean and std are left as they are.
+
+    Raises:
+        ConfigError: If there are not so many pixels.
+    """
+    if image_size is None or image_size == info.image_size:
+        return info
+    if not 1 <= image_size < info.image_size:
+        raise ConfigError(f"image_size must be between 1 and {info.image_size}, the set's own, not {image_size}")
+    padding = default_crop_padding(image_size)
+    return replace(info, image_size=image_size, crop_padding=padding, cutout_max=image_size // 2)
 
 
 def _averaged(images: ImageSet, size: int) -> ImageSet:

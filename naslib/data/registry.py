@@ -11,10 +11,7 @@ from typing import Any
 from naslib.data.image_data import ImageData
 from naslib.data.locations import ENVIRONMENT_VARIABLE, data_directories, find_path
 from naslib.errors import ConfigError, DataError, DatasetMissing, UnknownNameError, did_you_mean
-from naslib.registry import Registry
-
-# A loader takes (data_dir: Path | None, seed: int, **its own keywords) and returns `ImageData`.
-DATASETS: Registry[Callable[..., ImageData]] = Registry("data set")
+from naslib.registry.catalogue import DATASETS as DATASETS
 
 
 def is_dataset(name: str) -> bool:

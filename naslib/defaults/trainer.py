@@ -14,13 +14,14 @@ from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.query_metrics import Metric
+from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
-from naslib.training.degenerate import CONSTANT, NO_PATH, degenerate_reasons, has_constant_output, warn_of
+from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device, write_environment
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
+from naslib.training.fit import check_fits
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import BatchCursor, OnePass, image_shape
@@ -41,6 +42,7 @@ from naslib.utils.log import get_logger
 from ._config_data import uses_channels_last
 from ._query import benchmark_for, queried
 from .config_builders import ConfigBuilders, make_schedule, search_schedule
+from .given import given_architecture
 
 logger = get_logger(__name__)
 
@@ -146,10 +148,9 @@ class Trainer(ConfigBuilders):
         )  # fmt: skip
 
     def _search_outputs(self) -> SearchOutputs:
-        config = self.config
-        plain = describe_values(config)
+        plain = describe_values(self.config)
         file = HistoryFile(self.folder / "errors.json", self._history, plain, self.lightweight_output)
-        recorded = record_of(self.optimizer) if config.search.get("save_arch_weights", True) else None
+        recorded = record_of(self.optimizer) if self.config.search.get("save_arch_weights", True) else None
         return SearchOutputs(self._history, file, recorded, self.summary_writer)
 
     def _search_phase(self, outputs: SearchOutputs, scheduler: Any = None) -> Phase:
@@ -233,13 +234,18 @@ class Trainer(ConfigBuilders):
             search_model: The search checkpoint that holds the architecture; "" for the search of this trainer, or else
                 the newest one in the run folder.
             resume_from: A checkpoint of the retraining to continue from.
-            best_arch: An architecture to evaluate instead.
+            best_arch: An architecture to evaluate instead; that of `evaluation.genotype` where the config names one.
             dataset_api: A benchmark.
             metric: What to query; the test accuracy if None.
 
         Returns:
             The test accuracy in percent (or the metric asked for).
         """
+        dataset_api = as_dataset_api(dataset_api)
+        given = self.config.evaluation.get("genotype")
+        if best_arch is None and given is not None:
+            space = self.optimizer.search_space if self.optimizer.search_space is not None else self.optimizer.graph
+            best_arch = given_architecture(given, space, dataset_api or self.optimizer.dataset_api)
         architecture = best_arch if best_arch is not None else self.found_architecture(search_model)
         self.architecture = architecture
         found, undecided = self._found
@@ -292,7 +298,7 @@ class Trainer(ConfigBuilders):
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
-        shape = self._probe(network, tests)
+        test_on = self._probe(network, tests)
         record.write(place.folder)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
@@ -309,39 +315,31 @@ class Trainer(ConfigBuilders):
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
         trainee = Trainee(network, optimizer, make(), loss, train, valid, make)
         seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
-        return self._tested("retrain", network, architecture, sizes, tests, seconds, shape)
+        return self._tested("retrain", network, architecture, sizes, test_on, seconds)
 
     def _keep_weights(self, architecture: Graph) -> EvaluationResult:
         place, network = self._place(), architecture.to(self.device)
         _, _, tests = self._loaders(self.build_eval_dataloaders, None)
-        shape = self._probe(network, tests)
+        test_on = self._probe(network, tests)
         record = NetworkRecord.of(architecture, None, tests)
         record.write(place.folder)
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
         environment = describe_environment(self.device, place.seed)
         Phase(place.folder, lambda: {"model": network}, {}, fingerprint, environment).save_final(0)
-        return self._tested("keep", network, architecture, None, tests, 0.0, shape)
+        return self._tested("keep", network, architecture, None, test_on, 0.0)
 
-    def _probe(self, network: nn.Module, loader: Any) -> tuple[int, ...]:
-        """Return the shape of the images to test on; name a network that answers all of them alike."""
+    def _probe(self, network: nn.Module, loader: Any) -> tuple[Any, tuple[int, ...]]:
+        """Return what to test on and the shape of its images; name a network that answers all of them alike."""
         if loader is None:
             raise DataError("there is no test loader; give Trainer(..., test_loader=...)")
         shape = image_shape(loader)
-        if NO_PATH not in self.degenerate and len(shape) == 3 and has_constant_output(network, shape):
-            self.degenerate.append(CONSTANT)
-            warn_of([CONSTANT])
-        return shape
+        name_constant_output(self.degenerate, network, shape)
+        return loader, shape
 
     def _tested(
-        self,
-        mode: str,
-        network: nn.Module,
-        architecture: Graph,
-        sizes: Any,
-        loader: Any,
-        seconds: float,
-        shape: tuple[int, ...],
+        self, mode: str, network: nn.Module, architecture: Graph, sizes: Any, test_on: Any, seconds: float
     ) -> EvaluationResult:
+        loader, shape = test_on
         amp = bool(self.config.evaluation.get("amp", False))
         score = test(network, loader, architecture.get_loss_fn(), self.device, self._channels_last(), amp)
         params, macs = measure_size(architecture, sizes, shape)
@@ -405,5 +403,6 @@ class Trainer(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
+            check_fits(self.optimizer.graph, getattr(train, "info", None))
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests

@@ -1,8 +1,3 @@
 """The registry of optimizers."""
 
-from __future__ import annotations
-
-from naslib.optimizers.core.metaclasses import MetaOptimizer
-from naslib.registry import Registry
-
-OPTIMIZERS: Registry[type[MetaOptimizer]] = Registry("optimizer")
+from naslib.registry.catalogue import OPTIMIZERS as OPTIMIZERS

@@ -265,9 +265,9 @@ def read_newest(path: str | Path) -> tuple[Path, dict[str, Any]]:
 def _read_previous(path: Path, error: DamagedCheckpoint) -> tuple[Path, dict[str, Any]]:
     """Read the newest checkpoint before a damaged one; if there is none, one after it."""
     found = CheckpointManager(path.parent).candidates()
-    place = found.index(path) if path in found else 0
+    place = found.index(path) if path in found else -1
     problems = [str(error)]
-    for candidate in [*found[place + 1 :], *reversed(found[:place])]:
+    for candidate in [*found[place + 1 :], *reversed(found[: max(place, 0)])]:
         try:
             state = read_checkpoint(candidate)
         except DamagedCheckpoint as another:

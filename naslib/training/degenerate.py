@@ -8,13 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
+from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.reachability import carries_data
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot
-
-from .space_record import describe_architecture, rebuild_architecture
 
 logger = get_logger(__name__)
 
@@ -36,20 +34,38 @@ def degenerate_reasons(architecture: Any, undecided: str = "") -> list[str]:
         undecided: What the optimizer says about its decisions (`MetaOptimizer.undecided`).
     """
     reasons = [undecided] if undecided else []
-    if isinstance(architecture, Graph):
-        built = architecture
-        if not architecture.instantiate_model:
-            random_state = rng_snapshot()
-            built = rebuild_architecture(describe_architecture(architecture))
-            rng_restore(random_state)
-        if not carries_data(built):
-            reasons.append(NO_PATH)
-    warn_of(reasons)
+    if isinstance(architecture, Graph) and not carries_data(_built(architecture)):
+        reasons.append(NO_PATH)
+    _warn_of(reasons)
     return reasons
 
 
-def warn_of(reasons: Sequence[str]) -> None:
-    """Log each reason as a warning."""
+def _built(architecture: Graph) -> Graph:
+    """Return an architecture with its modules; where it holds only a code, a graph made of that."""
+    if architecture.instantiate_model:
+        return architecture
+    random_state = rng_snapshot()
+    graph = architecture.clone() if len(architecture) else type(architecture)(**constructor_arguments(architecture))
+    graph.instantiate_model, graph._code = True, None
+    graph.set_spec(architecture.get_code())
+    rng_restore(random_state)
+    return graph
+
+
+def name_constant_output(reasons: list[str], network: nn.Module, input_shape: Sequence[int]) -> None:
+    """Add to the reasons, and log, that a network for images answers all of them alike, where no path says so already.
+
+    Args:
+        reasons: What `degenerate_reasons` returned.
+        network: The network that is about to be trained or tested.
+        input_shape: Channels, height and width; networks for other inputs are not asked.
+    """
+    if NO_PATH not in reasons and len(input_shape) == 3 and has_constant_output(network, input_shape):
+        reasons.append(CONSTANT)
+        _warn_of([CONSTANT])
+
+
+def _warn_of(reasons: Sequence[str]) -> None:
     for reason in reasons:
         logger.warning("degenerate architecture: %s", reason)
 
@@ -57,7 +73,7 @@ def warn_of(reasons: Sequence[str]) -> None:
 def has_constant_output(network: nn.Module, input_shape: Sequence[int]) -> bool:
     """Return whether a network answers all images alike: the gradient by them vanishes, and outputs are equal.
 
-    The network is run once in training mode on a few random images; its statistics, gradients, mode and the global
+    The network is run once in training mode on a few random images; its buffers, gradients and mode and the global
     random state stay what they were.
 
     Args:
@@ -66,15 +82,19 @@ def has_constant_output(network: nn.Module, input_shape: Sequence[int]) -> bool:
     """
     like = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
     random_state, was_training = rng_snapshot(), network.training
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     images = torch.randn((_PROBE, *input_shape), device=like.device, dtype=like.dtype).requires_grad_()
     try:
-        with torch.enable_grad(), frozen_batch_norm_statistics(network):
+        with torch.enable_grad():
             output = network.train()(images * 1.0)  # not the leaf itself: the first operation may work in place
             gradient = None
             if output.requires_grad:
                 (gradient,) = torch.autograd.grad((output * torch.randn_like(output)).sum(), images, allow_unused=True)
     finally:
         network.train(was_training)
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
         rng_restore(random_state)
     if gradient is not None and bool((gradient != 0).any()):
         return False

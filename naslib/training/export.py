@@ -56,7 +56,7 @@ class NetworkRecord:
         """Return the record of an architecture that is fed by `loader`."""
         info = getattr(loader, "info", None)
         return cls(
-            architecture=describe_architecture(architecture),
+            architecture=describe_architecture(architecture, with_norms=sizes is None),
             sizes=dict(sizes) if sizes is not None else None,
             preprocess=Preprocess.from_info(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +9,11 @@ from types import TracebackType
 from typing import Any
 
 import torch
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 from naslib.utils.log import get_logger
 
@@ -121,5 +125,7 @@ def peak_memory_mb(device: torch.device) -> float:
     """Return the peak memory in MB: of the device for CUDA, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if resource is None:
+        return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from naslib.errors import SearchInterrupted
+from naslib.errors import exit_code as exit_code
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -59,8 +60,3 @@ class InterruptGuard:
         )
         error.__dict__["signum"] = int(self.signum or signal.SIGINT)
         return error
-
-
-def exit_code(error: BaseException) -> int:
-    """Return the exit status of a process that a signal stopped: 130 for SIGINT, 143 for SIGTERM."""
-    return 128 + int(getattr(error, "signum", signal.SIGINT))

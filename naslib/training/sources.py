@@ -96,7 +96,7 @@ class ReplayedSource(BatchSource):
         for index in range(start):
             if next(iterator, None) is None:
                 raise CheckpointError(
-                    f"the loader ended after {index} batches, but the checkpoint was made after {start}"
+                    f"the {self.name} loader ended after {index} batches, but the checkpoint was made after {start}"
                 )
         if start and self._resumed.get("labels", self._labels) != self._labels:
             problems.append("batches that were replayed have other labels than before")

@@ -29,8 +29,13 @@ def describe_search(optimizer: Any, dataset: str) -> dict[str, Any]:
     }
 
 
-def describe_architecture(architecture: Graph) -> dict[str, Any]:
-    """Return what rebuilds a discrete architecture: class, constructor arguments, and its code or its ops by edge."""
+def describe_architecture(architecture: Graph, with_norms: bool = True) -> dict[str, Any]:
+    """Return what rebuilds a discrete architecture: class, constructor arguments, and its code or its ops by edge.
+
+    Args:
+        architecture: The architecture.
+        with_norms: Whether its own weights are to fit, so that it counts whether its norms have weight and bias.
+    """
     cls = type(architecture)
     record: dict[str, Any] = {
         "class": f"{cls.__module__}:{cls.__qualname__}",
@@ -40,7 +45,7 @@ def describe_architecture(architecture: Graph) -> dict[str, Any]:
         record["code"] = list(architecture.get_code())
     else:
         record["ops"] = _ops_by_edge(architecture)
-    norms = batch_norm_modules(architecture)
+    norms = batch_norm_modules(architecture) if with_norms else []
     if norms and all(norm.affine for norm in norms):  # as it is where no search has trained the network
         record["affine"] = True
     return record

@@ -14,7 +14,14 @@ from naslib.config.config import Config, config_to_yaml
 from naslib.config.loader import load_config
 from naslib.config.method_defaults import own_defaults, shared_default
 from naslib.config.schema import OPTIMIZER_KEYS, SEARCH_KEYS
-from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, FairDARTSOptimizer, GSparseOptimizer, OneShotOptimizer
+from naslib.optimizers import (
+    OPTIMIZERS,
+    DARTSOptimizer,
+    FairDARTSOptimizer,
+    GSparseOptimizer,
+    OneShotOptimizer,
+    PCDARTSOptimizer,
+)
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import NasBench201SearchSpace
 
@@ -151,23 +158,26 @@ def test_a_class_that_the_config_does_not_name_has_its_own_defaults_and_leaves_t
 
 
 class _Own(OneShotOptimizer):
-    """One value on the class, one in the constructor, one that only the Trainer reads."""
+    """Two keywords that the optimizer reads, and one that only the Trainer does."""
 
-    DEFAULTS = {"arch_learning_rate": 0.5, "batch_size": 16}
-
-    def __init__(self, learning_rate: float = 0.125, arch_learning_rate: float = 0.3, **kwargs: Any) -> None:
+    def __init__(
+        self, learning_rate: float = 0.125, arch_learning_rate: float = 0.5, batch_size: int = 16, **kwargs: Any
+    ) -> None:
         super().__init__(learning_rate=learning_rate, arch_learning_rate=arch_learning_rate, **kwargs)
 
 
 class _Child(_Own):
-    """Its constructor names what the parent declares."""
+    """Its constructor names one of the parent's."""
 
     def __init__(self, arch_learning_rate: float = 0.75, **kwargs: Any) -> None:
         super().__init__(arch_learning_rate=arch_learning_rate, **kwargs)
 
 
-class _Declares(GSparseOptimizer):
-    DEFAULTS = {"learning_rate": 0.2}
+class _Closed(GSparseOptimizer):
+    """Hands nothing on: only what it names is a key."""
+
+    def __init__(self, learning_rate: float = 0.2) -> None:
+        super().__init__(learning_rate=learning_rate)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +185,6 @@ class _Declares(GSparseOptimizer):
     [
         (_Own, {"learning_rate": 0.125, "arch_learning_rate": 0.5, "batch_size": 16}),
         (_Child, {"learning_rate": 0.125, "arch_learning_rate": 0.75, "batch_size": 16}),
-        (_Declares, {"learning_rate": 0.2, "grad_clip": None}),
     ],
 )
 def test_an_optimizer_of_ones_own(monkeypatch, cls: type[OneShotOptimizer], expected: dict[str, Any]):
@@ -188,9 +197,15 @@ def test_an_optimizer_of_ones_own(monkeypatch, cls: type[OneShotOptimizer], expe
     assert cls(learning_rate=0.0625).learning_rate == 0.0625
 
 
-def test_positional_arguments_win_over_what_a_class_declares():
-    assert _Own(0.5).learning_rate == 0.5
-    assert (_Own(0.5, 0.25).arch_learning_rate, _Own(0.5).arch_learning_rate) == (0.25, 0.5)
+def test_a_constructor_that_hands_nothing_on_keeps_the_parents_defaults():
+    assert own_defaults(accepted_keywords(_Closed)) == {"learning_rate": 0.2}
+    optimizer = _Closed()
+    assert (optimizer.learning_rate, optimizer.grad_clip) == (0.2, None)
+
+
+def test_arguments_by_position_are_where_they_were():
+    assert PCDARTSOptimizer(0.5).learning_rate == 0.5 and PCDARTSOptimizer(0.5).arch_learning_rate == 6e-4
+    assert FairDARTSOptimizer(0.7).threshold == 0.7
 
 
 def test_a_default_that_no_file_could_hold_stays_with_the_class(monkeypatch):
@@ -201,14 +216,6 @@ def test_a_default_that_no_file_could_hold_stays_with_the_class(monkeypatch):
     monkeypatch.setitem(OPTIMIZERS._entries, "automatic", Automatic)
     config = _config("automatic")
     assert (config.search.learning_rate, config.search.loss_criteria) == (0.025, "CrossEntropyLoss")
-
-
-def test_a_declared_key_that_does_not_exist_is_said():
-    class Misspelt(OneShotOptimizer):
-        DEFAULTS = {"learning_rat": 0.5}
-
-    with pytest.raises(ValueError, match=r"'learning_rat'.*did you mean 'learning_rate'"):
-        Misspelt()
 
 
 # the page

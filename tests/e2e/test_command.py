@@ -202,3 +202,27 @@ def test_build_space_takes_its_sizes_from_the_data():
     config.search_space_args = {"in_channels": 3}
     with pytest.raises(ConfigError, match="in_channels"):
         build_space(config, info)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "mnist", "cifar10", "cifar100", "svhn"])
+def test_dry_run_downloads_nothing(name, tmp_path, capsys, monkeypatch):
+    """The sizes of a known data set are known without its files."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("NASLIB_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "nothing"))
+    monkeypatch.setattr("naslib.data.sets.mnist._DEBIAN_FASHION", tmp_path / "nothing")
+    monkeypatch.setattr("naslib.data.sets._known.download_directory", lambda folder: tmp_path / "target")
+    words = [f"dataset={name}", *(word for word in TINY if not word.startswith("dataset="))]
+    assert main([*words, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    channels, size = (1, 28) if "mnist" in name else (3, 32)
+    assert f"{100 if name == 'cifar100' else 10} classes, images {channels}x{size}x{size}" in text
+    assert f"{name!r} is in none of" in text and f"a run would download it to {tmp_path / 'target'}" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_of_a_data_set_that_nobody_can_download_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NASLIB_DATA", str(tmp_path))
+    assert main(["dataset=imagenet16-120", "evaluation.mode=retrain", "--dry-run"]) == 2
+    assert "cannot be downloaded automatically" in capsys.readouterr().err

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from naslib.optimizers import OPTIMIZERS
+from naslib.search_spaces import SimpleCellSearchSpace
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["search.epochs=1", "evaluation.epochs=1", "search_space_args={cells: 2, nodes: 1, channels: 4}"]
@@ -34,3 +39,13 @@ def test_example_runs(name: str, tmp_path: Path):
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "test accuracy" in output and "ERROR" not in output and "Traceback" not in output
+
+
+def test_two_optimizers_of_the_example_keep_their_own_keywords(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(OPTIMIZERS, "_entries", dict(OPTIMIZERS._entries))  # what the example registers is its own
+    module = runpy.run_path(str(ROOT / "examples" / "own_optimizer.py"))
+    optimizers = [module["SigmoidDARTS"](start=start) for start in (0.2, 0.7)]
+    for optimizer, start in zip(optimizers, (0.2, 0.7), strict=True):
+        optimizer.adapt_search_space(SimpleCellSearchSpace(in_channels=1, channels=4))
+        for alpha in optimizer.architectural_weights:
+            torch.testing.assert_close(optimizer.decision_weights(alpha), torch.full_like(alpha, start))

@@ -40,7 +40,7 @@ def _command(words: list[str]) -> None:
 def spawn():
     """Start commands in processes forked from one that has imported everything, so that a kill hits the run."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["naslib.build", "sklearn.datasets", "torch.utils.tensorboard"])
+    context.set_forkserver_preload(["naslib.cli.pipeline", "sklearn.datasets", "torch.utils.tensorboard"])
 
     def start(words: list[str]) -> multiprocessing.process.BaseProcess:
         process = context.Process(target=_command, args=(words,))

@@ -169,6 +169,22 @@ def test_the_rule_is_signed_and_does_not_go_back_before_the_start():
     assert stop_index([1.0] * 20, epochs) is None
 
 
+def test_an_earlier_mean_that_is_not_positive_stops_no_search():
+    epochs = list(range(0, 40, 2))
+    # from negative (or zero) to positive: any positive mean exceeds 1.3 times a negative one
+    for before in (-2.0, -1e-3, 0.0):
+        values = [before] * 12 + [3.0] * 8
+        assert stop_index(values, epochs, window=1) is None, before
+    assert stop_index([-3.0 + 0.25 * k for k in range(12)], epochs, window=1) is None  # rising, never positive before
+    # equal to the factor is not above it
+    assert stop_index([1.0] * 10 + [1.3] * 10, epochs, window=1) is None
+    assert stop_index([1.0] * 10 + [1.3 + 1e-9] * 10, epochs, window=1) == 6
+    # nothing is gone back to before the first epoch that may be, and nothing without enough measurements
+    assert stop_index([1.0, 9.0] * 10, epochs, window=1, lag=1) == 6 and epochs[6] == 12
+    assert stop_index([1.0] * 4, epochs[:4], window=1, start_epoch=0) is None
+    assert stop_index([1.0] * 4 + [2.0], epochs[:5], window=1, start_epoch=0) == 0
+
+
 def _authors_tracker(values: list[float], epochs: list[int]) -> int | None:
     """The sliding window as the paper's code keeps it: pointers, and a list of means labelled two measurements back."""
     seen: list[float] = []

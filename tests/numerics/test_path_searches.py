@@ -107,6 +107,59 @@ def test_a_generation_has_mutations_crossovers_and_random_ones_of_the_best_of_al
     assert parents == {(10, 0), (9, 0), (8, 0)}
 
 
+def test_parents_are_drawn_uniformly_and_independently():
+    genetics = _Recorded()
+    evolution = Evolution(genetics, EvolutionSettings(900, 3, 3, 300, 600), Random(3))
+    first = evolution.ask()
+    evolution.tell(first, [float(number) for number, _ in first])
+    evolution.ask()
+    best = [(number, 0) for number in (900, 899, 898)]
+    assert Counter(genetics.mutated).keys() == set(best)
+    assert all(abs(count - 100) < 5.5 * (300 * 2 / 9) ** 0.5 for count in Counter(genetics.mutated).values())
+    pairs = Counter(genetics.crossed)
+    assert pairs.keys() == {(a, b) for a in best for b in best}  # both may be the same
+    assert all(abs(count - 600 / 9) < 5.5 * (600 * 8 / 81) ** 0.5 for count in pairs.values())
+
+
+def test_of_equals_the_earlier_one_is_the_better():
+    evolution = Evolution(_Recorded(), EvolutionSettings(4, 3, 2, 1, 1), Random(0))
+    evolution.tell([(1,), (2,), (3,)], [5.0, 7.0, 5.0])
+    evolution.tell([(4,), (5,)], [7.0, 5.0])
+    assert evolution.history == [(7.0, (2,)), (7.0, (4,)), (5.0, (1,)), (5.0, (3,)), (5.0, (5,))]
+    assert evolution.best == (2,)
+
+
+def test_what_is_not_allowed_is_asked_once_and_made_up_for():
+    asked = Counter()
+
+    def allowed(code):
+        asked[code] += 1
+        return code[0] % 2 == 0
+
+    class Digits(_Recorded):
+        def random(self, rng):
+            return (rng.randrange(40),)
+
+    evolution = Evolution(Digits(), EvolutionSettings(10, 3, 2, 0, 0), Random(0), allowed)
+    codes = evolution.ask()
+    assert len(codes) == len(set(codes)) == 10 and all(code[0] % 2 == 0 for code in codes)
+    assert max(asked.values()) == 1 and len(asked) > 10
+
+
+def test_crossovers_that_are_seen_give_way_to_random_ones_after_ten_attempts_each():
+    class Stuck(_Recorded):
+        def crossover(self, first, second, rng):
+            self.crossed.append((first, second))
+            return first
+
+    genetics = Stuck()
+    evolution = Evolution(genetics, EvolutionSettings(6, 3, 2, 1, 4), Random(0))
+    first = evolution.ask()
+    evolution.tell(first, [0.0] * 6)
+    assert Counter(kind for _, kind in evolution.ask()) == {1: 1, 0: 5}
+    assert len(genetics.crossed) == 40
+
+
 def test_duplicates_are_attempts_and_an_exhausted_space_ends():
     class Tiny(_Recorded):
         def random(self, rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from random import Random
 
@@ -113,6 +114,14 @@ def test_genes_come_from_the_parents_or_are_drawn_anew(space: str, rule: bool):
             assert n_edges == sum(index != NO_EDGE for index in paths.choices(first))
     rates = [sum(a != b for a, b in zip(first, paths.perturb(first, 0.1, rng), strict=True)) for _ in range(60)]
     assert 0.01 < sum(rates) / (60 * len(first)) < 0.15  # some draws give the same gene
+
+
+def test_a_crossover_by_the_rule_takes_each_decision_from_either_parent():
+    paths = adapted(mlp_space()).paths  # three decisions of three candidates, none is pruned
+    rng, parents = Random(2), ((0, 0, 0), (2, 2, 2))
+    children = Counter(paths.crossover(*parents, rng) for _ in range(1600))
+    assert set(children) == set(itertools.product((0, 2), repeat=3))
+    assert all(abs(count - 200) < 5.5 * (1600 * 7 / 64) ** 0.5 for count in children.values())
 
 
 # what runs

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from naslib.data.info import DatasetInfo, default_crop_padding
-from naslib.data.locations import describe, download_directory
-from naslib.errors import DatasetMissing
+from naslib.data.locations import describe, download_directory, downloads_allowed
+from naslib.errors import DatasetMissing, DatasetNotDownloaded
 
 T = TypeVar("T")
 _logger = logging.getLogger("naslib.data")
@@ -35,19 +35,24 @@ def known_info(
     )
 
 
-def download(name: str, data_dir: str | os.PathLike[str] | None, fetch: Callable[[str], T], by_hand: str) -> T:
+def download(info: DatasetInfo, data_dir: str | os.PathLike[str] | None, fetch: Callable[[str], T], by_hand: str) -> T:
     """Let torchvision download a data set.
 
     Args:
-        name: The data set.
+        info: The data set.
         data_dir: The folder that the user named, if any.
         fetch: Called with the folder to download into.
         by_hand: What a user does without a network, for the message.
 
     Raises:
         DatasetMissing: If that fails.
+        DatasetNotDownloaded: Inside `without_downloads`.
     """
-    root = download_directory(data_dir)
+    root, name = download_directory(data_dir), info.name
+    if not downloads_allowed():
+        raise DatasetNotDownloaded(
+            f"data set {name!r} is in none of {describe(data_dir)}; a run would download it to {root}", info
+        )
     _logger.info("%s is in none of %s: downloading to %s", name, describe(data_dir), root)
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import torch
 from naslib.data.image_data import ImageData, ImageSet, joined
 from naslib.data.info import DatasetInfo, default_class_names
 from naslib.data.locations import subfolders
-from naslib.data.reduced import reduced
+from naslib.data.reduced import reduced, smaller
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import download, first_present, known_info
 from naslib.data.sets._pickles import read_batch
@@ -48,7 +48,7 @@ def load_cifar10(
     if folder is None and jpeg is not None:
         return reduced(ImageData(info, *load_jpeg(jpeg / JPEG_FILE)), train_images, image_size)
     if folder is None:
-        root = download("cifar10", data_dir, lambda root: _fetch("CIFAR10", root), _by_hand("cifar-10"))
+        root = download(smaller(info, image_size), data_dir, lambda root: _fetch("CIFAR10", root), _by_hand("cifar-10"))
         folder = Path(root) / "cifar-10-batches-py"
     data = ImageData(info, *_read(folder, (*_CIFAR10_FILES, "test_batch"), "labels"))
     return reduced(data, train_images, image_size)
@@ -68,15 +68,15 @@ def load_cifar100(
     """
     folder = first_present(subfolders(data_dir, ("cifar-100-python", "")), ("train", "test", "meta"))
     if folder is None:
-        root = download("cifar100", data_dir, lambda root: _fetch("CIFAR100", root), _by_hand("cifar-100"))
+        info = smaller(_cifar100_info(default_class_names(100)), image_size)
+        root = download(info, data_dir, lambda root: _fetch("CIFAR100", root), _by_hand("cifar-100"))
         folder = Path(root) / "cifar-100-python"
-    info = _cifar100_info(folder)
+    info = _cifar100_info(read_batch(folder / "meta").get("fine_label_names", default_class_names(100)))
     data = ImageData(info, *_read(folder, ("train", "test"), "fine_labels"))
     return reduced(data, train_images, image_size)
 
 
-def _cifar100_info(folder: Path) -> DatasetInfo:
-    names = read_batch(folder / "meta").get("fine_label_names", default_class_names(100))
+def _cifar100_info(names: Sequence[str]) -> DatasetInfo:
     return known_info("cifar100", 32, _CIFAR100_MEAN, _CIFAR100_STD, names, flip=True)
 
 

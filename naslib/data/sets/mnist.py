@@ -68,7 +68,7 @@ def _load(
 ) -> ImageData:
     found = next((files for files in map(_idx_files, folders) if files), None)
     if found is None:
-        root = download(info.name, data_dir, lambda root: _fetch(torchvision_name, root), by_hand)
+        root = download(info, data_dir, lambda root: _fetch(torchvision_name, root), by_hand)
         found = _idx_files(Path(root) / torchvision_name / "raw")
     if found is None:
         raise DataError(f"torchvision downloaded {info.name!r}, but its IDX files are not where they should be")

@@ -30,7 +30,7 @@ def load_svhn(data_dir: Path | None, seed: int) -> ImageData:
     folder = first_present(folders, ("train_32x32.mat", "test_32x32.mat"))
     if folder is None:
         by_hand = "Put train_32x32.mat and test_32x32.mat (http://ufldl.stanford.edu/housenumbers) into <data>"
-        folder = Path(download("svhn", data_dir, _fetch, by_hand))
+        folder = Path(download(info, data_dir, _fetch, by_hand))
     return ImageData(info, *read_each(_read, [folder / "train_32x32.mat", folder / "test_32x32.mat"]))
 
 

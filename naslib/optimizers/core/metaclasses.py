@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from naslib.config.method_defaults import search_section
 from naslib.config.schema import SEARCH_KEYS
 from naslib.errors import ConfigError, did_you_mean
+from naslib.registry.signatures import keywords_through, signatures
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.meters import count_parameters_in_MB
 
@@ -40,20 +41,15 @@ class _OptimizerType(ABCMeta):
     @property
     def __signature__(cls) -> inspect.Signature:
         """What a caller passes, in place of the two forms below."""
-        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
-        own = _declared_defaults(cls)
-        return inspect.Signature([p.replace(default=own[p.name]) if p.name in own else p for p in parameters])
+        parameters = list(inspect.signature(cls.__init__).parameters.values())  # type: ignore[misc]
+        return inspect.Signature(parameters[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        config = args[0] if args and isinstance(args[0], Mapping) and "search" in args[0] else None
-        if config is not None:
-            kwargs = {**search_section(config, accepted_keywords(cls)), **kwargs}
-            args = args[1:]
-        by_position = list(cls.__signature__.parameters)[: len(args)]
-        own = {key: value for key, value in _declared_defaults(cls).items() if key not in by_position}
-        optimizer = super().__call__(*args, **{**own, **kwargs})
-        if config is not None:
-            optimizer.dataset = config.get("dataset")
+        if not (args and isinstance(args[0], Mapping) and "search" in args[0]):
+            return super().__call__(*args, **kwargs)
+        config, *rest = args
+        optimizer = super().__call__(*rest, **{**search_section(config, accepted_keywords(cls)), **kwargs})
+        optimizer.dataset = config.get("dataset")
         return optimizer
 
 
@@ -74,13 +70,11 @@ class MetaOptimizer(metaclass=_OptimizerType):
         ConfigError: For a keyword that is neither the optimizer's own nor in the shared schema.
     """
 
-    # Keys of the section `search` for which the method has a default other than the shared schema's
-    DEFAULTS: ClassVar[Mapping[str, Any]] = {}
     using_step_function = True
     search_space: Any = None
 
     def __init__(self, **kwargs: Any) -> None:
-        own = _named_keywords(type(self))
+        own = accepted_keywords(type(self))
         unknown = [key for key in kwargs if key not in SEARCH_KEYS]
         if unknown:
             known = [*own, *sorted(SEARCH_KEYS)]
@@ -206,47 +200,5 @@ class MetaOptimizer(metaclass=_OptimizerType):
 
 
 def accepted_keywords(optimizer: type) -> dict[str, inspect.Parameter]:
-    """Return the keyword parameters that the constructor of an optimizer class names, its parents' included.
-
-    What a class declares in `DEFAULTS` is the parameters' default; keys that no constructor names are parameters too.
-    """
-    own = _declared_defaults(optimizer)
-    found = _named_keywords(optimizer)
-    found = {name: p.replace(default=own[name]) if name in own else p for name, p in found.items()}
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return found | {key: inspect.Parameter(key, kind, default=own[key]) for key in own if key not in found}
-
-
-def _named_keywords(optimizer: type) -> dict[str, inspect.Parameter]:
-    found: dict[str, inspect.Parameter] = {}
-    for parameters in _constructors(optimizer).values():
-        for name, parameter in parameters.items():
-            if name != "self" and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                found.setdefault(name, parameter)
-    return found
-
-
-def _constructors(optimizer: type) -> dict[type, Mapping[str, inspect.Parameter]]:
-    """Return the parameters of every constructor that a keyword can reach, by class, the most derived first."""
-    found: dict[type, Mapping[str, inspect.Parameter]] = {}
-    for base in optimizer.__mro__:
-        init = vars(base).get("__init__")
-        if init is None or base is object:
-            continue
-        found[base] = inspect.signature(init).parameters
-        if not any(p.kind is p.VAR_KEYWORD for p in found[base].values()):
-            break  # this constructor hands nothing on
-    return found
-
-
-def _declared_defaults(optimizer: type) -> dict[str, Any]:
-    """Return what the classes declare in `DEFAULTS`, unless a more derived constructor names a default of its own."""
-    constructors = _constructors(optimizer)
-    found: dict[str, Any] = {}
-    named: set[str] = set()
-    for base in optimizer.__mro__:
-        for key, value in vars(base).get("DEFAULTS", {}).items():
-            if key not in named:
-                found.setdefault(key, value)
-        named |= set(constructors.get(base, ()))
-    return found
+    """Return the keyword parameters that the constructor of an optimizer class names, its parents' included."""
+    return keywords_through(signatures(optimizer))

@@ -17,7 +17,7 @@ from naslib.errors import (
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Stateful, Statistics
 from naslib.optimizers.core.random_state import RandomState as RandomState
 from naslib.search_spaces.core.codec import Code, Codec, as_random
-from naslib.search_spaces.core.query_metrics import Metric
+from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
 if TYPE_CHECKING:
     from naslib.search_spaces.core.graph import Graph, Scope
@@ -162,6 +162,7 @@ class DiscreteOptimizer(MetaOptimizer):
                 f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
             )
         codec = search_space.codec
+        dataset_api = as_dataset_api(dataset_api)
         dataset_api.query(
             codec.random(random.Random(0)), self.metric, dataset, epoch=self.fidelity
         )  # raises, or answers

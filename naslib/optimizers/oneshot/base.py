@@ -306,13 +306,14 @@ class OneShotOptimizer(SupernetOptimizer):
         """
         self._require_adapted()
         changes = bool(self.structure.changed_by)
+        measured = ("runs_native",) if self.native == "auto" else ()
         found = {
             "structure": self.structure if changes else None,
             "model": CurrentModel(self) if changes else self.graph,
             "architectural_weights": self.architectural_weights,
             "op_optimizer": self.op_optimizer,
             "arch_optimizer": self.arch_optimizer,
-            "schedule": ScheduleState(self, ("outcome", *self.SCHEDULED)),
+            "schedule": ScheduleState(self, ("outcome", *self.SCHEDULED, *measured)),
             "parts": PartsState(self.parts),
         }
         return {name: item for name, item in found.items() if item is not None}

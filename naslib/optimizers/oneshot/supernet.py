@@ -15,6 +15,9 @@ from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.native_choice import is_native_faster
+from naslib.search_spaces.core.query_metrics import as_dataset_api
+from naslib.utils.log import get_logger
 
 from ._decisions import decisions_in, discretizing, mixed_edges, where_undecided
 from .compatibility import Ability, check_combination
@@ -29,7 +32,8 @@ class SupernetOptimizer(MetaOptimizer):
 
     Args:
         batch_norm: `"running"` keeps running statistics for evaluation, `"batch"` always normalises with the batch's.
-        native: `"off"`, `"auto"` or `"on"`: compiled CPU kernels for depthwise candidates (`naslib.native`).
+        native: `"off"`, `"auto"` or `"on"`: compiled CPU kernels for depthwise candidates (`naslib.native`);
+            `"auto"` times them against PyTorch on the first supernet, and takes what is faster.
         checkpoint_cells: Whether to keep of each cell only its inputs, and compute it again in the backward.
         parts: Keywords of parts to add or change, by their names; `False` leaves out one of the method's own.
         **kwargs: See `MetaOptimizer`.
@@ -76,6 +80,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.batch_norm = batch_norm
         self.native = native
         self.checkpoint_cells = checkpoint_cells
+        self._native_chosen: bool | None = None
         self.architectural_weights = nn.ParameterList()
         self.architecture_parameters: list[nn.Parameter] = []
         self.outcome: list[Tensor] | None = None
@@ -157,8 +162,9 @@ class SupernetOptimizer(MetaOptimizer):
         self.check_combination()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset = dataset if dataset is not None else self.dataset
-        self.dataset_api = dataset_api
+        self.dataset_api = as_dataset_api(dataset_api)
         self.outcome = None
+        self._native_chosen = None
         self.build_supernet(search_space.clone())
         self.search_space = search_space
         self.check_combination()  # now that it is known what there is to train
@@ -196,12 +202,37 @@ class SupernetOptimizer(MetaOptimizer):
         if kept is not None:  # after the parts, as in a search that has got here step by step
             shrink(graph, self.scope, kept)
         self._collect_decisions(graph)
-        graph.set_passes(native=available(self.native), checkpoint=self.checkpoint_cells)
+        graph.set_passes(native=self._chooses_native(graph), checkpoint=self.checkpoint_cells)
         graph.parse()
         self.settle_batch_norm(graph)  # now that the modules are registered
         self.graph = graph
         self.collect_weights()
         self._first_values = trained_values(self)
+
+    def _chooses_native(self, graph: Graph) -> bool:
+        """Say whether a supernet runs in the native kernels; `"auto"` measures once, for all supernets of a search."""
+        if not available(self.native):
+            return False
+        if self.native == "auto" and self._native_chosen is None:
+            ops = graph.get_all_edge_data("op", self.scope, private_edge_data=True)
+            self._native_chosen = is_native_faster(op for op in ops if isinstance(op, nn.Module))
+        return self._native_chosen is not False
+
+    @property
+    def runs_native(self) -> bool:
+        """Whether the supernet runs in the native kernels. A resumed run keeps this of the run that it continues."""
+        return self.graph.passes.native
+
+    @runs_native.setter
+    def runs_native(self, chosen: bool) -> None:
+        self._native_chosen = chosen
+        if chosen and not available(self.native):
+            get_logger(__name__).warning(
+                "the search that is continued ran in the native kernels, which cannot be used here: "
+                "its results may differ in the last digits"
+            )
+            return
+        self.graph.set_passes(native=chosen)
 
     def _collect_decisions(self, graph: Graph) -> None:
         shared = self.relaxation()

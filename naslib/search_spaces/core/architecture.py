@@ -12,9 +12,12 @@ from torch.nn import functional as F
 
 from naslib.errors import ArchitectureError, BenchmarkApiMissing, SpecAlreadySetError, UnsupportedBySpaceError
 
+from ._ops_by_name import choices_of, put_ops
+from ._ops_by_name import op_name as op_name
 from .batch_norm import make_batch_norm_affine
 from .codec import Code, Codec, as_random
-from .primitives import AbstractPrimitive, DropPath, Identity, Zero
+from .primitives import DropPath, Identity, Zero
+from .query_metrics import as_dataset_api
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -59,6 +62,8 @@ class ArchitectureMixin:
     def set_spec(self, spec: Any, dataset_api: Any = None) -> None:
         """Make this graph the architecture `spec`: a code, a benchmark string or index, or a genotype, in any spelling.
 
+        A space without codes takes what `genotype()` returns: the operations on its edges by name.
+
         With `instantiate_model` False only the code is kept, and may be set again.
 
         Args:
@@ -69,8 +74,34 @@ class ArchitectureMixin:
             SpecAlreadySetError: If the modules of an architecture are in place already (also an AssertionError).
             ArchitectureError: If `spec` is not of this space.
         """
-        index = _as_index(spec)
-        self.put_architecture(spec if index is None else _code_of_index(index, dataset_api))
+        self.put_architecture(_looked_up(spec, dataset_api))
+
+    def check_spec(self, spec: Any, dataset_api: Any = None) -> Any:
+        """Return the identity of the architecture that `set_spec` would make of `spec`; the graph is not changed.
+
+        Raises:
+            ArchitectureError: If `spec` is not of this space.
+        """
+        if self.codec is None:
+            graph = self._as_graph.clone()
+            graph.compile()
+            return [(g.name, u, v, op and op_name(op)) for g, u, v, _, op in choices_of(graph, spec)]
+        return self._checked_code(_looked_up(spec, dataset_api))
+
+    def arguments_for(self, spec: Any) -> dict[str, Any]:
+        """Return the constructor arguments that this space needs otherwise than it has them to hold `spec`: none here.
+
+        Raises:
+            ArchitectureError: If `spec` has the form of an architecture, and is invalid.
+        """
+        return {}
+
+    def _checked_code(self, spec: Any) -> Code:
+        codec = self._codec()
+        code = codec.canonical(spec)
+        if not codec.is_valid(code):
+            raise ArchitectureError(f"{spec!r} is not an architecture of {self.get_type()}")
+        return code
 
     def put_architecture(self, spec: Any) -> None:
         """Make this graph the architecture `spec` with the modules of the search, whatever a space does in `set_spec`.
@@ -79,16 +110,17 @@ class ArchitectureMixin:
             SpecAlreadySetError: If the modules of an architecture are in place already (also an AssertionError).
             ArchitectureError: If `spec` is not of this space.
         """
-        codec = self._codec()
-        code = codec.canonical(spec)
-        if not codec.is_valid(code):
-            raise ArchitectureError(f"{spec!r} is not an architecture of {self.get_type()}")
+        if self.codec is None:
+            self._as_graph.compile()
+            put_ops(choices_of(self._as_graph, spec))
+            return
+        code = self._checked_code(spec)
         if self.instantiate_model:
             if self._code is not None:
                 raise SpecAlreadySetError(
                     "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
                 )
-            codec.apply(self._as_graph, code)
+            self._codec().apply(self._as_graph, code)
         self._code = code
 
     def sample_random_architecture(self, dataset_api: Any = None, load_labeled: bool = False, rng: Any = None) -> None:
@@ -100,7 +132,7 @@ class ArchitectureMixin:
             rng: Generator of `random` or numpy, or a seed; numpy's global generator if None.
         """
         random = as_random(rng)
-        sample_labeled = getattr(dataset_api, "sample_code", None) if load_labeled else None
+        sample_labeled = getattr(as_dataset_api(dataset_api), "sample_code", None) if load_labeled else None
         self.set_spec(sample_labeled(random) if sample_labeled else self._codec().random(random), dataset_api)
 
     def mutate(self, parent: Graph, dataset_api: Any = None, rng: Any = None) -> None:
@@ -170,7 +202,7 @@ class ArchitectureMixin:
                 f"a query of {self.get_type()} needs dataset_api=; get one with "
                 f"naslib.utils.get_dataset_api({self.get_type()!r}, {dataset!r})"
             )
-        return dataset_api.query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
+        return as_dataset_api(dataset_api).query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
 
     # what a space decides about its discrete architectures
 
@@ -214,9 +246,10 @@ class ArchitectureMixin:
         return graph.reset_weights(inplace=True)
 
 
-def op_name(op: Any) -> str:
-    """Return the name of an op as people of the field write it."""
-    return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
+def _looked_up(spec: Any, dataset_api: Any) -> Any:
+    """Return the code of an architecture that is given by its number in a benchmark, or what was given."""
+    index = _as_index(spec)
+    return spec if index is None else _code_of_index(index, dataset_api)
 
 
 def _as_index(spec: Any) -> int | None:
@@ -227,11 +260,11 @@ def _as_index(spec: Any) -> int | None:
 
 
 def _code_of_index(index: int, dataset_api: Any) -> Code:
-    code_of = getattr(dataset_api, "code_of", None)
+    code_of = getattr(as_dataset_api(dataset_api), "code_of", None)
     if code_of is None:
         raise ArchitectureError(
-            f"{index} is the number of an architecture in a benchmark's table: look it up with "
-            "set_spec(index, dataset_api=...), or give the architecture itself"
+            f"{index} is the number of an architecture in a benchmark, whose table is needed (set_spec(index, "
+            "dataset_api=...); in a config `data:` names the folder that has it), or the architecture itself"
         )
     return code_of(index)
 

@@ -194,10 +194,12 @@ class Graph(ArchitectureMixin, UpdatesMixin):
             plan = self._plan = self._build_plan()
         return plan
 
-    @torch.compiler.assume_constant_result
     def _compile_outside_of_trace(self) -> None:
         if self._plan is None:
             self._plan = self._build_plan()
+
+    # `torch.compiler.assume_constant_result`, without its import of the whole compiler (2 s of CPU in every process)
+    _compile_outside_of_trace._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
     def forward(self, x: Tensor | Mapping[int, Tensor]) -> Tensor:
         """Execute the nodes in lexicographic topological order and return the output of the last.

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+import numpy as np
+import torch
 
 # Calls that stand for their first argument: NumPy and torch print numbers and arrays so
 _WRAPPERS = ("list", "tuple", "int", "float", "str", "tensor", "array", "asarray", "Tensor")
@@ -23,6 +27,23 @@ class Call(NamedTuple):
     name: str
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
+
+
+def plain(value: Any) -> Any:
+    """Return a value with arrays, tensors, their numbers, tuples and ranges in it as Python's lists and numbers."""
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [plain(item) for item in value]
+    return value
+
+
+def shortened(value: Any) -> str:
+    """Return the repr of a value for a message, cut after 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def read_literal(text: str) -> Any:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Any
+
+from naslib.errors import BenchmarkError
 
 
 class Metric(Enum):
@@ -32,3 +36,25 @@ class Metric(Enum):
     PARAMETERS = auto()
     EPOCH = auto()
     HP = auto()
+
+
+def as_dataset_api(dataset_api: Any) -> Any:
+    """Return the benchmark that a `dataset_api` is: an object with `query`, alone or in a dictionary; None for None.
+
+    Raises:
+        BenchmarkError: If it is none, as the dictionaries of tables that NASLib's `get_dataset_api` returns.
+    """
+    if dataset_api is None or callable(getattr(dataset_api, "query", None)):
+        return dataset_api
+    if isinstance(dataset_api, Mapping):
+        found = [value for value in dataset_api.values() if callable(getattr(value, "query", None))]
+        if len(found) == 1:
+            return found[0]
+        what = f"a dictionary with {', '.join(map(repr, list(dataset_api)[:5])) or 'nothing in it'}"
+    else:
+        what = f"a {type(dataset_api).__name__}"
+    raise BenchmarkError(
+        f"dataset_api is {what}, which cannot be queried here; give what naslib.utils.get_dataset_api(search_space, "
+        "dataset) returns, which reads the table in the data directory, or an object with query(code, metric, dataset, "
+        "epoch)"
+    )

@@ -32,6 +32,8 @@ class Passes:
         matmul: Compute 1x1 convolutions as matrix products where that is faster.
         flip: Convolve by the turned kernel in the backward of depthwise convolutions where that is faster.
         tangent: Take forward-mode derivatives of non-affine BN (exact Hessian-vector product) by its backward kernel.
+        phases: Take the gradient of dilated depthwise kernels by the parity of the pixels where that is faster.
+        subsample: Convolve every second pixel without dilation where dilation and stride are 2.
         native: Run depthwise candidates and their sum in the compiled kernels of `naslib.native`; off unless asked for,
             so that no result depends on a compiler being there.
         checkpoint: Keep of each cell only its inputs, and compute the rest again in the backward.
@@ -46,6 +48,8 @@ class Passes:
     matmul: bool = True
     flip: bool = True
     tangent: bool = True
+    phases: bool = True
+    subsample: bool = True
     native: bool = False
     checkpoint: bool = False
 
@@ -87,9 +91,12 @@ class SharedWork:
         """Return `module(x)` for a convolution, or for anything else in a chain of operations."""
         if self.passes.matmul and pointwise.accepts(module, x) and not is_hooked(module):
             return pointwise.pointwise(x, module.weight)  # type: ignore[arg-type]
-        if self.passes.flip and depthwise.accepts(module, x) and not is_hooked(module):
-            return depthwise.depthwise(x, module.weight, module.dilation)  # type: ignore[arg-type]
         if type(module) is nn.Conv2d and not is_hooked(module):
+            rewrites = depthwise.Rewrites(self.passes.flip, self.passes.phases)
+            if any(rewrites) and depthwise.accepts(module, x):
+                return depthwise.depthwise(x, module.weight, module.dilation, rewrites)  # type: ignore[arg-type]
+            if self.passes.subsample and depthwise.accepts_subsampled(module, x):
+                return depthwise.subsampled(x, module.weight, module.padding, rewrites)  # type: ignore[arg-type]
             return strided.convolve(module, x)
         return self.norm(module, x)
 

@@ -11,7 +11,7 @@ not depend on the processor, so that all strided 1x1 convolutions take it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -205,17 +205,26 @@ class _Strided(torch.autograd.Function):
         if need_weight:
             rows = _every(x, ctx.stride).permute(0, 2, 3, 1).reshape(-1, x.shape[1])
             of_weight = grad.permute(0, 2, 3, 1).reshape(-1, grad.shape[1]).t().mm(rows).view_as(weight)
-        of_x = _spread(pointwise(grad, weight.transpose(0, 1)), x, ctx.stride) if need_x else None
+        of_x = None
+        if need_x:
+            layout = torch.channels_last if _is_channels_last(x) else torch.contiguous_format
+            of_x = spread(pointwise(grad, weight.transpose(0, 1)), x.shape, ctx.stride, layout)
         return None, of_x, of_weight, grad.sum((0, 2, 3)) if need_bias else None
 
 
-def _spread(small: Tensor, x: Tensor, stride: tuple[int, int]) -> Tensor:
-    """Return a tensor like `x` that is `small` at every pixel the stride reaches, and zero elsewhere."""
-    if torch.is_grad_enabled():  # somebody differentiates again
-        n, c, _, width = x.shape
+def spread(small: Tensor, shape: Sequence[int], stride: tuple[int, int], layout: torch.memory_format) -> Tensor:
+    """Return a tensor that is `small` at every pixel the stride reaches, and zero elsewhere.
+
+    Args:
+        small: `(n, c, ceil(h / stride), ceil(w / stride))`.
+        shape: `(n, c, h, w)`.
+        stride: Of rows and columns.
+        layout: Memory format of the result, unless somebody differentiates again.
+    """
+    n, c, height, width = shape
+    if torch.is_grad_enabled():
         rows = torch.ops.aten.slice_backward(small, [n, c, small.shape[2], width], 3, 0, width, stride[1])
-        return torch.ops.aten.slice_backward(rows, list(x.shape), 2, 0, x.shape[2], stride[0])
-    last = torch.channels_last if _is_channels_last(x) else torch.contiguous_format
-    spread = torch.zeros(x.shape, dtype=small.dtype, device=x.device).contiguous(memory_format=last)
-    _every(spread, stride).copy_(small)
-    return spread
+        return torch.ops.aten.slice_backward(rows, [n, c, height, width], 2, 0, height, stride[0])
+    full = torch.empty((n, c, height, width), dtype=small.dtype, device=small.device, memory_format=layout).zero_()
+    _every(full, stride).copy_(small)
+    return full

@@ -11,7 +11,7 @@ from typing import Any
 
 from naslib.errors import ArchitectureError, did_you_mean
 from naslib.search_spaces.core.graph import EdgeData, Graph
-from naslib.search_spaces.core.literals import Call, read_literal
+from naslib.search_spaces.core.literals import Call, plain, read_literal, shortened
 
 OP_NAMES = ("Identity", "Zero", "ReLUConvBN3x3", "ReLUConvBN1x1", "AvgPool1x1")
 OP_NAMES_NB201 = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
@@ -35,10 +35,10 @@ def check_op_indices(op_indices: Sequence[int]) -> tuple[int, ...]:
     """
     try:
         code = tuple(int(value) for value in op_indices)
-    except (TypeError, ValueError) as error:
-        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints, not {_short(op_indices)}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints, not {shortened(op_indices)}") from error
     if len(code) != len(EDGE_LIST) or min(code) < 0 or max(code) >= len(OP_NAMES) or list(code) != list(op_indices):
-        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints in 0..4, not {_short(op_indices)}")
+        raise ArchitectureError(f"a NAS-Bench-201 architecture is six ints in 0..4, not {shortened(op_indices)}")
     return code
 
 
@@ -50,7 +50,7 @@ def convert_str_to_op_indices(str_encoding: str) -> tuple[int, ...]:
     """
     match = _STRING.fullmatch(str_encoding.strip())
     if match is None:
-        raise ArchitectureError(f"{_short(str_encoding)} is no NAS-Bench-201 string; expected {_STRING_FORM}")
+        raise ArchitectureError(f"{shortened(str_encoding)} is no NAS-Bench-201 string; expected {_STRING_FORM}")
     return _code_of(dict(zip(_EDGES_BY_TARGET, match.groups(), strict=True)))
 
 
@@ -73,9 +73,10 @@ def read_spec(spec: Any) -> tuple[int, ...]:
         spec = spec.arguments[0]
     if hasattr(spec, "tostr"):  # the Structure of the benchmark's own code
         return convert_str_to_op_indices(spec.tostr())
+    spec = plain(spec)
     if isinstance(spec, Mapping):
         return read_spec(spec["genotype"]) if "genotype" in spec else _code_of(_edges_of_mapping(spec))
-    if isinstance(spec, Sequence) and len(spec) in (3, 4) and all(_is_node(node) for node in spec):
+    if isinstance(spec, list) and len(spec) in (3, 4) and all(_is_node(node) for node in spec):
         return _code_of(_edges_of_nodes(spec))
     return check_op_indices(spec)
 
@@ -100,15 +101,15 @@ def _value_of(text: str) -> Any:
     try:
         return read_literal(text)
     except ValueError as error:
-        raise ArchitectureError(f"{_short(text)} is no NAS-Bench-201 string; expected {_STRING_FORM}") from error
+        raise ArchitectureError(f"{shortened(text)} is no NAS-Bench-201 string; expected {_STRING_FORM}") from error
 
 
 def _is_node(node: Any) -> bool:
-    return isinstance(node, Sequence) and not isinstance(node, str) and all(_is_edge(edge) for edge in node)
+    return isinstance(node, list) and all(_is_edge(edge) for edge in node)
 
 
 def _is_edge(edge: Any) -> bool:
-    return isinstance(edge, Sequence) and len(edge) >= 2 and isinstance(edge[0], str) and isinstance(edge[1], int)
+    return isinstance(edge, list) and len(edge) >= 2 and isinstance(edge[0], str) and isinstance(edge[1], int)
 
 
 def _edges_of_nodes(nodes: Sequence[Any]) -> dict[tuple[int, int], str]:
@@ -126,11 +127,6 @@ def _edges_of_mapping(spec: Mapping[Any, Any]) -> dict[tuple[Any, ...], Any]:
         else:
             found[tuple(key) if isinstance(key, Sequence) and not isinstance(key, str) else (key,)] = op
     return found
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def convert_op_indices_to_str(op_indices: Sequence[int]) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.codec import NO_EDGE, Code, Codec, Place
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.literals import Call, plain, shortened
 from naslib.utils.encodings import EncodingType
 
 from . import conversions
 from .encodings import encode
 from .genotype import OPS, Genotype, as_genotype, read_text, to_json
-from .spellings import short
 
 
 class DartsCodec(Codec):
@@ -157,22 +157,7 @@ class DartsCodec(Codec):
         Raises:
             ArchitectureError: If `spec` is no architecture with this number of nodes.
         """
-        if isinstance(spec, str):
-            spec = read_text(spec)
-        if isinstance(spec, Mapping) and any(str(key).startswith("NetworkSelector") for key in spec):
-            genotype = conversions.convert_config_to_genotype(spec)
-        elif isinstance(spec, Mapping) or hasattr(spec, "normal_concat"):
-            genotype = as_genotype(spec)
-        elif isinstance(spec, (Sequence, np.ndarray)) and len(spec) in (2, 3):
-            genotype = conversions.convert_compact_to_genotype(spec)
-        elif isinstance(spec, (Sequence, np.ndarray)) and len(spec) == 4:
-            genotype = as_genotype(spec)
-        else:
-            return self._check_flat(spec)
-        edges = [value for cell in genotype[::2] for op, source in cell for value in (source, OPS.index(op))]
-        masks = [sum(1 << (node - 2) for node in concat) for concat in genotype[1::2]]
-        full = [2 ** (len(cell) // 2) - 1 for cell in genotype[::2]]
-        return self._check_flat(edges if masks == full else [*edges, *masks])
+        return self._check_flat(flat_code(spec))
 
     def genotype(self, code: Code) -> dict[str, list[Any]]:
         """Return the genotype as lists, to be written as JSON."""
@@ -210,12 +195,12 @@ class DartsCodec(Codec):
 
     def _check_flat(self, spec: Any) -> Code:
         message = (
-            f"not an architecture of the DARTS space with {self.nodes} nodes per cell "
-            f"({8 * self.nodes} ints: predecessor, op, ...): {short(spec)}"
+            f"not an architecture of the DARTS space with {self.nodes} nodes per cell, a genotype or "
+            f"{8 * self.nodes} ints (predecessor, op, ...): {shortened(spec)}"
         )
         try:
             values = [int(value) for value in spec]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ArchitectureError(message) from error
         edges, outputs = self._split(values)
         code = (*_ordered(edges), *(self._suffix(outputs) if len(outputs) == 2 else outputs))
@@ -234,6 +219,44 @@ class DartsCodec(Codec):
     def _suffix(self, masks: Sequence[int]) -> Code:
         """Return the masks as they stand at the end of a code: not at all where all nodes are in both outputs."""
         return () if all(mask == 2**self.nodes - 1 for mask in masks) else tuple(masks)
+
+
+def flat_code(spec: Any) -> Any:
+    """Return an architecture of any number of nodes as a flat list of ints; what is in no other form, as it is.
+
+    Raises:
+        ArchitectureError: If `spec` is invalid in its form.
+    """
+    if isinstance(spec, str | Call):
+        spec = read_text(spec)
+    if isinstance(spec, Mapping) and any(str(key).startswith("NetworkSelector") for key in spec):
+        genotype = conversions.convert_config_to_genotype(spec)
+    elif isinstance(spec, Mapping) or hasattr(spec, "normal_concat"):
+        genotype = as_genotype(spec)
+    else:
+        spec = plain(spec)
+        if not isinstance(spec, list) or len(spec) not in (2, 3, 4):
+            return spec
+        genotype = as_genotype(spec) if len(spec) == 4 else conversions.convert_compact_to_genotype(spec)
+    cells, concats = (genotype.normal, genotype.reduce), (genotype.normal_concat, genotype.reduce_concat)
+    edges = [value for cell in cells for op, source in cell for value in (source, OPS.index(op))]
+    if conversions.is_full(genotype):
+        return edges
+    return [*edges, *(sum(1 << (node - 2) for node in concat) for concat in concats)]
+
+
+def nodes_of(spec: Any) -> int | None:
+    """Return how many intermediate nodes the cells of an architecture have, None for what is no architecture.
+
+    Raises:
+        ArchitectureError: If `spec` has the form of an architecture, and is invalid.
+    """
+    code = flat_code(spec)
+    nodes = len(code) // 8 if isinstance(code, list) else 0
+    if nodes < 1:
+        return None
+    DartsCodec(nodes).canonical(code)
+    return nodes
 
 
 def _ordered(values: Sequence[int]) -> Code:

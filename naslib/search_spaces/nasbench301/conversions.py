@@ -14,12 +14,13 @@ from typing import Any
 
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.graph import EdgeData, Graph
+from naslib.search_spaces.core.literals import plain, shortened
 
 from .genotype import OPS as OPS
 from .genotype import Genotype as Genotype
 from .genotype import as_genotype, make_genotype
 from .outputs import choose_outputs, outputs_of
-from .spellings import plain, read_edges, short
+from .spellings import read_edges
 
 # (normal, reduce), or (normal, reduce, (normal_concat, reduce_concat))
 Compact = tuple[tuple[Any, ...], ...]
@@ -116,8 +117,9 @@ def convert_compact_to_genotype(compact: Sequence[Sequence[Sequence[int]]]) -> G
         ArchitectureError: If the compact form is invalid.
     """
     parts = plain(compact)
-    if not isinstance(parts, list) or len(parts) not in (2, 3) or (len(parts) == 3 and len(plain(parts[2])) != 2):
-        raise ArchitectureError(f"a compact form is two lists of (predecessor, op), not {short(compact)}")
+    outputs = plain(parts[2]) if isinstance(parts, list) and len(parts) == 3 else [None, None]
+    if not isinstance(parts, list) or len(parts) not in (2, 3) or not isinstance(outputs, list) or len(outputs) != 2:
+        raise ArchitectureError(f"a compact form is two lists of (predecessor, op), not {shortened(compact)}")
     cells = []
     for name, part in zip(_CELL_TYPES, parts, strict=False):
         edges, wrong = read_edges(part, source_first=True)
@@ -127,8 +129,8 @@ def convert_compact_to_genotype(compact: Sequence[Sequence[Sequence[int]]]) -> G
     for op, _ in (*cells[0], *cells[1]):
         if isinstance(op, int) and op not in range(len(OPS)):
             raise ArchitectureError(f"op index {op} is not in 0..{len(OPS) - 1}")
-    concat = parts[2] if len(parts) == 3 else (None, None)
-    return as_genotype({"normal": cells[0], "reduce": cells[1], "normal_concat": concat[0], "reduce_concat": concat[1]})
+    fields = ("normal", "reduce", "normal_concat", "reduce_concat")
+    return as_genotype(dict(zip(fields, (*cells, *outputs), strict=True)))
 
 
 def is_full(genotype: Genotype) -> bool:
@@ -174,7 +176,7 @@ def convert_config_to_genotype(config: Mapping[str, str]) -> Genotype:
     cells = []
     for cell_type in _CELL_TYPES:
         prefix = f"{_CONFIG_KEY}edge_{cell_type}_"
-        positions = [key.removeprefix(prefix) for key in config if key.startswith(prefix)]
+        positions = [key.removeprefix(prefix) for key in map(str, config) if key.startswith(prefix)]
         if not positions or not all(position.isdecimal() for position in positions):
             raise ArchitectureError(f"the configuration has no edges {prefix}0, 1, ...")
         last = max(int(position) for position in positions)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from naslib.errors import ArchitectureError, did_you_mean
-from naslib.search_spaces.core.literals import Call, read_literal
+from naslib.search_spaces.core.literals import Call, plain, read_literal, shortened
 
 from .spellings import OPS as OPS
-from .spellings import fields_of, op_called, plain, read_concat, read_edges, short
+from .spellings import fields_of, op_called, read_concat, read_edges
 
 
 class Genotype(NamedTuple):
@@ -60,17 +60,17 @@ def parse_genotype(text: str) -> Genotype:
     return as_genotype(read_text(text))
 
 
-def read_text(text: str) -> Any:
-    """Return the value that a text stands for, a genotype as a mapping of its fields.
+def read_text(text: str | Call) -> Any:
+    """Return the value that a text, or a call in one, stands for, a genotype as a mapping of its fields.
 
     Raises:
         ArchitectureError: If it stands for none.
     """
     try:
-        value = read_literal(text)
+        value = read_literal(text) if isinstance(text, str) else text
         return _fields_of_call(value) if isinstance(value, Call) else value
     except ValueError as error:
-        raise ArchitectureError(f"cannot read a genotype from {short(text)}: {error}") from error
+        raise ArchitectureError(f"cannot read a genotype from {shortened(text)}: {error}") from error
 
 
 def _fields_of_call(call: Call) -> dict[str, Any]:
@@ -93,8 +93,8 @@ def as_genotype(spec: Any) -> Genotype:
     Raises:
         ArchitectureError: If it stands for none.
     """
-    if isinstance(spec, str):
-        return parse_genotype(spec)
+    if isinstance(spec, str | Call):
+        return as_genotype(read_text(spec))
     fields = _fields(spec)
     missing = [field for field in ("normal", "reduce") if field not in fields]
     if missing:
@@ -118,7 +118,9 @@ def _fields(spec: Any) -> Mapping[str, Any]:
     """Return the fields of a genotype that are there."""
     if isinstance(spec, Mapping):
         inner = spec.get("genotype")
-        return _fields(read_text(inner) if isinstance(inner, str) else inner) if inner is not None else fields_of(spec)
+        if inner is None:
+            return fields_of(spec)
+        return _fields(read_text(inner) if isinstance(inner, str | Call) else inner)
     if hasattr(spec, "normal"):
         return {field: getattr(spec, field) for field in Genotype._fields if getattr(spec, field, None) is not None}
     cells = plain(spec)
@@ -126,7 +128,8 @@ def _fields(spec: Any) -> Mapping[str, Any]:
     names: Sequence[str] = {2: ("normal", "reduce"), 4: Genotype._fields}.get(length, ())
     if not names:
         raise ArchitectureError(
-            f"a genotype is Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...), not {short(spec)}"
+            "a genotype is Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...), not "
+            f"{shortened(spec)}"
         )
     return dict(zip(names, cells, strict=True))
 

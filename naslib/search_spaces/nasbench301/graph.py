@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -13,7 +13,7 @@ from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 
-from .codec import DartsCodec
+from .codec import DartsCodec, nodes_of
 from .evaluation import DartsEvaluationNetwork
 from .macro import CellSpec, MacroSpec, build_macro, make_cell, resolve_stem
 from .primitives import candidates
@@ -74,6 +74,15 @@ class NasBench301SearchSpace(Graph):
         build_macro(self, spec, _CellMaker(nodes))
         if nodes != 4:
             self.codec = DartsCodec(nodes)  # type: ignore[misc]
+
+    def arguments_for(self, spec: Any) -> dict[str, Any]:
+        """Return the number of nodes, where that of `spec` is another.
+
+        Raises:
+            ArchitectureError: If `spec` has the form of an architecture, and is invalid.
+        """
+        nodes = nodes_of(spec)
+        return {} if nodes in (None, self.nodes_per_cell) else {"nodes": nodes}
 
     def select_primitive(self, edge_data: EdgeData) -> int:
         """Return the index of the strongest candidate other than Zero."""

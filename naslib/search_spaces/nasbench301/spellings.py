@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from naslib.search_spaces.core.literals import read_literal
+from naslib.search_spaces.core.literals import plain, read_literal, shortened
 
 OPS = (
     "max_pool_3x3",
@@ -76,15 +76,6 @@ def op_called(name: Any) -> str | None:
     return _BY_LETTERS.get(re.sub(r"[^a-z0-9]", "", str(name).lower()))
 
 
-def plain(value: Any) -> Any:
-    """Return a value with arrays and NumPy's numbers as Python's lists and numbers."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    return value
-
-
 def fields_of(spec: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the entries `normal`, `normal_concat`, `reduce` and `reduce_concat` of a mapping, those that it has."""
     fields: dict[str, Any] = {}
@@ -120,9 +111,9 @@ def read_concat(concat: Any, nodes: int) -> tuple[list[int] | None, str]:
         return every, ""
     given = _as_list(concat)
     if given is None or not given or any(type(node) is not int for node in given):
-        return None, f"must be {every} or some of them, not {short(concat)}"
+        return None, f"must be {every} or some of them, not {shortened(concat)}"
     if len(set(given)) != len(given) or not set(given) <= set(every):
-        return None, f"must be {every} or some of them, each once, not {short(concat)}"
+        return None, f"must be {every} or some of them, each once, not {shortened(concat)}"
     return sorted(given), ""
 
 
@@ -135,18 +126,19 @@ def read_edges(cell: Any, source_first: bool = False) -> tuple[list[tuple[Any, i
     """
     edges = _as_list(cell)
     if not edges:
-        return [], f" must be a list of (operation, predecessor), two per node, not {short(cell)}"
+        return [], f" must be a list of (operation, predecessor), two per node, not {shortened(cell)}"
     grouped = all(_is_group(item) for item in edges)
     placed: list[Edge] = []
     for position, item in enumerate(edges):
         for edge in item if grouped else [item]:
             found = _read_edge(edge, source_first)
             if found is None or (grouped and found.node is not None):
-                return [], f"[{position}] must be (operation, predecessor), not {short(edge)}"
+                return [], f"[{position}] must be (operation, predecessor), not {shortened(edge)}"
             placed.append(found._replace(node=FIRST_NODE + position) if grouped else found)
     with_node = [position for position, edge in enumerate(placed) if edge.node is not None]
     if 0 < len(with_node) < len(placed):
-        return [], f"[{with_node[0]}] must be (operation, predecessor) like others, not {short(edges[with_node[0]])}"
+        odd = with_node[0]
+        return [], f"[{odd}] must be (operation, predecessor) like others, not {shortened(edges[odd])}"
     if not with_node:
         if len(placed) % INPUTS_PER_NODE:
             return [], f" must be a list of (operation, predecessor), two per node, not {len(placed)} of them"
@@ -201,11 +193,5 @@ def _as_list(value: Any) -> list[Any] | None:
             value = read_literal(value)
         except ValueError:
             return None
-    value = plain(sorted(value) if isinstance(value, set | frozenset) else value)
+    value = plain(list(value) if isinstance(value, set | frozenset) else value)
     return value if isinstance(value, list) else None
-
-
-def short(value: Any) -> str:
-    """Return the repr of a value, cut after 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from call_count import count_calls
 from data_files import data_file
 
 from naslib.benchmarks import NasBench201Table
@@ -167,15 +167,11 @@ def test_batch_query_of_small_ints_does_not_overflow(table: NasBench201Table) ->
     )
 
 
-def test_batch_query_answers_two_million_a_second(table: NasBench201Table) -> None:
-    codes = np.random.default_rng(0).integers(0, 5, (400_000, 6))
+def test_batch_query_costs_as_many_calls_as_one(table: NasBench201Table) -> None:
+    codes = np.random.default_rng(0).integers(0, 5, (4_000, 6))
     table.query_batch(codes[:1], VAL, "cifar10")
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        table.query_batch(codes, VAL, "cifar10")
-        seconds.append(time.perf_counter() - start)
-    assert len(codes) / min(seconds) >= 2e6
+    counts = [count_calls(lambda n=n: table.query_batch(codes[:n], VAL, "cifar10")) for n in (1, 4_000)]  # type: ignore[misc]
+    assert counts[0] == counts[1] < 200
 
 
 def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import naslib
 from naslib.config.cli import (
     CommandLine,
     config_from_command_line,
@@ -74,6 +75,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             "unknown option '--optimizer'; overrides of config keys are written without dashes: optimizer=VALUE",
         ),
         (["--search.epochs=2"], "search.epochs=VALUE"),
+        (["--batch-size", "3"], "search.batch_size=VALUE or evaluation.batch_size=VALUE"),
+        (["--unrolled"], "without dashes: search.unrolled=VALUE"),
+        (["--verison"], "did you mean '--version'?"),
+        (["-v"], "unknown option '-v' (see --help)"),
         (["--seed", "abc"], "invalid int value: 'abc'"),
         (["--seed"], "--seed: expected one argument"),
         (["--config"], "expected one argument"),
@@ -85,6 +90,19 @@ def test_bad_command_lines(words: list[str], expected: str) -> None:
     with pytest.raises(ConfigError) as info:
         parse_cli(words)
     assert expected in str(info.value)
+
+
+@pytest.mark.parametrize("word", ["--overwrit", "--over", "--override", "-overwrite", "--overwite=yes", "--overview"])
+def test_what_destroys_is_never_suggested(word: str) -> None:
+    with pytest.raises(ConfigError, match="unknown option") as info:
+        parse_cli([word])
+    assert "--overwrite" not in str(info.value)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as info:
+        parse_cli(["--version"])
+    assert info.value.code == 0 and capsys.readouterr().out == f"naslib {naslib.__version__}\n"
 
 
 def test_naslib_options_are_accepted_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:

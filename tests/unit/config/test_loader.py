@@ -15,7 +15,7 @@ import yaml
 
 from naslib.config.config import Config, config_to_yaml
 from naslib.config.extensions import SchemaExtensions, check_type
-from naslib.config.find import find_config_file
+from naslib.config.find import find_config_file, shipped_configs
 from naslib.config.loader import load_config
 from naslib.config.yaml_reader import parse_value
 from naslib.errors import ConfigError
@@ -457,6 +457,19 @@ def test_shipped_configs_and_their_near_names(tmp_path: Path, monkeypatch: pytes
     assert find_config_file("darts_digits") == shipped / "darts_digits.yaml"
     with pytest.raises(ConfigError, match=r"did you mean 'darts_digits\.yaml'"):
         find_config_file("darts_digit.yaml")
+
+
+def test_shipped_configs_in_subfolders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = tmp_path / "shipped" / "published"
+    published.mkdir(parents=True)
+    (published / "gdas_nasbench201.yaml").write_text("seed: 8")
+    (tmp_path / "shipped" / "zero.yaml").write_text("seed: 9")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("naslib.config.find.shipped_folders", lambda: [tmp_path / "shipped"])
+    assert shipped_configs() == ["zero.yaml", "published/gdas_nasbench201.yaml"]
+    assert find_config_file("published/gdas_nasbench201") == published / "gdas_nasbench201.yaml"
+    with pytest.raises(ConfigError, match=r"did you mean 'published/gdas_nasbench201\.yaml'"):
+        find_config_file("gdas_nasbench201.yaml")
 
 
 def test_shipped_configs_of_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,15 @@ EVALUATION = {
     "drop_path_prob": 0.2,
     "auxiliary_weight": 0.4,
 }
-EVALUATION_OURS = {"mode": "auto", "cells": None, "channels": None, "auxiliary": None, "amp": False, **SCHEDULE}
+EVALUATION_OURS = {
+    "mode": "auto",
+    "genotype": None,
+    "cells": None,
+    "channels": None,
+    "auxiliary": None,
+    "amp": False,
+    **SCHEDULE,
+}
 
 
 def test_defaults_literally() -> None:

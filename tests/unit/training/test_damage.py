@@ -94,6 +94,9 @@ def test_falls_back_to_the_one_before_not_to_a_later_one(tmp_path, caplog):
         path, state = read_newest(paths[2])
     assert path == paths[1] and state["model"]["w"][0] == 1
     assert "model_0000002.pth is damaged" in caplog.text and "falling back to the previous one" in caplog.text
+    copied = tmp_path / "copied.pth"  # under a name of its own
+    copied.write_bytes(paths[2].read_bytes())
+    assert read_newest(copied)[0] == paths[3]
     flip_tensor(paths[0])
     flip_tensor(paths[1])
     assert read_newest(paths[2])[0] == paths[3]

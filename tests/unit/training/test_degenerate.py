@@ -48,6 +48,13 @@ def test_an_architecture_without_a_path_is_named(caplog, as_code):
     assert degenerate_reasons(object()) == []
 
 
+def test_a_neighbour_that_is_nothing_but_a_code():
+    space = _nasbench201(SKIP)
+    codes = {neighbour.arch.get_code(): degenerate_reasons(neighbour.arch) for neighbour in space.get_nbhd()}
+    cut = [code for code, reasons in codes.items() if reasons == [NO_PATH]]
+    assert len(codes) == 24 and len(cut) == 2  # without one of the two skip connections
+
+
 @pytest.mark.parametrize("space", [SimpleCellSearchSpace, NasBench301SearchSpace])
 def test_a_random_choice_of_the_cell_spaces_is_proper(space):
     optimizer = DARTSOptimizer()

@@ -25,14 +25,14 @@ class BinaryOptimizer(StrategyOptimizer):
 
     Args:
         num_on_samples: How many operations of a decision run.
+        arch_weight_decay: Of alpha; it moves operations that were not evaluated.
         **kwargs: See `OneShotOptimizer`.
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
-    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
-    def __init__(self, num_on_samples: int = 1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, num_on_samples: int = 1, arch_weight_decay: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(arch_weight_decay=arch_weight_decay, **kwargs)
         self.strategy = Strategy(n_on=num_on_samples, gradient="gates")
 
 
@@ -47,16 +47,21 @@ class BinaryMaskedOptimizer(StrategyOptimizer):
         num_on_samples: How many operations of a decision run.
         num_eval_samples: How many are evaluated, those included.
         baseline: Whether the mean is subtracted.
+        arch_weight_decay: Of alpha; it moves operations that were not evaluated.
         **kwargs: See `OneShotOptimizer`.
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
-    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
     def __init__(
-        self, num_on_samples: int = 1, num_eval_samples: int = 2, baseline: bool = True, **kwargs: Any
+        self,
+        num_on_samples: int = 1,
+        num_eval_samples: int = 2,
+        baseline: bool = True,
+        arch_weight_decay: float = 0.0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(arch_weight_decay=arch_weight_decay, **kwargs)
         gradient = "masked_baseline" if baseline else "masked"
         self.strategy = Strategy(n_on=num_on_samples, n_eval=num_eval_samples, gradient=gradient)
 
@@ -72,14 +77,16 @@ class BinaryProxylessStyleOptimizer(StrategyOptimizer):
     Args:
         num_on_samples: How many operations of a decision run.
         num_eval_samples: How many are evaluated, those included; more than 1.
+        arch_weight_decay: Of alpha; it moves operations that were not evaluated.
         **kwargs: See `OneShotOptimizer`.
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
-    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
-    def __init__(self, num_on_samples: int = 1, num_eval_samples: int = 2, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, num_on_samples: int = 1, num_eval_samples: int = 2, arch_weight_decay: float = 0.0, **kwargs: Any
+    ) -> None:
+        super().__init__(arch_weight_decay=arch_weight_decay, **kwargs)
         self.strategy = Strategy(n_on=num_on_samples, n_eval=num_eval_samples, gradient="renormalized")
 
 
@@ -93,15 +100,20 @@ class BinaryMovingAverageOptimizer(StrategyOptimizer):
         num_on_samples: How many operations of a decision run.
         num_eval_samples: How many are evaluated, those included.
         moving_average_rate: Of the running means, in (0, 1]; its inverse is about the number of steps averaged.
+        arch_weight_decay: Of alpha; it moves operations that were not evaluated.
         **kwargs: See `OneShotOptimizer`.
     """
 
     ARCH_BETAS: ClassVar[tuple[float, float]] = GATE_BETAS
-    DEFAULTS: ClassVar = {"arch_weight_decay": 0.0}
 
     def __init__(
-        self, num_on_samples: int = 1, num_eval_samples: int = 2, moving_average_rate: float = 0.01, **kwargs: Any
+        self,
+        num_on_samples: int = 1,
+        num_eval_samples: int = 2,
+        moving_average_rate: float = 0.01,
+        arch_weight_decay: float = 0.0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(arch_weight_decay=arch_weight_decay, **kwargs)
         self.moving_average_rate = moving_average_rate
         self.strategy = Strategy(n_on=num_on_samples, n_eval=num_eval_samples, gradient="moving_average")

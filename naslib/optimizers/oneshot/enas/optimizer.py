@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,8 @@ class ENASOptimizer(OneShotOptimizer):
         controller_hidden: Units of the controller's LSTM.
         controller_grad_clip: Largest norm of the controller's gradient; None or 0 for no clipping.
         n_samples: Paths among which the final architecture is chosen.
+        arch_learning_rate: Of the controller, as in the authors' micro search.
+        arch_weight_decay: Of the controller.
         **kwargs: See `OneShotOptimizer`.
 
     Attributes:
@@ -102,8 +104,6 @@ class ENASOptimizer(OneShotOptimizer):
     """
 
     ARCH_BETAS = (0.0, 0.999)
-    # of the controller, as in the authors' micro search
-    DEFAULTS: ClassVar = {"arch_learning_rate": 3.5e-3, "arch_weight_decay": 0.0}
     SCHEDULED = ("accumulated", "n_accumulated")
 
     def __init__(
@@ -119,9 +119,11 @@ class ENASOptimizer(OneShotOptimizer):
         controller_hidden: int = 64,
         controller_grad_clip: float | None = None,
         n_samples: int = 100,
+        arch_learning_rate: float = 3.5e-3,
+        arch_weight_decay: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(arch_learning_rate=arch_learning_rate, arch_weight_decay=arch_weight_decay, **kwargs)
         sizes = {"temperature": temperature, "tanh_constant": tanh_constant, "op_tanh_reduce": op_tanh_reduce}
         sizes |= {"controller_hidden": controller_hidden, "n_samples": n_samples}
         problems = [f"{key} must be positive, got {value}" for key, value in sizes.items() if not _is_positive(value)]

@@ -31,6 +31,7 @@ class FairDARTSOptimizer(OneShotOptimizer):
 
     Args:
         threshold: Smallest sigmoid with which an operation other than Zero stays; None keeps all that are chosen.
+        arch_learning_rate: Of the architecture parameters.
         **kwargs: See `OneShotOptimizer`; `parts` changes the keywords of `zero_one_loss`.
 
     Raises:
@@ -38,11 +39,10 @@ class FairDARTSOptimizer(OneShotOptimizer):
     """
 
     ARCH_BETAS = (0.9, 0.999)
-    DEFAULTS = {"arch_learning_rate": 3e-3}
     PARTS = {"zero_one_loss": {"weight": 10.0, "norm": "l2"}}
 
-    def __init__(self, threshold: float | None = 0.85, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, threshold: float | None = 0.85, arch_learning_rate: float = 3e-3, **kwargs: Any) -> None:
+        super().__init__(arch_learning_rate=arch_learning_rate, **kwargs)
         if threshold is not None and not 0 <= threshold <= 1:
             raise ConfigError(f"threshold must be in [0, 1] or null, got {threshold}")
         self.threshold = threshold

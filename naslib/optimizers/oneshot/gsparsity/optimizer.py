@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,19 +59,19 @@ class GSparseOptimizer(OneShotOptimizer):
     The architecture parameters are not trained: they hold these scores of the groups.
 
     Args:
-        learning_rate: Of the weights; for `ProxSGD`, whose gradients are not clipped unless `grad_clip` is given.
+        learning_rate: Of the weights.
         mu: Strength of the penalty.
         rho: Weight of the new gradient in the average that the optimizer follows (the authors' `momentum`).
         normalization: `"div"`, `"mul"` or `"none"`, see `ProxSGD`.
         normalization_exponent: e.
         threshold: Largest norm of a group that has vanished.
+        grad_clip: Largest norm of the weights' gradient; 0 or None for no clipping.
         **kwargs: See `OneShotOptimizer`; `weight_decay`, `momentum` and all of the architecture have no effect.
 
     Raises:
         ConfigError: If another optimizer of the weights is asked for, or for a value out of range.
     """
 
-    DEFAULTS: ClassVar = {"grad_clip": None}
     fixed_structure = "the groups of weights are fixed when their optimizer is made"
 
     def __init__(
@@ -82,9 +82,10 @@ class GSparseOptimizer(OneShotOptimizer):
         normalization: str = "div",
         normalization_exponent: float = 0.5,
         threshold: float = 1e-6,
+        grad_clip: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate=learning_rate, **kwargs)
+        super().__init__(learning_rate=learning_rate, grad_clip=grad_clip, **kwargs)
         if self._optimizer_kinds[0] != "SGD":
             raise ConfigError("gsparsity trains the weights by ProxSGD; leave out op_optimizer")
         self.mu = mu

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,13 +46,13 @@ class PDARTSOptimizer(OneShotOptimizer):
         skip_dropout: Initial dropout rate of each stage.
         max_skips: Most skip connections in a normal cell; None for no limit.
         arch_grad_clip: Largest norm of the architecture parameters' gradient; 0 or None for no clipping.
+        arch_learning_rate: Of the architecture parameters.
         **kwargs: See `OneShotOptimizer`.
 
     Raises:
         ConfigError: If numbers are out of range, or their number is not that of the stages.
     """
 
-    DEFAULTS: ClassVar = {"arch_learning_rate": 6e-4}
     SCHEDULED = ("stage", "skip_dropout_rate")
     RESTRUCTURES = True
 
@@ -66,9 +66,10 @@ class PDARTSOptimizer(OneShotOptimizer):
         skip_dropout: Sequence[float] = (0.0, 0.4, 0.7),
         max_skips: int | None = 2,
         arch_grad_clip: float | None = 5,
+        arch_learning_rate: float = 6e-4,
         **kwargs: Any,
     ) -> None:
-        super().__init__(epochs=epochs, **kwargs)
+        super().__init__(epochs=epochs, arch_learning_rate=arch_learning_rate, **kwargs)
         _check(added_cells, n_ops, warm_up_epochs, skip_dropout, max_skips)
         self.added_cells = tuple(added_cells)
         self.depth_argument = depth_argument

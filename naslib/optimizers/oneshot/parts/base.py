@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from naslib.errors import ConfigError, did_you_mean
+from naslib.config.parts import part_problems
+from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.compatibility import Ability
-from naslib.registry import Registry
+from naslib.registry.catalogue import PARTS as PARTS
+from naslib.registry.signatures import keywords_through
 
 if TYPE_CHECKING:
     from naslib.optimizers.oneshot.base import OneShotOptimizer
@@ -209,9 +210,6 @@ class Part:
         """Take over a state."""
 
 
-PARTS: Registry[type[Part]] = Registry("part")
-
-
 def build_parts(preset: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any] | None) -> dict[str, Part]:
     """Return the parts by name, in the order of the preset and then of `given`.
 
@@ -223,28 +221,20 @@ def build_parts(preset: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any
     Raises:
         ConfigError: Naming every unknown part, every keyword that a part does not take, and every bad value.
     """
-    problems: list[str] = []
-    if given is not None and not isinstance(given, Mapping):
-        raise ConfigError(f"parts is a mapping of part names to keywords, not {given!r} (known: {_known()})")
+    found = part_problems(given, {name: keywords_through(PARTS.signatures(name)) for name in PARTS})
+    problems = [f"{key}: {text}" for key, text in found]
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(problems)
     keywords: dict[str, dict[str, Any]] = {name: dict(values) for name, values in preset.items()}
     for name, values in (given or {}).items():
-        if name not in PARTS:
-            problems.append(f"unknown part {name!r}{did_you_mean(name, PARTS)} (known: {_known()})")
-        elif values is False:
+        if values is False:
             keywords.pop(name, None)
-        elif values is None or values is True or isinstance(values, Mapping):
-            keywords.setdefault(name, {}).update(values if isinstance(values, Mapping) else {})
         else:
-            problems.append(f"parts.{name}: expected a mapping of keywords, or false to leave it out, not {values!r}")
+            keywords.setdefault(name, {}).update(values if isinstance(values, Mapping) else {})
+    wrong = {key.split(".")[1] for key, _ in found}
     built = {}
     for name, values in keywords.items():
-        known = list(inspect.signature(PARTS.get(name)).parameters)
-        unknown = [key for key in values if key not in known]
-        problems += [
-            f"parts.{name} has no keyword {key!r}{did_you_mean(key, known)} (keywords: {', '.join(known) or 'none'})"
-            for key in unknown
-        ]
-        if unknown:
+        if name in wrong:
             continue
         try:
             built[name] = PARTS.build(name, **values)
@@ -253,7 +243,3 @@ def build_parts(preset: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any
     if problems:
         raise ConfigError(problems)
     return built
-
-
-def _known() -> str:
-    return ", ".join(PARTS.names())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 
@@ -14,8 +16,12 @@ class PCDARTSOptimizer(OneShotOptimizer):
     `edge_normalization`, and `warm_up` (alpha and beta rest for 15 epochs).
 
     Args:
+        *args: See `OneShotOptimizer`.
+        arch_learning_rate: Of the architecture parameters.
         **kwargs: See `OneShotOptimizer`; `parts` changes the keywords of the parts, or leaves one out.
     """
 
-    DEFAULTS = {"arch_learning_rate": 6e-4}
     PARTS = {"partial_channels": {"k": 4}, "edge_normalization": {}, "warm_up": {"epochs": 15}}
+
+    def __init__(self, *args: Any, arch_learning_rate: float = 6e-4, **kwargs: Any) -> None:
+        super().__init__(*args, arch_learning_rate=arch_learning_rate, **kwargs)

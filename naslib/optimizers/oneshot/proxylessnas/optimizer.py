@@ -50,6 +50,8 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         n_networks: How many networks an update by REINFORCE draws.
         baseline_decay: How much of the old average of rewards is kept per update by REINFORCE.
         parts: See `OneShotOptimizer`.
+        arch_learning_rate: Of alpha.
+        arch_weight_decay: Of alpha; it moves operations that were not looked at.
         **kwargs: See `OneShotOptimizer`.
 
     Attributes:
@@ -62,7 +64,6 @@ class ProxylessNASOptimizer(OneShotOptimizer):
 
     # neither momentum nor decay: an operation that is not in the pair must not move
     ARCH_BETAS = (0.0, 0.999)
-    DEFAULTS: ClassVar = {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0}
     SCHEDULED = ("n_steps", "reward_average")
     PARTS: ClassVar = {"warm_up": {"epochs": 1}}
 
@@ -75,11 +76,15 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         n_networks: int = 10,
         baseline_decay: float = 0.99,
         parts: dict | None = None,
+        arch_learning_rate: float = 1e-3,
+        arch_weight_decay: float = 0.0,
         **kwargs: Any,
     ) -> None:
         if warm_up_epochs is not None:
             parts = {"warm_up": {"epochs": warm_up_epochs}, **(parts or {})}
-        super().__init__(parts=parts, **kwargs)
+        super().__init__(
+            parts=parts, arch_learning_rate=arch_learning_rate, arch_weight_decay=arch_weight_decay, **kwargs
+        )
         problems = [
             f"{key} must be one of {', '.join(known)}, not {value!r}{did_you_mean(str(value), known)}"
             for key, value, known in (("mode", mode, MODES), ("update", update, UPDATES))

@@ -1,11 +1,10 @@
-"""From a config to a data set, a search space, an optimizer and a Trainer, and the command that runs them."""
+"""From a config to a data set, a search space, an optimizer and a Trainer, and a run of them."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,16 @@ import torch
 
 from naslib.benchmarks.base import Benchmark
 from naslib.benchmarks.lookup import get_dataset_api
-from naslib.config.cli import CommandLine, config_from_command_line, parse_cli
-from naslib.config.config import config_to_yaml
-from naslib.config.editor_schema import json_schema_text
-from naslib.config.extensions import SchemaExtensions
-from naslib.config.find import shipped_configs
+from naslib.config.cli import CommandLine
+from naslib.config.config import Config, config_to_yaml
 from naslib.config.method_defaults import settle_method
-from naslib.config.run_folder import echo_config, holds_run, move_away, nearest_run, prepare_run_folder, require_run
-from naslib.data import DATASETS, DatasetInfo, ImageData
+from naslib.config.run_folder import echo_config, move_away, nearest_run, prepare_run_folder
+from naslib.data import DatasetInfo, ImageData
+from naslib.data.locations import without_downloads
 from naslib.defaults._config_data import load_config_data
+from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
-from naslib.errors import BenchmarkError, CheckpointError, ConfigError, NASLibError, SearchInterrupted
+from naslib.errors import BenchmarkDataMissing, BenchmarkError, CheckpointError, ConfigError, DatasetNotDownloaded
 from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import SEARCH_SPACES
@@ -32,37 +30,21 @@ from naslib.training.checkpoint import DamagedCheckpoint, get_last_checkpoint
 from naslib.training.describe import describe_memory, describe_space
 from naslib.training.environment import write_environment
 from naslib.training.pictures import draw_arch_weights, draw_cells
-from naslib.training.report import write_genotype, write_summary
+from naslib.training.report import format_genotype, write_genotype, write_summary
 from naslib.training.retrain import is_retraining_of
-from naslib.training.signals import exit_code
 from naslib.training.space_record import constructor_arguments
-from naslib.utils.lock import RunLock, check_unlocked
+from naslib.utils.files import to_jsonable
+from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger, setup_logger
+from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
+
+from .door import read_config
 
 logger = get_logger(__name__)
 
-# What the data set tells a search space, by the names of the space's arguments.
-_FROM_DATA = ("n_classes", "in_channels", "image_size")
-
-
-def schema_extensions() -> SchemaExtensions:
-    """Return what the registries know: names, and the keywords of optimizers, spaces and data sets."""
-    return SchemaExtensions(
-        optimizers={name: accepted_keywords(OPTIMIZERS.get(name)) for name in OPTIMIZERS.names()},
-        spaces={name: _space_keywords(SEARCH_SPACES.get(name)) for name in SEARCH_SPACES.names()},
-        datasets={name: dict(list(_parameters(DATASETS.get(name)).items())[2:]) for name in DATASETS.names()},
-    )
-
-
-def _parameters(function: Any) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(function).parameters)
-
-
-def _space_keywords(space: type[Graph]) -> dict[str, inspect.Parameter]:
-    """Return the keywords of a space; what the data set gives is not required."""
-    found = {name: p for name, p in _parameters(space.__init__).items() if name != "self"}
-    return {name: p.replace(default=None) if name in _FROM_DATA else p for name, p in found.items()}
+# What a space is built with where no data set says it, by the names of the space's arguments.
+_ANY_DATA = {"n_classes": 10, "in_channels": 3, "image_size": 32}
 
 
 def build_dataset(config: Any) -> ImageData:
@@ -70,20 +52,28 @@ def build_dataset(config: Any) -> ImageData:
     return load_config_data(config)
 
 
+def describe_dataset(config: Any) -> DatasetInfo:
+    """Return what the data set of a config is, also of one that may not be downloaded now (`without_downloads`)."""
+    try:
+        return build_dataset(config).info
+    except DatasetNotDownloaded as missing:
+        return missing.info
+
+
 def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
     """Return the search space of a config, made for a data set.
 
     Args:
         config: The config.
-        info: The data set; None leaves the space's own defaults for classes and channels.
+        info: The data set; None leaves the space's own defaults for classes and channels, and CIFAR-10's for others.
 
     Raises:
         ConfigError: If `search_space_args` contradicts the data set, or the space does not take an argument.
     """
     space = SEARCH_SPACES.get(config.search_space)
     arguments = dict(config.get("search_space_args") or {})
-    given = {} if info is None else _described(info)
     takes = _parameters(space.__init__)
+    given = _described(info) if info is not None else _required(takes)
     for name, value in given.items():
         if name in takes and arguments.setdefault(name, value) != value:
             raise ConfigError(
@@ -94,6 +84,15 @@ def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
         return space(**arguments)
     except TypeError as error:
         raise ConfigError(f"search_space_args do not fit {config.search_space!r}: {error}") from error
+
+
+def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:
+    """Return what a space that has no default for it can be built with where no data set says it."""
+    return {
+        name: value
+        for name, value in _ANY_DATA.items()
+        if name in takes and takes[name].default is inspect.Parameter.empty
+    }
 
 
 def _described(info: DatasetInfo) -> dict[str, int]:
@@ -138,13 +137,42 @@ def build_trainer(config: Any) -> Trainer:
         optimizer.check_combination()  # before any data is read
     # A search on a table needs no images, unless what it finds is to be trained.
     needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
-    info = build_dataset(config).info if needs_images else None
+    info = describe_dataset(config) if needs_images else None
     if info is not None:
         _settle_cutout(config, info)
     space = build_space(config, info)
     api = build_benchmark(config, space, required=not optimizer.using_step_function)
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
     return Trainer(optimizer, config)
+
+
+def build_given(config: Any) -> tuple[Trainer, Graph]:
+    """Return a Trainer and the architecture of `evaluation.genotype`, to be evaluated without a search.
+
+    Whether there is such an architecture is found before any data is read.
+
+    Raises:
+        ConfigError: If it is none of the space.
+    """
+    value, mode = config.evaluation.genotype, config.evaluation.mode
+    probe = build_space(config, None)
+    api = None if mode == "retrain" else build_benchmark(config, probe, required=mode == "query")
+    table = _table(config, probe)
+    find_given(value, probe, table)
+    optimizer = build_optimizer(config)
+    optimizer.dataset, optimizer.dataset_api = config.dataset, api
+    info = describe_dataset(config) if api is None else None
+    if info is not None:
+        _settle_cutout(config, info)
+    return Trainer(optimizer, config), given_architecture(value, build_space(config, info), table)
+
+
+def _table(config: Any, space: Graph) -> Benchmark | None:
+    """Return the benchmark of a space, whatever data sets it has, None where it is not here."""
+    try:
+        return get_dataset_api(space.get_type(), None, config.get("data")) if space.QUERYABLE else None
+    except BenchmarkError:
+        return None
 
 
 def _settle_cutout(config: Any, info: DatasetInfo) -> None:
@@ -156,39 +184,37 @@ def _settle_cutout(config: Any, info: DatasetInfo) -> None:
             section["cutout_length"] = info.cutout_max
 
 
-def run(command: CommandLine) -> dict[str, Any]:
+def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
     """Do what a command line says, and return the summary.
+
+    Args:
+        command: The command line.
+        config: Its config, where it was read already.
 
     Raises:
         NASLibError: If anything is wrong; the message says what to do.
     """
     started = time.perf_counter()
-    config = config_from_command_line(command, extensions=schema_extensions())
+    config = read_config(command) if config is None else config
     keep = command.resume or command.eval_only
-    if keep and not command.model_path:
-        require_run(config, "--resume" if command.resume else "--eval-only")
-    if not command.dry_run:
-        check_unlocked(config.save)
-    if holds_run(config.save) and not (keep or command.overwrite or command.dry_run):
-        prepare_run_folder(config)  # refuses, and names the ways on
     setup_logger(None)
     set_seed(config.seed)
-    trainer = build_trainer(config)
-    if trainer.optimizer.using_step_function:
-        trainer.build_search_dataloaders(config)  # what does not fit is said now, not after the search
-    if trainer.optimizer.using_step_function or config.evaluation.mode == "retrain":
-        trainer.build_eval_dataloaders(config)
-    _check_sizes(config, trainer)
     if command.dry_run:
-        _write(_dry_run(config, trainer))
+        with without_downloads():
+            _write(_dry_run(config))
         return {}
-    last = _search_checkpoint(command, config)
+    trainer, given = _build(config)
+    _check_loaders(config, trainer, given)
+    _check_sizes(config, trainer, given)
+    last = _search_checkpoint(command, config) if given is None else _no_search(command)
     prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
     with RunLock(config.save):
-        return _run_in_folder(command, config, trainer, last, started)
+        return _run_in_folder(command, config, trainer, last, given, started)
 
 
-def _run_in_folder(command: CommandLine, config: Any, trainer: Trainer, last: str, started: float) -> dict[str, Any]:
+def _run_in_folder(
+    command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None, started: float
+) -> dict[str, Any]:
     """Search, evaluate and summarize in the run folder, which this process holds."""
     setup_logger(Path(config.save) / "log.log")
     echo_config(config)
@@ -196,23 +222,39 @@ def _run_in_folder(command: CommandLine, config: Any, trainer: Trainer, last: st
     trainer.summary_writer = _summary_writer(Path(config.save))
     logger.info(
         "%s on %s, data set %s, seed %d, %s; everything goes to %s",
-        config.optimizer, config.search_space, config.dataset, config.seed, trainer.device, config.save,
+        config.optimizer if given is None else "a given architecture", config.search_space, config.dataset, config.seed,
+        trainer.device, config.save,
     )  # fmt: skip
     try:
-        _search_and_evaluate(command, config, trainer, last)
+        _search_and_evaluate(command, config, trainer, last, given)
     finally:
         trainer.summary_writer.close()
-    summary = _summarize(config, trainer, time.perf_counter() - started)
+    summary = _summarize(config, trainer, time.perf_counter() - started, is_given=given is not None)
     write_summary(Path(config.save), summary)
     return summary
 
 
-def _check_sizes(config: Any, trainer: Trainer) -> None:
+def _build(config: Any) -> tuple[Trainer, Graph | None]:
+    """Return the Trainer of a config, and the architecture where one is given in place of a search."""
+    return (build_trainer(config), None) if config.evaluation.genotype is None else build_given(config)
+
+
+def _check_loaders(config: Any, trainer: Trainer, given: Graph | None) -> None:
+    """Raise now, not after the search, if the images do not fit what is asked for."""
+    searches_on_images = given is None and trainer.optimizer.using_step_function
+    if searches_on_images:
+        trainer.build_search_dataloaders(config)
+    is_trained = config.evaluation.mode == "retrain" or (given is not None and trainer.optimizer.dataset_api is None)
+    if searches_on_images or is_trained:
+        trainer.build_eval_dataloaders(config)
+
+
+def _check_sizes(config: Any, trainer: Trainer, given: Graph | None) -> None:
     """Raise now, not after the search, if the network to retrain cannot have the sizes asked for."""
     sizes = {key: config.evaluation[key] for key in ("cells", "channels", "auxiliary")}
     optimizer, mode = trainer.optimizer, config.evaluation.mode
     is_queried = mode == "query" or (mode == "auto" and optimizer.dataset_api is not None)
-    graph = optimizer.graph
+    graph = given if given is not None else optimizer.graph
     if is_queried or graph.codec is None or (sizes["cells"] is None and sizes["channels"] is None):
         return
     random_state = rng_snapshot()
@@ -226,8 +268,6 @@ def _check_sizes(config: Any, trainer: Trainer) -> None:
 def _search_checkpoint(command: CommandLine, config: Any) -> str:
     """Return the search checkpoint to start from, "" for none."""
     if command.model_path:
-        if not Path(command.model_path).is_file():
-            raise CheckpointError(f"there is no checkpoint {command.model_path} (--model-path)")
         return command.model_path
     last = get_last_checkpoint(config) if command.resume or command.eval_only else ""
     if command.eval_only and not last:
@@ -238,16 +278,24 @@ def _search_checkpoint(command: CommandLine, config: Any) -> str:
     return last
 
 
-def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, last: str) -> None:
-    if not command.eval_only:
+def _no_search(command: CommandLine) -> str:
+    """Return that there is no search checkpoint to start from."""
+    if command.model_path:
+        raise ConfigError("--model-path is the checkpoint of a search, and evaluation.genotype replaces the search")
+    return ""
+
+
+def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None) -> None:
+    if given is None and not command.eval_only:
         if command.resume and not last:
             logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
         trainer.search(resume_from=last, summary_writer=trainer.summary_writer)
-    architecture = trainer.found_architecture(last if command.eval_only else "")
+    architecture = given if given is not None else trainer.found_architecture(last if command.eval_only else "")
     folder = Path(config.save)
     write_genotype(folder, architecture)
     draw_cells(architecture, folder)
-    draw_arch_weights(folder)
+    if given is None:
+        draw_arch_weights(folder)
     begun = _begun_evaluation(command, config, architecture)
     # From here on nothing depends on what the search drew, so that --eval-only repeats the evaluation.
     set_seed(derive_seed(config.seed, "evaluation"))
@@ -264,7 +312,7 @@ def _begun_evaluation(command: CommandLine, config: Any, architecture: Graph) ->
         try:
             if is_retraining_of(begun, architecture):
                 return begun
-            why = ", as the search went on and found another architecture"
+            why = ", as it is of another architecture"
         except DamagedCheckpoint as error:
             logger.warning("%s", error)
             why = ", as none of its checkpoints can be read"
@@ -282,12 +330,15 @@ def _summary_writer(folder: Path) -> Any:
     return SummaryWriter(str(folder / "tensorboard"))
 
 
-def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
+def _summarize(config: Any, trainer: Trainer, seconds: float, is_given: bool) -> dict[str, Any]:
     result = trainer.result
     architecture = trainer.architecture
     spent = trainer.search_seconds + (result.seconds if result else 0.0)
+    of_search = not is_given
     return {
         "genotype": architecture.genotype() if architecture is not None else None,
+        "architecture": "found" if of_search else "given",
+        "given_genotype": to_jsonable(config.evaluation.genotype),
         "params_millions": result.params_millions if result else None,
         "flops_millions": result.flops_millions if result else None,
         "test_accuracy": result.accuracy if result else None,
@@ -298,67 +349,63 @@ def _summarize(config: Any, trainer: Trainer, seconds: float) -> dict[str, Any]:
         "search_evaluations": None if trainer.optimizer.using_step_function else len(trainer.search_trajectory.runtime),
         "evaluation_seconds": result.seconds if result else None,
         "total_seconds": max(seconds, spent),
-        "search_params_millions": trainer.search_trajectory["params"],
+        "search_params_millions": trainer.search_trajectory["params"] if of_search else None,
         "device": str(trainer.device),
         "seed": config.seed,
-        "optimizer": config.optimizer,
+        "optimizer": config.optimizer if of_search else None,
         "search_space": config.search_space,
         "dataset": config.dataset,
-        "search_epochs": config.search.epochs,
+        "search_epochs": config.search.epochs if of_search else 0,
         "evaluation_epochs": config.evaluation.epochs,
         "run_folder": config.save,
     }
 
 
-def _dry_run(config: Any, trainer: Trainer) -> str:
-    """Return the resolved config, the space, sizes and the memory estimate."""
-    optimizer = trainer.optimizer
-    lines = [config_to_yaml(config).rstrip(), "", describe_space(optimizer)]
-    if optimizer.using_step_function:
-        info = build_dataset(config).info
+def _dry_run(config: Any) -> str:
+    """Check all that can be checked without training, and return config, space, sizes and the memory estimate."""
+    try:
+        trainer, given = _build(config)
+    except BenchmarkDataMissing as missing:
+        return _dry_run_without_table(config, missing)
+    optimizer, notes = trainer.optimizer, []
+    try:
+        _check_loaders(config, trainer, given)
+    except DatasetNotDownloaded as missing:
+        notes = [f"not checked    the images: {missing}"]
+    _check_sizes(config, trainer, given)
+    lines = [config_to_yaml(config).rstrip(), ""]
+    lines.append(describe_space(optimizer) if given is None else _describe_given(config, given))
+    if given is None and optimizer.using_step_function:
+        info = describe_dataset(config)
         shape = (info.in_channels, info.image_size, info.image_size)
         lines.append(f"data set       {info.name}: {info.num_classes} classes, images {'x'.join(map(str, shape))}")
         lines.append(describe_memory(optimizer, shape, config.search.batch_size))
+    lines += notes
     lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")
     return "\n".join(lines) + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status.
-
-    Args:
-        argv: The words after the program's name; those of the process if None.
-
-    Returns:
-        0; 2 for bad input or a failed run, whose reason is one message on stderr; 130 or 143 after SIGINT or SIGTERM.
-    """
-    words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        if not words:
-            raise ConfigError(
-                f"give a config: naslib --config FILE (shipped: {', '.join(shipped_configs())}); --help shows more"
-            )
-        command = parse_cli(words)
-        if command.print_schema:
-            _write(json_schema_text(schema_extensions()))
-            return 0
-        run(command)
-    except (SearchInterrupted, KeyboardInterrupt) as error:
-        _complain(str(error) or "interrupted")
-        return exit_code(error)
-    except NASLibError as error:
-        _complain(_with_notes(error))
-        return 2
-    return 0
+def _dry_run_without_table(config: Any, missing: BenchmarkDataMissing) -> str:
+    """Return config and space of a search on a table that is not here."""
+    space = build_space(config)
+    lines = [config_to_yaml(config).rstrip(), ""]
+    lines.append(f"search space   {space.get_type()}: decisions made on codes; no module is built during the search")
+    lines.append(f"not checked    the table, without which a run stops here: {missing}")
+    lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")
+    return "\n".join(lines) + "\n"
 
 
-def _with_notes(error: BaseException) -> str:
-    return "\n".join([str(error), *getattr(error, "__notes__", [])])
+def _describe_given(config: Any, given: Graph) -> str:
+    sizes = {key: config.evaluation[key] for key in ("cells", "channels")}
+    network = given.evaluation_network(**sizes, auxiliary=False)
+    return (
+        f"architecture   given\n{format_genotype(given.genotype())}\n"
+        f"parameters     {count_parameters_in_MB(network):.6f} M in the network to evaluate, without auxiliary head"
+    )
 
 
-def _complain(message: str) -> None:
-    get_logger().debug("stopped: %s", message)
-    sys.stderr.write(f"naslib: {message}\n")
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)
 
 
 def _write(text: str) -> None:

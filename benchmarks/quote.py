@@ -1,0 +1,147 @@
+"""Quote the results in the docs: `python -m benchmarks.quote` prints the tables, `--write` puts them into the pages.
+
+A page says where with `<!-- measured: NAME -->` and `<!-- end -->`; what is between is made from `benchmarks/results`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import compare
+from .harness import ROOT
+from .records import RESULTS
+
+PAGES = ("docs/performance.md", "docs/results.md")
+_PLACE = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+Record = dict[str, str]
+
+
+def records(folder: Path = RESULTS) -> list[Record]:
+    """Return every figure of every run, in the order of the runs; `run` is the number of its run, from 1."""
+    paths = sorted(folder.glob("[0-9]*.csv"))
+    return [{**row, "run": str(number)} for number, path in enumerate(paths, 1) for row in _rows(path)]
+
+
+def runs_table(found: Sequence[Record]) -> str:
+    """Return the runs: when, where, under which load."""
+    lines = [
+        "| run | begun | machine | threads | load | torch | rounds | commit |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for number in dict.fromkeys(row["run"] for row in found):
+        row = next(row for row in found if row["run"] == number)
+        machine = f"{row['cpu']}, {row['cores']} cores" if not row["gpu"] else row["gpu"]
+        lines.append(
+            f"| {number} | {row['date'][:16].replace('T', ' ')} | {machine} | {row['threads']} | {row['load_average']} "
+            f"| {row['torch']} | {row['effort']} | {row['commit']} |"
+        )
+    return "\n".join(lines)
+
+
+def bars_table(found: Sequence[Record]) -> str:
+    """Return every figure that has a limit, in every run that measured it."""
+    bars = [row for row in found if row["limit"]]
+    lines = ["| bar | figure | wanted | run | measured | from, to (rounds) | |", "|---|---|---|---|---|---|---|"]
+    for bar, name in dict.fromkeys(sorted(((row["bar"], row["name"]) for row in bars), key=lambda key: _order(key[0]))):
+        for row in bars:
+            if (row["bar"], row["name"]) != (bar, name):
+                continue
+            note = " (random values)" if "random values" in row["note"] else ""
+            wanted = f"{row['sense']} {_figure(row['limit'], row['unit'])}"
+            span = f"{_figure(row['low'])}, {_figure(row['high'])} ({row['rounds']})" if row["low"] else ""
+            verdict = "**missed**" if row["verdict"] == "FAIL" else "met"
+            measured = _figure(row["value"], row["unit"])
+            lines.append(f"| {bar} | {name}{note} | {wanted} | {row['run']} | {measured} | {span} | {verdict} |")
+    return "\n".join(lines)
+
+
+def scaling_table(found: Sequence[Record]) -> str:
+    """Return the exponents of the newest run that measured them."""
+    rows = [row for row in found if row["bar"] == "scaling" and row["name"].startswith("exponent, ")]
+    newest = rows[-1]["run"]
+    lines = [f"| cost against (run {newest}) | exponent |", "|---|---|"]
+    for row in rows:
+        if row["run"] == newest:
+            lines.append(f"| {row['name'].removeprefix('exponent, ')} | {float(row['value']):.2f} |")
+    return "\n".join(lines)
+
+
+def compare_table(found: Sequence[Record] = ()) -> str:
+    """Return the comparison of methods on NAS-Bench-201."""
+    path = RESULTS / "compare-nasbench201-scaled.csv"
+    rows = _rows(path)
+    numbers = ("test_accuracy", "skip_share", "none_share", "search_seconds", "peak_memory_mb")
+    return compare.table(
+        [
+            compare.Found(
+                method=row["method"],
+                seed=int(row["seed"]),
+                genotype=row["genotype"],
+                **{key: float(row[key]) for key in numbers},
+            )
+            for row in rows
+        ]
+    )
+
+
+def methods_table(found: Sequence[Record] = ()) -> str:
+    """Return what the last run of `benchmarks.methods` wrote."""
+    return (RESULTS / "methods.md").read_text(encoding="utf-8").strip()
+
+
+TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
+    "runs": runs_table,
+    "bars": bars_table,
+    "scaling": scaling_table,
+    "compare": compare_table,
+    "methods": methods_table,
+}
+
+
+def quoted(page: str, found: Sequence[Record]) -> str:
+    """Return the text of a page with its tables made anew."""
+    return _PLACE.sub(lambda match: f"{match[1]}{TABLES[match[2]](found)}\n{match[3]}", page)
+
+
+def _rows(path: Path) -> list[Record]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _order(bar: str) -> tuple[int, str]:
+    number = bar.removeprefix("P")
+    return (int(number), "") if number.isdigit() else (100, bar)
+
+
+def _figure(value: str, unit: str = "") -> str:
+    """Return a number with three digits, and its unit as it is written."""
+    number = float(value)
+    if number and (abs(number) < 1e-2 or abs(number) >= 1e6):
+        text = f"{number:.2g}" if number < 1 else f"{number / 1e6:.3g} M"
+    else:
+        text = f"{number:.3g}" if abs(number) < 1000 else f"{number:,.0f}"
+    return f"{text}{unit}" if unit == "x" else f"{text} {unit}".rstrip()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables, or write them into the pages."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quote", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the tables into the pages of docs")
+    arguments = parser.parse_args(argv)
+    found = records()
+    for name in PAGES:
+        path = ROOT / name
+        text = quoted(path.read_text(encoding="utf-8"), found)
+        if arguments.write:
+            path.write_text(text, encoding="utf-8")
+        else:
+            print("\n\n".join(f"{match[2]}:\n\n{TABLES[match[2]](found)}" for match in _PLACE.finditer(text)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,8 @@
+"""`python -m naslib.build`: the command."""
+
+import sys
+
+from naslib.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The command `naslib`: what needs no torch is answered, and refused, before torch is imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from naslib.config.cli import parse_cli
+from naslib.config.editor_schema import json_schema_text
+from naslib.config.find import list_shipped
+from naslib.errors import ConfigError, NASLibError, SearchInterrupted, exit_code
+from naslib.utils.log import get_logger
+
+from .door import read_config, schema_extensions
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    Args:
+        argv: The words after the program's name; those of the process if None.
+
+    Returns:
+        0; 2 for bad input or a failed run, whose reason is one message on stderr; 130 or 143 after SIGINT or SIGTERM.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not words:
+            raise ConfigError(f"give a config: naslib --config FILE (shipped: {list_shipped()}); --help shows more")
+        command = parse_cli(words)
+        if command.print_schema:
+            sys.stdout.write(json_schema_text(schema_extensions()) + "\n")
+            return 0
+        config = read_config(command)
+        from .pipeline import run  # seconds of imports, for a run that can begin
+
+        run(command, config)
+    except (SearchInterrupted, KeyboardInterrupt) as error:
+        _complain(str(error) or "interrupted")
+        return exit_code(error)
+    except NASLibError as error:
+        _complain("\n".join([str(error), *getattr(error, "__notes__", [])]))
+        return 2
+    return 0
+
+
+def _complain(message: str) -> None:
+    get_logger().debug("stopped: %s", message)
+    sys.stderr.write(f"naslib: {message}\n")

@@ -1,0 +1,56 @@
+"""What is checked before torch is imported: the config against all that is registered, and the run folder."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from naslib.config.cli import CommandLine, config_from_command_line
+from naslib.config.config import Config
+from naslib.config.extensions import SchemaExtensions
+from naslib.config.run_folder import holds_run, prepare_run_folder, require_run
+from naslib.errors import CheckpointError
+from naslib.registry.catalogue import DATASETS, OPTIMIZERS, PARTS, SEARCH_SPACES
+from naslib.registry.signatures import Parameters, keywords_through
+from naslib.utils.lock import check_unlocked
+
+# What the data set tells a search space, by the names of the space's arguments.
+_FROM_DATA = ("n_classes", "in_channels", "image_size")
+
+
+def schema_extensions() -> SchemaExtensions:
+    """Return what the registries know: names, and the keywords of optimizers, their parts, spaces and data sets."""
+    return SchemaExtensions(
+        optimizers={name: keywords_through(OPTIMIZERS.signatures(name)) for name in OPTIMIZERS},
+        spaces={name: _space_keywords(SEARCH_SPACES.signatures(name)) for name in SEARCH_SPACES},
+        datasets={name: dict(list(DATASETS.signatures(name)[0].items())[2:]) for name in DATASETS},
+        parts={name: keywords_through(PARTS.signatures(name)) for name in PARTS},
+    )
+
+
+def _space_keywords(chain: list[Parameters]) -> dict[str, inspect.Parameter]:
+    """Return the keywords of a space; what the data set gives is not required."""
+    own = chain[0] if chain else {}
+    return {name: p.replace(default=None) if name in _FROM_DATA else p for name, p in own.items()}
+
+
+def read_config(command: CommandLine) -> Config:
+    """Return the config of a command line, once it is clear that its run can begin in its folder.
+
+    Raises:
+        ConfigError: If the config cannot be used; lists all problems.
+        RunFolderError: If the folder holds a run; names the ways on.
+        CheckpointError: If there is no checkpoint where the command line names one.
+    """
+    config = config_from_command_line(command, extensions=schema_extensions())
+    keeps = command.resume or command.eval_only
+    needs_search = command.eval_only and config.evaluation.genotype is None
+    if (command.resume or needs_search) and not command.model_path:
+        require_run(config, "--resume" if command.resume else "--eval-only")
+    if not command.dry_run:
+        check_unlocked(config.save)
+    if holds_run(config.save) and not (keeps or command.overwrite or command.dry_run):
+        prepare_run_folder(config)  # refuses
+    if command.model_path and not Path(command.model_path).is_file():
+        raise CheckpointError(f"there is no checkpoint {command.model_path} (--model-path)")
+    return config

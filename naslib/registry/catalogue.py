@@ -1,0 +1,114 @@
+"""What comes with naslib, by name: where each optimizer, part, search space and data set is.
+
+Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
+command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .registry import Registry
+
+if TYPE_CHECKING:
+    from naslib.data.image_data import ImageData
+    from naslib.optimizers.core.metaclasses import MetaOptimizer
+    from naslib.optimizers.oneshot.parts.base import Part
+    from naslib.search_spaces.core.graph import Graph
+
+OPTIMIZERS: Registry[type[MetaOptimizer]] = Registry(
+    "optimizer",
+    {
+        "binary": "naslib.optimizers.oneshot.binary.optimizer:BinaryOptimizer",
+        "binary_masked": "naslib.optimizers.oneshot.binary.optimizer:BinaryMaskedOptimizer",
+        "binary_moving_average": "naslib.optimizers.oneshot.binary.optimizer:BinaryMovingAverageOptimizer",
+        "binary_proxyless_style": "naslib.optimizers.oneshot.binary.optimizer:BinaryProxylessStyleOptimizer",
+        "darts": "naslib.optimizers.oneshot.darts.optimizer:DARTSOptimizer",
+        "darts_minus": "naslib.optimizers.oneshot.darts_minus.optimizer:DARTSMinusOptimizer",
+        "darts_plus": "naslib.optimizers.oneshot.darts_plus.optimizer:DARTSPlusOptimizer",
+        "darts_pt": "naslib.optimizers.oneshot.darts_pt.optimizer:DARTSPTOptimizer",
+        "drnas": "naslib.optimizers.oneshot.drnas.optimizer:DrNASOptimizer",
+        "edge_popup": "naslib.optimizers.oneshot.edge_popup.optimizer:EdgePopupOptimizer",
+        "enas": "naslib.optimizers.oneshot.enas.optimizer:ENASOptimizer",
+        "fair_darts": "naslib.optimizers.oneshot.fair_darts.optimizer:FairDARTSOptimizer",
+        "fair_nas": "naslib.optimizers.oneshot.fair_nas.optimizer:FairNASOptimizer",
+        "gdas": "naslib.optimizers.oneshot.gdas.optimizer:GDASOptimizer",
+        "gsparsity": "naslib.optimizers.oneshot.gsparsity.optimizer:GSparseOptimizer",
+        "lambda_darts": "naslib.optimizers.oneshot.lambda_darts.optimizer:LambdaDARTSOptimizer",
+        "mixed_op": "naslib.optimizers.oneshot.mixed_op.optimizer:MixedOpOptimizer",
+        "oles": "naslib.optimizers.oneshot.oles.optimizer:OLESOptimizer",
+        "one_shot": "naslib.optimizers.oneshot.oneshot_train.optimizer:OneShotNASOptimizer",
+        "oneshot": "naslib.optimizers.oneshot.oneshot_train.optimizer:OneShotNASOptimizer",
+        "p_darts": "naslib.optimizers.oneshot.p_darts.optimizer:PDARTSOptimizer",
+        "pc_darts": "naslib.optimizers.oneshot.pc_darts.optimizer:PCDARTSOptimizer",
+        "proxyless": "naslib.optimizers.oneshot.proxylessnas.optimizer:ProxylessNASOptimizer",
+        "proxylessnas": "naslib.optimizers.oneshot.proxylessnas.optimizer:ProxylessNASOptimizer",
+        "random_nas": "naslib.optimizers.oneshot.rs_ws.optimizer:RandomNASOptimizer",
+        "random_search": "naslib.optimizers.discrete.rs.optimizer:RandomSearch",
+        "re": "naslib.optimizers.discrete.re.optimizer:RegularizedEvolution",
+        "regularized_evolution": "naslib.optimizers.discrete.re.optimizer:RegularizedEvolution",
+        "reinmax": "naslib.optimizers.oneshot.reinmax.optimizer:ReinMaxOptimizer",
+        "robust_darts": "naslib.optimizers.oneshot.robust_darts.optimizer:RobustDARTSOptimizer",
+        "rs": "naslib.optimizers.discrete.rs.optimizer:RandomSearch",
+        "rs_ws": "naslib.optimizers.oneshot.rs_ws.optimizer:RandomNASOptimizer",
+        "rsws": "naslib.optimizers.oneshot.rs_ws.optimizer:RandomNASOptimizer",
+        "sdarts_adv": "naslib.optimizers.oneshot.sdarts.optimizer:SDARTSAdversarialOptimizer",
+        "sdarts_rs": "naslib.optimizers.oneshot.sdarts.optimizer:SDARTSRandomOptimizer",
+        "setn": "naslib.optimizers.oneshot.setn.optimizer:SETNOptimizer",
+        "snas": "naslib.optimizers.oneshot.snas.optimizer:SNASOptimizer",
+        "spos": "naslib.optimizers.oneshot.spos.optimizer:SPOSOptimizer",
+    },
+)
+
+PARTS: Registry[type[Part]] = Registry(
+    "part",
+    {
+        "auxiliary_skip": "naslib.optimizers.oneshot.parts.auxiliary_skip:AuxiliarySkipConnections",
+        "drop_path": "naslib.optimizers.oneshot.parts.drop_path:SearchDropPath",
+        "early_stopping": "naslib.optimizers.oneshot.parts.early_stopping:EarlyStopping",
+        "edge_normalization": "naslib.optimizers.oneshot.parts.edge_normalization:EdgeNormalization",
+        "latency": "naslib.optimizers.oneshot.parts.latency:Latency",
+        "layer_alignment": "naslib.optimizers.oneshot.parts.layer_alignment:LayerAlignment",
+        "operation_early_stopping": "naslib.optimizers.oneshot.parts.operation_early_stopping:OperationEarlyStopping",
+        "partial_channels": "naslib.optimizers.oneshot.parts.partial_channels:PartialChannelConnections",
+        "perturbation": "naslib.optimizers.oneshot.parts.perturbation:Perturbation",
+        "perturbation_selection": "naslib.optimizers.oneshot.parts.perturbation_selection:PerturbationSelection",
+        "progressive_shrinking": "naslib.optimizers.oneshot.parts.progressive_shrinking:ProgressiveShrinking",
+        "warm_up": "naslib.optimizers.oneshot.parts.warm_up:WarmUp",
+        "zero_one_loss": "naslib.optimizers.oneshot.parts.zero_one_loss:ZeroOneLoss",
+    },
+)
+
+SEARCH_SPACES: Registry[type[Graph]] = Registry(
+    "search space",
+    {
+        "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
+        "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
+    },
+)
+
+# A loader takes (data_dir: Path | None, seed: int, **its own keywords) and returns `ImageData`.
+DATASETS: Registry[Callable[..., ImageData]] = Registry(
+    "data set",
+    {
+        "cifar-10": "naslib.data.sets.cifar:load_cifar10",
+        "cifar-100": "naslib.data.sets.cifar:load_cifar100",
+        "cifar10": "naslib.data.sets.cifar:load_cifar10",
+        "cifar100": "naslib.data.sets.cifar:load_cifar100",
+        "digits": "naslib.data.sets.digits:load_digits",
+        "fashion-mnist": "naslib.data.sets.mnist:load_fashion_mnist",
+        "fashion_mnist": "naslib.data.sets.mnist:load_fashion_mnist",
+        "fashionmnist": "naslib.data.sets.mnist:load_fashion_mnist",
+        "image_folder": "naslib.data.sets.imagefolder:load_imagefolder",
+        "imagefolder": "naslib.data.sets.imagefolder:load_imagefolder",
+        "imagenet16": "naslib.data.sets.imagenet16:load_imagenet16",
+        "imagenet16-120": "naslib.data.sets.imagenet16:load_imagenet16",
+        "imagenet16_120": "naslib.data.sets.imagenet16:load_imagenet16",
+        "mnist": "naslib.data.sets.mnist:load_mnist",
+        "npz": "naslib.data.sets.npz:load_npz",
+        "svhn": "naslib.data.sets.svhn:load_svhn",
+    },
+)

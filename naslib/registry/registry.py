@@ -1,0 +1,104 @@
+"""Registry: callables by lower-case name, with did-you-mean."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from naslib.errors import ConfigError, UnknownNameError, did_you_mean
+
+from .signatures import Parameters, signatures, source_signatures
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+class Registry(Generic[T]):
+    """Map lower-case names to callables (classes or functions).
+
+    Args:
+        kind: What the entries are, for messages ("optimizer", "search space" ...).
+        places: Where entries are that are imported when they are first asked for: `"module:name"` by name.
+    """
+
+    def __init__(self, kind: str, places: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self._places = dict(places or {})
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str, *aliases: str) -> Callable[[T], T]:
+        """Return a decorator that registers a callable under `name` and `aliases`.
+
+        Raises:
+            ConfigError: If a name is taken or is not lower case.
+        """
+
+        def decorate(entry: T) -> T:
+            for key in (name, *aliases):
+                if key != key.lower():
+                    raise ConfigError(f"{self.kind} name {key!r} must be lower case")
+                if self._is_taken(key, entry):
+                    raise ConfigError(f"{self.kind} {key!r} is already registered")
+                self._entries[key] = entry
+            return entry
+
+        return decorate
+
+    def _is_taken(self, key: str, entry: T) -> bool:
+        if key in self._entries:
+            return self._entries[key] is not entry
+        return self._places.get(key, _place(entry)) != _place(entry)
+
+    def get(self, name: str) -> T:
+        """Return the entry called `name` (case-insensitive).
+
+        Raises:
+            UnknownNameError: If there is none; the message names the nearest valid choice.
+        """
+        key = self._key(name)
+        if key not in self._entries:
+            module, _, attribute = self._places[key].partition(":")
+            self._entries[key] = getattr(importlib.import_module(module), attribute)
+        return self._entries[key]
+
+    def signatures(self, name: str) -> list[Parameters]:
+        """Return the parameters of an entry: a function's own, or of the constructors of a class and its parents.
+
+        What is not imported yet is read from its source text.
+
+        Raises:
+            UnknownNameError: As in `get`.
+        """
+        key = self._key(name)
+        found = None if key in self._entries else source_signatures(self._places[key])
+        return signatures(self.get(key)) if found is None else found
+
+    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the entry called `name` with the arguments."""
+        return self.get(name)(*args, **kwargs)
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        return sorted({*self._places, *self._entries})
+
+    def _key(self, name: str) -> str:
+        key = str(name).lower()
+        if key not in self:
+            known = self.names()
+            raise UnknownNameError(
+                f"unknown {self.kind} {name!r}{did_you_mean(key, known)} (known: {', '.join(known)})"
+            )
+        return key
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name.lower() in self._entries or name.lower() in self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+
+def _place(entry: Any) -> str:
+    return f"{getattr(entry, '__module__', '')}:{getattr(entry, '__qualname__', '')}"

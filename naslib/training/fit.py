@@ -1,0 +1,37 @@
+"""Whether a search space was made for the images that it is to be trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from naslib.errors import ConfigError
+
+
+def check_fits(space: Any, info: Any) -> None:
+    """Raise before the first step where a space has no place for a data set.
+
+    Args:
+        space: A search space; what it does not say about its sizes (`in_channels`, `n_classes`) is not checked.
+        info: The data set (`DatasetInfo`), None where nothing is known of it.
+
+    Raises:
+        ConfigError: If the channels of the images are others, or there are more classes than outputs; says how to
+            make the space instead.
+    """
+    channels, classes = getattr(space, "in_channels", None), getattr(space, "n_classes", None)
+    if info is None:
+        return
+    name = type(space).__name__
+    problems = []
+    if isinstance(channels, int) and channels != info.in_channels:
+        problems.append(
+            f"{name} takes images of {channels} channels, those of {info.name!r} have {info.in_channels}; "
+            f"make it with in_channels={info.in_channels}"
+        )
+    if isinstance(classes, int) and classes < info.num_classes:
+        problems.append(
+            f"{name} has {classes} outputs, {info.name!r} has {info.num_classes} classes; "
+            f"make it with n_classes={info.num_classes}"
+        )
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,157 @@
+"""What README and docs print is right: Python runs as printed, YAML is a config, commands do what they are given."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import runpy
+import subprocess
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from doc_blocks import ROOT, Block, blocks, commands, pages, words
+
+import naslib
+from naslib.build import build_optimizer, main, schema_extensions
+from naslib.config.find import find_config_file
+from naslib.config.loader import load_config
+
+# So that the words of the page run in seconds: nothing else is changed
+TINY = ["search.epochs=1", "evaluation.epochs=1", "search_space_args={cells: 2, nodes: 1, channels: 4}"]
+TINY += ["evaluation.channels=4", "evaluation.cells=2", "search.batch_size=256", "evaluation.batch_size=256"]
+PYTHON_PAGES = sorted({block.page for block in blocks() if block.language == "python"})
+YAML = [block for block in blocks() if block.language == "yaml"]
+# Words that stand for something
+PLACEHOLDERS = {"FILE", "key=value", "...", "DIR"}
+
+
+def _name(block: object) -> str:
+    return block.name if isinstance(block, Block) else str(block)
+
+
+def test_every_block_is_of_a_kind_that_is_tested():
+    assert len(blocks()) >= 25 and len(YAML) >= 18 and len(PYTHON_PAGES) >= 3 and len(commands()) >= 20
+    assert {block.language for block in blocks()} <= {"python", "yaml", "bash", "text"}
+    for page in pages():
+        assert page.read_text(encoding="utf-8").count("```") % 2 == 0, page
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES, ids=lambda page: page.stem)
+def test_python_runs_as_printed(page: Path, tmp_path: Path):
+    """The blocks of a page, one after the other in one process, started as the page says."""
+    code = "\n".join(block.text for block in blocks() if block.page == page and block.language == "python")
+    (tmp_path / "page.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "page.py", "--config", "darts.yaml", *TINY]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ERROR" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("block", YAML, ids=_name)
+def test_yaml_is_a_config(block: Block, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.json").write_text('{"entries": {"Zero-input:1": 0.5}, "fixed": 0.0, "input_shape": [1, 8, 8]}')
+    (tmp_path / "block.yaml").write_text(block.text)
+    config = load_config("block.yaml", extensions=schema_extensions())
+    assert not config.notes
+    build_optimizer(config)
+
+
+@pytest.mark.parametrize("block", YAML, ids=_name)
+def test_yaml_that_names_a_file_is_in_that_file(block: Block):
+    named = re.search(r"# configs/([\w/]+\.yaml)$", block.text.splitlines()[0])
+    if named is None:
+        return
+    shown = yaml.safe_load(block.text)
+    file = yaml.safe_load((ROOT / "configs" / named[1]).read_text(encoding="utf-8"))
+    assert _differences(shown, file) == []
+
+
+def _differences(shown: object, file: object, path: str = "") -> list[str]:
+    """Return the dotted keys whose values differ; a page may leave keys of the file out."""
+    if not isinstance(shown, dict) or not isinstance(file, dict):
+        return [] if shown == file else [path]
+    return [found for key in shown for found in _differences(shown[key], file.get(key, ...), f"{path}.{key}")]
+
+
+@pytest.mark.parametrize("block", {block.text: block for block in commands()}.values(), ids=_name)
+def test_command(block: Block, tmp_path: Path, monkeypatch, capsys):
+    program, *rest = words(block.text)
+    if program == "pip":
+        extras = re.findall(r"\.\[(\w+)\]", block.text)
+        assert rest[0] == "install" and all(f'"{extra}"' in (ROOT / "setup.py").read_text() for extra in extras)
+    elif program == "pytest":
+        assert "pytest-xdist" in (ROOT / "setup.py").read_text()
+    elif program == "naslib" or rest[0] == "runner.py":
+        _check_run(rest[rest[0] == "runner.py" :], tmp_path, monkeypatch, capsys)
+    elif rest[0] == "-m":
+        _check_module(rest[1], rest[2:], monkeypatch, capsys)
+    else:
+        assert (ROOT / rest[0]).is_file()
+
+
+def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
+    """Say with `--dry-run` whether the command could do what it is given."""
+    if PLACEHOLDERS & set(given) or given in (["-m"], []):
+        return
+    monkeypatch.chdir(folder)
+    if {"--help", "--print-schema", "--version"} & set(given):
+        with suppress(SystemExit):  # as argparse ends these
+            assert main(given) == 0
+        assert capsys.readouterr().out
+        return
+    monkeypatch.setenv("NASLIB_DATA", str(folder))
+    status = main([word.replace("=DIR", f"={folder}") for word in given] + ["--dry-run"])
+    # a page that tells how to search a table also says where to get it; it is not here
+    assert status == 0 or "nb201.npz" in capsys.readouterr().err
+
+
+def _check_module(module: str, given: list[str], monkeypatch, capsys) -> None:
+    """Say whether a module that is run has the options it is given."""
+    if module == "naslib":
+        return
+    assert importlib.util.find_spec(module) is not None, module
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with suppress(SystemExit), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of runpy, where the module is imported already
+        runpy.run_module(module, run_name="__main__")
+    shown = capsys.readouterr().out
+    assert [word for word in given if word.startswith("--") and word not in shown] == []
+
+
+def test_the_table_of_overrides_in_the_readme():
+    """Every word of the table can be added to the command above it."""
+    table = re.search(r"^\| what \| add \|\n(.*?)\n\n", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert table is not None
+    cells = re.findall(r"`'?([^`]+?)'?`", "\n".join(row.split("|")[2] for row in table[1].splitlines()))
+    overrides = [cell for cell in cells if not cell.startswith("--")]
+    assert len(overrides) >= 12
+    for override in overrides:
+        load_config(
+            "darts.yaml", override.split(" ") if "=" not in override else [override], extensions=schema_extensions()
+        )
+
+
+def test_every_config_that_a_page_names_is_there():
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages())
+    named = set(re.findall(r"(?:configs/|--config )([\w/]+\.yaml)", text))
+    assert len(named) >= 5
+    for name in named:
+        assert find_config_file(name).is_file()
+
+
+def test_links_lead_somewhere():
+    for page in pages():
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+def test_the_version_in_the_changelog():
+    assert f"## {naslib.__version__}" in (ROOT / "CHANGELOG.md").read_text()
