@@ -39,7 +39,8 @@ from naslib.search_spaces.core.primitives import Identity
 
 def latency_table() -> dict[str, float]:
     """Return milliseconds of the candidates of a `ConvSpace`, each another number."""
-    edges = [e for smooth in (False, True) for e in trace_candidates(ConvSpace(smooth=smooth), (2, 8, 8))]
+    kinds = ("plain", "smooth", "depthwise")
+    edges = [edge for kind in kinds for edge in trace_candidates(ConvSpace(kind=kind), (2, 8, 8))]
     keys = [operation_key(o, e.input_shape, s) for e in edges for o, s in zip(e.ops, e.output_shapes, strict=True)]
     return {key: 1.0 + 2.5 * number for number, key in enumerate(dict.fromkeys(keys))}
 
