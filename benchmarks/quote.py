@@ -35,8 +35,10 @@ def runs_table(found: Sequence[Record]) -> str:
     for number in dict.fromkeys(row["run"] for row in found):
         row = next(row for row in found if row["run"] == number)
         machine = f"{row['cpu']}, {row['cores']} cores" if not row["gpu"] else row["gpu"]
+        machine += f", {row['instructions']}" if row.get("instructions") else ""
+        threads = f"{row['threads']}, CPU time" if row.get("clock") == "cpu" else row["threads"]
         lines.append(
-            f"| {number} | {row['date'][:16].replace('T', ' ')} | {machine} | {row['threads']} | {row['load_average']} "
+            f"| {number} | {row['date'][:16].replace('T', ' ')} | {machine} | {threads} | {row['load_average']} "
             f"| {row['torch']} | {row['effort']} | {row['commit']} |"
         )
     return "\n".join(lines)
