@@ -64,8 +64,9 @@ def _is_depthwise(module: nn.Module, x: Tensor) -> bool:
 
 
 def _keeps_size(module: nn.Conv2d, padding: str | tuple[int, ...], dilation: tuple[int, ...]) -> bool:
-    sides = zip(padding, dilation, module.kernel_size, strict=False)
-    return not isinstance(padding, str) and all(2 * int(p) == d * (k - 1) for p, d, k in sides)
+    if isinstance(padding, str):
+        return False
+    return all(2 * p == d * (k - 1) for p, d, k in zip(padding, dilation, module.kernel_size, strict=True))
 
 
 def depthwise(x: Tensor, weight: Tensor, dilation: tuple[int, int], rewrites: Rewrites = _ALL) -> Tensor:

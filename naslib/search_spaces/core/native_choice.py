@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,17 +60,22 @@ def _candidates(modules: Iterable[nn.Module]) -> list[list[Operation]]:
     found: dict[tuple[int, int], dict[tuple[object, ...], Operation]] = {}
     for module in modules:
         for op in module.modules():
-            if type(op) not in (SepConv, DilConv):
+            if not isinstance(op, (SepConv, DilConv)) or type(op) not in (SepConv, DilConv):
                 continue
-            first, last = op.op[1], op.op[-1]
+            first, last = _ends_of(op)
             group = found.setdefault((first.in_channels, first.stride[0]), {})
             group.setdefault((type(op), first.kernel_size, first.dilation, last.num_features), op)
     return [[copy.deepcopy(op).cpu().float().train() for op in group.values()] for group in found.values()]
 
 
+def _ends_of(op: Operation) -> tuple[Any, Any]:
+    """Return the first convolution and the last batch norm."""
+    return op.op[1], op.op[-1]
+
+
 def _step_of(ops: Sequence[Operation]) -> Callable[[bool], None]:
     """Return the forward and backward of a mixture, by the native kernels or not."""
-    channels = ops[0].op[1].in_channels
+    channels: int = _ends_of(ops[0])[0].in_channels
     side = max(_SIDES[0], min(_SIDES[1], _PIXEL_ROWS // channels))
     image = torch.randn(_BATCH, channels, side, side, dtype=torch.float32).contiguous(memory_format=torch.channels_last)
     weights = torch.full((len(ops),), 1 / len(ops), dtype=torch.float32, requires_grad=True)
