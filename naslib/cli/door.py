@@ -9,13 +9,16 @@ from naslib.config.cli import CommandLine, config_from_command_line
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.run_folder import holds_run, prepare_run_folder, require_run
-from naslib.errors import CheckpointError
+from naslib.errors import CheckpointError, DatasetMissing
 from naslib.registry.catalogue import DATASETS, OPTIMIZERS, PARTS, SEARCH_SPACES
 from naslib.registry.signatures import Parameters, keywords_through
+from naslib.utils.locations import describe, find_path
 from naslib.utils.lock import check_unlocked
 
 # What the data set tells a search space, by the names of the space's arguments.
 _FROM_DATA = ("n_classes", "in_channels", "image_size")
+# Data sets of ours whose keyword `path` names their file or folder
+_READ_FROM_PATH = ("npz", "imagefolder", "image_folder")
 
 
 def schema_extensions() -> SchemaExtensions:
@@ -41,8 +44,10 @@ def read_config(command: CommandLine) -> Config:
         ConfigError: If the config cannot be used; lists all problems.
         RunFolderError: If the folder holds a run; names the ways on.
         CheckpointError: If there is no checkpoint where the command line names one.
+        DatasetMissing: If the data set is a path, and nothing is there.
     """
     config = config_from_command_line(command, extensions=schema_extensions())
+    _check_path_of_data(config)
     keeps = command.resume or command.eval_only
     needs_search = command.eval_only and config.evaluation.genotype is None
     if (command.resume or needs_search) and not command.model_path:
@@ -54,3 +59,13 @@ def read_config(command: CommandLine) -> Config:
     if command.model_path and not Path(command.model_path).is_file():
         raise CheckpointError(f"there is no checkpoint {command.model_path} (--model-path)")
     return config
+
+
+def _check_path_of_data(config: Config) -> None:
+    """Raise if the data set is named by a file or folder that is not there; what is in it is read later."""
+    is_named = config.dataset in DATASETS
+    given = config.dataset_args.get("path") if config.dataset.lower() in _READ_FROM_PATH else None
+    path = given if is_named else config.dataset
+    if isinstance(path, str) and find_path(path, config.data) is None:
+        key = "dataset_args.path" if is_named else "dataset"
+        raise DatasetMissing(f"{key}: there is nothing at {path}, nor under that name in {describe(config.data)}")

@@ -17,7 +17,6 @@ from naslib.config.config import Config, config_to_yaml
 from naslib.config.method_defaults import settle_method
 from naslib.config.run_folder import echo_config, move_away, nearest_run, prepare_run_folder
 from naslib.data import DatasetInfo, ImageData
-from naslib.data.locations import without_downloads
 from naslib.defaults._config_data import load_config_data
 from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
@@ -34,6 +33,7 @@ from naslib.training.report import format_genotype, write_genotype, write_summar
 from naslib.training.retrain import is_retraining_of
 from naslib.training.space_record import constructor_arguments
 from naslib.utils.files import to_jsonable
+from naslib.utils.locations import without_downloads
 from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger, setup_logger
 from naslib.utils.meters import count_parameters_in_MB

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from naslib.data.image_data import ImageData
-from naslib.data.locations import ENVIRONMENT_VARIABLE, data_directories, find_path
 from naslib.errors import ConfigError, DataError, DatasetMissing, UnknownNameError, did_you_mean
 from naslib.registry.catalogue import DATASETS as DATASETS
+from naslib.utils.locations import ENVIRONMENT_VARIABLE, data_directories, find_path
 
 
 def is_dataset(name: str) -> bool:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from naslib.data.decode import open_image
-from naslib.data.locations import user_cache
 from naslib.errors import DataError
 from naslib.utils.files import atomic_write_text
+from naslib.utils.locations import user_cache
 
 S = TypeVar("S")
 T = TypeVar("T")

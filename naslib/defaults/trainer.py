@@ -28,7 +28,7 @@ from naslib.training.loaders import BatchCursor, OnePass, image_shape
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
 from naslib.training.plain import describe_values
-from naslib.training.progress import format_seconds, peak_memory_mb
+from naslib.training.progress import describe_peak_memory, format_seconds
 from naslib.training.report import EvaluationResult
 from naslib.training.retrain import Place, Trainee, measure_size, retrain
 from naslib.training.schedule import Schedule
@@ -143,8 +143,8 @@ class Trainer(ConfigBuilders):
         self.search_trajectory["params"] = self.optimizer.get_model_size()
         finish_search(outputs, self.folder)
         logger.info(
-            "searched %d %ss in %s, peak memory %.0f MB",
-            len(self._history), self._unit(), format_seconds(self.search_seconds), peak_memory_mb(self.device),
+            "searched %d %ss in %s%s",
+            len(self._history), self._unit(), format_seconds(self.search_seconds), describe_peak_memory(self.device),
         )  # fmt: skip
 
     def _search_outputs(self) -> SearchOutputs:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from naslib.config.yaml_reader import read_yaml
-from naslib.data.locations import find_path
 from naslib.errors import ConfigError
 from naslib.search_spaces.core.primitives import Zero
 from naslib.utils.files import atomic_write_json
+from naslib.utils.locations import find_path
 
 from .fit import FITTED, FittedTable
 from .keys import operation_key

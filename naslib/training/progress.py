@@ -121,11 +121,17 @@ def format_clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def peak_memory_mb(device: torch.device) -> float:
-    """Return the peak memory in MB: of the device for CUDA, else of the process."""
+def describe_peak_memory(device: torch.device) -> str:
+    """Return `", peak memory 123 MB"`, or nothing where it is not known."""
+    peak = peak_memory_mb(device)
+    return "" if peak is None else f", peak memory {peak:.0f} MB"
+
+
+def peak_memory_mb(device: torch.device) -> float | None:
+    """Return the peak memory in MB: of the device for CUDA, else of the process; None where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if resource is None:
-        return float("nan")
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

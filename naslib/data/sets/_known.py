@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from naslib.data.info import DatasetInfo, default_crop_padding
-from naslib.data.locations import describe, download_directory, downloads_allowed
 from naslib.errors import DatasetMissing, DatasetNotDownloaded
+from naslib.utils.locations import describe, download_directory, downloads_allowed
 
 T = TypeVar("T")
 _logger = logging.getLogger("naslib.data")

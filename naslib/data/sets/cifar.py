@@ -10,7 +10,6 @@ import torch
 
 from naslib.data.image_data import ImageData, ImageSet, joined
 from naslib.data.info import DatasetInfo, default_class_names
-from naslib.data.locations import subfolders
 from naslib.data.reduced import reduced, smaller
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import download, first_present, known_info
@@ -19,6 +18,7 @@ from naslib.data.sets.cifar_jpeg import FILE as JPEG_FILE
 from naslib.data.sets.cifar_jpeg import load_jpeg
 from naslib.data.verify import read_each
 from naslib.errors import DataError
+from naslib.utils.locations import subfolders
 
 _CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 # DARTS' constants

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from naslib.data.image_data import ImageSet
-from naslib.data.locations import user_cache
 from naslib.data.verify import read_all
 from naslib.errors import DataError
 from naslib.utils.files import atomic_write
+from naslib.utils.locations import user_cache
 
 FILE = "cifar10_jpeg_full.npz"
 _KEYS = ("header", "data", "offset", "label", "is_test")

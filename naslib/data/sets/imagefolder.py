@@ -14,13 +14,13 @@ from naslib.data.decode import size_of_file
 from naslib.data.image_data import ImageData, ImageSet, channel_statistics
 from naslib.data.info import DatasetInfo, default_crop_padding
 from naslib.data.labels import check_enough_images, only_in_test
-from naslib.data.locations import data_directories
 from naslib.data.registry import DATASETS, locate
 from naslib.data.sets._class_folders import scan_class_folders
 from naslib.data.splits import TEST_SPLIT_SEED, split_test
 from naslib.data.stream_set import StreamSet
 from naslib.data.verify import check_images, read_all
 from naslib.errors import DataError
+from naslib.utils.locations import data_directories
 
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
 _logger = logging.getLogger("naslib.data")

@@ -9,12 +9,12 @@ import torch
 
 from naslib.data.image_data import ImageData, ImageSet, joined
 from naslib.data.info import default_class_names
-from naslib.data.locations import subfolders
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import first_present, known_info, not_downloadable
 from naslib.data.sets._pickles import read_batch
 from naslib.data.verify import read_each
 from naslib.errors import DataError
+from naslib.utils.locations import subfolders
 
 _CLASSES = 120
 _SIZE = 16

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from naslib.data.image_data import ImageData, ImageSet
 from naslib.data.info import DatasetInfo
-from naslib.data.locations import subfolders
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import download, known_info
 from naslib.data.verify import read_each
 from naslib.errors import DataError
+from naslib.utils.locations import subfolders
 
 _FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from naslib.data.image_data import ImageData, ImageSet
-from naslib.data.locations import subfolders
 from naslib.data.registry import DATASETS
 from naslib.data.sets._known import download, first_present, known_info
 from naslib.data.verify import read_each
 from naslib.errors import DataError
+from naslib.utils.locations import subfolders
 
 _MEAN = (0.4377, 0.4438, 0.4728)
 _STD = (0.1980, 0.2010, 0.1970)
