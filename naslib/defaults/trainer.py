@@ -242,10 +242,10 @@ class Trainer(ConfigBuilders):
             The test accuracy in percent (or the metric asked for).
         """
         dataset_api = as_dataset_api(dataset_api)
-        given = self.config.evaluation.get("genotype")
-        if best_arch is None and given is not None:
+        genotype = self.config.evaluation.get("genotype")
+        if best_arch is None and genotype is not None:
             space = self.optimizer.search_space if self.optimizer.search_space is not None else self.optimizer.graph
-            best_arch = given_architecture(given, space, dataset_api or self.optimizer.dataset_api)
+            best_arch = given_architecture(genotype, space, dataset_api or self.optimizer.dataset_api)
         architecture = best_arch if best_arch is not None else self.found_architecture(search_model)
         self.architecture = architecture
         found, undecided = self._found

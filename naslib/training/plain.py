@@ -99,18 +99,22 @@ def number_or_none(value: Any) -> float | None:
 
 def all_finite(state: Any) -> bool:
     """Say whether every floating-point tensor in nested `state` is finite (one synchronisation in all)."""
-    tensors = list(_float_tensors(state))
-    by_device: dict[torch.device, torch.Tensor] = {}
-    for tensor in tensors:
-        finite = torch.isfinite(tensor).all()
-        previous = by_device.get(tensor.device)
-        by_device[tensor.device] = finite if previous is None else previous & finite
-    return all(bool(flag) for flag in by_device.values())
+    return _all(state, torch.isfinite)
 
 
 def has_nan(state: Any) -> bool:
     """Say whether any floating-point tensor in nested `state` holds a NaN; infinities are allowed."""
-    return any(bool(torch.isnan(tensor).any()) for tensor in _float_tensors(state))
+    return not _all(state, lambda tensor: tensor == tensor)
+
+
+def _all(state: Any, test: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+    """Say whether all entries of all floating-point tensors pass a test, waiting once per device."""
+    by_device: dict[torch.device, torch.Tensor] = {}
+    for tensor in _float_tensors(state):
+        passed = test(tensor).all()
+        previous = by_device.get(tensor.device)
+        by_device[tensor.device] = passed if previous is None else previous & passed
+    return all(bool(flag) for flag in by_device.values())
 
 
 def _float_tensors(state: Any) -> Any:

@@ -71,15 +71,20 @@ class LoaderState:
         self._numbers = {place: getattr(*where) for place, where in found.numbers.items()}
         self._orders = {place: _copy_of(order) for place, order in found.orders.items()}
 
-    def capture(self) -> dict[str, Any]:
+    def capture(self, stateful: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the state as plain values, with `unknown`: phrases that say what is not in it.
 
         `workers` says whether worker processes wait for the next epoch.
+
+        Args:
+            stateful: The states of what has `state_dict`, if they are known; None asks for them.
         """
         found = _look_through(self.loader)
+        if stateful is None:
+            stateful = {place: to_plain(item.state_dict(), place) for place, item in found.stateful.items()}
         state: dict[str, Any] = {
             "generators": {place: state_of(item) for place, item in found.generators.items()},
-            "stateful": {place: to_plain(item.state_dict(), place) for place, item in found.stateful.items()},
+            "stateful": dict(stateful),
             "epochs": {},
             "orders": {},
         }
@@ -203,8 +208,14 @@ def _visit(place: str, item: Any, found: _Found) -> list[tuple[str, Any]]:
 
 
 def _is_stateful(item: Any) -> bool:
-    both = all(callable(getattr(type(item), name, None)) for name in ("state_dict", "load_state_dict"))
-    return both and not isinstance(item, torch.nn.Module)
+    cls = type(item)
+    both = all(callable(getattr(cls, name, None)) for name in ("state_dict", "load_state_dict"))
+    if not both or isinstance(item, torch.nn.Module):
+        return False
+    giver = next((base for base in cls.__mro__ if "state_dict" in vars(base)), cls)
+    # torchdata's own loader draws numbers when it is asked for its state, and other ones once that is loaded. All that
+    # it carries is visible, and so it is taken for what it is besides, a DataLoader.
+    return not (isinstance(item, DataLoader) and giver.__module__.split(".")[0] == "torchdata")
 
 
 def _is_order(item: Any) -> bool:

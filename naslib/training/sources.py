@@ -80,13 +80,15 @@ class ReplayedSource(BatchSource):
         self.carried = LoaderState(loader)
         self._labels: int | None = None
         self._resumed: dict[str, Any] = {}
+        # What was loaded into parts with a state of their own, which they need not give back before they are used.
+        self._loaded: dict[str, Any] | None = None
         self._restarts = False
 
     def open(self, epoch: int, start: int, replay: dict[str, Any] | None) -> Iterator[Any]:
         """Return the batches from `start` on; with `replay` under the state that the epoch began with."""
         if replay is None:
             return self._watched(self._begin(epoch))
-        now, carried = rng_snapshot(), self.carried.capture()
+        now, carried = rng_snapshot(), self.carried.capture(stateful={})
         carried_then = replay.get("carried")
         problems = self.carried.restore(carried_then) if carried_then else _of_an_earlier_version(carried)
         self._wake_workers(carried_then or {})
@@ -114,6 +116,7 @@ class ReplayedSource(BatchSource):
         if self._resumed.get("workers"):
             self._wake_workers(self._resumed)
         self._resumed.pop("workers", None)
+        self._loaded = None
         restarts, self._restarts = self._restarts, False
         return self._past_the_end() if restarts else iter(self.loader)
 
@@ -132,7 +135,7 @@ class ReplayedSource(BatchSource):
     def _wake_workers(self, state: Mapping[str, Any]) -> None:
         """Start workers that live through epochs, where they ran at this point: starting them draws a number."""
         if state.get("workers") and not keeps_workers(self.loader):
-            random_state, carried = rng_snapshot(), self.carried.capture()
+            random_state, carried = rng_snapshot(), self.carried.capture(stateful={})
             iter(self.loader)
             self.carried.restore(carried, stateful=False)
             rng_restore(random_state)
@@ -145,15 +148,15 @@ class ReplayedSource(BatchSource):
 
     def opening_state(self) -> dict[str, Any]:
         """Return the global random state and what the loader carries."""
-        return {"rng": rng_snapshot(), "carried": self.carried.capture()}
+        return {"rng": rng_snapshot(), "carried": self.carried.capture(self._loaded)}
 
     def position_state(self) -> dict[str, Any]:
         """Return what the loader carries now, and a checksum of the labels of the last batch."""
-        return {**self.carried.capture(), "labels": self._labels}
+        return {**self.carried.capture(self._loaded), "labels": self._labels}
 
     def go_to(self, state: dict[str, Any], ended: bool) -> None:
         """Take a `position_state`; the batches of an epoch that has not ended are replayed by `open`."""
-        self._resumed, self._labels = dict(state), state["labels"]
+        self._resumed, self._labels, self._loaded = dict(state), state["labels"], state["stateful"]
         problems = self.carried.restore(state, stateful=ended)
         if ended:
             self._restarts = bool(state["stateful"])
@@ -180,7 +183,7 @@ class ReplayedSource(BatchSource):
 
 
 def _of_an_earlier_version(carried: Mapping[str, Any]) -> list[str]:
-    has = carried["generators"] or carried["stateful"]
+    has = carried["generators"]
     return ["the checkpoint is of an earlier version, which kept nothing of what the loader carries"] if has else []
 
 

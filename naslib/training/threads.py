@@ -23,8 +23,10 @@ _MARGIN = 1.1
 # Seconds of one measurement. A busy neighbour costs a team of threads whole time slices (3 to 4 ms) at its barriers, so
 # one must be longer than such a slice.
 _BLOCK = 0.008
-# Rounds of measurements; the time after which none begins; and how much slower than the best is out of the question
-_ROUNDS, _BUDGET, _HOPELESS = 9, 0.25, 3.0
+# Rounds of measurements; the time after which none begins
+_ROUNDS, _BUDGET = 9, 0.25
+# How much slower than the best is hopeless after two rounds, and at the very first run
+_HOPELESS, _OUT_OF_QUESTION = 3.0, 10.0
 
 
 class Choice(NamedTuple):
@@ -141,10 +143,8 @@ def measure_threads(counts: Sequence[int]) -> dict[int, list[float]]:
         return {counts[0]: [0.0]}
     work = _Work()
     before, started = torch.get_num_threads(), time.perf_counter()
-    left = list(counts)
     try:
-        for count in left:  # threads are made, kernels are chosen
-            work.run_with(count, 0.0)
+        left = _worth_measuring(work, times)
         for number in range(_ROUNDS):
             for count in left if number % 2 else reversed(left):
                 times[count].append(work.run_with(count, _BLOCK))
@@ -154,6 +154,24 @@ def measure_threads(counts: Sequence[int]) -> dict[int, list[float]]:
     finally:
         torch.set_num_threads(before)
     return times
+
+
+def _worth_measuring(work: _Work, times: dict[int, list[float]]) -> list[int]:
+    """Return the numbers that are not out of the question from the first; the time of the one that is stands for it.
+
+    Every number runs once, which makes the threads. On a machine whose cores are all taken a single run of many threads
+    may take seconds; where one is far slower than the best, larger ones are not tried.
+    """
+    work.run_with(min(times), 0.0)  # kernels are chosen
+    first: dict[int, float] = {}
+    for count in sorted(times):
+        first[count] = work.run_with(count, 0.0)
+        if first[count] > _OUT_OF_QUESTION * min(first.values()):
+            times[count].append(first.pop(count))
+            break
+    for count in [count for count in times if count not in first and not times[count]]:
+        del times[count]
+    return list(first)
 
 
 def is_promising(count: int, times: Mapping[int, Sequence[float]]) -> bool:

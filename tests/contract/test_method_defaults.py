@@ -23,6 +23,7 @@ from naslib.optimizers import (
     PCDARTSOptimizer,
 )
 from naslib.optimizers.core.metaclasses import accepted_keywords
+from naslib.registry.signatures import keywords_through, source_signatures
 from naslib.search_spaces import NasBench201SearchSpace
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "optimizers.md"
@@ -68,6 +69,13 @@ def test_the_list_is_complete():
     found = {name: own_defaults(accepted_keywords(OPTIMIZERS.get(name))) for name in METHODS}
     assert {name: own for name, own in found.items() if own} == OWN
     assert len(METHODS) >= 32 and len(_shared()) >= 20
+
+
+def test_the_command_line_reads_the_same_from_source_text():
+    """It knows them before torch is imported."""
+    for name in METHODS:
+        chain = source_signatures(OPTIMIZERS._places[name])
+        assert chain is not None and own_defaults(keywords_through(chain)) == OWN.get(name, {}), name
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -91,6 +91,11 @@ def test_it_is_resumed(tmp_path: Path, capsys: Any) -> None:
         for name in ("through", "twice")
     )
     assert all(torch.equal(through[name], resumed[name]) for name in through)
+    # of another architecture there is nothing to go on with
+    other = [word.replace("dil_conv_5x5", "dil_conv_3x3") for word in words]
+    assert not run(capsys, *other, "evaluation.epochs=1", f"out_dir={tmp_path / 'twice'}", "--resume")
+    assert (folder / "eval.1" / "model_final.pth").is_file()
+    assert json.loads((folder / "summary.json").read_text())["genotype"]["normal"][3] == ["dil_conv_3x3", 2]
 
 
 def test_a_nasbench201_string_is_trained_or_looked_up(tmp_path: Path, capsys: Any, shared_data: Path) -> None:

@@ -41,7 +41,7 @@ def test_another_architecture_is_retrained_and_the_old_evaluation_kept(finished,
         assert main([*TINY, "search.epochs=3", f"out_dir={tmp_path}", "--resume"]) == 0
     new = json.loads((folder / "summary.json").read_text())
     assert new["genotype"] != old["genotype"] and new["search_epochs"] == 3
-    assert f"the previous evaluation was moved to {folder / 'eval.1'}, as the search went on" in caplog.text
+    assert f"the previous evaluation was moved to {folder / 'eval.1'}, as it is of another architecture" in caplog.text
     assert json.loads((folder / "eval.1" / "summary.json").read_text()) == old
     for name, summary in (("eval.1", old), ("eval", new)):
         record = load(folder / name / "model_final.pth")["run"]["fingerprint"]["architecture"]

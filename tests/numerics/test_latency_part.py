@@ -10,7 +10,7 @@ from small_spaces import batch, mlp_space
 from torch import nn
 
 from naslib.errors import ConfigError
-from naslib.hardware import LatencyTable, measure_table, operation_key
+from naslib.hardware import LatencyTable, measure_table, operation_key, trace_candidates
 from naslib.optimizers import (
     OPTIMIZERS,
     DARTSOptimizer,
@@ -286,6 +286,30 @@ def test_problems_are_found_when_adapting():
 def test_an_optimizer_without_architecture_parameters_is_told():
     with pytest.raises(ConfigError, match="latency does not fit SPOSOptimizer: it has no architecture parameters"):
         _adapted(OPTIMIZERS.get("spos"))
+
+
+def test_a_table_that_does_not_fit_a_later_stage_is_found_before_the_search():
+    def space(cells: int) -> NasBench301SearchSpace:
+        return NasBench301SearchSpace(n_classes=4, channels=4, cells=cells, nodes=2)
+
+    edges = trace_candidates(space(4), (3, 8, 8))
+    entries = {
+        operation_key(o, e.input_shape, s): 1.0 for e in edges for o, s in zip(e.ops, e.output_shapes, strict=True)
+    }
+    small = len(trace_candidates(space(2), (3, 8, 8)))
+    assert small < len(edges)
+    settings = {"added_cells": [0, 2], "skip_dropout": [0.0, 0.4], "epochs": 4}
+    for n_edges, fits in ((None, True), (small, False)):
+        table = LatencyTable(entries, 1.0, n_edges, info={"input_shape": [3, 8, 8]})
+        latency = {"table": table, "reference": 10.0, "loss": "add_linear"}
+        optimizer = OPTIMIZERS.get("p_darts")(parts={"latency": latency}, **settings)
+        if fits:
+            optimizer.adapt_search_space(space(2))
+            optimizer.new_epoch(2)
+            assert float(optimizer.parts["latency"].costs[0].max()) > 0
+            continue
+        with pytest.raises(ConfigError, match=f"network with {small} edges under search, this one has {len(edges)}"):
+            optimizer.adapt_search_space(space(2))
 
 
 def test_candidates_may_leave_the_supernet():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -153,6 +154,21 @@ def test_the_threshold_of_fair_darts_is_on_the_sigmoid_alone(sigmoid: float, sta
     optimizer.outcome = [torch.tensor([0.0, 1.0, 0.0, 0.0])] * 3  # a selection phase has its own reasons
     final = optimizer.get_final_architecture()
     assert not any(isinstance(module, Zero) for module in final.modules())
+
+
+# batch norm
+
+
+def test_modules_that_are_replaced_in_the_search_normalise_as_the_others():
+    stages = [{"epochs": 1}, {"k": 2, "n_ops": 3}]
+    parts = {"partial_channels": {"k": 4}, "progressive_shrinking": {"stages": stages, "warm_up": 0}}
+    for name, tracks in (("batch", False), ("running", True)):
+        optimizer = adapted("darts", partial(ConvSpace, channels=8), parts, batch_norm=name, epoch=0)
+        optimizer.new_epoch(1)
+        optimizer.step(images(seed=1), images(seed=2))
+        assert optimizer.parts["partial_channels"].k == 2
+        norms = batch_norm_modules(optimizer.graph)
+        assert len(norms) >= 7 and {norm.running_mean is not None for norm in norms} == {tracks}
 
 
 # second order

@@ -295,3 +295,28 @@ def test_what_a_part_watches_is_the_gradient_of_the_validation_loss_itself():
     torch.testing.assert_close(seen[0], expected, rtol=0, atol=1e-12)
     for index, (a, b) in enumerate(zip(found, plain, strict=True)):
         torch.testing.assert_close(a, 10 * loss * b + float(index == 0), rtol=1e-10, atol=1e-12)
+
+
+def test_a_step_of_a_methods_own_that_knows_only_the_contexts_has_every_effect():
+    optimizer = adapted(
+        "darts", parts={"perturbation": {"kind": "adversarial", "steps": 3}, "early_stopping": {}}, epoch=1
+    )
+    data, part = batch(seed=6), optimizer.parts["perturbation"]
+    clean = torch.stack([a.detach().softmax(-1) for a in optimizer.architectural_weights])
+    for _ in range(2):  # nothing is left from one step to the next
+        torch.manual_seed(3)
+        with part.during_weight_step(data):
+            (used,) = part._relaxation.replacing.values()
+        assert (used - clean).abs().max() > 0.01 and part._relaxation.replacing is None
+        torch.manual_seed(3)
+        part.before_weight_step(data)
+        assert torch.equal(used, next(iter(part._worst.values())))
+        with torch.no_grad():
+            for alpha in optimizer.architectural_weights:
+                alpha.add_(0.3 * torch.randn_like(alpha))
+        clean = torch.stack([a.detach().softmax(-1) for a in optimizer.architectural_weights])
+        part._worst = None
+    for _ in range(2):
+        with optimizer.parts["early_stopping"].during_architecture_step(data):
+            pass
+    assert len(optimizer.parts["early_stopping"].eigenvalues) == 1

@@ -16,6 +16,7 @@ from part_figures import PART_FIGURES, PARTS_KEYWORDS
 from naslib.build import build_trainer, schema_extensions
 from naslib.config.loader import load_config
 from naslib.errors import ConfigError
+from naslib.native import available
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
 from naslib.optimizers.oneshot.compatibility import OPTIONS
 from naslib.optimizers.oneshot.parts import PARTS
@@ -76,6 +77,11 @@ def _search(name: str, parts: tuple[str, ...], keywords: dict | None = None) -> 
     given = {part: dict(PARTS_KEYWORDS[part]) for part in parts}
     own = {part: values for part, values in OWN_PARTS.get(name, {}).items() if part not in given}
     return Search(OPTIMIZERS.get(name), {**KEYWORDS.get(name, {}), **(keywords or {})}, {**own, **given})
+
+
+def _needs_compiler(*options: str) -> None:
+    if "native" in options and not available("auto"):
+        pytest.skip("the native kernels cannot be compiled here")
 
 
 def _refused(search: Search) -> str:
@@ -211,6 +217,7 @@ def test_pairs_of_parts_on_a_mixture(first: str, second: str):
 @pytest.mark.parametrize("part", PARTS_KNOWN)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options_with_parts_on_a_mixture(option: str, part: str):
+    _needs_compiler(option)
     search = _search("darts", (part,), OPTION_VALUES[option])
     if (option, part) in {("unrolled", "operation_early_stopping"), ("hessian", "operation_early_stopping")}:
         reason = "operation_early_stopping does not fit unrolled=True: its gradient is that at other weights"
@@ -223,6 +230,7 @@ def test_options_with_parts_on_a_mixture(option: str, part: str):
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(OPTIONS, 2)))
 def test_options_with_options(first: str, second: str):
+    _needs_compiler(first, second)
     search = _search("darts", (), {**OPTION_VALUES[first], **OPTION_VALUES[second]})
     if {first, second} == {"hessian", "checkpoint_cells"}:
         assert "hessian=exact does not fit checkpoint_cells=True: what is computed again" in _refused(search)
@@ -251,6 +259,7 @@ def test_options_on_each_kind_of_method(kind: str, option: str):
 
 
 def _check_option(search: Search, option: str) -> None:
+    _needs_compiler(option)
     if option in ("unrolled", "hessian") and search.cls.__name__ != "DARTSOptimizer":
         assert f"unrolled=True does not fit {search.cls.__name__}: it has no second-order step" in _refused(search)
         return

@@ -123,10 +123,10 @@ def test_parents_are_drawn_uniformly_and_independently():
 
 def test_of_equals_the_earlier_one_is_the_better():
     evolution = Evolution(_Recorded(), EvolutionSettings(4, 3, 2, 1, 1), Random(0))
-    evolution.tell([(1,), (2,), (3,)], [5.0, 7.0, 5.0])
-    evolution.tell([(4,), (5,)], [7.0, 5.0])
-    assert evolution.history == [(7.0, (2,)), (7.0, (4,)), (5.0, (1,)), (5.0, (3,)), (5.0, (5,))]
-    assert evolution.best == (2,)
+    evolution.tell([(3,), (8,), (9,)], [5.0, 7.0, 5.0])
+    evolution.tell([(4,), (1,)], [7.0, 5.0])
+    assert evolution.history == [(7.0, (8,)), (7.0, (4,)), (5.0, (3,)), (5.0, (9,)), (5.0, (1,))]
+    assert evolution.best == (8,)
 
 
 def test_what_is_not_allowed_is_asked_once_and_made_up_for():

@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 from naslib.search_spaces.core.graph import EdgeData, Graph
-from naslib.search_spaces.core.primitives import AbstractPrimitive, Identity, ReLUConvBN, Sequential, Stem, Zero
+from naslib.search_spaces.core.primitives import (
+    AbstractPrimitive,
+    DilConv,
+    Identity,
+    ReLUConvBN,
+    Sequential,
+    Stem,
+    Zero,
+)
 
 
 def _candidates(width: int, batch_norm: bool) -> list[nn.Module]:
@@ -82,13 +90,16 @@ def mlp_by_copy(optimizer, x: torch.Tensor, rows: dict) -> torch.Tensor:
 
 
 class ConvSpace(Graph):
-    """Stem -> cell -> cell -> pool and linear, on images; two copies of one normal cell with three decisions."""
+    """Stem -> cell -> cell -> pool and linear, on images; two copies of one normal cell with three decisions.
+
+    The first candidates are `"plain"` convolutions, `"smooth"` ones, or one of them `"depthwise"`.
+    """
 
     QUERYABLE = False
     ALLOWS_ZERO = True
     OPTIMIZER_SCOPE = "cell"
 
-    def __init__(self, channels: int = 4, classes: int = 3, in_channels: int = 2, smooth: bool = False) -> None:
+    def __init__(self, channels: int = 4, classes: int = 3, in_channels: int = 2, kind: str = "plain") -> None:
         super().__init__()
         self.name = "macro"
         cell = Graph(name="cell", scope="cell")
@@ -100,7 +111,7 @@ class ConvSpace(Graph):
         self.add_edge(3, 4, EdgeData({"op": cell.copy()}))
         self.add_edge(4, 5, op=Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)))
         self.update_edges(
-            lambda edge: edge.data.set("op", _image_candidates(channels, smooth)), scope="cell", private_edge_data=True
+            lambda edge: edge.data.set("op", _image_candidates(channels, kind)), scope="cell", private_edge_data=True
         )
 
 
@@ -120,11 +131,12 @@ class TanhConvBN(AbstractPrimitive):
         """Return None: there are none."""
 
 
-def _image_candidates(channels: int, smooth: bool) -> list[nn.Module]:
-    kind = TanhConvBN if smooth else ReLUConvBN
+def _image_candidates(channels: int, kind: str) -> list[nn.Module]:
+    first: nn.Module = DilConv(channels, channels, kernel_size=3, stride=1, padding=2, dilation=2, affine=False)
+    layer = TanhConvBN if kind == "smooth" else ReLUConvBN
     return [
-        kind(channels, channels, kernel_size=3, affine=False),
-        kind(channels, channels, kernel_size=1, affine=False),
+        first if kind == "depthwise" else layer(channels, channels, kernel_size=3, affine=False),
+        layer(channels, channels, kernel_size=1, affine=False),
         Identity(),
         Zero(stride=1),
     ]

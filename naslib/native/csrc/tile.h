@@ -135,15 +135,10 @@ void depthwise_grad_weight(const T* planes, const T* g, int64_t ld, const Shape<
 
 template <class T>
 void depthwise_grad_weight(const T* planes, const T* g, int64_t ld, const Shape<T>& s, T* grad) {
-#ifdef __AVX512F__
-  constexpr int64_t rows_of_5 = 5;
-#else
-  constexpr int64_t rows_of_5 = 1;
-#endif
   if (s.K == 3) {
     depthwise_grad_weight<T, 3, 3>(planes, g, ld, s, grad);
   } else if (s.K == 5) {
-    depthwise_grad_weight<T, 5, rows_of_5>(planes, g, ld, s, grad);
+    depthwise_grad_weight<T, 5, 1>(planes, g, ld, s, grad);
   } else {
     depthwise_grad_weight<T, 7, 1>(planes, g, ld, s, grad);
   }

@@ -98,6 +98,7 @@ class Structure:
         optimizer = self.optimizer
         for graph in optimizer.graph.nested_graphs():
             graph.structure_changed()
+        optimizer.settle_batch_norm(optimizer.graph)
         optimizer.outcome = None
         optimizer.collect_weights()
         _retarget(optimizer.op_optimizer, optimizer.weights)
@@ -115,7 +116,7 @@ class Structure:
             GraphError: If the space has other decisions with these arguments.
         """
         optimizer = self.optimizer
-        graph = self._fresh_space(arguments or {})
+        graph = self.fresh_space(arguments or {})
         old, self.kept, self.arguments = optimizer.graph, [tuple(indices) for indices in kept], dict(arguments or {})
         optimizer.outcome = None
         optimizer.build_supernet(graph, self.kept, list(optimizer.architectural_weights))
@@ -128,7 +129,8 @@ class Structure:
         for part in optimizer.parts.values():
             part.restructured()
 
-    def _fresh_space(self, arguments: Mapping[str, Any]) -> Graph:
+    def fresh_space(self, arguments: Mapping[str, Any]) -> Graph:
+        """Return the space with fresh weights, and with some constructor arguments changed."""
         space: Graph = self.optimizer.search_space
         if arguments:
             return type(space)(**{**constructor_arguments(space), **arguments})

@@ -204,8 +204,7 @@ class SupernetOptimizer(MetaOptimizer):
         self._collect_decisions(graph)
         graph.set_passes(native=self._chooses_native(graph), checkpoint=self.checkpoint_cells)
         graph.parse()
-        if self.batch_norm == "batch":  # now that the modules are registered
-            use_batch_statistics(graph)
+        self.settle_batch_norm(graph)  # now that the modules are registered
         self.graph = graph
         self.collect_weights()
         self._first_values = trained_values(self)
@@ -247,6 +246,11 @@ class SupernetOptimizer(MetaOptimizer):
         self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
         own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
         self.architecture_parameters = [*own, *(p for part in self.parts.values() for p in part.parameters())]
+
+    def settle_batch_norm(self, graph: Graph) -> None:
+        """Let the norms of a supernet that was built, or got new modules, normalise as `batch_norm` says."""
+        if self.batch_norm == "batch":
+            use_batch_statistics(graph)
 
     def collect_weights(self) -> None:
         """Read the supernet's weights and norms into flat lists: a step never walks the graph."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from ._compile import input_nodes, topological_order
+from .ops_base import AbstractCombOp
 from .ops_basic import DropPath, Sequential, Zero
 from .ops_mixed import MixedOp
 
@@ -37,7 +38,10 @@ def _output_carries(graph: Graph, entering: Mapping[int, bool]) -> bool:
             source: passes(data.op) if carries[source] and not data.is_deleted() else False
             for source, data in sorted(graph._pred[node].items())
         }
-        nested = graph._node[node].get("subgraph")
+        nested, combine = graph._node[node].get("subgraph"), graph._node[node].get("comb_op")
+        if isinstance(combine, AbstractCombOp) and len(sources) > 1:
+            keys = list(sources)
+            sources = {keys[position]: sources[keys[position]] for position in combine.used_inputs(len(keys))}
         if node in entering:
             sources = {0: entering[node]}
         carries[node] = any(sources.values()) if nested is None else _nested_carries(nested, sources)

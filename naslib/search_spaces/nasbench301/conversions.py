@@ -194,7 +194,7 @@ def convert_config_to_genotype(config: Mapping[str, str]) -> Genotype:
             start += node
             node += 1
         cells.append(edges)
-    return as_genotype(make_genotype(*cells))
+    return as_genotype(make_genotype(cells[0], cells[1]))
 
 
 def convert_naslib_to_compact(naslib_object: Graph) -> Compact:

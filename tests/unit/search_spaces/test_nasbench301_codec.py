@@ -161,6 +161,19 @@ def test_bad_specs_are_refused(bad: object) -> None:
         CODEC.canonical(bad)
 
 
+def test_every_gene_has_its_bounds() -> None:
+    code = CODEC.canonical(DARTS_V2)
+    for position in range(len(code)):
+        bound = 7 if position % 2 else position // 4 % 4 + 2
+        for wrong in (-1, bound, bound + 1):
+            genes = (*code[:position], wrong, *code[position + 1 :])
+            assert not CODEC.is_valid(genes), (position, wrong)
+            with pytest.raises(ArchitectureError):
+                CODEC.canonical(genes)
+        if position % 2:
+            assert all(CODEC.is_valid((*code[:position], op, *code[position + 1 :])) for op in range(7))
+
+
 def test_number_of_nodes_is_checked() -> None:
     with pytest.raises(ArchitectureError, match="2 nodes"):
         DartsCodec(2).canonical(DARTS_V2)

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from naslib.config.loader import load_config
 from naslib.defaults.given import find_given, given_architecture
+from naslib.defaults.trainer import Trainer
 from naslib.errors import ConfigError
+from naslib.optimizers import DARTSOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.nasbench301.codec import count_parameters
 
 NORMAL = [("sep_conv_3x3", 1), ("skip_connect", 0), ("dil_conv_5x5", 2), ("max_pool_3x3", 0)]
 REDUCE = [("max_pool_3x3", 0), ("skip_connect", 1), ("skip_connect", 2), ("avg_pool_3x3", 1)]
@@ -166,6 +171,26 @@ def test_configs_may_write_it_as_yaml() -> None:
     spec = {"normal": [list(edge) for edge in NORMAL], "reduce": [list(edge) for edge in REDUCE]}
     config = load_config({"evaluation": {"genotype": {**spec, "normal_concat": range(2, 4)}}})
     assert code_in(config.evaluation.genotype) == CODE
+
+
+def test_a_trainer_evaluates_it_and_best_arch_wins(tmp_path: Path) -> None:
+    config = load_config({
+        "dataset": "digits", "device": "cpu",
+        "evaluation": {"genotype": TEXT, "epochs": 1, "batch_size": 8, "cells": 2, "channels": 2, "cutout": False},
+    })  # fmt: skip
+    config.save = str(tmp_path)
+    images = TensorDataset(torch.randn(16, 3, 8, 8), torch.arange(16) % 10)
+    loaders = {name: DataLoader(images, batch_size=8) for name in ("train_loader", "valid_loader", "test_loader")}
+    optimizer = DARTSOptimizer(config)
+    optimizer.adapt_search_space(SPACE)
+    trainer = Trainer(optimizer, config, **loaders)
+    trainer.evaluate()
+    assert trainer.architecture is not None and trainer.architecture.get_code() == CODE
+    assert trainer.result is not None and trainer.result.mode == "retrain"
+    assert trainer.result.params_millions == pytest.approx(count_parameters(CODE, 10, 2, 2) / 1e6, abs=1e-12)
+    other = given_architecture(OTHER, SPACE)
+    trainer.evaluate(best_arch=other)
+    assert trainer.architecture is other
 
 
 def test_another_space_leaves_it_behind() -> None:

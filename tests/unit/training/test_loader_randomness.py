@@ -150,6 +150,21 @@ class Stateful:
         self._epoch, self._place, self._loaded = state["epoch"], state["place"], True
 
 
+class Pending(Stateful):
+    """A stateful loader that takes a loaded state when it is iterated, and knows nothing of it before."""
+
+    _pending = None
+
+    def __iter__(self):
+        if self._pending is not None:
+            super().load_state_dict(self._pending)
+            self._pending = None
+        return super().__iter__()
+
+    def load_state_dict(self, state) -> None:
+        self._pending = state
+
+
 class StatefulSampler(Shuffled):
     """A sampler that gives its state itself, in a class that hides its generator."""
 
@@ -254,6 +269,7 @@ KINDS: dict[str, Callable[[], object]] = {
     "tensor in place": lambda: InPlace("tensor"),
     "stateful": lambda: Stateful(False),
     "stateful that stays at the end": lambda: Stateful(True),
+    "stateful with a delay": lambda: Pending(True),
     "stateful but for its generator": lambda: Forgetful(
         Images(), batch_size=4, shuffle=True, generator=_torch_generator()
     ),
@@ -276,21 +292,20 @@ class _Noise:
         return source.random()
 
 
-def _draw() -> None:
+def _draw() -> torch.Tensor:
     """Draw as a training does between batches."""
-    torch.rand(3), random.random(), np.random.rand()
+    return torch.tensor([float(torch.rand(())), random.random(), np.random.rand()])
 
 
 def _batches(cursor: BatchCursor, epochs: int, start: tuple[int, int] = (0, 0)) -> Iterator[tuple]:
-    """Go through epochs as the loops do; yield (epoch, step, batch), the batch None at the end of an epoch."""
+    """Go through epochs as the loops do; yield (epoch, step, batch and draw), None at the end of an epoch."""
     epoch, step = start
     while epoch < epochs:
         if step == 0:
             cursor.begin(epoch)
         while (batch := cursor.next_in_epoch()) is not None:
             step += 1
-            yield epoch, step, tuple(part.clone() for part in batch)
-            _draw()
+            yield epoch, step, (*(part.clone() for part in batch), _draw())
         yield epoch + 1, 0, None
         epoch, step = epoch + 1, 0
 
@@ -321,8 +336,6 @@ def _check_every_place(make: Callable[[], object], epochs: int = 3) -> None:
         resumed = _new_process(make)
         resumed.load_state_dict(state["cursor"])
         rng_restore(state["rng"])
-        if start[1]:
-            _draw()
         rest = [batch for *_, batch in _batches(resumed, epochs, start)]
         _compare(whole[index + 1 :], rest, start)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.base import OneShotOptimizer
 from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.parts import Part
 from naslib.optimizers.oneshot.schedules import cosine_in_each_stage
 from naslib.optimizers.oneshot.stages import Place, equal_lengths, locate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.arguments import constructor_arguments
-from naslib.search_spaces.core.graph import EdgeView, Graph
+from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.utils.log import get_logger
 
 from .skips import DroppedSkip, dropout_rate, in_reduction_cells, limit_skips, set_dropout, with_dropout
@@ -87,6 +89,27 @@ class PDARTSOptimizer(OneShotOptimizer):
         edge.data.set("op", RelaxedMixedOp([with_dropout(op) for op in edge.data.op]))
 
     # the stages
+
+    def adapt_search_space(
+        self,
+        search_space: Graph,
+        dataset: str | None = None,
+        scope: Scope = None,
+        dataset_api: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Adapt as `OneShotOptimizer` does, and let parts look at the spaces of later stages.
+
+        Raises:
+            ConfigError: If a part does not fit one of them.
+        """
+        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+        checking = [part for part in self.parts.values() if type(part).check_space is not Part.check_space]
+        for stage in range(1, len(self.added_cells) if checking else 0):
+            with torch.random.fork_rng(devices=[]):  # weights that nobody trains
+                space = self.structure.fresh_space(self._deeper(stage))
+            for part in checking:
+                part.check_space(space)
 
     def new_epoch(self, epoch: int) -> None:
         """Begin an epoch; where a new stage begins, build its supernet first."""

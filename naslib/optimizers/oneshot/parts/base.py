@@ -91,6 +91,13 @@ class Part:
             graph: The supernet; `self.optimizer.scope` says which graphs are searched.
         """
 
+    def check_space(self, space: Graph) -> None:
+        """Raise `ConfigError` if the part will not fit a supernet of a space; asked for those of later stages.
+
+        Args:
+            space: The space of that stage; it is not to be changed.
+        """
+
     def wrap_relaxation(self, relaxation: Any) -> Any:
         """Return what relaxes the decisions instead of `relaxation` (see `MixedOp.relaxation`)."""
         return relaxation

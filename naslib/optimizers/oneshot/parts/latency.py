@@ -130,6 +130,14 @@ class Latency(Part):
             )
         logger.info("latency of the networks: %.3f to %.3f ms, reference %.3f ms", low, high, self.reference)
 
+    def check_space(self, space: Graph) -> None:
+        """Look up the candidates of a later stage.
+
+        Raises:
+            ConfigError: If the table lacks some, or belongs to another network.
+        """
+        self.table.costs(trace_candidates(space, self.input_shape or (), self.optimizer.scope))
+
     def restructured(self) -> None:
         """Look up the candidates that are left."""
         self.adapt(self.optimizer.graph)

@@ -173,7 +173,10 @@ class Perturbation(Part):
             return nullcontext()
         if self.kind == "random":
             return _setting(self._relaxation, radius=self.radius)
-        return _setting(self._relaxation, replacing=self._worst)
+        # a step of a method's own may know this hook alone
+        worst = self._worst if self._worst is not None else self._worst_case(self._relaxation, data_train)
+        self._worst = None
+        return _setting(self._relaxation, replacing=worst)
 
     def _worst_case(self, relaxation: PerturbedRelaxation, data: Batch) -> Weights:
         """Return weights near the method's own for which the loss on a batch is higher."""
