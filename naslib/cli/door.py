@@ -9,7 +9,7 @@ from naslib.config.cli import CommandLine, config_from_command_line
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.run_folder import holds_run, prepare_run_folder, require_run
-from naslib.errors import CheckpointError, DatasetMissing
+from naslib.errors import CheckpointError, ConfigError, DatasetMissing
 from naslib.registry.catalogue import DATASETS, OPTIMIZERS, PARTS, SEARCH_SPACES
 from naslib.registry.signatures import Parameters, keywords_through
 from naslib.utils.locations import describe, find_path
@@ -56,6 +56,8 @@ def read_config(command: CommandLine) -> Config:
         check_unlocked(config.save)
     if holds_run(config.save) and not (keeps or command.overwrite or command.dry_run):
         prepare_run_folder(config)  # refuses
+    if command.model_path and config.evaluation.genotype is not None:
+        raise ConfigError("--model-path is the checkpoint of a search, and evaluation.genotype replaces the search")
     if command.model_path and not Path(command.model_path).is_file():
         raise CheckpointError(f"there is no checkpoint {command.model_path} (--model-path)")
     return config

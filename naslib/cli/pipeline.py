@@ -206,7 +206,7 @@ def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
     trainer, given = _build(config)
     _check_loaders(config, trainer, given)
     _check_sizes(config, trainer, given)
-    last = _search_checkpoint(command, config) if given is None else _no_search(command)
+    last = _search_checkpoint(command, config) if given is None else ""
     prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
     with RunLock(config.save):
         return _run_in_folder(command, config, trainer, last, given, started)
@@ -276,13 +276,6 @@ def _search_checkpoint(command: CommandLine, config: Any) -> str:
             "Run it first, or give --model-path FILE"
         )
     return last
-
-
-def _no_search(command: CommandLine) -> str:
-    """Return that there is no search checkpoint to start from."""
-    if command.model_path:
-        raise ConfigError("--model-path is the checkpoint of a search, and evaluation.genotype replaces the search")
-    return ""
 
 
 def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None) -> None:

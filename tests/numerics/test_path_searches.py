@@ -121,6 +121,34 @@ def test_parents_are_drawn_uniformly_and_independently():
     assert all(abs(count - 600 / 9) < 5.5 * (600 * 8 / 81) ** 0.5 for count in pairs.values())
 
 
+def test_genes_are_drawn_anew_with_the_rate_of_the_settings():
+    rates = []
+
+    class Rated(_Recorded):
+        def perturb(self, code, rate, rng):
+            rates.append(rate)
+            return super().perturb(code, rate, rng)
+
+    evolution = Evolution(Rated(), EvolutionSettings(4, 3, 2, 3, 0, mutation_rate=0.37), Random(0))
+    first = evolution.ask()
+    evolution.tell(first, [0.0] * 4)
+    evolution.ask()
+    assert rates == [0.37] * 3
+
+
+def test_the_smallest_and_the_largest_settings():
+    least = {"population": 1, "generations": 1, "parents": 1, "mutations": 0, "crossovers": 0}
+    for rate in (0, 1):
+        EvolutionSettings(**least, mutation_rate=rate)
+    EvolutionSettings(population=4, mutations=2, crossovers=2)
+    for name, low in least.items():
+        with pytest.raises(ConfigError, match=rf"{name} must be at least {low}, not {low - 1}"):
+            EvolutionSettings(**{**least, name: low - 1})
+    for rate in (-1e-9, 1 + 1e-9):
+        with pytest.raises(ConfigError, match="mutation_rate"):
+            EvolutionSettings(mutation_rate=rate)
+
+
 def test_of_equals_the_earlier_one_is_the_better():
     evolution = Evolution(_Recorded(), EvolutionSettings(4, 3, 2, 1, 1), Random(0))
     evolution.tell([(3,), (8,), (9,)], [5.0, 7.0, 5.0])

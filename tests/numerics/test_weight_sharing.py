@@ -124,6 +124,18 @@ def test_a_crossover_by_the_rule_takes_each_decision_from_either_parent():
     assert all(abs(count - 200) < 5.5 * (1600 * 7 / 64) ** 0.5 for count in children.values())
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.4, 1.0])
+def test_a_perturbation_by_the_rule_draws_each_decision_anew_with_the_rate(rate: float):
+    paths = adapted(mlp_space()).paths
+    rng, parent = Random(3), (0, 1, 2)
+    drawn = [paths.perturb(parent, rate, rng) for _ in range(2000)]
+    for decision, before in enumerate(parent):
+        counts = Counter(code[decision] for code in drawn)
+        for op in range(3):  # of three candidates, drawn uniformly
+            share = rate / 3 + (1 - rate) * (op == before)
+            assert abs(counts[op] - 2000 * share) < 5.5 * (2000 * share * (1 - share)) ** 0.5 + 1e-9
+
+
 # what runs
 
 
