@@ -92,13 +92,19 @@ class SharedWork:
         if self.passes.matmul and pointwise.accepts(module, x) and not is_hooked(module):
             return pointwise.pointwise(x, module.weight)  # type: ignore[arg-type]
         if type(module) is nn.Conv2d and not is_hooked(module):
-            rewrites = depthwise.Rewrites(self.passes.flip, self.passes.phases)
-            if any(rewrites) and depthwise.accepts(module, x):
-                return depthwise.depthwise(x, module.weight, module.dilation, rewrites)  # type: ignore[arg-type]
-            if self.passes.subsample and depthwise.accepts_subsampled(module, x):
-                return depthwise.subsampled(x, module.weight, module.padding, rewrites)  # type: ignore[arg-type]
-            return strided.convolve(module, x)
+            return self._convolve(module, x)
         return self.norm(module, x)
+
+    def _convolve(self, module: nn.Conv2d, x: Tensor) -> Tensor:
+        passes = self.passes
+        if module.groups > 1:
+            if (passes.flip or passes.phases) and depthwise.accepts(module, x):
+                rewrites = depthwise.Rewrites(passes.flip, passes.phases)
+                return depthwise.depthwise(x, module.weight, module.dilation, rewrites)  # type: ignore[arg-type]
+            if passes.subsample and depthwise.accepts_subsampled(module, x):
+                rewrites = depthwise.Rewrites(passes.flip, passes.phases)
+                return depthwise.subsampled(x, module.weight, module.padding, rewrites)  # type: ignore[arg-type]
+        return strided.convolve(module, x)
 
     def norm(self, norm: nn.Module, x: Tensor) -> Tensor:
         """Return `norm(x)` for a BN, or for anything else."""

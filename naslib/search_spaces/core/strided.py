@@ -75,6 +75,8 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         args: Its arguments.
         kwargs: Its keyword arguments.
     """
+    if not _needs_care(function):
+        return function(*args, **kwargs)
     return call_of(function, function, *args, **kwargs)
 
 
@@ -136,7 +138,10 @@ def _pair(value: Any) -> tuple[Any, ...]:
 
 
 def _needs_care(called: Any) -> bool:
-    return _is_compiled_with_strided(called) if torch.compiler.is_compiling() else _may_convolve(type(called))
+    if torch.compiler.is_compiling():
+        return _is_compiled_with_strided(called)
+    kind = type(called)
+    return _known_kinds[kind] if kind in _known_kinds else _may_convolve(kind)
 
 
 _known_kinds: dict[type, bool] = {}
