@@ -77,7 +77,7 @@ def warm_up(search: Search) -> None:
 def _moves(optimizer: OneShotOptimizer) -> bool:
     """Say whether steps train the architecture; where all rewards are equal, one does not."""
     before = flat(parameters_of(optimizer))
-    for seed in range(8):
+    for seed in range(40):
         assert flat(observe(optimizer, seed).weights).isfinite().all()
         if not torch.equal(flat(parameters_of(optimizer)), before):
             return True
@@ -118,7 +118,7 @@ def edge_normalization(search: Search) -> None:
         for alpha in optimizer.architectural_weights:
             alpha[0] += 2.0  # where Zero is drawn there is no gradient
     index = [parameter is betas for parameter in parameters_of(optimizer)].index(True)
-    for seed in range(8):
+    for seed in range(40):
         before = betas.detach().clone()
         if observe(optimizer, seed).alphas[index].norm() > 1e-6:
             assert not torch.equal(before, betas)
@@ -138,7 +138,7 @@ def perturbation(search: Search) -> None:
         return min(float((row.detach() - own).abs().max()) for own in clean[len(row)])
 
     away = 0.0
-    for seed in range(8):  # where the loss does not rise the adversary leaves the weights as they are
+    for seed in range(40):  # where the loss does not rise the adversary leaves the weights as they are
         rows = observe(optimizer, seed).rows
         perturbed = rows["training"][-6:]
         assert all(abs(float(row.sum()) - 1) < 1e-9 for row in perturbed)
@@ -268,14 +268,14 @@ def operation_early_stopping(search: Search) -> None:
     """What has been compared often enough and disagrees is not trained any more; all else is."""
     optimizer = search.build()
     part = optimizer.parts["operation_early_stopping"]
-    for seed in range(8):
+    for seed in range(40):
         observe(optimizer, seed)
         if part.frozen:
             break
     assert part.frozen
     stopped = [weight for name in part.frozen for weight in part._operations()[name]]
     before, others = flat(stopped), flat(optimizer.weights)
-    observe(optimizer, 20)
+    observe(optimizer, 50)
     assert torch.equal(before, flat(stopped)) and not torch.equal(others, flat(optimizer.weights))
 
 

@@ -132,14 +132,11 @@ class TanhConvBN(AbstractPrimitive):
 
 
 def _image_candidates(channels: int, kind: str) -> list[nn.Module]:
-    first: nn.Module = DilConv(channels, channels, kernel_size=3, stride=1, padding=2, dilation=2, affine=False)
     layer = TanhConvBN if kind == "smooth" else ReLUConvBN
-    return [
-        first if kind == "depthwise" else layer(channels, channels, kernel_size=3, affine=False),
-        layer(channels, channels, kernel_size=1, affine=False),
-        Identity(),
-        Zero(stride=1),
-    ]
+    first = layer(channels, channels, kernel_size=3, affine=False)
+    if kind == "depthwise":
+        first = DilConv(channels, channels, kernel_size=3, stride=1, padding=2, dilation=2, affine=False)
+    return [first, layer(channels, channels, kernel_size=1, affine=False), Identity(), Zero(stride=1)]
 
 
 def images(n: int = 6, size: int = 8, channels: int = 2, classes: int = 3, seed: int = 0, dtype=torch.float64):
