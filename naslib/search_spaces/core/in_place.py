@@ -16,12 +16,14 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError
 
-from .strided import call_of
+from .strided import call_of, may_convolve
 
 # By operation, then by mode (`training`): whether a call has changed its input
 _observed: WeakKeyDictionary[Any, dict[bool, bool]] = WeakKeyDictionary()
 # By kind of module, how to know what it does: `never` in place, by its `attribute` or `members`, or by `running` it
 _rules: dict[type[nn.Module], str] = {}
+# Kinds of modules that are just called, unless a compiler looks on: they neither write nor convolve by themselves
+_harmless: set[type] = set()
 
 
 def guarded(owner: Any, function: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -37,6 +39,8 @@ def guarded(owner: Any, function: Callable[..., Any], x: Any, *args: Any, **kwar
     Raises:
         GraphError: If an operation changes its input that did not at its first call, in the same mode.
     """
+    if type(owner) in _harmless and not torch.compiler.is_compiling():
+        return function(x, *args, **kwargs)
     if leaves_input(owner):
         return call_of(owner, function, x, *args, **kwargs)
     tensors = x if isinstance(x, list) else [x]
@@ -91,6 +95,8 @@ def _rule(kind: type[nn.Module]) -> str:
         leaf = kind.__module__.startswith("torch.nn.modules.") and not kind.__module__.endswith(".container")
         rule = "never" if kind.__module__.startswith("naslib.") else "attribute" if leaf else "running"
         _rules[kind] = rule = "members" if kind is nn.Sequential else rule
+        if rule == "never" and not may_convolve(kind):
+            _harmless.add(kind)
     return rule
 
 

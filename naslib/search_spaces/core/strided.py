@@ -75,8 +75,6 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         args: Its arguments.
         kwargs: Its keyword arguments.
     """
-    if not _needs_care(function):
-        return function(*args, **kwargs)
     return call_of(function, function, *args, **kwargs)
 
 
@@ -91,7 +89,7 @@ def call_of(owner: Any, function: Callable[..., Any], *args: Any, **kwargs: Any)
 def guard_methods(kind: type, *names: str) -> None:
     """Let methods that a foreign class defines compute strided 1x1 convolutions as in `call`."""
     for name in names:
-        if name in kind.__dict__ and _may_convolve(kind):
+        if name in kind.__dict__ and may_convolve(kind):
             setattr(kind, name, _guarded(kind.__dict__[name]))
 
 
@@ -141,13 +139,13 @@ def _needs_care(called: Any) -> bool:
     if torch.compiler.is_compiling():
         return _is_compiled_with_strided(called)
     kind = type(called)
-    return _known_kinds[kind] if kind in _known_kinds else _may_convolve(kind)
+    return _known_kinds[kind] if kind in _known_kinds else may_convolve(kind)
 
 
 _known_kinds: dict[type, bool] = {}
 
 
-def _may_convolve(kind: type) -> bool:
+def may_convolve(kind: type) -> bool:
     """Say whether objects of a class may call a convolution without our code in between."""
     if kind not in _known_kinds:
         name = kind.__module__
