@@ -115,7 +115,10 @@ def _read_node(node: ast.expr) -> Any:
         return _read_call(node)
     if isinstance(node, ast.Name) and node.id in ("true", "false", "null"):  # JSON inside Python
         return {"true": True, "false": False, "null": None}[node.id]
-    return ast.literal_eval(node)
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:  # whose message names the address of a node
+        raise ValueError(f"{ast.unparse(node)} is no value") from error
 
 
 def _read_call(node: ast.Call) -> Any:
