@@ -35,7 +35,7 @@ from naslib.training.space_record import constructor_arguments
 from naslib.utils.files import to_jsonable
 from naslib.utils.locations import without_downloads
 from naslib.utils.lock import RunLock
-from naslib.utils.log import get_logger, setup_logger
+from naslib.utils.log import get_logger, remembering, setup_logger, write_remembered
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
@@ -203,12 +203,15 @@ def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
         with without_downloads():
             _write(_dry_run(config))
         return {}
-    trainer, given = _build(config)
-    _check_loaders(config, trainer, given)
-    _check_sizes(config, trainer, given)
-    last = _search_checkpoint(command, config) if given is None else ""
-    prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
+    with remembering() as said:  # what there is to say of the data, before there is a folder to write it to
+        trainer, given = _build(config)
+        _check_loaders(config, trainer, given)
+        _check_sizes(config, trainer, given)
+        last = _search_checkpoint(command, config) if given is None else ""
+        prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
     with RunLock(config.save):
+        setup_logger(Path(config.save) / "log.log")
+        write_remembered(said)
         return _run_in_folder(command, config, trainer, last, given, started)
 
 
@@ -216,7 +219,6 @@ def _run_in_folder(
     command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None, started: float
 ) -> dict[str, Any]:
     """Search, evaluate and summarize in the run folder, which this process holds."""
-    setup_logger(Path(config.save) / "log.log")
     echo_config(config)
     write_environment(Path(config.save) / "environment.json", trainer.device, config.seed)
     trainer.summary_writer = _summary_writer(Path(config.save))

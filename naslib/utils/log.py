@@ -6,6 +6,9 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 ROOT = "naslib"
@@ -62,6 +65,27 @@ def setup_logger(path: str | Path | None = None, level: int = logging.INFO) -> l
     if path is not None:
         _set_file(logger, Path(path))
     return logger
+
+
+@contextmanager
+def remembering() -> Iterator[MemoryHandler]:
+    """Remember what is logged inside, for a file that is chosen later: `write_remembered`."""
+    logger = logging.getLogger(ROOT)
+    # flushed by hand, and bounded: nothing is said a thousand times before a run begins
+    memory = MemoryHandler(1000, flushLevel=logging.CRITICAL + 1)
+    logger.addHandler(memory)
+    try:
+        yield memory
+    finally:
+        logger.removeHandler(memory)
+
+
+def write_remembered(memory: MemoryHandler) -> None:
+    """Write what was remembered to the file that the logger writes to."""
+    for handler in logging.getLogger(ROOT).handlers:
+        if isinstance(handler, logging.FileHandler):
+            memory.setTarget(handler)
+            memory.flush()
 
 
 def _set_file(logger: logging.Logger, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -172,6 +173,17 @@ def test_overwrite_moves_the_old_run(tmp_path):
     assert main([*words, "--overwrite"]) == 0
     assert not list(tmp_path.rglob(".lock"))
     assert (folder / "5.1" / "summary.json").read_bytes() == before and (folder / "5" / "summary.json").is_file()
+
+
+def test_what_is_said_of_the_data_stands_in_the_log_file(tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 255, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3 + 1
+    np.savez(tmp_path / "mine.npz", x=images, y=labels)
+    words = [word for word in TINY if not word.startswith(("dataset=", "search.batch", "evaluation.batch"))]
+    data = [f"dataset={tmp_path / 'mine.npz'}", "search.batch_size=12", "evaluation.batch_size=12"]
+    assert main([*words, *data, "optimizer=gdas", f"out_dir={tmp_path / 'out'}"]) == 0
+    (log,) = (tmp_path / "out").rglob("log.log")
+    assert log.read_text().count("label 1 is class 0, label 2 is class 1, label 3 is class 2") == 1
 
 
 def test_searched_on_images_and_queried(tmp_path, shared_data):

@@ -102,3 +102,16 @@ def test_first_n(caplog: pytest.LogCaptureFixture) -> None:
         False,
     ]
     assert [record.name for record in caplog.records] == ["naslib.m"] * 2
+
+
+def test_what_was_said_before_there_was_a_file_is_written_to_it(tmp_path: Path) -> None:
+    log.setup_logger(None)
+    with log.remembering() as said:
+        log.get_logger("data").warning("label 1 is class 0")
+    log.get_logger("data").info("not remembered")
+    log.setup_logger(tmp_path / "log.log").info("begun")
+    log.write_remembered(said)
+    log.write_remembered(said)
+    lines = (tmp_path / "log.log").read_text().splitlines()
+    assert [line.split("] ")[1] for line in lines] == ["begun", "label 1 is class 0"]
+    assert not [handler for handler in logging.getLogger("naslib").handlers if handler is said]
