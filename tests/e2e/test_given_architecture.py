@@ -132,7 +132,7 @@ def test_mistakes_are_named_before_any_data_is_loaded(
     tmp_path: Path, capsys: Any, monkeypatch: Any, words: list[str], message: str
 ) -> None:
     if "--model-path" not in words and "--eval-only" not in words:
-        monkeypatch.setattr("naslib.cli.pipeline.build_dataset", lambda config: pytest.fail("the data was loaded"))
+        monkeypatch.setattr("naslib.cli.builders.build_dataset", lambda config: pytest.fail("the data was loaded"))
     said = run(capsys, *DARTS, *words, f"out_dir={tmp_path / 'out'}")
     assert message in said and said.count("\n") == 1 and len(said) < 600
     assert not (tmp_path / "out").exists()

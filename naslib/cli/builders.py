@@ -1,0 +1,163 @@
+"""From a config to a data set, a search space, an optimizer and a Trainer."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from naslib.benchmarks.base import Benchmark
+from naslib.benchmarks.lookup import get_dataset_api
+from naslib.config.method_defaults import settle_method
+from naslib.data import DatasetInfo, ImageData
+from naslib.defaults._config_data import load_config_data
+from naslib.defaults.given import find_given, given_architecture
+from naslib.defaults.trainer import Trainer
+from naslib.errors import BenchmarkError, ConfigError, DatasetNotDownloaded
+from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
+from naslib.optimizers.core.metaclasses import accepted_keywords
+from naslib.search_spaces import SEARCH_SPACES
+from naslib.search_spaces.core.graph import Graph
+
+# What a space is built with where no data set says it, by the names of the space's arguments.
+_ANY_DATA = {"n_classes": 10, "in_channels": 3, "image_size": 32}
+
+
+def build_dataset(config: Any) -> ImageData:
+    """Return the data set of a config."""
+    return load_config_data(config)
+
+
+def describe_dataset(config: Any) -> DatasetInfo:
+    """Return what the data set of a config is, also of one that may not be downloaded now (`without_downloads`)."""
+    try:
+        return build_dataset(config).info
+    except DatasetNotDownloaded as missing:
+        return missing.info
+
+
+def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
+    """Return the search space of a config, made for a data set.
+
+    Args:
+        config: The config.
+        info: The data set; None leaves the space's own defaults for classes and channels, and CIFAR-10's for others.
+
+    Raises:
+        ConfigError: If `search_space_args` contradicts the data set, or the space does not take an argument.
+    """
+    space = SEARCH_SPACES.get(config.search_space)
+    arguments = dict(config.get("search_space_args") or {})
+    takes = _parameters(space.__init__)
+    given = _described(info) if info is not None else _required(takes)
+    for name, value in given.items():
+        if name in takes and arguments.setdefault(name, value) != value:
+            raise ConfigError(
+                f"search_space_args.{name}: {arguments[name]} contradicts the data set {config.dataset!r}, "
+                f"which has {name} {value}; leave it out"
+            )
+    try:
+        return space(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"search_space_args do not fit {config.search_space!r}: {error}") from error
+
+
+def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:
+    """Return what a space that has no default for it can be built with where no data set says it."""
+    return {
+        name: value
+        for name, value in _ANY_DATA.items()
+        if name in takes and takes[name].default is inspect.Parameter.empty
+    }
+
+
+def _described(info: DatasetInfo) -> dict[str, int]:
+    return {"n_classes": info.num_classes, "in_channels": info.in_channels, "image_size": info.image_size}
+
+
+def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | None:
+    """Return the benchmark of a space, None where there is none for it or its data is not here.
+
+    Args:
+        config: The config.
+        space: The search space.
+        required: Whether its absence is an error.
+
+    Raises:
+        BenchmarkError: If it is required and cannot answer; the message says where its file is expected.
+    """
+    if not space.QUERYABLE and not required:
+        return None
+    try:
+        return get_dataset_api(space.get_type(), config.dataset, config.get("data"))
+    except BenchmarkError:
+        if required:
+            raise
+        return None
+
+
+def build_optimizer(config: Any) -> MetaOptimizer:
+    """Return the optimizer of a config, not yet adapted to a space.
+
+    Keys of `search` that nobody gave get the optimizer's own defaults, in place, also where it was named after loading.
+    """
+    optimizer = OPTIMIZERS.get(config.optimizer)
+    settle_method(config, accepted_keywords(optimizer))
+    return optimizer(**config.search)
+
+
+def build_trainer(config: Any) -> Trainer:
+    """Return a Trainer of the config's optimizer on its space and data set."""
+    optimizer = build_optimizer(config)
+    if isinstance(optimizer, OneShotOptimizer):
+        optimizer.check_combination()  # before any data is read
+    # A search on a table needs no images, unless what it finds is to be trained.
+    needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
+    info = describe_dataset(config) if needs_images else None
+    if info is not None:
+        _settle_cutout(config, info)
+    space = build_space(config, info)
+    api = build_benchmark(config, space, required=not optimizer.using_step_function)
+    optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
+    return Trainer(optimizer, config)
+
+
+def build_given(config: Any) -> tuple[Trainer, Graph]:
+    """Return a Trainer and the architecture of `evaluation.genotype`, to be evaluated without a search.
+
+    Whether there is such an architecture is found before any data is read.
+
+    Raises:
+        ConfigError: If it is none of the space.
+    """
+    value, mode = config.evaluation.genotype, config.evaluation.mode
+    probe = build_space(config, None)
+    api = None if mode == "retrain" else build_benchmark(config, probe, required=mode == "query")
+    table = _table(config, probe)
+    find_given(value, probe, table)
+    optimizer = build_optimizer(config)
+    optimizer.dataset, optimizer.dataset_api = config.dataset, api
+    info = describe_dataset(config) if api is None else None
+    if info is not None:
+        _settle_cutout(config, info)
+    return Trainer(optimizer, config), given_architecture(value, build_space(config, info), table)
+
+
+def _table(config: Any, space: Graph) -> Benchmark | None:
+    """Return the benchmark of a space, whatever data sets it has, None where it is not here."""
+    try:
+        return get_dataset_api(space.get_type(), None, config.get("data")) if space.QUERYABLE else None
+    except BenchmarkError:
+        return None
+
+
+def _settle_cutout(config: Any, info: DatasetInfo) -> None:
+    """Reduce a cutout length that nobody gave to what the images allow, so that the echoed config says what is done."""
+    given = vars(config).get("given", frozenset())
+    for name in ("search", "evaluation"):
+        section = config[name]
+        if f"{name}.cutout_length" not in given and section.get("cutout_length", 0) > info.cutout_max:
+            section["cutout_length"] = info.cutout_max
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)
