@@ -22,8 +22,8 @@ from .strided import call_of, may_convolve
 _observed: WeakKeyDictionary[Any, dict[bool, bool]] = WeakKeyDictionary()
 # By kind of module, how to know what it does: `never` in place, by its `attribute` or `members`, or by `running` it
 _rules: dict[type[nn.Module], str] = {}
-# Kinds of modules that are just called, unless a compiler looks on: they neither write nor convolve by themselves
-_harmless: set[type] = set()
+# Kinds of modules that are just called, also inside of what `guarded` calls: they do not write, nor convolve themselves
+HARMLESS: set[type] = set()
 
 
 def guarded(owner: Any, function: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def guarded(owner: Any, function: Callable[..., Any], x: Any, *args: Any, **kwar
     Raises:
         GraphError: If an operation changes its input that did not at its first call, in the same mode.
     """
-    if type(owner) in _harmless and not torch.compiler.is_compiling():
+    if type(owner) in HARMLESS and not torch.compiler.is_compiling():
         return function(x, *args, **kwargs)
     if leaves_input(owner):
         return call_of(owner, function, x, *args, **kwargs)
@@ -96,7 +96,7 @@ def _rule(kind: type[nn.Module]) -> str:
         rule = "never" if kind.__module__.startswith("naslib.") else "attribute" if leaf else "running"
         _rules[kind] = rule = "members" if kind is nn.Sequential else rule
         if rule == "never" and not may_convolve(kind):
-            _harmless.add(kind)
+            HARMLESS.add(kind)
     return rule
 
 

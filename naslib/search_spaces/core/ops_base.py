@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from ._module_copy import Memo, copy_module
-from .in_place import guarded
+from .in_place import HARMLESS, guarded
 from .shared_work import SharedWork, is_hooked
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def call_op(op: nn.Module, x: Tensor) -> Tensor:
 def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
     """Apply an operation inside another one as `call_op` does, with shared work and a weight."""
     if isinstance(op, AbstractPrimitive) and not op._forward_hooks and not op._forward_pre_hooks:
+        if type(op) in HARMLESS:
+            return op.forward_shared(x, work, weight)
         return guarded(op, op.forward_shared, x, work, weight)
     output = call_op(op, x)
     return output if weight is None else output * weight
@@ -139,7 +141,7 @@ def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, n
         The output and None, or what the BN reads and the BN.
     """
     if isinstance(op, AbstractPrimitive) and not is_hooked(op):
-        split = guarded(op, op.split_norm, x, work)
+        split = op.split_norm(x, work) if type(op) in HARMLESS else guarded(op, op.split_norm, x, work)
         if split is not None:
             return split
     return call_op_shared(op, x, work), None

@@ -110,7 +110,7 @@ class SharedWork:
         """Return `norm(x)` for a BN, or for anything else."""
         if self.passes.tangent and normalization.accepts(norm, x) and not is_hooked(norm):
             return normalization.normalized(x, norm.eps)  # type: ignore[arg-type]
-        return strided.call(norm, x)
+        return norm(x) if type(norm) is nn.BatchNorm2d else strided.call(norm, x)
 
     def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:
         """Return `norm(x)` for an `x` that the stateless `source` gave, computed once for equal non-affine BNs.

@@ -61,6 +61,8 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[in
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """Return `conv(x)`; nobody may have hooks on the convolution."""
+    if not _is_strided_1x1(conv):
+        return conv(x)
     if conv.padding_mode == "zeros" and accepts(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.groups):
         return convolution(x, conv.weight, conv.bias, _pair(conv.stride))
     return call(conv, x)
@@ -139,7 +141,13 @@ def _needs_care(called: Any) -> bool:
     if torch.compiler.is_compiling():
         return _is_compiled_with_strided(called)
     kind = type(called)
+    if kind is nn.Conv2d:
+        return _is_strided_1x1(called)
     return _known_kinds[kind] if kind in _known_kinds else may_convolve(kind)
+
+
+def _is_strided_1x1(conv: nn.Conv2d) -> bool:
+    return conv.kernel_size == (1, 1) and conv.stride != (1, 1)
 
 
 _known_kinds: dict[type, bool] = {}
