@@ -56,7 +56,7 @@ def _products(options: Options) -> list[Row]:
         device=options.device,
     )
     rows += [seconds_row("P7", name, timings, f"{setting.image}x{setting.image} pixels") for name in PRODUCTS]
-    limits = {"limit": 2.5, "stretch": 2.0, "sense": "<="}
+    limits = {"limit": 2.0, "sense": "<="}
     return [*rows, ratio_row("P7", "time, exact / difference", timings, (EXACT, DIFFERENCE), **limits)]
 
 
