@@ -12,6 +12,7 @@ import torch
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config, config_to_yaml
 from naslib.config.run_folder import echo_config, move_away, nearest_run, prepare_run_folder
+from naslib.defaults.config_builders import search_schedule
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkDataMissing, CheckpointError, DatasetNotDownloaded
 from naslib.search_spaces import SEARCH_SPACES
@@ -94,9 +95,10 @@ def _build(config: Any) -> tuple[Trainer, Graph | None]:
 
 
 def _check_loaders(config: Any, trainer: Trainer, given: Graph | None) -> None:
-    """Raise now, not after the search, if the images do not fit what is asked for."""
+    """Raise before there is a run folder if images, or the method, do not fit what is asked for."""
     searches_on_images = given is None and trainer.optimizer.using_step_function
     if searches_on_images:
+        search_schedule(trainer.optimizer, config.search, lambda: None)  # a method may bring its own
         trainer.build_search_dataloaders(config)
     is_trained = config.evaluation.mode == "retrain" or (given is not None and trainer.optimizer.dataset_api is None)
     if searches_on_images or is_trained:

@@ -113,6 +113,15 @@ def test_bad_input_is_one_clear_message(tmp_path, capsys, words, expected):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_a_schedule_beside_that_of_the_method_is_refused_before_there_is_a_folder(tmp_path, capsys, words):
+    out = tmp_path / "out"
+    small = ["search_space=nasbench301", "search_space_args={channels: 8, cells: 3, nodes: 2}", "dataset=digits"]
+    assert main(["optimizer=p_darts", *small, "search.scheduler=constant", f"out_dir={out}", *words]) == 2
+    assert "search.scheduler: PDARTSOptimizer brings a schedule of its own" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_all_problems_at_once(capsys):
     assert main(["optimizer=dart", "search.epoch=2", "evaluation.batch_size=0"]) == 2
     message = capsys.readouterr().err
