@@ -10,6 +10,7 @@ from naslib.benchmarks.lookup import get_dataset_api
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
+from naslib.defaults._config_task import config_task
 from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkError, ConfigError, DatasetNotDownloaded
@@ -17,6 +18,7 @@ from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
+from naslib.tasks import Task
 
 # What a space is built with where no data set says it, by the names of the space's arguments.
 _ANY_DATA = {"n_classes": 10, "in_channels": 3, "image_size": 32}
@@ -35,12 +37,13 @@ def describe_dataset(config: Any) -> DatasetInfo:
         return missing.info
 
 
-def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
+def build_space(config: Any, info: DatasetInfo | None = None, task: Task | None = None) -> Graph:
     """Return the search space of a config, made for a data set.
 
     Args:
         config: The config.
         info: The data set; None leaves the space's own defaults for classes and channels, and CIFAR-10's for others.
+        task: What is learned, where its outputs are others than the classes of the data set.
 
     Raises:
         ConfigError: If `search_space_args` contradicts the data set, or the space does not take an argument.
@@ -48,7 +51,7 @@ def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
     space = SEARCH_SPACES.get(config.search_space)
     arguments = dict(config.get("search_space_args") or {})
     takes = _parameters(space.__init__)
-    given = _described(info) if info is not None else _required(takes)
+    given = _described(info, task) if info is not None else _required(takes)
     for name, value in given.items():
         if name in takes and arguments.setdefault(name, value) != value:
             raise ConfigError(
@@ -70,8 +73,9 @@ def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:
     }
 
 
-def _described(info: DatasetInfo) -> dict[str, int]:
-    return {"n_classes": info.num_classes, "in_channels": info.in_channels, "image_size": info.image_size}
+def _described(info: DatasetInfo, task: Task | None = None) -> dict[str, int]:
+    outputs = task.output_size if task is not None and task.output_size else info.num_classes
+    return {"n_classes": outputs, "in_channels": info.in_channels, "image_size": info.image_size}
 
 
 def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | None:
@@ -115,7 +119,8 @@ def build_trainer(config: Any) -> Trainer:
     info = describe_dataset(config) if needs_images else None
     if info is not None:
         _settle_cutout(config, info)
-    space = build_space(config, info)
+    task = config_task(config, optimizer, info=info)  # before a space is made for it
+    space = build_space(config, info, task)
     api = build_benchmark(config, space, required=not optimizer.using_step_function)
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
     return Trainer(optimizer, config)
@@ -139,7 +144,8 @@ def build_given(config: Any) -> tuple[Trainer, Graph]:
     info = describe_dataset(config) if api is None else None
     if info is not None:
         _settle_cutout(config, info)
-    return Trainer(optimizer, config), given_architecture(value, build_space(config, info), table)
+    task = config_task(config, optimizer, info=info)
+    return Trainer(optimizer, config), given_architecture(value, build_space(config, info, task), table)
 
 
 def _table(config: Any, space: Graph) -> Benchmark | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
+from naslib.tasks import Score, Task
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
 from naslib.training.degenerate import degenerate_reasons, name_constant_output
@@ -24,7 +26,7 @@ from naslib.training.export import NetworkRecord
 from naslib.training.fit import check_fits
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.lengths import check_batches
-from naslib.training.loaders import BatchCursor, OnePass, image_shape
+from naslib.training.loaders import BatchCursor, OnePass, look_at
 from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, load_model_only, resume
 from naslib.training.plain import describe_values
@@ -40,6 +42,7 @@ from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
 
 from ._config_data import uses_channels_last
+from ._config_task import config_task, evaluation_task
 from ._query import benchmark_for, queried
 from .config_builders import ConfigBuilders, make_schedule, search_schedule
 from .given import given_architecture
@@ -54,11 +57,15 @@ class Trainer(ConfigBuilders):
         optimizer: An optimizer that has adapted its search space.
         config: The config; read here and in the static methods only.
         lightweight_output: Whether `errors.json` holds the config and fewer series.
-        train_loader: Your own batches `(images, labels)` to train on, instead of the config's data set.
+        train_loader: Your own batches to train on, instead of the config's data set: `(images, labels)`, or what the
+            task understands.
         valid_loader: Your own batches for the architecture; without them it is trained on the training batches.
         test_loader: Your own batches to test the final network on.
+        task: What learning means, a `naslib.tasks.Task` or the name of one. None: the optimizer's, else `task` of the
+            config, else what the data set declares, else what goes with the loss.
 
     Attributes:
+        task: What learning means, once search or evaluation have begun.
         search_trajectory: What the search measured so far (see `SearchHistory`).
         result: What the last `evaluate` found, None before.
         architecture: The architecture it evaluated, None before.
@@ -76,6 +83,7 @@ class Trainer(ConfigBuilders):
         train_loader: Iterable[Any] | None = None,
         valid_loader: Iterable[Any] | None = None,
         test_loader: Iterable[Any] | None = None,
+        task: Any = None,
     ) -> None:
         if train_loader is None and (valid_loader is not None or test_loader is not None):
             raise DataError("valid_loader and test_loader are used together with train_loader; give that as well")
@@ -92,8 +100,31 @@ class Trainer(ConfigBuilders):
         self._found: tuple[Graph | None, str] = (None, "")
         self.summary_writer: Any = None
         self._history = SearchHistory(optimizer.get_model_size())
+        self._given_task = task
+        self._task: Task | None = None
         self._own_loaders = None if train_loader is None else (train_loader, valid_loader, test_loader)
+        self._seen: list[Any] = []
         self._searched = False
+
+    @property
+    def task(self) -> Task:
+        """What learning means; what the data set declares is known once its loaders were built."""
+        return self._task if self._task is not None else config_task(self.config, self.optimizer, self._given_task)
+
+    def settle_task(self, info: Any = None) -> Task:
+        """Settle which task the run has, and let the optimizer search for what does it best; return the task.
+
+        Args:
+            info: The data set (`DatasetInfo`), None where nothing is known of it.
+
+        Raises:
+            ConfigError: If the task and the loss do not go together.
+        """
+        if self._task is None:
+            self._task = config_task(self.config, self.optimizer, self._given_task, info)
+            self._task.to(self.device)
+            self.optimizer.use_task(self._task)
+        return self._task
 
     @property
     def search_trajectory(self) -> AttrDict:
@@ -128,16 +159,23 @@ class Trainer(ConfigBuilders):
             self._search(resume_from, after_epoch, report_incumbent)
 
     def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
-        self._history = SearchHistory(self.optimizer.get_model_size())
         saved = read_newest(resume_from) if resume_from else None
         self.optimizer.device = self.device
+        scores: tuple[Score, ...] = ()
+        loaders = None
         if self.optimizer.using_step_function:
             self._settle_threads(saved)
+            loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
+            scores = self.settle_task().scores
+            self._seen += loaders[:2]  # the search compares their first batches itself, before a step
+        self._history = SearchHistory(self.optimizer.get_model_size(), scores)
         self.optimizer.before_training()
         write_environment(self.folder / "environment.json", self.device, self._seed())
         outputs = self._search_outputs()
-        run = self._search_on_batches if self.optimizer.using_step_function else self._search_black_box
-        run(outputs, saved, after_epoch, report_incumbent)
+        if loaders is not None:
+            self._search_on_batches(outputs, saved, after_epoch, loaders)
+        else:
+            self._search_black_box(outputs, saved, after_epoch, report_incumbent)
         self.optimizer.after_training()
         self._searched = True
         self.search_trajectory["params"] = self.optimizer.get_model_size()
@@ -161,6 +199,8 @@ class Trainer(ConfigBuilders):
         parts: dict[str, Any] = {"history": outputs.history}
         if outputs.arch_weights is not None:
             parts["arch_weights"] = outputs.arch_weights
+        if self.optimizer.task.state_dict():
+            parts["task"] = self.optimizer.task
         return Phase(
             folder=self.folder / "search",
             checkpointables=checkpointables,
@@ -172,10 +212,13 @@ class Trainer(ConfigBuilders):
         )
 
     def _search_on_batches(
-        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
+        self,
+        outputs: SearchOutputs,
+        saved: Any,
+        after_epoch: Callable[[int], Any] | None,
+        loaders: tuple[Any, Any, Any],
     ) -> None:
-        channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
+        channels_last, task = self._channels_last(), self.optimizer.task
         if channels_last and isinstance(self.optimizer.graph, nn.Module):
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
@@ -183,16 +226,17 @@ class Trainer(ConfigBuilders):
         scheduler, remake = search_schedule(self.optimizer, self.config.search, make)
         schedule = Schedule(scheduler, weights, self.epochs, validates=loaders[1] is not None)
         phase = self._search_phase(outputs, scheduler)
-        train = BatchCursor(loaders[0], self.device, channels_last, "training")
+        train = BatchCursor(loaders[0], self.device, channels_last, "training", task)
         valid = None
         if loaders[1] is not None:
-            valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
+            arguments = (loaders[1], self.device, channels_last, "validation", task)
+            valid = phase.parts["valid_batches"] = BatchCursor(*arguments)
         chosen_on = loaders[0] if loaders[1] is None else loaders[1]
-        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
-        task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
+        passes = [OnePass(loader, self.device, channels_last, task=task) for loader in (loaders[0], chosen_on)]
+        steps = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
-        loop = EpochLoop(task, phase, train, settings, after_epoch)
-        start = resume(phase, saved, task.begin_epoch)
+        loop = EpochLoop(steps, phase, train, settings, after_epoch)
+        start = resume(phase, saved, steps.begin_epoch)
         before = saved[1]["run"]["settings"] if saved is not None else {}
         schedule.refit(before, phase.settings, start, train.length, remake)
         try:
@@ -239,7 +283,7 @@ class Trainer(ConfigBuilders):
             metric: What to query; the test accuracy if None.
 
         Returns:
-            The test accuracy in percent (or the metric asked for).
+            The test accuracy in percent, or the deciding score of another task (or the metric asked for).
         """
         dataset_api = as_dataset_api(dataset_api)
         genotype = self.config.evaluation.get("genotype")
@@ -254,11 +298,12 @@ class Trainer(ConfigBuilders):
         api = benchmark_for(architecture, self.config, given)
         if api is not None:
             self.result = queried(architecture, api, metric or Metric.TEST_ACCURACY, self.config.dataset)
-            return self.result.accuracy
+            return self.result.value
         with RunLock(self.folder):
             self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
-        logger.info("test accuracy %.2f %%", self.result.accuracy)
-        return self.result.accuracy
+        score = self.result.score
+        logger.info("test %s %s", score.name.replace("_", " "), score.show(self.result.value))
+        return self.result.value
 
     def found_architecture(self, search_model: str = "") -> Graph:
         """Return the discrete architecture that the search found.
@@ -293,8 +338,9 @@ class Trainer(ConfigBuilders):
         saved = read_newest(resume_from) if resume_from else None
         self._settle_threads(saved)
         write_environment(self.folder / "environment.json", self.device, place.seed)
-        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
-        record = NetworkRecord.of(architecture, sizes, tests)
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs), True)
+        task = self._evaluation_task(architecture)
+        record = NetworkRecord.of(architecture, sizes, tests, task)
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
@@ -302,26 +348,31 @@ class Trainer(ConfigBuilders):
         record.write(place.folder)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
-        loss = architecture.get_loss_fn()
+        smoothing = float(evaluation.get("label_smoothing", 0.0))
         settings = RetrainSettings(
             epochs=int(evaluation.epochs),
             grad_clip=evaluation.grad_clip,
             auxiliary_weight=evaluation.auxiliary_weight,
             drop_path_prob=evaluation.drop_path_prob,
             amp=bool(evaluation.get("amp", False)),
-            label_smoothing=float(evaluation.get("label_smoothing", 0.0)),
         )
         checkpoints = LoopSettings(settings.epochs, int(evaluation.checkpoint_freq), self._steps())
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
-        trainee = Trainee(network, optimizer, make(), loss, train, valid, make)
+        learned = task.smoothed(smoothing, "evaluation.label_smoothing")
+        trainee = Trainee(network, optimizer, make(), learned, train, valid, make)
         seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
         return self._tested("retrain", network, architecture, sizes, test_on, seconds)
+
+    def _evaluation_task(self, architecture: Graph) -> Task:
+        """Return the task of the retraining: that of the search, or with a loss of its own."""
+        found = evaluation_task(self.settle_task(), self.config, self.optimizer, architecture, self._given_task)
+        return found.to(self.device)
 
     def _keep_weights(self, architecture: Graph) -> EvaluationResult:
         place, network = self._place(), architecture.to(self.device)
         _, _, tests = self._loaders(self.build_eval_dataloaders, None)
         test_on = self._probe(network, tests)
-        record = NetworkRecord.of(architecture, None, tests)
+        record = NetworkRecord.of(architecture, None, tests, self.settle_task())
         record.write(place.folder)
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
         environment = describe_environment(self.device, place.seed)
@@ -332,7 +383,7 @@ class Trainer(ConfigBuilders):
         """Return what to test on and the shape of its images; name a network that answers all of them alike."""
         if loader is None:
             raise DataError("there is no test loader; give Trainer(..., test_loader=...)")
-        shape = image_shape(loader)
+        shape = self.task.input_shape or ()
         name_constant_output(self.degenerate, network, shape)
         return loader, shape
 
@@ -341,15 +392,17 @@ class Trainer(ConfigBuilders):
     ) -> EvaluationResult:
         loader, shape = test_on
         amp = bool(self.config.evaluation.get("amp", False))
-        score = test(network, loader, architecture.get_loss_fn(), self.device, self._channels_last(), amp)
+        task = self._evaluation_task(architecture).plain()
+        measured = test(network, loader, task, self.device, self._channels_last(), amp)
+        value = math.nan if measured.deciding is None else measured.deciding
         params, macs = measure_size(architecture, sizes, shape)
-        return EvaluationResult(mode, network, score.top1 or 0.0, score.top5, seconds, params, macs)
+        return EvaluationResult(mode, network, value, task.score, measured.by_name(), seconds, params, macs)
 
     def _place(self) -> Place:
         return Place(self.folder / "eval", self.device, self._channels_last(), self._seed(), self.summary_writer)
 
     def evaluate_oneshot(self, resume_from: str = "", dataloader: Iterable[Any] | None = None) -> float:
-        """Return the accuracy of the search network as it is, in percent.
+        """Return the deciding score of the search network as it is: accuracy in percent, or that of another task.
 
         Args:
             resume_from: A search checkpoint to load; "" for the state of the optimizer.
@@ -360,7 +413,9 @@ class Trainer(ConfigBuilders):
             load_model_only(self.optimizer.get_checkpointables(), state, used)
         self.optimizer.device = self.device
         self.optimizer.before_training()
-        if dataloader is None:
+        if dataloader is not None:
+            self.settle_task(getattr(dataloader, "info", None))
+        else:
             train, valid, _ = self._loaders(self.build_search_dataloaders, None)
             if valid is None:
                 logger.warning("there is no validation part (search.train_portion 1.0): testing on the training part")
@@ -368,9 +423,10 @@ class Trainer(ConfigBuilders):
         as_eval = getattr(dataloader, "as_eval", None)
         loader = as_eval() if callable(as_eval) else dataloader
         graph = self.optimizer.graph
-        score = test(graph, loader, graph.get_loss_fn(), self.device, self._channels_last())
-        logger.info("one-shot accuracy %.2f %%", score.top1)
-        return score.top1 or 0.0
+        task = self.optimizer.task.plain()
+        value = test(graph, loader, task, self.device, self._channels_last()).deciding
+        logger.info("one-shot %s %s", task.score.name.replace("_", " "), task.score.show(value))
+        return math.nan if value is None else value
 
     def _unit(self) -> str:
         """Return what an entry of the history is: an epoch of training, or the evaluation of an architecture."""
@@ -392,8 +448,13 @@ class Trainer(ConfigBuilders):
     def _channels_last(self) -> bool:
         return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
 
-    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
-        """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
+    def _loaders(
+        self, build: Callable[[Any], Any], saved: Any, epochs: int = 1, retrains: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint.
+
+        The task is settled, and the first batches that are needed last are compared with it now.
+        """
         if self._own_loaders is not None:
             train, valid, tests = self._own_loaders
         else:
@@ -403,6 +464,24 @@ class Trainer(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
-            check_fits(self.optimizer.graph, getattr(train, "info", None))
+        info = getattr(train, "info", None)
+        task = self.settle_task(info)
+        if self._own_loaders is None:
+            check_fits(self.optimizer.graph, info, task)
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
+        tests = self._looked_at(tests, "test")
+        if retrains:  # the search looks at its own before it takes a step
+            valid = self._looked_at(valid, "validation")
+        if self._own_loaders is not None:
+            self._own_loaders = (train, valid, tests)
         return train, valid, tests
+
+    def _looked_at(self, loader: Any, name: str) -> Any:
+        """Return a loader whose first batch was compared with the task; ours, which were made for it, are not asked."""
+        if loader is None or getattr(loader, "info", None) is not None or any(loader is seen for seen in self._seen):
+            return loader
+        batch, loader = look_at(loader, self.task, name)
+        self._seen.append(loader)
+        if self.task.input_shape is None:
+            self.task.input_shape = self.task.shape_of(batch)
+        return loader

@@ -190,7 +190,7 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         for _ in range(self.n_networks):
             logits, loss = self.forward_loss(data_val)
             choices.append(self._drawn(self._sampler.active))
-            reward = float((logits.argmax(-1) == data_val[1]).float().mean())
+            reward = self.paid(logits, data_val)
             for part in self.parts.values():
                 reward = part.reward(reward, choices[-1])
             rewards.append(reward)
