@@ -227,7 +227,7 @@ def _dry_run(config: Any) -> str:
     if given is None and optimizer.using_step_function:
         info = describe_dataset(config)
         shape = info.input_shape
-        lines.append(f"data set       {info.name}: {info.num_classes} classes, images {'x'.join(map(str, shape))}")
+        lines.append(f"data set       {info.describe()}")
         lines.append(describe_memory(optimizer, shape, config.search.batch_size))
     lines += notes
     lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")

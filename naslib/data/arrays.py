@@ -130,8 +130,8 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[Any]:
     """
     if array.dtype.kind not in "biuf":
         raise DataError(f"{what} must hold numbers, got dtype {array.dtype}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DataError(f"{what} of dtype {array.dtype} must be finite, found NaN or infinity")
+    if array.dtype.kind == "f" and not (np.abs(array) <= np.finfo(np.float32).max).all():  # also refuses NaN
+        raise DataError(f"{what} of dtype {array.dtype} must be finite as float32, found NaN, infinity or larger")
     return array
 
 

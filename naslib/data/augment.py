@@ -83,6 +83,9 @@ class AugmentOptions:
             problems.append(f"cutout_prob must be between 0 and 1, got {self.cutout_prob}")
         if self.cutout_length is not None and self.cutout_length < 0:
             problems.append(f"cutout_length must not be negative, got {self.cutout_length}")
+        for key, wish, is_said in (("flip", self.flip, info.flip), ("crop", self.crop, info.crop_padding)):
+            if wish and not is_said and info.task not in ("classification", "segmentation"):
+                problems.append(f"{key}: the targets of {info.name!r} ({info.task}) are not said to survive it")
         if not self.cutout or not self.cutout_length:
             return problems
         if info.kind != "image":

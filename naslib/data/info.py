@@ -107,6 +107,13 @@ class DatasetInfo:
         """Return the type of a batch's inputs: float32, or int64 for tokens."""
         return torch.int64 if self.kind == "tokens" else torch.float32
 
+    def describe(self) -> str:
+        """Return name, outputs and inputs as a phrase: `digits: 10 classes, images 1x8x8`."""
+        outputs = f"{self.num_classes} {'classes' if self.task in CLASS_TASKS else 'values'}"
+        what = {"image": "images", "sequence": "sequences", "tokens": "tokens"}[self.kind]
+        task = "" if self.task == "classification" else f"{self.task}, "
+        return f"{self.name}: {task}{outputs}, {what} {'x'.join(map(str, self.input_shape))}"
+
     def _problems(self) -> list[str]:
         problems = []
         if self.task in CLASS_TASKS and self.num_classes < 2:

@@ -87,7 +87,8 @@ def read_values(y: ArrayLike | Tensor, n: int, what: str) -> NDArray[np.float32]
         raise DataError(f"{what} must be a value for each of the {n} images, (n,) or (n, k), got shape {array.shape}")
     if array.dtype.kind not in "biuf":
         raise DataError(f"{what} must hold numbers, got dtype {array.dtype}")
-    values = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # which is what the next line finds
+        values = array.astype(np.float32)
     if not np.isfinite(values).all():
         raise DataError(f"{what} must be finite as float32, found {(~np.isfinite(values)).sum()} that are not")
     return values

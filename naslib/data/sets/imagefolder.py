@@ -81,9 +81,10 @@ def load_imagefolder(
     height, width = height_and_width(size)
     short = min(height, width)
     n = len(train) + len(test)
+    is_large = max(height, width) > _LARGEST_IN_MEMORY
     if in_memory is None:
-        in_memory = max(height, width) <= _LARGEST_IN_MEMORY and n * channels * height * width <= _MEMORY_LIMIT
-    areas = (not in_memory and max(height, width) > _LARGEST_IN_MEMORY) if resized_crop is None else resized_crop and not in_memory
+        in_memory = not is_large and n * channels * height * width <= _MEMORY_LIMIT
+    areas = not in_memory and (is_large if resized_crop is None else resized_crop)
     resize = round(short * 256 / 224) if areas else short
     train_set = _stream(train, channels, size, resize, areas)
     test_set = _stream(test, channels, size, resize, areas)

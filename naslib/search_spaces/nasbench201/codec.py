@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from naslib.data.info import ImageSize, height_and_width
 from naslib.search_spaces.core.codec import Code, Codec, Place
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
