@@ -10,6 +10,7 @@ PACKAGE = ROOT / "naslib"
 
 # Longest prefix wins. A module imports lower floors, or files of its own package.
 FLOORS = {
+    "naslib._aliases": -1,
     "naslib.errors": -1,  # the ground everything stands on
     "naslib.registry": 0,
     "naslib.utils": 0,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from naslib.optimizers.oneshot.bilevel import exact_product, finite_difference_product, virtual_step
+from naslib.optimizers.oneshot.supernet.bilevel import exact_product, finite_difference_product, virtual_step
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 
 from .. import reference_darts, subjects

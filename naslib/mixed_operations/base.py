@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
-from naslib.optimizers.oneshot.sampling import Draw, ranked
-from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
+from naslib.optimizers.oneshot.supernet.sampling import Draw, ranked
+from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.search_spaces.core.primitives import call_op
 
 

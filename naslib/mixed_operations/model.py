@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from naslib.search_spaces.core import strided
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.kernels import strided
 
 from .base import MixedOp
 
@@ -88,7 +88,7 @@ class ArchitectureSearchModel:
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Have the `forward` compute its convolutions as a graph does (`naslib.search_spaces.core.strided`)."""
+        """Have the `forward` compute its convolutions as a graph does (`naslib.search_spaces.core.kernels.strided`)."""
         super().__init_subclass__(**kwargs)
         strided.guard_methods(cls, "forward")
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from naslib.errors import ConfigError
-from naslib.optimizers.oneshot.moving_average import MovingAverage
-from naslib.optimizers.oneshot.strategy import Strategy
+from naslib.optimizers.oneshot.supernet.moving_average import MovingAverage
+from naslib.optimizers.oneshot.supernet.strategy import Strategy
 
 from .base import MixedOp
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from naslib.optimizers.oneshot.estimators import rescale_stepped
+from naslib.optimizers.oneshot.supernet.estimators import rescale_stepped
 
 from .operations import BinaryProxylessNASStyleMixedOp
 

@@ -45,7 +45,7 @@ class ArchWeightsRecorder:
     Args:
         graph: The adapted search space, from which decisions get their names.
         weights: The parameters.
-        structure: Which candidates they belong to (`naslib.optimizers.oneshot.structure`); None where all stay.
+        structure: Which candidates they belong to (`oneshot.supernet.structure`); None where all stay.
     """
 
     def __init__(self, graph: Any, weights: Sequence[Tensor], structure: Any = None) -> None:

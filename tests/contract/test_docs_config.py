@@ -12,7 +12,7 @@ from naslib.build import schema_extensions
 from naslib.config.extensions import keyword_names
 from naslib.config.schema import OPTIMIZER_KEYS, SEARCH_KEYS, SECTIONS, ConfigKeys
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
-from naslib.optimizers.oneshot.supernet import SupernetOptimizer
+from naslib.optimizers.oneshot.supernet.supernet import SupernetOptimizer
 from naslib.registry.signatures import signatures
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
+import warnings
+from types import ModuleType
 
 import pytest
+
+from naslib._aliases import ALIASES
 
 PATHS = [
     "naslib.optimizers:DARTSOptimizer",
@@ -75,3 +81,24 @@ def test_path_resolves(path: str):
     module, name = path.split(":")
     found = getattr(importlib.import_module(module), name)
     assert callable(found) or isinstance(found, type)
+
+
+def test_every_alias_leads_to_its_module():
+    assert len(ALIASES) >= 70
+    for old, new in ALIASES.items():
+        target = importlib.import_module(new)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            alias = importlib.import_module(old)
+        names = [n for n, item in vars(target).items() if not n.startswith("_") and not isinstance(item, ModuleType)]
+        assert names
+        assert all(getattr(alias, name) is getattr(target, name) for name in names), old
+
+
+def test_a_moved_module_names_its_new_place():
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import naslib.optimizers.oneshot.base"], capture_output=True, text=True
+    )
+    assert "FutureWarning: naslib.optimizers.oneshot.base has moved to naslib.optimizers.oneshot.supernet.base" in (
+        found.stderr
+    )

@@ -12,7 +12,7 @@ from torch import nn
 
 from naslib.errors import ConfigError, GraphError, OptimizerStateError
 from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, GDASOptimizer, MetaOptimizer, OneShotOptimizer
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces import SimpleCellSearchSpace
 from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.search_spaces.core.primitives import DropPath, MixedOp

@@ -19,9 +19,9 @@ from naslib.optimizers import (
     MixedOpOptimizer,
     OneShotOptimizer,
 )
-from naslib.optimizers.oneshot.estimators import RULES
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
-from naslib.optimizers.oneshot.sampling import Draw, membership
+from naslib.optimizers.oneshot.supernet.estimators import RULES
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
+from naslib.optimizers.oneshot.supernet.sampling import Draw, membership
 
 
 def _adapted(cls: type[OneShotOptimizer], double: bool = True, **kwargs) -> OneShotOptimizer:

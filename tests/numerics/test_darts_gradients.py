@@ -92,7 +92,7 @@ def test_the_test_would_catch_first_order_and_the_scaling_bug():
 
 def test_hessian_product_alone():
     """Finite difference and exact product agree, and scale linearly in the vector (oracle 2)."""
-    from naslib.optimizers.oneshot.bilevel import exact_product, finite_difference_product
+    from naslib.optimizers.oneshot.supernet.bilevel import exact_product, finite_difference_product
 
     optimizer = _adapted()
     alphas = list(optimizer.architectural_weights)
@@ -119,7 +119,7 @@ def test_hessian_product_alone():
 def test_virtual_step_is_what_sgd_does(nesterov: bool):
     optimizer = _adapted(unrolled=True, nesterov=nesterov, weight_decay=0.05, grad_clip=0)
     train = batch(seed=1)
-    from naslib.optimizers.oneshot.bilevel import gradient_of, virtual_step
+    from naslib.optimizers.oneshot.supernet.bilevel import gradient_of, virtual_step
 
     parameters = dict(optimizer.graph.named_parameters())
     with optimizer.fixed_architecture():

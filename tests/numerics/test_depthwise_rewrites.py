@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from naslib.search_spaces.core import depthwise
-from naslib.search_spaces.core.depthwise import Rewrites
+from naslib.search_spaces.core.kernels import depthwise
+from naslib.search_spaces.core.kernels.depthwise import Rewrites
 from naslib.search_spaces.core.shared_work import Passes, SharedWork
 
 ALL = [Rewrites(flip, phases) for flip in (True, False) for phases in (True, False)]

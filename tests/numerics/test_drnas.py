@@ -9,7 +9,7 @@ from torch.distributions import Beta, Dirichlet, kl_divergence
 
 from naslib.errors import ConfigError
 from naslib.optimizers import DrNASOptimizer
-from naslib.optimizers.oneshot.drnas.dirichlet import (
+from naslib.optimizers.oneshot.methods.drnas.dirichlet import (
     concentration,
     dirichlet_mean,
     dirichlet_sample,

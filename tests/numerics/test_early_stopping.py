@@ -15,9 +15,9 @@ from training_runs import differences, load, small_trainer
 
 from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers import DARTSOptimizer, DARTSPlusOptimizer, GDASOptimizer, RobustDARTSOptimizer
-from naslib.optimizers.oneshot.curvature import dominant_eigenvalue, hessian, smoothed, stop_index
 from naslib.optimizers.oneshot.parts import PARTS
 from naslib.optimizers.oneshot.parts.early_stopping import skip_connections
+from naslib.optimizers.oneshot.supernet.curvature import dominant_eigenvalue, hessian, smoothed, stop_index
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 
 EIGENVALUE = {"early_stopping": {"criterion": "eigenvalue", "interval": 1, "start_epoch": 0, "window": 1, "lag": 1}}

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.hardware import LatencyTable
 from naslib.optimizers import ENASOptimizer
-from naslib.optimizers.oneshot.enas import Choices, Controller, Rollout, choices_of
-from naslib.optimizers.oneshot.enas.choices import Cell, Node
-from naslib.optimizers.oneshot.enas.controller import squash
+from naslib.optimizers.oneshot.methods.enas import Choices, Controller, Rollout, choices_of
+from naslib.optimizers.oneshot.methods.enas.choices import Cell, Node
+from naslib.optimizers.oneshot.methods.enas.controller import squash
 from naslib.optimizers.oneshot.parts import PARTS, Part
-from naslib.optimizers.oneshot.reinforce import RewardBaseline
+from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.graph import Graph
@@ -240,7 +240,7 @@ def test_the_baseline_is_updated_before_it_is_subtracted(monkeypatch: pytest.Mon
     for start, advantages in ((0.0, (0.9, 0.36)), (None, (0.0, 0.5 - 0.95))):
         optimizer = _adapted(entropy_weight=0.0, baseline_decay=0.9, baseline_start=start)
         rewards = iter((1.0, 0.5))
-        monkeypatch.setattr("naslib.optimizers.oneshot.enas.optimizer.accuracy", lambda *_, r=rewards: next(r))
+        monkeypatch.setattr("naslib.optimizers.oneshot.methods.enas.optimizer.accuracy", lambda *_, r=rewards: next(r))
         losses: list[Tensor] = []
         optimizer._accumulate = losses.append
         data = batch(dtype=torch.float32)

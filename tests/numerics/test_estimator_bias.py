@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from naslib.optimizers.oneshot.estimators import RULES, reinmax_gradient
-from naslib.optimizers.oneshot.sampling import log_probability
+from naslib.optimizers.oneshot.supernet.estimators import RULES, reinmax_gradient
+from naslib.optimizers.oneshot.supernet.sampling import log_probability
 
 K = 4
 LOGITS = torch.tensor([0.3, -0.6, 0.9, 0.1], dtype=torch.float64)

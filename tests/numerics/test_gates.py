@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from naslib.optimizers.oneshot.estimators import (
+from naslib.optimizers.oneshot.supernet.estimators import (
     RULES,
     baseline_rule,
     estimated_rule,
@@ -18,9 +18,9 @@ from naslib.optimizers.oneshot.estimators import (
     rescale,
     rescale_stepped,
 )
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
-from naslib.optimizers.oneshot.sampling import RANKINGS, Draw, log_probability, membership, ranked
-from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
+from naslib.optimizers.oneshot.supernet.sampling import RANKINGS, Draw, log_probability, membership, ranked
+from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 
 K = 5
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers import GDASOptimizer
-from naslib.optimizers.oneshot.gdas import GDASMixedOp, GumbelRelaxation
-from naslib.optimizers.oneshot.relaxations import gumbel_noise, linear_temperature, straight_through_gumbel
-from naslib.optimizers.oneshot.sampling import Draw
+from naslib.optimizers.oneshot.methods.gdas import GDASMixedOp, GumbelRelaxation
+from naslib.optimizers.oneshot.supernet.relaxations import gumbel_noise, linear_temperature, straight_through_gumbel
+from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core.graph import EdgeData
 
 

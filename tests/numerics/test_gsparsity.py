@@ -9,8 +9,8 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers import GSparseOptimizer
-from naslib.optimizers.oneshot.gsparsity import GSparseMixedOp, ProxSGD
-from naslib.optimizers.oneshot.gsparsity.prox_sgd import group_norm, soft_threshold
+from naslib.optimizers.oneshot.methods.gsparsity import GSparseMixedOp, ProxSGD
+from naslib.optimizers.oneshot.methods.gsparsity.prox_sgd import group_norm, soft_threshold
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 
 

@@ -19,7 +19,7 @@ from naslib.optimizers import (
     OneShotOptimizer,
     ProxylessNASOptimizer,
 )
-from naslib.optimizers.oneshot.proxylessnas import PathSampler
+from naslib.optimizers.oneshot.methods.proxylessnas import PathSampler
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import Zero
 

@@ -21,8 +21,8 @@ from naslib.mixed_operations import (
     rescaled_step,
     trainable_architecture_variables,
 )
-from naslib.optimizers.oneshot.estimators import RULES
-from naslib.optimizers.oneshot.sampling import membership
+from naslib.optimizers.oneshot.supernet.estimators import RULES
+from naslib.optimizers.oneshot.supernet.sampling import membership
 
 
 def _watch(op: MixedOp) -> list[set[int]]:

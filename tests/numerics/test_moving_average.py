@@ -10,7 +10,7 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.mixed_operations import BinaryMovingAverageMixedOp
-from naslib.optimizers.oneshot.moving_average import MovingAverage
+from naslib.optimizers.oneshot.supernet.moving_average import MovingAverage
 
 
 def test_moving_average_is_bias_corrected_per_operation():

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad
 
-from naslib.search_spaces.core import normalization
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
+from naslib.search_spaces.core.kernels import normalization
 
 
 def _inputs(channels_last: bool) -> tuple[torch.Tensor, ...]:
@@ -61,7 +61,7 @@ def test_it_is_taken_only_in_forward_mode_and_where_nothing_is_updated():
 @pytest.mark.parametrize("space", ["nasbench201", "simple_cell"])
 def test_the_exact_product_is_that_of_torch_alone(space: str):
     from naslib.optimizers import DARTSOptimizer
-    from naslib.optimizers.oneshot.bilevel import exact_product
+    from naslib.optimizers.oneshot.supernet.bilevel import exact_product
     from naslib.search_spaces import NasBench201SearchSpace, SimpleCellSearchSpace
 
     torch.manual_seed(0)

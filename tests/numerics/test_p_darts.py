@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers import PDARTSOptimizer
-from naslib.optimizers.oneshot.p_darts.skips import DroppedSkip, dropout_rate, limit_skips
+from naslib.optimizers.oneshot.methods.p_darts.skips import DroppedSkip, dropout_rate, limit_skips
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity
 

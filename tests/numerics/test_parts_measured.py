@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from naslib.errors import ConfigError
 from naslib.optimizers import DARTSOptimizer, OneShotOptimizer
-from naslib.optimizers.oneshot._decisions import mixed_edges
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.primitives import Zero
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from naslib.optimizers import OneShotOptimizer
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.parts import Part
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, watching_weights
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from naslib.config.loader import load_config
 from naslib.errors import ConfigError
 from naslib.native import available
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
-from naslib.optimizers.oneshot.compatibility import OPTIONS
 from naslib.optimizers.oneshot.parts import PARTS
 from naslib.optimizers.oneshot.parts.early_stopping import CRITERIA
+from naslib.optimizers.oneshot.supernet.compatibility import OPTIONS
 
 PARTS_KNOWN = sorted(PARTS.names())
 NAMES = [name for name in OPTIMIZERS.names() if name not in ("proxyless", "oneshot", "rsws", "rs_ws")]  # short forms

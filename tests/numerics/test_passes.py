@@ -10,7 +10,7 @@ from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers import DARTSOptimizer, GDASOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
-from naslib.search_spaces.core import average_pool as pooling
+from naslib.search_spaces.core.kernels import average_pool as pooling
 from naslib.search_spaces.core.shared_work import Passes
 
 SPACES = {
@@ -237,7 +237,7 @@ def test_switches_of_the_optimizer(keywords: dict):
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8), (7, 9)])
 def test_average_pool_equals_torch(size: tuple[int, int]):
-    from naslib.search_spaces.core.average_pool import accepts, average_pool
+    from naslib.search_spaces.core.kernels.average_pool import accepts, average_pool
 
     module = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
     x = torch.randn(2, 16, *size).to(memory_format=torch.channels_last).requires_grad_()

@@ -13,12 +13,12 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers import FairNASOptimizer, OneShotNASOptimizer, SETNOptimizer, SPOSOptimizer
-from naslib.optimizers.oneshot.evolution import Evolution, EvolutionSettings
-from naslib.optimizers.oneshot.fair_nas.optimizer import fair_choices
-from naslib.optimizers.oneshot.oneshot_train.optimizer import path_dropout
-from naslib.optimizers.oneshot.scoring import PathScorer
-from naslib.optimizers.oneshot.selection import evolution_selection
-from naslib.optimizers.oneshot.sizes import SizeLimits, mac_table, parameter_table
+from naslib.optimizers.oneshot.methods.fair_nas import fair_choices
+from naslib.optimizers.oneshot.methods.oneshot_train import path_dropout
+from naslib.optimizers.oneshot.paths.evolution import Evolution, EvolutionSettings
+from naslib.optimizers.oneshot.paths.scoring import PathScorer
+from naslib.optimizers.oneshot.paths.selection import evolution_selection
+from naslib.optimizers.oneshot.paths.sizes import SizeLimits, mac_table, parameter_table
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec

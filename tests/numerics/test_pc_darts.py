@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from naslib.errors import ConfigError
 from naslib.native import available
 from naslib.optimizers import DARTSOptimizer, GDASOptimizer, PCDARTSOptimizer
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
 from naslib.optimizers.oneshot.parts import PartialChannels, WeightedEdges
 from naslib.optimizers.oneshot.parts._resize import common_shape, resized, shape_of
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.graph import EdgeData, Graph

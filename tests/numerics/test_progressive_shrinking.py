@@ -12,9 +12,9 @@ from torch.distributions import Dirichlet
 
 from naslib.errors import ConfigError, GraphError
 from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, DrNASOptimizer, OLESOptimizer, OneShotOptimizer
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot.mixture import Surrounding
-from naslib.optimizers.oneshot.stages import equal_lengths, locate
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import Surrounding
+from naslib.optimizers.oneshot.supernet.stages import equal_lengths, locate
 from naslib.search_spaces import NasBench301SearchSpace
 
 STAGES = [{"epochs": 2}, {"epochs": 2, "n_ops": 2}, {"n_ops": 1}]

@@ -15,10 +15,10 @@ from torch import nn
 from naslib.config.yaml_reader import read_yaml
 from naslib.errors import ConfigError
 from naslib.optimizers import ProxylessNASOptimizer
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.methods.proxylessnas import PathSampler
+from naslib.optimizers.oneshot.methods.proxylessnas.sampler import draw_pair
 from naslib.optimizers.oneshot.parts import PARTS, Part
-from naslib.optimizers.oneshot.proxylessnas import PathSampler
-from naslib.optimizers.oneshot.proxylessnas.sampler import draw_pair
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces.core.primitives import MixedOp, Zero
 
 P = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)

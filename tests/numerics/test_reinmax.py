@@ -9,8 +9,8 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers import ReinMaxOptimizer
-from naslib.optimizers.oneshot.estimators import reinmax_gradient, softmax_vjp
-from naslib.optimizers.oneshot.reinmax import ReinMaxRelaxation
+from naslib.optimizers.oneshot.methods.reinmax import ReinMaxRelaxation
+from naslib.optimizers.oneshot.supernet.estimators import reinmax_gradient, softmax_vjp
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ from naslib.optimizers import (
     SDARTSAdversarialOptimizer,
     SDARTSRandomOptimizer,
 )
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot.mixture import SoftmaxRelaxation
 from naslib.optimizers.oneshot.parts.perturbation import PerturbedRelaxation, ascend, random_point, to_simplex
-from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation
+from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from naslib.errors import ConfigError
 from naslib.optimizers import SNASOptimizer
 from naslib.optimizers.oneshot.parts import Part
-from naslib.optimizers.oneshot.relaxations import gumbel_noise
+from naslib.optimizers.oneshot.supernet.relaxations import gumbel_noise
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 
 

@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jvp, vmap
 from torch.nn import functional as F
 
-from naslib.search_spaces.core import strided
+from naslib.search_spaces.core.kernels import strided
 
 PROGRAM = Path(__file__).parents[1] / "support" / "strided_convolutions.py"
 FORMATS = {"last": torch.channels_last, "first": torch.contiguous_format}

@@ -13,10 +13,10 @@ from torch import nn
 
 from naslib.errors import ConfigError, DataError
 from naslib.optimizers import RandomNASOptimizer
-from naslib.optimizers.oneshot._decisions import where_undecided
-from naslib.optimizers.oneshot.paths import CodecPaths, PathEntry, PathSpace, RulePaths
-from naslib.optimizers.oneshot.scoring import PathScorer, evaluation_mode, recalibrated
-from naslib.optimizers.oneshot.weight_sharing import WeightSharingOptimizer
+from naslib.optimizers.oneshot.paths.paths import CodecPaths, PathEntry, PathSpace, RulePaths
+from naslib.optimizers.oneshot.paths.scoring import PathScorer, evaluation_mode, recalibrated
+from naslib.optimizers.oneshot.paths.weight_sharing import WeightSharingOptimizer
+from naslib.optimizers.oneshot.supernet.mixed_edges import where_undecided
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core._selection import keep_strongest_edges
 from naslib.search_spaces.core.codec import NO_EDGE

@@ -14,7 +14,7 @@ from naslib.optimizers import (
     SETNOptimizer,
     SPOSOptimizer,
 )
-from naslib.optimizers.oneshot.scoring import PathScorer
+from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.training.checkpoint import get_last_checkpoint
 
 EVOLUTION = {"population": 5, "generations": 2, "parents": 2, "mutations": 2, "crossovers": 1}

@@ -12,8 +12,8 @@ from small_spaces import ConvSpace, images, mlp_space
 from torch import Tensor, nn
 
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot.mixture import watching_weights
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import watching_weights
 from naslib.search_spaces.core.batch_norm import measurement_mode
 
 EPOCH = 2  # of 4: schedules are under way

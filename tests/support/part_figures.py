@@ -30,9 +30,9 @@ from torch.nn import functional as F
 from naslib.hardware.keys import operation_key
 from naslib.hardware.trace import trace_candidates
 from naslib.optimizers import OneShotOptimizer
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.parts import AuxiliarySkip, PartialChannels
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, watching_weights
 from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.primitives import Identity
 

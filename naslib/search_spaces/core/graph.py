@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import GraphError, did_you_mean
+from naslib.search_spaces.core.kernels import strided
 
-from . import strided
 from ._attributes import recall_auxiliary
 from ._compile import build_plan, input_nodes, label, route
 from ._updates import EdgeView as EdgeView

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import GraphError
-
-from .strided import call_of, may_convolve
+from naslib.search_spaces.core.kernels.strided import call_of, may_convolve
 
 # By operation, then by mode (`training`): whether a call has changed its input
 _observed: WeakKeyDictionary[Any, dict[bool, bool]] = WeakKeyDictionary()

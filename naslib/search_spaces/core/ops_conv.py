@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.errors import ConfigError
+from naslib.search_spaces.core.kernels import strided
 
-from . import strided
 from .ops_base import AbstractPrimitive
 from .shared_work import SharedWork, is_hooked, scaled_batch_norm
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from naslib.errors import GraphError
+from naslib.search_spaces.core.kernels.weighted_sum import mixture
 
-from .mixture import mixture
 from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
 from .shared_work import Passes, SharedWork

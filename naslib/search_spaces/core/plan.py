@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from naslib.search_spaces.core.kernels.autograd import ordinary_autograd
+
 from ._attributes import NodeAttributes, remember_auxiliary
-from ._autograd import ordinary_autograd
 from .batch_norm import repeated_forward
 from .edge import EdgeData
 from .in_place import changes_input, guarded

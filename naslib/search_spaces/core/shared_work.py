@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import average_pool, depthwise, normalization, pointwise, strided
+from naslib.search_spaces.core.kernels import average_pool, depthwise, normalization, pointwise, strided
+
 from .batch_norm import count_batch
 
 

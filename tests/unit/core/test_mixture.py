@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from naslib.search_spaces.core import depthwise, pointwise
-from naslib.search_spaces.core.mixture import inner_product, mixture
+from naslib.search_spaces.core.kernels import depthwise, pointwise
+from naslib.search_spaces.core.kernels.weighted_sum import inner_product, mixture
 from naslib.search_spaces.core.ops_conv import DilConv, FactorizedReduce, ReLUConvBN
 from naslib.search_spaces.core.ops_mixed import mix_outputs
 from naslib.search_spaces.core.primitives import AvgPool1x1, Identity, Zero

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, Surrounding
-from naslib.optimizers.oneshot.sampling import Draw
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, Surrounding
+from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core.shared_work import SharedWork
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from naslib.errors import ConfigError
-from naslib.optimizers.oneshot.strategy import Strategy, StrategyRelaxation
+from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from naslib.errors import ConfigError
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces.core.edge import EdgeData
 
 

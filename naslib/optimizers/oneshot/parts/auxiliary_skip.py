@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
-from naslib.optimizers.oneshot.mixture import Inner, RelaxedMixedOp, Surrounding
+from naslib.optimizers.oneshot.supernet.relaxed_op import Inner, RelaxedMixedOp, Surrounding
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import FactorizedReduce, ReLUConvBN, call_op_shared
 from naslib.search_spaces.core.shared_work import SharedWork

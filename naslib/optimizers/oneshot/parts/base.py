@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from naslib.config.parts import part_problems
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.compatibility import Ability
 from naslib.registry.catalogue import PARTS as PARTS
 from naslib.registry.signatures import keywords_through
 
 if TYPE_CHECKING:
-    from naslib.optimizers.oneshot.base import OneShotOptimizer
+    from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
     from naslib.search_spaces.core.edge import EdgeData
     from naslib.search_spaces.core.graph import Graph
 
@@ -62,7 +62,7 @@ class Part:
     def needs(self) -> Mapping[Ability, str]:
         """Return what the part cannot do without, each with what can be done instead (may be empty).
 
-        By default it follows from the hooks that a part defines; see `naslib.optimizers.oneshot.compatibility`.
+        By default it follows from the hooks that a part defines; see `oneshot.supernet.compatibility`.
         """
         found = {ability for hook, ability in NEEDED_BY_HOOKS.items() if self._defines(hook)}
         if self._defines("architecture_loss"):

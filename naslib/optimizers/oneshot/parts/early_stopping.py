@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.compatibility import Ability
-from naslib.optimizers.oneshot.curvature import dominant_eigenvalue, hessian, stop_index
+from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.curvature import dominant_eigenvalue, hessian, stop_index
 from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity, MixedOp

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot._randomness import Randomness
-from naslib.optimizers.oneshot.compatibility import Ability
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
-from naslib.optimizers.oneshot.sampling import Draw
+from naslib.optimizers.oneshot.supernet._randomness import Randomness
+from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, watching_weights
+from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.compatibility import Ability
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.utils.log import get_logger

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.errors import ConfigError
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot.mixture import Inner, RelaxedMixedOp, Surrounding
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import Inner, RelaxedMixedOp, Surrounding
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.shared_work import SharedWork
 

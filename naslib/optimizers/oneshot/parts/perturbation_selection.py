@@ -13,10 +13,10 @@ from torch import Tensor
 
 from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot._decisions import decisions_in, mixed_edges
-from naslib.optimizers.oneshot.compatibility import Ability
-from naslib.optimizers.oneshot.mixture import RelaxedMixedOp, watching_weights
-from naslib.optimizers.oneshot.sampling import Draw
+from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, watching_weights
+from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph

@@ -7,8 +7,8 @@ from itertools import accumulate
 from typing import Any
 
 from naslib.errors import ConfigError, did_you_mean
-from naslib.optimizers.oneshot._decisions import mixed_edges
-from naslib.optimizers.oneshot.stages import locate
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.stages import locate
 from naslib.search_spaces.core.graph import Graph
 
 from ._resize import common_shape

@@ -1,3 +1,0 @@
-"""DARTS-."""
-
-from .optimizer import DARTSMinusOptimizer as DARTSMinusOptimizer

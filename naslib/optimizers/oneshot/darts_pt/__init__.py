@@ -1,3 +1,0 @@
-"""DARTS-PT."""
-
-from .optimizer import DARTSPTOptimizer as DARTSPTOptimizer

@@ -1,3 +1,0 @@
-"""edge-popup."""
-
-from .optimizer import EdgePopupOptimizer as EdgePopupOptimizer

@@ -1,3 +1,0 @@
-"""FairDARTS."""
-
-from .optimizer import FairDARTSOptimizer as FairDARTSOptimizer

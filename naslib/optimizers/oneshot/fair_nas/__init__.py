@@ -1,3 +1,0 @@
-"""FairNAS."""
-
-from .optimizer import FairNASOptimizer as FairNASOptimizer

@@ -1,3 +1,0 @@
-"""Lambda-DARTS."""
-
-from .optimizer import LambdaDARTSOptimizer as LambdaDARTSOptimizer

@@ -1,0 +1,135 @@
+"""DARTS: differentiable architecture search by continuous relaxation, first and second order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from naslib.errors import ConfigError
+from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot.supernet._randomness import Randomness
+from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
+from naslib.optimizers.oneshot.supernet.bilevel import (
+    exact_product,
+    finite_difference_product,
+    gradient_of,
+    virtual_step,
+)
+from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
+from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation as SoftmaxRelaxation
+from naslib.optimizers.registry import OPTIMIZERS
+
+HESSIANS = {"finite_difference": finite_difference_product, "exact": exact_product}
+
+
+DARTSMixedOp = RelaxedMixedOp
+
+
+@OPTIMIZERS.register("darts")
+class DARTSOptimizer(OneShotOptimizer):
+    """Alternate gradient steps on architecture and weights ([Liu2019darts], Algorithm 1).
+
+    First order takes the gradient of the validation loss at the current weights. Second order (`unrolled`) takes it at
+    the weights after a virtual SGD step w' = w - xi (m v + g + wd w), xi being the current learning rate:
+    `dL_val(w', alpha)/dalpha - xi d2L_train/(dalpha dw) dL_val(w', alpha)/dw'`.
+
+    Args:
+        learning_rate: Of the operation weights, and of the virtual step.
+        momentum: Of their SGD.
+        weight_decay: Of the operation weights.
+        grad_clip: Largest norm of the weights' gradient; the virtual step is not clipped.
+        unrolled: Whether to take the second-order gradient.
+        arch_learning_rate: Of the architecture parameters.
+        arch_weight_decay: Of the architecture parameters.
+        op_optimizer: Name or class of the weights' optimizer.
+        arch_optimizer: Name or class of the architecture parameters' optimizer.
+        loss_criteria: Name or class of the loss.
+        hessian: `"finite_difference"` (the paper's Eq. 8) or `"exact"` (forward over reverse).
+        **kwargs: See `OneShotOptimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.025,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0003,
+        grad_clip: float | None = 5,
+        unrolled: bool = False,
+        arch_learning_rate: float = 0.0003,
+        arch_weight_decay: float = 0.001,
+        op_optimizer: str | type = "SGD",
+        arch_optimizer: str | type = "Adam",
+        loss_criteria: Any = "CrossEntropyLoss",
+        hessian: str = "finite_difference",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            grad_clip=grad_clip,
+            arch_learning_rate=arch_learning_rate,
+            arch_weight_decay=arch_weight_decay,
+            op_optimizer=op_optimizer,
+            arch_optimizer=arch_optimizer,
+            loss_criteria=loss_criteria,
+            **kwargs,
+        )
+        if hessian not in HESSIANS:
+            raise ConfigError(f"hessian must be one of {', '.join(HESSIANS)}, not {hessian!r}")
+        self.unrolled = unrolled
+        self.hessian = hessian
+
+    def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Return the first- or second-order gradient by parameter, and the detached validation logits and loss."""
+        if not self.unrolled:
+            return super().architecture_gradient(data_train, data_val)
+        weights = dict(self.graph.named_parameters())
+        alphas = self.architecture_parameters
+        # one function of the weights, evaluated up to three times: what is dropped at random is dropped in all of them
+        randomness = Randomness(data_train[0].device)
+        train_loss = self._loss_at(data_train)
+        with self.fixed_architecture():
+            gradient = gradient_of(train_loss(weights)[1], list(weights.values()))
+        stepped = virtual_step(weights, gradient, **self._virtual_step_settings(list(weights.values())))
+        logits, val_loss = self._loss_at(data_val)(stepped)
+        both = gradient_of(self.architecture_loss(val_loss), [*alphas, *stepped.values()])
+        direct, vector = both[: len(alphas)], both[len(alphas) :]
+
+        def same_loss(moved: Mapping[str, Tensor]) -> Tensor:
+            with randomness.again():
+                return train_loss(moved)[1]
+
+        product = HESSIANS[self.hessian](same_loss, weights, vector, alphas)
+        xi = self._xi
+        total = [first.sub(second, alpha=xi) for first, second in zip(direct, product, strict=True)]
+        return total, logits.detach(), val_loss.detach()
+
+    @property
+    def _xi(self) -> float:
+        return float(self.op_optimizer.param_groups[0]["lr"])
+
+    def _virtual_step_settings(self, parameters: list[nn.Parameter]) -> dict[str, Any]:
+        """Return what the weights' optimizer would do; without momentum buffers where it keeps none."""
+        group = self.op_optimizer.param_groups[0]
+        state = self.op_optimizer.state
+        return {
+            "learning_rate": self._xi,
+            "momentum": group.get("momentum", 0.0),
+            "weight_decay": group.get("weight_decay", 0.0),
+            "nesterov": group.get("nesterov", False),
+            "buffers": [state[p].get("momentum_buffer") if p in state else None for p in parameters],
+        }
+
+    def _loss_at(self, data: Batch) -> Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]]:
+        """Return the function weights -> (logits, loss) on a batch, in full precision: the product needs it."""
+        inputs, targets = data
+
+        def evaluate(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+            logits = functional_call(self.graph, dict(weights), (inputs,))
+            return logits, self.loss(logits, targets)
+
+        return evaluate

@@ -1,0 +1,278 @@
+"""ENAS: a controller learns by policy gradient which paths of the shared network are good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from naslib.errors import ConfigError
+from naslib.optimizers.core.metaclasses import Batch, Stateful
+from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
+from naslib.optimizers.oneshot.supernet.compatibility import Ability, claims_of, conflicts
+from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
+from naslib.optimizers.oneshot.supernet.sampling import Draw
+from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.batch_norm import measurement_mode
+from naslib.search_spaces.core.graph import EdgeView, Graph
+
+from .choices import Choices, choices_of
+from .controller import Controller
+
+# The authors' Adam: denominators are at least this, so small gradients give small steps
+ADAM_EPS = 1e-3
+
+
+LACKING = (
+    *(Ability.RELAXATION, Ability.MIXTURE, Ability.FIXED_WEIGHTS, Ability.UNIT_SUM, Ability.GRADIENT, Ability.TERM),
+    *(Ability.VALIDATION_GRADIENT, Ability.CURVATURE, Ability.SCORES, Ability.STRUCTURE),
+)
+
+
+class PathRelaxation:
+    """Run the path that the rows hold: a one-hot each, or 0 where the edge is not kept and has no `Zero`."""
+
+    def __call__(self, logits: Tensor, training: bool) -> list[Draw]:
+        """Return one draw per decision.
+
+        Args:
+            logits: `(n_decisions, n_ops)` gates of 0 and 1.
+            training: Without effect.
+        """
+        draws = []
+        for values, row in zip(logits.tolist(), logits.detach().unbind(0), strict=True):
+            value = max(values)
+            draws.append(Draw((values.index(value),), row, unit=value == 1.0, removed=value == 0.0))
+        return draws
+
+
+def accuracy(logits: Tensor, targets: Tensor) -> float:
+    """Return the share of targets that have the largest logit, in [0, 1]."""
+    return int((logits.argmax(-1) == targets).sum()) / targets.numel()
+
+
+def _is_positive(value: float | None) -> bool:
+    return value is None or value > 0
+
+
+def _problems_of_aggregation(per_step: int, aggregate: int) -> list[str]:
+    if per_step >= 1 and aggregate >= 1 and aggregate % per_step == 0:
+        return []
+    return [
+        f"controller_aggregate ({aggregate}) must be a multiple of samples_per_step ({per_step}), both positive: the "
+        "controller is trained between steps"
+    ]
+
+
+@OPTIMIZERS.register("enas")
+class ENASOptimizer(OneShotOptimizer):
+    """Efficient neural architecture search by parameter sharing ([Pham2018enas]).
+
+    The weight step trains one path drawn from the controller (M = 1). The controller ascends
+    `(R - b) grad log pi(path)`, R being the accuracy of a drawn path on one validation batch (which parts may change)
+    plus `entropy_weight` times the entropy of the controller (a constant to the gradient), b the moving average of R,
+    updated before it is subtracted. Neither weights nor batch norm statistics are touched by it.
+
+    Every step draws `samples_per_step` paths on its validation batch; after `controller_aggregate` of them the
+    controller takes one step by the mean of their gradients. `arch_learning_rate` and `arch_weight_decay` are the
+    controller's.
+
+    Args:
+        samples_per_step: Paths judged in a step; divides `controller_aggregate`.
+        controller_aggregate: Paths per step of the controller.
+        entropy_weight: Of the entropy in the reward.
+        baseline_decay: In [0, 1): how much of the moving average is kept.
+        baseline_start: The average to begin with; None begins with the first reward.
+        temperature: Divides the controller's logits; positive.
+        tanh_constant: Bound of the logits that are squashed by tanh; None for no squashing.
+        op_tanh_reduce: Divides that bound for operations, in cells whose nodes choose their inputs.
+        controller_hidden: Units of the controller's LSTM.
+        controller_grad_clip: Largest norm of the controller's gradient; None or 0 for no clipping.
+        n_samples: Paths among which the final architecture is chosen.
+        arch_learning_rate: Of the controller, as in the authors' micro search.
+        arch_weight_decay: Of the controller.
+        **kwargs: See `OneShotOptimizer`.
+
+    Attributes:
+        path_choices: What a path consists of (after adapting).
+        controller: The controller (after adapting). It stays on the CPU: it is small and sequential.
+        baseline: The moving average of rewards.
+        accumulated: Sum of the gradients since the controller's last step, by parameter; None where there is none.
+        n_accumulated: How many they are.
+    """
+
+    ARCH_BETAS = (0.0, 0.999)
+    SCHEDULED = ("accumulated", "n_accumulated")
+
+    def __init__(
+        self,
+        samples_per_step: int = 1,
+        controller_aggregate: int = 10,
+        entropy_weight: float = 1e-4,
+        baseline_decay: float = 0.99,
+        baseline_start: float | None = 0.0,
+        temperature: float = 1.0,
+        tanh_constant: float | None = 1.1,
+        op_tanh_reduce: float = 2.5,
+        controller_hidden: int = 64,
+        controller_grad_clip: float | None = None,
+        n_samples: int = 100,
+        arch_learning_rate: float = 3.5e-3,
+        arch_weight_decay: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(arch_learning_rate=arch_learning_rate, arch_weight_decay=arch_weight_decay, **kwargs)
+        sizes = {"temperature": temperature, "tanh_constant": tanh_constant, "op_tanh_reduce": op_tanh_reduce}
+        sizes |= {"controller_hidden": controller_hidden, "n_samples": n_samples}
+        problems = [f"{key} must be positive, got {value}" for key, value in sizes.items() if not _is_positive(value)]
+        problems += _problems_of_aggregation(samples_per_step, controller_aggregate)
+        problems += conflicts(claims_of(self))
+        if problems:
+            raise ConfigError(problems)
+        self.samples_per_step = samples_per_step
+        self.controller_aggregate = controller_aggregate
+        self.entropy_weight = entropy_weight
+        self.baseline = RewardBaseline(baseline_decay)
+        self.baseline_start = baseline_start
+        self.controller_grad_clip = controller_grad_clip
+        self.n_samples = n_samples
+        self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
+        self.controller: Controller
+        self.path_choices: Choices
+        self.accumulated: list[Tensor] | None = None
+        self.n_accumulated = 0
+
+    # the supernet
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: nothing is mixed, and no gradient reaches a decision."""
+        return dict.fromkeys(LACKING, "enas draws paths: the part {part!r} has nothing to work on")
+
+    @staticmethod
+    def add_alphas(edge: EdgeView) -> None:
+        """Put on an edge the gates of the path that runs; they are not trained."""
+        edge.data.set("alpha", nn.Parameter(torch.zeros(len(edge.data.op)), requires_grad=False), shared=True)
+
+    def decision_weights(self, alpha: Tensor) -> Tensor:
+        """Return the gates: what runs."""
+        return alpha.detach()
+
+    def relaxation(self) -> PathRelaxation:
+        """Return what runs the path."""
+        return PathRelaxation()
+
+    def _collect_decisions(self, graph: Graph) -> None:
+        super()._collect_decisions(graph)
+        self.path_choices = choices_of(graph, self.scope)
+        self.controller = Controller(self.path_choices, *self._controller_settings)
+        self.architecture_parameters = list(self.controller.parameters())
+        self.accumulated, self.n_accumulated = None, 0
+        self.baseline.value = self.baseline_start
+        self.run_path(self._most_likely())
+
+    def _build_optimizers(self) -> None:
+        super()._build_optimizers()
+        for group in self.arch_optimizer.param_groups:
+            if "eps" in group:
+                group["eps"] = ADAM_EPS
+
+    def before_training(self) -> None:
+        """Move the supernet to `device`; the controller stays where it is."""
+        super().before_training()
+        self.controller.cpu()
+
+    def run_path(self, code: Sequence[int]) -> None:
+        """Let the next forwards run this path.
+
+        Args:
+            code: The operation of every decision, or `codec.NO_EDGE`.
+        """
+        with torch.no_grad():
+            for alpha, gates in zip(self.architectural_weights, self.path_choices.gates(code), strict=True):
+                alpha.copy_(gates)
+
+    # the step
+
+    def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Judge paths, and return the mean gradient since the controller's last step, and logits and loss of the last.
+
+        Logits and loss are those of the validation batch.
+        """
+        for _ in range(self.samples_per_step):
+            rollout = self.controller.sample()
+            logits, loss = self._evaluate(rollout.code, data_val)
+            reward = self._reward(rollout.code, logits, data_val[1]) + self.entropy_weight * float(rollout.entropy)
+            self._accumulate(-self.baseline.advantage(reward) * rollout.log_prob)
+        sums = self.accumulated or []
+        return [total / self.controller_aggregate for total in sums], logits, loss
+
+    def _reward(self, code: Sequence[int], logits: Tensor, targets: Tensor) -> float:
+        """Return the accuracy of a path, and what the parts make of it."""
+        reward = accuracy(logits, targets)
+        for part in self.parts.values():
+            reward = part.reward(reward, [gates > 0 for gates in self.path_choices.gates(code)])
+        return reward
+
+    def _accumulate(self, loss: Tensor) -> None:
+        parameters = self.architecture_parameters
+        gradient = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        if self.accumulated is None:
+            self.accumulated = list(gradient)
+        else:
+            self.accumulated = [a.to(g) + g for a, g in zip(self.accumulated, gradient, strict=True)]
+        self.n_accumulated += 1
+
+    def update_architecture(self) -> None:
+        """Let the controller take its step, if enough paths have been judged."""
+        if self.n_accumulated < self.controller_aggregate:
+            return
+        if self.controller_grad_clip:
+            nn.utils.clip_grad_norm_(self.architecture_parameters, self.controller_grad_clip)
+        super().update_architecture()
+        self.accumulated, self.n_accumulated = None, 0
+
+    def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        """Train the weights of a path drawn from the controller."""
+        with torch.no_grad():
+            self.run_path(self.controller.sample().code)
+        return super().weight_step(data_train)
+
+    @torch.no_grad()
+    def _evaluate(self, code: Sequence[int], data: Batch) -> tuple[Tensor, Tensor]:
+        self.run_path(code)
+        return self.forward_loss(data)
+
+    # the outcome
+
+    @torch.no_grad()
+    def _most_likely(self) -> tuple[int, ...]:
+        return self.controller.greedy().code
+
+    def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
+        """Draw `n_samples` paths and keep that with the best reward on one validation batch, the first of equals."""
+        super().select_architecture(train_batches, valid_batches)
+        batch = next(iter(valid_batches), None)
+        if self.outcome is None and batch is not None:
+            best = self._best_of(self._drawn(), batch)
+            self.run_path(best)
+            self.outcome = self.path_choices.scores(best)
+
+    @torch.no_grad()
+    def _drawn(self) -> list[tuple[int, ...]]:
+        return list(dict.fromkeys(self.controller.sample().code for _ in range(self.n_samples)))
+
+    def _best_of(self, codes: Sequence[tuple[int, ...]], batch: Batch) -> tuple[int, ...]:
+        with measurement_mode(self.graph):
+            rewards = [self._reward(code, self._evaluate(code, batch)[0], batch[1]) for code in codes]
+        return codes[max(range(len(codes)), key=rewards.__getitem__)]
+
+    def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
+        """Take the controller's most likely architecture, where no scores are given."""
+        most_likely = self.path_choices.scores(self._most_likely()) if scores is None else scores
+        super()._prepare_discretization(graph, most_likely)
+
+    def get_checkpointables(self) -> dict[str, Stateful]:
+        """Return what every weight-sharing method saves, the controller and its baseline."""
+        return {**super().get_checkpointables(), "controller": self.controller, "baseline": self.baseline}

@@ -1,3 +1,0 @@
-"""Search by any strategy."""
-
-from .optimizer import MixedOpOptimizer as MixedOpOptimizer

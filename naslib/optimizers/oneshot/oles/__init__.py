@@ -1,3 +1,0 @@
-"""OLES."""
-
-from .optimizer import OLESOptimizer as OLESOptimizer

@@ -1,3 +1,0 @@
-"""One-shot NAS by path dropout."""
-
-from .optimizer import OneShotNASOptimizer as OneShotNASOptimizer

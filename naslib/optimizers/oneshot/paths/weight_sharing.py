@@ -1,0 +1,242 @@
+"""WeightSharingOptimizer: train a supernet path by path, then choose the path with the best validation accuracy."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from random import Random
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
+from naslib.optimizers.core.random_state import RandomState
+from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
+from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_architecture_step
+from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
+from naslib.search_spaces.core.codec import NO_EDGE, Code, Place
+from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.utils.log import get_logger
+
+from .paths import Choices, PathEntry, PathSpace, paths_of, places_in
+from .scoring import PathScorer
+from .selection import best_first, check_counts
+
+logger = get_logger(__name__)
+
+# Architectures that `get_final_architecture` compares where no selection phase has run
+PROVISIONAL = 10
+
+
+class WeightSharingOptimizer(OneShotOptimizer):
+    """Share weights among the architectures of a space, without architecture gradients.
+
+    In every step one architecture (a *path*) is drawn, the same for all copies of a cell; the forward of the statistics
+    and the weight step run only its operations. After the last epoch the selection phase (`select_path`) compares paths
+    by the supernet's accuracy on the validation split. A subclass says how that goes, and may say how paths are drawn
+    for training (`prepare_step`).
+
+    Where the selection phase has not run (a search without the Trainer), `get_final_architecture` compares a few random
+    paths on the last validation batch that `step` saw; without one it takes the first of them. Neither changes
+    anything: generator, statistics and path stay as they are.
+
+    Args:
+        recalibration_batches: On how many training batches the statistics of batch norm are estimated anew for every
+            path that the selection phase measures; 0 keeps those of the supernet.
+        **kwargs: See `OneShotOptimizer`; the keys of the architecture parameters have no effect.
+
+    Attributes:
+        paths: The architectures of the space.
+        places: Where the decisions are.
+        rng: Draws the paths; its own, seeded from torch's global generator when the space is adapted.
+        steps: Number of steps taken.
+    """
+
+    SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
+    fixed_structure = "paths are drawn from all candidates of the space"
+    # Whether architecture parameters are trained beside the weights
+    LEARNS_ARCHITECTURE: ClassVar[bool] = False
+
+    def __init__(self, recalibration_batches: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_counts(0, recalibration_batches=recalibration_batches)
+        self.recalibration_batches = recalibration_batches
+        self.paths: PathSpace
+        self.places: list[Place] = []
+        self.entries: list[PathEntry] = []
+        self.rng = Random(0)
+        self.steps = 0
+        self._path: Code | None = None
+        self._last_batch: Batch | None = None
+
+    @staticmethod
+    def add_alphas(edge: EdgeView) -> None:
+        """Put a shared `alpha` of zeros on an edge with candidates; it marks the decision and is not trained."""
+        alpha = nn.Parameter(torch.zeros(len(edge.data.op)), requires_grad=False)
+        edge.data.set("alpha", alpha, shared=True)
+
+    def relaxation(self) -> None:
+        """Return None: every decision has its own entry of the path."""
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: a mixture that is trained, and an architecture before the selection phase."""
+        paths = "it runs single paths"
+        removed = dict.fromkeys((Ability.RELAXATION, Ability.MIXTURE), paths)
+        removed[Ability.OUTCOME] = "it chooses its architecture after the search, by measuring paths"
+        return removed if self.LEARNS_ARCHITECTURE else removed | without_architecture_step()
+
+    @abstractmethod
+    def select_path(self, scorer: PathScorer) -> Code:
+        """Return the architecture that the search ends with.
+
+        Args:
+            scorer: Measures paths.
+        """
+
+    def scorer(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> PathScorer:
+        """Return what measures paths in the selection phase."""
+        return PathScorer(self, train_batches, valid_batches, self.recalibration_batches)
+
+    def prepare_step(self) -> None:
+        """Set what the forwards of the next step run: a random path."""
+        self.use(self.paths.random(self.rng))
+
+    # paths
+
+    @property
+    def path(self) -> Code | None:
+        """The architecture that forwards outside of a step run; None: all operations, summed."""
+        return self._path
+
+    @path.setter
+    def path(self, code: Code | None) -> None:
+        self._path = None if code is None else tuple(code)
+        if self._path is not None:
+            self.use_choices(self.paths.choices(self._path))
+            return
+        for entry in self.entries:
+            entry.keep(range(entry.n_ops))
+
+    def use(self, code: Code) -> None:
+        """Let forwards run an architecture."""
+        self.path = code
+
+    def set_alphas_from_path(self, arch_encoding: Any) -> None:
+        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`)."""
+        codec = self.graph.codec
+        self.use(codec.canonical(arch_encoding) if codec is not None else arch_encoding)
+
+    def use_choices(self, choices: Choices) -> None:
+        """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
+        for entry, index in zip(self.entries, choices, strict=True):
+            entry.choose(index)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the logits of the supernet, without a loss."""
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.amp):
+            return self.graph(inputs)
+
+    def scores_of(self, code: Code) -> list[Tensor]:
+        """Return the scores per decision by which the space's rules choose an architecture: 1 where it is, else 0."""
+        found = []
+        for alpha, index in zip(self.architectural_weights, self.paths.choices(code), strict=True):
+            scores = torch.zeros_like(alpha, requires_grad=False)
+            if index != NO_EDGE:
+                scores[index] = 1
+            found.append(scores)
+        return found
+
+    # the search
+
+    def adapt_search_space(
+        self,
+        search_space: Graph,
+        dataset: str | None = None,
+        scope: Scope = None,
+        dataset_api: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Clone the space and give every decision its MixedOp and its entry of the path; see the parent."""
+        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+        self.rng = Random(int(torch.randint(2**31, ())))
+        self.steps, self._last_batch = 0, None
+        self.prepare_step()
+
+    def _collect_decisions(self, graph: Graph) -> None:
+        super()._collect_decisions(graph)
+        entries = {id(data.alpha): PathEntry(data.op.primitives) for data in decisions_in(graph, self.scope)}
+        for data in mixed_edges(graph, self.scope):
+            data.op.relaxation = entries[id(data.alpha)]
+        self.entries = list(entries.values())
+        self.places = places_in(graph, self.scope)
+        self.paths = paths_of(graph, self.scope)
+
+    def step(self, data_train: Batch, data_val: Batch) -> StepResult:
+        """Draw a path, look at its validation loss, and update its weights on the training batch; see the parent."""
+        self.begin_step(data_val)
+        result = super().step(data_train, data_val)
+        self.path = self._path
+        return result
+
+    def begin_step(self, data_val: Batch) -> None:
+        """Count the step, keep the validation batch, and set what the forwards run."""
+        self._require_adapted()
+        self.steps += 1
+        self._last_batch = data_val
+        self.prepare_step()
+
+    def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
+        """Choose the architecture on the validation batches, once; forwards run it from then on."""
+        super().select_architecture(train_batches, valid_batches)
+        if self.outcome is not None:
+            return
+        code = self.select_path(self.scorer(train_batches, valid_batches))
+        self.outcome = self.scores_of(code)
+        self.use(code)
+
+    # the outcome
+
+    def _is_queryable(self) -> bool:
+        # ranking paths after every epoch would cost more than the search
+        return self.outcome is not None and super()._is_queryable()
+
+    def get_final_architecture(self) -> Graph:
+        """Return the architecture chosen, or without a selection phase the best of a few paths; see the parent."""
+        self._require_adapted()
+        if self.outcome is not None:
+            return super().get_final_architecture()
+        self.outcome = self.scores_of(self._provisional())
+        try:
+            return super().get_final_architecture()
+        finally:
+            self.outcome = None
+
+    def provisional_codes(self, rng: Random) -> list[Code]:
+        """Return the paths among which `get_final_architecture` chooses where no selection phase has run.
+
+        Args:
+            rng: Source of randomness, a copy of `self.rng`.
+        """
+        return [self.paths.random(rng) for _ in range(PROVISIONAL)]
+
+    def _provisional(self) -> Code:
+        """Return the best of a few paths on the last validation batch, the first without one."""
+        codes = self.provisional_codes(copy.deepcopy(self.rng))
+        if self._last_batch is None:
+            logger.warning("no selection phase and no step was run: the architecture is the first of a few random ones")
+            return codes[0]
+        entries = [entry.draw for entry in self.entries]
+        path = self._path
+        scorer = PathScorer(self, (), [self._last_batch])
+        try:
+            return best_first((scorer.on_all(code), code) for code in codes)[0][1]
+        finally:
+            self._path = path
+            for entry, draw in zip(self.entries, entries, strict=True):
+                entry.draw = draw
+
+    def get_checkpointables(self) -> dict[str, Stateful]:
+        """Return what the parent returns and the generator of paths."""
+        return {**super().get_checkpointables(), "paths": RandomState(self.rng)}

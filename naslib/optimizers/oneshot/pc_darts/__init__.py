@@ -1,3 +1,0 @@
-"""PC-DARTS."""
-
-from .optimizer import PCDARTSOptimizer as PCDARTSOptimizer

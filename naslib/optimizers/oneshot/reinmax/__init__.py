@@ -1,4 +1,0 @@
-"""ReinMax."""
-
-from .optimizer import ReinMaxOptimizer as ReinMaxOptimizer
-from .optimizer import ReinMaxRelaxation as ReinMaxRelaxation

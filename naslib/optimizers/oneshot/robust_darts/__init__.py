@@ -1,3 +1,0 @@
-"""Robust DARTS."""
-
-from .optimizer import RobustDARTSOptimizer as RobustDARTSOptimizer

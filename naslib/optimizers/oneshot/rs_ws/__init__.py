@@ -1,3 +1,0 @@
-"""Random search with weight sharing."""
-
-from .optimizer import RandomNASOptimizer as RandomNASOptimizer

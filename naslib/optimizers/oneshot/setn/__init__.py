@@ -1,3 +1,0 @@
-"""SETN."""
-
-from .optimizer import SETNOptimizer as SETNOptimizer

@@ -1,3 +1,0 @@
-"""SNAS."""
-
-from .optimizer import SNASOptimizer as SNASOptimizer

@@ -1,3 +1,0 @@
-"""Single path one-shot."""
-
-from .optimizer import SPOSOptimizer as SPOSOptimizer
