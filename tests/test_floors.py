@@ -17,6 +17,7 @@ FLOORS = {
     "naslib.native": 1,
     "naslib.config": 1,
     "naslib.data": 1,
+    "naslib.history": 1,
     "naslib.search_spaces.core": 2,
     "naslib.tasks": 2,
     "naslib.search_spaces": 3,
