@@ -23,7 +23,7 @@ _N_EDGES, _N_OPS = len(EDGE_LIST), len(OP_NAMES)
 _ALL_CODES: tuple[Code, ...] = tuple(itertools.product(range(_N_OPS), repeat=_N_EDGES))
 
 
-class NasBench201Codec(Codec):
+class NasBench201Codec(Codec[Graph]):
     """Code architectures of NAS-Bench-201 as six op indices, in the order of `EDGE_LIST` and `OP_NAMES`."""
 
     name = "nasbench201"
