@@ -136,8 +136,8 @@ def _dry_run(config: Any) -> str:
     lines.append(describe_space(optimizer) if given is None else _describe_given(config, given))
     if given is None and optimizer.using_step_function:
         info = describe_dataset(config)
-        shape = (info.in_channels, info.image_size, info.image_size)
-        lines.append(f"data set       {info.name}: {info.num_classes} classes, images {'x'.join(map(str, shape))}")
+        shape = info.input_shape
+        lines.append(f"data set       {info.describe()}")
         lines.append(describe_memory(optimizer, shape, config.search.batch_size))
     lines += notes
     lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")
