@@ -1,4 +1,4 @@
-"""What comes with naslib, by name: where each optimizer, part, search space and data set is.
+"""What comes with naslib, by name: where each optimizer, part, search space, data set and task is.
 
 Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
 command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none. What kind
@@ -104,5 +104,17 @@ DATASETS: Registry[Any] = Registry(
         "mnist": "naslib.data.sets.mnist:load_mnist",
         "npz": "naslib.data.sets.npz:load_npz",
         "svhn": "naslib.data.sets.svhn:load_svhn",
+    },
+)
+
+TASKS: Registry[Any] = Registry(
+    "task",
+    {
+        "classification": "naslib.tasks.classification:Classification",
+        "language_modeling": "naslib.tasks.sequence:LanguageModelling",
+        "language_modelling": "naslib.tasks.sequence:LanguageModelling",
+        "regression": "naslib.tasks.regression:Regression",
+        "segmentation": "naslib.tasks.segmentation:Segmentation",
+        "sequence_classification": "naslib.tasks.sequence:SequenceClassification",
     },
 )
