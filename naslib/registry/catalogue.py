@@ -1,4 +1,4 @@
-"""What comes with naslib, by name: where each optimizer, part, search space and data set is.
+"""What comes with naslib, by name: where each optimizer, part, evaluator, search space and data set is.
 
 Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
 command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none.
@@ -13,6 +13,7 @@ from .registry import Registry
 
 if TYPE_CHECKING:
     from naslib.data.image_data import ImageData
+    from naslib.evaluators.base import Evaluator
     from naslib.optimizers.core.metaclasses import MetaOptimizer
     from naslib.optimizers.oneshot.parts.base import Part
     from naslib.search_spaces.core.graph import Graph
@@ -77,6 +78,15 @@ PARTS: Registry[type[Part]] = Registry(
         "progressive_shrinking": "naslib.optimizers.oneshot.parts.progressive_shrinking:ProgressiveShrinking",
         "warm_up": "naslib.optimizers.oneshot.parts.warm_up:WarmUp",
         "zero_one_loss": "naslib.optimizers.oneshot.parts.zero_one_loss:ZeroOneLoss",
+    },
+)
+
+# The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
+EVALUATORS: Registry[type[Evaluator]] = Registry(
+    "evaluator",
+    {
+        "table": "naslib.evaluators.table:TableEvaluator",
+        "train": "naslib.evaluators.train:TrainEvaluator",
     },
 )
 
