@@ -19,6 +19,7 @@ FLOORS = {
     "naslib.data": 1,
     "naslib.history": 1,
     "naslib.search_spaces.core": 2,
+    "naslib.tasks": 2,
     "naslib.search_spaces": 3,
     "naslib.benchmarks": 3,
     "naslib.predictors": 4,
