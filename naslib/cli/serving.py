@@ -46,10 +46,10 @@ def check_serves(space: str, task: str | None, kind: str | None, dataset: str = 
     others = [name for name in SEARCH_SPACES if _serves(name, task, kind)]
     what = f"{task} on {_KINDS.get(kind, kind)}" if kind and task else str(task or _KINDS.get(kind or "", kind))
     reads = [_KINDS[name] for name in _constant(space, "INPUTS") or ()]
+    serves = ", ".join(_constant(space, "TASKS") or ())
     raise ConfigError(
         f"search_space: {space!r} has no head for {what}" + (f", the task of {dataset!r}" if dataset else "") + "; it "
-        f"serves {', '.join(_constant(space, 'TASKS') or ())} on {' and '.join(reads) or 'images'}; for {task} there is: "
-        f"{', '.join(others) or 'none yet'}"
+        f"serves {serves} on {' and '.join(reads) or 'images'}; for {what} there is: {', '.join(others) or 'none yet'}"
     )
 
 
