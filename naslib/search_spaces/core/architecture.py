@@ -18,6 +18,8 @@ from .batch_norm import make_batch_norm_affine
 from .codec import Code, Codec, as_random
 from .primitives import DropPath, Identity, Zero
 from .query_metrics import as_dataset_api
+from .schema import DecisionSpace
+from .statement import default_hook
 
 if TYPE_CHECKING:
     from .edge import EdgeData
@@ -39,6 +41,7 @@ class ArchitectureMixin:
     ALLOWS_ZERO: ClassVar[bool] = True
     instantiate_model: bool = True
     _code: Code | None = None
+    _decision_space: DecisionSpace | None = None  # where it cannot be read off the edges any more
 
     def _codec(self) -> Codec:
         if self.codec is None:
@@ -206,6 +209,7 @@ class ArchitectureMixin:
 
     # what a space decides about its discrete architectures
 
+    @default_hook
     def select_primitive(self, edge_data: EdgeData) -> int:
         """Return the index of the candidate that stays on an edge: the largest of its `op_weights`."""
         return int(edge_data.op_weights.argmax())

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from naslib.errors import UnsupportedBySpaceError
+
+from .decisions import Code as Code
+from .decisions import as_random as as_random
+from .schema import DecisionSpace
 
 if TYPE_CHECKING:
     from .graph import Graph
 
-Code = tuple[int, ...]
 # In a list of choices: the architecture does not have this edge
 NO_EDGE = -1
 
@@ -35,23 +36,6 @@ class Place(NamedTuple):
     ops: tuple[str, ...]
 
 
-def as_random(rng: Random | np.random.Generator | np.random.RandomState | int | None) -> Random:
-    """Return a `Random`, seeded from `rng` unless it already is one.
-
-    Args:
-        rng: A generator of either library, a seed, or None for a draw from numpy's global generator.
-    """
-    if isinstance(rng, Random):
-        return rng
-    if rng is None:
-        return Random(int(np.random.randint(2**31)))
-    if isinstance(rng, np.random.Generator):
-        return Random(int(rng.integers(2**31)))
-    if isinstance(rng, np.random.RandomState):
-        return Random(int(rng.randint(2**31)))
-    return Random(int(rng))
-
-
 class Codec(ABC):
     """Turn architectures of one space into hashable codes and back.
 
@@ -60,6 +44,11 @@ class Codec(ABC):
     """
 
     name: str = ""
+
+    @property
+    def decision_space(self) -> DecisionSpace | None:
+        """The decisions of the space, as its graph states them; None where the codec does not know them."""
+        return None
 
     @abstractmethod
     def random(self, rng: Random) -> Code:

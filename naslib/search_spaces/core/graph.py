@@ -24,7 +24,9 @@ from .batch_norm import use_running_statistics
 from .edge import EdgeData as EdgeData
 from .plan import CallStep, Plan
 from .primitives import MixedOp
+from .schema import DecisionSpace
 from .shared_work import Passes
+from .statement import decisions_of, default_hook, state_by_rule
 
 G = TypeVar("G", bound="Graph")
 
@@ -264,11 +266,40 @@ class Graph(ArchitectureMixin, UpdatesMixin):
 
     # hooks of a search space
 
+    @default_hook
     def prepare_discretization(self) -> None:
         """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
 
     def prepare_evaluation(self) -> None:
         """Change a discrete architecture into what is evaluated (an auxiliary head, say)."""
+
+    @default_hook
+    def state_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """State what an architecture consists of, in agreement with `prepare_discretization`, read off the edges.
+
+        A space that removes edges by a rule of its own overrides both hooks (`core.statement.state` reads the edges).
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        return state_by_rule(self, scope)
+
+    @property
+    def decision_space(self) -> DecisionSpace:
+        """The decisions of the space; of a discrete architecture, those of the space that it comes from.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        if self._decision_space is not None:
+            return self._decision_space
+        stated = self.codec.decision_space if self.codec is not None else None
+        if stated is not None and (self._code is not None or not len(self)):
+            return stated
+        return decisions_of(self)
 
 
 def _entries_of(entries: Mapping[str, Any], index: int, n_ops: int) -> dict[str, Any]:

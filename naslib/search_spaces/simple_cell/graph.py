@@ -26,6 +26,8 @@ class SimpleCellSearchSpace(Graph):
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "r_stage_1"]
 
+    ALLOWS_ZERO = False
+
     def __init__(self, n_classes: int = 10, in_channels: int = 3, channels: int = 16) -> None:
         super().__init__("makrograph")
         self.n_classes = n_classes
