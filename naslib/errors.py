@@ -91,6 +91,10 @@ class CheckpointError(NASLibError, RuntimeError):
     """A checkpoint that is unreadable, incomplete or of another run."""
 
 
+class HistoryError(NASLibError, RuntimeError):
+    """A history of trials that is missing, damaged, locked, or of another search."""
+
+
 class RunFolderError(NASLibError, FileExistsError):
     """The run folder already holds a run, or cannot be written."""
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from naslib.data._draws import uniforms
 from naslib.data.decode import centre_crop, open_image, resized_crop, to_array
+from naslib.data.info import ImageSize, plain_size
 from naslib.errors import DataError
 
 # Tries of the random area before the centre is taken; torchvision's number.
@@ -25,7 +26,7 @@ class StreamSet:
         paths: One file per image.
         labels: `(n,)` classes.
         channels: 1 or 3; files are converted.
-        image_size: Side of the decoded images.
+        image_size: Side, or height and width, of the decoded images.
         resize: Short side before the centre crop.
         resized_crop: Whether training images are random areas of the file's image.
     """
@@ -36,7 +37,7 @@ class StreamSet:
         labels: Sequence[int] | NDArray[np.int64],
         *,
         channels: int,
-        image_size: int,
+        image_size: ImageSize,
         resize: int,
         resized_crop: bool = False,
     ) -> None:
@@ -45,7 +46,7 @@ class StreamSet:
         self.paths = [str(path) for path in paths]
         self.label_array: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
         self.channels = channels
-        self.image_size = image_size
+        self.image_size = plain_size(image_size)
         self.resize = resize
         self.resized_crop = resized_crop
 
@@ -58,7 +59,7 @@ class StreamSet:
         return torch.from_numpy(self.label_array)
 
     def load(self, index: int, *key: int | str) -> NDArray[np.uint8]:
-        """Decode one image to `(size, size, channels)` uint8.
+        """Decode one image to `(h, w, channels)` uint8.
 
         Args:
             index: Which image.

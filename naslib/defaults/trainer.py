@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,44 +11,39 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslib.errors import DataError
+from naslib.config.run_folder import nearest_run
+from naslib.errors import CheckpointError, DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
-from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
 from naslib.training.degenerate import degenerate_reasons, name_constant_output
-from naslib.training.environment import describe_environment, resolve_device, write_environment
+from naslib.training.environment import describe_environment, resolve_device
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
-from naslib.training.fit import check_fits
 from naslib.training.history import HistoryFile, SearchHistory
-from naslib.training.lengths import check_batches
-from naslib.training.loaders import BatchCursor, OnePass, image_shape
-from naslib.training.loop import EpochLoop, LoopSettings
-from naslib.training.phase import Phase, load_model_only, resume
+from naslib.training.loaders import image_shape
+from naslib.training.loop import LoopSettings
+from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
-from naslib.training.progress import describe_peak_memory, format_seconds
 from naslib.training.report import EvaluationResult
 from naslib.training.retrain import Place, Trainee, measure_size, retrain
-from naslib.training.schedule import Schedule
-from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
-from naslib.training.space_record import describe_search
-from naslib.training.threads import settle_threads
-from naslib.utils.attrdict import AttrDict
-from naslib.utils.lock import RunLock
+from naslib.training.run_record import RunRecord
+from naslib.training.search_loop import SearchOutputs
 from naslib.utils.log import get_logger
+from naslib.utils.seeding import rng_restore, rng_snapshot
 
-from ._config_data import uses_channels_last
 from ._query import benchmark_for, queried
-from .config_builders import ConfigBuilders, make_schedule, search_schedule
+from ._searching import SearchSide
+from ._summary import remark_on, summarize, title_of
+from .config_builders import make_schedule
 from .given import given_architecture
 
 logger = get_logger(__name__)
 
 
-class Trainer(ConfigBuilders):
+class Trainer(SearchSide):
     """Run a search with checkpoints and statistics, and evaluate what it found.
 
     Args:
@@ -63,8 +59,11 @@ class Trainer(ConfigBuilders):
         result: What the last `evaluate` found, None before.
         architecture: The architecture it evaluated, None before.
         degenerate: In which ways that is degenerate (no path from input to output, decisions that are all tied ...).
+        record: Writes what the run leaves.
+        summary: What `summary.json` says, {} before anything was searched or evaluated.
         search_seconds: Time spent searching, over all resumptions.
-        summary_writer: A TensorBoard writer that evaluation writes to; `search` keeps the one it is given.
+        summary_writer: A TensorBoard writer of your own, None for one in the run folder; `search` keeps the one it is
+            given.
     """
 
     def __init__(
@@ -91,14 +90,17 @@ class Trainer(ConfigBuilders):
         self.degenerate: list[str] = []
         self._found: tuple[Graph | None, str] = (None, "")
         self.summary_writer: Any = None
+        self.summary: dict[str, Any] = {}
+        self._writer: Any = None
         self._history = SearchHistory(optimizer.get_model_size())
         self._own_loaders = None if train_loader is None else (train_loader, valid_loader, test_loader)
         self._searched = False
+        self.record = RunRecord(config, remark_on(optimizer, config, self.has_own_loaders))
 
     @property
-    def search_trajectory(self) -> AttrDict:
-        """What the search measured so far, as lists by name."""
-        return self._history.trajectory
+    def has_own_loaders(self) -> bool:
+        """Whether it works on batches it was given, in place of those of the config's data set."""
+        return self._own_loaders is not None
 
     # search
 
@@ -123,94 +125,57 @@ class Trainer(ConfigBuilders):
             SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
             RunFolderError: If another process works in the run folder.
         """
+        if self._flag("eval_only"):
+            self._require_search()
+            logger.info("--eval-only: the search in %s is evaluated, nothing is searched", self.folder)
+            return
+        resume_from = resume_from or self._search_to_continue()
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
-        with RunLock(self.folder):
+        if not resume_from and not self._flag("resume"):
+            self.record.make_room(self.optimizer)
+        with self._working():
             self._search(resume_from, after_epoch, report_incumbent)
+            self._leave_outcome()
 
-    def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
-        self._history = SearchHistory(self.optimizer.get_model_size())
-        saved = read_newest(resume_from) if resume_from else None
-        self.optimizer.device = self.device
-        if self.optimizer.using_step_function:
-            self._settle_threads(saved)
-        self.optimizer.before_training()
-        write_environment(self.folder / "environment.json", self.device, self._seed())
-        outputs = self._search_outputs()
-        run = self._search_on_batches if self.optimizer.using_step_function else self._search_black_box
-        run(outputs, saved, after_epoch, report_incumbent)
-        self.optimizer.after_training()
-        self._searched = True
-        self.search_trajectory["params"] = self.optimizer.get_model_size()
-        finish_search(outputs, self.folder)
-        logger.info(
-            "searched %d %ss in %s%s",
-            len(self._history), self._unit(), format_seconds(self.search_seconds), describe_peak_memory(self.device),
-        )  # fmt: skip
+    def _require_search(self) -> None:
+        if not self._flag("model_path") and not get_last_checkpoint(self.config):
+            raise CheckpointError(
+                f"--eval-only: there is no search in {self.folder}{nearest_run(self.config)}. "
+                "Run it first, or give --model-path FILE"
+            )
 
-    def _search_outputs(self) -> SearchOutputs:
-        plain = describe_values(self.config)
-        file = HistoryFile(self.folder / "errors.json", self._history, plain, self.lightweight_output)
-        recorded = record_of(self.optimizer) if self.config.search.get("save_arch_weights", True) else None
-        return SearchOutputs(self._history, file, recorded, self.summary_writer)
+    def _search_to_continue(self) -> str:
+        """Return the checkpoint that the command line of the config asks to go on from, "" for none."""
+        if self._flag("model_path"):
+            return str(self._flag("model_path"))
+        last = get_last_checkpoint(self.config) if self._flag("resume") else ""
+        if self._flag("resume") and not last:
+            logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
+        return last
 
-    def _search_phase(self, outputs: SearchOutputs, scheduler: Any = None) -> Phase:
-        def checkpointables() -> dict[str, Any]:
-            found = dict(self.optimizer.get_checkpointables())
-            return {**found, "scheduler": scheduler} if scheduler is not None else found
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Hold the run folder, with its log and TensorBoard events."""
+        with self.record.working(self.device, title_of(self), self.summary_writer) as self._writer:
+            yield
 
-        parts: dict[str, Any] = {"history": outputs.history}
-        if outputs.arch_weights is not None:
-            parts["arch_weights"] = outputs.arch_weights
-        return Phase(
-            folder=self.folder / "search",
-            checkpointables=checkpointables,
-            parts=parts,
-            fingerprint=describe_search(self.optimizer, self.config.dataset),
-            environment=describe_environment(self.device, self._seed()),
-            settings={"seed": self._seed(), **describe_values(self.config.search)},
-            unit=self._unit(),
-        )
-
-    def _search_on_batches(
-        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
-    ) -> None:
-        channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
-        if channels_last and isinstance(self.optimizer.graph, nn.Module):
-            self.optimizer.graph.to(memory_format=torch.channels_last)
-        weights = getattr(self.optimizer, "op_optimizer", None)
-        make = partial(make_schedule, self.build_search_scheduler, weights, self.config, "search", loaders[0])
-        scheduler, remake = search_schedule(self.optimizer, self.config.search, make)
-        schedule = Schedule(scheduler, weights, self.epochs, validates=loaders[1] is not None)
-        phase = self._search_phase(outputs, scheduler)
-        train = BatchCursor(loaders[0], self.device, channels_last, "training")
-        valid = None
-        if loaders[1] is not None:
-            valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
-        chosen_on = loaders[0] if loaders[1] is None else loaders[1]
-        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
-        task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
-        settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
-        loop = EpochLoop(task, phase, train, settings, after_epoch)
-        start = resume(phase, saved, task.begin_epoch)
-        before = saved[1]["run"]["settings"] if saved is not None else {}
-        schedule.refit(before, phase.settings, start, train.length, remake)
+    def _leave_outcome(self) -> None:
+        """Leave what the search found: genotype, pictures and summary, without a trace in the random state."""
+        self.result, self.architecture = None, None
+        random_state = rng_snapshot()
         try:
-            loop.run(start)
-        finally:
-            self.search_seconds = phase.seconds
+            architecture: Graph | None = self.found_architecture()
+        except NotImplementedError as error:  # an optimizer that measures and finds nothing
+            logger.warning("the search leaves no genotype: %s", str(error) or "the optimizer names no architecture")
+            architecture = None
+        rng_restore(random_state)
+        if architecture is not None:
+            self.record.write_architecture(architecture, is_found=True)
+            self.record.begun_evaluation(architecture, keep=True)
+        self._summarize(architecture, is_found=True)
 
-    def _search_black_box(
-        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
-    ) -> None:
-        phase = self._search_phase(outputs)
-        settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq))
-        search = BlackBoxSearch(self.optimizer, phase, outputs, settings, report_incumbent, after_epoch)
-        start = resume(phase, saved, lambda epoch: None)
-        try:
-            search.run(start)
-        finally:
-            self.search_seconds = phase.seconds
+    def _summarize(self, architecture: Graph | None, is_found: bool) -> None:
+        self.summary = self.record.write_summary(summarize(self, architecture, is_found, self.record.seconds))
 
     # evaluation
 
@@ -242,23 +207,33 @@ class Trainer(ConfigBuilders):
             The test accuracy in percent (or the metric asked for).
         """
         dataset_api = as_dataset_api(dataset_api)
+        with self._working():
+            architecture = self._to_evaluate(best_arch, search_model, dataset_api)
+            self.architecture = architecture
+            found, undecided = self._found
+            self.degenerate = degenerate_reasons(architecture, undecided if architecture is found else "")
+            given = dataset_api if dataset_api is not None else self.optimizer.dataset_api
+            api = benchmark_for(architecture, self.config, given)
+            if api is not None and metric not in (None, Metric.TEST_ACCURACY):  # a question, not the result of the run
+                self.result = queried(architecture, api, metric, self.config.dataset)
+                return self.result.accuracy
+            self.record.write_architecture(architecture, is_found=architecture is found)
+            resume_from = resume_from or self.record.begun_evaluation(architecture, keep=bool(self._flag("resume")))
+            if api is not None:
+                self.result = queried(architecture, api, Metric.TEST_ACCURACY, self.config.dataset)
+            else:
+                self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+                logger.info("test accuracy %.2f %%", self.result.accuracy)
+            self._summarize(architecture, is_found=architecture is found)
+        return self.result.accuracy
+
+    def _to_evaluate(self, best_arch: Graph | None, search_model: str, dataset_api: Any) -> Graph:
+        """Return the architecture that is given, by the caller or the config, or else the one that was found."""
         genotype = self.config.evaluation.get("genotype")
         if best_arch is None and genotype is not None:
             space = self.optimizer.search_space if self.optimizer.search_space is not None else self.optimizer.graph
             best_arch = given_architecture(genotype, space, dataset_api or self.optimizer.dataset_api)
-        architecture = best_arch if best_arch is not None else self.found_architecture(search_model)
-        self.architecture = architecture
-        found, undecided = self._found
-        self.degenerate = degenerate_reasons(architecture, undecided if architecture is found else "")
-        given = dataset_api if dataset_api is not None else self.optimizer.dataset_api
-        api = benchmark_for(architecture, self.config, given)
-        if api is not None:
-            self.result = queried(architecture, api, metric or Metric.TEST_ACCURACY, self.config.dataset)
-            return self.result.accuracy
-        with RunLock(self.folder):
-            self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
-        logger.info("test accuracy %.2f %%", self.result.accuracy)
-        return self.result.accuracy
+        return best_arch if best_arch is not None else self.found_architecture(search_model)
 
     def found_architecture(self, search_model: str = "") -> Graph:
         """Return the discrete architecture that the search found.
@@ -267,7 +242,7 @@ class Trainer(ConfigBuilders):
             search_model: The search checkpoint that holds it; "" for the search of this trainer, or else the newest
                 checkpoint in the run folder.
         """
-        path = search_model or ("" if self._searched else get_last_checkpoint(self.config))
+        path = search_model or ("" if self._searched else self._flag("model_path") or get_last_checkpoint(self.config))
         if path:
             used, state = read_newest(path)
             phase = self._search_phase(SearchOutputs(self._history, HistoryFile(used, self._history)))
@@ -292,7 +267,7 @@ class Trainer(ConfigBuilders):
         sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
         saved = read_newest(resume_from) if resume_from else None
         self._settle_threads(saved)
-        write_environment(self.folder / "environment.json", self.device, place.seed)
+        self.record.write_environment(self.device)
         train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
         record = NetworkRecord.of(architecture, sizes, tests)
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
@@ -346,7 +321,7 @@ class Trainer(ConfigBuilders):
         return EvaluationResult(mode, network, score.top1 or 0.0, score.top5, seconds, params, macs)
 
     def _place(self) -> Place:
-        return Place(self.folder / "eval", self.device, self._channels_last(), self._seed(), self.summary_writer)
+        return Place(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)
 
     def evaluate_oneshot(self, resume_from: str = "", dataloader: Iterable[Any] | None = None) -> float:
         """Return the accuracy of the search network as it is, in percent.
@@ -371,38 +346,3 @@ class Trainer(ConfigBuilders):
         score = test(graph, loader, graph.get_loss_fn(), self.device, self._channels_last())
         logger.info("one-shot accuracy %.2f %%", score.top1)
         return score.top1 or 0.0
-
-    def _unit(self) -> str:
-        """Return what an entry of the history is: an epoch of training, or the evaluation of an architecture."""
-        return "epoch" if self.optimizer.using_step_function else "evaluation"
-
-    # what a config says
-
-    def _settle_threads(self, saved: Any) -> None:
-        """Set the number of threads: the config's, that of the checkpoint that is continued, or what is fastest."""
-        recorded = saved[1]["run"]["environment"].get("threads") if saved is not None else None
-        settle_threads(self.config.get("threads", "auto"), recorded, self.device)
-
-    def _seed(self) -> int:
-        return int(self.config.get("seed", 0))
-
-    def _steps(self) -> int:
-        return int(self.config.search.get("checkpoint_steps", 0))
-
-    def _channels_last(self) -> bool:
-        return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
-
-    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
-        """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
-        if self._own_loaders is not None:
-            train, valid, tests = self._own_loaders
-        else:
-            config = self.config
-            seed = self._seed() if saved is None else saved[1]["run"]["settings"].get("seed", self._seed())
-            if seed != self._seed():
-                config = config.copy()
-                config["seed"] = seed
-            train, valid, tests = tuple(build(config))[:3]
-            check_fits(self.optimizer.graph, getattr(train, "info", None))
-        check_batches({"training": train, "validation": valid, "test": tests}, epochs)
-        return train, valid, tests

@@ -1,23 +1,17 @@
-"""What comes with naslib, by name: where each optimizer, part, search space and data set is.
+"""What comes with naslib, by name: where each optimizer, part, search space, data set and task is.
 
 Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
-command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none.
+command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none. What kind
+of class or function an entry is, is said where that kind is defined: `naslib.optimizers.registry` and its like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .registry import Registry
 
-if TYPE_CHECKING:
-    from naslib.data.image_data import ImageData
-    from naslib.optimizers.core.metaclasses import MetaOptimizer
-    from naslib.optimizers.oneshot.parts.base import Part
-    from naslib.search_spaces.core.graph import Graph
-
-OPTIMIZERS: Registry[type[MetaOptimizer]] = Registry(
+OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
@@ -61,7 +55,7 @@ OPTIMIZERS: Registry[type[MetaOptimizer]] = Registry(
     },
 )
 
-PARTS: Registry[type[Part]] = Registry(
+PARTS: Registry[Any] = Registry(
     "part",
     {
         "auxiliary_skip": "naslib.optimizers.oneshot.parts.auxiliary_skip:AuxiliarySkipConnections",
@@ -80,7 +74,7 @@ PARTS: Registry[type[Part]] = Registry(
     },
 )
 
-SEARCH_SPACES: Registry[type[Graph]] = Registry(
+SEARCH_SPACES: Registry[Any] = Registry(
     "search space",
     {
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
@@ -91,7 +85,7 @@ SEARCH_SPACES: Registry[type[Graph]] = Registry(
 )
 
 # A loader takes (data_dir: Path | None, seed: int, **its own keywords) and returns `ImageData`.
-DATASETS: Registry[Callable[..., ImageData]] = Registry(
+DATASETS: Registry[Any] = Registry(
     "data set",
     {
         "cifar-10": "naslib.data.sets.cifar:load_cifar10",
@@ -110,5 +104,17 @@ DATASETS: Registry[Callable[..., ImageData]] = Registry(
         "mnist": "naslib.data.sets.mnist:load_mnist",
         "npz": "naslib.data.sets.npz:load_npz",
         "svhn": "naslib.data.sets.svhn:load_svhn",
+    },
+)
+
+TASKS: Registry[Any] = Registry(
+    "task",
+    {
+        "classification": "naslib.tasks.classification:Classification",
+        "language_modeling": "naslib.tasks.sequence:LanguageModelling",
+        "language_modelling": "naslib.tasks.sequence:LanguageModelling",
+        "regression": "naslib.tasks.regression:Regression",
+        "segmentation": "naslib.tasks.segmentation:Segmentation",
+        "sequence_classification": "naslib.tasks.sequence:SequenceClassification",
     },
 )

@@ -81,6 +81,17 @@ class Registry(Generic[T]):
         """Return all names, sorted."""
         return sorted({*self._places, *self._entries})
 
+    def name_of(self, entry: Any, preferred: Any = None) -> str | None:
+        """Return the name of an entry, None where it has none.
+
+        Args:
+            entry: A callable.
+            preferred: The name to return if it is one of several.
+        """
+        place = _place(entry)
+        found = [key for key in self.names() if self._entries.get(key) is entry or self._places.get(key) == place]
+        return str(preferred) if str(preferred).lower() in found else next(iter(found), None)
+
     def _key(self, name: str) -> str:
         key = str(name).lower()
         if key not in self:

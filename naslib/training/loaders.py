@@ -147,7 +147,7 @@ def image_shape(loader: Any) -> tuple[int, ...]:
     """
     info = getattr(loader, "info", None)
     if info is not None:
-        return info.in_channels, info.image_size, info.image_size
+        return tuple(info.input_shape)
     random_state, carried = rng_snapshot(), LoaderState(loader)
     before = carried.capture()
     batch = next(iter(loader), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from naslib.errors import UnsupportedBySpaceError
 
@@ -13,9 +13,8 @@ from .decisions import Code as Code
 from .decisions import as_random as as_random
 from .schema import DecisionSpace
 
-if TYPE_CHECKING:
-    from .graph import Graph
-
+# The kind of graph that a codec reads and changes
+G = TypeVar("G", contravariant=True)
 # In a list of choices: the architecture does not have this edge
 NO_EDGE = -1
 
@@ -36,11 +35,11 @@ class Place(NamedTuple):
     ops: tuple[str, ...]
 
 
-class Codec(ABC):
+class Codec(ABC, Generic[G]):
     """Turn architectures of one space into hashable codes and back.
 
     Random sampling, mutation, neighbours, hashes, encodings and table look-ups work on codes alone; only `from_graph`
-    and `apply` see a graph.
+    and `apply` see a graph, of the kind that the codec names: `class MyCodec(Codec[Graph])`.
     """
 
     name: str = ""
@@ -55,11 +54,11 @@ class Codec(ABC):
         """Draw a valid code uniformly (each space's docstring says over what)."""
 
     @abstractmethod
-    def from_graph(self, graph: Graph) -> Code:
+    def from_graph(self, graph: G) -> Code:
         """Read the code off a discretized graph; raise `ArchitectureError` where it is none of this space."""
 
     @abstractmethod
-    def apply(self, graph: Graph, code: Code) -> None:
+    def apply(self, graph: G, code: Code) -> None:
         """Put the operations that `code` names on the edges of `graph`, in place."""
 
     def mutate(self, code: Code, rng: Random) -> Code:

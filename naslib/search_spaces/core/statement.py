@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,15 +13,13 @@ from naslib.errors import UnsupportedBySpaceError
 from naslib.utils.log import get_logger
 
 from ._ops_by_name import op_name
+from ._searched_edges import SearchedEdge, candidates_on, condition_of, find_conditions, is_reachable, key_of
+from ._searched_edges import searched_edges as searched_edges
 from ._selection import KEPT_EDGES
-from ._updates import Scope, _graphs_within
+from ._updates import Scope, UpdatesMixin
 from .decisions import Decision, Site
 from .edge import EdgeData
-from .ops_mixed import MixedOp
 from .schema import Constraint, DecisionSpace
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 logger = get_logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,84 +27,88 @@ F = TypeVar("F", bound=Callable[..., Any])
 _STRONGEST = "keep_strongest_edges"
 
 
-@dataclass
-class _Edges:
-    """All copies of an edge under search, which share one decision.
+def _default(method: F) -> F:
+    """Mark a method as what a space has where it overrides nothing."""
+    method.is_default_hook = True  # type: ignore[attr-defined]
+    return method
+
+
+class StatementMixin(UpdatesMixin):
+    """What a space says about its discrete architectures: the rule by which they are made, and their decisions.
 
     Attributes:
-        name: Label of the decision.
-        cell: Label of the graph that the first copy is in.
-        places: `(graph, number of the graph, source, target, data)` of every copy.
-        positions: Which candidates the space ever selects.
-        condition: `(edges, positions)`: the candidates of another decision that these edges are inside of.
+        OPTIMIZER_SCOPE: Scopes that an optimizer adapts.
+        ALLOWS_ZERO: Whether a discrete architecture may have `Zero` on an edge under search.
     """
 
-    name: str
-    cell: str
-    places: list[tuple[Graph, int, int, int, EdgeData]]
-    positions: tuple[int, ...] = ()
-    condition: tuple[_Edges, tuple[int, ...]] | None = None
-    taken: tuple[str, int] | None = None  # inputs of a node, and which of them the edge is
-    indices: dict[int, int] = field(default_factory=dict)  # of candidates, by position
+    OPTIMIZER_SCOPE: str | list[str] = "all"
+    ALLOWS_ZERO: bool = True
+    _decision_space: DecisionSpace | None = None  # where it cannot be read off the edges any more
+
+    @_default
+    def prepare_discretization(self) -> None:
+        """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
+
+    @_default
+    def select_primitive(self, edge_data: EdgeData) -> int:
+        """Return the index of the candidate that stays on an edge: the largest of its `op_weights`."""
+        return int(edge_data.op_weights.argmax())
+
+    @_default
+    def state_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """State what an architecture consists of, in agreement with `prepare_discretization`, read off the edges.
+
+        A space that removes edges by a rule of its own overrides both hooks (`core.statement.state` reads the edges).
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        return state(self, scope, kept_edges=KEPT_EDGES if uses_strongest_edges(type(self)) else None)
 
     @property
-    def candidates(self) -> list[Any]:
-        return candidates_on(self.places[0][4]) or []
+    def decision_space(self) -> DecisionSpace:
+        """The decisions of the space; of a discrete architecture, those of the space that it comes from.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        return self._decision_space if self._decision_space is not None else self.present_decisions()
+
+    def present_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """Return the decisions that the edges have now, of a space or of a supernet made of one, as its class states.
+
+        A class that changes the rule (`prepare_discretization`) and not the statement (`state_decisions`) has its
+        operations stated, with one warning. Op classes on the edges are instantiated in a copy.
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        graph = self
+        if _has_classes(self):
+            graph = self.clone()
+            graph.compile()
+        if states_its_rule(type(self)):
+            return graph.state_decisions(scope)
+        _warn_of(type(self))
+        return state(graph, scope)
 
 
-def candidates_on(data: EdgeData) -> list[Any] | None:
-    """Return the candidates on an edge, in a space or in a supernet; None where there is no choice."""
-    if data.is_final():
-        return None
-    op = data.op
-    if isinstance(op, list):
-        return op
-    return list(op.primitives) if isinstance(op, MixedOp) else None
+def _has_classes(graph: UpdatesMixin) -> bool:
+    edges = [data for nested in graph.nested_graphs() for _, _, data in nested.edges(data=True)]
+    return any(inspect.isclass(op) for data in edges if isinstance(data.op, list) for op in data.op)
 
 
-def decisions_of(graph: Graph, scope: Scope = None) -> DecisionSpace:
-    """Return the decisions of a space, or of a supernet made of one, by the statement of its class.
-
-    A class that changes the rule (`prepare_discretization`) and not the statement (`state_decisions`) has its
-    operations stated, with one warning.
-
-    Args:
-        graph: The graph; op classes on its edges are instantiated in a copy.
-        scope: Which graphs are searched; the space's `OPTIMIZER_SCOPE` if None.
-
-    Raises:
-        UnsupportedBySpaceError: If there is nothing to choose.
-    """
-    if any(inspect.isclass(op) for ops in _lists(graph) for op in ops):
-        graph = graph.clone()
-        graph.compile()
-    if states_its_rule(type(graph)):
-        return graph.state_decisions(scope)
-    _warn_of(type(graph))
-    return state(graph, scope)
-
-
-def state_by_rule(graph: Graph, scope: Scope = None) -> DecisionSpace:
-    """State the operations, and where the space discretizes by `keep_strongest_edges`, which edges are kept."""
-    return state(graph, scope, kept_edges=KEPT_EDGES if uses_strongest_edges(type(graph)) else None)
-
-
-def _lists(graph: Graph) -> Iterator[list[Any]]:
-    for nested in graph.nested_graphs():
-        yield from (data.op for _, _, data in nested.edges(data=True) if isinstance(data.op, list))
-
-
-def states_its_rule(cls: type[Graph]) -> bool:
+def states_its_rule(cls: type[StatementMixin]) -> bool:
     """Say whether the decisions of a space are known: it prunes nothing, or by a rule that is stated or ours."""
     if _is_default(cls, "state_decisions"):
         return _is_default(cls, "prepare_discretization") or uses_strongest_edges(cls)
     return issubclass(_definer(cls, "state_decisions"), _definer(cls, "prepare_discretization"))
-
-
-def default_hook(method: F) -> F:
-    """Mark a method of `Graph` as what a space has where it overrides nothing."""
-    method.is_default_hook = True  # type: ignore[attr-defined]
-    return method
 
 
 def _is_default(cls: type, name: str) -> bool:
@@ -142,7 +143,7 @@ def _warn_of(cls: type) -> None:
 
 
 def state(
-    graph: Graph,
+    graph: StatementMixin,
     scope: Scope = None,
     *,
     kept_edges: int | None = None,
@@ -168,48 +169,21 @@ def state(
         UnsupportedBySpaceError: If there is nothing to choose.
     """
     scope = scope if scope is not None else graph.OPTIMIZER_SCOPE
-    groups = _groups(graph, scope)
+    groups = searched_edges(graph, scope)
     if not groups:
         raise UnsupportedBySpaceError(
-            f"{graph.get_type()} has no edge with candidate operations in scope {scope!r}: there is nothing to decide"
+            f"{type(graph).__name__} has no edge with candidate operations in scope {scope!r}: there is nothing to decide"
         )
     for edges in groups.values():
         edges.positions = _selectable(graph, edges.candidates)
         edges.indices = {position: index for index, position in enumerate(edges.positions)}
-    _find_conditions(graph, groups)
+    find_conditions(graph, groups)
     decisions = _inputs(graph, scope, groups, kept_edges) if kept_edges is not None else []
-    decisions += [_operation(edges, names) for edges in groups.values() if _is_reachable(edges)]
+    decisions += [_operation(edges, names) for edges in groups.values() if is_reachable(edges)]
     return DecisionSpace(decisions, constraints)
 
 
-def _key(data: EdgeData) -> Hashable:
-    """Return what is the same for all copies of an edge."""
-    return id(data.alpha) if data.has("alpha") else id(data._shared)
-
-
-def _groups(graph: Graph, scope: Scope) -> dict[Hashable, _Edges]:
-    """Return the edges under search by decision, in the order of an optimizer's architecture parameters."""
-    numbers = {id(nested): number for number, nested in enumerate(graph.nested_graphs())}
-    groups: dict[Hashable, _Edges] = {}
-    used: dict[str, int] = {}
-    for nested in graph._graphs_in_scope(scope):
-        for u in sorted(nested._succ):
-            for v in sorted(nested._succ[u]):
-                data = nested._succ[u][v]
-                if candidates_on(data) is None:
-                    continue
-                place = nested, numbers[id(nested)], u, v, data
-                if _key(data) in groups:
-                    groups[_key(data)].places.append(place)
-                    continue
-                name = nested.name or "graph"
-                count = used[f"{name}/{u}-{v}"] = used.get(f"{name}/{u}-{v}", 0) + 1
-                cell = name if count == 1 else f"{name}#{count}"
-                groups[_key(data)] = _Edges(f"{cell}/{u}-{v}", cell, [place])
-    return groups
-
-
-def _selectable(graph: Graph, candidates: Sequence[Any]) -> tuple[int, ...]:
+def _selectable(graph: StatementMixin, candidates: Sequence[Any]) -> tuple[int, ...]:
     """Return the candidates that the space selects where they score best: some spaces leave `Zero` out."""
     if _is_default(type(graph), "select_primitive"):
         return tuple(range(len(candidates)))
@@ -221,68 +195,14 @@ def _selectable(graph: Graph, candidates: Sequence[Any]) -> tuple[int, ...]:
             found.append(position)
     if not found:
         raise UnsupportedBySpaceError(
-            f"{graph.get_type()}.select_primitive selects none of the candidates of an edge when it scores best"
+            f"{type(graph).__name__}.select_primitive selects none of the candidates of an edge when it scores best"
         )
     return tuple(found)
 
 
-def _find_conditions(graph: Graph, groups: dict[Hashable, _Edges]) -> None:
-    """Note of which candidate of which decision the edges of nested graphs are a part."""
-    always = {id(nested) for nested in _reached([graph], groups)}
-    owners: dict[int, dict[int, tuple[_Edges, set[int]]]] = {}
-    for edges in groups.values():
-        for *_, data in edges.places:
-            for position, op in enumerate(candidates_on(data) or ()):
-                for inner in _reached(_graphs_within(op), groups):
-                    owner = owners.setdefault(id(inner), {}).setdefault(id(edges), (edges, set()))
-                    owner[1].add(position)
-    for edges in groups.values():
-        found: dict[int, tuple[_Edges, set[int]]] = {}
-        for nested, *_ in edges.places:
-            if id(nested) in always:
-                found = {}
-                break
-            for key, (other, positions) in owners.get(id(nested), {}).items():
-                found.setdefault(key, (other, set()))[1].update(positions)
-        if len(found) == 1:
-            ((other, positions),) = found.values()
-            edges.condition = other, tuple(sorted(positions))
-
-
-def _reached(graphs: Sequence[Graph], groups: dict[Hashable, _Edges]) -> list[Graph]:
-    """Return graphs and what is nested in them, as far as that does not depend on another decision."""
-    found: dict[int, Graph] = {}
-    stack = list(graphs)
-    while stack:
-        graph = stack.pop()
-        if id(graph) in found:
-            continue
-        found[id(graph)] = graph
-        for node in graph._node.values():
-            stack += _graphs_within(node.get("subgraph"))
-        for _, _, data in graph.edges(data=True):
-            if candidates_on(data) is None or _key(data) not in groups:
-                stack += _graphs_within(data.op)
-    return list(found.values())
-
-
-def _is_reachable(edges: _Edges) -> bool:
-    """Say whether the candidates that the edges are inside of are ever selected."""
-    if edges.condition is None:
-        return True
-    other, positions = edges.condition
-    return any(position in other.indices for position in positions) and _is_reachable(other)
-
-
-def _condition(edges: _Edges) -> tuple[str, int | tuple[int, ...]] | None:
-    if edges.condition is None:
-        return None
-    other, positions = edges.condition
-    indices = tuple(other.indices[position] for position in positions if position in other.indices)
-    return other.name, indices if len(indices) > 1 else indices[0]
-
-
-def _inputs(graph: Graph, scope: Scope, groups: dict[Hashable, _Edges], kept_edges: int) -> list[Decision]:
+def _inputs(
+    graph: StatementMixin, scope: Scope, groups: dict[Hashable, SearchedEdge], kept_edges: int
+) -> list[Decision]:
     """Return a decision for each node that more edges enter than it keeps; the edges take note of it."""
     sites: dict[tuple[Hashable, ...], list[Site]] = {}
     numbers = {id(nested): number for number, nested in enumerate(graph.nested_graphs())}
@@ -291,29 +211,29 @@ def _inputs(graph: Graph, scope: Scope, groups: dict[Hashable, _Edges], kept_edg
             entering = [(u, nested._succ[u][node]) for u in sorted(nested._pred[node])]
             searched = [(u, data) for u, data in entering if not data.is_final()]
             if len(searched) > kept_edges and all(candidates_on(data) is not None for _, data in searched):
-                key = tuple(_key(data) for _, data in searched)
+                key = tuple(key_of(data) for _, data in searched)
                 sites.setdefault(key, []).append(Site(nested.name, numbers[id(nested)], None, node))
     found = []
     for keys, places in sites.items():
         entering_edges = [groups[key] for key in keys]
         first = entering_edges[0]
-        if not _is_reachable(first):
+        if not is_reachable(first):
             continue
         name = f"{first.cell}/{places[0].tail}"
         for index, edges in enumerate(entering_edges):
             edges.taken = name, index
-        sources = tuple(edges.places[0][2] for edges in entering_edges)
-        found.append(Decision(name, "inputs", sources, kept_edges, _condition(first), tuple(places)))
+        sources = tuple(edges.copies[0].head for edges in entering_edges)
+        found.append(Decision(name, "inputs", sources, kept_edges, condition_of(first), tuple(places)))
     return found
 
 
-def _operation(edges: _Edges, names: Callable[[Any], str]) -> Decision:
+def _operation(edges: SearchedEdge, names: Callable[[Any], str]) -> Decision:
     called: dict[str, int] = {}
     candidates = []
     for op in edges.candidates:
         name = names(op)
         called[name] = called.get(name, 0) + 1
         candidates.append(name if called[name] == 1 else f"{name} ({called[name]})")
-    sites = tuple(Site(graph.name, number, u, v, edges.positions) for graph, number, u, v, _ in edges.places)
-    condition = edges.taken if edges.taken is not None else _condition(edges)
+    sites = tuple(Site(graph.name, number, u, v, edges.positions) for graph, number, u, v, _ in edges.copies)
+    condition = edges.taken if edges.taken is not None else condition_of(edges)
     return Decision(edges.name, "op", tuple(candidates[i] for i in edges.positions), 1, condition, sites)

@@ -13,7 +13,7 @@ from naslib.optimizers import DARTSOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core._selection import keep_strongest_edges
 from naslib.search_spaces.core.graph import EdgeData, Graph
-from naslib.search_spaces.core.statement import decisions_of, state
+from naslib.search_spaces.core.statement import state
 
 
 def cell(name: str | None = "cell", ops: int = 2) -> Graph:
@@ -75,7 +75,7 @@ def test_a_supernet_states_what_its_space_does(space: type[Graph]) -> None:
     graph = space(channels=4)
     optimizer = DARTSOptimizer()
     optimizer.adapt_search_space(graph)
-    assert decisions_of(optimizer.graph) == graph.decision_space
+    assert optimizer.graph.present_decisions() == graph.decision_space
     ops = [decision for decision in graph.decision_space.decisions if decision.kind == "op"]
     assert len(ops) == len(optimizer.architectural_weights)
     for decision, data in zip(ops, optimizer.decisions, strict=True):  # in one order

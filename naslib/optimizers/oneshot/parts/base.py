@@ -12,7 +12,7 @@ from naslib.config.parts import part_problems
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet.compatibility import Ability
-from naslib.registry.catalogue import PARTS as PARTS
+from naslib.registry import Registry, catalogue
 from naslib.registry.signatures import keywords_through
 
 if TYPE_CHECKING:
@@ -208,6 +208,9 @@ class Part:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state."""
+
+
+PARTS: Registry[type[Part]] = catalogue.PARTS
 
 
 def build_parts(preset: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any] | None) -> dict[str, Part]:

@@ -13,6 +13,7 @@ from naslib.errors import ConfigError
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AbstractCombOp, MixedOp
+from naslib.search_spaces.core.types import EdgeLike
 
 from .base import PARTS, Part
 
@@ -27,7 +28,7 @@ class WeightedEdges(AbstractCombOp):
     are.
     """
 
-    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeData]) -> Tensor:  # type: ignore[override]
+    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Return the weighted sum.
 
         Args:

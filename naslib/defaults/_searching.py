@@ -1,0 +1,135 @@
+"""The search of a Trainer: on batches, or by evaluating one architecture after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from naslib.training.arch_weights import record_of
+from naslib.training.checkpoint import read_newest
+from naslib.training.environment import describe_environment
+from naslib.training.history import HistoryFile, SearchHistory
+from naslib.training.loaders import BatchCursor, OnePass
+from naslib.training.loop import EpochLoop, LoopSettings
+from naslib.training.phase import Phase, resume
+from naslib.training.plain import describe_values
+from naslib.training.progress import describe_peak_memory, format_seconds
+from naslib.training.run_record import RunRecord
+from naslib.training.schedule import Schedule
+from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
+from naslib.training.space_record import describe_search
+from naslib.utils.attrdict import AttrDict
+from naslib.utils.log import get_logger
+
+from ._settings import TrainerSettings
+from .config_builders import make_schedule, search_schedule
+
+logger = get_logger(__name__)
+
+
+class SearchSide(TrainerSettings):
+    """What a Trainer does to search."""
+
+    folder: Path
+    epochs: int
+    lightweight_output: bool
+    search_seconds: float
+    _history: SearchHistory
+    record: RunRecord
+    _searched: bool
+    _writer: Any
+
+    @property
+    def search_trajectory(self) -> AttrDict:
+        """What the search measured so far, as lists by name."""
+        return self._history.trajectory
+
+    def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
+        self._history = SearchHistory(self.optimizer.get_model_size())
+        saved = read_newest(resume_from) if resume_from else None
+        self.optimizer.device = self.device
+        if self.optimizer.using_step_function:
+            self._settle_threads(saved)
+        self.optimizer.before_training()
+        self.record.write_environment(self.device)
+        outputs = self._search_outputs()
+        run = self._search_on_batches if self.optimizer.using_step_function else self._search_black_box
+        run(outputs, saved, after_epoch, report_incumbent)
+        self.optimizer.after_training()
+        self._searched = True
+        self.search_trajectory["params"] = self.optimizer.get_model_size()
+        finish_search(outputs, self.folder)
+        logger.info(
+            "searched %d %ss in %s%s",
+            len(self._history), self._unit(), format_seconds(self.search_seconds), describe_peak_memory(self.device),
+        )  # fmt: skip
+
+    def _search_outputs(self) -> SearchOutputs:
+        plain = describe_values(self.config)
+        file = HistoryFile(self.folder / "errors.json", self._history, plain, self.lightweight_output)
+        recorded = record_of(self.optimizer) if self.config.search.get("save_arch_weights", True) else None
+        return SearchOutputs(self._history, file, recorded, self._writer)
+
+    def _search_phase(self, outputs: SearchOutputs, scheduler: Any = None) -> Phase:
+        def checkpointables() -> dict[str, Any]:
+            found = dict(self.optimizer.get_checkpointables())
+            return {**found, "scheduler": scheduler} if scheduler is not None else found
+
+        parts: dict[str, Any] = {"history": outputs.history}
+        if outputs.arch_weights is not None:
+            parts["arch_weights"] = outputs.arch_weights
+        return Phase(
+            folder=self.folder / "search",
+            checkpointables=checkpointables,
+            parts=parts,
+            fingerprint=describe_search(self.optimizer, self.config.dataset),
+            environment=describe_environment(self.device, self._seed()),
+            settings={"seed": self._seed(), **describe_values(self.config.search)},
+            unit=self._unit(),
+        )
+
+    def _search_on_batches(
+        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
+    ) -> None:
+        channels_last = self._channels_last()
+        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
+        if channels_last and isinstance(self.optimizer.graph, nn.Module):
+            self.optimizer.graph.to(memory_format=torch.channels_last)
+        weights = getattr(self.optimizer, "op_optimizer", None)
+        make = partial(make_schedule, self.build_search_scheduler, weights, self.config, "search", loaders[0])
+        scheduler, remake = search_schedule(self.optimizer, self.config.search, make)
+        schedule = Schedule(scheduler, weights, self.epochs, validates=loaders[1] is not None)
+        phase = self._search_phase(outputs, scheduler)
+        train = BatchCursor(loaders[0], self.device, channels_last, "training")
+        valid = None
+        if loaders[1] is not None:
+            valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
+        chosen_on = loaders[0] if loaders[1] is None else loaders[1]
+        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
+        task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
+        settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
+        loop = EpochLoop(task, phase, train, settings, after_epoch)
+        start = resume(phase, saved, task.begin_epoch)
+        before = saved[1]["run"]["settings"] if saved is not None else {}
+        schedule.refit(before, phase.settings, start, train.length, remake)
+        try:
+            loop.run(start)
+        finally:
+            self.search_seconds = phase.seconds
+
+    def _search_black_box(
+        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
+    ) -> None:
+        phase = self._search_phase(outputs)
+        settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq))
+        search = BlackBoxSearch(self.optimizer, phase, outputs, settings, report_incumbent, after_epoch)
+        start = resume(phase, saved, lambda epoch: None)
+        try:
+            search.run(start)
+        finally:
+            self.search_seconds = phase.seconds

@@ -1,0 +1,16 @@
+"""Tasks: what learning means."""
+
+from naslib.registry.catalogue import TASKS as TASKS
+
+from .classification import Classification as Classification
+from .meter import Meter as Meter
+from .regression import Regression as Regression
+from .score import Measured as Measured
+from .score import Score as Score
+from .segmentation import Segmentation as Segmentation
+from .sequence import LanguageModelling as LanguageModelling
+from .sequence import SequenceClassification as SequenceClassification
+from .settle import build_task as build_task
+from .settle import settle_task as settle_task
+from .settle import with_data as with_data
+from .task import Task as Task
