@@ -172,7 +172,8 @@ def state(
     groups = searched_edges(graph, scope)
     if not groups:
         raise UnsupportedBySpaceError(
-            f"{type(graph).__name__} has no edge with candidate operations in scope {scope!r}: there is nothing to decide"
+            f"{type(graph).__name__} has no edge with candidate operations in scope {scope!r}: there is nothing "
+            "to decide"
         )
     for edges in groups.values():
         edges.positions = _selectable(graph, edges.candidates)
