@@ -14,10 +14,10 @@ import naslib.optimizers
 import naslib.search_spaces
 from naslib.errors import ConfigError, UnknownNameError
 from naslib.registry import Registry
-from naslib.registry.catalogue import DATASETS, OPTIMIZERS, PARTS, SEARCH_SPACES
+from naslib.registry.catalogue import DATASETS, EVALUATORS, OPTIMIZERS, PARTS, SEARCH_SPACES
 from naslib.registry.signatures import keywords_through, signatures, source_signatures
 
-REGISTRIES = (OPTIMIZERS, PARTS, SEARCH_SPACES, DATASETS)
+REGISTRIES = (OPTIMIZERS, PARTS, SEARCH_SPACES, DATASETS, EVALUATORS)
 ENTRIES = [(registry, name) for registry in REGISTRIES for name in registry._places]
 PACKAGE = Path(naslib.__file__).parent
 
@@ -32,7 +32,7 @@ def _comparable(parameters: dict[str, inspect.Parameter]) -> list[Any]:
 
 
 def test_the_catalogue_is_not_empty() -> None:
-    assert [len(registry) for registry in REGISTRIES] >= [38, 13, 4, 16]
+    assert [len(registry) for registry in REGISTRIES] >= [38, 13, 4, 16, 2]
 
 
 @pytest.mark.parametrize(("registry", "name"), ENTRIES, ids=lambda value: getattr(value, "kind", value))
@@ -57,6 +57,7 @@ def test_every_entry_of_ours_is_in_the_catalogue() -> None:
                     found += [(registry, ast.literal_eval(name)) for name in decorator.args]
     assert len(found) >= 60
     places = {"OPTIMIZERS": OPTIMIZERS, "PARTS": PARTS, "SEARCH_SPACES": SEARCH_SPACES, "DATASETS": DATASETS}
+    places["EVALUATORS"] = EVALUATORS
     assert [pair for pair in found if pair[1] not in places[pair[0]]._places] == []
 
 
