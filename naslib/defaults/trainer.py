@@ -128,7 +128,8 @@ class Trainer(SearchSide):
         """
         if self._flag("eval_only"):
             self._require_search()
-            logger.info("--eval-only: the search in %s is evaluated, nothing is searched", self.folder)
+            with self._working():
+                logger.info("--eval-only: the search that is there is evaluated, nothing is searched")
             return
         resume_from = resume_from or self._search_to_continue()
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer

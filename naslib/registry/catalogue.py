@@ -90,6 +90,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
+        "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
     },
 )
 
@@ -102,6 +103,9 @@ DATASETS: Registry[Any] = Registry(
         "cifar10": "naslib.data.sets.cifar:load_cifar10",
         "cifar100": "naslib.data.sets.cifar:load_cifar100",
         "digits": "naslib.data.sets.digits:load_digits",
+        "digits_angle": "naslib.data.sets.digits:load_digits_angle",
+        "digits_canvas": "naslib.data.sets.digits:load_digits_canvas",
+        "fsdd": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "fashion-mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashion_mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashionmnist": "naslib.data.sets.mnist:load_fashion_mnist",
@@ -112,7 +116,10 @@ DATASETS: Registry[Any] = Registry(
         "imagenet16_120": "naslib.data.sets.imagenet16:load_imagenet16",
         "mnist": "naslib.data.sets.mnist:load_mnist",
         "npz": "naslib.data.sets.npz:load_npz",
+        "spoken_digits": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "svhn": "naslib.data.sets.svhn:load_svhn",
+        "wikitext-2": "naslib.data.sets.wikitext:load_wikitext2",
+        "wikitext2": "naslib.data.sets.wikitext:load_wikitext2",
     },
 )
 

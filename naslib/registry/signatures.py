@@ -45,6 +45,9 @@ def source_signatures(target: str) -> list[Parameters] | None:
     if not node.bases:
         return own
     base = node.bases[0]
+    if isinstance(base, ast.Attribute) and isinstance(base.value, ast.Name):  # `nn.Module`: of another package
+        source = _imported_from(where, base.value.id)
+        return own if source is not None and not source.startswith("naslib") else None
     if not isinstance(base, ast.Name):
         return None
     above = _above(where, base.id)
