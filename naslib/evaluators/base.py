@@ -43,6 +43,9 @@ class Evaluator(ABC):
             TrialStopped: If it was given up.
         """
 
+    def check(self, code: tuple[int, ...]) -> None:  # noqa: B027 - a hook, empty by default
+        """Raise now, before any work, if an architecture could not be evaluated; it is the more thorough the better."""
+
     def describe(self) -> dict[str, Any]:
         """Return, as plain values, what must be the same for values to be of the same evaluator."""
         return {"evaluator": type(self).__name__, "objectives": [objective.name for objective in self.objectives]}
@@ -68,7 +71,10 @@ def choose_objectives(
     if unknown:
         listed = ", ".join(known)
         raise ConfigError(
-            [f"search.objectives: no {n!r} is measured{did_you_mean(n, by_lower)} (there are: {listed})" for n in unknown]
+            [
+                f"search.objectives: no {n!r} is measured{did_you_mean(n, by_lower)} (there are: {listed})"
+                for n in unknown
+            ]
         )
     chosen = [by_lower[str(name).lower()] for name in names]
     twice = sorted({name for name in chosen if chosen.count(name) > 1})

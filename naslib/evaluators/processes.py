@@ -201,28 +201,26 @@ def _work(line: Connection, packed: bytes, threads: int | None) -> None:
         except EOFError:
             return
         try:
-            answer: tuple[str, Any] = ("done", evaluated(evaluator, trial, is_orphan))
+            answer = ("done", evaluated(evaluator, trial, is_orphan))
         except TrialStopped:  # the search is gone
             return
-        except Exception as error:
-            answer = ("error", _portable(error))
+        except Exception as error:  # the search ends with it; here it says where it was raised
+            line.send(("error", _portable(error)))
+            raise
         line.send(answer)
 
 
 def _portable(error: Exception) -> Exception:
     """Return an error that survives the line, with all that it says."""
     try:
-        again = pickle.loads(pickle.dumps(error))
-        return again if isinstance(again, type(error)) and str(again) == str(error) else _in_words(error)
-    except Exception:  # an error may pickle and not unpickle, in any way
-        return _in_words(error)
-
-
-def _in_words(error: Exception) -> Exception:
-    copy = NASLibError(f"{type(error).__name__}: {error}")
-    for note in getattr(error, "__notes__", ()):
-        copy.add_note(note)
-    return copy
+        copy: Any = pickle.loads(pickle.dumps(error))
+    except (pickle.PickleError, TypeError, AttributeError, ValueError):
+        copy = None
+    if type(copy) is not type(error) or str(copy) != str(error):
+        copy = NASLibError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            copy.add_note(note)
+    return copy  # type: ignore[no-any-return]
 
 
 def _cause_of_death(code: int | None) -> str:

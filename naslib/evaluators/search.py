@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
 
 from naslib.errors import ConfigError, OptimizerStateError
 from naslib.history import History, SqliteHistory, State, Trial
@@ -27,9 +26,9 @@ class TrialSearch:
 
     With one worker every trial is asked for when all before it are told. With W workers it is asked for when all but
     the last W - 1 are, and results are told in the order of the numbers whichever comes first. What is found is thus a
-    function of the seed and, for a method that learns from results, of W, never of how long anything took. A search that was
-    killed goes on the same way: it asks again for what it had asked for, and what the history knows is not evaluated
-    a second time.
+    function of the seed and, for a method that learns from results, of W, never of how long anything took. A search
+    that was killed goes on the same way: it asks again for what it had asked for, and what the history knows is not
+    evaluated a second time.
 
     Args:
         optimizer: The method, adapted; its state may be that of a checkpoint.
@@ -174,18 +173,6 @@ class TrialSearch:
         values = ", ".join(f"{o.name} {value:.6g} {o.unit}".rstrip() for o, value in pairs)
         best = f"; best so far {record.incumbent_values[0]:.6g}, of trial {record.incumbent_trial}"
         logger.info("trial %d: %s, %.1f s%s", trial.number, values, trial.seconds, best)
-
-    def summary(self) -> dict[str, Any]:
-        """Return what a summary says of the trials."""
-        record = self.optimizer.record
-        best = {o.name: v for o, v in zip(self.optimizer.objectives, record.incumbent_values, strict=False)}
-        return {
-            "trials": record.evaluations + record.failed,
-            "failed": record.failed,
-            "best_trial": record.incumbent_trial,
-            "best_values": best,
-            "seconds": record.seconds,
-        }
 
 
 def _is_same(known: Trial, asked: Trial) -> bool:

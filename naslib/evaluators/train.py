@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,18 +11,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslib.errors import DataError, TrialFailed, TrialStopped
+from naslib.errors import ConfigError, DataError, TrialFailed, TrialStopped
 from naslib.history import Objective, Outcome, Trial
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
-from naslib.training.evaluate import forward_with_auxiliary, test, with_label_smoothing
-from naslib.training.lengths import length_of
-from naslib.training.loaders import BatchCursor, image_shape
-from naslib.training.metrics import Meter, Score
+from naslib.tasks import Classification, Measured, Meter, Task
+from naslib.training.lengths import explain_no_batches, length_of
+from naslib.training.loaders import image_shape
+from naslib.training.metrics import Score
 from naslib.training.named_schedules import build_schedule
 from naslib.training.randomness import LoaderState
 from naslib.training.schedule import Schedule
+from naslib.training.sources import ReplayedSource, SeededSource, is_seeded
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
@@ -78,8 +79,9 @@ class TrainEvaluator(Evaluator):
         train: Batches to train on.
         valid: Batches to score on.
         how: How to train.
-        objectives: Names of what is measured: `accuracy`, `loss` (both of the validation part), `params`, `flops` (both
-            in millions), also by the names of `Metric`; the accuracy if None.
+        task: What learning means; classification if None.
+        objectives: Names of what is measured on the validation part: scores of the task, `loss`, and `params` and
+            `flops` of the network in millions, also by the names of `Metric`; the first score of the task if None.
         seed: Seed of the run, for trials that have none of their own.
         epochs: Epochs of training (the fidelity of a trial, where the method does not say another).
         network_args: Arguments of the space's `evaluation_network`, for a network of another size; None for the network
@@ -96,6 +98,7 @@ class TrainEvaluator(Evaluator):
         train: Any,
         valid: Any,
         how: TrainingOfTrials | None = None,
+        task: Task | None = None,
         objectives: Sequence[str] | None = None,
         seed: int = 0,
         *,
@@ -107,13 +110,16 @@ class TrainEvaluator(Evaluator):
                 "the evaluator `train` scores trials on a validation part, and there is none: set search.train_portion "
                 "below 1, or give the Trainer a valid_loader"
             )
+        if epochs < 1:
+            raise ConfigError(f"search.evaluator_args.epochs must be at least 1, not {epochs}")
         as_eval = getattr(valid, "as_eval", None)
         self.space, self.train, self.valid = space, train, as_eval() if callable(as_eval) else valid
         self.how = how if how is not None else TrainingOfTrials()
         self.seed, self.fidelity, self.network_args = seed, int(epochs), network_args
-        self.loss = space.get_loss_fn()
-        self._training_loss = with_label_smoothing(self.loss, self.how.label_smoothing)
-        self.objectives = choose_objectives(objectives, _MEASURED, _ALIASES)
+        given = task if task is not None else Classification()
+        self.task = given.plain()
+        self.training_task = given.smoothed(self.how.label_smoothing)
+        self.objectives = choose_objectives(objectives, _measured(self.task), _ALIASES)
         self._device = torch.device(self.how.device)
         self._carried = [LoaderState(self.train), LoaderState(self.valid)]
         self._opening = [state.capture() for state in self._carried]
@@ -122,22 +128,20 @@ class TrainEvaluator(Evaluator):
         """Train and score the network of a trial; the global generators are left as they were.
 
         Raises:
-            TrialFailed: If the loss became NaN or infinite, or memory ran out.
+            TrialFailed: If a loss became NaN or infinite, or memory ran out.
             TrialStopped: If it was given up.
+            DataError: If the batches do not fit the task or the network.
         """
         started = time.perf_counter()
         seed = trial.seed if trial.seed is not None else derive_seed(self.seed, "trial", trial.number)
-        with self._as_at_first(seed):
-            try:
-                network = self.build_network(trial.code).to(self._device)
-                trained = self._train(network, trial.fidelity, should_stop)
-                score = self._test(network, should_stop)
-            except torch.OutOfMemoryError as error:
-                raise TrialFailed(f"out of memory: {str(error).splitlines()[0]}") from error
+        with self._as_at_first(seed), _memory_is_limited():
+            network = self.build_network(trial.code).to(self._device)
+            trained = self._train(network, trial.fidelity, should_stop)
+            score = self._score(network, should_stop)
             measured = self._measure(network, score)
-        user = {"train_loss": trained.loss, "train_accuracy": trained.top1, "valid_loss": score.loss}
+        user = {**trained.by_key("train"), **score.by_key("valid"), "params": measured["params"]}
         values = tuple(measured[objective.name] for objective in self.objectives)
-        return Outcome(values, time.perf_counter() - started, {**user, "params": measured["params"]})
+        return Outcome(values, time.perf_counter() - started, user)
 
     @contextmanager
     def _as_at_first(self, seed: int) -> Iterator[None]:
@@ -150,6 +154,22 @@ class TrainEvaluator(Evaluator):
             yield
         finally:
             rng_restore(before)
+
+    def check(self, code: tuple[int, ...]) -> None:
+        """Raise now if a network cannot have the size asked for.
+
+        Raises:
+            ConfigError: If `network_args` do not fit the space.
+            UnsupportedBySpaceError: If its networks have one size.
+        """
+        try:
+            self.build_network(code)
+        except TypeError as error:
+            if self.network_args is None:
+                raise
+            raise ConfigError(
+                f"search.evaluator_args.network_args do not fit {self.space.get_type()}: {error}"
+            ) from error
 
     def build_network(self, code: tuple[int, ...]) -> nn.Module:
         """Return the network of an architecture, with fresh weights."""
@@ -165,8 +185,9 @@ class TrainEvaluator(Evaluator):
             network.to(memory_format=torch.channels_last)
         return use_running_statistics(network)
 
-    def _train(self, network: nn.Module, epochs: int, should_stop: ShouldStop) -> Score:
-        how, meter = self.how, Meter(self._device)
+    def _train(self, network: nn.Module, epochs: int, should_stop: ShouldStop) -> Measured:
+        """Train, and return what the last epoch measured."""
+        how, task = self.how, self.training_task.to(self._device)
         optimizer = torch.optim.SGD(
             network.parameters(),
             lr=how.learning_rate,
@@ -174,39 +195,40 @@ class TrainEvaluator(Evaluator):
             weight_decay=how.weight_decay,
             nesterov=how.nesterov,
         )
-        schedule = self._schedule(optimizer, epochs)
-        cursor = BatchCursor(self.train, self._device, how.channels_last, "training")
-        step = self._make_step(network, optimizer)
+        schedule, meter = self._schedule(optimizer, epochs), task.meter(self._device)
+        parameters = list(network.parameters())
         for epoch in range(epochs):
             network.train()
             meter.reset()
-            cursor.begin(epoch)
-            number = 0
-            while (batch := cursor.next_in_epoch()) is not None:
-                if number % _STEPS_BETWEEN_QUESTIONS == 0:
+            for step, batch in enumerate(self._batches(self.train, "training", epoch)):
+                if step % _STEPS_BETWEEN_QUESTIONS == 0:
                     _go_on(should_stop)
-                meter.update(*step(*batch), number)
+                optimizer.zero_grad(set_to_none=True)
+                with torch.autocast(self._device.type, torch.bfloat16, enabled=how.amp):
+                    outputs = task.forward(network, batch)
+                    if epoch == step == 0:
+                        _check_fit(task, outputs, batch)
+                    loss = task.loss(outputs, batch)
+                loss.backward()
+                if how.grad_clip:
+                    nn.utils.clip_grad_norm_(parameters, how.grad_clip)
+                optimizer.step()
+                meter.update(outputs, batch, loss.detach(), step)
                 schedule.after_step()
-                number += 1
-            _check_finite(meter, epoch)
-            schedule.after_epoch(meter.read(), Score(None, None, None, 0))
+            _check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
+            schedule.after_epoch(*([_as_score(meter.read())] * 2))
         return meter.read()
 
-    def _make_step(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Callable[..., tuple[Any, Any, Any]]:
-        how, loss, parameters = self.how, self._training_loss, list(network.parameters())
-
-        def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, Any, Any]:
-            optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=how.amp):
-                logits, _ = forward_with_auxiliary(network, images)
-                objective = loss(logits, labels)
-            objective.backward()
-            if how.grad_clip:
-                nn.utils.clip_grad_norm_(parameters, how.grad_clip)
-            optimizer.step()
-            return logits.detach(), labels, objective.detach()
-
-        return step
+    def _batches(self, loader: Any, name: str, epoch: int) -> Iterator[Any]:
+        """Yield the batches of an epoch on the device, as the task takes them."""
+        source = SeededSource(loader) if is_seeded(loader) else ReplayedSource(loader, name)
+        form = torch.channels_last if self.how.channels_last else torch.preserve_format
+        empty = True
+        for batch in source.open(epoch, 0, None):
+            empty = False
+            yield self.task.to_device(batch, self._device, form)
+        if empty:
+            raise DataError(explain_no_batches(loader, name, epoch))
 
     def _schedule(self, optimizer: torch.optim.Optimizer, epochs: int) -> Schedule:
         how = self.how
@@ -221,39 +243,58 @@ class TrainEvaluator(Evaluator):
         )
         return Schedule(scheduler, optimizer, max(epochs, 1), validates=True)
 
-    def _test(self, network: nn.Module, should_stop: ShouldStop) -> Score:
-        _go_on(should_stop)
-        how = self.how
-        score = test(network, self.valid, self.loss, self._device, how.channels_last, how.amp, "validation")
-        if score.loss is None or score.loss != score.loss:
-            raise TrialFailed("the validation loss is NaN")
-        return score
+    @torch.no_grad()
+    def _score(self, network: nn.Module, should_stop: ShouldStop) -> Measured:
+        """Return what the validation part says."""
+        task = self.task.to(self._device)
+        meter = task.meter(self._device)
+        network.eval()
+        for step, batch in enumerate(self._batches(self.valid, "validation", 0)):
+            if step % _STEPS_BETWEEN_QUESTIONS == 0:
+                _go_on(should_stop)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self.how.amp):
+                outputs = task.forward(network, batch)
+                loss = task.loss(outputs, batch)
+            meter.update(outputs, batch, loss, step)
+        _check_finite(meter, "the validation loss became NaN or infinite in")
+        return meter.read()
 
-    def _measure(self, network: nn.Module, score: Score) -> dict[str, float]:
+    def _measure(self, network: nn.Module, score: Measured) -> dict[str, float]:
         """Return everything that is measured, by name; FLOPs only where they are asked for."""
-        measured = {"accuracy": float(score.top1 or 0.0), "loss": float(score.loss or 0.0)}
-        measured["params"] = count_parameters_in_MB(network)
+        found: dict[str, float | None] = {**score.by_name(), "loss": score.loss}
+        found["params"] = count_parameters_in_MB(network)
         if any(objective.name == "flops" for objective in self.objectives):
-            measured["flops"] = count_macs(network, image_shape(self.valid))
-        return measured
+            found["flops"] = count_macs(network, image_shape(self.valid))
+        return {name: float("nan") if value is None else float(value) for name, value in found.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return what must be the same for values to be of the same evaluator."""
         how = {key: value for key, value in asdict(self.how).items() if key != "device"}
-        own = {"epochs": self.fidelity, "network_args": self.network_args}
+        own = {"epochs": self.fidelity, "network_args": self.network_args, "task": repr(self.task)}
         return {**super().describe(), **own, **how}
 
 
-_MEASURED = {
-    objective.name: objective
-    for objective in (
-        Objective("accuracy", True, "%"),
-        Objective("loss", False),
-        Objective("params", False, "M"),
-        Objective("flops", False, "M"),
-    )
-}
 _ALIASES = {"VAL_ACCURACY": "accuracy", "VAL_LOSS": "loss", "PARAMETERS": "params"}
+
+
+def _measured(task: Task) -> dict[str, Objective]:
+    """Return what can be measured, the deciding score of the task first."""
+    sizes = (Objective("loss", False), Objective("params", False, "M"), Objective("flops", False, "M"))
+    scores = [Objective(score.name, score.maximize, score.unit) for score in task.scores]
+    return {objective.name: objective for objective in (*scores, *sizes)}
+
+
+@contextmanager
+def _memory_is_limited() -> Iterator[None]:
+    """Turn the errors of torch and Python for memory that ran out into that of a trial."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = (str(error) or type(error).__name__).splitlines()[0]
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text
+        if not is_memory:
+            raise
+        raise TrialFailed(f"out of memory: {text}") from error
 
 
 def _go_on(should_stop: ShouldStop) -> None:
@@ -261,7 +302,17 @@ def _go_on(should_stop: ShouldStop) -> None:
         raise TrialStopped("the evaluation was given up; it begins anew when the search goes on")
 
 
-def _check_finite(meter: Meter, epoch: int) -> None:
+def _check_fit(task: Task, outputs: Any, batch: Any) -> None:
+    problems = task.batch_problems(batch) or task.output_problems(outputs, batch)
+    if problems:
+        raise DataError(f"the training batches do not fit the task {type(task).__name__}: {'; '.join(problems)}")
+
+
+def _check_finite(meter: Meter, what: str) -> None:
     step = meter.first_bad_step()
     if step is not None:
-        raise TrialFailed(f"the training loss became NaN or infinite in epoch {epoch}, step {step} (counted from 0)")
+        raise TrialFailed(f"{what} step {step} (counted from 0)")
+
+
+def _as_score(measured: Measured) -> Score:
+    return Score(measured.loss, measured.deciding, None, measured.count)
