@@ -162,7 +162,9 @@ def test_another_course_is_said_and_evaluated_anew(tmp_path, caplog):
     assert evaluator.begun() == [0, 1, 2, 0, 1, 2] and "trial 0 is [" in caplog.text
     (tmp_path / "b").mkdir()
     evaluator = SumOfOps(tmp_path / "b" / "log")
-    fresh = TrialSearch(adapted(RandomSearch, evaluator, 2), SerialExecutor(evaluator), MemoryHistory(), seed=7, epochs=3)
+    fresh = TrialSearch(
+        adapted(RandomSearch, evaluator, 2), SerialExecutor(evaluator), MemoryHistory(), seed=7, epochs=3
+    )
     assert other == run(fresh)
 
 
