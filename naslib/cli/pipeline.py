@@ -11,20 +11,16 @@ import torch
 
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config, config_to_yaml
-from naslib.config.run_folder import echo_config, move_away, nearest_run, prepare_run_folder
+from naslib.config.run_folder import nearest_run, prepare_run_folder
 from naslib.defaults.config_builders import search_schedule
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkDataMissing, CheckpointError, DatasetNotDownloaded
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
-from naslib.training.checkpoint import DamagedCheckpoint, get_last_checkpoint
+from naslib.training.checkpoint import get_last_checkpoint
 from naslib.training.describe import describe_memory, describe_space
-from naslib.training.environment import write_environment
-from naslib.training.pictures import draw_arch_weights, draw_cells
-from naslib.training.report import format_genotype, write_genotype, write_summary
-from naslib.training.retrain import is_retraining_of
+from naslib.training.report import format_genotype
 from naslib.training.space_record import constructor_arguments
-from naslib.utils.files import to_jsonable
 from naslib.utils.locations import without_downloads
 from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger, remembering, setup_logger, write_remembered
@@ -65,28 +61,9 @@ def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
     with RunLock(config.save):
         setup_logger(Path(config.save) / "log.log")
         write_remembered(said)
-        return _run_in_folder(command, config, trainer, last, given, started)
-
-
-def _run_in_folder(
-    command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None, started: float
-) -> dict[str, Any]:
-    """Search, evaluate and summarize in the run folder, which this process holds."""
-    echo_config(config)
-    write_environment(Path(config.save) / "environment.json", trainer.device, config.seed)
-    trainer.summary_writer = _summary_writer(Path(config.save))
-    logger.info(
-        "%s on %s, data set %s, seed %d, %s; everything goes to %s",
-        config.optimizer if given is None else "a given architecture", config.search_space, config.dataset, config.seed,
-        trainer.device, config.save,
-    )  # fmt: skip
-    try:
+        trainer.record.prelude = time.perf_counter() - started
         _search_and_evaluate(command, config, trainer, last, given)
-    finally:
-        trainer.summary_writer.close()
-    summary = _summarize(config, trainer, time.perf_counter() - started, is_given=given is not None)
-    write_summary(Path(config.save), summary)
-    return summary
+    return trainer.summary
 
 
 def _build(config: Any) -> tuple[Trainer, Graph | None]:
@@ -100,6 +77,8 @@ def _check_loaders(config: Any, trainer: Trainer, given: Graph | None) -> None:
     if searches_on_images:
         search_schedule(trainer.optimizer, config.search, lambda: None)  # a method may bring its own
         trainer.build_search_dataloaders(config)
+    if given is None:
+        trainer.check_trials()
     is_trained = config.evaluation.mode == "retrain" or (given is not None and trainer.optimizer.dataset_api is None)
     if searches_on_images or is_trained:
         trainer.build_eval_dataloaders(config)
@@ -136,77 +115,11 @@ def _search_checkpoint(command: CommandLine, config: Any) -> str:
 
 def _search_and_evaluate(command: CommandLine, config: Any, trainer: Trainer, last: str, given: Graph | None) -> None:
     if given is None and not command.eval_only:
-        if command.resume and not last:
-            logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
-        trainer.search(resume_from=last, summary_writer=trainer.summary_writer)
+        trainer.search(resume_from=last)
     architecture = given if given is not None else trainer.found_architecture(last if command.eval_only else "")
-    folder = Path(config.save)
-    write_genotype(folder, architecture)
-    draw_cells(architecture, folder)
-    if given is None:
-        draw_arch_weights(folder)
-    begun = _begun_evaluation(command, config, architecture)
     # From here on nothing depends on what the search drew, so that --eval-only repeats the evaluation.
     set_seed(derive_seed(config.seed, "evaluation"))
-    trainer.evaluate(resume_from=begun, best_arch=architecture)
-
-
-def _begun_evaluation(command: CommandLine, config: Any, architecture: Graph) -> str:
-    """Return the checkpoint of an evaluation to go on with, "" for none; another evaluation is moved aside."""
-    begun = get_last_checkpoint(config, search=False)
-    if not begun:
-        return ""
-    why = ""
-    if command.resume:
-        try:
-            if is_retraining_of(begun, architecture):
-                return begun
-            why = ", as it is of another architecture"
-        except DamagedCheckpoint as error:
-            logger.warning("%s", error)
-            why = ", as none of its checkpoints can be read"
-    folder = Path(config.save)
-    aside = move_away(folder / "eval")
-    if (folder / "summary.json").is_file():  # it tells of that evaluation
-        (folder / "summary.json").rename(aside / "summary.json")
-    logger.info("the previous evaluation was moved to %s%s; the architecture is evaluated anew", aside, why)
-    return ""
-
-
-def _summary_writer(folder: Path) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder / "tensorboard"))
-
-
-def _summarize(config: Any, trainer: Trainer, seconds: float, is_given: bool) -> dict[str, Any]:
-    result = trainer.result
-    architecture = trainer.architecture
-    spent = trainer.search_seconds + (result.seconds if result else 0.0)
-    of_search = not is_given
-    return {
-        "genotype": architecture.genotype() if architecture is not None else None,
-        "architecture": "found" if of_search else "given",
-        "given_genotype": to_jsonable(config.evaluation.genotype),
-        "params_millions": result.params_millions if result else None,
-        "flops_millions": result.flops_millions if result else None,
-        **(result.summary() if result else {}),
-        "evaluation_mode": result.mode if result else None,
-        "degenerate": trainer.degenerate,
-        "search_seconds": trainer.search_seconds,
-        "search_evaluations": None if trainer.optimizer.using_step_function else len(trainer.search_trajectory.runtime),
-        "evaluation_seconds": result.seconds if result else None,
-        "total_seconds": max(seconds, spent),
-        "search_params_millions": trainer.search_trajectory["params"] if of_search else None,
-        "device": str(trainer.device),
-        "seed": config.seed,
-        "optimizer": config.optimizer if of_search else None,
-        "search_space": config.search_space,
-        "dataset": config.dataset,
-        "search_epochs": config.search.epochs if of_search else 0,
-        "evaluation_epochs": config.evaluation.epochs,
-        "run_folder": config.save,
-    }
+    trainer.evaluate(best_arch=architecture)
 
 
 def _dry_run(config: Any) -> str:
@@ -225,8 +138,8 @@ def _dry_run(config: Any) -> str:
     lines.append(describe_space(optimizer) if given is None else _describe_given(config, given))
     if given is None and optimizer.using_step_function:
         info = describe_dataset(config)
-        shape = (info.in_channels, info.image_size, info.image_size)
-        lines.append(f"data set       {info.name}: {info.num_classes} classes, images {'x'.join(map(str, shape))}")
+        shape = info.input_shape
+        lines.append(f"data set       {info.describe()}")
         lines.append(describe_memory(optimizer, shape, config.search.batch_size))
     lines += notes
     lines.append(f"run folder     {config.save} (not created: --dry-run trains nothing)")

@@ -11,4 +11,5 @@ from naslib.config.extensions import SchemaExtensions as SchemaExtensions
 from naslib.config.find import find_config_file as find_config_file
 from naslib.config.loader import load_config as load_config
 from naslib.config.run_folder import echo_config as echo_config
+from naslib.config.run_folder import move_away as move_away
 from naslib.config.run_folder import prepare_run_folder as prepare_run_folder

@@ -34,6 +34,7 @@ class SchemaExtensions:
         datasets: The names, or a mapping like the two others.
         parts: Per part of a method the parameters of its `__init__`.
         tasks: Per task likewise, those of its parents included.
+        evaluators: Per evaluator of trials the parameters of its `__init__` that a config gives.
     """
 
     optimizers: Mapping[str, Keywords] | None = None
@@ -41,6 +42,7 @@ class SchemaExtensions:
     datasets: Collection[str] | Mapping[str, Keywords] | None = None
     parts: Mapping[str, Keywords] | None = None
     tasks: Mapping[str, Keywords] | None = None
+    evaluators: Mapping[str, Keywords] | None = None
 
 
 def keyword_names(keywords: Keywords) -> list[str]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from naslib.config.config import Config, config_to_yaml
+import yaml
+
+from naslib.config.config import Config
 from naslib.errors import CheckpointError, ConfigError, RunFolderError
-from naslib.utils.files import atomic_write_text
+from naslib.utils.files import atomic_write_text, to_jsonable
 from naslib.utils.lock import NAME as LOCK
 from naslib.utils.lock import RunLock, check_unlocked
 from naslib.utils.log import get_logger
@@ -16,6 +21,8 @@ from naslib.utils.log import get_logger
 logger = get_logger(__name__)
 
 SUBFOLDERS = ("search", "eval")
+# What a search or an evaluation measured; a config, a log or a file of the user's own is not overwritten by a search
+_RESULTS = ("search/*.pth", "eval/*.pth", "errors.json", "genotype.json", "summary.json")
 
 
 def holds_run(folder: str | Path) -> bool:
@@ -60,11 +67,46 @@ def prepare_run_folder(config: Config, resume: bool = False, overwrite: bool = F
 
 def _refusal(folder: Path) -> str:
     """Return why a new run does not start in `folder`, and the ways on."""
-    state = "finished" if (folder / "summary.json").is_file() else "unfinished"
     return (
-        f"{folder} already holds a run ({state}). Continue it with --resume, evaluate what it found with --eval-only, "
-        f"start anew with --overwrite (moves it to {free_name(folder)}), or run elsewhere with --seed N or out_dir=PATH"
+        f"{folder} already holds a run ({describe_state(folder)}). Continue it with --resume, evaluate what it found "
+        f"with --eval-only, start anew with --overwrite (moves it to {free_name(folder)}), or run elsewhere with "
+        "--seed N or out_dir=PATH"
     )
+
+
+def holds_results(folder: Path) -> bool:
+    """Return whether a search in `folder` would overwrite what another one, or an evaluation, measured."""
+    return any(next(folder.glob(pattern), None) is not None for pattern in _RESULTS)
+
+
+def check_free(folder: Path) -> None:
+    """Raise if a search in `folder` from Python would overwrite what is there.
+
+    Raises:
+        RunFolderError: Naming the ways on.
+    """
+    if holds_results(folder):
+        raise RunFolderError(
+            f"{folder} already holds a run ({describe_state(folder)}). Continue it with "
+            "search(resume_from=get_last_checkpoint(config)), evaluate what it found with evaluate() alone, move it "
+            f"away (naslib.config.move_away(config.save) makes it {free_name(folder)}), or search elsewhere with "
+            "another config.seed, config.out_dir or config.save"
+        )
+
+
+def describe_state(folder: Path) -> str:
+    """Return how far the run in `folder` has come: `finished`, a finished search, or `unfinished`."""
+    path = folder / "summary.json"
+    if not path.is_file():
+        return "unfinished"
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        summary = {}
+    if not isinstance(summary, dict) or summary.get("evaluation_mode", "") is not None:
+        return "finished"
+    is_begun = next((folder / "eval").glob("*.pth"), None) is not None
+    return f"its search is complete, its evaluation {'unfinished' if is_begun else 'not begun'}"
 
 
 def free_name(folder: Path) -> Path:
@@ -75,8 +117,9 @@ def free_name(folder: Path) -> Path:
     return candidate
 
 
-def move_away(folder: Path) -> Path:
+def move_away(folder: str | Path) -> Path:
     """Rename `folder` to the first free of `<folder>.1`, `<folder>.2` ... and return that."""
+    folder = Path(folder)
     target = free_name(folder)
     folder.rename(target)
     return target
@@ -150,10 +193,25 @@ def _ratio(a: str, b: str) -> float:
     return 2.0 if a == b else difflib.SequenceMatcher(None, a, b).ratio()
 
 
-def echo_config(config: Config) -> Path:
-    """Write the resolved config to `<save>/config.yaml` and return the path."""
+def echo_config(config: Config, values: Mapping[str, Any] | None = None, remark: str = "") -> Path:
+    """Write the resolved config to `<save>/config.yaml` and return the path.
+
+    Args:
+        config: The config.
+        values: Its keys and values, where some of them are objects that a file cannot hold and are said in words; those
+            of the config if None.
+        remark: Lines to put before it, on what it does not say.
+    """
     path = Path(config.save) / "config.yaml"
-    atomic_write_text(
-        path, f"# the resolved config of this run; naslib --config {path} reads it again\n" + config_to_yaml(config)
-    )
+    head = f"the resolved config of this run; naslib --config {path} reads it again"
+    comment = "".join(f"# {line}\n" for line in [head, *remark.splitlines()])
+    plain = to_jsonable(config if values is None else values)
+    atomic_write_text(path, comment + yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
     return path
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what YAML has no form for (a device, a dtype) as text."""
+
+
+_Dumper.add_multi_representer(object, lambda dumper, value: dumper.represent_str(str(value)))

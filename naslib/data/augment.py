@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from naslib.data._draws import uniforms
-from naslib.data.info import DatasetInfo
+from naslib.data.info import DatasetInfo, ImageSize, height_and_width, size_text
 from naslib.errors import ConfigError
 
 # The field's cutout length at 32x32; smaller images take at most what their data set declares.
@@ -60,18 +60,11 @@ class AugmentOptions:
         Raises:
             ConfigError: If the cutout would erase the image or a number is out of range.
         """
-        problems = []
-        if not 0.0 <= self.cutout_prob <= 1.0:
-            problems.append(f"cutout_prob must be between 0 and 1, got {self.cutout_prob}")
-        if self.cutout_length is not None and self.cutout_length < 0:
-            problems.append(f"cutout_length must not be negative, got {self.cutout_length}")
-        if self.cutout and self.cutout_length is not None and self.cutout_length >= info.image_size:
-            problems.append(
-                f"cutout_length {self.cutout_length} would erase the {info.image_size}x{info.image_size} images of "
-                f"{info.name!r}: choose at most {max(info.image_size // 2, 1)}, leave the key out or set cutout: False"
-            )
+        problems = self._problems(info)
         if problems:
             raise ConfigError(problems)
+        if info.kind != "image":
+            return Augmentation()
         length = self.cutout_length
         if length is None:
             length = min(DEFAULT_CUTOUT_LENGTH, info.cutout_max)
@@ -83,6 +76,31 @@ class AugmentOptions:
             cutout_length=length if self.cutout else 0,
             cutout_prob=self.cutout_prob,
         )
+
+    def _problems(self, info: DatasetInfo) -> list[str]:
+        problems = []
+        if not 0.0 <= self.cutout_prob <= 1.0:
+            problems.append(f"cutout_prob must be between 0 and 1, got {self.cutout_prob}")
+        if self.cutout_length is not None and self.cutout_length < 0:
+            problems.append(f"cutout_length must not be negative, got {self.cutout_length}")
+        for key, wish, is_said in (("flip", self.flip, info.flip), ("crop", self.crop, info.crop_padding)):
+            if wish and not is_said and info.task not in ("classification", "segmentation"):
+                problems.append(f"{key}: the targets of {info.name!r} ({info.task}) are not said to survive it")
+        if not self.cutout or not self.cutout_length:
+            return problems
+        if info.kind != "image":
+            problems.append(f"cutout_length {self.cutout_length}: {info.name!r} holds {info.kind}, and no images")
+        elif info.cutout_max == 0 and info.task != "classification":
+            problems.append(
+                f"cutout_length {self.cutout_length}: the targets of {info.name!r} ({info.task}) do not survive a "
+                "cutout; leave the key out or set cutout: False"
+            )
+        elif self.cutout_length >= info.short_side:
+            problems.append(
+                f"cutout_length {self.cutout_length} would erase the {size_text(info.image_size)} images of "
+                f"{info.name!r}: choose at most {max(info.short_side // 2, 1)}, leave the key out or set cutout: False"
+            )
+        return problems
 
 
 class Draws(NamedTuple):
@@ -96,55 +114,55 @@ class Draws(NamedTuple):
     cut_x: Tensor
 
 
-def draw(augmentation: Augmentation, size: int, n: int, device: torch.device, *key: int | str) -> Draws:
-    """Draw for `n` images of side `size`.
+def draw(augmentation: Augmentation, size: ImageSize, n: int, device: torch.device, *key: int | str) -> Draws:
+    """Draw for `n` images of a size.
 
     All six rows are drawn whatever is switched on, so that a cutout does not change the crops of a run.
     The numbers are made on the CPU, so that they do not depend on the device, and travel as one tensor.
     """
     share = uniforms(6, n, *key)
     offsets = 2 * augmentation.crop_padding + 1
-    share *= np.array([[offsets], [offsets], [1], [1], [size], [size]], dtype=np.float64)
+    height, width = height_and_width(size)
+    share *= np.array([[offsets], [offsets], [1], [1], [height], [width]], dtype=np.float64)
     share[2] = share[2] < (0.5 if augmentation.flip else 0.0)
     share[3] = share[3] < augmentation.cutout_prob
     return Draws(*torch.from_numpy(share.astype(np.int32)).to(device, non_blocking=True))
 
 
-def crop_and_flip(raw: Tensor, draws: Draws, padding: int, channels_last: bool) -> Tensor:
-    """Pad with zeros, cut each image at its own offset, mirror those that are drawn: one gather by flat offsets.
+def crop_and_flip(raw: Tensor, draws: Draws, padding: int, channels_last: bool, fill: int = 0) -> Tensor:
+    """Pad, cut each image at its own offset, mirror those that are drawn: one gather by flat offsets.
 
     Args:
         raw: `(n, c, h, w)`, or `(n, h, w, c)` where `channels_last`; contiguous.
         draws: The choices; `top` and `left` in 0..2 * padding.
-        padding: Zeros on each side.
+        padding: Pixels on each side.
         channels_last: The layout of `raw`.
+        fill: What these pixels hold.
 
     Returns:
         A tensor like `raw`.
     """
     n = raw.shape[0]
-    size, channels = (raw.shape[2], raw.shape[3]) if channels_last else (raw.shape[2], raw.shape[1])
+    height, width, channels = raw.shape[1:] if channels_last else (*raw.shape[2:], raw.shape[1])
     if padding:
-        raw = F.pad(raw, (0, 0, padding, padding, padding, padding) if channels_last else (padding,) * 4)
-    side = size + 2 * padding
+        sides = (0, 0, padding, padding, padding, padding) if channels_last else (padding,) * 4
+        raw = F.pad(raw, sides, value=fill)
+    row, plane = width + 2 * padding, (height + 2 * padding) * (width + 2 * padding)
     # int32 halves the traffic of the offsets, which is what this costs; enough but for gigantic batches
     kind = torch.int32 if raw.numel() < 2**31 else torch.int64
-    grid = torch.arange(size, dtype=kind, device=raw.device)
-    rows = (draws.top[:, None] + grid) * side
-    columns = draws.left[:, None] + torch.where(draws.flip[:, None] > 0, grid.flip(0), grid)
+    down, along = (torch.arange(side, dtype=kind, device=raw.device) for side in (height, width))
+    rows = (draws.top[:, None] + down) * row
+    columns = draws.left[:, None] + torch.where(draws.flip[:, None] > 0, along.flip(0), along)
     planes = torch.arange(channels, dtype=kind, device=raw.device)
-    first = torch.arange(n, dtype=kind, device=raw.device) * (channels * side * side)
+    first = torch.arange(n, dtype=kind, device=raw.device) * (channels * plane)
     if channels_last:
         across = (columns * channels)[:, :, None] + planes
-        flat = (first[:, None] + rows * channels)[:, :, None] + across.view(n, 1, size * channels)
+        flat = (first[:, None] + rows * channels)[:, :, None] + across.view(n, 1, width * channels)
     else:
-        down = (first[:, None] + planes * (side * side))[:, :, None, None]
-        flat = down + rows[:, None, :, None] + columns[:, None, None, :]
-    return (
-        raw.view(-1)
-        .index_select(0, flat.view(-1))
-        .view((n, size, size, channels) if channels_last else (n, channels, size, size))
-    )
+        corners = (first[:, None] + planes * plane)[:, :, None, None]
+        flat = corners + rows[:, None, :, None] + columns[:, None, None, :]
+    shape = (n, height, width, channels) if channels_last else (n, channels, height, width)
+    return raw.view(-1).index_select(0, flat.view(-1)).view(shape)
 
 
 def cutout_bounds(centre: Tensor, cut: Tensor, length: int, size: int) -> Tensor:
@@ -166,14 +184,15 @@ def apply_cutout(raw: Tensor, draws: Draws, length: int, channels_last: bool) ->
         length: Side of the square.
         channels_last: The layout of `raw`.
     """
-    n, size = raw.shape[0], raw.shape[2]
-    covered_y = cutout_bounds(draws.cut_y, draws.cut, length, size)
-    covered_x = cutout_bounds(draws.cut_x, draws.cut, length, size)
+    n = raw.shape[0]
+    height, width = raw.shape[1:3] if channels_last else raw.shape[2:]
+    covered_y = cutout_bounds(draws.cut_y, draws.cut, length, height)
+    covered_x = cutout_bounds(draws.cut_x, draws.cut, length, width)
     if channels_last:
         # rows of w * c values: a broadcast over an innermost axis of 3 would be ten times slower
         covered_x = covered_x.repeat_interleave(raw.shape[3], dim=1)
         keep = ~(covered_y[:, :, None] & covered_x[:, None, :])
-        raw.view(n, size, -1).mul_(keep.to(raw.dtype))
+        raw.view(n, height, -1).mul_(keep.to(raw.dtype))
         return raw
     keep = ~(covered_y[:, :, None] & covered_x[:, None, :])
     return raw.mul_(keep.to(raw.dtype)[:, None])

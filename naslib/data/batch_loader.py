@@ -1,4 +1,4 @@
-"""Batches of images that live in memory: one gather, one augmentation, no workers."""
+"""Batches of items that live in memory: one gather, one augmentation, no workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ImageBank:
 
 
 class BatchLoader(EpochLoader):
-    """Yield `(images, labels)` of an image set in memory.
+    """Yield `(images, labels)` of a set in memory; for other kinds and tasks `(inputs, targets)`.
 
     Args:
         images: The set, or an `ImageBank` that several loaders share (then its device and format count).
@@ -94,7 +94,7 @@ class BatchLoader(EpochLoader):
         for number in range(start, len(self)):
             chosen = order[self._span(number)]
             raw = self.bank.raw.index_select(0, chosen)
-            yield self._pipeline(raw, *self._key(epoch, number)), self.bank.labels.index_select(0, chosen)
+            yield self._pipeline.batch(raw, self.bank.labels.index_select(0, chosen), *self._key(epoch, number))
 
     def as_eval(self) -> BatchLoader:
         """Return a loader of the same images that keeps every one, in order, without augmentation."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslib.data.arrays import to_uint8
+from naslib.data.info import ImageSize, height_and_width
 from naslib.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,6 +28,40 @@ def open_image(path: Path | str, channels: int) -> Image:
         with pil.open(path) as image:
             return to_channels(image, channels)
     except Exception as err:  # damaged bytes make decoders raise anything: OSError, SyntaxError, struct.error ...
+        raise _unreadable(path, err) from err
+
+
+def open_levels(path: Path | str, scale: float) -> Image:
+    """Read an image file as grey with all its bits, mode "F".
+
+    Args:
+        path: The file.
+        scale: The level that is white; pictures of 8 bits, whose white is 255, are brought to it.
+
+    Raises:
+        DataError: If it cannot be decoded; the message names the file.
+    """
+    picture = open_as_it_is(path)
+    if picture.mode[0] in "FI":
+        return picture.convert("F")
+    from PIL import Image as pil
+
+    return pil.fromarray(np.asarray(picture.convert("L"), dtype=np.float32) * np.float32(scale / 255))
+
+
+def open_as_it_is(path: Path | str) -> Image:
+    """Read an image file with all its bits.
+
+    Raises:
+        DataError: If it cannot be decoded; the message names the file.
+    """
+    from PIL import Image as pil
+
+    try:
+        with pil.open(path) as image:
+            image.load()
+            return image.copy()
+    except Exception as err:
         raise _unreadable(path, err) from err
 
 
@@ -71,42 +106,63 @@ def _unreadable(path: Path | str, err: Exception) -> DataError:
     return DataError(f"cannot read the image {path}: {reason}; remove or repair it")
 
 
-def centre_crop(image: Image, resize: int, size: int) -> Image:
-    """Resize the short side to `resize` (bilinear, antialiased), then cut the `size` x `size` centre."""
+def centre_crop(image: Image, resize: int, size: ImageSize) -> Image:
+    """Resize an image (bilinear, antialiased) so that it just covers a box, then cut the centre of a size.
+
+    Args:
+        image: The image.
+        resize: The shorter side of the box, which has the proportions of `size`.
+        size: Side, or height and width, of the result.
+    """
     from PIL.Image import Resampling
 
-    width, height = image.size
-    short = min(width, height)
-    if short != resize:
-        width = max(resize, round(width * resize / short))
-        height = max(resize, round(height * resize / short))
-        image = image.resize((width, height), Resampling.BILINEAR)
-    left, top = (width - size) // 2, (height - size) // 2
-    return image.crop((left, top, left + size, top + size))
+    target = covering(image.size[::-1], resize, size)
+    if target != image.size[::-1]:
+        image = image.resize((target[1], target[0]), Resampling.BILINEAR)
+    height, width = height_and_width(size)
+    left, top = (target[1] - width) // 2, (target[0] - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
-def resized_crop(image: Image, size: int, draws: NDArray[np.float64]) -> Image:
-    """Cut a random area (8-100 % of the image, aspect 3/4 to 4/3) and resize it to `size` x `size`.
+def covering(given: tuple[int, int], resize: int, size: ImageSize) -> tuple[int, int]:
+    """Return height and width to which an image is resized, its proportions kept, so that it just covers a box.
+
+    Args:
+        given: Height and width of the image.
+        resize: The shorter side of the box.
+        size: What has the proportions of the box; square ones make `resize` the short side of the image.
+    """
+    height, width = given
+    sides = height_and_width(size)
+    box_height, box_width = (max(side, round(side * resize / min(sides))) for side in sides)
+    if box_height * width >= box_width * height:  # the height decides
+        return box_height, max(box_width, round(width * box_height / height))
+    return max(box_height, round(height * box_width / width)), box_width
+
+
+def resized_crop(image: Image, size: ImageSize, draws: NDArray[np.float64]) -> Image:
+    """Cut a random area (8-100 % of the image, aspect 3/4 to 4/3 times that of `size`) and resize it.
 
     Args:
         image: The raw image.
-        size: Side of the result.
+        size: Side, or height and width, of the result.
         draws: `(4, tries)` uniforms: area, aspect, top, left. Where no try fits the image, the centre is taken.
     """
     from PIL.Image import Resampling
 
     width, height = image.size
+    out = height_and_width(size)
     for area, aspect, top_share, left_share in draws.T:
         target = width * height * (0.08 + 0.92 * area)
-        ratio = float(np.exp(np.log(3 / 4) + aspect * (np.log(4 / 3) - np.log(3 / 4))))
+        ratio = float(np.exp(np.log(3 / 4) + aspect * (np.log(4 / 3) - np.log(3 / 4)))) * out[1] / out[0]
         w, h = round((target * ratio) ** 0.5), round((target / ratio) ** 0.5)
         if 0 < w <= width and 0 < h <= height:
             left, top = int(left_share * (width - w + 1)), int(top_share * (height - h + 1))
-            return image.resize((size, size), Resampling.BILINEAR, box=(left, top, left + w, top + h))
-    return centre_crop(image, size, size)
+            return image.resize((out[1], out[0]), Resampling.BILINEAR, box=(left, top, left + w, top + h))
+    return centre_crop(image, min(out), size)
 
 
-def to_array(image: Image) -> NDArray[np.uint8]:
-    """Return a grey or colour image as `(h, w, c)` uint8."""
-    array = np.asarray(image, dtype=np.uint8)
+def to_array(image: Image) -> NDArray[Any]:
+    """Return a grey or colour image as `(h, w, c)` uint8; float32 for one of mode "F"."""
+    array = np.asarray(image, dtype=np.float32 if image.mode == "F" else np.uint8)
     return array[:, :, None] if array.ndim == 2 else array

@@ -114,7 +114,8 @@ class EpochLoader(ABC):
             start: How many batches are left out; the others are those of the whole epoch, bit for bit.
 
         Returns:
-            Pairs of float32 `(n, c, h, w)` images and int64 `(n,)` labels on the device.
+            Pairs on the device: float32 `(n, c, h, w)` images or `(n, c, t)` sequences, or int64 `(n, t)` tokens; and
+            int64 `(n,)` classes, `(n, h, w)` masks or `(n, t)` tokens, or float32 `(n, k)` values.
 
         Raises:
             ConfigError: If `start` is not in 0..len(self).

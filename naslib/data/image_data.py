@@ -1,4 +1,4 @@
-"""Images in memory, and a data set of a training and a test part."""
+"""Items in memory, and a data set of a training and a test part."""
 
 from __future__ import annotations
 
@@ -10,32 +10,42 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from naslib.data.arrays import to_uint8_nchw
-from naslib.data.info import DatasetInfo, default_crop_padding
-from naslib.data.labels import assign_classes, check_classes, check_enough_images, read_labels
+from naslib.data.arrays import Layout, to_images
+from naslib.data.channels import channel_statistics as channel_statistics
+from naslib.data.info import DatasetInfo, ImageSize, default_crop_padding, default_cutout_max, plain_size
+from naslib.data.labels import check_classes
 from naslib.data.splits import TEST_SPLIT_SEED, split_test
 from naslib.data.stream_set import StreamSet
+from naslib.data.targets import has_one_class, read_targets, target_shape
 from naslib.errors import DataError
+
+_INPUT_TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32)
+_TARGET_TYPES = (torch.uint8, torch.int64, torch.float32)
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Hold images and labels in memory.
+    """Hold inputs and targets in memory.
 
     Attributes:
-        images: `(n, channels, size, size)` uint8.
-        labels: `(n,)` int64.
+        images: `(n, channels, h, w)` uint8, int32 or float32; sequences `(n, channels, t)`; or tokens `(n, t)`.
+        labels: `(n,)` int64 classes; `(n, k)` float32 values, or 0 and 1 for sets of classes; `(n, h, w)` uint8 masks;
+            or `(n, t)` int64 next tokens.
     """
 
     images: Tensor
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise DataError(f"images must be uint8 (n, c, h, w), got {self.images.dtype} {tuple(self.images.shape)}")
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+        if self.images.dtype not in _INPUT_TYPES or not 2 <= self.images.ndim <= 4:
             raise DataError(
-                f"labels must be int64 ({len(self.images)},), got {self.labels.dtype} {tuple(self.labels.shape)}"
+                "images must be uint8, int32 or float32 (n, c, h, w), sequences (n, c, t) and tokens (n, t) likewise, "
+                f"got {self.images.dtype} {tuple(self.images.shape)}"
+            )
+        if self.labels.dtype not in _TARGET_TYPES or self.labels.shape[:1] != self.images.shape[:1]:
+            raise DataError(
+                f"labels must be int64 ({len(self.images)},), float32 ({len(self.images)}, k) or uint8 masks, "
+                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
             )
 
     def __len__(self) -> int:
@@ -43,13 +53,23 @@ class ImageSet:
 
     @property
     def label_array(self) -> NDArray[np.int64]:
-        """Return the labels as an array."""
+        """Return the classes as an array, by which splits are stratified; zeros where targets are something else."""
+        if self.labels.ndim != 1:
+            return np.zeros(len(self), dtype=np.int64)
         return np.asarray(self.labels.cpu().numpy(), dtype=np.int64)
+
+    def take(self, indices: NDArray[np.int64]) -> ImageSet:
+        """Return some of the items."""
+        chosen = torch.from_numpy(indices)
+        return ImageSet(self.images[chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """Hold a data set: what it is, a training part and a test part that only the end of a run looks at."""
+    """Hold a data set: what it is, a training part and a test part that only the end of a run looks at.
+
+    Its items are images, or sequences or tokens, as `info.kind` says.
+    """
 
     info: DatasetInfo
     train: ImageSet | StreamSet
@@ -58,7 +78,8 @@ class ImageData:
     def __post_init__(self) -> None:
         for part, images in (("training", self.train), ("test", self.test)):
             _check_part(self.info, part, images)
-        check_classes(self.info, self.train.label_array, self.test.label_array)
+        if has_one_class(self.info):
+            check_classes(self.info, self.train.label_array, self.test.label_array)
 
     @classmethod
     def from_arrays(
@@ -77,58 +98,83 @@ class ImageData:
         cutout_max: int | None = None,
         test_portion: float = 0.2,
         split_seed: int = TEST_SPLIT_SEED,
+        task: str = "classification",
+        multi_label: bool = False,
+        scale: float | None = None,
+        layout: Layout | None = None,
     ) -> ImageData:
         """Build a data set from your own arrays.
 
         Args:
             name: What to call it.
-            x_train: Images `(n, h, w)`, `(n, c, h, w)` or `(n, h, w, c)`: uint8, integers 0..255 or floats in [0, 1].
-            y_train: `(n,)` or `(n, 1)` class numbers or class names, or `(n, k)` one-hot rows. The different labels are
-                the classes, in ascending order.
-            x_test: Test images; None takes a stratified part of the training images (always the same one).
-            y_test: Their labels, which must all be among those of the training part.
+            x_train: Images of any size, `(n, h, w)`, `(n, c, h, w)` or `(n, h, w, c)`, of any numeric type. uint8,
+                booleans, integers 0..255 and floats k / 255 are grey levels; other integers are divided by the largest
+                value of their type, other floats are taken as they are; then mean and std normalise them.
+            y_train: Classification: `(n,)` or `(n, 1)` class numbers or class names, or `(n, k)` one-hot rows; the
+                different labels are the classes, in ascending order. With `multi_label` `(n, k)` of 0 and 1.
+                Regression: `(n,)` or `(n, k)` numbers. Segmentation: masks `(n, h, w)` of class numbers, in which 255
+                marks pixels that do not count.
+            x_test: Test images; None takes a part of the training images (always the same one, stratified by class).
+            y_test: Their targets, whose classes must all be among those of the training part.
             class_names: Names of the classes in order, where labels are these names or the numbers 0, 1, 2 ...; the
-                labels themselves if None.
-            mean: Per channel; computed from the training part if None.
+                labels themselves if None. For regression, names of the values.
+            mean: Per channel, in units of pixel / scale; computed from the training part if None.
             std: Likewise.
-            flip: Whether labels survive a horizontal flip.
-            crop_padding: Padding of the random crop; an eighth of the side if None.
-            cutout_max: Largest default cutout; half the side if None.
+            flip: Whether targets survive a horizontal flip; masks are flipped with their image.
+            crop_padding: Padding of the random crop; if None, an eighth of the shorter side for classes and masks
+                (which are cropped likewise, with 255 around them), and 0 for values.
+            cutout_max: Largest default cutout; if None, half the shorter side for classes, 0 for others.
             test_portion: Share of the images that becomes the test part where none is given.
             split_seed: Seed of that split; not the seed of the run.
+            task: `"classification"`, `"regression"` or `"segmentation"`.
+            multi_label: Whether an image has any number of classes.
+            scale: By what pixels are divided, in place of the rule above.
+            layout: Where the channels of arrays with four axes are, `"nchw"` or `"nhwc"`; None takes an axis of 1 or 3,
+                else the shorter one.
 
         Raises:
-            DataError: If shapes, types, labels or channels cannot be used; the message says what was expected.
+            DataError: If shapes, types or targets cannot be used; the message says what was expected.
         """
         if (x_test is None) != (y_test is None):
             raise DataError(f"data set {name!r}: give both x_test and y_test or neither")
-        images = to_uint8_nchw(x_train, f"{name!r} x_train")
-        tests = None if x_test is None else to_uint8_nchw(x_test, f"{name!r} x_test")
-        given = [(f"{name!r} y_train", read_labels(y_train, len(images), f"{name!r} y_train"))]
-        if tests is not None and y_test is not None:
-            given.append((f"{name!r} y_test", read_labels(y_test, len(tests), f"{name!r} y_test")))
-        numbers, names = assign_classes(name, given, class_names)
-        check_enough_images(name, len(np.unique(numbers[0])), len(images))
-        labels = [torch.from_numpy(part) for part in numbers]
-        if tests is None:
-            train_part, test_part = split_off_test(ImageSet(images, labels[0]), test_portion, split_seed)
-        else:
-            train_part, test_part = ImageSet(images, labels[0]), ImageSet(tests, labels[1])
-        size = images.shape[-1]
-        computed_mean, computed_std = channel_statistics(train_part.images)
+        given = [("x_train", x_train)] + ([("x_test", x_test)] if x_test is not None else [])
+        images = to_images([(f"{name!r} {key}", x) for key, x in given], name, scale, layout)
+        wanted = [("y_train", y_train)] + ([("y_test", y_test)] if y_test is not None else [])
+        pairs = [(f"{name!r} {key}", y, x) for (key, y), x in zip(wanted, images.parts, strict=True)]
+        targets = read_targets(name, pairs, task, multi_label, class_names)
+        parts = [ImageSet(x, y) for x, y in zip(images.parts, targets.parts, strict=True)]
+        if len(parts) == 1:
+            parts = [*split_off_test(parts[0], test_portion, split_seed)]
+        size = plain_size(tuple(images.parts[0].shape[2:]))
+        computed_mean, computed_std = channel_statistics(parts[0].images, images.scale)
+        padding, cutout = default_augmentation(task, size)
         info = DatasetInfo(
             name=name,
-            num_classes=len(names),
-            in_channels=images.shape[1],
+            num_classes=len(targets.names),
+            in_channels=images.parts[0].shape[1],
             image_size=size,
             mean=tuple(mean) if mean is not None else computed_mean,
             std=tuple(std) if std is not None else computed_std,
-            class_names=names,
+            class_names=targets.names,
             flip=flip,
-            crop_padding=default_crop_padding(size) if crop_padding is None else crop_padding,
-            cutout_max=size // 2 if cutout_max is None else cutout_max,
+            crop_padding=padding if crop_padding is None else crop_padding,
+            cutout_max=cutout if cutout_max is None else cutout_max,
+            scale=images.scale,
+            task=task,
+            multi_label=multi_label,
         )
-        return cls(info, train_part, test_part)
+        return cls(info, *parts)
+
+
+def default_augmentation(task: str, size: ImageSize) -> tuple[int, int]:
+    """Return crop padding and largest cutout that targets of a task survive without anybody saying so.
+
+    A class survives both; a mask is cropped with its image, and what a cutout hides it would still ask for; a value may
+    depend on where things are and how bright they are.
+    """
+    if task == "classification":
+        return default_crop_padding(size), default_cutout_max(size)
+    return (default_crop_padding(size) if task == "segmentation" else 0), 0
 
 
 def split_off_test(images: ImageSet, portion: float, split_seed: int = TEST_SPLIT_SEED) -> tuple[ImageSet, ImageSet]:
@@ -138,7 +184,7 @@ def split_off_test(images: ImageSet, portion: float, split_seed: int = TEST_SPLI
         DataError: If one of the parts would be empty.
     """
     train, test = split_test(images.label_array, portion, split_seed)
-    return _take(images, train), _take(images, test)
+    return images.take(train), images.take(test)
 
 
 def joined(parts: Sequence[ImageSet]) -> ImageSet:
@@ -146,44 +192,27 @@ def joined(parts: Sequence[ImageSet]) -> ImageSet:
     return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
 
 
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation per channel, in units of [0, 1], exactly from the 256-bin histograms.
-
-    Args:
-        images: `(n, c, h, w)` uint8.
-
-    Returns:
-        Means and deviations; a constant channel gets the deviation of one grey level, so that it can be divided by.
-    """
-    means, stds = [], []
-    levels = np.arange(256, dtype=np.float64) / 255.0
-    for channel in range(images.shape[1]):
-        counts = torch.bincount(images[:, channel].reshape(-1), minlength=256).cpu().numpy()
-        share = counts / max(counts.sum(), 1)
-        mean = float((share * levels).sum())
-        variance = float((share * (levels - mean) ** 2).sum())
-        means.append(mean)
-        stds.append(max(variance**0.5, 1.0 / 255.0))
-    return tuple(means), tuple(stds)
-
-
-def _take(images: ImageSet, indices: NDArray[np.int64]) -> ImageSet:
-    chosen = torch.from_numpy(indices)
-    return ImageSet(images.images[chosen], images.labels[chosen])
-
-
 def _check_part(info: DatasetInfo, part: str, images: ImageSet | StreamSet) -> None:
-    """Raise a `DataError` where the images of a part do not fit the description."""
+    """Raise a `DataError` where the items of a part do not fit the description."""
     where = f"data set {info.name!r}, {part} part: "
     if len(images) == 0:
         raise DataError(where + "it has no images")
-    labels = images.label_array
-    if labels.min() < 0 or labels.max() >= info.num_classes:
+    if has_one_class(info):
+        labels = images.label_array
+        if labels.min() < 0 or labels.max() >= info.num_classes:
+            raise DataError(
+                where + f"labels must lie in 0..{info.num_classes - 1} ({info.num_classes} classes), "
+                f"found {labels.min()}..{labels.max()}"
+            )
+    if isinstance(images, StreamSet):
+        return
+    if tuple(images.images.shape[1:]) != info.input_shape:
+        what = {"image": "images", "sequence": "sequences", "tokens": "rows of tokens"}[info.kind]
+        axes = {"image": "(c, h, w)", "sequence": "(c, t)", "tokens": "(t,)"}[info.kind]
+        raise DataError(where + f"{what} are {tuple(images.images.shape[1:])}, expected {axes} = {info.input_shape}")
+    expected = target_shape(info)
+    if expected is not None and tuple(images.labels.shape[1:]) != expected:
         raise DataError(
-            where + f"labels must lie in 0..{info.num_classes - 1} ({info.num_classes} classes), "
-            f"found {labels.min()}..{labels.max()}"
+            where + f"targets of {info.task} must be (n, {', '.join(map(str, expected))}), got "
+            f"{tuple(images.labels.shape)}"
         )
-    if isinstance(images, ImageSet):
-        expected = (info.in_channels, info.image_size, info.image_size)
-        if tuple(images.images.shape[1:]) != expected:
-            raise DataError(where + f"images are {tuple(images.images.shape[1:])}, expected (c, h, w) = {expected}")

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from naslib.data.decode import open_image
+from naslib.data.decode import open_as_it_is, open_image
 from naslib.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,15 +23,18 @@ _LUMA = (19595, 38470, 7471)
 # Floats may leave 0..1 by half a grey level, as resampled images do.
 _SLACK = 0.5 / 255
 _CHANNEL_COUNTS = (1, 3, 4)
+# The scale of images of 8 bits.
+BYTE = 255.0
 
 
-def read_pixels(image: Any, channels: int, decode: Callable[[Image], NDArray[np.uint8]]) -> Tensor:
+def read_pixels(image: Any, channels: int, decode: Callable[[Image], NDArray[Any]], bytes_only: bool = True) -> Tensor:
     """Return pictures as pixels: integers 0..255 or floats 0..1.
 
     Args:
         image: What `Preprocess` takes, but no list.
         channels: What the network sees; arrays are converted, tensors are not.
-        decode: Turns a PIL image into `(h, w, c)` of the network's size.
+        decode: Turns a PIL image into `(h, w, c)`.
+        bytes_only: Whether other values are refused; False takes any that are finite.
 
     Returns:
         `(n, c, h, w)`.
@@ -40,11 +43,11 @@ def read_pixels(image: Any, channels: int, decode: Callable[[Image], NDArray[np.
         DataError: If it is nothing of the kind.
     """
     if isinstance(image, str | os.PathLike):
-        image = open_image(Path(image), channels)
+        image = open_image(Path(image), channels) if bytes_only else open_as_it_is(Path(image))
     if isinstance(image, np.ndarray):
-        return _from_array(image, channels)
+        return _from_array(image, channels, bytes_only)
     if isinstance(image, Tensor):
-        return _checked(_with_batch(image))
+        return _checked(_with_batch(image), bytes_only)
     if not callable(getattr(image, "convert", None)):
         raise DataError(
             "expected an image (PIL image, array, tensor or the path of a file) or a list of images, got "
@@ -53,8 +56,10 @@ def read_pixels(image: Any, channels: int, decode: Callable[[Image], NDArray[np.
     return torch.from_numpy(np.array(decode(image))).permute(2, 0, 1)[None]
 
 
-def _from_array(array: NDArray[np.generic], channels: int) -> Tensor:
-    pixels = _checked(torch.from_numpy(_as_plain(_to_nchw(array, channels))))
+def _from_array(array: NDArray[np.generic], channels: int, bytes_only: bool) -> Tensor:
+    pixels = _checked(torch.from_numpy(_as_plain(_to_nchw(array, channels))), bytes_only)
+    if channels not in (1, 3):
+        return pixels
     if pixels.shape[1] == 4:  # opacity, which Pillow's conversion drops too
         pixels = pixels[:, :3]
     if pixels.shape[1] == channels:
@@ -63,8 +68,10 @@ def _from_array(array: NDArray[np.generic], channels: int) -> Tensor:
 
 
 def _to_nchw(array: NDArray[np.generic], channels: int) -> NDArray[np.generic]:
-    """Return an array of pictures as `(n, c, h, w)`, c in 1, 3, 4."""
+    """Return an array of pictures as `(n, c, h, w)`, c in 1, 3, 4, or what the network sees where that is another."""
     shape = array.shape
+    if channels not in (1, 3):
+        return _to_nchw_of(array, channels)
     if array.ndim == 2:
         return array[None, None]
     if array.ndim == 3 and shape[2] in _CHANNEL_COUNTS:
@@ -83,6 +90,20 @@ def _to_nchw(array: NDArray[np.generic], channels: int) -> NDArray[np.generic]:
     )
 
 
+def _to_nchw_of(array: NDArray[np.generic], channels: int) -> NDArray[np.generic]:
+    """Return an array of pictures of a number of channels that no picture file has."""
+    if array.ndim == 3:
+        array = array[None]
+    if array.ndim == 4 and array.shape[1] == channels:
+        return array
+    if array.ndim == 4 and array.shape[3] == channels:
+        return array.transpose(0, 3, 1, 2)
+    raise DataError(
+        f"expected an array (h, w, c), (c, h, w), (n, h, w, c) or (n, c, h, w) with the network's {channels} channels, "
+        f"got shape {array.shape}"
+    )
+
+
 def _as_plain(array: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return a copy of a type that torch has, contiguous and in this machine's byte order."""
     kind, size = array.dtype.kind, array.dtype.itemsize
@@ -97,10 +118,10 @@ def _with_batch(image: Tensor) -> Tensor:
     return image[None, None] if image.ndim == 2 else image[None] if image.ndim == 3 else image
 
 
-def _checked(pixels: Tensor) -> Tensor:
+def _checked(pixels: Tensor, bytes_only: bool) -> Tensor:
     """Return pixels whose values mean what they should; booleans become black and white."""
     if pixels.dtype == torch.bool:
-        return pixels.to(torch.uint8) * 255
+        return pixels.to(torch.uint8) * (255 if bytes_only else 1)
     if 0 in pixels.shape[1:]:
         raise DataError(f"images must have pixels, got shape {tuple(pixels.shape)}")
     if pixels.dtype == torch.uint8 or len(pixels) == 0:
@@ -110,6 +131,10 @@ def _checked(pixels: Tensor) -> Tensor:
     if not pixels.is_floating_point():
         pixels = pixels.to(torch.int64)  # torch has little arithmetic for wide unsigned types
     low, high = (float(value) for value in pixels.detach().aminmax())
+    if not bytes_only:
+        if not (-float("inf") < low and high < float("inf")):  # also refuses NaN
+            raise DataError(f"images must be finite, found {low:g}..{high:g}")
+        return pixels
     if pixels.is_floating_point() and not (low >= -_SLACK and high <= 1 + _SLACK):  # also refuses NaN
         raise DataError(
             f"images of floats must lie in 0..1, found {low:g}..{high:g}: divide grey levels by 255, or give integers; "

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from naslib.data.decode import centre_crop, to_array, to_channels
-from naslib.data.info import DatasetInfo
-from naslib.data.pictures import read_pixels
+from naslib.data.decode import centre_crop, covering, to_array, to_channels
+from naslib.data.info import DatasetInfo, ImageSize, height_and_width, plain_size
+from naslib.data.pictures import BYTE, read_pixels
 from naslib.data.pipeline import scale_and_shift
 from naslib.errors import DataError
 
@@ -27,9 +27,11 @@ class Preprocess(nn.Module):
     Args:
         mean: Per channel, in units of [0, 1].
         std: Likewise.
-        in_channels: 1 or 3.
-        image_size: Side of the images of the network.
-        resize: Short side before the centre crop; `image_size` if None.
+        in_channels: Channels of the images.
+        image_size: Side of the images of the network, or height and width.
+        resize: Short side before the centre crop; that of `image_size` if None.
+        scale: By what pixels are divided before `mean` and `std` count, as `DatasetInfo.scale`: 255 for grey levels of
+            8 bits. With another one, arrays of any numeric type are divided by it, as those that were trained on.
     """
 
     scale: Tensor
@@ -41,24 +43,31 @@ class Preprocess(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         in_channels: int,
-        image_size: int,
+        image_size: ImageSize | Sequence[int],
         resize: int | None = None,
+        scale: float = 255.0,
     ) -> None:
         super().__init__()
         self.mean = tuple(float(value) for value in mean)
         self.std = tuple(float(value) for value in std)
         self.in_channels = in_channels
-        self.image_size = image_size
-        self.resize = resize or image_size
-        scale, shift = scale_and_shift(self.mean, self.std)
-        self.register_buffer("scale", scale.view(-1, 1, 1), persistent=False)
+        self.image_size = plain_size(image_size)
+        self.resize = resize or min(height_and_width(self.image_size))
+        self.divisor = float(scale)
+        factor, shift = scale_and_shift(self.mean, self.std, self.divisor)
+        self.register_buffer("scale", factor.view(-1, 1, 1), persistent=False)
         self.register_buffer("shift", shift.view(-1, 1, 1), persistent=False)
 
     @classmethod
     def from_info(cls, info: DatasetInfo) -> Preprocess:
         """Build the preprocessing of a data set."""
         return cls(
-            mean=info.mean, std=info.std, in_channels=info.in_channels, image_size=info.image_size, resize=info.resize
+            mean=info.mean,
+            std=info.std,
+            in_channels=info.in_channels,
+            image_size=info.image_size,
+            resize=info.resize,
+            scale=info.scale,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,8 +76,9 @@ class Preprocess(nn.Module):
             "mean": list(self.mean),
             "std": list(self.std),
             "in_channels": self.in_channels,
-            "image_size": self.image_size,
+            "image_size": self.image_size if isinstance(self.image_size, int) else list(self.image_size),
             "resize": self.resize,
+            "scale": self.divisor,
         }
 
     @classmethod
@@ -84,32 +94,40 @@ class Preprocess(nn.Module):
                 several: an array `(n, h, w, c)`, `(n, c, h, w)` or, where the network sees grey, `(n, h, w)`. Grey
                 pictures and colours are converted into each other as Pillow does it. Or a tensor `(h, w)`, `(c, h, w)`
                 or `(n, c, h, w)` with the network's channels. Or a list or tuple of any of these, of any sizes.
-                Integers are 0..255, floats 0..1, booleans black and white.
+                Integers are 0..255, floats 0..1, booleans black and white; where the training images had another
+                scale, numbers of any type are what these held.
 
         Returns:
-            float32 `(n, c, image_size, image_size)` on the device of this module.
+            float32 `(n, c, height, width)` on the device of this module.
 
         Raises:
             DataError: If shape, channels, type or range is something else, or a file cannot be read.
         """
         if isinstance(image, list | tuple):
             return torch.cat([self(item) for item in image]) if image else self.scale.new_empty(0, *self._shape)
-        pixels = self._with_channels(read_pixels(image, self.in_channels, self._decode), image)
-        pixels = pixels.to(self.scale.device)
-        if pixels.is_floating_point():
-            pixels = pixels.float() * 255.0
+        pixels = read_pixels(image, self.in_channels, self._decode, bytes_only=self.divisor == BYTE)
+        pixels = self._with_channels(pixels, image).to(self.scale.device)
+        if pixels.is_floating_point() and self.divisor == BYTE:
+            pixels = pixels.float() * BYTE
         return self._fit(pixels.float()) * self.scale + self.shift
 
     @property
     def _shape(self) -> tuple[int, int, int]:
-        return self.in_channels, self.image_size, self.image_size
+        return self.in_channels, *height_and_width(self.image_size)
 
     def extra_repr(self) -> str:
         """Say what comes out."""
         return f"{'x'.join(map(str, self._shape))}, mean={list(self.mean)}, std={list(self.std)}"
 
-    def _decode(self, picture: Image) -> NDArray[np.uint8]:
-        return to_array(centre_crop(to_channels(picture, self.in_channels), self.resize, self.image_size))
+    def _decode(self, picture: Image) -> NDArray[Any]:
+        """Return a PIL image as `(h, w, c)`: bytes, or numbers in the range of the training images."""
+        if self.in_channels not in (1, 3):
+            raise DataError(f"a picture has 1 or 3 channels, the network sees {self.in_channels}: give arrays")
+        if self.divisor != BYTE and picture.mode[0] in "FI":
+            levels = np.asarray(picture)[:, :, None]
+            return levels if levels.dtype.kind == "f" else levels.astype(np.int64)
+        pixels = to_array(centre_crop(to_channels(picture, self.in_channels), self.resize, self.image_size))
+        return pixels if self.divisor == BYTE else pixels * np.float32(self.divisor / BYTE)
 
     def _with_channels(self, pixels: Tensor, given: Any) -> Tensor:
         if pixels.ndim != 4 or pixels.shape[1] != self.in_channels:
@@ -121,16 +139,12 @@ class Preprocess(nn.Module):
 
     def _fit(self, pixels: Tensor) -> Tensor:
         """Resize and crop images of another size."""
-        size = self.image_size
-        height, width = pixels.shape[-2:]
-        if (height, width) == (size, size):
+        height, width = height_and_width(self.image_size)
+        given = (pixels.shape[-2], pixels.shape[-1])
+        if given == (height, width):
             return pixels
-        short = min(height, width)
-        target = (
-            max(self.resize, round(height * self.resize / short)),
-            max(self.resize, round(width * self.resize / short)),
-        )
-        if target != (height, width):
+        target = covering(given, self.resize, self.image_size)
+        if target != given:
             pixels = F.interpolate(pixels, size=target, mode="bilinear", antialias=True, align_corners=False)
-        top, left = (target[0] - size) // 2, (target[1] - size) // 2
-        return pixels[..., top : top + size, left : left + size]
+        top, left = (target[0] - height) // 2, (target[1] - width) // 2
+        return pixels[..., top : top + height, left : left + width]

@@ -10,8 +10,10 @@ from typing import Any
 
 from naslib.data.image_data import ImageData
 from naslib.errors import ConfigError, DataError, DatasetMissing, UnknownNameError, did_you_mean
-from naslib.registry.catalogue import DATASETS as DATASETS
+from naslib.registry import Registry, catalogue
 from naslib.utils.locations import ENVIRONMENT_VARIABLE, data_directories, find_path
+
+DATASETS: Registry[Callable[..., ImageData]] = catalogue.DATASETS
 
 
 def is_dataset(name: str) -> bool:

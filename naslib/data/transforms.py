@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from naslib.data.augment import AugmentOptions
-from naslib.data.info import DatasetInfo
+from naslib.data.info import DatasetInfo, height_and_width
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,14 +49,13 @@ def build_transforms(
     from torchvision import transforms
 
     augmentation = (options or AugmentOptions()).resolve(info)
+    size = height_and_width(info.image_size)
     convert: list[Callable[..., Any]] = [transforms.Grayscale()] if info.in_channels == 1 else []
     finish: list[Callable[..., Any]] = [transforms.ToTensor(), transforms.Normalize(info.mean, info.std)]
-    fit: list[Callable[..., Any]] = [transforms.Resize(info.resize), transforms.CenterCrop(info.image_size)]
-    train: list[Callable[..., Any]] = (
-        [transforms.RandomResizedCrop(info.image_size)] if info.resized_crop else list(fit)
-    )
+    fit: list[Callable[..., Any]] = [transforms.Resize(info.resize), transforms.CenterCrop(size)]
+    train: list[Callable[..., Any]] = [transforms.RandomResizedCrop(size)] if info.resized_crop else list(fit)
     if augmentation.crop_padding:
-        train.append(transforms.RandomCrop(info.image_size, padding=augmentation.crop_padding))
+        train.append(transforms.RandomCrop(size, padding=augmentation.crop_padding))
     if augmentation.flip:
         train.append(transforms.RandomHorizontalFlip())
     train += finish

@@ -6,7 +6,7 @@ from typing import Any
 
 from naslib.config.schema import SEARCH_KEYS
 from naslib.search_spaces.core.graph import Graph
-from naslib.tasks import Task, build_task, settle_task, with_data
+from naslib.tasks import Classification, Task, build_task, settle_task, with_data
 from naslib.tasks.criteria import is_chosen
 
 
@@ -32,6 +32,8 @@ def config_task(config: Any, optimizer: Any, given: Any = None, info: Any = None
         task = config.task if isinstance(config.task, Task) else build_task(config.task, config.get("task_args"))
     if task is None and info is not None:
         task = build_task(getattr(info, "task", None) or "classification", config.get("task_args"))
+    if loss is None and _lacks_loss(config, task, info):
+        loss = "BCEWithLogitsLoss"
     if loss is None and not _is_given(optimizer, given) and has_own_loss(optimizer.graph):
         loss = optimizer.graph.get_loss_fn()
     return with_data(settle_task(task, loss), info)
@@ -45,6 +47,12 @@ def _chosen_loss(config: Any, optimizer: Any) -> Any:
     # a file with all keys is the echo of a run: its defaults were not somebody's wish
     is_asked = "search.loss_criteria" in given and not all(f"search.{key}" in given for key in SEARCH_KEYS)
     return loss if is_asked or is_chosen(loss) else None
+
+
+def _lacks_loss(config: Any, task: Any, info: Any) -> bool:
+    """Return whether a data set of many labels meets a task that was made for one class, as nobody said otherwise."""
+    many = getattr(info, "multi_label", False) and isinstance(task, Classification) and not task.multi_label
+    return many and "loss" not in (config.get("task_args") or {})
 
 
 def evaluation_task(task: Task, config: Any, optimizer: Any, architecture: Any, given: Any = None) -> Task:

@@ -13,6 +13,7 @@ from naslib.errors import ConfigError
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op
+from naslib.search_spaces.core.types import EdgeLike
 
 # Number of the graph among those that hold decisions, source, target
 Place = tuple[int, int, int]
@@ -44,7 +45,7 @@ class _Probe(AbstractPrimitive):
         self.ops = nn.ModuleList(ops)
         self.edge = edge
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return what the first candidate returns."""
         outputs = [call_op(op, x) for op in self.ops]
         self.edge.input_shape = tuple(x.shape[1:])

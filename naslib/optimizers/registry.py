@@ -1,3 +1,9 @@
 """The registry of optimizers."""
 
-from naslib.registry.catalogue import OPTIMIZERS as OPTIMIZERS
+from __future__ import annotations
+
+from naslib.registry import Registry, catalogue
+
+from .core.metaclasses import MetaOptimizer
+
+OPTIMIZERS: Registry[type[MetaOptimizer]] = catalogue.OPTIMIZERS

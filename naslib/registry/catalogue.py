@@ -1,24 +1,17 @@
-"""What comes with naslib, by name: where each optimizer, part, search space, data set and task is.
+"""What comes with naslib, by name: where each optimizer, part, evaluator, space, data set and task is.
 
 Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
-command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none.
+command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none. What kind
+of class or function an entry is, is said where that kind is defined: `naslib.optimizers.registry` and its like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .registry import Registry
 
-if TYPE_CHECKING:
-    from naslib.data.image_data import ImageData
-    from naslib.optimizers.core.metaclasses import MetaOptimizer
-    from naslib.optimizers.oneshot.parts.base import Part
-    from naslib.search_spaces.core.graph import Graph
-    from naslib.tasks.task import Task
-
-OPTIMIZERS: Registry[type[MetaOptimizer]] = Registry(
+OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
@@ -62,7 +55,7 @@ OPTIMIZERS: Registry[type[MetaOptimizer]] = Registry(
     },
 )
 
-PARTS: Registry[type[Part]] = Registry(
+PARTS: Registry[Any] = Registry(
     "part",
     {
         "auxiliary_skip": "naslib.optimizers.oneshot.parts.auxiliary_skip:AuxiliarySkipConnections",
@@ -81,18 +74,38 @@ PARTS: Registry[type[Part]] = Registry(
     },
 )
 
-SEARCH_SPACES: Registry[type[Graph]] = Registry(
+# The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
+EVALUATORS: Registry[Any] = Registry(
+    "evaluator",
+    {
+        "table": "naslib.evaluators.table:TableEvaluator",
+        "train": "naslib.evaluators.train:TrainEvaluator",
+    },
+)
+
+SEARCH_SPACES: Registry[Any] = Registry(
     "search space",
     {
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
+        "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
     },
 )
 
+# Task and kind of our data sets that are no classification of images, before their files are read.
+DATASET_TASKS = {
+    "digits_angle": ("regression", "image"),
+    "digits_canvas": ("segmentation", "image"),
+    "fsdd": ("sequence_classification", "sequence"),
+    "spoken_digits": ("sequence_classification", "sequence"),
+    "wikitext-2": ("language_modelling", "tokens"),
+    "wikitext2": ("language_modelling", "tokens"),
+}
+
 # A loader takes (data_dir: Path | None, seed: int, **its own keywords) and returns `ImageData`.
-DATASETS: Registry[Callable[..., ImageData]] = Registry(
+DATASETS: Registry[Any] = Registry(
     "data set",
     {
         "cifar-10": "naslib.data.sets.cifar:load_cifar10",
@@ -100,6 +113,9 @@ DATASETS: Registry[Callable[..., ImageData]] = Registry(
         "cifar10": "naslib.data.sets.cifar:load_cifar10",
         "cifar100": "naslib.data.sets.cifar:load_cifar100",
         "digits": "naslib.data.sets.digits:load_digits",
+        "digits_angle": "naslib.data.sets.digits:load_digits_angle",
+        "digits_canvas": "naslib.data.sets.digits:load_digits_canvas",
+        "fsdd": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "fashion-mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashion_mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashionmnist": "naslib.data.sets.mnist:load_fashion_mnist",
@@ -110,11 +126,14 @@ DATASETS: Registry[Callable[..., ImageData]] = Registry(
         "imagenet16_120": "naslib.data.sets.imagenet16:load_imagenet16",
         "mnist": "naslib.data.sets.mnist:load_mnist",
         "npz": "naslib.data.sets.npz:load_npz",
+        "spoken_digits": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "svhn": "naslib.data.sets.svhn:load_svhn",
+        "wikitext-2": "naslib.data.sets.wikitext:load_wikitext2",
+        "wikitext2": "naslib.data.sets.wikitext:load_wikitext2",
     },
 )
 
-TASKS: Registry[type[Task]] = Registry(
+TASKS: Registry[Any] = Registry(
     "task",
     {
         "classification": "naslib.tasks.classification:Classification",

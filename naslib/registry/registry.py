@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from naslib.errors import ConfigError, UnknownNameError, did_you_mean
 
-from .signatures import Parameters, signatures, source_signatures
+from .signatures import Parameters, signatures, source_constant, source_signatures
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -73,6 +73,19 @@ class Registry(Generic[T]):
         found = None if key in self._entries else source_signatures(self._places[key])
         return signatures(self.get(key)) if found is None else found
 
+    def constant(self, name: str, attribute: str) -> Any:
+        """Return a literal that a class (or one of its parents) has as attribute; None where it has none.
+
+        What is not imported yet is read from its source text.
+
+        Raises:
+            UnknownNameError: As in `get`.
+        """
+        key = self._key(name)
+        if key in self._entries:
+            return getattr(self._entries[key], attribute, None)
+        return source_constant(self._places[key], attribute)
+
     def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call the entry called `name` with the arguments."""
         return self.get(name)(*args, **kwargs)
@@ -80,6 +93,17 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         """Return all names, sorted."""
         return sorted({*self._places, *self._entries})
+
+    def name_of(self, entry: Any, preferred: Any = None) -> str | None:
+        """Return the name of an entry, None where it has none.
+
+        Args:
+            entry: A callable.
+            preferred: The name to return if it is one of several.
+        """
+        place = _place(entry)
+        found = [key for key in self.names() if self._entries.get(key) is entry or self._places.get(key) == place]
+        return str(preferred) if str(preferred).lower() in found else next(iter(found), None)
 
     def _key(self, name: str) -> str:
         key = str(name).lower()

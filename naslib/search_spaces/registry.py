@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from naslib.registry.catalogue import SEARCH_SPACES as SEARCH_SPACES
+from naslib.registry import Registry, catalogue
 
 from .core.graph import Graph
+
+SEARCH_SPACES: Registry[type[Graph]] = catalogue.SEARCH_SPACES
 
 
 def get_search_space(name: str, **kwargs: Any) -> Graph:

@@ -226,6 +226,6 @@ def image_shape(loader: Any, task: Task | None = None, name: str = "test") -> tu
     """
     info = getattr(loader, "info", None)
     if info is not None:
-        return info.in_channels, info.image_size, info.image_size
+        return tuple(info.input_shape)
     shape: tuple[int, ...] = (task or Classification()).shape_of(look_at(loader, task, name)[0])
     return shape

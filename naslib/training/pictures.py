@@ -133,7 +133,7 @@ def draw_arch_weights(folder: Path) -> list[Path]:
     except CheckpointError as error:
         logger.warning("no picture of the architecture parameters over time: %s", error)
         return []
-    if not record["series"]:
+    if not any(map(len, record["series"])):  # no decisions, or a search of no epochs
         return []
     return _save(_draw_series(record["decisions"], record["series"]), folder / "arch_weights")
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from naslib.search_spaces.core.graph import Graph
-from naslib.tasks import Score
+from naslib.tasks import Score, Task
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 
@@ -55,6 +55,17 @@ class EvaluationResult:
         """Top-5 accuracy, None where it was not measured."""
         return self.scores.get("top5")
 
+    @staticmethod
+    def no_summary(task: Task) -> dict[str, Any]:
+        """Return what `summary` will return after an evaluation, without values."""
+        score = task.score
+        found: dict[str, Any] = {
+            "score": None, "score_name": score.name, "score_unit": score.unit, "maximize": score.maximize,
+            "test_scores": {s.name: None for s in task.scores},
+        }  # fmt: skip
+        names = {"accuracy": "test_accuracy", "top5": "test_top5"}
+        return found | {names[s.name]: None for s in task.scores if s.name in names}
+
     def summary(self) -> dict[str, Any]:
         """Return the entries of `summary.json` on what was measured; accuracies where the task has them."""
         found: dict[str, Any] = {
@@ -93,6 +104,7 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         (f"test {_score_name(summary)}", _score_value(summary) + _mode(summary.get("evaluation_mode"))),
         *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
         ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
+        *(("trials", text) for text in _trials(summary.get("trials"))),
         ("total time", _duration(summary.get("total_seconds"))),
         ("device, seed", f"{summary.get('device')}, {summary.get('seed')}"),
         ("run folder", str(folder)),
@@ -146,6 +158,16 @@ def _mode(mode: str | None) -> str:
 
 def _evaluations(count: int | None) -> str:
     return "" if count is None else f" ({count} evaluations)"
+
+
+def _trials(trials: Mapping[str, Any] | None) -> list[str]:
+    """Return a line on the trials of a black-box search, none for another search."""
+    if not trials or not trials["count"]:
+        return []
+    named = zip(trials["objectives"], trials["best_values"], trials["units"], strict=False)
+    values = ", ".join(f"{name} {value:.6g} {unit}".rstrip() for name, value, unit in named)
+    best = f"; the best is trial {trials['best']}: {values}" if trials["best"] is not None else ""
+    return [f"{trials['count']}, of which {trials['failed']} failed{best}"]
 
 
 def _duration(seconds: float | None) -> str:

@@ -129,7 +129,8 @@ def is_retraining_of(path: str | Path, architecture: Graph) -> bool:
     """
     _, state = read_newest(path)
     saved = dict(state["run"]["fingerprint"].get("architecture") or {})
-    saved.pop("affine", None)  # of kept weights, not of the architecture
+    if "optimizer" not in state:  # weights of the search that were kept
+        return False
     return bool(saved == to_plain(describe_architecture(architecture, with_norms=False)))
 
 

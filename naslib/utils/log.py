@@ -88,6 +88,55 @@ def write_remembered(memory: MemoryHandler) -> None:
             memory.flush()
 
 
+class _Passing(logging.Handler):
+    """Hand records to where they would have gone without a handler in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one record on, also to the last resort of `logging` where nobody listens."""
+        logging.getLogger().callHandlers(record)
+
+
+@contextmanager
+def logging_to(path: str | Path) -> Iterator[None]:
+    """Write what is logged inside to a file as well; what is seen elsewhere stays as it was.
+
+    Does nothing where the logger writes to that file already (see `setup_logger`).
+
+    Args:
+        path: The log file (its folder is made; an existing file is continued).
+    """
+    logger, target = logging.getLogger(ROOT), str(Path(path).resolve())
+    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    if any(handler.baseFilename == target and Path(target).exists() for handler in files):
+        yield
+        return
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(target, encoding="utf-8")
+    file.setFormatter(logging.Formatter(_FORMAT, _TIME))
+    file.setLevel(logging.INFO)
+    passing = _Passing(logger.getEffectiveLevel())
+    level, propagates, own = logger.level, logger.propagate, list(logger.handlers)
+    levels = [handler.level for handler in own]
+    logger.addHandler(file)
+    if passing.level > logging.INFO:
+        for handler in own:  # a level of the logger's that is lowered for the file is theirs meanwhile
+            handler.setLevel(max(handler.level, passing.level))
+        logger.setLevel(logging.INFO)
+    if propagates:
+        logger.addHandler(passing)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(file)
+        logger.removeHandler(passing)
+        file.close()
+        logger.propagate = propagates
+        logger.setLevel(level)
+        for handler, before in zip(own, levels, strict=True):
+            handler.setLevel(before)
+
+
 def _set_file(logger: logging.Logger, path: Path) -> None:
     """Make `path` the one file that `logger` writes to."""
     target = str(path.resolve())

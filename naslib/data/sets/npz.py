@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -34,6 +34,10 @@ def load_npz(
     crop_padding: int | None = None,
     test_portion: float = 0.2,
     split_seed: int = TEST_SPLIT_SEED,
+    task: Literal["classification", "regression", "segmentation"] = "classification",
+    multi_label: bool = False,
+    scale: float | None = None,
+    layout: Literal["nchw", "nhwc"] | None = None,
 ) -> ImageData:
     """Load `x`, `y` (or `x_train`, `y_train`), and `x_test`, `y_test` where the file has them.
 
@@ -46,6 +50,10 @@ def load_npz(
         crop_padding: Padding of the random crop; an eighth of the side if None.
         test_portion: Stratified share that becomes the test part where the file has none.
         split_seed: Seed of that split.
+        task: What y holds: classes, values `(n,)` or `(n, k)`, or masks `(n, h, w)`.
+        multi_label: Whether y is `(n, k)` of 0 and 1, any number of classes for an image.
+        scale: By what pixels are divided; see `ImageData.from_arrays`.
+        layout: Where the channels of x are, if it has four axes.
 
     Raises:
         ConfigError: If no path is given.
@@ -55,7 +63,7 @@ def load_npz(
     if path is None:
         raise ConfigError("data set 'npz' needs the path of a file: dataset=my.npz, or the argument path")
     file = locate(path, data_dir, "file")
-    arrays = _read(file)
+    arrays = read_arrays(file)
     x_key, y_key = _choose_keys(file, arrays)
     names = class_names if class_names is not None else arrays.get("class_names", arrays.get("classes"))
     return ImageData.from_arrays(
@@ -69,10 +77,14 @@ def load_npz(
         crop_padding=crop_padding,
         test_portion=test_portion,
         split_seed=split_seed,
+        task=task,
+        multi_label=multi_label,
+        scale=scale,
+        layout=layout,
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_arrays(file: Path) -> dict[str, Any]:
     """Return the arrays of a file by name.
 
     Raises:

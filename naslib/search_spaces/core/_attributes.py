@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .graph import Graph
+
+class Compiled(Protocol):
+    """A graph that hears of changes behind one of its nodes."""
+
+    def structure_changed(self) -> None:
+        """Compile anew before the next forward."""
+
 
 # Auxiliary outputs of the calling thread's last eager forward, outside the modules: never pickled, copied or shared.
 _LAST_FORWARD = threading.local()
 
 
-def remember_auxiliary(graph: Graph, outputs: dict[int, Tensor]) -> None:
+def remember_auxiliary(graph: object, outputs: dict[int, Tensor]) -> None:
     """Keep `outputs` (node -> tensor) as what the calling thread's last forward of `graph` left at its other sinks."""
     if not hasattr(_LAST_FORWARD, "outputs"):
         _LAST_FORWARD.outputs = weakref.WeakKeyDictionary()
     _LAST_FORWARD.outputs[graph] = outputs
 
 
-def recall_auxiliary(graph: Graph | None) -> dict[int, Tensor]:
+def recall_auxiliary(graph: object | None) -> dict[int, Tensor]:
     """Return what `remember_auxiliary` kept for `graph` in this thread; empty where there was nothing."""
     if graph is None or not hasattr(_LAST_FORWARD, "outputs"):
         return {}
     return _LAST_FORWARD.outputs.get(graph, {})
 
 
-def forget_auxiliary(graph: Graph) -> None:
+def forget_auxiliary(graph: object) -> None:
     """Drop what `remember_auxiliary` kept for `graph` in this thread."""
     if hasattr(_LAST_FORWARD, "outputs"):
         _LAST_FORWARD.outputs.pop(graph, None)
@@ -40,7 +45,7 @@ class GraphAttributes(dict[str, Any]):
 
     PREFIX = "out_from_"
 
-    def __init__(self, *args: Any, owner: Graph | None = None) -> None:
+    def __init__(self, *args: Any, owner: object | None = None) -> None:
         super().__init__(*args)
         self._owner = weakref.ref(owner) if owner is not None else lambda: None
 
@@ -76,9 +81,9 @@ class NodeAttributes(dict[str, Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._owners: weakref.WeakSet[Graph] = weakref.WeakSet()
+        self._owners: weakref.WeakSet[Compiled] = weakref.WeakSet()
 
-    def add_owner(self, graph: Graph) -> None:
+    def add_owner(self, graph: Compiled) -> None:
         """Tell `graph` from now on when the structure behind the node changes."""
         self._owners.add(graph)
 

@@ -4,53 +4,20 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import networkx as nx
 from torch import nn
 
 from naslib.errors import GraphError
 
+from ._module_graph import ModuleGraph, label
+from ._order import input_nodes, route, topological_order
+from .edge import EdgeData
 from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, RelaxStep, Step
 from .primitives import MixedOp
 
-if TYPE_CHECKING:
-    from .edge import EdgeData
-    from .graph import Graph
 
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-def input_nodes(graph: Graph) -> list[int]:
-    """Return the nodes without incoming edges, in order."""
-    return sorted(node for node, degree in graph.in_degree() if degree == 0)
-
-
-def topological_order(graph: Graph) -> list[int]:
-    """Return the nodes in lexicographic topological order.
-
-    Raises:
-        GraphError: If the graph is empty or has a cycle, which is named.
-    """
-    try:
-        order = list(nx.lexicographical_topological_sort(graph))
-    except nx.NetworkXUnfeasible as error:
-        edges = nx.find_cycle(graph)
-        cycle = " -> ".join(str(node) for node in (edges[0][0], *(edge[1] for edge in edges)))
-        raise GraphError(f"graph {label(graph)!r} has a cycle ({cycle}); a search space is acyclic") from error
-    if not order:
-        raise GraphError(f"graph {label(graph)!r} has no nodes")
-    return order
-
-
-def label(graph: Graph) -> str:
-    """Return the name of the graph, or its class where it has none."""
-    return graph.name or type(graph).__name__
-
-
-def check_op(graph: Graph, edge: tuple[int, int], op: Any) -> None:
+def check_op(graph: ModuleGraph, edge: tuple[int, int], op: Any) -> None:
     """Raise `GraphError` unless `op` can be executed."""
     where = f"edge {edge} of graph {label(graph)!r}"
     if isinstance(op, list):
@@ -64,21 +31,13 @@ def check_op(graph: Graph, edge: tuple[int, int], op: Any) -> None:
         raise GraphError(f"{where} carries {op!r} of type {type(op).__name__}; expected a torch.nn.Module")
 
 
-def can_inline(graph: Graph) -> bool:
-    """Say whether the nested graph may be dissolved: its forward is Graph's own, and nobody hooked into it."""
-    from .graph import Graph
-
-    own = type(graph).forward is Graph.forward and type(graph).forward_with_auxiliary is Graph.forward_with_auxiliary
-    return own and not any(getattr(graph, hooks) for hooks in _HOOKS)
-
-
 class _Builder:
     """Collect the steps of a graph and of the graphs nested in it."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.auxiliary: list[AuxiliaryOutput] = []
-        self.graphs: list[Graph] = []
+        self.graphs: list[ModuleGraph] = []
         self.n_slots = 0
         self.n_own_steps = 0
         # of every graph nested in the root: first step, last step + 1, slot of its output, place in words
@@ -89,7 +48,7 @@ class _Builder:
         self.n_slots += 1
         return self.n_slots - 1
 
-    def graph(self, graph: Graph, inputs: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]) -> int:
+    def graph(self, graph: ModuleGraph, inputs: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]) -> int:
         """Emit the steps of `graph`.
 
         Args:
@@ -118,7 +77,7 @@ class _Builder:
         return result
 
     def node(
-        self, graph: Graph, node: int, sources: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]
+        self, graph: ModuleGraph, node: int, sources: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]
     ) -> int:
         """Emit what happens at a node; return the slot of its value."""
         attributes = graph._node[node]
@@ -136,23 +95,23 @@ class _Builder:
         self.steps.append(CombineStep(attributes, edges, tuple(sources.values()), target, place, name))
         return target
 
-    def edge(self, graph: Graph, u: int, v: int, source: int, where: str, prefix: str, path: tuple[Any, ...]) -> int:
+    def edge(
+        self, graph: ModuleGraph, u: int, v: int, source: int, where: str, prefix: str, path: tuple[Any, ...]
+    ) -> int:
         """Emit the op of an edge; return the slot of its output."""
-        from .graph import Graph
-
         data: EdgeData = graph._succ[u][v]
         check_op(graph, (u, v), data.op)
         place, name = f"{where}/edge({u},{v})", f"{prefix}{graph.edge_name(u, v)}"
-        if isinstance(data.op, Graph):
+        if isinstance(data.op, ModuleGraph):
             return self.nested(data.op, {u: source}, f"{place}:{label(data.op)}", name, (*path, (u, v)))
         target = self.slot()
         self.steps.append(EdgeStep(data, (source,), target, place, name))
         return target
 
-    def nested(self, graph: Graph, sources: dict[int, int], where: str, name: str, path: tuple[Any, ...]) -> int:
+    def nested(self, graph: ModuleGraph, sources: dict[int, int], where: str, name: str, path: tuple[Any, ...]) -> int:
         """Emit a nested graph, inlined where possible; return the slot of its output."""
         inputs = route(graph, sources, where)
-        if can_inline(graph):
+        if graph.can_be_inlined():
             start = len(self.steps)
             result = self.graph(graph, inputs, where, f"{name}.", path)
             if len(path) == 1:
@@ -163,34 +122,6 @@ class _Builder:
         keys = None if len(sources) == 1 == len(inputs) else tuple(sources)
         self.steps.append(CallStep(graph, keys, tuple(sources.values()), target, where, name))
         return target
-
-
-def route(graph: Graph, sources: dict[int, Any], where: str) -> dict[int, Any]:
-    """Return what enters each input node of a nested graph, given what its parent sends.
-
-    Args:
-        graph: The nested graph.
-        sources: Source index in the parent -> value.
-        where: Place in words, for messages.
-
-    Raises:
-        GraphError: If inputs and input nodes do not fit.
-    """
-    nodes = input_nodes(graph)
-    chosen: Sequence[int] | None = graph.input_node_idxs
-    if chosen is None or len(sources) == 1 == len(nodes):
-        if len(sources) != len(nodes):
-            raise GraphError(
-                f"{where}: {len(sources)} edge(s) enter from nodes {list(sources)}, but the subgraph has "
-                f"{len(nodes)} input node(s) {nodes}; say with set_input([...]) which source feeds each of them"
-            )
-        return dict(zip(nodes, (sources[key] for key in sorted(sources)), strict=True))
-    if len(chosen) != len(nodes):
-        raise GraphError(f"{where}: set_input names {len(chosen)} sources, the subgraph's input nodes are {nodes}")
-    missing = [index for index in chosen if index not in sources]
-    if missing:
-        raise GraphError(f"{where}: set_input names the sources {missing}, but edges enter only from {sorted(sources)}")
-    return {node: sources[index] for node, index in zip(nodes, chosen, strict=True)}
 
 
 def _relax_in_batches(builder: _Builder) -> None:
@@ -253,7 +184,7 @@ def _free_within(steps: list[Step], keep: set[int]) -> None:
         seen.update(step.sources)
 
 
-def build_plan(graph: Graph) -> tuple[Plan, list[Graph]]:
+def build_plan(graph: ModuleGraph) -> tuple[Plan, list[ModuleGraph]]:
     """Compile `graph`.
 
     Returns:

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ._steps import CallStep, CombineStep, EdgeStep, Step
 from .edge import EdgeData
-from .plan import CallStep, CombineStep, EdgeStep, Step
 from .primitives import AbstractCombOp, AbstractPrimitive, MixedOp
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from naslib.errors import ArchitectureError, SpecAlreadySetError, did_you_mean
 
+from ._updates import Scope, UpdatesMixin
+from .edge import EdgeData
 from .literals import plain, read_literal, shortened
 from .primitives import AbstractPrimitive
 
-if TYPE_CHECKING:
-    from .edge import EdgeData
-    from .graph import Graph
-
-Choice = tuple["Graph", int, int, "EdgeData", Any]
+Choice = tuple[UpdatesMixin, int, int, EdgeData, Any]
 _FORM = '[{"graph": ..., "edge": [source, target], "op": ...}, ...], as Graph.genotype() returns it'
 
 
@@ -23,11 +21,12 @@ def op_name(op: Any) -> str:
     return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
 
 
-def choices_of(graph: Graph, spec: Any) -> list[Choice]:
+def choices_of(graph: UpdatesMixin, scope: Scope, spec: Any) -> list[Choice]:
     """Return for each edge under search its graph, its ends, its data and the candidate that `spec` names, or None.
 
     Args:
         graph: A compiled space.
+        scope: Which graphs in it are under search.
         spec: What `Graph.genotype()` returns for a space without codes, as value or as text.
 
     Raises:
@@ -37,7 +36,7 @@ def choices_of(graph: Graph, spec: Any) -> list[Choice]:
     wanted = _names(spec)
     choices: list[Choice] = []
     missing = dict(wanted)
-    for nested in graph._graphs_in_scope(graph.OPTIMIZER_SCOPE):
+    for nested in graph._graphs_in_scope(scope):
         for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
             if not data.is_final() and isinstance(data.op, list):
                 place = nested.name or "graph", u, v

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
+from .edge import EdgeData
 from .ops_basic import Zero
-
-if TYPE_CHECKING:
-    from .edge import EdgeData
 
 KEPT_EDGES = 2
 

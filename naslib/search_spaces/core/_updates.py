@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
-
-from torch import nn
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from naslib.errors import GraphError
 
-from ._compile import label
-from ._topology import Topology
+from ._copies import CopiesMixin
+from ._module_graph import label
 from .edge import EdgeData
-from .primitives import AbstractPrimitive
 
-if TYPE_CHECKING:
-    from .graph import Graph
-
+G = TypeVar("G", bound="UpdatesMixin")
 Scope = str | Sequence[str] | None
 
 
@@ -28,69 +24,34 @@ class EdgeView(NamedTuple):
     data: EdgeData
 
 
-class UpdatesMixin(Topology):
+class UpdatesMixin(CopiesMixin):
     """Selection of graphs, edges and nodes by scope, and functions applied to them."""
 
-    def add_node(self, node_for_adding: Hashable, **attr: Any) -> None:
-        """Add a node, or update its attributes (`subgraph`, `comb_op` ...); an unknown node gets `comb_op=sum`.
+    def compile(self) -> None:
+        """Instantiate op classes on the edges.
+
+        An op class (or each class in a list of ops) is called with the edge's other entries as keyword arguments; of a
+        list-valued entry each op of a list gets its own element. Entries that the signature does not take are left out.
 
         Raises:
-            GraphError: If the node is not an int >= 1, or the subgraph is or contains this graph.
+            GraphError: If a required argument is missing; the message names the edge.
         """
-        self._refuse_itself(attr.get("subgraph"))
-        super().add_node(node_for_adding, **attr)
+        for graph in self.nested_graphs():
+            for u, v in graph.edges:
+                data = graph._succ[u][v]
+                if data.is_final():
+                    continue
+                where = f"edge ({u}, {v}) of graph {label(graph)!r}"
+                entries = data.to_dict()
+                op = entries.pop("op")
+                if isinstance(op, list):
+                    if any(inspect.isclass(o) for o in op):
+                        made = [_instantiate(o, _entries_of(entries, i, len(op)), where) for i, o in enumerate(op)]
+                        data.set("op", made)
+                elif inspect.isclass(op):
+                    data.set("op", _instantiate(op, entries, where))
 
-    def add_edges_from(self, ebunch_to_add: Iterable[Any], **attr: Any) -> None:
-        """Add several edges `(u, v)` or `(u, v, data)` with `data` a mapping or an EdgeData.
-
-        Raises:
-            GraphError: If an op is or contains this graph.
-        """
-        edges = list(ebunch_to_add)
-        for entries in (attr, *(data[0] for _, _, *data in edges if data)):
-            self._refuse_itself(entries.get("op") if isinstance(entries, Mapping | EdgeData) else None)
-        super().add_edges_from(edges, **attr)
-
-    def _refuse_itself(self, op: Any) -> None:
-        for inner in _graphs_within(op):
-            if inner is self or any(graph is self for graph in inner.nested_graphs()):
-                raise GraphError(
-                    f"graph {label(cast('Graph', self))!r} cannot contain itself (through {label(inner)!r}); nest a "
-                    "copy() or clone() of it"
-                )
-
-    def nested_graphs(self) -> list[Graph]:
-        """Return this graph and all graphs nested in its nodes, edges and candidate ops, each once, parents first."""
-        found: dict[int, Graph] = {}
-        stack: list[Graph] = [cast("Graph", self)]
-        while stack:
-            graph = stack.pop()
-            if id(graph) in found:
-                continue
-            found[id(graph)] = graph
-            stack.extend(reversed(list(graph._children())))
-        return list(found.values())
-
-    def check_nesting(self) -> None:
-        """Raise `GraphError` if a graph is nested in itself; the message names the way from the graph to itself."""
-        _descend(cast("Graph", self), [], set())
-
-    def _children(self) -> Iterator[Graph]:
-        for node in sorted(self._node):
-            if isinstance(self._node[node].get("subgraph"), Topology):
-                yield self._node[node]["subgraph"]
-            for target in sorted(self._succ[node]):
-                yield from _graphs_within(self._succ[node][target].op)
-
-    def _modules_in_use(self) -> Iterator[nn.Module]:
-        """Yield the modules among the ops, candidates included, and the comb_ops of this graph."""
-        for attributes in self._node.values():
-            if isinstance(attributes.get("comb_op"), nn.Module):
-                yield attributes["comb_op"]
-        for _, _, data in self.edges(data=True):
-            yield from (op for op in (data.op if isinstance(data.op, list) else [data.op]) if isinstance(op, nn.Module))
-
-    def _graphs_in_scope(self, scope: Scope) -> list[Graph]:
+    def _graphs_in_scope(self: G, scope: Scope) -> list[G]:
         graphs = sorted(self.nested_graphs(), key=lambda graph: graph.name)
         if scope is None or scope == "all":
             return graphs
@@ -177,28 +138,26 @@ class UpdatesMixin(Topology):
         self.update_edges(lambda edge: edge.data.set(key, value, shared=shared), private_edge_data=not shared)
 
 
-def _descend(graph: Graph, ancestors: list[Graph], finished: set[int]) -> None:
-    """Visit the graphs nested in `graph`, each once; raise `GraphError` for one that is among its own ancestors."""
-    if any(graph is ancestor for ancestor in ancestors):
-        start = next(i for i, ancestor in enumerate(ancestors) if graph is ancestor)
-        way = " -> ".join(repr(label(inner)) for inner in [*ancestors[start:], graph])
-        raise GraphError(
-            f"graph {label(graph)!r} contains itself ({way}); nest a copy of it, made by copy() or clone()"
-        )
-    if id(graph) not in finished:
-        for child in graph._children():
-            _descend(child, [*ancestors, graph], finished)
-        finished.add(id(graph))
+def _entries_of(entries: Mapping[str, Any], index: int, n_ops: int) -> dict[str, Any]:
+    return {k: v[index] if isinstance(v, list) and len(v) == n_ops else v for k, v in entries.items()}
 
 
-def _graphs_within(op: Any) -> list[Graph]:
-    """Return the outermost graphs in an op: itself, or those inside a list, a primitive or any other module."""
-    if isinstance(op, Topology):
-        return [cast("Graph", op)]
-    if isinstance(op, list):
-        return [graph for inner in op for graph in _graphs_within(inner)]
-    if not isinstance(op, nn.Module):
-        return []
-    embedded = op.get_embedded_ops() if isinstance(op, AbstractPrimitive) else None
-    inner_ops = embedded if embedded is not None else op._modules.values()
-    return [graph for inner in inner_ops for graph in _graphs_within(inner)]
+def _instantiate(op: Any, entries: Mapping[str, Any], where: str) -> Any:
+    """Return `op(**entries)` with the entries that its signature takes; instances are returned as they are."""
+    if not inspect.isclass(op):
+        return op
+    parameters = inspect.signature(op).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    arguments = {k: v for k, v in entries.items() if takes_all or k in parameters}
+    missing = [
+        p.name
+        for p in parameters.values()
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in arguments
+    ]
+    if missing:
+        has = ", ".join(entries) or "no entries"
+        raise GraphError(f"{where}: {op.__name__} needs {', '.join(missing)}; the edge has {has}")
+    made = op(**arguments)
+    if isinstance(made, UpdatesMixin):
+        made.compile()
+    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import nn
@@ -14,33 +14,29 @@ from naslib.errors import ArchitectureError, BenchmarkApiMissing, SpecAlreadySet
 
 from ._ops_by_name import choices_of, put_ops
 from ._ops_by_name import op_name as op_name
-from .batch_norm import make_batch_norm_affine
 from .codec import Code, Codec, as_random
-from .primitives import DropPath, Identity, Zero
-from .query_metrics import as_dataset_api
+from .edge import EdgeData
+from .query_metrics import Metric, as_dataset_api
+from .schema import DecisionSpace
+from .statement import StatementMixin
 
-if TYPE_CHECKING:
-    from .edge import EdgeData
-    from .graph import Graph
-    from .query_metrics import Metric
+A = TypeVar("A", bound="ArchitectureMixin")
 
 
-class ArchitectureMixin:
+class ArchitectureMixin(StatementMixin):
     """Operations on a graph as an architecture of its space.
 
     Attributes:
         codec: The space's codec; None for a space that only one-shot optimizers search.
-        ALLOWS_ZERO: Whether a discrete architecture may have `Zero` on an edge under search.
         instantiate_model: False keeps only the code and leaves the modules alone, which is all that a search on a
             benchmark needs.
     """
 
-    codec: ClassVar[Codec | None] = None
-    ALLOWS_ZERO: ClassVar[bool] = True
+    codec: ClassVar[Codec[Any] | None] = None
     instantiate_model: bool = True
     _code: Code | None = None
 
-    def _codec(self) -> Codec:
+    def _codec(self) -> Codec[Any]:
         if self.codec is None:
             raise UnsupportedBySpaceError(
                 f"{type(self).__name__} has no codec: its architectures cannot be sampled, mutated or encoded"
@@ -48,8 +44,17 @@ class ArchitectureMixin:
         return self.codec
 
     @property
-    def _as_graph(self) -> Graph:
-        return cast("Graph", self)
+    def decision_space(self) -> DecisionSpace:
+        """The decisions of the space; of a discrete architecture, those of the space that it comes from.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        if self.codec is not None and self._decision_space is None and (self._code is not None or not len(self)):
+            stated = self.codec.decision_space
+            if stated is not None:
+                return stated
+        return super().decision_space
 
     def get_code(self) -> Code:
         """Return the architecture as a tuple of ints.
@@ -57,7 +62,7 @@ class ArchitectureMixin:
         Raises:
             ArchitectureError: If the graph is not discretized yet.
         """
-        return self._code if self._code is not None else self._codec().from_graph(self._as_graph)
+        return self._code if self._code is not None else self._codec().from_graph(self)
 
     def set_spec(self, spec: Any, dataset_api: Any = None) -> None:
         """Make this graph the architecture `spec`: a code, a benchmark string or index, or a genotype, in any spelling.
@@ -83,9 +88,11 @@ class ArchitectureMixin:
             ArchitectureError: If `spec` is not of this space.
         """
         if self.codec is None:
-            graph = self._as_graph.clone()
+            graph = self.clone()
             graph.compile()
-            return [(g.name, u, v, op and op_name(op)) for g, u, v, _, op in choices_of(graph, spec)]
+            return [
+                (g.name, u, v, op and op_name(op)) for g, u, v, _, op in choices_of(graph, self.OPTIMIZER_SCOPE, spec)
+            ]
         return self._checked_code(_looked_up(spec, dataset_api))
 
     def arguments_for(self, spec: Any) -> dict[str, Any]:
@@ -111,8 +118,8 @@ class ArchitectureMixin:
             ArchitectureError: If `spec` is not of this space.
         """
         if self.codec is None:
-            self._as_graph.compile()
-            put_ops(choices_of(self._as_graph, spec))
+            self.compile()
+            put_ops(choices_of(self, self.OPTIMIZER_SCOPE, spec))
             return
         code = self._checked_code(spec)
         if self.instantiate_model:
@@ -120,7 +127,7 @@ class ArchitectureMixin:
                 raise SpecAlreadySetError(
                     "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
                 )
-            self._codec().apply(self._as_graph, code)
+            self._codec().apply(self, code)
         self._code = code
 
     def sample_random_architecture(self, dataset_api: Any = None, load_labeled: bool = False, rng: Any = None) -> None:
@@ -135,7 +142,7 @@ class ArchitectureMixin:
         sample_labeled = getattr(as_dataset_api(dataset_api), "sample_code", None) if load_labeled else None
         self.set_spec(sample_labeled(random) if sample_labeled else self._codec().random(random), dataset_api)
 
-    def mutate(self, parent: Graph, dataset_api: Any = None, rng: Any = None) -> None:
+    def mutate(self, parent: ArchitectureMixin, dataset_api: Any = None, rng: Any = None) -> None:
         """Make this graph a random mutation of `parent`."""
         self.set_spec(self._codec().mutate(parent.get_code(), as_random(rng)), dataset_api)
 
@@ -148,8 +155,8 @@ class ArchitectureMixin:
             neighbours.append(model)
         return neighbours
 
-    def _with_code_only(self, code: Code) -> Graph:
-        graph = self._as_graph._blank_with_attributes()
+    def _with_code_only(self: A, code: Code) -> A:
+        graph = self._blank_with_attributes()
         graph.instantiate_model = False
         graph._code = code
         return graph
@@ -204,46 +211,19 @@ class ArchitectureMixin:
             )
         return as_dataset_api(dataset_api).query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
 
-    # what a space decides about its discrete architectures
-
-    def select_primitive(self, edge_data: EdgeData) -> int:
-        """Return the index of the candidate that stays on an edge: the largest of its `op_weights`."""
-        return int(edge_data.op_weights.argmax())
-
     def genotype(self) -> Any:
         """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search."""
         if self.codec is not None:
             return self.codec.genotype(self.get_code())
-        graph = self._as_graph
         found = []
-        for nested in graph._graphs_in_scope(graph.OPTIMIZER_SCOPE):
+        for nested in self._graphs_in_scope(self.OPTIMIZER_SCOPE):
             for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
-                if data.is_final() or not _was_decided(data):
+                if data.is_final() or not was_decided(data):
                     continue
                 entry = {"graph": nested.name or "graph", "edge": [u, v], "op": op_name(data.op)}
                 if entry not in found:
                     found.append(entry)
         return found
-
-    def evaluation_network(
-        self, cells: int | None = None, channels: int | None = None, auxiliary: bool | None = None
-    ) -> Graph:
-        """Return the network that is retrained for this discrete architecture: fresh weights, affine BN, drop-path.
-
-        A graph of no particular space keeps its size.
-
-        Raises:
-            UnsupportedBySpaceError: If a size is given that this space cannot change.
-        """
-        given = {"cells": cells, "channels": channels}
-        fixed = [f"evaluation.{key}={value}" for key, value in given.items() if value is not None]
-        if fixed:
-            raise UnsupportedBySpaceError(f"{', '.join(fixed)}: {self.get_type()} has one size; leave the keys out")
-        graph = self._as_graph.clone()
-        graph.update_edges(_add_drop_path, scope=graph.OPTIMIZER_SCOPE, private_edge_data=True)
-        graph.parse()
-        make_batch_norm_affine(graph)
-        return graph.reset_weights(inplace=True)
 
 
 def _looked_up(spec: Any, dataset_api: Any) -> Any:
@@ -269,12 +249,6 @@ def _code_of_index(index: int, dataset_api: Any) -> Code:
     return code_of(index)
 
 
-def _was_decided(data: EdgeData) -> bool:
+def was_decided(data: EdgeData) -> bool:
     """Say whether the op of an edge was chosen among candidates: by an optimizer, or by a codec."""
     return data.has("op_index") or data.has("primitives")
-
-
-def _add_drop_path(edge: Any) -> None:
-    op = edge.data.op
-    if _was_decided(edge.data) and not isinstance(op, (Identity, nn.Identity, Zero, DropPath)):
-        edge.data.set("op", DropPath(op))

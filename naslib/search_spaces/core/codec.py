@@ -5,16 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from naslib.errors import UnsupportedBySpaceError
 
-if TYPE_CHECKING:
-    from .graph import Graph
+from .decisions import Code as Code
+from .decisions import as_random as as_random
+from .schema import DecisionSpace
 
-Code = tuple[int, ...]
+# The kind of graph that a codec reads and changes
+G = TypeVar("G", contravariant=True)
 # In a list of choices: the architecture does not have this edge
 NO_EDGE = -1
 
@@ -35,42 +35,30 @@ class Place(NamedTuple):
     ops: tuple[str, ...]
 
 
-def as_random(rng: Random | np.random.Generator | np.random.RandomState | int | None) -> Random:
-    """Return a `Random`, seeded from `rng` unless it already is one.
-
-    Args:
-        rng: A generator of either library, a seed, or None for a draw from numpy's global generator.
-    """
-    if isinstance(rng, Random):
-        return rng
-    if rng is None:
-        return Random(int(np.random.randint(2**31)))
-    if isinstance(rng, np.random.Generator):
-        return Random(int(rng.integers(2**31)))
-    if isinstance(rng, np.random.RandomState):
-        return Random(int(rng.randint(2**31)))
-    return Random(int(rng))
-
-
-class Codec(ABC):
+class Codec(ABC, Generic[G]):
     """Turn architectures of one space into hashable codes and back.
 
     Random sampling, mutation, neighbours, hashes, encodings and table look-ups work on codes alone; only `from_graph`
-    and `apply` see a graph.
+    and `apply` see a graph, of the kind that the codec names: `class MyCodec(Codec[Graph])`.
     """
 
     name: str = ""
+
+    @property
+    def decision_space(self) -> DecisionSpace | None:
+        """The decisions of the space, as its graph states them; None where the codec does not know them."""
+        return None
 
     @abstractmethod
     def random(self, rng: Random) -> Code:
         """Draw a valid code uniformly (each space's docstring says over what)."""
 
     @abstractmethod
-    def from_graph(self, graph: Graph) -> Code:
+    def from_graph(self, graph: G) -> Code:
         """Read the code off a discretized graph; raise `ArchitectureError` where it is none of this space."""
 
     @abstractmethod
-    def apply(self, graph: Graph, code: Code) -> None:
+    def apply(self, graph: G, code: Code) -> None:
         """Put the operations that `code` names on the edges of `graph`, in place."""
 
     def mutate(self, code: Code, rng: Random) -> Code:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -11,25 +10,28 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError, did_you_mean
+from naslib.errors import GraphError, UnsupportedBySpaceError, did_you_mean
 from naslib.search_spaces.core.kernels import strided
 
 from ._attributes import recall_auxiliary
-from ._compile import build_plan, input_nodes, label, route
+from ._compile import build_plan
+from ._module_graph import label
+from ._order import input_nodes, route
 from ._updates import EdgeView as EdgeView
 from ._updates import Scope as Scope
-from ._updates import UpdatesMixin
-from .architecture import ArchitectureMixin
-from .batch_norm import use_running_statistics
+from .architecture import ArchitectureMixin, was_decided
+from .batch_norm import make_batch_norm_affine, use_running_statistics
 from .edge import EdgeData as EdgeData
 from .plan import CallStep, Plan
-from .primitives import MixedOp
+from .primitives import DropPath, Identity, MixedOp, Zero
 from .shared_work import Passes
 
 G = TypeVar("G", bound="Graph")
 
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
-class Graph(ArchitectureMixin, UpdatesMixin):
+
+class Graph(ArchitectureMixin):
     """A directed acyclic graph whose edges carry operations and whose nodes combine what enters them.
 
     Nodes are ints >= 1 with the attribute `comb_op` (default `sum`) and optionally `subgraph`, a Graph. Edges carry
@@ -41,45 +43,34 @@ class Graph(ArchitectureMixin, UpdatesMixin):
         scope: Label by which update functions select graphs.
 
     Attributes:
-        OPTIMIZER_SCOPE: Scopes that an optimizer adapts.
         QUERYABLE: Whether a discretized graph can be queried in a benchmark.
+        TASKS: Names of the tasks that a space has a head for; None where it does not say.
+        INPUTS: What it reads: `"image"`, `"sequence"`, `"tokens"`; None where it does not say.
         input_node_idxs: What `set_input` was told.
         is_parsed: Whether the ops are registered as submodules.
     """
 
-    OPTIMIZER_SCOPE: str | list[str] = "all"
     QUERYABLE = False
+    TASKS: tuple[str, ...] | None = None
+    INPUTS: tuple[str, ...] | None = None
+
+    _plan: Plan | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Have a foreign `forward` compute its convolutions as the edges do."""
         super().__init_subclass__(**kwargs)
         strided.guard_methods(cls, "forward", "forward_with_auxiliary")
 
+    def nested_graphs(self) -> list[Graph]:
+        """Return this graph and all graphs nested in its nodes, edges and candidate ops, each once, parents first."""
+        return super().nested_graphs()
+
+    def can_be_inlined(self) -> bool:
+        """Say whether a plan may dissolve this graph: its forward is Graph's own, and nobody hooked into it."""
+        own = type(self).forward is Graph.forward and type(self).forward_with_auxiliary is Graph.forward_with_auxiliary
+        return own and not any(getattr(self, hooks) for hooks in _HOOKS)
+
     # compiling and executing
-
-    def compile(self) -> None:
-        """Instantiate op classes on the edges.
-
-        An op class (or each class in a list of ops) is called with the edge's other entries as keyword arguments; of a
-        list-valued entry each op of a list gets its own element. Entries that the signature does not take are left out.
-
-        Raises:
-            GraphError: If a required argument is missing; the message names the edge.
-        """
-        for graph in self.nested_graphs():
-            for u, v in graph.edges:
-                data = graph._succ[u][v]
-                if data.is_final():
-                    continue
-                where = f"edge ({u}, {v}) of graph {label(graph)!r}"
-                entries = data.to_dict()
-                op = entries.pop("op")
-                if isinstance(op, list):
-                    if any(inspect.isclass(o) for o in op):
-                        made = [_instantiate(o, _entries_of(entries, i, len(op)), where) for i, o in enumerate(op)]
-                        data.set("op", made)
-                elif inspect.isclass(op):
-                    data.set("op", _instantiate(op, entries, where))
 
     def parse(self) -> None:
         """Register ops, subgraphs and comb_ops as submodules and compile the plan.
@@ -112,37 +103,6 @@ class Graph(ArchitectureMixin, UpdatesMixin):
             if id(graph) not in inlined and type(graph).forward is Graph.forward:
                 graph.plan  # noqa: B018 - compiled now rather than in the first forward, where torch.compile looks on
         return plan
-
-    def _register_modules(self) -> None:
-        """Make `_modules` hold exactly the ops, subgraphs and comb_ops, besides what the user registered.
-
-        Graphs in them that are not registered yet follow.
-        """
-        for name, data in (self._registered or {}).items():
-            self._modules.pop(name, None)
-            if data is not None:
-                data.remove_owner(self)
-        registered: dict[str, EdgeData | None] = {}
-        for node in sorted(self._node):
-            attributes = self._node[node]
-            attributes.add_owner(self)
-            if "subgraph" in attributes:
-                registered[self.subgraph_name(node)] = None
-                self._modules[self.subgraph_name(node)] = attributes["subgraph"]
-            elif isinstance(attributes.get("comb_op"), nn.Module):
-                registered[self.comb_op_name(node)] = None
-                self._modules[self.comb_op_name(node)] = attributes["comb_op"]
-            for target in sorted(self._succ[node]):
-                data, name = self._succ[node][target], self.edge_name(node, target)
-                registered[name] = data
-                if isinstance(data.op, nn.Module):
-                    self._modules[name] = data.op
-                data.add_owner(self, name)
-        self._registered = registered
-        self.is_parsed = True
-        for graph in self._children():
-            if not graph.is_parsed:
-                graph._register_modules()
 
     def _apply(self: G, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> G:
         """Convert weights, and what lies on the edges beside the ops: `to`, `double`, `half` and the like end here."""
@@ -264,33 +224,31 @@ class Graph(ArchitectureMixin, UpdatesMixin):
 
     # hooks of a search space
 
-    def prepare_discretization(self) -> None:
-        """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
-
     def prepare_evaluation(self) -> None:
         """Change a discrete architecture into what is evaluated (an auxiliary head, say)."""
 
+    def evaluation_network(
+        self, cells: int | None = None, channels: int | None = None, auxiliary: bool | None = None
+    ) -> Graph:
+        """Return the network that is retrained for this discrete architecture: fresh weights, affine BN, drop-path.
 
-def _entries_of(entries: Mapping[str, Any], index: int, n_ops: int) -> dict[str, Any]:
-    return {k: v[index] if isinstance(v, list) and len(v) == n_ops else v for k, v in entries.items()}
+        A graph of no particular space keeps its size.
+
+        Raises:
+            UnsupportedBySpaceError: If a size is given that this space cannot change.
+        """
+        given = {"cells": cells, "channels": channels}
+        fixed = [f"evaluation.{key}={value}" for key, value in given.items() if value is not None]
+        if fixed:
+            raise UnsupportedBySpaceError(f"{', '.join(fixed)}: {self.get_type()} has one size; leave the keys out")
+        graph = self.clone()
+        graph.update_edges(_add_drop_path, scope=graph.OPTIMIZER_SCOPE, private_edge_data=True)
+        graph.parse()
+        make_batch_norm_affine(graph)
+        return graph.reset_weights(inplace=True)
 
 
-def _instantiate(op: Any, entries: Mapping[str, Any], where: str) -> Any:
-    """Return `op(**entries)` with the entries that its signature takes; instances are returned as they are."""
-    if not inspect.isclass(op):
-        return op
-    parameters = inspect.signature(op).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    arguments = {k: v for k, v in entries.items() if takes_all or k in parameters}
-    missing = [
-        p.name
-        for p in parameters.values()
-        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in arguments
-    ]
-    if missing:
-        has = ", ".join(entries) or "no entries"
-        raise GraphError(f"{where}: {op.__name__} needs {', '.join(missing)}; the edge has {has}")
-    made = op(**arguments)
-    if isinstance(made, Graph):
-        made.compile()
-    return made
+def _add_drop_path(edge: Any) -> None:
+    op = edge.data.op
+    if was_decided(edge.data) and not isinstance(op, (Identity, nn.Identity, Zero, DropPath)):
+        edge.data.set("op", DropPath(op))

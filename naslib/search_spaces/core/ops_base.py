@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from ._module_copy import Memo, copy_module
 from .in_place import HARMLESS, guarded
 from .shared_work import SharedWork, is_hooked
-
-if TYPE_CHECKING:
-    from .edge import EdgeData
+from .types import EdgeLike
 
 
 class AbstractPrimitive(nn.Module):
@@ -38,7 +36,7 @@ class AbstractPrimitive(nn.Module):
         own = {key: value for key, value in given.items() if key not in ("self", "__class__", "kwargs")}
         self.init_params = {**own, **given.get("kwargs", {})}
 
-    def forward(self, x: Any, edge_data: EdgeData | None = None) -> Any:
+    def forward(self, x: Any, edge_data: EdgeLike | None = None) -> Any:
         """Apply the operation.
 
         Args:
@@ -100,7 +98,7 @@ class AbstractCombOp(AbstractPrimitive):
         super().__init__({"comb_op": comb_op})
         self.comb_op = comb_op
 
-    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeData]) -> Tensor:  # type: ignore[override]
+    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Combine.
 
         Args:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .ops_base import AbstractPrimitive, call_op
-
-if TYPE_CHECKING:
-    from .edge import EdgeData
+from .types import EdgeLike
 
 
 class Identity(AbstractPrimitive):
@@ -21,7 +19,7 @@ class Identity(AbstractPrimitive):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(kwargs)
 
-    def forward(self, x: Any, edge_data: EdgeData | None = None) -> Any:
+    def forward(self, x: Any, edge_data: EdgeLike | None = None) -> Any:
         """Return `x`."""
         return x
 
@@ -45,7 +43,7 @@ class Zero(AbstractPrimitive):
         self.C_in = C_in
         self.C_out = C_out
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return the zeros."""
         return self._zeros(x, None if self.C_out == self.C_in else self.C_out)
 
@@ -67,7 +65,7 @@ class Zero1x1(Zero):
     def __init__(self, stride: int, **kwargs: Any) -> None:
         super().__init__(stride, **kwargs)
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return the zeros."""
         return self._zeros(x, None if self.stride == 1 else 2 * x.shape[1])
 
@@ -77,7 +75,7 @@ class GlobalAveragePooling(AbstractPrimitive):
 
     stateless = True
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return the averages."""
         return x.mean(tuple(range(2, x.dim())))
 
@@ -99,7 +97,7 @@ class Sequential(AbstractPrimitive):
         """The operations."""
         return list(self.op)
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operations."""
         for op in self.op:
             x = call_op(op, x)
@@ -128,7 +126,7 @@ class DropPath(AbstractPrimitive):
         self.op = op
         self.drop_prob = drop_prob
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation and drop."""
         out = call_op(self.op, x)
         if not self.training or self.drop_prob <= 0.0:

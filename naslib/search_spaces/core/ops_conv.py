@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,7 @@ from naslib.search_spaces.core.kernels import strided
 
 from .ops_base import AbstractPrimitive
 from .shared_work import SharedWork, is_hooked, scaled_batch_norm
-
-if TYPE_CHECKING:
-    from .edge import EdgeData
+from .types import EdgeLike
 
 
 class KernelNamed(AbstractPrimitive):
@@ -35,7 +33,7 @@ class ReLUFirst(KernelNamed):
 
     op: nn.Sequential
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         return self.op(x) if self.kernel_size > 1 else strided.call(self.op, x)
 
@@ -171,7 +169,7 @@ class ConvBnReLU(KernelNamed):
             nn.ReLU(),
         )
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         return self.op(x) if self.kernel_size > 1 else strided.call(self.op, x)
 
@@ -188,7 +186,7 @@ class Stem(AbstractPrimitive):
         super().__init__(locals())
         self.seq = nn.Sequential(nn.Conv2d(C_in, C_out, 3, padding=1, bias=False), nn.BatchNorm2d(C_out))
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         return self.seq(x)
 
@@ -217,7 +215,7 @@ class FactorizedReduce(AbstractPrimitive):
         self.conv_2 = nn.Conv2d(C_in, C_out - C_out // 2, 1, stride=2, bias=False)
         self.bn = nn.BatchNorm2d(C_out, affine=affine)
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         return self.bn(self._reduce(self.relu(x)))
 
@@ -258,6 +256,6 @@ class Concat1x1(AbstractPrimitive):
         self.conv = nn.Conv2d(num_in_edges * C_out, C_out, 1, bias=False)
         self.bn = nn.BatchNorm2d(C_out, affine=affine)
 
-    def forward(self, x: Sequence[Tensor], edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Sequence[Tensor], edge_data: EdgeLike | None = None) -> Tensor:
         """Combine a list of tensors."""
         return self.bn(self.conv(torch.cat(list(x), dim=1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,11 +15,9 @@ from naslib.search_spaces.core.kernels.weighted_sum import mixture
 from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
 from .shared_work import Passes, SharedWork
+from .types import EdgeLike
 
-if TYPE_CHECKING:
-    from .edge import EdgeData
-
-Hook = Callable[[Any, "EdgeData | None"], Any]
+Hook = Callable[[Any, EdgeLike | None], Any]
 # (logits of shape (n_decisions, n_ops), training) -> one entry per decision, which `apply_weights` takes
 Relaxation = Callable[[Tensor, bool], Sequence[Any]]
 
@@ -112,7 +110,7 @@ class MixedOp(AbstractPrimitive):
         finally:
             self.pre_process_hook, self.post_process_hook = before
 
-    def get_weights(self, edge_data: EdgeData) -> Any:
+    def get_weights(self, edge_data: EdgeLike) -> Any:
         """Return the raw architecture weights of the edge."""
         raise NotImplementedError(f"{type(self).__name__} does not define get_weights(edge_data)")
 
@@ -139,7 +137,7 @@ class MixedOp(AbstractPrimitive):
         hooked = self.pre_process_hook is not None or self.post_process_hook is not None
         return self.relaxation is not None and not hooked and type(self).forward is MixedOp.forward
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Mix the candidates by the weights on the edge."""
         weights = self.get_weights(edge_data)  # type: ignore[arg-type]
         if self.pre_process_hook is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -10,9 +10,7 @@ from naslib.errors import ConfigError
 
 from .ops_base import AbstractPrimitive
 from .shared_work import SharedWork
-
-if TYPE_CHECKING:
-    from .edge import EdgeData
+from .types import EdgeLike
 
 
 class _PoolBN(AbstractPrimitive):
@@ -24,7 +22,7 @@ class _PoolBN(AbstractPrimitive):
         self.bn = nn.BatchNorm2d(C_in, affine=False) if use_bn else None
         self.stateless = not use_bn
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         x = self.pool(x)
         return x if self.bn is None else self.bn(x)
@@ -91,7 +89,7 @@ class _Pool1x1(AbstractPrimitive):
             self.bn = nn.BatchNorm2d(C_out, affine=affine)
         self.stateless = self.conv is None
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         return self._project(self.pool(x))
 

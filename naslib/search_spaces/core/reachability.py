@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
-from ._compile import input_nodes, topological_order
+from ._order import input_nodes, topological_order
+from .graph import Graph
 from .ops_base import AbstractCombOp
 from .ops_basic import DropPath, Sequential, Zero
 from .ops_mixed import MixedOp
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 
 def carries_data(graph: Graph) -> bool:
@@ -60,8 +58,6 @@ def _nested_carries(graph: Graph, sources: Mapping[int, bool]) -> bool:
 
 def passes(op: Any) -> bool:
     """Return whether an operation lets data through."""
-    from .graph import Graph
-
     if isinstance(op, Graph):
         return _nested_carries(op, {0: True})
     if isinstance(op, MixedOp):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from naslib.data.info import ImageSize, height_and_width
 from naslib.search_spaces.core.codec import Code, Codec, Place
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
@@ -22,7 +23,7 @@ _N_EDGES, _N_OPS = len(EDGE_LIST), len(OP_NAMES)
 _ALL_CODES: tuple[Code, ...] = tuple(itertools.product(range(_N_OPS), repeat=_N_EDGES))
 
 
-class NasBench201Codec(Codec):
+class NasBench201Codec(Codec[Graph]):
     """Code architectures of NAS-Bench-201 as six op indices, in the order of `EDGE_LIST` and `OP_NAMES`."""
 
     name = "nasbench201"
@@ -126,7 +127,7 @@ def count_macs(
     channels: int = 16,
     cells_per_stage: int = 5,
     in_channels: int = 3,
-    image_size: int = 32,
+    image_size: ImageSize = 32,
 ) -> int:
     """Return the multiply-accumulates of convolutions and the classifier of the network of `code`, in closed form.
 
@@ -136,15 +137,15 @@ def count_macs(
         channels: Channels of the first stage.
         cells_per_stage: Number of cells in each of the three stages.
         in_channels: Channels of the images.
-        image_size: Side of the square images; each residual block halves it, rounding up.
+        image_size: Side of the images, or height and width; each residual block halves them, rounding up.
     """
     widths = [channels, 2 * channels, 4 * channels]
-    side = image_size
-    total = in_channels * 9 * channels * side * side
+    height, length = height_and_width(image_size)
+    total = in_channels * 9 * channels * height * length
     for width in widths:
         if width != channels:
-            side = (side + 1) // 2
-            total += (9 * (width // 2) * width + 9 * width * width + (width // 2) * width) * side * side
-        per_cell = (9 * code.count(_CONV3X3) + code.count(_CONV1X1)) * width * width * side * side
+            height, length = (height + 1) // 2, (length + 1) // 2
+            total += (9 * (width // 2) * width + 9 * width * width + (width // 2) * width) * height * length
+        per_cell = (9 * code.count(_CONV3X3) + code.count(_CONV1X1)) * width * width * height * length
         total += cells_per_stage * per_cell
     return total + widths[-1] * n_classes

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from naslib.search_spaces.core.ops_base import AbstractPrimitive
 from naslib.search_spaces.core.ops_conv import ReLUConvBN
-
-if TYPE_CHECKING:
-    from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.types import EdgeLike
 
 
 class ResNetBasicblock(AbstractPrimitive):
@@ -39,7 +37,7 @@ class ResNetBasicblock(AbstractPrimitive):
         elif C_in != C_out:
             self.downsample = ReLUConvBN(C_in, C_out, 1, affine=affine)
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the block."""
         shortcut = x if self.downsample is None else self.downsample(x)
         return shortcut + self.conv_b(self.conv_a(x))

@@ -19,7 +19,7 @@ from .encodings import encode
 from .genotype import OPS, Genotype, as_genotype, read_text, to_json
 
 
-class DartsCodec(Codec):
+class DartsCodec(Codec[Graph]):
     """Code architectures of the DARTS space as `8 * nodes` ints.
 
     The code lists the normal cell, then the reduction cell; in a cell every intermediate node has two pairs

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from naslib.data.info import ImageSize, plain_size
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.graph import Graph
 
@@ -29,7 +30,7 @@ class DartsEvaluationNetwork(Graph):
         channels: Channels of a node in the first stage.
         auxiliary: Whether there is an auxiliary head.
         stem: `"cifar"`, `"imagenet"`, or `"auto"`: the latter from 96 pixels on.
-        image_size: Side of the images, for `stem="auto"`.
+        image_size: Side of the images, or height and width, for `stem="auto"`.
 
     Raises:
         ArchitectureError: If the genotype is invalid.
@@ -44,7 +45,7 @@ class DartsEvaluationNetwork(Graph):
         channels: int = 36,
         auxiliary: bool = True,
         stem: str = "auto",
-        image_size: int = 32,
+        image_size: ImageSize = 32,
     ) -> None:
         super().__init__("makrograph")
         parsed = as_genotype(genotype)
@@ -54,7 +55,7 @@ class DartsEvaluationNetwork(Graph):
         self.channels = channels
         self.auxiliary = auxiliary
         self.stem = stem
-        self.image_size = image_size
+        self.image_size = plain_size(image_size)
         nodes = len(parsed.normal) // 2
         self.codec = DartsCodec(nodes)  # type: ignore[misc]
         self._code = self.codec.canonical(parsed)

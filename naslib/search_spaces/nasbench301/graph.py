@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from naslib.data.info import ImageSize, plain_size
 from naslib.errors import ConfigError
 from naslib.search_spaces.core._selection import keep_strongest_edges, select_without_zero
 from naslib.search_spaces.core.codec import Codec
@@ -36,13 +37,16 @@ class NasBench301SearchSpace(Graph):
         cells: Number of cells, at least 2; those at a third and two thirds of the depth are reduction cells.
         nodes: Intermediate nodes of a cell.
         stem: `"cifar"`, `"imagenet"`, or `"auto"`: the latter from 96 pixels on.
-        image_size: Side of the images, for `stem="auto"`.
+        image_size: Side of the images, or height and width, for `stem="auto"`.
 
     Raises:
         ConfigError: If there are not both a normal and a reduction cell, or a size is not positive.
     """
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "n_stage_3", "r_stage_1", "r_stage_2"]
+
+    TASKS = ("classification", "regression")
+    INPUTS = ("image",)
 
     ALLOWS_ZERO = False  # the codes have seven operations
 
@@ -57,7 +61,7 @@ class NasBench301SearchSpace(Graph):
         cells: int = 8,
         nodes: int = 4,
         stem: str = "auto",
-        image_size: int = 32,
+        image_size: ImageSize = 32,
     ) -> None:
         super().__init__("makrograph")
         if cells < 2:
@@ -69,7 +73,7 @@ class NasBench301SearchSpace(Graph):
         self.cells = cells
         self.nodes_per_cell = nodes
         self.stem = stem
-        self.image_size = image_size
+        self.image_size = plain_size(image_size)
         spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, resolve_stem(stem, image_size), affine=False)
         build_macro(self, spec, _CellMaker(nodes))
         if nodes != 4:

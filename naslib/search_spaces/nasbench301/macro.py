@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from naslib.data.info import ImageSize, height_and_width, plain_size
 from naslib.errors import ConfigError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core._collector import paused_garbage_collection
@@ -83,8 +84,8 @@ def reduction_cells(cells: int) -> list[int]:
     return [cells // 3, 2 * cells // 3]
 
 
-def resolve_stem(stem: str, image_size: int) -> str:
-    """Return `"cifar"` or `"imagenet"`, by the size of the images where `stem` is `"auto"`.
+def resolve_stem(stem: str, image_size: ImageSize) -> str:
+    """Return `"cifar"` or `"imagenet"`, by the shorter side of the images where `stem` is `"auto"`.
 
     Raises:
         ConfigError: For another value.
@@ -92,7 +93,8 @@ def resolve_stem(stem: str, image_size: int) -> str:
     if stem not in ("auto", "cifar", "imagenet"):
         raise ConfigError(f"stem is 'auto', 'cifar' or 'imagenet', not {stem!r}")
     if stem == "auto":
-        return "imagenet" if image_size >= IMAGENET_STEM_FROM else "cifar"
+        short = min(height_and_width(plain_size(image_size)))
+        return "imagenet" if short >= IMAGENET_STEM_FROM else "cifar"
     return stem
 
 

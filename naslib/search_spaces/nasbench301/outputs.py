@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.combine import channel_concat
-from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive, Sequential
+from naslib.search_spaces.core.types import EdgeLike
 
 
 class ConcatOfSome(AbstractCombOp):
@@ -26,7 +26,7 @@ class ConcatOfSome(AbstractCombOp):
         super().__init__(channel_concat)
         self.positions = tuple(positions)
 
-    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeData]) -> Tensor:  # type: ignore[override]
+    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Return the chosen tensors, concatenated."""
         return channel_concat([tensors[position] for position in self.positions])
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.errors import ArchitectureError, did_you_mean
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.ops_base import AbstractPrimitive
+from naslib.search_spaces.core.types import EdgeLike
 
 from .genotype import OPS
-
-if TYPE_CHECKING:
-    from naslib.search_spaces.core.edge import EdgeData
 
 
 class ImageNetStem(AbstractPrimitive):
@@ -35,7 +31,7 @@ class ImageNetStem(AbstractPrimitive):
             nn.BatchNorm2d(C_out),
         )
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         return self.op(x)
 
@@ -65,7 +61,7 @@ class AuxiliaryHead(AbstractPrimitive):
             nn.Linear(768, n_classes),
         )
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return the auxiliary logits."""
         x = F.relu(x)
         if min(x.shape[-2:]) < 2:

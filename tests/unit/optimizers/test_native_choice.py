@@ -72,7 +72,7 @@ def test_a_resumed_run_keeps_the_choice(first: bool, measured):
 def test_a_choice_that_cannot_be_kept_is_said(measured, monkeypatch, caplog: pytest.LogCaptureFixture):
     measured.append((2.0, 1.0))
     optimizer = _adapted()
-    monkeypatch.setattr("naslib.optimizers.oneshot.supernet.available", lambda mode: False)
+    monkeypatch.setattr("naslib.optimizers.oneshot.supernet.supernet.available", lambda mode: False)
     with caplog.at_level(logging.WARNING, logger="naslib"):
         optimizer.runs_native = True
     assert "cannot be used here" in caplog.text and not optimizer.graph.passes.native

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AbstractCombOp, MixedOp
-
-from .base import PARTS, Part
+from naslib.search_spaces.core.types import EdgeLike
 
 # Standard deviation of the initial logits, as of alpha ([Xu2020pcdarts], authors' code)
 _INITIAL_SCALE = 1e-3
@@ -27,7 +27,7 @@ class WeightedEdges(AbstractCombOp):
     are.
     """
 
-    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeData]) -> Tensor:  # type: ignore[override]
+    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Return the weighted sum.
 
         Args:

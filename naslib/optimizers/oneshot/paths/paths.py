@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from naslib.errors import UnsupportedBySpaceError
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.supernet.sampling import Draw
-from naslib.search_spaces.core._updates import _graphs_within
+from naslib.search_spaces.core._module_graph import graphs_within
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.codec import NO_EDGE, Code, Codec, Place
 from naslib.search_spaces.core.graph import Graph, Scope
@@ -219,7 +219,7 @@ def _shell(module: nn.Module) -> nn.Module:
 def _in_common(graph: Graph) -> dict[int, Any]:
     """Return, by id, the operations, combinations and parameters that a copy of the structure need not copy."""
     edges = [edge.data for edge in graph._edges_in_scope("all", private_edge_data=True, final=True)]
-    common: list[Any] = [data.op for data in edges if not _graphs_within(data.op)]  # graphs are structure
+    common: list[Any] = [data.op for data in edges if not graphs_within(data.op)]  # graphs are structure
     common += [data.alpha for data in edges if data.has("alpha")]
     common += [a["comb_op"] for g in graph.nested_graphs() for _, a in g.nodes(data=True) if "comb_op" in a]
     return {id(item): item for item in common}

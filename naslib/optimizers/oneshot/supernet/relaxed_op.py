@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
-from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.kernels.weighted_sum import inner_product
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
+from naslib.search_spaces.core.types import EdgeLike
 
 from .relaxations import softmax_weights
 from .sampling import Draw
@@ -136,7 +136,7 @@ class RelaxedMixedOp(MixedOp):
         plain = own.get_weights is RelaxedMixedOp.get_weights and own.process_weights is RelaxedMixedOp.process_weights
         return plain and super().relaxes_in_batch()
 
-    def get_weights(self, edge_data: EdgeData) -> Tensor:
+    def get_weights(self, edge_data: EdgeLike) -> Tensor:
         """Return the logits of the edge."""
         return edge_data.alpha
 

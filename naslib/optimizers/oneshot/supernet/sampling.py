@@ -1,42 +1,19 @@
-"""Who runs: the record of what a forward does with a decision, and the rankings from which it is drawn."""
+"""Who runs: the rankings from which the operations of a decision are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from naslib.search_spaces.core.assignment import Draw as Draw
+
 from .relaxations import gumbel_noise
 
-# Gradient of the weight of an operation that neither runs nor is evaluated: none, or as if it had returned all ones
-Others = Literal["zero", "ones"]
 # `(n_decisions, n_ops)` logits -> as many keys: the operations with the largest keys run
 Ranking = Callable[[Tensor], Tensor]
-
-
-class Draw(NamedTuple):
-    """What one forward does with one decision.
-
-    Attributes:
-        on: Indices of the operations that run, at least one.
-        weights: `(n_ops,)`; those of `on` multiply the outputs. Their gradient, the *gate gradient* a, goes to the
-            architecture parameters by whatever made them.
-        evaluated: Further operations, which the backward runs without a graph for their gate gradients
-            `a_k = <dL/dy, o_k(x)>`.
-        unit: Whether the weights of `on` are exactly 1, so that nothing is multiplied.
-        others: Gate gradient of all other operations.
-        removed: Whether the whole edge is left out, with all that passes by its operations.
-    """
-
-    on: tuple[int, ...]
-    weights: Tensor
-    evaluated: tuple[int, ...] = ()
-    unit: bool = True
-    others: Others = "zero"
-    removed: bool = False
 
 
 def deterministic_ranking(logits: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,9 +12,7 @@ from torch.nn import functional as F
 from naslib.optimizers.oneshot.supernet.relaxed_op import CandidateWrapper
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import Identity
-
-if TYPE_CHECKING:
-    from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.types import EdgeLike
 
 # Of the rate after the warm-up, per epoch (authors' code)
 DECAY = 0.2
@@ -34,7 +32,7 @@ class DroppedSkip(CandidateWrapper):
         super().__init__(op)
         self.rate = 0.0
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return the input, some of its elements zero and the others scaled up."""
         return F.dropout(x, self.rate, self.training)
 

@@ -1,0 +1,222 @@
+"""SqliteHistory: trials in one file that a kill at any moment leaves whole, and that others read meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from naslib.errors import HistoryError
+
+from .base import History
+from .trial import Objective, State, Trial
+
+FILE_NAME = "history.sqlite"
+# Raised whenever the tables change; an older file is read as long as `_read_row` can.
+SCHEMA_VERSION = 1
+# "NASL": what tells our files from other databases
+_APPLICATION_ID = 0x4E41534C
+# How long a writer that holds the file is waited for
+_PATIENCE_SECONDS = 10.0
+_TABLES = """
+CREATE TABLE trials (
+    number INTEGER PRIMARY KEY,
+    code TEXT NOT NULL,
+    fidelity INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    "values" TEXT,
+    seconds REAL NOT NULL,
+    seed INTEGER,
+    worker INTEGER,
+    parent INTEGER,
+    user TEXT
+);
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_COLUMNS = 'number, code, fidelity, state, "values", seconds, seed, worker, parent, user'
+_INSERT = f"INSERT OR REPLACE INTO trials ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class SqliteHistory(History):
+    """Keep trials in an SQLite database (write-ahead log, `synchronous=NORMAL`).
+
+    A trial that `add` has returned from survives the death of the process; a crash of the whole machine may lose the
+    last ones, and never the file. Readers neither wait nor are waited for.
+
+    Args:
+        path: The file; made if it is missing.
+        readonly: Whether the file is only read. Then it must be there, and is not changed.
+
+    Raises:
+        HistoryError: If the file is no history, is damaged, is of a newer version, is locked by another process, or
+            cannot be read or written.
+    """
+
+    def __init__(self, path: str | Path, *, readonly: bool = False) -> None:
+        self.path = Path(path)
+        self.readonly = readonly
+        if readonly and not self.path.is_file():
+            raise HistoryError(f"there is no history {self.path}")
+        with self._explained():
+            self._database = self._connect()
+            try:
+                self._prepare()
+            except BaseException:
+                self._database.close()
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.readonly:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return sqlite3.connect(self.path, timeout=_PATIENCE_SECONDS, isolation_level=None)
+        uri = f"{self.path.resolve().as_uri()}?mode=ro"
+        if not os.access(self.path.parent, os.W_OK):  # no place for the index of the log: read what is in the file
+            uri += "&immutable=1"
+        return sqlite3.connect(uri, timeout=_PATIENCE_SECONDS, isolation_level=None, uri=True)
+
+    def _prepare(self) -> None:
+        """Look whether the file is ours and whole; make the tables of a new one."""
+        ask = self._database.execute
+        if not self.readonly:
+            ask("PRAGMA journal_mode=WAL")
+            ask("PRAGMA synchronous=NORMAL")
+        application, version = (ask(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        if application == 0 and not ask("SELECT count(*) FROM sqlite_master").fetchone()[0] and not self.readonly:
+            statements = f"PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+            self._database.executescript(f"BEGIN IMMEDIATE; {_TABLES} {statements} COMMIT;")
+            return
+        if application != _APPLICATION_ID:
+            raise HistoryError(f"{self.path} is a database of something else, not a history of naslib")
+        if version > SCHEMA_VERSION:
+            raise HistoryError(
+                f"{self.path} has schema version {version}, and this version of naslib reads up to {SCHEMA_VERSION}: "
+                "it was written by a newer one"
+            )
+        found = ask("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise HistoryError(_damaged(self.path, found))
+
+    def add(self, trial: Trial) -> None:
+        """Keep a trial, in place of one of the same number."""
+        with self._explained():
+            self._database.execute(_INSERT, _as_row(trial))
+
+    def add_all(self, trials: Iterable[Trial]) -> None:
+        """Keep many trials, all or none."""
+        with self._explained():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany(_INSERT, map(_as_row, trials))
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def get(self, number: int) -> Trial | None:
+        """Return the trial of that number, None if there is none."""
+        found = self._select("WHERE number = ?", (number,))
+        return found[0] if found else None
+
+    def trials(self, state: State | None = None) -> list[Trial]:
+        """Return the trials in the order of their numbers; those in one state if that is given."""
+        if state is None:
+            return self._select("ORDER BY number", ())
+        return self._select("WHERE state = ? ORDER BY number", (state.value,))
+
+    def count(self, state: State | None = None) -> int:
+        """Return how many trials there are, in one state if that is given."""
+        where, given = ("", ()) if state is None else (" WHERE state = ?", (state.value,))
+        with self._explained():
+            return int(self._database.execute(f"SELECT count(*) FROM trials{where}", given).fetchone()[0])
+
+    def _select(self, where: str, given: tuple[Any, ...]) -> list[Trial]:
+        with self._explained():
+            rows = self._database.execute(f"SELECT {_COLUMNS} FROM trials {where}", given).fetchall()
+            return [_read_row(row) for row in rows]
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the values of the trials are."""
+        return tuple(Objective(*entry) for entry in self._read("objectives") or ())
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What `describe` was told of the search."""
+        return dict(self._read("about") or {})
+
+    def describe(self, objectives: Sequence[Objective], about: dict[str, Any] | None = None) -> None:
+        """Say what the values are, and what search this is."""
+        entries = {"objectives": [list(entry) for entry in objectives], "about": about or {}}
+        with self._explained():
+            for key, value in entries.items():
+                self._database.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, json.dumps(value)))
+
+    def _read(self, key: str) -> Any:
+        with self._explained():
+            row = self._database.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()
+            return None if row is None else json.loads(row[0])
+
+    def close(self) -> None:
+        """Write the log into the file, and let go of it."""
+        self._database.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite raises into an error that says what to do."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise HistoryError(
+                    f"{self.path} is locked by another process, and was for {_PATIENCE_SECONDS:g} seconds: close the "
+                    "program that writes to it, and continue with --resume"
+                ) from error
+            if code == sqlite3.SQLITE_ERROR:  # a table or a column that is not there
+                raise HistoryError(_damaged(self.path, str(error))) from error
+            raise HistoryError(f"cannot read or write {self.path}: {error}") from error
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise HistoryError(_damaged(self.path, str(error))) from error
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return (
+        f"{path} is damaged, or no history of naslib ({reason.splitlines()[0]}). Move it away; --resume then goes on "
+        "from the last checkpoint, and evaluates again what was evaluated after it"
+    )
+
+
+def _as_row(trial: Trial) -> tuple[Any, ...]:
+    values, user = trial.values, trial.user
+    return (
+        trial.number,
+        json.dumps(trial.code),
+        trial.fidelity,
+        trial.state.value,
+        None if values is None else json.dumps(values),
+        trial.seconds,
+        trial.seed,
+        trial.worker,
+        trial.parent,
+        json.dumps(dict(user)) if user else None,
+    )
+
+
+def _read_row(row: tuple[Any, ...]) -> Trial:
+    number, code, fidelity, state, values, seconds, seed, worker, parent, user = row
+    return Trial(
+        number=number,
+        code=tuple(json.loads(code)),
+        fidelity=fidelity,
+        state=State(state),
+        values=None if values is None else tuple(json.loads(values)),
+        seconds=seconds,
+        seed=seed,
+        worker=worker,
+        parent=parent,
+        user={} if user is None else json.loads(user),
+    )

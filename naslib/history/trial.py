@@ -1,0 +1,122 @@
+"""Trial: one architecture that a search has evaluated or is about to."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+Code = tuple[int, ...]
+
+
+class State(Enum):
+    """Where a trial stands.
+
+    WAITING was asked for, RUNNING is being evaluated, COMPLETE has its values, PRUNED was stopped early on purpose (its
+    values are those of the fidelity it reached), FAILED has none: its training diverged or its worker died.
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to the trial."""
+        return self not in (State.WAITING, State.RUNNING)
+
+
+class Objective(NamedTuple):
+    """What a value of a trial is.
+
+    Attributes:
+        name: Such as `"accuracy"` or `"params"`.
+        maximize: Whether larger is better.
+        unit: Such as `"%"`; "" for a plain number.
+    """
+
+    name: str
+    maximize: bool = True
+    unit: str = ""
+
+    def merit(self, value: float) -> float:
+        """Return the value such that larger is better."""
+        return value if self.maximize else -value
+
+
+class Outcome(NamedTuple):
+    """What an evaluator found out about a trial.
+
+    Attributes:
+        values: One per objective, in their order.
+        seconds: What the evaluation took, or is said to have taken where a table answers.
+        user: Whatever else is worth keeping, as plain JSON-able values.
+    """
+
+    values: tuple[float, ...]
+    seconds: float = 0.0
+    user: Mapping[str, Any] = {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trial:
+    """One evaluation of one architecture; frozen: what becomes of it is a new trial of the same number.
+
+    Attributes:
+        number: Its place in the order of asking, from 0.
+        code: The architecture.
+        fidelity: Epochs of training, -1 for the longest that a table has.
+        state: Where it stands.
+        values: One per objective, None while there are none.
+        seconds: What the evaluation took; simulated ones where a table says them.
+        seed: Of everything random in the evaluation.
+        worker: Number of the worker that evaluated it; None in the process of the search.
+        parent: Number of the trial that it is a child of, None without one.
+        user: Whatever else is worth keeping, as plain JSON-able values.
+    """
+
+    number: int
+    code: Code
+    fidelity: int = -1
+    state: State = State.WAITING
+    values: tuple[float, ...] | None = None
+    seconds: float = 0.0
+    seed: int | None = None
+    worker: int | None = None
+    parent: int | None = None
+    user: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def started(self, worker: int | None = None) -> Trial:
+        """Return the trial as it is once its evaluation has begun."""
+        return dataclasses.replace(self, state=State.RUNNING, worker=worker)
+
+    def completed(
+        self,
+        values: float | Sequence[float],
+        seconds: float = 0.0,
+        user: Mapping[str, Any] | None = None,
+        state: State = State.COMPLETE,
+    ) -> Trial:
+        """Return the trial with its values; one that has a NaN or an infinite value has failed."""
+        numbers = as_values(values)
+        kept = {**self.user, **(user or {})}
+        if not all(map(math.isfinite, numbers)):
+            said = ", ".join(map(str, numbers))
+            return self.failed(f"a value is not finite ({said})", seconds, kept)
+        return dataclasses.replace(self, state=state, values=numbers, seconds=float(seconds), user=kept)
+
+    def failed(self, reason: str, seconds: float = 0.0, user: Mapping[str, Any] | None = None) -> Trial:
+        """Return the trial as failed; `user["error"]` says why."""
+        kept = {**self.user, **(user or {}), "error": reason}
+        return dataclasses.replace(self, state=State.FAILED, values=None, seconds=float(seconds), user=kept)
+
+
+def as_values(values: float | Sequence[float]) -> tuple[float, ...]:
+    """Return the values of a trial as plain floats; a number alone is the value of the one objective."""
+    if isinstance(values, Sequence):
+        return tuple(float(value) for value in values)
+    return (float(values),)

@@ -1,0 +1,254 @@
+"""The steps of a Plan: what is done on an edge, at a node, for all decisions at once, or twice to spare memory."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import operator
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ._attributes import NodeAttributes
+from ._module_graph import ModuleGraph
+from .batch_norm import repeated_forward
+from .edge import EdgeData
+from .in_place import changes_input, guarded
+from .primitives import AbstractCombOp, AbstractPrimitive, add_into
+from .shared_work import Passes, SharedWork
+
+Values = list[Any]
+
+
+@dataclass(slots=True)
+class Works:
+    """The shared work of every slot in one forward."""
+
+    slots: list[SharedWork | None]
+    passes: Passes
+
+    def of(self, slot: int) -> SharedWork:
+        """Return what is computed from the tensor in `slot`."""
+        work = self.slots[slot]
+        if work is None:
+            work = self.slots[slot] = SharedWork(self.passes, guarded=True)
+        return work
+
+
+@dataclass(slots=True)
+class EdgeStep:
+    """Apply the op that is on the edge when the step runs.
+
+    Where a `RelaxStep` has relaxed the edge's decision already, `sources` names its slot second and `row` the entry.
+    `returned` says that the plan's caller gets the output, and may do with it what it likes.
+    """
+
+    edge: EdgeData
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str
+    row: int | None = None
+    frees: tuple[int, ...] = ()
+    returned: bool = False
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the op's output."""
+        op = self.edge._private["op"]
+        if self.row is not None and op.relaxes_in_batch():
+            source, relaxed = self.sources
+            work = SharedWork(works.passes) if self.returned else works.of(source)
+            return guarded(op, op.apply_shared, values[source], values[relaxed][self.row], work)
+        if isinstance(op, AbstractPrimitive):
+            return guarded(op, op, values[self.sources[0]], edge_data=self.edge)
+        return guarded(op, op, values[self.sources[0]])
+
+    def describe(self) -> str:
+        """Name the op."""
+        op = self.edge.op
+        return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
+
+
+@dataclass(slots=True)
+class RelaxStep:
+    """Relax all decisions of one width, and draw each once per forward, for every copy of a cell.
+
+    Attributes:
+        edges: One edge per decision; their ops share one relaxation.
+    """
+
+    edges: list[EdgeData]
+    target: int
+    where: str = "relaxation"
+    module_name: str = ""
+    sources: tuple[int, ...] = ()
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values, works: Works) -> Sequence[Any]:
+        """Return one entry per decision."""
+        op = self.edges[0].op
+        return op.relaxation(torch.stack([edge.alpha for edge in self.edges]), op.training)
+
+    def describe(self) -> str:
+        """Name the relaxation and how many decisions it serves."""
+        return f"{type(self.edges[0].op.relaxation).__name__} x{len(self.edges)}"
+
+
+@dataclass(slots=True)
+class CombineStep:
+    """Combine the inputs of a node, ordered by source index."""
+
+    attributes: NodeAttributes
+    edges: list[EdgeData]
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the combination."""
+        inputs = [values[source] for source in self.sources]
+        combine = self.attributes["comb_op"]
+        if combine is builtins.sum:  # which would add a 0 first
+            return _add_up(inputs) if works.passes.accumulate else functools.reduce(operator.add, inputs)
+        if isinstance(combine, AbstractCombOp):
+            return guarded(combine, combine, inputs, self.edges)
+        return guarded(combine, combine, inputs)
+
+    def describe(self) -> str:
+        """Name the combination."""
+        combine = self.attributes["comb_op"]
+        return getattr(combine, "__name__", type(combine).__name__)
+
+
+def _add_up(inputs: Sequence[Tensor]) -> Tensor:
+    """Return the sum of at least two tensors."""
+    total = inputs[0] + inputs[1]
+    for tensor in inputs[2:]:
+        total = add_into(total, tensor)
+    return total
+
+
+@dataclass(slots=True)
+class CallStep:
+    """Call a nested graph that cannot be inlined (it overrides `forward` or carries hooks)."""
+
+    module: ModuleGraph
+    keys: tuple[int, ...] | None
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the nested graph's output."""
+        if self.keys is None:
+            return guarded(self.module, self.module, values[self.sources[0]])
+        return self.module({key: values[source] for key, source in zip(self.keys, self.sources, strict=True)})
+
+    def describe(self) -> str:
+        """Name the nested graph."""
+        return self.module.name or type(self.module).__name__
+
+
+@dataclass(slots=True)
+class CheckpointStep:
+    """Run a range of steps and keep only what enters it; the backward runs it again.
+
+    The second run updates no running statistics, draws the same random numbers, and sees the parameters that the first
+    one saw, also where they were others than the modules' own (`torch.func.functional_call`).
+
+    Attributes:
+        steps: The range.
+        sources: Slots that enter the range.
+        target: The slot that leaves it.
+    """
+
+    steps: list[Any]
+    sources: tuple[int, ...]
+    target: int
+    where: str
+    module_name: str = ""
+    frees: tuple[int, ...] = ()
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the output of the range."""
+        entering = [values[source] for source in self.sources]
+        if not torch.is_grad_enabled():
+            return self._replay(works, *entering)
+        from torch.utils.checkpoint import checkpoint
+
+        return checkpoint(self._replay, works, *entering, use_reentrant=False, context_fn=self._contexts)
+
+    def _replay(self, works: Works, *entering: Any) -> Tensor:
+        values: Values = [None] * len(works.slots)
+        own = Works([None] * len(works.slots), works.passes)
+        for source, value in zip(self.sources, entering, strict=True):
+            values[source] = value
+        for step in self.steps:
+            values[step.target] = step.run(values, own)
+            for slot in step.frees:
+                values[slot] = own.slots[slot] = None
+        return values[self.target]
+
+    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        modules = [child for step in self.steps for module in _modules(step) for child in module.modules()]
+        return nullcontext(), _Again(modules)
+
+    def describe(self) -> str:
+        """Say how many steps are computed twice."""
+        return f"checkpoint of {len(self.steps)} steps"
+
+
+class _Again:
+    """Let a forward run again as it was: with the parameters that it saw, and without a trace in running statistics.
+
+    A context that may be entered any number of times: derivatives of derivatives compute a part anew each time.
+
+    Args:
+        modules: The modules that the forward calls, as they are in it.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._norms = [module for module in modules if isinstance(module, _BatchNorm)]
+        self._tracked = [norm.track_running_stats for norm in self._norms]
+        self._seen = [(module._parameters, name, p) for module in modules for name, p in module._parameters.items()]
+        self._entered: list[ExitStack] = []
+
+    def __enter__(self) -> None:
+        stack = ExitStack()
+        for owner, name, parameter in self._seen:
+            if owner[name] is not parameter:
+                stack.callback(owner.__setitem__, name, owner[name])
+                owner[name] = parameter
+        stack.enter_context(repeated_forward(self._norms, self._tracked))
+        self._entered.append(stack)
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered.pop().close()
+
+
+def _modules(step: Any) -> list[nn.Module]:
+    """Return the modules that a step calls."""
+    if isinstance(step, EdgeStep):
+        return [step.edge.op]
+    if isinstance(step, CallStep):
+        return [step.module]
+    combine = step.attributes["comb_op"] if isinstance(step, CombineStep) else None
+    return [combine] if isinstance(combine, nn.Module) else []
+
+
+def may_change_inputs(step: EdgeStep | CombineStep) -> bool:
+    """Say whether what a step calls works in place, or might."""
+    owner = step.edge.op if isinstance(step, EdgeStep) else step.attributes["comb_op"]
+    return owner is not builtins.sum and changes_input(owner) is not False
+
+
+Step = EdgeStep | CheckpointStep | RelaxStep | CombineStep | CallStep

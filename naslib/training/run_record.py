@@ -1,0 +1,184 @@
+"""Run record: what a run leaves in its folder, the same from the command and from Python."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from naslib.config.run_folder import check_free, echo_config, holds_results, move_away, prepare_run_folder
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.files import atomic_write_json
+from naslib.utils.lock import RunLock
+from naslib.utils.log import get_logger, logging_to
+
+from .checkpoint import CheckpointManager, DamagedCheckpoint
+from .environment import write_environment
+from .pictures import draw_arch_weights, draw_cells
+from .plain import describe_values
+from .report import write_genotype, write_summary
+from .retrain import is_retraining_of
+
+logger = get_logger(__name__)
+
+SUMMARY = "summary.json"
+# In which folders an optimizer of this process has searched
+_searched_in: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+
+
+class RunRecord:
+    """Write what a run leaves beside its checkpoints and its history: config, log, environment, outcome, pictures.
+
+    Args:
+        config: The config; its `save` is the run folder.
+        remark: Lines on what the config does not say (own loaders, an own search space ...), "" for none.
+
+    Attributes:
+        folder: The run folder.
+        prelude: Seconds that were spent on the run before it began to work in its folder.
+    """
+
+    def __init__(self, config: Any, remark: str = "") -> None:
+        self.config, self.remark = config, remark
+        self.folder = Path(config.save)
+        self.prelude = 0.0
+        self._worked = 0.0
+        self._entered: list[float] = []
+        self._has_begun = False
+
+    @property
+    def seconds(self) -> float:
+        """How long this process has worked on the run so far."""
+        running = time.perf_counter() - self._entered[0] if self._entered else 0.0
+        return self.prelude + self._worked + running
+
+    def make_room(self, optimizer: Any) -> None:
+        """See to it that a search that begins anew overwrites nothing.
+
+        What the same optimizer object has left there (a cell of a notebook that runs again) moves to `<folder>.1`.
+
+        Raises:
+            RunFolderError: If a run of anything else is there, or another process works in the folder.
+        """
+        folders = _searched_in.setdefault(optimizer, set())
+        here = str(self.folder.resolve())
+        if here in folders and holds_results(self.folder):
+            prepare_run_folder(self.config, overwrite=True)
+            self._has_begun = False
+        else:
+            with RunLock(self.folder):
+                check_free(self.folder)
+        folders.add(here)
+
+    @contextmanager
+    def working(self, device: torch.device, title: str, writer: Any = None) -> Iterator[Any]:
+        """Hold the folder, log to its `log.log`, and yield the TensorBoard writer; may be entered within itself.
+
+        Args:
+            device: Where the run works.
+            title: What it is, for the log.
+            writer: A TensorBoard writer of the caller; one of the folder's own is made, and closed, if None.
+
+        Raises:
+            RunFolderError: If another process works in the folder.
+        """
+        self._entered.append(time.perf_counter())
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(RunLock(self.folder))
+                stack.enter_context(logging_to(self.folder / "log.log"))
+                self._begin(device, title)
+                if writer is None:
+                    writer = _summary_writer(self.folder)
+                    stack.callback(writer.close)
+                yield writer
+        finally:
+            started = self._entered.pop()
+            if not self._entered:
+                self._worked += time.perf_counter() - started
+
+    def _begin(self, device: torch.device, title: str) -> None:
+        if self._has_begun:
+            return
+        echo_config(self.config, describe_values(self.config), self.remark)
+        self.write_environment(device)
+        logger.info("%s; everything goes to %s", title, self.folder)
+        self._has_begun = True
+
+    def write_environment(self, device: torch.device) -> None:
+        """Write `environment.json`, which says the number of threads as it is now."""
+        write_environment(self.folder / "environment.json", device, int(self.config.get("seed", 0)))
+
+    def write_architecture(self, architecture: Any, is_found: bool) -> None:
+        """Write genotype and pictures; those of what a search found stay beside an architecture that was given."""
+        if not isinstance(architecture, Graph):
+            return
+        if not is_found and CheckpointManager(self.folder / "search").candidates():
+            return
+        write_genotype(self.folder, architecture)
+        draw_cells(architecture, self.folder)
+        if is_found:
+            draw_arch_weights(self.folder)
+
+    def begun_evaluation(self, architecture: Graph, keep: bool) -> str:
+        """Return the checkpoint of an evaluation to go on with, "" for none; another evaluation is moved aside.
+
+        Args:
+            architecture: What is to be evaluated.
+            keep: Whether to go on with an evaluation of it.
+        """
+        newest = CheckpointManager(self.folder / "eval").newest()
+        if newest is None:
+            return ""
+        why = ""
+        if keep:
+            try:
+                if is_retraining_of(newest, architecture):
+                    return str(newest)
+                why = ", as it is of another architecture"
+            except DamagedCheckpoint as error:
+                logger.warning("%s", error)
+                why = ", as none of its checkpoints can be read"
+        aside = move_away(self.folder / "eval")
+        if (self.folder / SUMMARY).is_file():  # it tells of that evaluation
+            (self.folder / SUMMARY).rename(aside / SUMMARY)
+        logger.info("the previous evaluation was moved to %s%s; the architecture is evaluated anew", aside, why)
+        return ""
+
+    def write_summary(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """Write `summary.json`, log it as a table once there is an evaluation, and return it.
+
+        What the file says of an earlier evaluation of the same architecture stays, where this summary has none.
+        """
+        content = dict(summary)
+        is_evaluated = content["evaluation_mode"] is not None
+        if not is_evaluated:
+            before = _read(self.folder / SUMMARY)
+            if before.get("genotype") == json.loads(json.dumps(content["genotype"])):
+                content |= {key: value for key, value in before.items() if content.get(key) is None}
+        if is_evaluated:
+            write_summary(self.folder, content)
+        else:
+            atomic_write_json(self.folder / SUMMARY, content)
+        return content
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return a JSON object, {} where there is none or it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _summary_writer(folder: Path) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder / "tensorboard"))
