@@ -171,6 +171,9 @@ class SearchSide(TrainerSettings):
 
     def _evaluator(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
         loaders = partial(self._loaders, self.build_search_dataloaders, saved)
+        if not is_table(optimizer) and isinstance(optimizer.evaluator, str):
+            made = loaders()  # the data set may declare the task
+            loaders = lambda: made  # noqa: E731
         return build_evaluator(optimizer, self.config, loaders, self.task, self.device, self._channels_last())
 
     def check_trials(self) -> None:

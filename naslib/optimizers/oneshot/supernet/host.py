@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from naslib.optimizers.core.metaclasses import Batch, StepResult
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.tasks import Task
 
 
 class OtherPart(Protocol):
@@ -38,6 +39,10 @@ class Supernet(Protocol):
     """A network with all candidates, its decisions, and what their scores are: what can be seen without training."""
 
     outcome: list[Tensor] | None
+
+    @property
+    def task(self) -> Task:
+        """What learning means."""
 
     @property
     def graph(self) -> Graph:
@@ -112,6 +117,9 @@ class SupernetHost(Supernet, Protocol):
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch."""
+
+    def exact_loss(self, data: Batch) -> Tensor:
+        """Return the loss of the supernet on a batch in full precision."""
 
     def fixed_architecture(self) -> AbstractContextManager[None]:
         """Treat the architecture parameters as constants in the forwards inside."""
