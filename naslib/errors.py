@@ -95,6 +95,14 @@ class HistoryError(NASLibError, RuntimeError):
     """A history of trials that is missing, damaged, locked, or of another search."""
 
 
+class TrialFailed(NASLibError, RuntimeError):
+    """A trial has no values (its training diverged, memory ran out, its worker died); others may have."""
+
+
+class TrialStopped(NASLibError, RuntimeError):
+    """The evaluation of a trial was given up because somebody asked to stop; it begins anew."""
+
+
 class RunFolderError(NASLibError, FileExistsError):
     """The run folder already holds a run, or cannot be written."""
 

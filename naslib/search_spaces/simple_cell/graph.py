@@ -32,6 +32,7 @@ class SimpleCellSearchSpace(Graph):
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "r_stage_1"]
     TASKS = ("classification", "regression", "segmentation")
+    INPUTS = ("image",)
     ALLOWS_ZERO = False
 
     def __init__(
