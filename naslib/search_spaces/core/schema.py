@@ -181,7 +181,7 @@ class DecisionSpace:
             hint = did_you_mean(str(unknown[0]), self._by_name)
             raise ArchitectureError(f"there is no decision {unknown[0]!r}{hint}")
         genes = [MASKED] * self.n_genes
-        stack = [*self._roots]
+        stack = self._roots[::-1]
         while stack:
             node = stack.pop()
             if node.decision.name not in choices:

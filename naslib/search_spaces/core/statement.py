@@ -12,7 +12,7 @@ import torch
 from naslib.errors import UnsupportedBySpaceError
 from naslib.utils.log import get_logger
 
-from ._ops_by_name import op_name
+from ._ops_by_name import numbered, op_name
 from ._searched_edges import SearchedEdge, candidates_on, condition_of, find_conditions, is_reachable, key_of
 from ._searched_edges import searched_edges as searched_edges
 from ._selection import KEPT_EDGES
@@ -25,6 +25,8 @@ logger = get_logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 # The rule of `prepare_discretization` that needs no statement of its own, by the name of its function
 _STRONGEST = "keep_strongest_edges"
+# Entry of an edge, shared by its copies: the name of its decision
+_LABEL = "_decision"
 
 
 def _default(method: F) -> F:
@@ -77,6 +79,23 @@ class StatementMixin(UpdatesMixin):
         """
         return self._decision_space if self._decision_space is not None else self.present_decisions()
 
+    def remember_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """Keep what is stated now, also on the edges, so that an architecture made of this graph can be read off it.
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        self._decision_space = space = self.present_decisions(scope)
+        graphs = self.nested_graphs()
+        for decision in space.decisions:
+            for site in decision.sites:
+                if isinstance(site, Site) and site.head is not None:
+                    graphs[site.number].edges[site.head, site.tail]._shared[_LABEL] = decision.name
+        return space
+
     def present_decisions(self, scope: Scope = None) -> DecisionSpace:
         """Return the decisions that the edges have now, of a space or of a supernet made of one, as its class states.
 
@@ -97,6 +116,11 @@ class StatementMixin(UpdatesMixin):
             return graph.state_decisions(scope)
         _warn_of(type(self))
         return state(graph, scope)
+
+
+def label_of(data: EdgeData) -> str | None:
+    """Return the name of the decision that was, or is, on an edge, where its graph remembers that."""
+    return data._shared.get(_LABEL)
 
 
 def _has_classes(graph: UpdatesMixin) -> bool:
@@ -229,12 +253,7 @@ def _inputs(
 
 
 def _operation(edges: SearchedEdge, names: Callable[[Any], str]) -> Decision:
-    called: dict[str, int] = {}
-    candidates = []
-    for op in edges.candidates:
-        name = names(op)
-        called[name] = called.get(name, 0) + 1
-        candidates.append(name if called[name] == 1 else f"{name} ({called[name]})")
+    candidates = numbered([names(op) for op in edges.candidates])
     sites = tuple(Site(graph.name, number, u, v, edges.positions) for graph, number, u, v, _ in edges.copies)
     condition = edges.taken if edges.taken is not None else condition_of(edges)
     return Decision(edges.name, "op", tuple(candidates[i] for i in edges.positions), 1, condition, sites)
