@@ -1,4 +1,4 @@
-"""What comes with naslib, by name: where each optimizer, part, search space, data set and task is.
+"""What comes with naslib, by name: where each optimizer, part, evaluator, space, data set and task is.
 
 Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
 command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none. What kind
@@ -71,6 +71,15 @@ PARTS: Registry[Any] = Registry(
         "progressive_shrinking": "naslib.optimizers.oneshot.parts.progressive_shrinking:ProgressiveShrinking",
         "warm_up": "naslib.optimizers.oneshot.parts.warm_up:WarmUp",
         "zero_one_loss": "naslib.optimizers.oneshot.parts.zero_one_loss:ZeroOneLoss",
+    },
+)
+
+# The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
+EVALUATORS: Registry[Any] = Registry(
+    "evaluator",
+    {
+        "table": "naslib.evaluators.table:TableEvaluator",
+        "train": "naslib.evaluators.train:TrainEvaluator",
     },
 )
 

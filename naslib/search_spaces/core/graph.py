@@ -224,9 +224,6 @@ class Graph(ArchitectureMixin):
 
     # hooks of a search space
 
-    def prepare_discretization(self) -> None:
-        """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
-
     def prepare_evaluation(self) -> None:
         """Change a discrete architecture into what is evaluated (an auxiliary head, say)."""
 

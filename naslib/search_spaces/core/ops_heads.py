@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +78,6 @@ class TokenHead(AbstractPrimitive):
         super().__init__(locals())
         self.linear = nn.Linear(C_in, n_outputs)
 
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: Any = None) -> Tensor:
         """Return the outputs."""
         return self.linear(x.transpose(1, 2))
