@@ -168,9 +168,10 @@ class ElasticMultiheadAttention(Elastic):
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
         """Return the `SelfAttention` of some sizes."""
+        embed, heads, size = sizes
         has_qkv_bias, has_proj_bias = self.qkv_bias is not None, self.proj_bias is not None
         with torch.device("meta"):
-            plain = SelfAttention(*sizes, has_qkv_bias, has_proj_bias, self.dropout, self.causal)
+            plain = SelfAttention(embed, heads, size, has_qkv_bias, has_proj_bias, self.dropout, self.causal)
         for layer, name, dims in ((plain.qkv, "qkv", (0, 2)), (plain.proj, "proj", (1, -1))):
             weight: Any = self.kept(f"{name}_weight", sizes, extracted)
             layer.weight = nn.Parameter(weight.detach().flatten(*dims), weight.requires_grad)
