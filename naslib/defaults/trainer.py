@@ -114,7 +114,8 @@ class Trainer(SearchSide):
         """Search.
 
         Args:
-            resume_from: A checkpoint to continue from (see `get_last_checkpoint`); "" starts anew.
+            resume_from: A checkpoint to continue from (see `get_last_checkpoint`), or the `history.sqlite` of a search
+                that was killed before its first one; "" starts anew.
             summary_writer: A `torch.utils.tensorboard.SummaryWriter`.
             after_epoch: Called with the number of each finished epoch.
             report_incumbent: For black-box optimizers: record the best architecture so far, or the latest.

@@ -1,4 +1,4 @@
-"""What comes with naslib, by name: where each optimizer, part, search space, data set and task is.
+"""What comes with naslib, by name: where each optimizer, part, evaluator, space, data set and task is.
 
 Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
 command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none. What kind
@@ -74,6 +74,15 @@ PARTS: Registry[Any] = Registry(
     },
 )
 
+# The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
+EVALUATORS: Registry[Any] = Registry(
+    "evaluator",
+    {
+        "table": "naslib.evaluators.table:TableEvaluator",
+        "train": "naslib.evaluators.train:TrainEvaluator",
+    },
+)
+
 SEARCH_SPACES: Registry[Any] = Registry(
     "search space",
     {
@@ -84,6 +93,16 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
     },
 )
+
+# Task and kind of our data sets that are no classification of images, before their files are read.
+DATASET_TASKS = {
+    "digits_angle": ("regression", "image"),
+    "digits_canvas": ("segmentation", "image"),
+    "fsdd": ("sequence_classification", "sequence"),
+    "spoken_digits": ("sequence_classification", "sequence"),
+    "wikitext-2": ("language_modelling", "tokens"),
+    "wikitext2": ("language_modelling", "tokens"),
+}
 
 # A loader takes (data_dir: Path | None, seed: int, **its own keywords) and returns `ImageData`.
 DATASETS: Registry[Any] = Registry(
