@@ -10,7 +10,15 @@ import torch
 from torch import nn
 
 from naslib.errors import GraphError
-from naslib.search_spaces.core.elastic import EntangledCandidate, count_parameters, entangle, extract, values_in
+from naslib.search_spaces import NasBench201SearchSpace
+from naslib.search_spaces.core.elastic import (
+    EntangledCandidate,
+    count_parameters,
+    entangle,
+    entangle_edges,
+    extract,
+    values_in,
+)
 from naslib.search_spaces.core.primitives import (
     AvgPool,
     DilConv,
@@ -198,3 +206,16 @@ def test_what_cannot_share_weights(ops: list[nn.Module], message: str):
     with pytest.raises((GraphError, ValueError), match=message):
         entangle(ops)
     assert not isinstance(ops[0], EntangledCandidate)
+
+
+def test_the_candidates_of_a_space_share_weights_by_class():
+    space = NasBench201SearchSpace()
+    entangle_edges(space, [ReLUConvBN])
+    lists = [op for op in space.get_all_edge_data("op", "all", private_edge_data=True) if isinstance(op, list)]
+    assert len(lists) == 6 * 15
+    for ops in lists:
+        names = [op.get_op_name for op in ops]
+        assert names == ["Identity", "Zero", "ReLUConvBN3x3", "ReLUConvBN1x1", "AvgPool1x1"]
+        assert isinstance(ops[2], EntangledCandidate) and ops[2].shared is ops[3].shared
+    with pytest.raises(GraphError, match="no edge has two candidates of one class among SepConv"):
+        entangle_edges(NasBench201SearchSpace(), [SepConv])
