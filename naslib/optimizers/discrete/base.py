@@ -173,6 +173,7 @@ class DiscreteOptimizer(MetaOptimizer):
         self.record = SearchRecord()
         self.rng = as_random(None)
         self._reset()
+        self.adapted()
 
     def new_epoch(self, epoch: int) -> None:
         """Evaluate one architecture."""
@@ -240,6 +241,6 @@ class DiscreteOptimizer(MetaOptimizer):
 
     def _code_to_report(self, report_incumbent: bool) -> Code:
         code = self.record.incumbent if report_incumbent else self.record.latest
-        if code is None or self.graph is None:
+        if code is None:
             raise OptimizerStateError(f"{type(self).__name__} has not evaluated an architecture yet")
         return code
