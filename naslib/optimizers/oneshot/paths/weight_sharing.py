@@ -18,7 +18,7 @@ from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_ar
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
 from naslib.search_spaces.core.codec import NO_EDGE, Code
 from naslib.search_spaces.core.decisions import Site
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
 from .paths import Choices, PathEntry, PathSpace, paths_of
@@ -159,16 +159,9 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     # the search
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Clone the space and give every decision its MixedOp and its entry of the path; see the parent."""
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+    def adapted(self) -> None:
+        """Begin with a generator of paths of its own, and a path."""
+        super().adapted()
         self.rng = Random(int(torch.randint(2**31, ())))
         self.steps, self._last_batch = 0, None
         self.prepare_step()

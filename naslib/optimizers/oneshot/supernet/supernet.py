@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError, OptimizerStateError
+from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
@@ -170,6 +170,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.check_combination()  # now that it is known what there is to train
         self.structure.begin()
         self._build_optimizers()
+        self.adapted()
 
     def build_supernet(
         self,
@@ -325,7 +326,3 @@ class SupernetOptimizer(MetaOptimizer):
     def _show_weights(self, edge: EdgeView) -> None:
         if edge.data.has("alpha"):
             edge.data.set("op_weights", self._scores(edge.data), shared=True)
-
-    def _require_adapted(self) -> None:
-        if self.graph is None:
-            raise OptimizerStateError(f"call {type(self).__name__}.adapt_search_space(search_space) first")
