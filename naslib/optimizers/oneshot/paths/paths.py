@@ -13,60 +13,13 @@ from torch import Tensor, nn
 
 from naslib.errors import UnsupportedBySpaceError
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
-from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core._module_graph import graphs_within
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.codec import NO_EDGE, Code, Codec, Place
 from naslib.search_spaces.core.graph import Graph, Scope
-from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive, Identity, MixedOp, Zero
+from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive, Identity, MixedOp
 
 Choices = tuple[int, ...]
-
-
-class PathEntry:
-    """What a forward does with one decision: it runs what was set last, for all copies of a cell.
-
-    It stands where a relaxation does (`MixedOp.relaxation`), one object per decision.
-
-    Args:
-        ops: The candidates.
-
-    Attributes:
-        n_ops: Number of candidates.
-        computing: Indices of those other than `Zero`.
-        draw: What runs; None for the softmax mixture.
-    """
-
-    def __init__(self, ops: Sequence[Any]) -> None:
-        self.n_ops = len(ops)
-        zeros = [index for index, op in enumerate(ops) if isinstance(op, Zero)]
-        self.computing = tuple(index for index in range(len(ops)) if index not in zeros)
-        # without a Zero, an edge that the architecture has not is computed and multiplied by 0
-        weights = torch.ones(self.n_ops) if zeros else torch.zeros(self.n_ops)
-        no_edge = Draw((zeros[0] if zeros else 0,), weights, unit=bool(zeros), removed=True)
-        self._draws = {NO_EDGE: no_edge} | {index: Draw((index,), torch.ones(self.n_ops)) for index in range(len(ops))}
-        self.draw: Draw | None = self._draws[0]
-
-    def choose(self, index: int) -> None:
-        """Run candidate `index` alone, nothing for `NO_EDGE`."""
-        self.draw = self._draws[index]
-
-    def keep(self, indices: Sequence[int]) -> None:
-        """Run the sum of several candidates, nothing where there is none."""
-        self.draw = Draw(tuple(indices), torch.ones(self.n_ops)) if indices else self._draws[NO_EDGE]
-
-    def relax(self) -> None:
-        """Run the softmax mixture of all candidates."""
-        self.draw = None
-
-    def __call__(self, logits: Tensor, training: bool) -> Sequence[Any]:
-        """Return what was set.
-
-        Args:
-            logits: `(1, n_ops)`.
-            training: Without effect.
-        """
-        return torch.softmax(logits, dim=-1).unbind(0) if self.draw is None else [self.draw]
 
 
 class PathSpace(ABC):

@@ -69,13 +69,9 @@ def mac_table(optimizer: WeightSharingOptimizer, image_shape: Sequence[int]) -> 
     """
     if optimizer.graph.passes.native:
         raise ConfigError("max_macs: multiply-accumulates of native kernels are not counted; set native=off")
-    path = optimizer.path
-    optimizer.path = None
-    try:
-        ops = [op for _, _, op in candidates_of(optimizer)]
+    ops = [op for _, _, op in candidates_of(optimizer)]
+    with optimizer.assigned(optimizer.everything()):
         total, sizes = count_macs_of_parts(optimizer.graph, image_shape, ops)
-    finally:
-        optimizer.path = path
     return SizeTable(optimizer, total, sizes)
 
 
