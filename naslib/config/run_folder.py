@@ -74,13 +74,18 @@ def _refusal(folder: Path) -> str:
     )
 
 
+def holds_results(folder: Path) -> bool:
+    """Return whether a search in `folder` would overwrite what another one, or an evaluation, measured."""
+    return any(next(folder.glob(pattern), None) is not None for pattern in _RESULTS)
+
+
 def check_free(folder: Path) -> None:
-    """Raise if a search in `folder` from Python would overwrite what another one measured.
+    """Raise if a search in `folder` from Python would overwrite what is there.
 
     Raises:
         RunFolderError: Naming the ways on.
     """
-    if any(next(folder.glob(pattern), None) is not None for pattern in _RESULTS):
+    if holds_results(folder):
         raise RunFolderError(
             f"{folder} already holds a run ({describe_state(folder)}). Continue it with "
             "search(resume_from=get_last_checkpoint(config)), evaluate what it found with evaluate() alone, move it "
@@ -112,8 +117,9 @@ def free_name(folder: Path) -> Path:
     return candidate
 
 
-def move_away(folder: Path) -> Path:
+def move_away(folder: str | Path) -> Path:
     """Rename `folder` to the first free of `<folder>.1`, `<folder>.2` ... and return that."""
+    folder = Path(folder)
     target = free_name(folder)
     folder.rename(target)
     return target

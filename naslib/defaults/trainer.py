@@ -114,7 +114,8 @@ class Trainer(SearchSide):
         """Search.
 
         Args:
-            resume_from: A checkpoint to continue from (see `get_last_checkpoint`); "" starts anew.
+            resume_from: A checkpoint to continue from (see `get_last_checkpoint`), or the `history.sqlite` of a search
+                that was killed before its first one; "" starts anew.
             summary_writer: A `torch.utils.tensorboard.SummaryWriter`.
             after_epoch: Called with the number of each finished epoch.
             report_incumbent: For black-box optimizers: record the best architecture so far, or the latest.
@@ -127,7 +128,8 @@ class Trainer(SearchSide):
         """
         if self._flag("eval_only"):
             self._require_search()
-            logger.info("--eval-only: the search in %s is evaluated, nothing is searched", self.folder)
+            with self._working():
+                logger.info("--eval-only: the search that is there is evaluated, nothing is searched")
             return
         resume_from = resume_from or self._search_to_continue()
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from naslib.config.run_folder import check_free, echo_config, move_away, prepare_run_folder
+from naslib.config.run_folder import check_free, echo_config, holds_results, move_away, prepare_run_folder
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write_json
 from naslib.utils.lock import RunLock
@@ -22,7 +22,7 @@ from .checkpoint import CheckpointManager, DamagedCheckpoint
 from .environment import write_environment
 from .pictures import draw_arch_weights, draw_cells
 from .plain import describe_values
-from .report import summary_table, write_genotype
+from .report import write_genotype, write_summary
 from .retrain import is_retraining_of
 
 logger = get_logger(__name__)
@@ -68,7 +68,7 @@ class RunRecord:
         """
         folders = _searched_in.setdefault(optimizer, set())
         here = str(self.folder.resolve())
-        if here in folders:
+        if here in folders and holds_results(self.folder):
             prepare_run_folder(self.config, overwrite=True)
             self._has_begun = False
         else:
@@ -162,9 +162,10 @@ class RunRecord:
             before = _read(self.folder / SUMMARY)
             if before.get("genotype") == json.loads(json.dumps(content["genotype"])):
                 content |= {key: value for key, value in before.items() if content.get(key) is None}
-        atomic_write_json(self.folder / SUMMARY, content)
         if is_evaluated:
-            logger.info("summary\n%s", summary_table(content, self.folder))
+            write_summary(self.folder, content)
+        else:
+            atomic_write_json(self.folder / SUMMARY, content)
         return content
 
 

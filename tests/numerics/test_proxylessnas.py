@@ -362,7 +362,8 @@ def test_reinforce_in_closed_form():
             logits = optimizer.graph(data[0])
         rewards.append(float((logits.argmax(-1) == data[1]).double().mean()))
         alphas = list(optimizer.architectural_weights)
-        log_p = sum(a.log_softmax(-1)[one_hot].sum() for a, one_hot in zip(alphas, optimizer._active(sample), strict=True))
+        drawn = zip(alphas, optimizer._active(sample), strict=True)
+        log_p = sum(alpha.log_softmax(-1)[one_hot].sum() for alpha, one_hot in drawn)
         scores.append(torch.autograd.grad(log_p, alphas))
     average = 0.9 * 0.25 + 0.1 * sum(rewards) / 4
     assert optimizer.reward_average == pytest.approx(average) and len(set(rewards)) > 1

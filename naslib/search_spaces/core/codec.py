@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-
 from naslib.errors import UnsupportedBySpaceError
 
-Code = tuple[int, ...]
+from .decisions import Code as Code
+from .decisions import as_random as as_random
+from .schema import DecisionSpace
+
 # The kind of graph that a codec reads and changes
 G = TypeVar("G", contravariant=True)
 # In a list of choices: the architecture does not have this edge
@@ -34,23 +35,6 @@ class Place(NamedTuple):
     ops: tuple[str, ...]
 
 
-def as_random(rng: Random | np.random.Generator | np.random.RandomState | int | None) -> Random:
-    """Return a `Random`, seeded from `rng` unless it already is one.
-
-    Args:
-        rng: A generator of either library, a seed, or None for a draw from numpy's global generator.
-    """
-    if isinstance(rng, Random):
-        return rng
-    if rng is None:
-        return Random(int(np.random.randint(2**31)))
-    if isinstance(rng, np.random.Generator):
-        return Random(int(rng.integers(2**31)))
-    if isinstance(rng, np.random.RandomState):
-        return Random(int(rng.randint(2**31)))
-    return Random(int(rng))
-
-
 class Codec(ABC, Generic[G]):
     """Turn architectures of one space into hashable codes and back.
 
@@ -59,6 +43,11 @@ class Codec(ABC, Generic[G]):
     """
 
     name: str = ""
+
+    @property
+    def decision_space(self) -> DecisionSpace | None:
+        """The decisions of the space, as its graph states them; None where the codec does not know them."""
+        return None
 
     @abstractmethod
     def random(self, rng: Random) -> Code:

@@ -45,6 +45,9 @@ class NasBench301SearchSpace(Graph):
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "n_stage_3", "r_stage_1", "r_stage_2"]
 
+    TASKS = ("classification", "regression")
+    INPUTS = ("image",)
+
     ALLOWS_ZERO = False  # the codes have seven operations
 
     codec: ClassVar[Codec | None] = DartsCodec()

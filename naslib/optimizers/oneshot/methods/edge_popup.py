@@ -10,8 +10,8 @@ from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.graph import Graph, Scope

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core.batch_norm import measurement_mode
@@ -24,7 +25,6 @@ from naslib.utils.log import get_logger
 from naslib.utils.pytorch_helper import create_optimizer
 
 from ._cells import mixtures
-from .base import PARTS, Part
 
 logger = get_logger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from naslib.search_spaces.core._module_graph import label
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp
+from naslib.search_spaces.core.statement import searched_edges
 
 from .relaxed_op import RelaxedMixedOp
 
@@ -41,25 +41,19 @@ def decisions_in(graph: Graph, scope: Scope) -> list[EdgeData]:
 def name_decisions(graph: Graph, scope: Scope) -> list[str]:
     """Give every decision its name, and return the names in the order of `decisions_in`.
 
-    A name is the place where the decision is first: `normal_cell/3-5` for the edge from node 3 to node 5 of the graph
-    `normal_cell`; where another decision has it already, a number follows.
+    They are the labels of the space's decisions: `normal_cell/3-5` for the edge from node 3 to node 5 of the graphs
+    called `normal_cell` (see `core.statement.state`).
     """
-    names: dict[int, str] = {}
-    copies: dict[int, int] = {}
-    for nested in graph._graphs_in_scope(scope):
-        for head, tail, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
-            if data.is_final() or not isinstance(data.op, MixedOp) or not data.has("alpha"):
-                continue
-            key = id(data.alpha)
-            if key not in names:
-                name = f"{label(nested)}/{head}-{tail}"
-                taken = sum(other == name or other.startswith(f"{name}~") for other in names.values())
-                names[key] = f"{name}~{taken + 1}" if taken else name
-            data.op.decision, data.op.copy = names[key], copies.get(key, 0)
-            copies[key] = data.op.copy + 1
+    names = []
+    for edges in searched_edges(graph, scope).values():
+        if not edges.copies[0].data.has("alpha"):
+            continue
+        names.append(edges.name)
+        for number, copy in enumerate(edges.copies):
+            copy.data.op.decision, copy.data.op.copy = edges.name, number
     for nested in graph.nested_graphs():
         nested.structure_changed()  # what was compiled knows the decisions by other names
-    return list(names.values())
+    return names
 
 
 def discretizing(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> Callable[..., Any]:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from naslib.errors import GraphError, OptimizerStateError
 from naslib.native import available
 from naslib.optimizers.core.metaclasses import MetaOptimizer
-from naslib.optimizers.oneshot.parts import build_parts
 from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
 from naslib.search_spaces.core.drawing import Sites, draw, sites_in
@@ -25,6 +24,7 @@ from naslib.utils.log import get_logger
 
 from .compatibility import Ability, check_combination
 from .mixed_edges import decisions_in, discretizing, mixed_edges, name_decisions, where_undecided
+from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
 from .structure import Structure, adopt, shrink
 from .undecided import trained_values, undecided
@@ -59,6 +59,8 @@ class SupernetOptimizer(MetaOptimizer):
         device: Where the supernet is trained.
     """
 
+    op_optimizer: Any
+    arch_optimizer: Any
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
     # Why nobody may change it; empty where it may change
@@ -78,8 +80,6 @@ class SupernetOptimizer(MetaOptimizer):
         super().__init__(**kwargs)
         self._unused = kwargs  # keys of the shared schema that no constructor of the method's has taken
         self.parts = build_parts(self.PARTS, parts)
-        for part in self.parts.values():
-            part.optimizer = self  # type: ignore[assignment]
         # a key of the shared schema, with its default: what schedules of parts are measured by
         self.epochs: int = kwargs.get("epochs", 50)
         self.batch_norm = batch_norm
@@ -94,7 +94,7 @@ class SupernetOptimizer(MetaOptimizer):
         self._sites: list[Sites] = []
         self.last_sample: Assignment | None = None
         self.weights: list[nn.Parameter] = []
-        self.structure = Structure(self)  # type: ignore[arg-type]
+        self.structure = Structure(self)
         self._norms: list[nn.Module] = []
         self._first_values: list[Tensor] = []
 
@@ -142,7 +142,7 @@ class SupernetOptimizer(MetaOptimizer):
 
     def check_combination(self) -> None:
         """Raise `ConfigError` if the method, its options and its parts do not go together; the message says why."""
-        check_combination(self)  # type: ignore[arg-type]
+        check_combination(self)
 
     # the search space
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from naslib.errors import ConfigError
-from naslib.optimizers.oneshot.parts import Part
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
+from naslib.optimizers.oneshot.supernet.part import Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.oneshot.supernet.schedules import cosine_in_each_stage
 from naslib.optimizers.oneshot.supernet.stages import Place, equal_lengths, locate
