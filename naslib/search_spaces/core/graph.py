@@ -47,6 +47,7 @@ class Graph(ArchitectureMixin):
         TASKS: Names of the tasks that a space has a head for; None where it does not say.
         INPUTS: What it reads: `"image"`, `"sequence"`, `"tokens"`; None where it does not say.
         input_node_idxs: What `set_input` was told.
+        assignment: What its decisions run in forwards for which no other assignment holds; None draws them anew.
         is_parsed: Whether the ops are registered as submodules.
     """
 
@@ -178,10 +179,10 @@ class Graph(ArchitectureMixin):
         """
         plan = self.plan
         if isinstance(x, Mapping):
-            return plan.run(list(route(self, self._by_source(x), label(self)).values()))
+            return plan.run(list(route(self, self._by_source(x), label(self)).values()), self.assignment)
         if plan.n_inputs != 1:
             raise GraphError(f"graph {label(self)!r} has {plan.n_inputs} input nodes; pass {{source_index: tensor}}")
-        return plan.run([x])
+        return plan.run([x], self.assignment)
 
     def _by_source(self, x: Mapping[int, Tensor]) -> dict[int, Tensor]:
         if self.input_node_idxs is None:

@@ -10,7 +10,6 @@ from torch.func import functional_call
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet._randomness import Randomness
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.bilevel import (
     exact_product,
@@ -21,6 +20,7 @@ from naslib.optimizers.oneshot.supernet.bilevel import (
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation as SoftmaxRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.randomness import Randomness
 
 HESSIANS = {"finite_difference": finite_difference_product, "exact": exact_product}
 
@@ -129,7 +129,8 @@ class DARTSOptimizer(OneShotOptimizer):
         inputs, targets = data
 
         def evaluate(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-            logits = functional_call(self.graph, dict(weights), (inputs,))
+            with self.sampling():
+                logits = functional_call(self.graph, dict(weights), (inputs,))
             return logits, self.loss(logits, targets)
 
         return evaluate
