@@ -117,7 +117,7 @@ class NasBench301SearchSpace(Graph):
             image_size=self.image_size,
         )
         network.parse()
-        return network
+        return network.take_given(self)
 
 
 class _CellMaker:

@@ -133,7 +133,7 @@ class Structure:
         """Return the space with fresh weights, and with some constructor arguments changed."""
         space: Graph = self.optimizer.search_space
         if arguments:
-            return type(space)(**{**constructor_arguments(space), **arguments})
+            return type(space)(**{**constructor_arguments(space), **arguments}).take_given(space)
         return space.reset_weights()
 
     # checkpoints
