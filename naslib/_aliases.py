@@ -48,6 +48,7 @@ _MOVED = {
         f"{_ONESHOT}.{name}": f"{_ONESHOT}.paths.{name}"
         for name in ("evolution", "weight_sharing", "scoring", "selection", "sizes")
     },
+    f"{_ONESHOT}.parts.base": f"{_ONESHOT}.supernet.part",
     f"{_ONESHOT}.drnas.dirichlet": f"{_METHODS}.drnas.dirichlet",
     f"{_ONESHOT}.enas.choices": f"{_METHODS}.enas.choices",
     f"{_ONESHOT}.enas.controller": f"{_METHODS}.enas.controller",

@@ -35,6 +35,10 @@ class GraphError(NASLibError, ValueError):
     """A graph that cannot be executed: a cycle, an unreachable node, an op list nobody adapted."""
 
 
+class DecisionError(NASLibError, ValueError):
+    """A decision, or a set of decisions, that cannot be: no candidates, labels that clash, a condition in a circle."""
+
+
 class ArchitectureError(NASLibError, ValueError):
     """An architecture code, string or genotype that the space does not contain."""
 
@@ -89,6 +93,14 @@ class CheckpointError(NASLibError, RuntimeError):
 
 class HistoryError(NASLibError, RuntimeError):
     """A history of trials that is missing, damaged, locked, or of another search."""
+
+
+class TrialFailed(NASLibError, RuntimeError):
+    """A trial has no values (its training diverged, memory ran out, its worker died); others may have."""
+
+
+class TrialStopped(NASLibError, RuntimeError):
+    """The evaluation of a trial was given up because somebody asked to stop; it begins anew."""
 
 
 class RunFolderError(NASLibError, FileExistsError):

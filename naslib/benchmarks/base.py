@@ -69,7 +69,12 @@ class Benchmark(ABC):
 
     def knows(self, dataset: str) -> bool:
         """Say whether the data set is in the benchmark, under its name or an alias."""
-        return dataset in self.datasets
+        return type(self).covers(dataset)
+
+    @classmethod
+    def covers(cls, dataset: str) -> bool:
+        """Say whether benchmarks of this class have the data set, under its name or an alias."""
+        return dataset in cls.datasets
 
 
 def as_metric(metric: Metric | str) -> Metric:

@@ -49,6 +49,12 @@ def get_dataset_api(
     return benchmark
 
 
+def covers(search_space: str, dataset: str) -> bool:
+    """Say whether there is a benchmark of a space that has the data set, whether or not its file is here."""
+    key = str(search_space).lower()
+    return key in BENCHMARKS and BENCHMARKS.get(key).covers(dataset)
+
+
 def _find(file_name: str, data_dir: str | os.PathLike[str] | None) -> Path:
     places = [Path(place) for place in (data_dir, os.environ.get("NASLIB_DATA"), "data") if place]
     for place in places:

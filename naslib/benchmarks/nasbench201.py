@@ -167,10 +167,11 @@ class NasBench201Table(Benchmark):
             return False
         return True
 
-    def knows(self, dataset: str) -> bool:
+    @classmethod
+    def covers(cls, dataset: str) -> bool:
         """Say whether the data set is in the benchmark, under its name or an alias."""
         try:
-            return bool(check_dataset(dataset, self.datasets, _ALIASES))
+            return bool(check_dataset(dataset, cls.datasets, _ALIASES))
         except BenchmarkError:
             return False
 

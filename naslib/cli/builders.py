@@ -6,17 +6,21 @@ import inspect
 from typing import Any
 
 from naslib.benchmarks.base import Benchmark
-from naslib.benchmarks.lookup import get_dataset_api
+from naslib.benchmarks.lookup import covers, get_dataset_api
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
+from naslib.defaults._trials import is_table
 from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkError, ConfigError, DatasetNotDownloaded
 from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
+from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
+
+from .serving import check_serves, kind_of_task
 
 # What a space is built with where no data set says it, by the names of the space's arguments.
 _ANY_DATA = {"n_classes": 10, "in_channels": 3, "image_size": 32}
@@ -56,9 +60,23 @@ def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
                 f"which has {name} {value}; leave it out"
             )
     try:
-        return space(**arguments)
+        return space(**{**_by_task(config, info, takes), **arguments})
     except TypeError as error:
         raise ConfigError(f"search_space_args do not fit {config.search_space!r}: {error}") from error
+
+
+def _by_task(config: Any, info: DatasetInfo | None, takes: dict[str, inspect.Parameter]) -> dict[str, Any]:
+    """Return what a space is told of the task and the tokens of a data set, where it takes that.
+
+    Raises:
+        ConfigError: If it has no head for them.
+    """
+    if info is None:
+        return {}
+    task = config.get("task") or info.task
+    kind = kind_of_task(task if isinstance(task, str) else getattr(task, "name", ""))
+    check_serves(config.search_space, kind, info.kind, info.name)
+    return {key: value for key, value in (("task", kind), ("vocabulary", info.vocabulary)) if key in takes}
 
 
 def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:
@@ -110,15 +128,46 @@ def build_trainer(config: Any) -> Trainer:
     optimizer = build_optimizer(config)
     if isinstance(optimizer, OneShotOptimizer):
         optimizer.check_combination()  # before any data is read
+    asks_table = not optimizer.using_step_function
+    if isinstance(optimizer, DiscreteOptimizer):
+        optimizer.evaluator = optimizer.evaluator or _usual_evaluator(config)
+        asks_table = is_table(optimizer)
     # A search on a table needs no images, unless what it finds is to be trained.
-    needs_images = optimizer.using_step_function or config.evaluation.mode == "retrain"
+    needs_images = not asks_table or config.evaluation.mode == "retrain"
     info = describe_dataset(config) if needs_images else None
     if info is not None:
         _settle_cutout(config, info)
     space = build_space(config, info)
-    api = build_benchmark(config, space, required=not optimizer.using_step_function)
+    api = None
+    if asks_table:
+        api = _required_table(config, space)
+    elif optimizer.using_step_function:
+        api = build_benchmark(config, space, required=False)
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
     return Trainer(optimizer, config)
+
+
+def _usual_evaluator(config: Any) -> str:
+    """Return what gives trials their values where the config does not say: a table where there is one, else training.
+
+    A table whose file is not here is one: training thousands of architectures in its place is nobody's wish.
+    """
+    space = SEARCH_SPACES.get(config.search_space)
+    name = getattr(getattr(space, "codec", None), "name", None) or config.search_space
+    return "table" if space.QUERYABLE and covers(name, config.dataset) else "train"
+
+
+def _required_table(config: Any, space: Graph) -> Benchmark | None:
+    """Return the benchmark of a space; without it there is no search.
+
+    Raises:
+        BenchmarkError: Naming the other ways.
+    """
+    try:
+        return build_benchmark(config, space, required=True)
+    except BenchmarkError as error:
+        error.add_note("(search.evaluator=train trains the architectures instead)")
+        raise
 
 
 def build_given(config: Any) -> tuple[Trainer, Graph]:

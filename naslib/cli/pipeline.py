@@ -77,6 +77,8 @@ def _check_loaders(config: Any, trainer: Trainer, given: Graph | None) -> None:
     if searches_on_images:
         search_schedule(trainer.optimizer, config.search, lambda: None)  # a method may bring its own
         trainer.build_search_dataloaders(config)
+    if given is None:
+        trainer.check_trials()
     is_trained = config.evaluation.mode == "retrain" or (given is not None and trainer.optimizer.dataset_api is None)
     if searches_on_images or is_trained:
         trainer.build_eval_dataloaders(config)

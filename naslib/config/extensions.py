@@ -33,12 +33,14 @@ class SchemaExtensions:
         spaces: Per search space the parameters of its `__init__`.
         datasets: The names, or a mapping like the two others.
         parts: Per part of a method the parameters of its `__init__`.
+        evaluators: Per evaluator of trials the parameters of its `__init__` that a config gives.
     """
 
     optimizers: Mapping[str, Keywords] | None = None
     spaces: Mapping[str, Keywords] | None = None
     datasets: Collection[str] | Mapping[str, Keywords] | None = None
     parts: Mapping[str, Keywords] | None = None
+    evaluators: Mapping[str, Keywords] | None = None
 
 
 def keyword_names(keywords: Keywords) -> list[str]:

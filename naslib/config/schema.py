@@ -84,6 +84,14 @@ class SearchKeys(_Keys):
     label_smoothing: Probability = Field(
         0.0, description="share of each label that is spread over all classes, in the search's loss"
     )
+    evaluator: Name | None = Field(
+        None, description="what gives a trial its values (black-box methods); null: a table if there is one, else train"
+    )
+    evaluator_args: dict[str, Any] = Field(default_factory=dict, description="its keywords")
+    objectives: list[Name] | None = Field(None, description="metrics or scores; the first decides; null: the usual one")
+    budget: Positive | None = Field(None, description="seconds of evaluation to search for; null: `epochs` evaluations")
+    workers: Count = Field(1, description="trials that are evaluated at a time")
+    executor: Name | None = Field(None, description="serial or process; null: serial for one worker")
 
 
 class EvaluationKeys(_Keys):
@@ -145,6 +153,9 @@ SECTIONS: dict[str, type[_Keys]] = {"search": SearchKeys, "evaluation": Evaluati
 TOP_KEYS = tuple(ConfigKeys.model_fields)
 SEARCH_KEYS = tuple(SearchKeys.model_fields)
 EVALUATION_KEYS = tuple(EvaluationKeys.model_fields)
+
+# Search keys of methods that evaluate trials: with any other they are an error.
+TRIAL_KEYS = ("evaluator", "evaluator_args", "objectives", "budget", "workers", "executor")
 
 # Search keys that only an optimizer reads; the others belong to the Trainer and always have their effect.
 OPTIMIZER_KEYS = frozenset(

@@ -26,6 +26,7 @@ from naslib.config.schema import (
     SearchKeys,
     keys_of,
 )
+from naslib.config.trials import trial_problems
 from naslib.config.type_check import Problems, check_types, got
 from naslib.errors import UnknownNameError, did_you_mean
 
@@ -56,6 +57,8 @@ def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problem
         problems += found
         notes += more
     problems += _check_keywords(raw, extensions)
+    if not ill_typed:
+        problems += trial_problems(raw, extensions.optimizers, extensions.evaluators)
     if not problems:
         problems, more = _check_together(raw, chosen(raw, "optimizer", extensions.optimizers) or {})
         notes += more

@@ -14,5 +14,6 @@ from .preprocess import Preprocess as Preprocess
 from .registry import DATASETS as DATASETS
 from .registry import is_dataset as is_dataset
 from .registry import load_data as load_data
+from .sequences import sequence_data as sequence_data
 from .stream_loader import StreamLoader as StreamLoader
 from .stream_set import StreamSet as StreamSet

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
-from torch import nn
 
+from naslib.evaluators import Evaluator, TrialSearch
+from naslib.history import FILE_NAME
+from naslib.optimizers.discrete.base import DiscreteOptimizer
+from naslib.tasks import settle_task
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import read_newest
 from naslib.training.environment import describe_environment
@@ -25,8 +30,10 @@ from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTas
 from naslib.training.space_record import describe_search
 from naslib.utils.attrdict import AttrDict
 from naslib.utils.log import get_logger
+from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from ._settings import TrainerSettings
+from ._trials import build_evaluator, build_executor, is_table, trial_search
 from .config_builders import make_schedule, search_schedule
 
 logger = get_logger(__name__)
@@ -51,7 +58,8 @@ class SearchSide(TrainerSettings):
 
     def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
         self._history = SearchHistory(self.optimizer.get_model_size())
-        saved = read_newest(resume_from) if resume_from else None
+        by_replay = Path(resume_from).name == FILE_NAME  # before the first checkpoint there is the history alone
+        saved = read_newest(resume_from) if resume_from and not by_replay else None
         self.optimizer.device = self.device
         if self.optimizer.using_step_function:
             self._settle_threads(saved)
@@ -98,7 +106,7 @@ class SearchSide(TrainerSettings):
     ) -> None:
         channels_last = self._channels_last()
         loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
-        if channels_last and isinstance(self.optimizer.graph, nn.Module):
+        if channels_last and self.optimizer.is_adapted:
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
         make = partial(make_schedule, self.build_search_scheduler, weights, self.config, "search", loaders[0])
@@ -127,9 +135,42 @@ class SearchSide(TrainerSettings):
     ) -> None:
         phase = self._search_phase(outputs)
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq))
-        search = BlackBoxSearch(self.optimizer, phase, outputs, settings, report_incumbent, after_epoch)
-        start = resume(phase, saved, lambda epoch: None)
-        try:
-            search.run(start)
-        finally:
-            self.search_seconds = phase.seconds
+        with ExitStack() as stack:
+            trials = None
+            if isinstance(self.optimizer, DiscreteOptimizer):
+                trials = stack.enter_context(self._trial_search(self.optimizer, saved, phase.fingerprint))
+            search = BlackBoxSearch(self.optimizer, phase, outputs, settings, report_incumbent, after_epoch, trials)
+            start = resume(phase, saved, lambda epoch: None)
+            try:
+                search.run(start)
+            finally:
+                self.search_seconds = phase.seconds
+
+    def _trial_search(
+        self, optimizer: DiscreteOptimizer, saved: Any, fingerprint: dict[str, Any]
+    ) -> AbstractContextManager[TrialSearch]:
+        """Return the search of a method that evaluates trials."""
+        if not is_table(optimizer):
+            self._settle_threads(saved)
+        about = {**fingerprint, "seed": self._seed()}
+        return trial_search(optimizer, self.config, self.folder, about, self._evaluator(optimizer, saved))
+
+    def _evaluator(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
+        loaders = partial(self._loaders, self.build_search_dataloaders, saved)
+        task = settle_task(self.config.get("task"), self.config.search.get("loss_criteria"))
+        return build_evaluator(optimizer, self.config, loaders, task, self.device, self._channels_last())
+
+    def check_trials(self) -> None:
+        """Raise now, before there is a run folder, if the trials of the search could not be evaluated.
+
+        Raises:
+            ConfigError: If the evaluator or the executor cannot be had as the config says.
+            DataError: If it lacks data.
+        """
+        if not isinstance(self.optimizer, DiscreteOptimizer):
+            return
+        evaluator = self._evaluator(self.optimizer, None)
+        random_state = rng_snapshot()
+        evaluator.check(self.optimizer.codec.random(Random(0)))
+        rng_restore(random_state)
+        build_executor(self.config, evaluator).close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.registry.catalogue import OPTIMIZERS, SEARCH_SPACES
 from naslib.registry.registry import Registry
 from naslib.search_spaces.core.graph import Graph
@@ -20,13 +21,9 @@ def names_of_run(optimizer: Any, config: Any) -> dict[str, str]:
 
     return {
         "optimizer": name("optimizer", optimizer, OPTIMIZERS),
-        "search_space": name("search_space", _space_of(optimizer), SEARCH_SPACES),
+        "search_space": name("search_space", optimizer.space, SEARCH_SPACES),
         "dataset": str(config.dataset),
     }
-
-
-def _space_of(optimizer: Any) -> Any:
-    return optimizer.search_space if optimizer.search_space is not None else optimizer.graph
 
 
 def remark_on(optimizer: Any, config: Any, has_own_loaders: bool) -> str:
@@ -34,7 +31,7 @@ def remark_on(optimizer: Any, config: Any, has_own_loaders: bool) -> str:
     names = names_of_run(optimizer, config)
     other = [
         f"{key}: {type(used).__module__}.{type(used).__qualname__}, not {config.get(key)}"
-        for key, used in (("optimizer", optimizer), ("search_space", _space_of(optimizer)))
+        for key, used in (("optimizer", optimizer), ("search_space", optimizer.space))
         if names[key] != str(config.get(key))
     ]
     other += ["dataset: batches of the script's own loaders"] if has_own_loaders else []
@@ -76,6 +73,7 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "degenerate": trainer.degenerate if result else None,
         "search_seconds": trainer.search_seconds,
         "search_evaluations": None if optimizer.using_step_function else len(trainer.search_trajectory.runtime),
+        "trials": _trials_of(optimizer) if is_found else None,
         "evaluation_seconds": result.seconds if result else None,
         "total_seconds": max(seconds, spent),
         "search_params_millions": trainer.search_trajectory["params"] if is_found else None,
@@ -88,4 +86,20 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "search_epochs": int(config.search.epochs) if is_found else 0,
         "evaluation_epochs": int(config.evaluation.epochs) if result else None,
         "run_folder": str(config.save),
+    }
+
+
+def _trials_of(optimizer: Any) -> dict[str, Any] | None:
+    """Return what the trials of a black-box search came to, None for another method."""
+    if not isinstance(optimizer, DiscreteOptimizer):
+        return None
+    record, objectives = optimizer.record, optimizer.objectives
+    return {
+        "count": record.evaluations + record.failed,
+        "failed": record.failed,
+        "best": record.incumbent_trial,
+        "objectives": [objective.name for objective in objectives],
+        "units": [objective.unit for objective in objectives],
+        "best_values": list(record.incumbent_values),
+        "seconds": record.seconds,
     }

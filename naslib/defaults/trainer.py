@@ -114,7 +114,8 @@ class Trainer(SearchSide):
         """Search.
 
         Args:
-            resume_from: A checkpoint to continue from (see `get_last_checkpoint`); "" starts anew.
+            resume_from: A checkpoint to continue from (see `get_last_checkpoint`), or the `history.sqlite` of a search
+                that was killed before its first one; "" starts anew.
             summary_writer: A `torch.utils.tensorboard.SummaryWriter`.
             after_epoch: Called with the number of each finished epoch.
             report_incumbent: For black-box optimizers: record the best architecture so far, or the latest.
@@ -232,8 +233,9 @@ class Trainer(SearchSide):
         """Return the architecture that is given, by the caller or the config, or else the one that was found."""
         genotype = self.config.evaluation.get("genotype")
         if best_arch is None and genotype is not None:
-            space = self.optimizer.search_space if self.optimizer.search_space is not None else self.optimizer.graph
-            best_arch = given_architecture(genotype, space, dataset_api or self.optimizer.dataset_api)
+            best_arch = given_architecture(
+                genotype, self.optimizer.space or self.optimizer.graph, dataset_api or self.optimizer.dataset_api
+            )
         return best_arch if best_arch is not None else self.found_architecture(search_model)
 
     def found_architecture(self, search_model: str = "") -> Graph:

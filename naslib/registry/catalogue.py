@@ -1,4 +1,4 @@
-"""What comes with naslib, by name: where each optimizer, part, search space, data set and task is.
+"""What comes with naslib, by name: where each optimizer, part, evaluator, space, data set and task is.
 
 Names, and with `Registry.signatures` keywords, are known from here before anything heavy is imported, so that the
 command line answers at once. Whoever adds one of ours adds its line here; what a user registers needs none. What kind
@@ -74,6 +74,15 @@ PARTS: Registry[Any] = Registry(
     },
 )
 
+# The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
+EVALUATORS: Registry[Any] = Registry(
+    "evaluator",
+    {
+        "table": "naslib.evaluators.table:TableEvaluator",
+        "train": "naslib.evaluators.train:TrainEvaluator",
+    },
+)
+
 SEARCH_SPACES: Registry[Any] = Registry(
     "search space",
     {
@@ -81,8 +90,19 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
+        "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
     },
 )
+
+# Task and kind of our data sets that are no classification of images, before their files are read.
+DATASET_TASKS = {
+    "digits_angle": ("regression", "image"),
+    "digits_canvas": ("segmentation", "image"),
+    "fsdd": ("sequence_classification", "sequence"),
+    "spoken_digits": ("sequence_classification", "sequence"),
+    "wikitext-2": ("language_modelling", "tokens"),
+    "wikitext2": ("language_modelling", "tokens"),
+}
 
 # A loader takes (data_dir: Path | None, seed: int, **its own keywords) and returns `ImageData`.
 DATASETS: Registry[Any] = Registry(
@@ -93,6 +113,9 @@ DATASETS: Registry[Any] = Registry(
         "cifar10": "naslib.data.sets.cifar:load_cifar10",
         "cifar100": "naslib.data.sets.cifar:load_cifar100",
         "digits": "naslib.data.sets.digits:load_digits",
+        "digits_angle": "naslib.data.sets.digits:load_digits_angle",
+        "digits_canvas": "naslib.data.sets.digits:load_digits_canvas",
+        "fsdd": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "fashion-mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashion_mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashionmnist": "naslib.data.sets.mnist:load_fashion_mnist",
@@ -103,7 +126,10 @@ DATASETS: Registry[Any] = Registry(
         "imagenet16_120": "naslib.data.sets.imagenet16:load_imagenet16",
         "mnist": "naslib.data.sets.mnist:load_mnist",
         "npz": "naslib.data.sets.npz:load_npz",
+        "spoken_digits": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "svhn": "naslib.data.sets.svhn:load_svhn",
+        "wikitext-2": "naslib.data.sets.wikitext:load_wikitext2",
+        "wikitext2": "naslib.data.sets.wikitext:load_wikitext2",
     },
 )
 

@@ -7,3 +7,4 @@ from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
+from .simple_sequence.graph import SimpleSequenceSearchSpace as SimpleSequenceSearchSpace

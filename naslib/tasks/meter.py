@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from .score import Measured
+from .score import Measured, Score
 
-if TYPE_CHECKING:
-    from .task import Task
+
+class Counted(Protocol):
+    """What a meter asks of a task."""
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """What is measured."""
+
+    def device_of(self, batch: Any) -> torch.device:
+        """Return where a batch is."""
+
+    def statistics(self, outputs: Any, batch: Any) -> Sequence[Tensor | float]:
+        """Return the sums of a batch, the number of predictions last."""
+
+    def summarize(self, sums: Sequence[float]) -> Sequence[float | None]:
+        """Return the scores that sums of `statistics` amount to."""
 
 
 class Meter:
@@ -24,7 +38,7 @@ class Meter:
         device: Where the sums live.
     """
 
-    def __init__(self, task: Task, device: torch.device | str = "cpu") -> None:
+    def __init__(self, task: Counted, device: torch.device | str = "cpu") -> None:
         self.task = task
         self._device = torch.device(device)
         self._dtype = _sum_dtype(self._device)
@@ -83,7 +97,7 @@ class Meter:
         self._bad_step.copy_(state["bad_step"])
 
 
-def measure(task: Task, outputs: Any, batch: Any) -> Sequence[float | None]:
+def measure(task: Counted, outputs: Any, batch: Any) -> Sequence[float | None]:
     """Return the scores of one batch (waits for the device).
 
     Args:

@@ -66,6 +66,7 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         ("test accuracy", _with_unit(summary.get("test_accuracy"), "%", 2) + _mode(summary.get("evaluation_mode"))),
         *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
         ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
+        *(("trials", text) for text in _trials(summary.get("trials"))),
         ("total time", _duration(summary.get("total_seconds"))),
         ("device, seed", f"{summary.get('device')}, {summary.get('seed')}"),
         ("run folder", str(folder)),
@@ -109,6 +110,16 @@ def _mode(mode: str | None) -> str:
 
 def _evaluations(count: int | None) -> str:
     return "" if count is None else f" ({count} evaluations)"
+
+
+def _trials(trials: Mapping[str, Any] | None) -> list[str]:
+    """Return a line on the trials of a black-box search, none for another search."""
+    if not trials or not trials["count"]:
+        return []
+    named = zip(trials["objectives"], trials["best_values"], trials["units"], strict=False)
+    values = ", ".join(f"{name} {value:.6g} {unit}".rstrip() for name, value, unit in named)
+    best = f"; the best is trial {trials['best']}: {values}" if trials["best"] is not None else ""
+    return [f"{trials['count']}, of which {trials['failed']} failed{best}"]
 
 
 def _duration(seconds: float | None) -> str:

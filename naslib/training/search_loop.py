@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from torch import nn
-
+from naslib.errors import TrialStopped
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.utils.log import get_logger
 
@@ -84,7 +83,7 @@ class SearchTask(EpochTask):
         if self.outputs.arch_weights is not None and epoch == 0:
             self.outputs.arch_weights.load_state_dict({"series": []})
             self.outputs.arch_weights.record()
-        if isinstance(self.optimizer.graph, nn.Module):
+        if self.optimizer.is_adapted:
             self.optimizer.graph.train()
         self.optimizer.new_epoch(epoch)
 
@@ -134,6 +133,55 @@ class SearchTask(EpochTask):
         self.optimizer.select_architecture(*self.selection)
 
 
+class Evaluations(Protocol):
+    """How a black-box search gets from one evaluation to the next.
+
+    Attributes:
+        seconds: What the last one took, None if that is not known.
+    """
+
+    seconds: float | None
+
+    @property
+    def total(self) -> int | None:
+        """How many there will be, None if unknown."""
+
+    def goes_on(self, done: int) -> bool:
+        """Say whether there is another one after `done` of them."""
+
+    def advance(self, epoch: int, should_stop: Callable[[], bool]) -> None:
+        """Make evaluation number `epoch`, from 0; `TrialStopped` if `should_stop` said yes meanwhile."""
+
+    def status(self, done: int) -> Status | None:
+        """Return where the search stands; None leaves it to what the optimizer's statistics say."""
+
+
+class OwnEpochs:
+    """Evaluations that an optimizer makes by itself, one per `new_epoch`.
+
+    Args:
+        optimizer: The optimizer, adapted.
+        epochs: How many.
+    """
+
+    seconds: float | None = None
+
+    def __init__(self, optimizer: MetaOptimizer, epochs: int) -> None:
+        self.optimizer, self.total = optimizer, epochs
+
+    def goes_on(self, done: int) -> bool:
+        """Say whether there is another one after `done` of them."""
+        return done < self.total
+
+    def advance(self, epoch: int, should_stop: Callable[[], bool]) -> None:
+        """Let the optimizer evaluate."""
+        self.optimizer.new_epoch(epoch)
+
+    def status(self, done: int) -> Status | None:
+        """Return None: the statistics say it."""
+        return None
+
+
 class BlackBoxSearch:
     """Evaluate one architecture per epoch; nothing here costs more than appending to lists.
 
@@ -145,6 +193,7 @@ class BlackBoxSearch:
             writing them would take more than a twentieth of the time.
         report_incumbent: Whether to record the best architecture so far or the latest.
         after_epoch: Called with the number of each evaluation.
+        evaluations: How they are made; `settings.epochs` of the optimizer's own if None.
     """
 
     def __init__(
@@ -155,9 +204,11 @@ class BlackBoxSearch:
         settings: LoopSettings,
         report_incumbent: bool = True,
         after_epoch: Callable[[int], Any] | None = None,
+        evaluations: Evaluations | None = None,
     ) -> None:
         self.optimizer, self.phase, self.outputs, self.settings = optimizer, phase, outputs, settings
         self.report_incumbent, self.after_epoch = report_incumbent, after_epoch
+        self.evaluations = evaluations if evaluations is not None else OwnEpochs(optimizer, settings.epochs)
         self._saving = 0.0
         self._began = time.perf_counter()
 
@@ -165,22 +216,33 @@ class BlackBoxSearch:
         """Run from `start` to the end and write the final checkpoint."""
         self.phase.check_saveable()
         self._began = time.perf_counter()
-        epochs = self.settings.epochs
-        with InterruptGuard() as guard, Progress("search", epochs, start.epoch, unit="evaluation") as progress:
-            self._run(start.epoch, guard, progress)
-        self.phase.save_final(max(epochs, start.epoch))
+        total = self.evaluations.total
+        with InterruptGuard() as guard, Progress("search", total, start.epoch, unit="evaluation") as progress:
+            done = self._run(start.epoch, guard, progress)
+        self.phase.save_final(done)
 
-    def _run(self, first: int, guard: InterruptGuard, progress: Progress) -> None:
+    def _run(self, epoch: int, guard: InterruptGuard, progress: Progress) -> int:
+        """Make the evaluations from number `epoch` on, and return how many there are in the end."""
         optimizer, append, clock = self.optimizer, self.outputs.history.append_row, time.perf_counter
+        evaluations = self.evaluations
         frequency, after_epoch = self.settings.checkpoint_freq, self.after_epoch
         save_due = False
         before = clock()
         write_due = before + 1.0
-        for epoch in range(first, self.settings.epochs):
-            optimizer.new_epoch(epoch)
+
+        def should_stop() -> bool:
+            return guard.requested
+
+        while evaluations.goes_on(epoch):
+            try:
+                evaluations.advance(epoch, should_stop)
+            except TrialStopped:
+                self.phase.seconds += clock() - before
+                raise guard.interruption(str(self.phase.save_step(epoch, 0))) from None
             train_acc, valid_acc, test_acc, train_time = optimizer.train_statistics(self.report_incumbent)
             tested = optimizer.test_statistics()
             now = clock()
+            train_time = evaluations.seconds if train_time is None else train_time
             append((train_acc, None, valid_acc, None, test_acc, None, now - before, train_time, tested))
             self.phase.seconds += now - before
             before = now
@@ -192,12 +254,14 @@ class BlackBoxSearch:
                 after_epoch(epoch)
             if guard.signum is not None:
                 raise guard.interruption(str(self.phase.save_epoch(epoch)))
-            progress.done = epoch + 1
+            epoch += 1
+            progress.done = epoch
             if progress.due():
-                self._report(epoch, progress)
+                self._report(epoch - 1, progress)
             elif now >= write_due:
                 self.outputs.file.write_if_due()
                 write_due = now + 1.0
+        return epoch
 
     def _may_save(self, now: float) -> bool:
         return self._saving <= _CHECKPOINT_GRACE + _CHECKPOINT_SHARE * (now - self._began)
@@ -209,9 +273,11 @@ class BlackBoxSearch:
 
     def _report(self, epoch: int, progress: Progress) -> None:
         last = {key: values[-1] for key, values in self.outputs.history.trajectory.items() if isinstance(values, list)}
-        progress.show(
-            lambda: Status.of_evaluations(epoch + 1, self.settings.epochs, last["valid_acc"], last["test_acc"])
-        )
+        total = self.evaluations.total
+        status = self.evaluations.status(epoch + 1)
+        if status is None:
+            status = Status.of_evaluations(epoch + 1, total or epoch + 1, last["valid_acc"], last["test_acc"])
+        progress.show(lambda: status)
         if self.outputs.writer is not None:
             for key, value in last.items():
                 if value is not None:

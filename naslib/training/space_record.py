@@ -18,8 +18,7 @@ from naslib.utils.files import to_jsonable
 
 def describe_search(optimizer: Any, dataset: str) -> dict[str, Any]:
     """Return what must be the same for a checkpoint to be of this search: space and sizes, optimizer, data, classes."""
-    given = optimizer.search_space  # the supernet of a later stage may be deeper
-    graph = given if given is not None else optimizer.graph
+    graph = optimizer.space  # the supernet of a later stage may be deeper
     is_space = isinstance(graph, Graph)
     return {
         "search_space": graph.get_type() if is_space else type(graph).__name__,

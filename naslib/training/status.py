@@ -77,6 +77,33 @@ class Status:
             ),
         )
 
+    @classmethod
+    def of_trials(
+        cls, done: int, total: int | None, name: str, unit: str, best: float | None, failed: int = 0
+    ) -> Status:
+        """Return the status of a search that evaluates trials.
+
+        Args:
+            done: How many are over.
+            total: How many there will be, None if unknown.
+            name: What is measured.
+            unit: Its unit, "" for none.
+            best: Of the best trial so far, None without one.
+            failed: How many have failed.
+        """
+        place = f"{done}/{total}" if total else f"{done}"
+        value = "-" if best is None else f"{best:.4g}"
+        shown = f"{value} {unit}".rstrip()
+        losses = f", {failed} failed" if failed else ""
+        return cls(
+            log=f"best {name} {shown}{losses}",
+            terminal=(
+                f"trial {place}, best {name} {shown}{losses}",
+                f"trial {place} best {value}{losses}",
+                f"{place} {value}",
+            ),
+        )
+
 
 def terminal_width(stream: TextIO) -> int:
     """Return the columns of the terminal behind a stream: `COLUMNS`, what the terminal says, or 80."""

@@ -13,8 +13,7 @@ from naslib.build import build_optimizer, schema_extensions
 from naslib.config.loader import load_config
 from naslib.errors import ConfigError
 from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, OneShotOptimizer, PCDARTSOptimizer
-from naslib.optimizers.oneshot.parts import AuxiliarySkip, PartialChannels, WeightedEdges
-from naslib.optimizers.oneshot.parts.base import Part
+from naslib.optimizers.oneshot.parts import AuxiliarySkip, Part, PartialChannels, WeightedEdges
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.primitives import MixedOp
 

@@ -6,4 +6,6 @@ from . import imagefolder as imagefolder
 from . import imagenet16 as imagenet16
 from . import mnist as mnist
 from . import npz as npz
+from . import spoken_digits as spoken_digits
 from . import svhn as svhn
+from . import wikitext as wikitext

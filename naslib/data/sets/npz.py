@@ -63,7 +63,7 @@ def load_npz(
     if path is None:
         raise ConfigError("data set 'npz' needs the path of a file: dataset=my.npz, or the argument path")
     file = locate(path, data_dir, "file")
-    arrays = _read(file)
+    arrays = read_arrays(file)
     x_key, y_key = _choose_keys(file, arrays)
     names = class_names if class_names is not None else arrays.get("class_names", arrays.get("classes"))
     return ImageData.from_arrays(
@@ -84,7 +84,7 @@ def load_npz(
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_arrays(file: Path) -> dict[str, Any]:
     """Return the arrays of a file by name.
 
     Raises:

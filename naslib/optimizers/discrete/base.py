@@ -1,11 +1,11 @@
-"""DiscreteOptimizer: ask for a code, tell its result - the template of the black-box searches."""
+"""DiscreteOptimizer: ask for trials, tell their results - the template of the black-box searches."""
 
 from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from naslib.benchmarks.base import as_metric
 from naslib.errors import (
@@ -14,10 +14,15 @@ from naslib.errors import (
     OptimizerStateError,
     UnsupportedBySpaceError,
 )
+from naslib.history import Objective, State, Trial
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Stateful, Statistics
 from naslib.optimizers.core.random_state import RandomState as RandomState
 from naslib.search_spaces.core.codec import Code, Codec, as_random
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
+from naslib.utils.meters import count_parameters_in_MB
+from naslib.utils.seeding import rng_restore, rng_snapshot
+
+from .record import SearchRecord as SearchRecord
 
 if TYPE_CHECKING:
     from naslib.search_spaces.core.graph import Graph, Scope
@@ -25,68 +30,28 @@ if TYPE_CHECKING:
 _OBJECTIVES = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY)
 
 
-class SearchRecord:
-    """What a search has seen, in a size that grows only when the incumbent changes.
-
-    Attributes:
-        evaluations: Number of architectures told.
-        latest: The architecture told last.
-        incumbent: The best one so far; of equals the first.
-        incumbent_value: Its value.
-        lowest: The smallest value so far.
-        trajectory: `(evaluations, value, code)` at every change of the incumbent.
-    """
-
-    def __init__(self) -> None:
-        self.evaluations = 0
-        self.latest: Code | None = None
-        self.incumbent: Code | None = None
-        self.incumbent_value = float("-inf")
-        self.lowest = float("inf")
-        self.trajectory: list[tuple[int, float, Code]] = []
-
-    def add(self, code: Code, value: float) -> None:
-        """Take note of an evaluated architecture."""
-        self.evaluations += 1
-        self.latest = code
-        if value < self.lowest:
-            self.lowest = value
-        if value > self.incumbent_value:
-            self.incumbent, self.incumbent_value = code, value
-            self.trajectory.append((self.evaluations, value, code))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as plain values."""
-        return {
-            "evaluations": self.evaluations,
-            "latest": None if self.latest is None else list(self.latest),
-            "lowest": self.lowest,
-            "trajectory": [[n, value, list(code)] for n, value, code in self.trajectory],
-        }
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        latest = state_dict["latest"]
-        self.evaluations = int(state_dict["evaluations"])
-        self.lowest = float(state_dict.get("lowest", float("-inf")))  # of an older checkpoint it is not known
-        self.latest = None if latest is None else tuple(latest)
-        self.trajectory = [(int(n), float(value), tuple(code)) for n, value, code in state_dict["trajectory"]]
-        _, self.incumbent_value, self.incumbent = self.trajectory[-1] if self.trajectory else (0, float("-inf"), None)
-
-
 class DiscreteOptimizer(MetaOptimizer):
-    """Search on codes: every epoch evaluates one architecture in a benchmark, and no module is built before the end.
+    """Search on codes, without a module: `ask` says what to evaluate next, `tell` takes the values.
+
+    Both have two forms. `ask()` returns a code, and `tell(code, value)` its value, larger being better: for loops of
+    one's own. `ask(n)` returns up to n trials, and `tell(trial, values)` takes one value per objective; trials have
+    numbers, may be told in any order, and may fail. `new_epoch` does both for one architecture.
 
     The randomness is a generator of the optimizer's own, seeded from numpy's global one when the space is adapted.
 
     Args:
-        fidelity: Epochs of the benchmark's training schedule that the search looks at, -1 for the longest.
+        fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
         metric: An accuracy (`Metric` or its name), which is maximised.
+        objectives: What is measured instead of `metric`: names of metrics, or of scores of the evaluator. The first
+            decides, in its own direction; the others are kept with the trials.
+        evaluator: What gives the trials their values: a name, for the Trainer to build it, or an object with
+            `objectives` and `evaluate(trial)` (see `naslib.evaluators`). A benchmark if None.
         **kwargs: Other keys of the shared search schema; ignored.
 
     Attributes:
         record: Incumbent and trajectory.
         rng: The generator.
+        objectives: What the values of a trial are; the evaluator's, once there is one.
 
     Raises:
         ConfigError: For an unknown keyword, or a metric that is no accuracy.
@@ -94,12 +59,26 @@ class DiscreteOptimizer(MetaOptimizer):
 
     using_step_function = False
 
-    def __init__(self, *, fidelity: int = 200, metric: Metric | str = Metric.VAL_ACCURACY, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        fidelity: int = 200,
+        metric: Metric | str = Metric.VAL_ACCURACY,
+        objectives: Sequence[Metric | str] | None = None,
+        evaluator: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.fidelity = fidelity
         self.metric = as_metric(metric)
         if self.metric not in _OBJECTIVES:
             raise ConfigError(f"a search maximises one of {', '.join(m.name for m in _OBJECTIVES)}, not {metric!r}")
+        self.objective_names = None if objectives is None else [getattr(o, "name", str(o)) for o in objectives]
+        self.evaluator = evaluator
+        self.objectives: tuple[Objective, ...] = (_objective_of(self.metric),)
+        self.metrics: tuple[Metric, ...] = (self.metric,)
+        self._metric: Metric | None = None  # what `new_epoch` asks a benchmark for
+        self._minimizes = False
         self.record = SearchRecord()
         self.rng = random.Random()
         self._codec: Codec | None = None
@@ -116,16 +95,111 @@ class DiscreteOptimizer(MetaOptimizer):
         return self._codec
 
     @abstractmethod
-    def ask(self) -> Code:
-        """Return the architecture to evaluate next."""
+    def propose(self) -> tuple[Code, int | None] | None:
+        """Return the architecture to evaluate next, and the number of the trial that is its parent.
 
-    def tell(self, code: Code, value: float) -> None:
-        """Take note of the value of an architecture; larger is better."""
+        Returns:
+            None while the method has nothing to ask for until it is told more; never if nothing is pending.
+        """
+
+    @overload
+    def ask(self) -> Code: ...
+
+    @overload
+    def ask(self, n: int) -> list[Trial]: ...
+
+    def ask(self, n: int | None = None) -> Code | list[Trial]:
+        """Return what to evaluate next.
+
+        Args:
+            n: How many trials at most; None for one code, which `tell(code, value)` goes with.
+
+        Returns:
+            The code; or the trials, fewer than n where the method waits for results.
+
+        Raises:
+            ConfigError: If n is below one.
+            OptimizerStateError: Before `adapt_search_space`, or if a code alone is asked for while the method waits.
+        """
+        if n is None:
+            proposal = self.propose()
+            if proposal is None:
+                raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+            return proposal[0]
+        if n < 1:
+            raise ConfigError(f"ask(n) returns at least one trial; n is {n}")
+        trials: list[Trial] = []
+        record = self.record
+        while len(trials) < n and (proposal := self.propose()) is not None:
+            trial = Trial(record.asked, proposal[0], self.fidelity, parent=proposal[1])
+            record.asked += 1
+            record.pending[trial.number] = trial
+            trials.append(trial)
+        return trials
+
+    def tell(
+        self,
+        what: Trial | Code,
+        values: float | Sequence[float] | None = None,
+        *,
+        seconds: float = 0.0,
+        user: Mapping[str, Any] | None = None,
+        state: State = State.COMPLETE,
+    ) -> Trial | None:
+        """Take the result of a trial, or the value of a code.
+
+        Args:
+            what: A trial that `ask(n)` returned, or a code.
+            values: One value per objective, in their order and directions; of a code its one value, larger is better.
+                None: what the trial itself holds, which has failed if it holds none.
+            seconds: What the evaluation took.
+            user: What else to keep with the trial.
+            state: COMPLETE, PRUNED for values of a trial that was stopped early, or FAILED. Only complete trials
+                decide anything; so does a value that is not finite: its trial has failed.
+
+        Returns:
+            The trial as it is now; None for a code.
+
+        Raises:
+            OptimizerStateError: If the trial is not pending: told already, or of another search.
+            ConfigError: If there is not one value per objective.
+        """
+        if not isinstance(what, Trial):
+            self._tell_code(what, values)
+            return None
+        if self.record.pending.get(what.number) is None:
+            raise OptimizerStateError(
+                f"trial {what.number} is not pending: it was told already, or this search did not ask for it"
+            )
+        trial = _with_result(what, values, seconds, user, state)
+        if trial.values is not None and len(trial.values) != len(self.objectives):
+            names = ", ".join(objective.name for objective in self.objectives)
+            raise ConfigError(f"trial {trial.number} has {len(trial.values)} values; the objectives are {names}")
+        del self.record.pending[trial.number]
+        self.record.seconds += trial.seconds
+        if trial.state is State.COMPLETE and trial.values:
+            merit = self.objectives[0].merit(trial.values[0])
+            self.record.add_trial(trial, merit)
+            self._learn(trial.code, merit, trial.number)
+        elif trial.state is State.FAILED:
+            self.record.failed += 1
+            self.record.last_failure = f"trial {trial.number}: {trial.user.get('error', 'no value was told')}"
+        return trial
+
+    def _tell_code(self, code: Code, value: Any) -> None:
+        if value is None or value != value:
+            self.record.failed += 1
+            self.record.last_failure = f"{code} was told the value {value}"
+            return
         self.record.add(code, value)
-        self._learn(code, value)
+        self._learn(code, value, None)
 
-    def _learn(self, code: Code, value: float) -> None:
-        """Update what the method keeps beside the record."""
+    def pending(self) -> list[Trial]:
+        """Return the trials that were asked for and not told yet, in the order of their numbers."""
+        return [self.record.pending[number] for number in sorted(self.record.pending)]
+
+    def _learn(self, code: Code, merit: float, number: int | None) -> None:
+        """Update what the method keeps beside the record; larger merits are better."""
 
     def _reset(self) -> None:
         """Forget what the method keeps beside the record."""
@@ -144,40 +218,94 @@ class DiscreteOptimizer(MetaOptimizer):
             search_space: A space with a codec.
             dataset: Name of the data set in the benchmark; that of the optimizer's config if None.
             scope: Kept; codes cover the whole space.
-            dataset_api: The benchmark that evaluates architectures.
-            **kwargs: Accepted for callers of NASLib.
+            dataset_api: The benchmark that evaluates architectures, where no evaluator does.
+            **kwargs: `evaluator` replaces that of the constructor; others are accepted for callers of NASLib.
 
         Raises:
             UnsupportedBySpaceError: If the space has no codec.
-            BenchmarkApiMissing: Without `dataset_api`.
-            BenchmarkError: If the benchmark lacks the metric on this data set at this fidelity.
+            BenchmarkApiMissing: Without `dataset_api` and without an evaluator.
+            BenchmarkError: If the benchmark lacks a metric on this data set at this fidelity.
         """
         name = type(self).__name__
         dataset = dataset if dataset is not None else self.dataset
         if search_space.codec is None:
             raise UnsupportedBySpaceError(f"{name} searches on codes, and {type(search_space).__name__} has no codec")
-        if dataset_api is None:
-            raise BenchmarkApiMissing(
-                f"{name} evaluates architectures in a benchmark: give adapt_search_space a dataset_api, such as "
-                f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
-            )
-        codec = search_space.codec
+        self.evaluator, self._metric = kwargs.get("evaluator", self.evaluator), None
         dataset_api = as_dataset_api(dataset_api)
-        dataset_api.query(
-            codec.random(random.Random(0)), self.metric, dataset, epoch=self.fidelity
-        )  # raises, or answers
+        if self._asks_the_benchmark():
+            if dataset_api is None:
+                raise BenchmarkApiMissing(
+                    f"{name} evaluates architectures in a benchmark, or by an evaluator such as search.evaluator=train:"
+                    " give adapt_search_space a dataset_api, such as "
+                    f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
+                )
+            self._take_metrics(search_space.codec, dataset_api, dataset)
+        elif not isinstance(self.evaluator, str):
+            self.use_evaluator(self.evaluator)
         self.graph = search_space.clone()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api
-        self._codec = codec
+        self._codec = search_space.codec
         self.record = SearchRecord()
         self.rng = as_random(None)
         self._reset()
+        self.adapted()
+
+    def _asks_the_benchmark(self) -> bool:
+        return self.evaluator is None or self.evaluator == "table"
+
+    def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
+        """Settle what the benchmark is asked for, and raise if it does not answer."""
+        names = self.objective_names
+        self.metrics = (self.metric,) if not names else tuple(as_metric(name) for name in names)
+        self.objectives = tuple(_objective_of(metric) for metric in self.metrics)
+        probe = codec.random(random.Random(0))
+        self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
+        for metric in self.metrics:
+            dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
+
+    def use_evaluator(self, evaluator: Any) -> None:
+        """Take the objectives of an evaluator, and the fidelity that it evaluates at where it has one.
+
+        Args:
+            evaluator: Has `objectives` and `evaluate(trial)`.
+        """
+        self.evaluator, self._metric = evaluator, None
+        self.objectives = tuple(evaluator.objectives)
+        fidelity = getattr(evaluator, "fidelity", None)
+        self.fidelity = self.fidelity if fidelity is None else int(fidelity)
 
     def new_epoch(self, epoch: int) -> None:
-        """Evaluate one architecture."""
-        code = self.ask()
-        self.tell(code, self.dataset_api.query(code, self.metric, self.dataset, self.fidelity))
+        """Evaluate one architecture.
+
+        Raises:
+            OptimizerStateError: If the evaluator is a name that nobody has built yet.
+        """
+        if self._metric is None:  # as much is asked here as must be: this is the loop of a search on a table
+            self._evaluate_trial()
+            return
+        proposal = self.propose()
+        if proposal is None:
+            raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+        code = proposal[0]
+        value = self.dataset_api.query(code, self._metric, self.dataset, self.fidelity)
+        if self._minimizes:
+            value = -value
+        record = self.record
+        number = record.asked
+        record.asked = number + 1
+        record.add(code, value)
+        self._learn(code, value, number)
+
+    def _evaluate_trial(self) -> None:
+        if isinstance(self.evaluator, str):
+            raise OptimizerStateError(
+                f"the evaluator {self.evaluator!r} is built by Trainer.search(); in a loop of your own give "
+                "adapt_search_space(..., evaluator=...) one of naslib.evaluators"
+            )
+        (trial,) = self.ask(1)
+        outcome = self.evaluator.evaluate(trial)
+        self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user)
 
     def get_final_architecture(self) -> Graph:
         """Return the best architecture seen, as a discrete graph with fresh weights.
@@ -199,24 +327,36 @@ class DiscreteOptimizer(MetaOptimizer):
             return ""
         return (
             f"all {record.evaluations} decisions are tied: every architecture evaluated has the value "
-            f"{record.incumbent_value:g}, so that the first one was taken"
+            f"{self.objectives[0].merit(record.incumbent_value):g}, so that the first one was taken"
         )
 
     def get_model_size(self) -> float:
-        """Return the parameters of the best architecture in millions as the benchmark says; 0 where it does not."""
-        return (self._ask_benchmark(Metric.PARAMETERS) if self.record.incumbent is not None else None) or 0.0
+        """Return the parameters of the best architecture in millions: as the benchmark says, or counted; 0 for none."""
+        if self.record.incumbent is None or not self.is_adapted:
+            return 0.0
+        if self._asks_the_benchmark():
+            return self._ask_benchmark(Metric.PARAMETERS) or 0.0
+        random_state = rng_snapshot()
+        size = count_parameters_in_MB(self.get_final_architecture())
+        rng_restore(random_state)
+        return size
 
     def train_statistics(self, report_incumbent: bool = True) -> Statistics:
-        """Return the queried `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
+        """Return the `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
 
-        The test accuracy is that of the longest schedule, the others belong to the fidelity of the search.
+        Those of a benchmark are queried: the test accuracy of the longest schedule, the others of the fidelity of the
+        search. An evaluator says the validation accuracy alone, where its first objective is one.
 
         Args:
             report_incumbent: Whether to report on the best architecture rather than on the latest.
 
         Raises:
-            OptimizerStateError: If nothing has been evaluated.
+            OptimizerStateError: If a benchmark is to be asked, and nothing has been evaluated.
         """
+        if not self._asks_the_benchmark():
+            first, value = self.objectives[0], self.record.incumbent_value
+            is_accuracy = first.maximize and first.unit == "%" and self.record.incumbent is not None
+            return (None, value if is_accuracy and report_incumbent else None, None, None)
         return (
             self._ask_benchmark(Metric.TRAIN_ACCURACY, self.fidelity, report_incumbent),
             self._ask_benchmark(Metric.VAL_ACCURACY, self.fidelity, report_incumbent),
@@ -225,7 +365,9 @@ class DiscreteOptimizer(MetaOptimizer):
         )
 
     def test_statistics(self) -> float | None:
-        """Return the queried test accuracy of the best architecture, None where the benchmark has none."""
+        """Return the queried test accuracy of the best architecture, None where no benchmark has one."""
+        if not self._asks_the_benchmark():
+            return None
         return self._ask_benchmark(Metric.TEST_ACCURACY)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
@@ -240,6 +382,27 @@ class DiscreteOptimizer(MetaOptimizer):
 
     def _code_to_report(self, report_incumbent: bool) -> Code:
         code = self.record.incumbent if report_incumbent else self.record.latest
-        if code is None or self.graph is None:
-            raise OptimizerStateError(f"{type(self).__name__} has not evaluated an architecture yet")
+        if code is None:
+            failed = self.record.failed
+            why = f": all {failed} trials have failed; the last, {self.record.last_failure}" if failed else " yet"
+            raise OptimizerStateError(f"{type(self).__name__} has not evaluated an architecture{why}")
         return code
+
+
+def _objective_of(metric: Metric) -> Objective:
+    return Objective(metric.name, metric.maximize, metric.unit)
+
+
+def _with_result(
+    trial: Trial,
+    values: float | Sequence[float] | None,
+    seconds: float,
+    user: Mapping[str, Any] | None,
+    state: State,
+) -> Trial:
+    """Return a trial with what was told of it; told nothing, it is what it says itself."""
+    if values is None and trial.state.is_over:
+        return trial
+    if values is None or state is State.FAILED:
+        return trial.failed(str((user or {}).get("error", "no value was told")), seconds, user)
+    return trial.completed(values, seconds, user, state)

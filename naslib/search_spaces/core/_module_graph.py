@@ -65,7 +65,14 @@ class ModuleGraph(nn.Module, nx.DiGraph, metaclass=_GraphType):
     nodes: Any
     edges: Any
     graph: Any
+    adj: Any
+    pred: Any
+    succ: Any
+    degree: Any
     in_degree: Any
+    out_degree: Any
+    has_edge: Any
+    has_node: Any
     successors: Any
     predecessors: Any
     number_of_nodes: Any

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from naslib.search_spaces.core.kernels.bypassing import count_batch as count_batch
+
 from .given_weights import wholly_frozen
 
 M = TypeVar("M", bound=nn.Module)
@@ -18,12 +20,6 @@ M = TypeVar("M", bound=nn.Module)
 def batch_norm_modules(module: nn.Module) -> list[_BatchNorm]:
     """Return all batch-norm modules in a network, each once."""
     return [child for child in module.modules() if isinstance(child, _BatchNorm)]
-
-
-def count_batch(norm: _BatchNorm) -> None:
-    """Count a batch in training, for whoever normalises without calling the module."""
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
 
 
 def make_batch_norm_affine(module: M) -> M:

@@ -46,11 +46,15 @@ class Graph(ArchitectureMixin):
 
     Attributes:
         QUERYABLE: Whether a discretized graph can be queried in a benchmark.
+        TASKS: Names of the tasks that a space has a head for; None where it does not say.
+        INPUTS: What it reads: `"image"`, `"sequence"`, `"tokens"`; None where it does not say.
         input_node_idxs: What `set_input` was told.
         is_parsed: Whether the ops are registered as submodules.
     """
 
     QUERYABLE = False
+    TASKS: tuple[str, ...] | None = None
+    INPUTS: tuple[str, ...] | None = None
 
     _plan: Plan | None = None
 
@@ -230,9 +234,6 @@ class Graph(ArchitectureMixin):
         return self
 
     # hooks of a search space
-
-    def prepare_discretization(self) -> None:
-        """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
 
     def prepare_evaluation(self) -> None:
         """Change a discrete architecture into what is evaluated (an auxiliary head, say)."""

@@ -22,6 +22,9 @@ from .ops_conv import FactorizedReduce as FactorizedReduce
 from .ops_conv import ReLUConvBN as ReLUConvBN
 from .ops_conv import SepConv as SepConv
 from .ops_conv import Stem as Stem
+from .ops_heads import DenseHead as DenseHead
+from .ops_heads import PooledHead as PooledHead
+from .ops_heads import TokenHead as TokenHead
 from .ops_mixed import MixedOp as MixedOp
 from .ops_mixed import mix_outputs as mix_outputs
 from .ops_pool import AvgPool as AvgPool

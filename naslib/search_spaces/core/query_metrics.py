@@ -37,6 +37,17 @@ class Metric(Enum):
     EPOCH = auto()
     HP = auto()
 
+    @property
+    def maximize(self) -> bool:
+        """Whether larger is better: of accuracies it is, of losses, times and sizes it is not."""
+        return self.name.endswith("_ACCURACY")
+
+    @property
+    def unit(self) -> str:
+        """What its numbers count: "%", "s", "ms", "M" (millions), or "" for what has no unit."""
+        kinds = {"ACCURACY": "%", "TIME": "s", "LATENCY": "ms", "FLOPS": "M", "PARAMETERS": "M"}
+        return kinds.get(self.name.rpartition("_")[2], "")
+
 
 def as_dataset_api(dataset_api: Any) -> Any:
     """Return the benchmark that a `dataset_api` is: an object with `query`, alone or in a dictionary; None for None.

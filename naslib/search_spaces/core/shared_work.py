@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.search_spaces.core.kernels import average_pool, depthwise, normalization, pointwise, strided
-
-from .batch_norm import count_batch
+from naslib.search_spaces.core.kernels.bypassing import count_batch
+from naslib.search_spaces.core.kernels.bypassing import is_hooked as is_hooked
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,3 @@ def _key(module: nn.Module) -> Hashable | None:
     if kind is nn.AvgPool2d:
         return ("avg_pool", module.kernel_size, module.stride, module.padding, module.count_include_pad)
     return None
-
-
-def is_hooked(module: nn.Module) -> bool:
-    """Say whether somebody watches the module, so that it must be called itself."""
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)

@@ -32,6 +32,8 @@ class NasBench201SearchSpace(Graph):
 
     OPTIMIZER_SCOPE = ["stage_1", "stage_2", "stage_3"]
     QUERYABLE = True
+    TASKS = ("classification", "regression")
+    INPUTS = ("image",)
 
     codec = NasBench201Codec()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from naslib.errors import ConfigError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core._selection import keep_strongest_edges, select_without_zero
 from naslib.search_spaces.core.edge import EdgeData
@@ -19,18 +20,31 @@ class SimpleCellSearchSpace(Graph):
     inputs, 3 and 4 intermediate, 5 the output (concatenation and a 1x1 convolution).
 
     Args:
-        n_classes: Number of classes.
+        n_classes: Number of classes or of values.
         in_channels: Channels of the images.
         channels: Channels of the first cell; the other two have twice as many.
+        task: What it is for; with `"segmentation"` the output is `(n, n_classes, h, w)`, from the last cell and the
+            stem (`DenseHead`), else `(n, n_classes)` from the average over pixels.
+
+    Raises:
+        ConfigError: If there is no head for the task.
     """
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "r_stage_1"]
+    TASKS = ("classification", "regression", "segmentation")
+    INPUTS = ("image",)
+    ALLOWS_ZERO = False
 
-    def __init__(self, n_classes: int = 10, in_channels: int = 3, channels: int = 16) -> None:
+    def __init__(
+        self, n_classes: int = 10, in_channels: int = 3, channels: int = 16, task: str = "classification"
+    ) -> None:
         super().__init__("makrograph")
+        if task not in self.TASKS:
+            raise ConfigError(f"simple_cell has no head for {task}, only for {', '.join(self.TASKS)}")
         self.n_classes = n_classes
         self.in_channels = in_channels
         self.channels = channels
+        self.task = task
         self.add_nodes_from((1, 2))
         normal, reduction = _make_cell("normal_cell"), _make_cell("reduction_cell")
         for node, cell, sources, scope, width, stride in (
@@ -42,8 +56,12 @@ class SimpleCellSearchSpace(Graph):
             self.add_node(node, subgraph=cell.set_scope(scope).set_input(sources))
         self.add_edges_from([(1, 2), (2, 3), (2, 4), (3, 4), (4, 5), (5, 6)])
         self.edges[1, 2].set("op", ops.Stem(C_in=in_channels, C_out=channels))
-        classifier = ops.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * channels, n_classes))
-        self.edges[5, 6].set("op", classifier)
+        if task == "segmentation":
+            self.add_edge(2, 6)
+            self.nodes[6]["comb_op"] = ops.DenseHead(channels, 2 * channels, n_classes)
+        else:
+            classifier = ops.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * channels, n_classes))
+            self.edges[5, 6].set("op", classifier)
 
     def select_primitive(self, edge_data: EdgeData) -> int:
         """Return the index of the strongest candidate other than Zero."""

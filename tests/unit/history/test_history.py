@@ -189,7 +189,7 @@ def test_a_table_for_other_programs(tmp_path):
         history.describe(OBJECTIVES)
         history.add_all([_done(1), _trial(2).failed("worker died, twice"), _done(3), _trial(4).started(0)])
     path = load(tmp_path).to_csv(tmp_path / "trials.csv")
-    rows = list(csv.DictReader(path.open(newline="")))
+    rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [row["state"] for row in rows] == ["COMPLETE", "FAILED", "COMPLETE", "RUNNING"]
     assert float(rows[0]["accuracy"]) == 50.0 + 1 / 3 and float(rows[2]["params"]) == 0.1 * 3
     assert json.loads(rows[2]["code"]) == [0, 1, 2] and json.loads(rows[1]["user"])["error"] == "worker died, twice"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch, StepResult
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
 from naslib.optimizers.oneshot.supernet.relaxations import linear_temperature
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS

@@ -1,10 +1,11 @@
 """Parts: ingredients that any optimizer with architecture gradients can be given, by class or from YAML."""
 
+from naslib.optimizers.oneshot.supernet.part import PARTS as PARTS
+from naslib.optimizers.oneshot.supernet.part import Part as Part
+from naslib.optimizers.oneshot.supernet.part import build_parts as build_parts
+
 from .auxiliary_skip import AuxiliarySkip as AuxiliarySkip
 from .auxiliary_skip import AuxiliarySkipConnections as AuxiliarySkipConnections
-from .base import PARTS as PARTS
-from .base import Part as Part
-from .base import build_parts as build_parts
 from .drop_path import SearchDropPath as SearchDropPath
 from .early_stopping import EarlyStopping as EarlyStopping
 from .edge_normalization import EdgeNormalization as EdgeNormalization

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import Inner, RelaxedMixedOp, Surrounding
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import FactorizedReduce, ReLUConvBN, call_op_shared
 from naslib.search_spaces.core.shared_work import SharedWork
 
 from ._resize import Shape, common_shape
-from .base import PARTS, Part
 from .partial_channels import PartialChannels
 
 # Factor of the connection by the share of the search that is over

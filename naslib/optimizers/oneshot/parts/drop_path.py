@@ -10,11 +10,10 @@ from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import Inner, RelaxedMixedOp, Surrounding
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.shared_work import SharedWork
-
-from .base import PARTS, Part
 
 
 class _DropEdge(Surrounding):

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.curvature import dominant_eigenvalue, hessian, stop_index
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity, MixedOp
 from naslib.utils.log import get_logger
 
 from ._cells import has_stride
-from .base import PARTS, Part
 
 logger = get_logger(__name__)
 

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AbstractCombOp, MixedOp
 from naslib.search_spaces.core.types import EdgeLike
-
-from .base import PARTS, Part
 
 # Standard deviation of the initial logits, as of alpha ([Xu2020pcdarts], authors' code)
 _INITIAL_SCALE = 1e-3

@@ -14,10 +14,9 @@ from naslib.errors import ConfigError, did_you_mean
 from naslib.hardware import read_table, trace_candidates
 from naslib.hardware.trace import Place, decision_edges
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
-
-from .base import PARTS, Part
 
 logger = get_logger(__name__)
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet._randomness import Randomness
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
@@ -21,7 +22,6 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 
 from ._cells import has_stride, mixtures
-from .base import PARTS, Part
 
 
 def alignment(gradients: Sequence[Tensor]) -> Tensor:

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.abilities import Ability
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.given_weights import stop_training, train_again, trainable
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.utils.log import get_logger
 
-from .base import PARTS, Part
 from .early_stopping import is_skip
 
 logger = get_logger(__name__)

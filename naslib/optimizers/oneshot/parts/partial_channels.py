@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import Inner, RelaxedMixedOp, Surrounding
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.shared_work import SharedWork
 
 from ._resize import common_shape, resized
 from ._widen import widened
-from .base import PARTS, Part
 
 
 class PartialChannels(Surrounding):

@@ -12,13 +12,12 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
+from naslib.optimizers.oneshot.supernet.abilities import Ability
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
-
-from .base import PARTS, Part
 
 KINDS = ("random", "adversarial")
 # Which decisions are relaxed in one call: their number of candidates, and the one decision's parameter if it is alone

@@ -8,11 +8,11 @@ from typing import Any
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.stages import locate
 from naslib.search_spaces.core.graph import Graph
 
 from ._resize import common_shape
-from .base import PARTS, Part
 from .partial_channels import PartialChannelConnections, PartialChannels
 
 STAGE_KEYS = ("epochs", "n_ops", "k")

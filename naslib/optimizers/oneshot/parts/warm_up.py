@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from naslib.errors import ConfigError
-
-from .base import PARTS, Part
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 
 
 @PARTS.register("warm_up")

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Zero
-
-from .base import PARTS, Part
 
 # Mean distance of the sigmoids from one half
 DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +14,7 @@ from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.batch_norm import evaluation_mode as evaluation_mode
 from naslib.search_spaces.core.codec import Code
 
-if TYPE_CHECKING:
-    from .weight_sharing import WeightSharingOptimizer
+from .host import PathHost
 
 
 class PathScorer:
@@ -32,7 +30,7 @@ class PathScorer:
 
     def __init__(
         self,
-        optimizer: WeightSharingOptimizer,
+        optimizer: PathHost,
         train_batches: Iterable[Batch],
         valid_batches: Iterable[Batch],
         recalibration: int = 0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -12,9 +11,8 @@ from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.search_spaces.core.codec import NO_EDGE, Code
 from naslib.search_spaces.core.flops import count_macs_of_parts
 
-if TYPE_CHECKING:
-    from .scoring import PathScorer
-    from .weight_sharing import WeightSharingOptimizer
+from .host import PathHost
+from .scoring import PathScorer
 
 
 class SizeTable:
@@ -28,7 +26,7 @@ class SizeTable:
         sizes: Size of every candidate of every copy, in the order of `candidates_of`.
     """
 
-    def __init__(self, optimizer: WeightSharingOptimizer, total: float, sizes: Sequence[float]) -> None:
+    def __init__(self, optimizer: PathHost, total: float, sizes: Sequence[float]) -> None:
         self.optimizer = optimizer
         self.common = total - sum(sizes)
         self.rows = [[0.0] * entry.n_ops for entry in optimizer.entries]
@@ -41,14 +39,14 @@ class SizeTable:
         return self.common + sum(row[index] for row, index in choices if index != NO_EDGE)
 
 
-def candidates_of(optimizer: WeightSharingOptimizer) -> list[tuple[int, int, nn.Module]]:
+def candidates_of(optimizer: PathHost) -> list[tuple[int, int, nn.Module]]:
     """Return `(decision, index, candidate)` of every candidate of every copy of a cell."""
     decision_of = {id(alpha): index for index, alpha in enumerate(optimizer.architectural_weights)}
     edges = mixed_edges(optimizer.graph, optimizer.scope)
     return [(decision_of[id(e.alpha)], index, op) for e in edges for index, op in enumerate(e.op.primitives)]
 
 
-def parameter_table(optimizer: WeightSharingOptimizer) -> SizeTable:
+def parameter_table(optimizer: PathHost) -> SizeTable:
     """Return the parameters in millions."""
 
     def count(module: nn.Module) -> float:
@@ -57,7 +55,7 @@ def parameter_table(optimizer: WeightSharingOptimizer) -> SizeTable:
     return SizeTable(optimizer, count(optimizer.graph), [count(op) for _, _, op in candidates_of(optimizer)])
 
 
-def mac_table(optimizer: WeightSharingOptimizer, image_shape: Sequence[int]) -> SizeTable:
+def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable:
     """Return the multiply-accumulates of one image in millions, by one forward of everything.
 
     Args:
@@ -94,7 +92,7 @@ class SizeLimits:
 
     def __init__(
         self,
-        optimizer: WeightSharingOptimizer,
+        optimizer: PathHost,
         max_params: float | None,
         max_macs: float | None,
         scorer: PathScorer,

@@ -70,6 +70,8 @@ class OneShotOptimizer(SupernetOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        for part in self.parts.values():
+            part.optimizer = self
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay

@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Mapping
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import accepted_keywords
+from naslib.search_spaces.core.edge import EdgeData
 
+from .abilities import Ability as Ability
+from .abilities import Reasons as Reasons
 from .curvature import is_differentiable
+from .part import Part
 from .sampling import Draw
 
-if TYPE_CHECKING:
-    from .base import OneShotOptimizer
 
+class Method(Protocol):
+    """What a search is asked before it is clear that its ingredients go together."""
 
-class Ability(StrEnum):
-    """What a search can offer to the parts and options in it."""
+    @property
+    def RESTRUCTURES(self) -> bool:
+        """Whether the method itself changes the structure of the supernet during the search."""
 
-    RELAXATION = "relaxation"  # all decisions are relaxed or drawn together, from the parameters
-    MIXTURE = "mixture"  # in the weight step all operations run, summed by weights that come from the parameters
-    FIXED_WEIGHTS = "fixed weights"  # those weights are the same whenever they are asked for
-    UNIT_SUM = "unit sum"  # those weights sum to 1
-    ARCHITECTURE_STEP = "architecture step"  # there is one, and it trains something
-    GRADIENT = "gradient"  # it differentiates the loss of the network, so that others may add parameters
-    TERM = "term"  # it differentiates what others add to its loss
-    OBJECTIVE = "objective"  # it has a loss or a reward that others may change
-    VALIDATION_GRADIENT = "validation gradient"  # the weights' gradient of the validation loss is at hand in that step
-    CURVATURE = "curvature"  # the validation loss can be differentiated twice in the architecture parameters
-    TRAINED_WEIGHTS = "trained weights"  # the weight step trains the operations
-    OUTCOME = "outcome"  # an architecture follows from the parameters at any time
-    SCORES = "scores"  # candidates and edges are compared by scores in the end
-    STRUCTURE = "structure"  # candidates may leave the supernet during the search
-    SECOND_ORDER = "second order"  # there is a second-order architecture step
-    UNROLLED = "unrolled"  # it is taken
-    FORWARD_MODE = "forward mode"  # forwards can be differentiated in forward mode
+    @property
+    def fixed_structure(self) -> str:
+        """Why nobody may change it; empty where it may change."""
 
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """The parts by name."""
 
-Reasons = Mapping[Ability, str]
+    @property
+    def decisions(self) -> Sequence[EdgeData]:
+        """One edge per decision; none before there is a supernet."""
+
+    @property
+    def architecture_parameters(self) -> Sequence[nn.Parameter]:
+        """What the architecture step trains."""
+
+    def option(self, name: str) -> Any:
+        """Return the value of a keyword, whether the method takes it or not."""
+
+    def relaxation(self) -> Any:
+        """Return the relaxation that all decisions share, or None where each MixedOp has its own."""
+
+    def removes(self) -> Reasons:
+        """Return what parts and options cannot have with this method, and why."""
 
 
 class Claim(NamedTuple):
@@ -120,13 +129,13 @@ def conflicts(claims: Iterable[Claim]) -> list[str]:
     return list(found.values())
 
 
-def check_combination(optimizer: OneShotOptimizer) -> None:
+def check_combination(optimizer: Method) -> None:
     """Raise `ConfigError` naming everything that cannot work together in a search, each with its reason."""
     if problems := conflicts(claims_of(optimizer)):
         raise ConfigError(problems)
 
 
-def claims_of(optimizer: OneShotOptimizer) -> list[Claim]:
+def claims_of(optimizer: Method) -> list[Claim]:
     """Return what the method, the options that are on, and the parts say of themselves."""
     parts = [Claim(name, part.needs(), part.removes()) for name, part in optimizer.parts.items()]
     given = {name: optimizer.option(name) for name in OPTIONS}
@@ -141,7 +150,7 @@ def claims_of(optimizer: OneShotOptimizer) -> list[Claim]:
     return [Claim(type(optimizer).__name__, own, removed), *options, *parts]
 
 
-def removed_by_method(optimizer: OneShotOptimizer, needed: Collection[Ability]) -> dict[Ability, str]:
+def removed_by_method(optimizer: Method, needed: Collection[Ability]) -> dict[Ability, str]:
     """Return what a method takes away that shows in what it is made of, whoever wrote it.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from naslib.optimizers.oneshot.parts import Part
+from .part import Part
 
 
 class ScheduleState:

@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError
+from naslib.errors import GraphError, OptimizerStateError
 from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.graph import Graph, Scope
 
+from .host import Supernet
 from .mixed_edges import decisions_in, mixed_edges
-
-if TYPE_CHECKING:
-    from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
+from .part import Part
 
 # Positions of candidates, per decision
 Positions = Sequence[Sequence[int]]
+
+
+class Restructured(Supernet, Protocol):
+    """An optimizer whose supernet can be cut, and built anew."""
+
+    op_optimizer: Any
+    arch_optimizer: Any
+
+    @property
+    def RESTRUCTURES(self) -> bool:
+        """Whether the method itself changes the structure of the supernet during the search."""
+
+    @property
+    def search_space(self) -> Graph | None:
+        """The space as it was given."""
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """The parts by name."""
+
+    def build_supernet(
+        self,
+        graph: Graph,
+        kept: Positions | None = None,
+        alphas: Sequence[nn.Parameter] | None = None,
+    ) -> None:
+        """Make the supernet out of a copy of the search space."""
+
+    def settle_batch_norm(self, graph: Graph) -> None:
+        """Let the norms of new modules normalise as the optimizer says."""
+
+    def collect_weights(self) -> None:
+        """Read the supernet's weights and norms into flat lists."""
 
 
 class Structure:
@@ -39,7 +71,7 @@ class Structure:
         widths: Per decision the number of candidates in the space.
     """
 
-    def __init__(self, optimizer: OneShotOptimizer) -> None:
+    def __init__(self, optimizer: Restructured) -> None:
         self.optimizer = optimizer
         self.kept: list[tuple[int, ...]] = []
         self.arguments: dict[str, Any] = {}
@@ -129,9 +161,21 @@ class Structure:
         for part in optimizer.parts.values():
             part.restructured()
 
+    @property
+    def space(self) -> Graph:
+        """The space that the supernet was made from.
+
+        Raises:
+            OptimizerStateError: Before a space was adapted.
+        """
+        space = self.optimizer.search_space
+        if space is None:
+            raise OptimizerStateError("there is no supernet yet: call adapt_search_space(search_space) first")
+        return space
+
     def fresh_space(self, arguments: Mapping[str, Any]) -> Graph:
         """Return the space with fresh weights, and with some constructor arguments changed."""
-        space: Graph = self.optimizer.search_space
+        space = self.space
         if arguments:
             return type(space)(**{**constructor_arguments(space), **arguments}).take_given(space)
         return space.reset_weights()
@@ -163,7 +207,7 @@ class Structure:
 class CurrentModel:
     """The supernet as a checkpointable that stays valid when it is rebuilt."""
 
-    def __init__(self, optimizer: OneShotOptimizer) -> None:
+    def __init__(self, optimizer: Restructured) -> None:
         self._optimizer = optimizer
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError, OptimizerStateError
+from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers.core.metaclasses import MetaOptimizer
-from naslib.optimizers.oneshot.parts import build_parts
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
@@ -22,6 +21,7 @@ from naslib.utils.log import get_logger
 
 from .compatibility import Ability, check_combination
 from .mixed_edges import decisions_in, discretizing, mixed_edges, where_undecided
+from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
 from .structure import Structure, adopt, shrink
 from .undecided import trained_values, undecided
@@ -54,6 +54,8 @@ class SupernetOptimizer(MetaOptimizer):
         device: Where the supernet is trained.
     """
 
+    op_optimizer: Any
+    arch_optimizer: Any
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
     # Why nobody may change it; empty where it may change
@@ -73,8 +75,6 @@ class SupernetOptimizer(MetaOptimizer):
         super().__init__(**kwargs)
         self._unused = kwargs  # keys of the shared schema that no constructor of the method's has taken
         self.parts = build_parts(self.PARTS, parts)
-        for part in self.parts.values():
-            part.optimizer = self  # type: ignore[assignment]
         # a key of the shared schema, with its default: what schedules of parts are measured by
         self.epochs: int = kwargs.get("epochs", 50)
         self.batch_norm = batch_norm
@@ -86,7 +86,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.outcome: list[Tensor] | None = None
         self.decisions: list[EdgeData] = []
         self.weights: list[nn.Parameter] = []
-        self.structure = Structure(self)  # type: ignore[arg-type]
+        self.structure = Structure(self)
         self._norms: list[nn.Module] = []
         self._first_values: list[Tensor] = []
 
@@ -134,7 +134,7 @@ class SupernetOptimizer(MetaOptimizer):
 
     def check_combination(self) -> None:
         """Raise `ConfigError` if the method, its options and its parts do not go together; the message says why."""
-        check_combination(self)  # type: ignore[arg-type]
+        check_combination(self)
 
     # the search space
 
@@ -170,6 +170,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.check_combination()  # now that it is known what there is to train
         self.structure.begin()
         self._build_optimizers()
+        self.adapted()
 
     def build_supernet(
         self,
@@ -324,7 +325,3 @@ class SupernetOptimizer(MetaOptimizer):
     def _show_weights(self, edge: EdgeView) -> None:
         if edge.data.has("alpha"):
             edge.data.set("op_weights", self._scores(edge.data), shared=True)
-
-    def _require_adapted(self) -> None:
-        if self.graph is None:
-            raise OptimizerStateError(f"call {type(self).__name__}.adapt_search_space(search_space) first")

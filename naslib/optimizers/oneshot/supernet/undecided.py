@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from naslib.search_spaces.core.primitives import Zero
 
-if TYPE_CHECKING:
-    from .supernet import SupernetOptimizer
+from .host import Supernet
 
 # Scores that differ by less than the rounding of a softmax in float32, relative to the larger one
 _ROUNDING = 3e-7
 
 
-def undecided(optimizer: SupernetOptimizer, first: Sequence[Tensor]) -> str:
+def undecided(optimizer: Supernet, first: Sequence[Tensor]) -> str:
     """Return in words why the candidates' order chose the architecture, or chance did; "" where the search did.
 
     Args:
@@ -58,11 +56,11 @@ def _is_tied(score: Tensor, candidates: Sequence[object], allows_zero: bool) -> 
     return best == second or best - second <= _ROUNDING * abs(best)
 
 
-def trained_values(optimizer: SupernetOptimizer) -> list[Tensor]:
+def trained_values(optimizer: Supernet) -> list[Tensor]:
     """Return copies of what the architecture step trains."""
     return [alpha.detach().to("cpu", copy=True) for alpha in optimizer.architecture_parameters]
 
 
-def _unmoved(optimizer: SupernetOptimizer, first: Sequence[Tensor]) -> bool:
+def _unmoved(optimizer: Supernet, first: Sequence[Tensor]) -> bool:
     now = trained_values(optimizer)
     return len(now) == len(first) and all(torch.equal(a, b) for a, b in zip(now, first, strict=True))

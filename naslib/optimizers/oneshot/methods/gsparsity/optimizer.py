@@ -17,7 +17,7 @@ from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.given_weights import trainable
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.search_spaces.core.primitives import Zero
 
 from .prox_sgd import ProxSGD
@@ -146,16 +146,9 @@ class GSparseOptimizer(OneShotOptimizer):
         self._slots = torch.tensor([number for number, group in enumerate(groups) for _ in group])
         self._sizes = torch.tensor([max(1, sum(weight.numel() for weight in group)) for group in groups])
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Adapt as `OneShotOptimizer` does, and score the groups as they are at first."""
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+    def adapted(self) -> None:
+        """Score the groups as they are at first."""
+        super().adapted()
         self.score_groups()
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:

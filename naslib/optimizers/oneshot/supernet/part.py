@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from naslib.config.parts import part_problems
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet.compatibility import Ability
 from naslib.registry import Registry, catalogue
 from naslib.registry.signatures import keywords_through
+from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.graph import Graph
 
-if TYPE_CHECKING:
-    from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
-    from naslib.search_spaces.core.edge import EdgeData
-    from naslib.search_spaces.core.graph import Graph
-
+from .abilities import Ability
+from .host import SupernetHost
 
 # What a part that defines a hook needs
 NEEDED_BY_HOOKS = {
@@ -41,10 +39,10 @@ class Part:
     in `weight_gradient`.
 
     Attributes:
-        optimizer: The optimizer that has the part; set before `adapt`.
+        optimizer: The optimizer that has the part, as far as a part may see it; set before `adapt`.
     """
 
-    optimizer: OneShotOptimizer
+    optimizer: SupernetHost
     # Whether the part changes the structure of the supernet during the search (`optimizer.structure`)
     restructures: ClassVar[bool] = False
     # Why the structure must not change where the part is; empty where it may

@@ -1,0 +1,148 @@
+"""What a Trainer makes for a search that evaluates trials: evaluator, executor, history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from naslib.errors import ConfigError
+from naslib.evaluators import (
+    EVALUATORS,
+    Evaluator,
+    Executor,
+    ProcessExecutor,
+    SerialExecutor,
+    TableEvaluator,
+    TrainingOfTrials,
+    TrialSearch,
+)
+from naslib.history import FILE_NAME, SqliteHistory
+from naslib.optimizers.discrete.base import DiscreteOptimizer
+from naslib.tasks import Task
+from naslib.training.environment import check_fingerprint
+from naslib.training.plain import to_plain
+from naslib.utils.cores import allowed_cores
+from naslib.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+Loaders = Callable[[], tuple[Any, Any, Any]]
+
+
+def is_table(optimizer: DiscreteOptimizer) -> bool:
+    """Say whether a benchmark gives the trials their values."""
+    return optimizer.evaluator is None or optimizer.evaluator == "table"
+
+
+def build_evaluator(
+    optimizer: DiscreteOptimizer, config: Any, loaders: Loaders, task: Task, device: torch.device, channels_last: bool
+) -> Evaluator:
+    """Return the evaluator of a search: that of the optimizer, or the one that its name says.
+
+    Args:
+        optimizer: The method, adapted.
+        config: The config.
+        loaders: Returns (train, valid, test); asked only where batches are needed.
+        task: What learning means.
+        device: Where networks are trained.
+        channels_last: Memory format of images.
+
+    Raises:
+        ConfigError: If it cannot be built.
+        DataError: If it needs data that is not there.
+    """
+    search = config.search
+    given = dict(search.get("evaluator_args") or {})
+    if is_table(optimizer):
+        evaluator: Evaluator = TableEvaluator(
+            optimizer.dataset_api, optimizer.dataset, optimizer.metrics, optimizer.fidelity
+        )
+        if search.get("budget") is not None and not evaluator.tells_time:  # type: ignore[attr-defined]
+            raise ConfigError("search.budget counts the seconds of training, and this table does not tell them")
+        return evaluator
+    if not isinstance(optimizer.evaluator, str):
+        return optimizer.evaluator  # type: ignore[no-any-return]
+    train, valid, _ = loaders()
+    how = how_to_train(search, str(device), channels_last)
+    names, seed = optimizer.objective_names, int(config.get("seed", 0))
+    kind = EVALUATORS.get(optimizer.evaluator)
+    built: Evaluator = kind(optimizer.graph, train, valid, how, task, names, seed, **given)
+    return built
+
+
+def how_to_train(search: Any, device: str, channels_last: bool) -> TrainingOfTrials:
+    """Return how the networks of trials are trained: as the section `search` says."""
+    keys = ("learning_rate", "learning_rate_min", "momentum", "weight_decay", "nesterov", "grad_clip", "amp")
+    keys += ("label_smoothing", "scheduler", "scheduler_args", "warmup_epochs")
+    given = {key: search[key] for key in keys if key in search}
+    return TrainingOfTrials(**given, device=device, channels_last=channels_last)
+
+
+def build_executor(config: Any, evaluator: Evaluator) -> Executor:
+    """Return what runs the evaluations: this process, or `search.workers` of its own."""
+    workers, name = int(config.search.get("workers", 1)), config.search.get("executor")
+    if workers < 1:
+        raise ConfigError(f"search.workers must be at least 1, not {workers}")
+    if evaluator.is_instant or (workers == 1 and name != "process"):
+        if workers > 1:
+            logger.warning("search.workers=%d has no effect: a table answers at once, in this process", workers)
+        return SerialExecutor(evaluator)
+    if name == "serial":
+        raise ConfigError(f"search.workers={workers} needs search.executor=process")
+    threads = config.get("threads", "auto")
+    if threads == "auto":
+        threads = max(1, allowed_cores() // workers)
+    return ProcessExecutor(evaluator, workers, threads)
+
+
+def open_history(folder: Path, about: dict[str, Any], evaluator: Evaluator) -> tuple[SqliteHistory, int]:
+    """Return the history of a run folder, new or to be gone on with, and the seed of the run that it is of.
+
+    Raises:
+        CheckpointError: If it is of another search.
+        HistoryError: If it cannot be used.
+    """
+    history = SqliteHistory(folder / FILE_NAME)
+    present = to_plain({**about, **evaluator.describe()})
+    before, seed = history.about, int(present.pop("seed"))
+    if before:
+        seed = int(before.pop("seed"))
+        check_fingerprint(before, present, history.path)
+    else:
+        history.describe(evaluator.objectives, {**present, "seed": seed})
+    return history, seed
+
+
+@contextmanager
+def trial_search(
+    optimizer: DiscreteOptimizer, config: Any, folder: Path, about: dict[str, Any], evaluator: Evaluator
+) -> Iterator[TrialSearch]:
+    """Yield a search with its executor and its history, which are closed afterwards.
+
+    Args:
+        optimizer: The method; its state is that of the checkpoint that is continued.
+        config: The config.
+        folder: The run folder.
+        about: What must be the same for a history to be of this search, and its seed.
+        evaluator: What gives the trials their values.
+    """
+    if not is_table(optimizer):
+        optimizer.use_evaluator(evaluator)
+    with ExitStack() as stack:
+        history, seed = open_history(folder, about, evaluator)
+        stack.enter_context(history)
+        search = TrialSearch(
+            optimizer,
+            stack.enter_context(build_executor(config, evaluator)),
+            history,
+            seed=seed,
+            epochs=int(config.search.epochs),
+            budget=config.search.get("budget"),
+            is_instant=evaluator.is_instant,
+        )
+        stack.callback(search.flush)
+        yield search

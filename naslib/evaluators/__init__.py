@@ -1,0 +1,12 @@
+"""Evaluators: what gives the trials of a black-box search their values, and the executors that run them."""
+
+from naslib.registry.catalogue import EVALUATORS as EVALUATORS
+
+from .base import Evaluator as Evaluator
+from .executors import Executor as Executor
+from .executors import SerialExecutor as SerialExecutor
+from .processes import ProcessExecutor as ProcessExecutor
+from .search import TrialSearch as TrialSearch
+from .table import TableEvaluator as TableEvaluator
+from .train import TrainEvaluator as TrainEvaluator
+from .train import TrainingOfTrials as TrainingOfTrials

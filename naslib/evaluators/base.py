@@ -1,0 +1,83 @@
+"""Evaluator: what gives a trial its values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from naslib.errors import ConfigError, did_you_mean
+from naslib.history import Objective, Outcome, Trial
+
+ShouldStop = Callable[[], bool]
+
+
+def never() -> bool:
+    """Say that nothing asks to stop."""
+    return False
+
+
+class Evaluator(ABC):
+    """Turn a trial into values, as a function of the trial alone: of its code, fidelity and seed.
+
+    Attributes:
+        objectives: What the values are; the first decides.
+        fidelity: Epochs of training that a trial gets where the method does not say.
+        is_instant: Whether an answer costs nothing, so that none needs to be kept for a search that was killed.
+    """
+
+    objectives: tuple[Objective, ...]
+    fidelity: int
+    is_instant: bool = False
+
+    @abstractmethod
+    def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
+        """Return the values of a trial.
+
+        Args:
+            trial: The trial.
+            should_stop: Asked now and then; once it says yes, the evaluation is given up.
+
+        Raises:
+            TrialFailed: If the trial has no values, and other trials may have.
+            TrialStopped: If it was given up.
+        """
+
+    def check(self, code: tuple[int, ...]) -> None:  # noqa: B027 - a hook, empty by default
+        """Raise now, before any work, if an architecture could not be evaluated; it is the more thorough the better."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return, as plain values, what must be the same for values to be of the same evaluator."""
+        return {"evaluator": type(self).__name__, "objectives": [objective.name for objective in self.objectives]}
+
+
+def choose_objectives(
+    names: Sequence[str] | None, known: Mapping[str, Objective], aliases: Mapping[str, str]
+) -> tuple[Objective, ...]:
+    """Return the objectives of those names, in any case; the first that is known if none is named.
+
+    Args:
+        names: What a person asks for.
+        known: What an evaluator measures, by name.
+        aliases: Other names for some of them.
+
+    Raises:
+        ConfigError: For a name that is not known, or is there twice.
+    """
+    if not names:
+        return (next(iter(known.values())),)
+    by_lower = {name.lower(): name for name in known} | {other.lower(): name for other, name in aliases.items()}
+    unknown = [name for name in names if str(name).lower() not in by_lower]
+    if unknown:
+        listed = ", ".join(known)
+        raise ConfigError(
+            [
+                f"search.objectives: no {n!r} is measured{did_you_mean(n, by_lower)} (there are: {listed})"
+                for n in unknown
+            ]
+        )
+    chosen = [by_lower[str(name).lower()] for name in names]
+    twice = sorted({name for name in chosen if chosen.count(name) > 1})
+    if twice:
+        raise ConfigError(f"search.objectives: {', '.join(twice)} is there twice")
+    return tuple(known[name] for name in chosen)

@@ -1,0 +1,56 @@
+"""TableEvaluator: values from a benchmark, and its simulated clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from naslib.benchmarks.base import as_metric
+from naslib.errors import ConfigError
+from naslib.history import Objective, Outcome, Trial
+from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
+
+from .base import Evaluator, ShouldStop, never
+
+
+class TableEvaluator(Evaluator):
+    """Ask a benchmark. The seconds of a trial are those that its training took when the table was made, 0 if unknown.
+
+    Args:
+        dataset_api: The benchmark.
+        dataset: Name of the data set in it.
+        metrics: What to ask for (`Metric` or names); the first decides.
+        fidelity: Epochs of training at which it is asked, -1 for the longest.
+
+    Raises:
+        ConfigError: If no metric is named.
+        BenchmarkError: For an unknown metric, or something that is no benchmark.
+    """
+
+    is_instant = True
+
+    def __init__(
+        self,
+        dataset_api: Any,
+        dataset: str | None,
+        metrics: Sequence[Metric | str] = (Metric.VAL_ACCURACY,),
+        fidelity: int = -1,
+    ) -> None:
+        if not metrics:
+            raise ConfigError("a table is asked for at least one metric")
+        self.dataset_api, self.dataset, self.fidelity = as_dataset_api(dataset_api), dataset, fidelity
+        self.metrics = tuple(as_metric(metric) for metric in metrics)
+        self.objectives = tuple(Objective(m.name, m.maximize, m.unit) for m in self.metrics)
+        has = getattr(self.dataset_api, "has", None)
+        self.tells_time = has is not None and bool(has(Metric.TRAIN_TIME, dataset, fidelity))
+
+    def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
+        """Return what the table says.
+
+        Raises:
+            BenchmarkError: If it says nothing; so it does for every trial.
+        """
+        query, code, epochs = self.dataset_api.query, trial.code, trial.fidelity
+        values = tuple(float(query(code, metric, self.dataset, epochs)) for metric in self.metrics)
+        seconds = float(query(code, Metric.TRAIN_TIME, self.dataset, epochs)) if self.tells_time else 0.0
+        return Outcome(values, seconds)

@@ -1,0 +1,318 @@
+"""TrainEvaluator: values by training the architecture for some epochs and scoring it on the validation part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from naslib.errors import ConfigError, DataError, TrialFailed, TrialStopped
+from naslib.history import Objective, Outcome, Trial
+from naslib.search_spaces.core.batch_norm import use_running_statistics
+from naslib.search_spaces.core.flops import count_macs
+from naslib.search_spaces.core.graph import Graph
+from naslib.tasks import Classification, Measured, Meter, Task
+from naslib.training.lengths import explain_no_batches, length_of
+from naslib.training.loaders import image_shape
+from naslib.training.metrics import Score
+from naslib.training.named_schedules import build_schedule
+from naslib.training.randomness import LoaderState
+from naslib.training.schedule import Schedule
+from naslib.training.sources import ReplayedSource, SeededSource, is_seeded
+from naslib.utils.meters import count_parameters_in_MB
+from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
+
+from .base import Evaluator, ShouldStop, choose_objectives, never
+
+# Whether something asks to stop is looked up after as many steps: it may be a system call.
+_STEPS_BETWEEN_QUESTIONS = 4
+
+
+@dataclass(frozen=True)
+class TrainingOfTrials:
+    """How the network of a trial is trained.
+
+    Attributes:
+        learning_rate: Of SGD, at the first epoch.
+        learning_rate_min: At the last, by a cosine.
+        momentum: Of SGD.
+        weight_decay: Of SGD.
+        nesterov: Whether the momentum is Nesterov's.
+        grad_clip: Largest norm of the gradient; 0 or None for no clipping.
+        label_smoothing: Share of each label that the training loss spreads over all classes.
+        scheduler: Learning-rate schedule by name.
+        scheduler_args: Its arguments.
+        warmup_epochs: Epochs in which the rate rises linearly.
+        amp: Whether forwards run under bfloat16 autocast.
+        device: Where it is trained.
+        channels_last: Memory format of images.
+    """
+
+    learning_rate: float = 0.025
+    learning_rate_min: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    nesterov: bool = False
+    grad_clip: float | None = 5.0
+    label_smoothing: float = 0.0
+    scheduler: str = "cosine"
+    scheduler_args: Mapping[str, Any] = field(default_factory=dict)
+    warmup_epochs: int = 0
+    amp: bool = False
+    device: str = "cpu"
+    channels_last: bool = False
+
+
+class TrainEvaluator(Evaluator):
+    """Train the network of a trial from scratch and score it on the validation part.
+
+    A trial is a function of its code, fidelity and seed, and of the loaders as they were given: whatever they draw
+    from, every trial begins with the same. Interrupted, it begins anew with the same values.
+
+    Args:
+        space: The search space; not changed.
+        train: Batches to train on.
+        valid: Batches to score on.
+        how: How to train.
+        task: What learning means; classification if None.
+        objectives: Names of what is measured on the validation part: scores of the task, `loss`, and `params` and
+            `flops` of the network in millions, also by the names of `Metric`; the first score of the task if None.
+        seed: Seed of the run, for trials that have none of their own.
+        epochs: Epochs of training (the fidelity of a trial, where the method does not say another).
+        network_args: Arguments of the space's `evaluation_network`, for a network of another size; None for the network
+            of the space itself, with fresh weights and affine norms.
+
+    Raises:
+        DataError: Without a validation part.
+        ConfigError: For unknown objectives, or a loss that knows no label smoothing.
+    """
+
+    def __init__(
+        self,
+        space: Graph,
+        train: Any,
+        valid: Any,
+        how: TrainingOfTrials | None = None,
+        task: Task | None = None,
+        objectives: Sequence[str] | None = None,
+        seed: int = 0,
+        *,
+        epochs: int = 3,
+        network_args: dict[str, Any] | None = None,
+    ) -> None:
+        if valid is None:
+            raise DataError(
+                "the evaluator `train` scores trials on a validation part, and there is none: set search.train_portion "
+                "below 1, or give the Trainer a valid_loader"
+            )
+        if epochs < 1:
+            raise ConfigError(f"search.evaluator_args.epochs must be at least 1, not {epochs}")
+        as_eval = getattr(valid, "as_eval", None)
+        self.space, self.train, self.valid = space, train, as_eval() if callable(as_eval) else valid
+        self.how = how if how is not None else TrainingOfTrials()
+        self.seed, self.fidelity, self.network_args = seed, int(epochs), network_args
+        given = task if task is not None else Classification()
+        self.task = given.plain()
+        self.training_task = given.smoothed(self.how.label_smoothing)
+        self.objectives = choose_objectives(objectives, _measured(self.task), _ALIASES)
+        self._device = torch.device(self.how.device)
+        self._carried = [LoaderState(self.train), LoaderState(self.valid)]
+        self._opening = [state.capture() for state in self._carried]
+
+    def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
+        """Train and score the network of a trial; the global generators are left as they were.
+
+        Raises:
+            TrialFailed: If a loss became NaN or infinite, or memory ran out.
+            TrialStopped: If it was given up.
+            DataError: If the batches do not fit the task or the network.
+        """
+        started = time.perf_counter()
+        seed = trial.seed if trial.seed is not None else derive_seed(self.seed, "trial", trial.number)
+        with self._as_at_first(seed), _memory_is_limited():
+            network = self.build_network(trial.code).to(self._device)
+            trained = self._train(network, trial.fidelity, should_stop)
+            score = self._score(network, should_stop)
+            measured = self._measure(network, score)
+        user = {**trained.by_key("train"), **score.by_key("valid"), "params": measured["params"]}
+        values = tuple(measured[objective.name] for objective in self.objectives)
+        return Outcome(values, time.perf_counter() - started, user)
+
+    @contextmanager
+    def _as_at_first(self, seed: int) -> Iterator[None]:
+        """Seed everything, put the loaders back to where they began, and leave the global generators untouched."""
+        before = rng_snapshot()
+        for state, opening in zip(self._carried, self._opening, strict=True):
+            state.restore(opening)
+        set_seed(seed)
+        try:
+            yield
+        finally:
+            rng_restore(before)
+
+    def check(self, code: tuple[int, ...]) -> None:
+        """Raise now if a network cannot have the size asked for.
+
+        Raises:
+            ConfigError: If `network_args` do not fit the space.
+            UnsupportedBySpaceError: If its networks have one size.
+        """
+        try:
+            self.build_network(code)
+        except TypeError as error:
+            if self.network_args is None:
+                raise
+            raise ConfigError(
+                f"search.evaluator_args.network_args do not fit {self.space.get_type()}: {error}"
+            ) from error
+
+    def build_network(self, code: tuple[int, ...]) -> nn.Module:
+        """Return the network of an architecture, with fresh weights."""
+        architecture = self.space.clone()
+        architecture.set_spec(code)
+        architecture.prepare_evaluation()
+        architecture.parse()
+        if self.network_args is not None:
+            network = architecture.evaluation_network(**self.network_args)
+        else:
+            network = Graph.evaluation_network(architecture)
+        if self.how.channels_last:
+            network.to(memory_format=torch.channels_last)
+        return use_running_statistics(network)
+
+    def _train(self, network: nn.Module, epochs: int, should_stop: ShouldStop) -> Measured:
+        """Train, and return what the last epoch measured."""
+        how, task = self.how, self.training_task.to(self._device)
+        optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=how.learning_rate,
+            momentum=how.momentum,
+            weight_decay=how.weight_decay,
+            nesterov=how.nesterov,
+        )
+        schedule, meter = self._schedule(optimizer, epochs), task.meter(self._device)
+        parameters = list(network.parameters())
+        for epoch in range(epochs):
+            network.train()
+            meter.reset()
+            for step, batch in enumerate(self._batches(self.train, "training", epoch)):
+                if step % _STEPS_BETWEEN_QUESTIONS == 0:
+                    _go_on(should_stop)
+                optimizer.zero_grad(set_to_none=True)
+                with torch.autocast(self._device.type, torch.bfloat16, enabled=how.amp):
+                    outputs = task.forward(network, batch)
+                    if epoch == step == 0:
+                        _check_fit(task, outputs, batch)
+                    loss = task.loss(outputs, batch)
+                loss.backward()
+                if how.grad_clip:
+                    nn.utils.clip_grad_norm_(parameters, how.grad_clip)
+                optimizer.step()
+                meter.update(outputs, batch, loss.detach(), step)
+                schedule.after_step()
+            _check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
+            schedule.after_epoch(*([_as_score(meter.read())] * 2))
+        return meter.read()
+
+    def _batches(self, loader: Any, name: str, epoch: int) -> Iterator[Any]:
+        """Yield the batches of an epoch on the device, as the task takes them."""
+        source = SeededSource(loader) if is_seeded(loader) else ReplayedSource(loader, name)
+        form = torch.channels_last if self.how.channels_last else torch.preserve_format
+        empty = True
+        for batch in source.open(epoch, 0, None):
+            empty = False
+            yield self.task.to_device(batch, self._device, form)
+        if empty:
+            raise DataError(explain_no_batches(loader, name, epoch))
+
+    def _schedule(self, optimizer: torch.optim.Optimizer, epochs: int) -> Schedule:
+        how = self.how
+        scheduler = build_schedule(
+            optimizer,
+            how.scheduler,
+            max(epochs, 1),
+            rate_min=how.learning_rate_min,
+            arguments=how.scheduler_args,
+            warmup_epochs=how.warmup_epochs,
+            steps_per_epoch=length_of(self.train),
+        )
+        return Schedule(scheduler, optimizer, max(epochs, 1), validates=True)
+
+    @torch.no_grad()
+    def _score(self, network: nn.Module, should_stop: ShouldStop) -> Measured:
+        """Return what the validation part says."""
+        task = self.task.to(self._device)
+        meter = task.meter(self._device)
+        network.eval()
+        for step, batch in enumerate(self._batches(self.valid, "validation", 0)):
+            if step % _STEPS_BETWEEN_QUESTIONS == 0:
+                _go_on(should_stop)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self.how.amp):
+                outputs = task.forward(network, batch)
+                loss = task.loss(outputs, batch)
+            meter.update(outputs, batch, loss, step)
+        _check_finite(meter, "the validation loss became NaN or infinite in")
+        return meter.read()
+
+    def _measure(self, network: nn.Module, score: Measured) -> dict[str, float]:
+        """Return everything that is measured, by name; FLOPs only where they are asked for."""
+        found: dict[str, float | None] = {**score.by_name(), "loss": score.loss}
+        found["params"] = count_parameters_in_MB(network)
+        if any(objective.name == "flops" for objective in self.objectives):
+            found["flops"] = count_macs(network, image_shape(self.valid))
+        return {name: float("nan") if value is None else float(value) for name, value in found.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what must be the same for values to be of the same evaluator."""
+        how = {key: value for key, value in asdict(self.how).items() if key != "device"}
+        own = {"epochs": self.fidelity, "network_args": self.network_args, "task": repr(self.task)}
+        return {**super().describe(), **own, **how}
+
+
+_ALIASES = {"VAL_ACCURACY": "accuracy", "VAL_LOSS": "loss", "PARAMETERS": "params"}
+
+
+def _measured(task: Task) -> dict[str, Objective]:
+    """Return what can be measured, the deciding score of the task first."""
+    sizes = (Objective("loss", False), Objective("params", False, "M"), Objective("flops", False, "M"))
+    scores = [Objective(score.name, score.maximize, score.unit) for score in task.scores]
+    return {objective.name: objective for objective in (*scores, *sizes)}
+
+
+@contextmanager
+def _memory_is_limited() -> Iterator[None]:
+    """Turn the errors of torch and Python for memory that ran out into that of a trial."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = (str(error) or type(error).__name__).splitlines()[0]
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text
+        if not is_memory:
+            raise
+        raise TrialFailed(f"out of memory: {text}") from error
+
+
+def _go_on(should_stop: ShouldStop) -> None:
+    if should_stop():
+        raise TrialStopped("the evaluation was given up; it begins anew when the search goes on")
+
+
+def _check_fit(task: Task, outputs: Any, batch: Any) -> None:
+    problems = task.batch_problems(batch) or task.output_problems(outputs, batch)
+    if problems:
+        raise DataError(f"the training batches do not fit the task {type(task).__name__}: {'; '.join(problems)}")
+
+
+def _check_finite(meter: Meter, what: str) -> None:
+    step = meter.first_bad_step()
+    if step is not None:
+        raise TrialFailed(f"{what} step {step} (counted from 0)")
+
+
+def _as_score(measured: Measured) -> Score:
+    return Score(measured.loss, measured.deciding, None, measured.count)

@@ -1,0 +1,97 @@
+"""SearchRecord: how far a search on codes is, and what is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from naslib.history import Trial
+from naslib.search_spaces.core.codec import Code
+
+
+class SearchRecord:
+    """What a search has seen, in a size that grows only when the incumbent changes.
+
+    Values are merits: larger is better, so that what is minimised stands here with the opposite sign.
+
+    Attributes:
+        evaluations: Number of architectures told with a value.
+        latest: The architecture told last.
+        incumbent: The best one so far; of equals the first.
+        incumbent_value: Its value.
+        incumbent_values: All its values, where a trial told them.
+        incumbent_trial: The number of its trial, None where it was told as a code.
+        lowest: The smallest value so far.
+        trajectory: `(evaluations, value, code)` at every change of the incumbent.
+        asked: Number of trials asked for; the number of the next one.
+        pending: Trials asked for and not told yet, by number.
+        failed: Number of trials that have failed.
+        last_failure: Why the last one has.
+        seconds: What all told trials took.
+    """
+
+    def __init__(self) -> None:
+        self.evaluations = 0
+        self.latest: Code | None = None
+        self.incumbent: Code | None = None
+        self.incumbent_value = float("-inf")
+        self.incumbent_values: tuple[float, ...] = ()
+        self.incumbent_trial: int | None = None
+        self.lowest = float("inf")
+        self.trajectory: list[tuple[int, float, Code]] = []
+        self.asked = 0
+        self.pending: dict[int, Trial] = {}
+        self.failed = 0
+        self.last_failure = ""
+        self.seconds = 0.0
+
+    def add(self, code: Code, value: float) -> None:
+        """Take note of an evaluated architecture."""
+        self.evaluations += 1
+        self.latest = code
+        if value < self.lowest:
+            self.lowest = value
+        if value > self.incumbent_value:
+            self.incumbent, self.incumbent_value = code, value
+            self.incumbent_values, self.incumbent_trial = (value,), None
+            self.trajectory.append((self.evaluations, value, code))
+
+    def add_trial(self, trial: Trial, merit: float) -> None:
+        """Take note of a trial that has its values."""
+        changes = len(self.trajectory)
+        self.add(trial.code, merit)
+        if len(self.trajectory) > changes:
+            self.incumbent_values, self.incumbent_trial = trial.values or (), trial.number
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain values."""
+        return {
+            "evaluations": self.evaluations,
+            "latest": None if self.latest is None else list(self.latest),
+            "lowest": self.lowest,
+            "trajectory": [[n, value, list(code)] for n, value, code in self.trajectory],
+            "incumbent_values": list(self.incumbent_values),
+            "incumbent_trial": self.incumbent_trial,
+            "asked": self.asked,
+            "pending": [[t.number, list(t.code), t.fidelity, t.parent] for t in self.pending.values()],
+            "failed": self.failed,
+            "last_failure": self.last_failure,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state; one of a version without trials has none that are pending or failed."""
+        latest = state_dict["latest"]
+        self.evaluations = int(state_dict["evaluations"])
+        self.lowest = float(state_dict.get("lowest", float("-inf")))  # of an older checkpoint it is not known
+        self.latest = None if latest is None else tuple(latest)
+        self.trajectory = [(int(n), float(value), tuple(code)) for n, value, code in state_dict["trajectory"]]
+        _, self.incumbent_value, self.incumbent = self.trajectory[-1] if self.trajectory else (0, float("-inf"), None)
+        self.incumbent_values = tuple(map(float, state_dict.get("incumbent_values", ())))
+        self.incumbent_trial = state_dict.get("incumbent_trial")
+        self.asked = int(state_dict.get("asked", self.evaluations))
+        rows = state_dict.get("pending", ())
+        self.pending = {n: Trial(n, tuple(code), fidelity, parent=parent) for n, code, fidelity, parent in rows}
+        self.failed = int(state_dict.get("failed", 0))
+        self.last_failure = str(state_dict.get("last_failure", ""))
+        self.seconds = float(state_dict.get("seconds", 0.0))

@@ -1,0 +1,33 @@
+"""PathHost: what measures and weighs paths sees of the optimizer that trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from naslib.optimizers.oneshot.supernet.host import Supernet
+from naslib.search_spaces.core.codec import Code
+
+from .paths import PathEntry, PathSpace
+
+
+class PathHost(Supernet, Protocol):
+    """A supernet of which one path runs."""
+
+    path: Code | None
+
+    @property
+    def paths(self) -> PathSpace:
+        """The architectures of the space."""
+
+    @property
+    def entries(self) -> Sequence[PathEntry]:
+        """What runs of each decision."""
+
+    def use(self, code: Code) -> None:
+        """Let forwards run an architecture."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the logits of the supernet, without a loss."""
