@@ -350,7 +350,6 @@ class SupernetOptimizer(MetaOptimizer):
                 part.discretize(graph)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
-        graph.requires_grad_(True)  # what a search had stopped training is trained again
         graph.parse()
         return graph
 
