@@ -16,11 +16,12 @@ from naslib.optimizers.core.random_state import RandomState
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_architecture_step
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
-from naslib.search_spaces.core.codec import NO_EDGE, Code, Place
+from naslib.search_spaces.core.codec import NO_EDGE, Code
+from naslib.search_spaces.core.decisions import Site
 from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
-from .paths import Choices, PathEntry, PathSpace, paths_of, places_in
+from .paths import Choices, PathEntry, PathSpace, paths_of
 from .scoring import PathScorer
 from .selection import best_first, check_counts
 
@@ -64,7 +65,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         check_counts(0, recalibration_batches=recalibration_batches)
         self.recalibration_batches = recalibration_batches
         self.paths: PathSpace
-        self.places: list[Place] = []
+        self.places: list[Site] = []
         self.entries: list[PathEntry] = []
         self.rng = Random(0)
         self.steps = 0
@@ -124,9 +125,17 @@ class WeightSharingOptimizer(OneShotOptimizer):
         self.path = code
 
     def set_alphas_from_path(self, arch_encoding: Any) -> None:
-        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`)."""
+        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`).
+
+        Of a space without a codec: a code of its decision space, or the candidates by the names of its decisions.
+        """
         codec = self.graph.codec
-        self.use(codec.canonical(arch_encoding) if codec is not None else arch_encoding)
+        if codec is not None:
+            self.use(codec.canonical(arch_encoding))
+        elif isinstance(arch_encoding, Mapping):
+            self.use(self.paths.supernet.space.code_of(arch_encoding))
+        else:
+            self.use(arch_encoding)
 
     def use_choices(self, choices: Choices) -> None:
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
@@ -163,8 +172,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
         for data in mixed_edges(graph, self.scope):
             data.op.relaxation = entries[id(data.alpha)]
         self.entries = list(entries.values())
-        self.places = places_in(graph, self.scope)
         self.paths = paths_of(graph, self.scope)
+        self.places = [edge.site for edge in self.paths.supernet.edges]
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Draw a path, look at its validation loss, and update its weights on the training batch; see the parent."""
