@@ -13,7 +13,7 @@ from naslib.errors import UnsupportedBySpaceError
 from naslib.utils.log import get_logger
 
 from ._ops_by_name import numbered, op_name
-from ._searched_edges import SearchedEdge, candidates_on, condition_of, find_conditions, is_reachable, key_of
+from ._searched_edges import SearchedEdge, condition_of, find_conditions, is_reachable, key_of
 from ._searched_edges import searched_edges as searched_edges
 from ._selection import KEPT_EDGES
 from ._stated_values import stated_values
@@ -195,11 +195,15 @@ def state(
     """
     scope = scope if scope is not None else graph.OPTIMIZER_SCOPE
     groups = searched_edges(graph, scope)
+    selectable: dict[tuple[Any, ...], tuple[int, ...]] = {}  # asked once of candidates that are alike
     for edges in groups.values():
-        edges.positions = _selectable(graph, edges.candidates)
+        alike = tuple((type(op), op_name(op)) for op in edges.candidates)
+        if alike not in selectable:
+            selectable[alike] = _selectable(graph, edges.candidates)
+        edges.positions = selectable[alike]
         edges.indices = {position: index for index, position in enumerate(edges.positions)}
     find_conditions(graph, groups)
-    decisions = _inputs(graph, scope, groups, kept_edges) if kept_edges is not None else []
+    decisions = _inputs(groups, kept_edges) if kept_edges is not None else []
     decisions += [_operation(edges, names) for edges in groups.values() if is_reachable(edges)]
     decisions += stated_values(graph, groups)
     if not decisions:
@@ -227,19 +231,18 @@ def _selectable(graph: StatementMixin, candidates: Sequence[Any]) -> tuple[int, 
     return tuple(found)
 
 
-def _inputs(
-    graph: StatementMixin, scope: Scope, groups: dict[Hashable, SearchedEdge], kept_edges: int
-) -> list[Decision]:
+def _inputs(groups: dict[Hashable, SearchedEdge], kept_edges: int) -> list[Decision]:
     """Return a decision for each node that more edges enter than it keeps; the edges take note of it."""
+    copies = [copy for edges in groups.values() for copy in edges.copies]
+    graphs = {copy.number: copy.graph for copy in copies}
     sites: dict[tuple[Hashable, ...], list[Site]] = {}
-    numbers = {id(nested): number for number, nested in enumerate(graph.nested_graphs())}
-    for nested in graph._graphs_in_scope(scope):
-        for node in sorted(nested._pred):
+    for number, nested in graphs.items():
+        for node in sorted({copy.tail for copy in copies if copy.number == number}):
             entering = [(u, nested._succ[u][node]) for u in sorted(nested._pred[node])]
             searched = [(u, data) for u, data in entering if not data.is_final()]
-            if len(searched) > kept_edges and all(candidates_on(data) is not None for _, data in searched):
+            if len(searched) > kept_edges and all(key_of(data) in groups for _, data in searched):
                 key = tuple(key_of(data) for _, data in searched)
-                sites.setdefault(key, []).append(Site(nested.name, numbers[id(nested)], None, node))
+                sites.setdefault(key, []).append(Site(nested.name, number, None, node))
     found = []
     for keys, places in sites.items():
         entering_edges = [groups[key] for key in keys]
