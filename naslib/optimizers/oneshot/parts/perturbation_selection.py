@@ -135,7 +135,7 @@ class PerturbationSelection(Part):
                     self._choose_edges(node, valid_batches)
                 logger.info("selection %d/%d: edges into %s", number + 1, total, ", ".join(n.where for n in nodes))
                 self._tune(number, total, *batches)
-        owner.outcome = [self._scores(index, data) for index, data in enumerate(owner.decisions)]
+        owner.outcome = [self._scores(index, decision.edge) for index, decision in enumerate(owner.decisions)]
 
     @contextmanager
     def _projected(self) -> Iterator[None]:
@@ -218,7 +218,7 @@ class PerturbationSelection(Part):
     # decisions
 
     def _choose_operation(self, index: int, valid_batches: Iterable[Batch]) -> None:
-        candidates = self._selectable(self.optimizer.decisions[index])
+        candidates = self._selectable(self.optimizer.decisions[index].edge)
         qualities = {}
         for operation in candidates if len(candidates) > 1 else []:
             self._masked = (index, operation)

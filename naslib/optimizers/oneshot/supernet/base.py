@@ -14,6 +14,7 @@ from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.utils.pytorch_helper import create_criterion, create_optimizer
 
 from .schedules import restarting_cosine
+from .searched import NamedWeights
 from .state import PartsState, ScheduleState
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
@@ -313,7 +314,7 @@ class OneShotOptimizer(SupernetOptimizer):
         found = {
             "structure": self.structure if changes else None,
             "model": CurrentModel(self) if changes else self.graph,
-            "architectural_weights": self.architectural_weights,
+            "architectural_weights": NamedWeights(list(self.architectural_weights), self.decision_names),
             "op_optimizer": self.op_optimizer,
             "arch_optimizer": self.arch_optimizer,
             "schedule": ScheduleState(self, ("outcome", *self.SCHEDULED, *measured)),
