@@ -81,7 +81,7 @@ def estimate_memory_mb(graph: nn.Module, input_shape: Sequence[int], batch_size:
 
 def describe_memory(optimizer: Any, input_shape: Sequence[int], batch_size: int) -> str:
     """Return the line of the memory estimate."""
-    if not optimizer.using_step_function or not isinstance(optimizer.graph, Graph):
+    if not optimizer.using_step_function or not optimizer.is_adapted:
         return "memory         no network is trained during the search"
     estimate = estimate_memory_mb(optimizer.graph, input_shape, batch_size)
     return f"memory         about {estimate:.0f} MB for a step on {batch_size} images"

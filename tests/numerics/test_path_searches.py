@@ -415,8 +415,8 @@ def test_setn_trains_weights_on_a_path_and_alpha_by_the_mixture():
     nn.functional.cross_entropy(reference.graph(flat(1)[0]), flat(1)[1]).backward()
     for new, old in zip(optimizer.weights, reference.weights, strict=True):
         torch.testing.assert_close(new, old if old.grad is None else old - 0.1 * old.grad)
-    assert sum(old.grad is None for old in reference.weights) == 4 * sum(k == 2 for k in optimizer.path) + 2 * 2 * sum(
-        k != 2 for k in optimizer.path
+    assert sum(old.grad is None for old in reference.weights) == 2 * 4 * sum(k == 2 for k in optimizer.path) + (
+        2 * 2 * sum(k != 2 for k in optimizer.path)
     )  # per decision and cell: two layers, or one of them, with weight and bias
 
     # alpha's gradient, at the weights after their step

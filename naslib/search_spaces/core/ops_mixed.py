@@ -14,6 +14,7 @@ from naslib.errors import GraphError
 from naslib.search_spaces.core.kernels.weighted_sum import mixture
 
 from .assignment import current
+from .elastic.entangled import EntangledCandidate, mixed_candidates
 from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
 from .shared_work import Passes, SharedWork
@@ -92,7 +93,7 @@ class MixedOp(AbstractPrimitive):
 
     def discretized(self, index: int) -> nn.Module:
         """Return the operation that stays on the edge if candidate `index` is chosen."""
-        return self.primitives[index]
+        return left_of(self.primitives[index])
 
     def set_pre_process_hook(self, hook: Hook | None) -> None:
         """Set what changes the weights before `process_weights`, in place of what was set; None removes it."""
@@ -179,6 +180,11 @@ class MixedOp(AbstractPrimitive):
         return self.apply_weights(x, weights)
 
 
+def left_of(candidate: nn.Module) -> nn.Module:
+    """Return what is left of a candidate in a discrete architecture: of one with entangled weights, its slice."""
+    return candidate.extract() if isinstance(candidate, EntangledCandidate) else candidate
+
+
 def _behind(first: Hook | None, then: Hook | None) -> Hook | None:
     if first is None or then is None:
         return then if first is None else first
@@ -198,6 +204,8 @@ def mix_outputs(primitives: Sequence[nn.Module], x: Tensor, weights: Tensor, wor
         work: Results computed from `x` in this forward; None to share nothing with others.
     """
     work = SharedWork(Passes(accumulate=False, mix=False)) if work is None else work
+    if EntangledCandidate in map(type, primitives):
+        primitives, weights = mixed_candidates(primitives, weights)
     places = list(range(len(primitives)))
     if work.passes.drop_zero:
         places = [place for place in places if not isinstance(primitives[place], Zero)] or places[:1]

@@ -87,7 +87,7 @@ class DARTSOptimizer(OneShotOptimizer):
         """Return the first- or second-order gradient by parameter, and the detached validation logits and loss."""
         if not self.unrolled:
             return super().architecture_gradient(data_train, data_val)
-        weights = dict(self.graph.named_parameters())
+        weights = {name: weight for name, weight in self.graph.named_parameters() if weight.requires_grad}
         alphas = self.architecture_parameters
         # one function of the weights, evaluated up to three times: what is dropped at random is dropped in all of them
         randomness = Randomness(data_train[0].device)

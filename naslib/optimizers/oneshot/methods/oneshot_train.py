@@ -99,9 +99,9 @@ class OneShotNASOptimizer(WeightSharingOptimizer):
 
     def _nodes(self) -> list[list[tuple[int, int]]]:
         """Return for each node the (decision, candidate) pairs whose outputs are summed in it, without `Zero`."""
-        nodes: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        nodes: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for decision, (place, entry) in enumerate(zip(self.places, self.entries, strict=True)):
-            nodes.setdefault((place.graph, place.tail), []).extend((decision, op) for op in entry.computing)
+            nodes.setdefault((place.number, place.tail), []).extend((decision, op) for op in entry.computing)
         return [incoming for incoming in nodes.values() if incoming]
 
     def select_path(self, scorer: PathScorer) -> Code:

@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import Tensor
 
-from naslib.errors import UnsupportedBySpaceError
 from naslib.optimizers.core.metaclasses import Batch, StepResult
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.selection import best_first, check_counts, random_selection
@@ -22,6 +21,8 @@ from naslib.search_spaces.core.graph import EdgeView
 
 # Draws after which a path without an operation into some node is taken all the same
 _ATTEMPTS = 100
+# Spaces up to this size (NAS-Bench-201 is one) are enumerated, however small the pool
+_ENUMERABLE = 20_000
 
 
 @OPTIMIZERS.register("setn")
@@ -34,7 +35,7 @@ class SETNOptimizer(WeightSharingOptimizer):
 
     Args:
         num_samples: Architectures that are measured.
-        pool: Random architectures among which they are, where the space cannot be enumerated.
+        pool: Random architectures among which they are, where the space has more (and more than 20,000) architectures.
         sample_batches: Validation batches on which each is measured; every architecture gets the next ones.
         num_finalists: How many of the best are measured on the whole validation set; 0 as the authors.
         **kwargs: See `OneShotOptimizer`; the keys of the architecture parameters have their effect.
@@ -72,9 +73,9 @@ class SETNOptimizer(WeightSharingOptimizer):
         return draw(self._sites)
 
     def _reaches_every_node(self, code: Code) -> bool:
-        reached: dict[tuple[str, int], bool] = {}
+        reached: dict[tuple[int, int], bool] = {}
         for place, entry, choice in zip(self.places, self.entries, self.paths.choices(code), strict=True):
-            node = place.graph, place.tail
+            node = place.number, place.tail
             reached[node] = reached.get(node, False) or choice in entry.computing
         return all(reached.values())
 
@@ -100,9 +101,10 @@ class SETNOptimizer(WeightSharingOptimizer):
 
     def candidates(self) -> list[Code]:
         """Return the most likely architectures, at most `num_samples`, the most likely first."""
-        try:
+        size = self.paths.size()
+        if size is not None and size <= max(self.pool, _ENUMERABLE):
             codes = list(self.paths.iterate())
-        except UnsupportedBySpaceError:
+        else:
             codes = [self.paths.random(self.rng) for _ in range(self.pool)]
         return self._most_likely(codes, self.num_samples)
 

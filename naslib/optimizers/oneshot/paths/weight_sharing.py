@@ -18,12 +18,13 @@ from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_ar
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation
 from naslib.search_spaces.core.assignment import Assignment, assigned, current
-from naslib.search_spaces.core.codec import NO_EDGE, Code, Place
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.codec import NO_EDGE, Code
+from naslib.search_spaces.core.decisions import Site
+from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
 from .entries import PathEntry, assignment_of
-from .paths import Choices, PathSpace, paths_of, places_in
+from .paths import Choices, PathSpace, paths_of
 from .scoring import PathScorer
 from .selection import best_first, check_counts
 
@@ -68,7 +69,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         check_counts(0, recalibration_batches=recalibration_batches)
         self.recalibration_batches = recalibration_batches
         self.paths: PathSpace
-        self.places: list[Place] = []
+        self.places: list[Site] = []
         self.entries: list[PathEntry] = []
         self.rng = Random(0)
         self.steps = 0
@@ -158,9 +159,17 @@ class WeightSharingOptimizer(OneShotOptimizer):
         self.path = code
 
     def set_alphas_from_path(self, arch_encoding: Any) -> None:
-        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`)."""
+        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`).
+
+        Of a space without a codec: a code of its decision space, or the candidates by the names of its decisions.
+        """
         codec = self.graph.codec
-        self.use(codec.canonical(arch_encoding) if codec is not None else arch_encoding)
+        if codec is not None:
+            self.use(codec.canonical(arch_encoding))
+        elif isinstance(arch_encoding, Mapping):
+            self.use(self.paths.supernet.space.code_of(arch_encoding))
+        else:
+            self.use(arch_encoding)
 
     def use_choices(self, choices: Choices) -> None:
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
@@ -183,16 +192,9 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     # the search
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Clone the space and give every decision its MixedOp and its entry of the path; see the parent."""
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+    def adapted(self) -> None:
+        """Begin with a generator of paths of its own, and a path."""
+        super().adapted()
         self.rng = Random(int(torch.randint(2**31, ())))
         self.steps, self._last_batch = 0, None
         self.prepare_step()
@@ -203,8 +205,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
         for data in mixed_edges(graph, self.scope):
             data.op.relaxation = mixture
         self.entries = [PathEntry(data.op.primitives) for data in decisions_in(graph, self.scope)]
-        self.places = places_in(graph, self.scope)
         self.paths = paths_of(graph, self.scope)
+        self.places = [edge.site for edge in self.paths.supernet.edges]
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Draw a path, look at its validation loss, and update its weights on the training batch; see the parent."""

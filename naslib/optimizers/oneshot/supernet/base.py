@@ -13,9 +13,9 @@ from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.utils.pytorch_helper import create_criterion, create_optimizer
 
-from .schedules import restarting_cosine
+from .checkpointables import PartsState, ScheduleState
 from .searched import NamedWeights
-from .state import PartsState, ScheduleState
+from .stage_schedules import restarting_cosine
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
 

@@ -44,37 +44,46 @@ class SearchedDecision(Decision):
 def searched_decisions(graph: Graph, scope: Scope) -> list[SearchedDecision]:
     """Return the decisions of a supernet, in the order of its architecture parameters."""
     found = []
+    stated = {decision.name: decision for decision in graph.present_decisions(scope).decisions}
     for edges in searched_edges(graph, scope).values():
         data = edges.copies[0].data
         if not data.has("alpha"):
             continue
         positions = tuple(range(len(edges.candidates)))
         sites = tuple(Site(copy.graph.name, copy.number, copy.head, copy.tail, positions) for copy in edges.copies)
-        found.append(SearchedDecision(edges.name, "op", _names(edges.candidates), 1, None, sites, data))
+        names = _names(edges.candidates, stated.get(edges.name))
+        found.append(SearchedDecision(edges.name, "op", names, 1, None, sites, data))
     return found
 
 
-def _names(candidates: Sequence[nn.Module]) -> tuple[str, ...]:
-    """Return what the candidates are called; equal names are numbered."""
-    called: dict[str, int] = {}
-    names = []
-    for candidate in candidates:
-        name = op_name(candidate)
-        called[name] = called.get(name, 0) + 1
-        names.append(name if called[name] == 1 else f"{name} ({called[name]})")
+def _names(candidates: Sequence[nn.Module], stated: Decision | None) -> tuple[str, ...]:
+    """Return what the candidates are called: as the space states, else by their own names; equal names are numbered."""
+    known: dict[int, str] = {}
+    if stated is not None and stated.sites:
+        known = dict(zip(stated.sites[0].positions, stated.candidates, strict=True))
+    names: list[str] = []
+    for position, candidate in enumerate(candidates):
+        name = own = known.get(position, op_name(candidate))
+        number = 1
+        while name in names or (position not in known and name in known.values()):
+            number += 1
+            name = f"{own} ({number})"
+        names.append(name)
     return tuple(names)
 
 
-def fill(decision: SearchedDecision, logits: Tensor | Sequence[float]) -> None:
+def fill(decision: SearchedDecision, logits: Tensor | Sequence[float] | None) -> None:
     """Write the initial logits of a decision into its parameter.
 
     Args:
         decision: The decision.
-        logits: One for each candidate.
+        logits: One for each candidate; None leaves the parameter as it is.
 
     Raises:
         ConfigError: If they are not as many.
     """
+    if logits is None:
+        return
     row = torch.as_tensor(logits)
     if row.shape != decision.alpha.shape:
         raise ConfigError(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError, OptimizerStateError
+from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.assignment import Assignment, assigned, current
@@ -44,7 +44,6 @@ class SupernetOptimizer(MetaOptimizer):
 
     Attributes:
         graph: The supernet.
-        decisions: What is decided, as `Decision` objects with their edge (`edge`), parameter (`alpha`) and MixedOp.
         decision_names: Their names, by which an `Assignment` knows them.
         last_sample: What the last forward of a step ran.
         architectural_weights: One parameter per decision, in the same order.
@@ -90,7 +89,8 @@ class SupernetOptimizer(MetaOptimizer):
         self.architectural_weights = nn.ParameterList()
         self.architecture_parameters: list[nn.Parameter] = []
         self.outcome: list[Tensor] | None = None
-        self.decisions: list[SearchedDecision] = []
+        self._decisions: list[SearchedDecision] | None = None
+        self._decision_edges: list[EdgeData] = []
         self.decision_names: list[str] = []
         self._sites: list[Sites] = []
         self.last_sample: Assignment | None = None
@@ -187,6 +187,7 @@ class SupernetOptimizer(MetaOptimizer):
         self.check_combination()  # now that it is known what there is to train
         self.structure.begin()
         self._build_optimizers()
+        self.adapted()
 
     def build_supernet(
         self,
@@ -260,15 +261,14 @@ class SupernetOptimizer(MetaOptimizer):
             if own_relaxation or isinstance(data.op, RelaxedMixedOp):  # a MixedOp of other kind relaxes by itself
                 data.op.relaxation = shared
         self.decision_names = name_decisions(graph, self.scope)
-        self.decisions = searched_decisions(graph, self.scope)
+        self._decision_edges, self._decisions = decisions_in(graph, self.scope), None
         self._sites = [
             sites for sites in sites_in(graph._graphs_in_scope(self.scope)) if sites.key in self.decision_names
         ]
-        self.architectural_weights = nn.ParameterList([decision.alpha for decision in self.decisions])
-        for decision in self.decisions:
-            logits = self.initial_logits(decision)
-            if logits is not None:
-                fill(decision, logits)
+        self.architectural_weights = nn.ParameterList([data.alpha for data in self._decision_edges])
+        if type(self).initial_logits is not SupernetOptimizer.initial_logits:
+            for decision in searched_decisions(graph, self.scope):
+                fill(decision, self.initial_logits(decision))
         own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
         self.architecture_parameters = [*own, *(p for part in self.parts.values() for p in part.parameters())]
 
@@ -279,13 +279,20 @@ class SupernetOptimizer(MetaOptimizer):
 
     def collect_weights(self) -> None:
         """Read the supernet's decisions, weights and norms into flat lists: a step never walks the graph."""
-        self.decisions = searched_decisions(self.graph, self.scope)
+        self._decisions = None
         self.weights = list(self.graph.parameters())
         self._norms = list(batch_norm_modules(self.graph))
 
     @abstractmethod
     def _build_optimizers(self) -> None:
         """Make the optimizers of the weights and of the architecture parameters."""
+
+    @property
+    def decisions(self) -> list[SearchedDecision]:
+        """What is decided: `Decision` objects, each with its edge, its parameter (`alpha`) and its MixedOp (`op`)."""
+        if self._decisions is None:
+            self._decisions = searched_decisions(self.graph, self.scope) if self.graph is not None else []
+        return self._decisions
 
     # what a forward runs
 
@@ -363,7 +370,6 @@ class SupernetOptimizer(MetaOptimizer):
                 part.discretize(graph)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
-        graph.requires_grad_(True)  # what a search had stopped training is trained again
         graph.parse()
         return graph
 
@@ -391,7 +397,7 @@ class SupernetOptimizer(MetaOptimizer):
 
     def decision_scores(self) -> list[Tensor]:
         """Return per decision by what its candidates are compared, `(n_ops,)`: `decision_weights`, and the parts."""
-        return [self._scores(decision.edge) for decision in self.decisions]
+        return [self._scores(data) for data in self._decision_edges]
 
     def _scores(self, data: EdgeData) -> Tensor:
         scores = self.decision_weights(data.alpha)
@@ -402,7 +408,3 @@ class SupernetOptimizer(MetaOptimizer):
     def _show_weights(self, edge: EdgeView) -> None:
         if edge.data.has("alpha"):
             edge.data.set("op_weights", self._scores(edge.data), shared=True)
-
-    def _require_adapted(self) -> None:
-        if self.graph is None:
-            raise OptimizerStateError(f"call {type(self).__name__}.adapt_search_space(search_space) first")
