@@ -137,7 +137,7 @@ class PerturbationSelection(Part):
                     self._choose_edges(node, valid_batches)
                 logger.info("selection %d/%d: edges into %s", number + 1, total, ", ".join(n.where for n in nodes))
                 self._tune(number, total, *batches)
-        owner.outcome = [self._scores(index, data) for index, data in enumerate(owner.decisions)]
+        owner.outcome = [self._scores(index, decision.edge) for index, decision in enumerate(owner.decisions)]
 
     def _begin(self) -> None:
         """Look at the supernet, of which nothing is decided yet."""

@@ -17,6 +17,7 @@ from naslib.tasks.fields import detached
 from naslib.utils.pytorch_helper import create_optimizer
 
 from .checkpointables import PartsState, ScheduleState
+from .searched import NamedWeights
 from .stage_schedules import restarting_cosine
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
@@ -363,7 +364,7 @@ class OneShotOptimizer(SupernetOptimizer):
         found = {
             "structure": self.structure if changes else None,
             "model": CurrentModel(self) if changes else self.graph,
-            "architectural_weights": self.architectural_weights,
+            "architectural_weights": NamedWeights(list(self.architectural_weights), self.decision_names),
             "op_optimizer": self.op_optimizer,
             "arch_optimizer": self.arch_optimizer,
             "schedule": ScheduleState(self, ("outcome", *self.SCHEDULED, *measured)),
