@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.search_spaces.core.given_weights import is_frozen
 from naslib.search_spaces.core.primitives import AbstractPrimitive, Sequential
 
 # Names of constructor arguments that count channels
@@ -69,6 +70,10 @@ def resized(op: nn.Module, numerator: int, denominator: int) -> Any:
     Raises:
         ConfigError: If the operation cannot be built again, or a number of channels is not divisible.
     """
+    if numerator != denominator and any(map(is_frozen, op.parameters())):
+        raise ConfigError(
+            f"{type(op).__name__} has frozen weights, so it cannot be given {numerator}/{denominator} of its channels"
+        )
     if isinstance(op, Sequential | nn.Sequential):
         made: nn.Module = type(op)(*(resized(child, numerator, denominator) for child in _children(op)))
     elif isinstance(op, AbstractPrimitive) and op.init_params:

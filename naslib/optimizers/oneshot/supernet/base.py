@@ -277,10 +277,11 @@ class OneShotOptimizer(SupernetOptimizer):
         return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits and loss of the supernet on a batch."""
+        """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own."""
         inputs, targets = data
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.amp):
-            logits = self.graph(inputs)
+            with self.sampling():
+                logits = self.graph(inputs)
             loss = self.loss(logits, targets)
         return logits, loss
 
