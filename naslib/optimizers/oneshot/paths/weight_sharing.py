@@ -24,7 +24,7 @@ from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
 from .entries import PathEntry, assignment_of
-from .paths import Choices, PathSpace, paths_of
+from .paths import PathChoices, PathSpace, paths_of
 from .scoring import PathScorer
 from .selection import best_first, check_counts
 
@@ -131,7 +131,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         """Return the assignment that runs an architecture."""
         return self.assignment_of_choices(self.paths.choices(code))
 
-    def assignment_of_choices(self, choices: Choices) -> Assignment:
+    def assignment_of_choices(self, choices: PathChoices) -> Assignment:
         """Return the assignment that runs one candidate per decision (`NO_EDGE` for none)."""
         return assignment_of(dict(zip(self.decision_names, self.entries, strict=True)), choices)
 
@@ -171,7 +171,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         else:
             self.use(arch_encoding)
 
-    def use_choices(self, choices: Choices) -> None:
+    def use_choices(self, choices: PathChoices) -> None:
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
         self.graph.assignment = self.assignment_of_choices(choices)
 

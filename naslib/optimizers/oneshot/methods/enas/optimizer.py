@@ -22,8 +22,8 @@ from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.drawing import draw
 from naslib.search_spaces.core.graph import EdgeView, Graph
 
-from .choices import Choices, choices_of
 from .controller import Controller
+from .controller_space import ControllerSpace, controller_space_of
 
 # The authors' Adam: denominators are at least this, so small gradients give small steps
 ADAM_EPS = 1e-3
@@ -139,7 +139,7 @@ class ENASOptimizer(OneShotOptimizer):
         self.n_samples = n_samples
         self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
         self.controller: Controller
-        self.path_choices: Choices
+        self.path_choices: ControllerSpace
         self._entries: dict[str, PathEntry] = {}
         self.accumulated: list[Tensor] | None = None
         self.n_accumulated = 0
@@ -165,7 +165,7 @@ class ENASOptimizer(OneShotOptimizer):
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        self.path_choices = choices_of(graph, self.scope)
+        self.path_choices = controller_space_of(graph, self.scope)
         ops = [data.op.primitives for data in decisions_in(graph, self.scope)]
         self._entries = {name: PathEntry(of) for name, of in zip(self.decision_names, ops, strict=True)}
         self.controller = Controller(self.path_choices, *self._controller_settings)
