@@ -57,7 +57,7 @@ def candidates_on(data: EdgeData) -> list[Any] | None:
     op = data.op
     if isinstance(op, list):
         return op
-    return list(op.primitives) if isinstance(op, MixedOp) else None
+    return list(op.primitives) if isinstance(op, MixedOp) and data.has("alpha") else None
 
 
 def key_of(data: EdgeData) -> Hashable:

@@ -300,12 +300,13 @@ class DecisionSpace:
         genes, stack = [*code], [*self._roots]
         while stack:
             node = stack.pop()
-            before = node.chosen(genes)
-            after = node.selection.redraw(before, rate, rng)
-            if after != before:
-                genes, undecided = changed(genes, node, after)
-                draw_into(genes, undecided, rng)
-            stack += node.activated(after)
+            now = node.chosen(genes)
+            for after in node.selection.redraw(now, rate, rng):
+                if after != now:
+                    genes, undecided = changed(genes, node, after)
+                    draw_into(genes, undecided, rng)
+                    now = after
+            stack += node.activated(now)
         return tuple(genes)
 
     def crossover(self, first: Sequence[int], second: Sequence[int], rng: Any = None) -> Code:

@@ -16,6 +16,7 @@ from ._ops_by_name import op_name
 from ._searched_edges import SearchedEdge, candidates_on, condition_of, find_conditions, is_reachable, key_of
 from ._searched_edges import searched_edges as searched_edges
 from ._selection import KEPT_EDGES
+from ._stated_values import stated_values
 from ._updates import Scope, UpdatesMixin
 from .decisions import Decision, Site
 from .edge import EdgeData
@@ -150,12 +151,12 @@ def state(
     names: Callable[[Any], str] = op_name,
     constraints: Sequence[Constraint] = (),
 ) -> DecisionSpace:
-    """State the decisions of a graph: one operation per edge with candidates, and which edges a node keeps.
+    """State the decisions of a graph: one operation per edge with candidates, which edges a node keeps, and sizes.
 
     Copies of an edge (`Graph.copy`) share their decision. The label is `cell/1-3` for the edge from 1 to 3 of a graph
     called "cell", and `cell/3` for the inputs of its node 3; of several graphs of one name that decide differently, the
     second is `cell#2`. Decisions inside a candidate depend on that candidate. Candidates that the space never selects
-    (`select_primitive`) are left out.
+    (`select_primitive`) are left out. The sizes of elastic layers come last, under their labels (`stated_values`).
 
     Args:
         graph: A space or a supernet, without op classes on its edges.
@@ -170,17 +171,18 @@ def state(
     """
     scope = scope if scope is not None else graph.OPTIMIZER_SCOPE
     groups = searched_edges(graph, scope)
-    if not groups:
-        raise UnsupportedBySpaceError(
-            f"{type(graph).__name__} has no edge with candidate operations in scope {scope!r}: there is nothing "
-            "to decide"
-        )
     for edges in groups.values():
         edges.positions = _selectable(graph, edges.candidates)
         edges.indices = {position: index for index, position in enumerate(edges.positions)}
     find_conditions(graph, groups)
     decisions = _inputs(graph, scope, groups, kept_edges) if kept_edges is not None else []
     decisions += [_operation(edges, names) for edges in groups.values() if is_reachable(edges)]
+    decisions += stated_values(graph, groups)
+    if not decisions:
+        raise UnsupportedBySpaceError(
+            f"{type(graph).__name__} has no edge with candidate operations in scope {scope!r}, and no elastic layer: "
+            "there is nothing to decide"
+        )
     return DecisionSpace(decisions, constraints)
 
 
