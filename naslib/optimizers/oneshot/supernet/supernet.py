@@ -211,6 +211,8 @@ class SupernetOptimizer(MetaOptimizer):
                 f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
             )
+        if graph.codec is None:  # nothing else could read the architecture off the edges that will be left
+            graph.remember_decisions(self.scope)
         graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
         if alphas is not None:
