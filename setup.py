@@ -24,7 +24,7 @@ CORE = [
     "matplotlib>=3.9",
     "tensorboard>=2.18",
 ]
-TEST = ["pytest>=8.2", "pytest-xdist>=3.6.1"]
+TEST = ["pytest>=8.2", "pytest-xdist>=3.6.1", "hypothesis>=6.100"]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "types-tqdm", "pre-commit"]
 
 # README's links lead to files beside it, which a package page does not have: there they are names of files.

@@ -35,6 +35,10 @@ class GraphError(NASLibError, ValueError):
     """A graph that cannot be executed: a cycle, an unreachable node, an op list nobody adapted."""
 
 
+class DecisionError(NASLibError, ValueError):
+    """A decision, or a set of decisions, that cannot be: no candidates, labels that clash, a condition in a circle."""
+
+
 class ArchitectureError(NASLibError, ValueError):
     """An architecture code, string or genotype that the space does not contain."""
 

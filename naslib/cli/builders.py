@@ -20,6 +20,8 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
 
+from .serving import check_serves, kind_of_task
+
 # What a space is built with where no data set says it, by the names of the space's arguments.
 _ANY_DATA = {"n_classes": 10, "in_channels": 3, "image_size": 32}
 
@@ -58,9 +60,23 @@ def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
                 f"which has {name} {value}; leave it out"
             )
     try:
-        return space(**arguments)
+        return space(**{**_by_task(config, info, takes), **arguments})
     except TypeError as error:
         raise ConfigError(f"search_space_args do not fit {config.search_space!r}: {error}") from error
+
+
+def _by_task(config: Any, info: DatasetInfo | None, takes: dict[str, inspect.Parameter]) -> dict[str, Any]:
+    """Return what a space is told of the task and the tokens of a data set, where it takes that.
+
+    Raises:
+        ConfigError: If it has no head for them.
+    """
+    if info is None:
+        return {}
+    task = config.get("task") or info.task
+    kind = kind_of_task(task if isinstance(task, str) else getattr(task, "name", ""))
+    check_serves(config.search_space, kind, info.kind, info.name)
+    return {key: value for key, value in (("task", kind), ("vocabulary", info.vocabulary)) if key in takes}
 
 
 def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:

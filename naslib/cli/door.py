@@ -15,6 +15,8 @@ from naslib.registry.signatures import Parameters, keywords_through
 from naslib.utils.locations import describe, find_path
 from naslib.utils.lock import check_unlocked
 
+from .serving import check_serves, declared_task
+
 # What the data set tells a search space, by the names of the space's arguments.
 _FROM_DATA = ("n_classes", "in_channels", "image_size")
 # Data sets of ours whose keyword `path` names their file or folder
@@ -54,6 +56,7 @@ def read_config(command: CommandLine) -> Config:
     """
     config = config_from_command_line(command, extensions=schema_extensions())
     _check_path_of_data(config)
+    _check_space_serves(config)
     keeps = command.resume or command.eval_only
     needs_search = command.eval_only and config.evaluation.genotype is None
     if (command.resume or needs_search) and not command.model_path:
@@ -67,6 +70,13 @@ def read_config(command: CommandLine) -> Config:
     if command.model_path and not Path(command.model_path).is_file():
         raise CheckpointError(f"there is no checkpoint {command.model_path} (--model-path)")
     return config
+
+
+def _check_space_serves(config: Config) -> None:
+    """Raise if the search space has no head for the task, as far as names tell; the rest is known with the data."""
+    task, kind = declared_task(config.dataset, config.dataset_args)
+    chosen = config.get("task")
+    check_serves(config.search_space, chosen if isinstance(chosen, str) else task, kind, config.dataset)
 
 
 def _check_path_of_data(config: Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,24 @@ def open_image(path: Path | str, channels: int) -> Image:
             return to_channels(image, channels)
     except Exception as err:  # damaged bytes make decoders raise anything: OSError, SyntaxError, struct.error ...
         raise _unreadable(path, err) from err
+
+
+def open_levels(path: Path | str, scale: float) -> Image:
+    """Read an image file as grey with all its bits, mode "F".
+
+    Args:
+        path: The file.
+        scale: The level that is white; pictures of 8 bits, whose white is 255, are brought to it.
+
+    Raises:
+        DataError: If it cannot be decoded; the message names the file.
+    """
+    picture = open_as_it_is(path)
+    if picture.mode[0] in "FI":
+        return picture.convert("F")
+    from PIL import Image as pil
+
+    return pil.fromarray(np.asarray(picture.convert("L"), dtype=np.float32) * np.float32(scale / 255))
 
 
 def open_as_it_is(path: Path | str) -> Image:
@@ -144,7 +162,7 @@ def resized_crop(image: Image, size: ImageSize, draws: NDArray[np.float64]) -> I
     return centre_crop(image, min(out), size)
 
 
-def to_array(image: Image) -> NDArray[np.uint8]:
-    """Return a grey or colour image as `(h, w, c)` uint8."""
-    array = np.asarray(image, dtype=np.uint8)
+def to_array(image: Image) -> NDArray[Any]:
+    """Return a grey or colour image as `(h, w, c)` uint8; float32 for one of mode "F"."""
+    array = np.asarray(image, dtype=np.float32 if image.mode == "F" else np.uint8)
     return array[:, :, None] if array.ndim == 2 else array

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from naslib.data.decode import open_image
+from naslib.data.decode import open_image, open_levels
 from naslib.errors import DataError
 from naslib.utils.files import atomic_write_text
 from naslib.utils.locations import user_cache
@@ -78,28 +78,34 @@ def raise_together(errors: Sequence[DataError], n: int, what: str) -> None:
         raise DataError("\n".join([f"{len(errors)} of {n} {what} cannot be read:", *lines])) from errors[0]
 
 
-def check_images(paths: Sequence[str], channels: int) -> None:
+def check_images(paths: Sequence[str], channels: int, scale: float = 255.0) -> None:
     """Decode each image file once; files that passed and did not change since are not decoded again.
 
     Args:
         paths: The files.
         channels: 1 or 3.
+        scale: The level that is white; with another one than 255 files of more than 8 bits are right.
 
     Raises:
         DataError: If some cannot be decoded: one message that lists them.
     """
-    marker = user_cache() / "checked-images" / _stamp(paths, channels)
+    marker = user_cache() / "checked-images" / _stamp(paths, channels if scale == 255 else f"{channels}/{scale}")
     if marker.exists():
         return
     _logger.info("checking %d image files (once)", len(paths))
-    read_all(lambda index: open_image(paths[index], channels), len(paths), "images")
+    is_deep = scale != 255
+    read_all(
+        lambda index: open_levels(paths[index], scale) if is_deep else open_image(paths[index], channels),
+        len(paths),
+        "images",
+    )
     try:
         atomic_write_text(marker, f"{len(paths)} image files\n")
     except OSError as err:
         _logger.warning("the next run checks the images again: %s cannot be written (%s)", marker, err)
 
 
-def _stamp(paths: Sequence[str], channels: int) -> str:
+def _stamp(paths: Sequence[str], channels: int | str) -> str:
     """Return a digest of names, sizes and times."""
     digest = hashlib.sha256(str(channels).encode())
     for path in paths:

@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import nn
 
 from naslib.evaluators import Evaluator, TrialSearch
 from naslib.history import FILE_NAME
@@ -107,7 +106,7 @@ class SearchSide(TrainerSettings):
     ) -> None:
         channels_last = self._channels_last()
         loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
-        if channels_last and isinstance(self.optimizer.graph, nn.Module):
+        if channels_last and self.optimizer.is_adapted:
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
         make = partial(make_schedule, self.build_search_scheduler, weights, self.config, "search", loaders[0])

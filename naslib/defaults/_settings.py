@@ -53,7 +53,7 @@ class TrainerSettings(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
-            check_fits(self.optimizer.graph, getattr(train, "info", None))
+            check_fits(self.optimizer.space, getattr(train, "info", None))
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         return train, valid, tests
 

@@ -94,6 +94,16 @@ SEARCH_SPACES: Registry[Any] = Registry(
     },
 )
 
+# Task and kind of our data sets that are no classification of images, before their files are read.
+DATASET_TASKS = {
+    "digits_angle": ("regression", "image"),
+    "digits_canvas": ("segmentation", "image"),
+    "fsdd": ("sequence_classification", "sequence"),
+    "spoken_digits": ("sequence_classification", "sequence"),
+    "wikitext-2": ("language_modelling", "tokens"),
+    "wikitext2": ("language_modelling", "tokens"),
+}
+
 # A loader takes (data_dir: Path | None, seed: int, **its own keywords) and returns `ImageData`.
 DATASETS: Registry[Any] = Registry(
     "data set",

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from naslib.errors import ConfigError, UnknownNameError, did_you_mean
 
-from .signatures import Parameters, signatures, source_signatures
+from .signatures import Parameters, signatures, source_constant, source_signatures
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -72,6 +72,19 @@ class Registry(Generic[T]):
         key = self._key(name)
         found = None if key in self._entries else source_signatures(self._places[key])
         return signatures(self.get(key)) if found is None else found
+
+    def constant(self, name: str, attribute: str) -> Any:
+        """Return a literal that a class (or one of its parents) has as attribute; None where it has none.
+
+        What is not imported yet is read from its source text.
+
+        Raises:
+            UnknownNameError: As in `get`.
+        """
+        key = self._key(name)
+        if key in self._entries:
+            return getattr(self._entries[key], attribute, None)
+        return source_constant(self._places[key], attribute)
 
     def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call the entry called `name` with the arguments."""

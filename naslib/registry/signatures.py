@@ -54,6 +54,27 @@ def source_signatures(target: str) -> list[Parameters] | None:
     return None if above is None else [*own, *above]
 
 
+def source_constant(target: str, attribute: str) -> Any:
+    """Return a literal that a class of this package, or the first of its parents, sets in its body; None if none does.
+
+    Args:
+        target: `"module:name"`; the module is not imported.
+        attribute: The name of the attribute.
+    """
+    module, _, name = target.partition(":")
+    found = _definition(module, name) if module.startswith("naslib.") else None
+    where, node = found or ("", None)
+    if not isinstance(node, ast.ClassDef):
+        return None
+    for statement in node.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        if any(isinstance(place, ast.Name) and place.id == attribute for place in targets):
+            value = getattr(statement, "value", None)
+            return None if value is None else ast.literal_eval(value)
+    base = node.bases[0] if node.bases else None
+    return source_constant(f"{where}:{base.id}", attribute) if isinstance(base, ast.Name) else None
+
+
 def keywords_through(chain: Iterable[Mapping[str, inspect.Parameter]]) -> Parameters:
     """Return the keywords that a constructor takes, those included that it hands on to its parents' as `**kwargs`."""
     found: Parameters = {}

@@ -29,7 +29,8 @@ TRAIN = [
 ]  # fmt: skip
 
 
-TABLE = ["dataset=cifar10", "seed=5", "search_space=nasbench201", "optimizer=re", "search.epochs=20", "device=cpu"]
+TABLE = ["dataset=cifar10", "seed=5", "search_space=nasbench201", "optimizer=re", "search.evaluator=table"]
+TABLE += ["search.epochs=20", "device=cpu"]
 TABLE_OBJECTIVES = ["TEST_ACCURACY", "VAL_ACCURACY"]
 
 

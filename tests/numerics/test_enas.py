@@ -533,5 +533,5 @@ def test_a_space_with_another_rule_is_refused():
 
             self.update_nodes(keep_weakest, scope=self.OPTIMIZER_SCOPE, single_instances=True)
 
-    with pytest.raises(ConfigError, match="keeps the edges with the largest scores"):
+    with pytest.raises(ConfigError, match="Weakest removes edges by a rule that it does not state"):
         ENASOptimizer().adapt_search_space(Weakest(channels=4))

@@ -24,7 +24,7 @@ from naslib.data.labels import check_enough_images, only_in_test
 from naslib.data.registry import DATASETS, locate
 from naslib.data.sets._class_folders import scan_class_folders
 from naslib.data.splits import TEST_SPLIT_SEED, split_test
-from naslib.data.stream_set import StreamSet
+from naslib.data.stream_set import BYTE, StreamSet
 from naslib.data.verify import check_images, read_all
 from naslib.errors import DataError
 from naslib.utils.locations import data_directories
@@ -52,6 +52,7 @@ def load_imagefolder(
     resized_crop: bool | None = None,
     test_portion: float = 0.2,
     split_seed: int = TEST_SPLIT_SEED,
+    scale: float | None = None,
 ) -> ImageData:
     """Load a folder of class folders: `train/` and `test/` (or `val/`), or one folder that is split, stratified.
 
@@ -68,6 +69,8 @@ def load_imagefolder(
             None: where images are streamed and larger than 64x64.
         test_portion: Stratified share that becomes the test part where there is no test folder.
         split_seed: Seed of that split.
+        scale: The level that is white in grey files of more than 8 bits, 65535 for 16; pixels are divided by it. None
+            reads files as 8 bits, and refuses those with levels above 255.
 
     Raises:
         DatasetMissing: If there is no such folder.
@@ -75,6 +78,9 @@ def load_imagefolder(
     """
     if channels not in (1, 3):
         raise DataError(f"channels must be 1 or 3, got {channels}")
+    if scale is not None and (channels != 1 or not 0 < scale < float("inf")):
+        raise DataError(f"scale is for grey images (channels: 1) and positive, got {scale} for {channels} channels")
+    white = BYTE if scale is None else float(scale)
     root = locate(path or data_dir or data_directories()[0], data_dir, "folder of images")
     classes, train, test = _parts(root, test_portion, split_seed)
     size = plain_size(image_size or _usual_size([file for file, _ in train + test], len(train), channels))
@@ -86,14 +92,13 @@ def load_imagefolder(
         in_memory = not is_large and n * channels * height * width <= _MEMORY_LIMIT
     areas = not in_memory and (is_large if resized_crop is None else resized_crop)
     resize = round(short * 256 / 224) if areas else short
-    train_set = _stream(train, channels, size, resize, areas)
-    test_set = _stream(test, channels, size, resize, areas)
+    train_set, test_set = (_stream(part, channels, size, resize, areas, white) for part in (train, test))
     if in_memory:
         in_ram = decode_sets([(train_set, np.arange(len(train))), (test_set, np.arange(len(test)))])
     else:
         in_ram = []
-        check_images([*train_set.paths, *test_set.paths], channels)
-    mean, std = channel_statistics(in_ram[0].images if in_ram else _sample(train_set))
+        check_images([*train_set.paths, *test_set.paths], channels, white)
+    mean, std = channel_statistics(in_ram[0].images if in_ram else _sample(train_set), white)
     info = DatasetInfo(
         name=root.name,
         num_classes=len(classes),
@@ -107,6 +112,7 @@ def load_imagefolder(
         cutout_max=default_cutout_max(size),
         resize=resize,
         resized_crop=areas,
+        scale=white,
     )
     return ImageData(info, *in_ram) if in_ram else ImageData(info, train_set, test_set)
 
@@ -126,7 +132,7 @@ def decode_sets(chosen: Sequence[tuple[StreamSet, NDArray[np.int64]]]) -> list[I
         DataError: If some cannot be decoded: one message that lists those of all sets.
     """
     pixels = [
-        np.empty((len(indices), files.channels, *height_and_width(files.image_size)), dtype=np.uint8)
+        np.empty((len(indices), files.channels, *height_and_width(files.image_size)), dtype=files.dtype)
         for files, indices in chosen
     ]
     places = [(number, place) for number, (_, indices) in enumerate(chosen) for place in range(len(indices))]
@@ -168,9 +174,11 @@ def _parts(root: Path, test_portion: float, split_seed: int) -> tuple[list[str],
     return classes, [samples[index] for index in first], [samples[index] for index in second]
 
 
-def _stream(samples: list[_Sample], channels: int, size: ImageSize, resize: int, areas: bool) -> StreamSet:
+def _stream(
+    samples: list[_Sample], channels: int, size: ImageSize, resize: int, areas: bool, scale: float
+) -> StreamSet:
     files, labels = [file for file, _ in samples], [label for _, label in samples]
-    return StreamSet(files, labels, channels=channels, image_size=size, resize=resize, resized_crop=areas)
+    return StreamSet(files, labels, channels=channels, image_size=size, resize=resize, resized_crop=areas, scale=scale)
 
 
 def _sample(files: StreamSet) -> torch.Tensor:

@@ -249,6 +249,7 @@ class DiscreteOptimizer(MetaOptimizer):
         self.record = SearchRecord()
         self.rng = as_random(None)
         self._reset()
+        self.adapted()
 
     def _asks_the_benchmark(self) -> bool:
         return self.evaluator is None or self.evaluator == "table"
@@ -331,7 +332,7 @@ class DiscreteOptimizer(MetaOptimizer):
 
     def get_model_size(self) -> float:
         """Return the parameters of the best architecture in millions: as the benchmark says, or counted; 0 for none."""
-        if self.record.incumbent is None or self.graph is None:
+        if self.record.incumbent is None or not self.is_adapted:
             return 0.0
         if self._asks_the_benchmark():
             return self._ask_benchmark(Metric.PARAMETERS) or 0.0
@@ -381,7 +382,7 @@ class DiscreteOptimizer(MetaOptimizer):
 
     def _code_to_report(self, report_incumbent: bool) -> Code:
         code = self.record.incumbent if report_incumbent else self.record.latest
-        if code is None or self.graph is None:
+        if code is None:
             failed = self.record.failed
             why = f": all {failed} trials have failed; the last, {self.record.last_failure}" if failed else " yet"
             raise OptimizerStateError(f"{type(self).__name__} has not evaluated an architecture{why}")

@@ -14,28 +14,25 @@ from naslib.errors import ArchitectureError, BenchmarkApiMissing, SpecAlreadySet
 
 from ._ops_by_name import choices_of, put_ops
 from ._ops_by_name import op_name as op_name
-from ._updates import UpdatesMixin
 from .codec import Code, Codec, as_random
 from .edge import EdgeData
 from .query_metrics import Metric, as_dataset_api
+from .schema import DecisionSpace
+from .statement import StatementMixin
 
 A = TypeVar("A", bound="ArchitectureMixin")
 
 
-class ArchitectureMixin(UpdatesMixin):
+class ArchitectureMixin(StatementMixin):
     """Operations on a graph as an architecture of its space.
 
     Attributes:
-        OPTIMIZER_SCOPE: Scopes that an optimizer adapts.
         codec: The space's codec; None for a space that only one-shot optimizers search.
-        ALLOWS_ZERO: Whether a discrete architecture may have `Zero` on an edge under search.
         instantiate_model: False keeps only the code and leaves the modules alone, which is all that a search on a
             benchmark needs.
     """
 
-    OPTIMIZER_SCOPE: str | list[str] = "all"
     codec: ClassVar[Codec[Any] | None] = None
-    ALLOWS_ZERO: ClassVar[bool] = True
     instantiate_model: bool = True
     _code: Code | None = None
 
@@ -45,6 +42,19 @@ class ArchitectureMixin(UpdatesMixin):
                 f"{type(self).__name__} has no codec: its architectures cannot be sampled, mutated or encoded"
             )
         return self.codec
+
+    @property
+    def decision_space(self) -> DecisionSpace:
+        """The decisions of the space; of a discrete architecture, those of the space that it comes from.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        if self.codec is not None and self._decision_space is None and (self._code is not None or not len(self)):
+            stated = self.codec.decision_space
+            if stated is not None:
+                return stated
+        return super().decision_space
 
     def get_code(self) -> Code:
         """Return the architecture as a tuple of ints.
@@ -200,12 +210,6 @@ class ArchitectureMixin(UpdatesMixin):
                 f"naslib.utils.get_dataset_api({self.get_type()!r}, {dataset!r})"
             )
         return as_dataset_api(dataset_api).query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
-
-    # what a space decides about its discrete architectures
-
-    def select_primitive(self, edge_data: EdgeData) -> int:
-        """Return the index of the candidate that stays on an edge: the largest of its `op_weights`."""
-        return int(edge_data.op_weights.argmax())
 
     def genotype(self) -> Any:
         """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .ops_base import AbstractCombOp, AbstractPrimitive
-
-if TYPE_CHECKING:
-    from .edge import EdgeData
+from .types import EdgeLike
 
 
 class DenseHead(AbstractCombOp):
@@ -36,7 +34,7 @@ class DenseHead(AbstractCombOp):
             nn.Conv2d(C_in, n_outputs, 1),
         )
 
-    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeData]) -> Tensor:  # type: ignore[override]
+    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Return the outputs.
 
         Args:
@@ -63,7 +61,7 @@ class PooledHead(AbstractPrimitive):
         super().__init__(locals())
         self.linear = nn.Linear(C_in, n_outputs)
 
-    def forward(self, x: Tensor, edge_data: EdgeData | None = None) -> Tensor:
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return the outputs."""
         return self.linear(x.flatten(2).mean(2))
 

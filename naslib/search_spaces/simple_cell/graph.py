@@ -32,6 +32,8 @@ class SimpleCellSearchSpace(Graph):
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "r_stage_1"]
     TASKS = ("classification", "regression", "segmentation")
+    INPUTS = ("image",)
+    ALLOWS_ZERO = False
 
     def __init__(
         self, n_classes: int = 10, in_channels: int = 3, channels: int = 16, task: str = "classification"

@@ -41,6 +41,7 @@ class SimpleSequenceSearchSpace(Graph):
 
     OPTIMIZER_SCOPE = ["cell"]
     TASKS = ("sequence_classification", "language_modelling", "regression", "classification")
+    INPUTS = ("sequence", "tokens")
 
     def __init__(
         self,

@@ -265,3 +265,23 @@ def test_wide_images_are_averaged_down_and_so_is_what_is_predicted() -> None:
     np.testing.assert_allclose(found.numpy()[:, 1:-1], expected[:, 1:-1], rtol=0, atol=0.02)
     with pytest.raises(ConfigError, match="between 1 and 8x12"):
         reduced(ImageData.from_arrays("wide", x, LABELS), image_size=(9, 6))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_folder_of_sixteen_bit_pictures(tmp_path: Path, in_memory: bool) -> None:
+    x = RNG.integers(0, 65536, (20, 6, 9), dtype=np.uint16)
+    for index, pixels in enumerate(x):
+        folder = tmp_path / "p" / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{index:02}.png")
+    with pytest.raises(DataError, match=r"must lie in 0\.\.255"):
+        load_data(str(tmp_path / "p"), channels=1, in_memory=in_memory)
+    data = load_data(str(tmp_path / "p"), channels=1, in_memory=in_memory, scale=65535)
+    loaders = build_search_loaders(data, batch_size=8, train_portion=0.5, seed=0)
+    known = {image.tobytes() for image in x}
+    for images, _ in loaders.test:
+        levels = np.rint((images.double().numpy() * data.info.std[0] + data.info.mean[0]) * 65535)
+        assert all(image[0].astype(np.uint16).tobytes() in known for image in levels)
+    for bad in ({"channels": 3, "scale": 65535}, {"channels": 1, "scale": -1}):
+        with pytest.raises(DataError, match="scale is for grey images"):
+            load_data(str(tmp_path / "p"), **bad)

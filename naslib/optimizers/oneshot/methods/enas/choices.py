@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import networkx as nx
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
+from naslib.optimizers.oneshot.supernet.stated import StatedSupernet, stated
 from naslib.search_spaces.core.codec import NO_EDGE
-from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
-from naslib.search_spaces.core.primitives import MixedOp, Zero
+from naslib.search_spaces.core.primitives import Zero
+from naslib.search_spaces.core.statement import states_its_rule
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,6 @@ class Choices:
         return gates
 
 
-class _Place(NamedTuple):
-    """Where a decision is first."""
-
-    cell: Graph
-    source: int
-    target: int
-
-
 def _one_hot(width: int, index: int) -> Tensor:
     row = torch.zeros(width)
     if index != NO_EDGE:
@@ -105,83 +97,50 @@ def _one_hot(width: int, index: int) -> Tensor:
 
 
 def choices_of(graph: Graph, scope: Scope) -> Choices:
-    """Return the discrete architectures of an adapted supernet, by asking a clone of it.
-
-    An operation is allowed if `select_primitive` selects it when it has the largest score. How many edges a node keeps
-    is seen from `prepare_discretization`, whose rule must be that the edges with the largest scores stay.
+    """Return the discrete architectures of an adapted supernet, as its space states them.
 
     Raises:
-        ConfigError: If the space discretizes by another rule.
+        ConfigError: If the space does not state its rule, or another one than that of which edges a node keeps.
     """
-    probe = graph.clone()
-    decisions = decisions_in(probe, scope)
-    places = _places(probe, scope, decisions)
-    allowed = tuple(_selectable(probe, data) for data in decisions)
-    for data, place, ops in zip(decisions, places, allowed, strict=True):
-        data.set("op_weights", torch.zeros(_width(data)), shared=True)
-        data.op_weights[ops[0]] = 1.0 + place.source
-    probe.prepare_discretization()
-    cells = {id(place.cell): place.cell for place in places}.values()
-    zeros = [next((k for k, op in enumerate(_candidates(d)) if isinstance(op, Zero)), None) for d in decisions]
+    if not states_its_rule(type(graph)):
+        raise ConfigError(
+            f"{type(graph).__name__} removes edges by a rule that it does not state: enas needs a space that states "
+            "its decisions (state_decisions), or keeps the edges with the largest scores"
+        )
+    supernet = stated(graph, scope)
+    for decision in supernet.space.decisions:
+        if decision.kind == "value" or decision.n_chosen is None:
+            what = f"{decision.name!r} ({decision.kind})"
+            raise ConfigError(f"enas chooses operations and a number of inputs, not {what}")
+    if supernet.space.constraints:
+        raise ConfigError("enas decides one after another: it cannot keep to the constraints of this space")
+    candidates = [data.op.primitives for data in decisions_in(graph, scope)]
+    graphs = graph.nested_graphs()
+    numbers = dict.fromkeys(edge.site.number for edge in supernet.edges)
+    both = list(zip(supernet.edges, candidates, strict=True))
     return Choices(
-        tuple(_cell(cell, places) for cell in cells),
-        allowed,
-        tuple(_width(data) for data in decisions),
-        tuple(zeros),
+        tuple(_cell(graphs[number], number, supernet) for number in numbers),
+        tuple(edge.site.positions or tuple(range(len(ops))) for edge, ops in both),
+        tuple(len(ops) for ops in candidates),
+        tuple(next((k for k, op in enumerate(ops) if isinstance(op, Zero)), None) for ops in candidates),
     )
 
 
-def _candidates(data: EdgeData) -> list[nn.Module]:
-    op: Any = data.op
-    return op.primitives
-
-
-def _width(data: EdgeData) -> int:
-    return len(_candidates(data))
-
-
-def _selectable(graph: Graph, data: EdgeData) -> tuple[int, ...]:
-    found = []
-    for index in range(_width(data)):
-        data.set("op_weights", _one_hot(_width(data), index), shared=True)
-        if graph.select_primitive(data) == index:
-            found.append(index)
-    if not found:
-        raise ConfigError("the space selects none of its operations when it has the largest score")
-    return tuple(found)
-
-
-def _places(graph: Graph, scope: Scope, decisions: Sequence[EdgeData]) -> list[_Place]:
-    """Return where each decision is first."""
-    first: dict[int, _Place] = {}
-    for cell in graph._graphs_in_scope(scope):
-        for source, target, data in sorted(cell.edges(data=True), key=lambda edge: edge[:2]):
-            if not data.is_final() and isinstance(data.op, MixedOp) and data.has("alpha"):
-                first.setdefault(id(data.alpha), _Place(cell, source, target))
-    return [first[id(data.alpha)] for data in decisions]
-
-
-def _cell(cell: Graph, places: Sequence[_Place]) -> Cell:
-    """Return the nodes of a graph that the space has discretized."""
-    by_target: dict[int, list[int]] = {}
-    for number, place in enumerate(places):
-        if place.cell is cell:
-            by_target.setdefault(place.target, []).append(number)
+def _cell(cell: Graph, number: int, supernet: StatedSupernet) -> Cell:
+    """Return the nodes of a graph with decisions."""
+    entering: dict[int, list[int]] = {}
+    for index, edge in enumerate(supernet.edges):
+        if edge.site.number == number:
+            entering.setdefault(edge.site.tail, []).append(index)
     nodes = []
     for target in nx.lexicographical_topological_sort(cell):
-        if target in by_target:
-            numbers = sorted(by_target[target], key=lambda number: places[number].source)
-            nodes.append(_node(cell, target, numbers, tuple(places[number].source for number in numbers)))
+        if target not in entering:
+            continue
+        indices = sorted(entering[target], key=lambda index: supernet.edges[index].site.head or 0)
+        inputs = supernet.edges[indices[0]].inputs
+        kept = len(indices) if inputs is None or inputs.n_chosen is None else inputs.n_chosen
+        sources = tuple(supernet.edges[index].site.head or 0 for index in indices)
+        nodes.append(Node(target, tuple(indices), sources, kept))
     own = {node.index for node in nodes}
-    inputs = sorted({source for node in nodes for source in node.sources} - own)
-    return Cell(tuple(inputs), tuple(nodes))
-
-
-def _node(cell: Graph, index: int, numbers: Sequence[int], sources: tuple[int, ...]) -> Node:
-    kept = [source for source in sources if (source, index) in cell.edges]
-    if not kept or tuple(kept) != sources[-len(kept) :]:
-        raise ConfigError(
-            f"of the edges from {sources} into node {index} of {cell.name!r}, with scores that rise with the source, "
-            f"the space keeps those from {tuple(kept)}: enas needs a space that keeps the edges with the largest scores"
-        )
-    return Node(index, tuple(numbers), sources, len(kept))
+    inputs_of_cell = sorted({source for node in nodes for source in node.sources} - own)
+    return Cell(tuple(inputs_of_cell), tuple(nodes))

@@ -1,0 +1,242 @@
+"""Statement: the decisions of a graph, read off the candidates on its edges and the rule that its space states."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import torch
+
+from naslib.errors import UnsupportedBySpaceError
+from naslib.utils.log import get_logger
+
+from ._ops_by_name import op_name
+from ._searched_edges import SearchedEdge, candidates_on, condition_of, find_conditions, is_reachable, key_of
+from ._searched_edges import searched_edges as searched_edges
+from ._selection import KEPT_EDGES
+from ._stated_values import stated_values
+from ._updates import Scope, UpdatesMixin
+from .decisions import Decision, Site
+from .edge import EdgeData
+from .schema import Constraint, DecisionSpace
+
+logger = get_logger(__name__)
+F = TypeVar("F", bound=Callable[..., Any])
+# The rule of `prepare_discretization` that needs no statement of its own, by the name of its function
+_STRONGEST = "keep_strongest_edges"
+
+
+def _default(method: F) -> F:
+    """Mark a method as what a space has where it overrides nothing."""
+    method.is_default_hook = True  # type: ignore[attr-defined]
+    return method
+
+
+class StatementMixin(UpdatesMixin):
+    """What a space says about its discrete architectures: the rule by which they are made, and their decisions.
+
+    Attributes:
+        OPTIMIZER_SCOPE: Scopes that an optimizer adapts.
+        ALLOWS_ZERO: Whether a discrete architecture may have `Zero` on an edge under search.
+    """
+
+    OPTIMIZER_SCOPE: str | list[str] = "all"
+    ALLOWS_ZERO: bool = True
+    _decision_space: DecisionSpace | None = None  # where it cannot be read off the edges any more
+
+    @_default
+    def prepare_discretization(self) -> None:
+        """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
+
+    @_default
+    def select_primitive(self, edge_data: EdgeData) -> int:
+        """Return the index of the candidate that stays on an edge: the largest of its `op_weights`."""
+        return int(edge_data.op_weights.argmax())
+
+    @_default
+    def state_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """State what an architecture consists of, in agreement with `prepare_discretization`, read off the edges.
+
+        A space that removes edges by a rule of its own overrides both hooks (`core.statement.state` reads the edges).
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        return state(self, scope, kept_edges=KEPT_EDGES if uses_strongest_edges(type(self)) else None)
+
+    @property
+    def decision_space(self) -> DecisionSpace:
+        """The decisions of the space; of a discrete architecture, those of the space that it comes from.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        return self._decision_space if self._decision_space is not None else self.present_decisions()
+
+    def present_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """Return the decisions that the edges have now, of a space or of a supernet made of one, as its class states.
+
+        A class that changes the rule (`prepare_discretization`) and not the statement (`state_decisions`) has its
+        operations stated, with one warning. Op classes on the edges are instantiated in a copy.
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        graph = self
+        if _has_classes(self):
+            graph = self.clone()
+            graph.compile()
+        if states_its_rule(type(self)):
+            return graph.state_decisions(scope)
+        _warn_of(type(self))
+        return state(graph, scope)
+
+
+def _has_classes(graph: UpdatesMixin) -> bool:
+    edges = [data for nested in graph.nested_graphs() for _, _, data in nested.edges(data=True)]
+    return any(inspect.isclass(op) for data in edges if isinstance(data.op, list) for op in data.op)
+
+
+def states_its_rule(cls: type[StatementMixin]) -> bool:
+    """Say whether the decisions of a space are known: it prunes nothing, or by a rule that is stated or ours."""
+    if _is_default(cls, "state_decisions"):
+        return _is_default(cls, "prepare_discretization") or uses_strongest_edges(cls)
+    return issubclass(_definer(cls, "state_decisions"), _definer(cls, "prepare_discretization"))
+
+
+def _is_default(cls: type, name: str) -> bool:
+    return getattr(getattr(cls, name), "is_default_hook", False)
+
+
+def uses_strongest_edges(cls: type) -> bool:
+    """Say whether a space discretizes by `keep_strongest_edges`: whether its hook, or one that it calls, names that."""
+    for base in cls.__mro__:
+        hook = vars(base).get("prepare_discretization")
+        if hook is None:
+            continue
+        names = getattr(getattr(hook, "__code__", None), "co_names", ())
+        if _STRONGEST in names:
+            return True
+        if "super" not in names:
+            return False
+    return False
+
+
+def _definer(cls: type, name: str) -> type:
+    return next(base for base in cls.__mro__ if name in vars(base))
+
+
+@lru_cache
+def _warn_of(cls: type) -> None:
+    logger.warning(
+        "%s removes edges by a rule of its own (prepare_discretization) and does not state it: its decision space has "
+        "operations only. Override state_decisions as well (docs/decisions.md)",
+        cls.__name__,
+    )
+
+
+def state(
+    graph: StatementMixin,
+    scope: Scope = None,
+    *,
+    kept_edges: int | None = None,
+    names: Callable[[Any], str] = op_name,
+    constraints: Sequence[Constraint] = (),
+) -> DecisionSpace:
+    """State the decisions of a graph: one operation per edge with candidates, which edges a node keeps, and sizes.
+
+    Copies of an edge (`Graph.copy`) share their decision. The label is `cell/1-3` for the edge from 1 to 3 of a graph
+    called "cell", and `cell/3` for the inputs of its node 3; of several graphs of one name that decide differently, the
+    second is `cell#2`. Decisions inside a candidate depend on that candidate. Candidates that the space never selects
+    (`select_primitive`) are left out. The sizes of elastic layers come last, under their labels (`stated_values`).
+
+    Args:
+        graph: A space or a supernet, without op classes on its edges.
+        scope: Which graphs are searched; the space's `OPTIMIZER_SCOPE` if None.
+        kept_edges: How many edges a node keeps of those that enter it, where all of them are under search; None for
+            all. The operation on such an edge depends on its being kept.
+        names: Returns the name of a candidate; equal names get numbers.
+        constraints: See `DecisionSpace`.
+
+    Raises:
+        UnsupportedBySpaceError: If there is nothing to choose.
+    """
+    scope = scope if scope is not None else graph.OPTIMIZER_SCOPE
+    groups = searched_edges(graph, scope)
+    for edges in groups.values():
+        edges.positions = _selectable(graph, edges.candidates)
+        edges.indices = {position: index for index, position in enumerate(edges.positions)}
+    find_conditions(graph, groups)
+    decisions = _inputs(graph, scope, groups, kept_edges) if kept_edges is not None else []
+    decisions += [_operation(edges, names) for edges in groups.values() if is_reachable(edges)]
+    decisions += stated_values(graph, groups)
+    if not decisions:
+        raise UnsupportedBySpaceError(
+            f"{type(graph).__name__} has no edge with candidate operations in scope {scope!r}, and no elastic layer: "
+            "there is nothing to decide"
+        )
+    return DecisionSpace(decisions, constraints)
+
+
+def _selectable(graph: StatementMixin, candidates: Sequence[Any]) -> tuple[int, ...]:
+    """Return the candidates that the space selects where they score best: some spaces leave `Zero` out."""
+    if _is_default(type(graph), "select_primitive"):
+        return tuple(range(len(candidates)))
+    found = []
+    for position in range(len(candidates)):
+        scores = torch.zeros(len(candidates))
+        scores[position] = 1.0
+        if graph.select_primitive(EdgeData({"op": list(candidates), "op_weights": scores})) == position:
+            found.append(position)
+    if not found:
+        raise UnsupportedBySpaceError(
+            f"{type(graph).__name__}.select_primitive selects none of the candidates of an edge when it scores best"
+        )
+    return tuple(found)
+
+
+def _inputs(
+    graph: StatementMixin, scope: Scope, groups: dict[Hashable, SearchedEdge], kept_edges: int
+) -> list[Decision]:
+    """Return a decision for each node that more edges enter than it keeps; the edges take note of it."""
+    sites: dict[tuple[Hashable, ...], list[Site]] = {}
+    numbers = {id(nested): number for number, nested in enumerate(graph.nested_graphs())}
+    for nested in graph._graphs_in_scope(scope):
+        for node in sorted(nested._pred):
+            entering = [(u, nested._succ[u][node]) for u in sorted(nested._pred[node])]
+            searched = [(u, data) for u, data in entering if not data.is_final()]
+            if len(searched) > kept_edges and all(candidates_on(data) is not None for _, data in searched):
+                key = tuple(key_of(data) for _, data in searched)
+                sites.setdefault(key, []).append(Site(nested.name, numbers[id(nested)], None, node))
+    found = []
+    for keys, places in sites.items():
+        entering_edges = [groups[key] for key in keys]
+        first = entering_edges[0]
+        if not is_reachable(first):
+            continue
+        name = f"{first.cell}/{places[0].tail}"
+        for index, edges in enumerate(entering_edges):
+            edges.taken = name, index
+        sources = tuple(edges.copies[0].head for edges in entering_edges)
+        found.append(Decision(name, "inputs", sources, kept_edges, condition_of(first), tuple(places)))
+    return found
+
+
+def _operation(edges: SearchedEdge, names: Callable[[Any], str]) -> Decision:
+    called: dict[str, int] = {}
+    candidates = []
+    for op in edges.candidates:
+        name = names(op)
+        called[name] = called.get(name, 0) + 1
+        candidates.append(name if called[name] == 1 else f"{name} ({called[name]})")
+    sites = tuple(Site(graph.name, number, u, v, edges.positions) for graph, number, u, v, _ in edges.copies)
+    condition = edges.taken if edges.taken is not None else condition_of(edges)
+    return Decision(edges.name, "op", tuple(candidates[i] for i in edges.positions), 1, condition, sites)
