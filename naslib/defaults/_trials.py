@@ -40,7 +40,12 @@ def is_table(optimizer: DiscreteOptimizer) -> bool:
 
 
 def build_evaluator(
-    optimizer: DiscreteOptimizer, config: Any, loaders: Loaders, task: Task, device: torch.device, channels_last: bool
+    optimizer: DiscreteOptimizer,
+    config: Any,
+    loaders: Loaders,
+    task: Callable[[], Task],
+    device: torch.device,
+    channels_last: bool,
 ) -> Evaluator:
     """Return the evaluator of a search: that of the optimizer, or the one that its name says.
 
@@ -48,7 +53,7 @@ def build_evaluator(
         optimizer: The method, adapted.
         config: The config.
         loaders: Returns (train, valid, test); asked only where batches are needed.
-        task: What learning means.
+        task: Returns what learning means; asked once the batches are there.
         device: Where networks are trained.
         channels_last: Memory format of images.
 
@@ -69,7 +74,7 @@ def build_evaluator(
     how = how_to_train(search, str(device), channels_last)
     names, seed = optimizer.objective_names, int(config.get("seed", 0))
     kind = EVALUATORS.get(optimizer.evaluator)
-    built: Evaluator = kind(optimizer.graph, train, valid, how, task, names, seed, **given)
+    built: Evaluator = kind(optimizer.graph, train, valid, how, task(), names, seed, **given)
     return built
 
 

@@ -19,7 +19,6 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Classification, Measured, Meter, Task
 from naslib.training.lengths import length_of
 from naslib.training.loaders import image_shape
-from naslib.training.metrics import Score
 from naslib.training.named_schedules import build_schedule
 from naslib.training.randomness import LoaderState
 from naslib.training.schedule import Schedule
@@ -215,7 +214,7 @@ class TrainEvaluator(Evaluator):
                 meter.update(outputs, batch, loss.detach(), step)
                 schedule.after_step()
             check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
-            schedule.after_epoch(*([_as_score(meter.read())] * 2))
+            schedule.after_epoch(*([meter.read()] * 2))
         return meter.read()
 
     def _batches(self, loader: Any, name: str, epoch: int) -> Iterator[Any]:
@@ -312,7 +311,3 @@ def check_finite(meter: Meter, what: str) -> None:
     step = meter.first_bad_step()
     if step is not None:
         raise TrialFailed(f"{what} step {step} (counted from 0)")
-
-
-def _as_score(measured: Measured) -> Score:
-    return Score(measured.loss, measured.deciding, None, measured.count)

@@ -23,6 +23,8 @@ TOP_OURS = {
     "data": None,
     "search_space_args": {},
     "dataset_args": {},
+    "task": None,
+    "task_args": {},
     "device": "auto",
     "workers": 0,
     "threads": "auto",
@@ -102,6 +104,7 @@ EVALUATION_OURS = {
     "cells": None,
     "channels": None,
     "auxiliary": None,
+    "loss_criteria": None,
     "amp": False,
     **SCHEDULE,
 }

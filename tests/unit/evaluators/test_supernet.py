@@ -42,7 +42,7 @@ def run(tmp_path_factory) -> Any:
     set_seed(0)
     config = config_for(folder, epochs=1)
     config.optimizer = "random_nas"
-    optimizer = RandomNASOptimizer(learning_rate=0.1)
+    optimizer = RandomNASOptimizer(learning_rate=0.1, num_samples=3, sample_batches=1, num_finalists=1)
     optimizer.adapt_search_space(space(), config.dataset)
     trainer = Trainer(optimizer, config, train_loader=TRAIN, valid_loader=VALID, test_loader=VALID)
     trainer.search()
