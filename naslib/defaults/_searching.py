@@ -170,7 +170,7 @@ class SearchSide(TrainerSettings):
 
     def _evaluator(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
         loaders = partial(self._loaders, self.build_search_dataloaders, saved)
-        return build_evaluator(optimizer, self.config, loaders, self.task, self.device, self._channels_last())
+        return build_evaluator(optimizer, self.config, loaders, lambda: self.task, self.device, self._channels_last())
 
     def check_trials(self) -> None:
         """Raise now, before there is a run folder, if the trials of the search could not be evaluated.
