@@ -53,8 +53,8 @@ def check_node(graph: ModuleGraph, node: int, attributes: Mapping[str, Any]) -> 
         raise GraphError(f"{where} has the class {combine.__name__} as its comb_op; give an instance of it")
     if not callable(combine):
         raise GraphError(
-            f"{where} has {combine!r} of type {type(combine).__name__} as its comb_op; expected a function of a list of "
-            "tensors (sum, say) or a module"
+            f"{where} has {combine!r} of type {type(combine).__name__} as its comb_op; expected a function of a list "
+            "of tensors (sum, say) or a module"
         )
 
 

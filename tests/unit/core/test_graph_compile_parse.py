@@ -333,5 +333,5 @@ def test_what_is_no_combination_is_said(value, said: str, node: int, parses: boo
 def test_a_module_is_no_subgraph():
     graph = _two_ways()
     graph.nodes[2]["subgraph"] = nn.Linear(4, 4)
-    with pytest.raises(GraphError, match="node 2 of graph 'g' has .* as its subgraph; expected a Graph"):
+    with pytest.raises(GraphError, match=r"node 2 of graph 'g' has .* as its subgraph; expected a Graph"):
         graph.parse()

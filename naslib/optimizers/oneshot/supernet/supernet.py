@@ -166,7 +166,7 @@ class SupernetOptimizer(MetaOptimizer):
 
         Raises:
             ConfigError: If the method, its options, its parts and the space do not go together.
-            GraphError: If it is no graph, no edge in scope carries a list of candidates, or the graph cannot be executed.
+            GraphError: If it is no graph or cannot be executed, or no edge in scope carries a list of candidates.
         """
         require_graph(search_space)
         self.check_combination()
