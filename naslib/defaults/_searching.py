@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import nn
 
 from naslib.evaluators import Evaluator, TrialSearch
 from naslib.history import FILE_NAME
@@ -119,7 +118,7 @@ class SearchSide(TrainerSettings):
         loaders: tuple[Any, Any, Any],
     ) -> None:
         channels_last, task = self._channels_last(), self.optimizer.task
-        if channels_last and isinstance(self.optimizer.graph, nn.Module):
+        if channels_last and self.optimizer.is_adapted:
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
         make = partial(make_schedule, self.build_search_scheduler, weights, self.config, "search", loaders[0])
@@ -171,10 +170,7 @@ class SearchSide(TrainerSettings):
 
     def _evaluator(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
         loaders = partial(self._loaders, self.build_search_dataloaders, saved)
-        if not is_table(optimizer) and isinstance(optimizer.evaluator, str):
-            made = loaders()  # the data set may declare the task
-            loaders = lambda: made  # noqa: E731
-        return build_evaluator(optimizer, self.config, loaders, self.task, self.device, self._channels_last())
+        return build_evaluator(optimizer, self.config, loaders, lambda: self.task, self.device, self._channels_last())
 
     def check_trials(self) -> None:
         """Raise now, before there is a run folder, if the trials of the search could not be evaluated.

@@ -92,7 +92,7 @@ class TrainerSettings(ConfigBuilders):
         info = getattr(train, "info", None)
         task = self.settle_task(info)
         if self._own_loaders is None:
-            check_fits(self.optimizer.graph, info, task)
+            check_fits(self.optimizer.space, info, task)
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
         tests = self._looked_at(tests, "test")
         if retrains:  # the search looks at its own before it takes a step

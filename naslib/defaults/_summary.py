@@ -21,13 +21,9 @@ def names_of_run(optimizer: Any, config: Any) -> dict[str, str]:
 
     return {
         "optimizer": name("optimizer", optimizer, OPTIMIZERS),
-        "search_space": name("search_space", _space_of(optimizer), SEARCH_SPACES),
+        "search_space": name("search_space", optimizer.space, SEARCH_SPACES),
         "dataset": str(config.dataset),
     }
-
-
-def _space_of(optimizer: Any) -> Any:
-    return optimizer.search_space if optimizer.search_space is not None else optimizer.graph
 
 
 def remark_on(optimizer: Any, config: Any, has_own_loaders: bool) -> str:
@@ -35,7 +31,7 @@ def remark_on(optimizer: Any, config: Any, has_own_loaders: bool) -> str:
     names = names_of_run(optimizer, config)
     other = [
         f"{key}: {type(used).__module__}.{type(used).__qualname__}, not {config.get(key)}"
-        for key, used in (("optimizer", optimizer), ("search_space", _space_of(optimizer)))
+        for key, used in (("optimizer", optimizer), ("search_space", optimizer.space))
         if names[key] != str(config.get(key))
     ]
     other += ["dataset: batches of the script's own loaders"] if has_own_loaders else []

@@ -28,7 +28,7 @@ from naslib.training.loop import LoopSettings
 from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
 from naslib.training.report import EvaluationResult
-from naslib.training.retrain import Place, Trainee, measure_size, retrain
+from naslib.training.retrain import Trainee, Workplace, measure_size, retrain
 from naslib.training.run_record import RunRecord
 from naslib.training.search_loop import SearchOutputs
 from naslib.utils.log import get_logger
@@ -242,8 +242,9 @@ class Trainer(SearchSide):
         """Return the architecture that is given, by the caller or the config, or else the one that was found."""
         genotype = self.config.evaluation.get("genotype")
         if best_arch is None and genotype is not None:
-            space = self.optimizer.search_space if self.optimizer.search_space is not None else self.optimizer.graph
-            best_arch = given_architecture(genotype, space, dataset_api or self.optimizer.dataset_api)
+            best_arch = given_architecture(
+                genotype, self.optimizer.space or self.optimizer.graph, dataset_api or self.optimizer.dataset_api
+            )
         return best_arch if best_arch is not None else self.found_architecture(search_model)
 
     def found_architecture(self, search_model: str = "") -> Graph:
@@ -333,8 +334,8 @@ class Trainer(SearchSide):
         params, macs = measure_size(architecture, sizes, shape)
         return EvaluationResult(mode, network, value, task.score, measured.by_name(), seconds, params, macs)
 
-    def _place(self) -> Place:
-        return Place(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)
+    def _place(self) -> Workplace:
+        return Workplace(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)
 
     def evaluate_oneshot(self, resume_from: str = "", dataloader: Iterable[Any] | None = None) -> float:
         """Return the deciding score of the search network as it is: accuracy in percent, or that of another task.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,12 @@ from naslib.errors import ConfigError
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op
+from naslib.search_spaces.core.statement import decided_edge, searched_edges
 from naslib.search_spaces.core.types import EdgeLike
+from naslib.utils.renamed import renamed
 
-# Number of the graph among those that hold decisions, source, target
-Place = tuple[int, int, int]
+# Name of the decision, and which of the edges that it decides, the copies of a cell in order
+EdgeKey = tuple[str, int]
 Shape = tuple[int, ...]
 
 
@@ -31,7 +33,7 @@ class TracedEdge:
         output_shapes: Of what each candidate returns.
     """
 
-    place: Place
+    place: EdgeKey
     ops: list[nn.Module]
     input_shape: Shape = ()
     output_shapes: list[Shape] = field(default_factory=list)
@@ -60,18 +62,19 @@ def candidates_of(op: Any) -> list[nn.Module] | None:
     return [op.discretized(index) for index in range(len(op.primitives))] if isinstance(op, MixedOp) else None
 
 
-def decision_edges(graph: Graph, scope: Scope) -> Iterator[tuple[Place, EdgeData]]:
-    """Yield the edges of a graph on which there is, or was, something to choose, in the order of the graph."""
-    number = 0
+def decision_edges(graph: Graph, scope: Scope) -> Iterator[tuple[EdgeKey, EdgeData]]:
+    """Yield the edges of a graph on which there is something to choose, or where an optimizer has chosen.
+
+    An edge has the same key in a search space, in its supernet, and in a discrete architecture made of that.
+    """
+    for edges in searched_edges(graph, scope).values():
+        for number, copy in enumerate(edges.copies):
+            yield (edges.name, number), copy.data
     for nested in graph._graphs_in_scope(scope):
-        found = [
-            ((number, u, v), data)
-            for u in sorted(nested._succ)
-            for v, data in sorted(nested._succ[u].items())
-            if not data.is_final() and (candidates_of(data.op) is not None or data.has("op_index"))
-        ]
-        yield from found
-        number += bool(found)
+        for _, _, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
+            key = decided_edge(data)
+            if key is not None:
+                yield key, data
 
 
 def trace_candidates(graph: Graph, input_shape: Sequence[int], scope: Scope = None) -> list[TracedEdge]:
@@ -110,3 +113,7 @@ def trace_candidates(graph: Graph, input_shape: Sequence[int], scope: Scope = No
             f"the candidate operations cannot be run one by one on an input of shape {tuple(input_shape)}: {error}"
         ) from error
     return [edge for edge in traced if edge.output_shapes]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Place": "EdgeKey"})

@@ -63,9 +63,9 @@ def source_constant(target: str, attribute: str) -> Any:
     """
     module, _, name = target.partition(":")
     found = _definition(module, name) if module.startswith("naslib.") else None
-    if found is None or not isinstance(found[1], ast.ClassDef):
+    where, node = found or ("", None)
+    if not isinstance(node, ast.ClassDef):
         return None
-    where, node = found
     for statement in node.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         if any(isinstance(place, ast.Name) and place.id == attribute for place in targets):

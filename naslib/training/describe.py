@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
-from .arch_weights import Decision, record_of
+from .arch_weights import RecordedDecision, record_of
 
 # The batch that is really run; what it saves for the backward is scaled to the batch size.
 _PROBE = 2
@@ -34,11 +34,11 @@ def describe_space(optimizer: Any) -> str:
     return "\n".join(lines)
 
 
-def _decision_lines(decisions: Sequence[Decision]) -> list[str]:
+def _decision_lines(decisions: Sequence[RecordedDecision]) -> list[str]:
     kinds: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for decision in decisions:
-        edge = f"{decision.edge[0]}→{decision.edge[1]}"
-        kinds.setdefault((decision.graph, decision.ops), []).append(edge)
+        edge = decision.name.rpartition("/")[2]
+        kinds.setdefault((decision.name.rpartition("/")[0], decision.ops), []).append(edge)
     return [f"  {graph}: {', '.join(edges)}: one of {', '.join(ops)}" for (graph, ops), edges in kinds.items()]
 
 
@@ -81,7 +81,7 @@ def estimate_memory_mb(graph: nn.Module, input_shape: Sequence[int], batch_size:
 
 def describe_memory(optimizer: Any, input_shape: Sequence[int], batch_size: int) -> str:
     """Return the line of the memory estimate."""
-    if not optimizer.using_step_function or not isinstance(optimizer.graph, Graph):
+    if not optimizer.using_step_function or not optimizer.is_adapted:
         return "memory         no network is trained during the search"
     estimate = estimate_memory_mb(optimizer.graph, input_shape, batch_size)
     return f"memory         about {estimate:.0f} MB for a step on {batch_size} images"

@@ -15,7 +15,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write
 from naslib.utils.log import get_logger
 
-from .cell_layout import NODE_RADIUS, Cell, PlacedEdge, cells_of, place_edges, place_nodes
+from .cell_layout import NODE_RADIUS, DrawnCell, PlacedEdge, cells_of, place_edges, place_nodes
 from .checkpoint import load_verified
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def draw_cells(architecture: Graph, folder: Path) -> list[Path]:
     return files
 
 
-def _draw_cell(cell: Cell, colours: dict[str, str]) -> Figure:
+def _draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
     from matplotlib.figure import Figure
 
     positions = place_nodes(cell)
@@ -152,7 +152,8 @@ def _draw_series(decisions: Sequence[dict[str, Any]], series: Sequence[torch.Ten
         weights = torch.softmax(values.double().reshape(values.shape[0], -1), dim=1)
         for op, line in zip(decision["ops"], weights.unbind(1), strict=False):
             place.plot(range(len(line)), line.tolist(), color=f"C{ops.index(op) % 10}", linewidth=1.1, label=op)
-        place.set_title(f"{decision['graph']} {decision['edge'][0]}→{decision['edge'][1]}", fontsize=7)
+        former = f"{decision['graph']}/{decision['edge'][0]}-{decision['edge'][1]}"  # of runs without names
+        place.set_title(decision.get("name", former), fontsize=7)
         place.tick_params(labelsize=6)
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
     figure.supxlabel("epochs", fontsize=8)

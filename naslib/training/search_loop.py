@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import nn
-
 from naslib.errors import TrialStopped
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.utils.log import get_logger
@@ -88,7 +86,7 @@ class SearchTask(EpochTask):
         if self.outputs.arch_weights is not None and epoch == 0:
             self.outputs.arch_weights.load_state_dict({"series": []})
             self.outputs.arch_weights.record()
-        if isinstance(self.optimizer.graph, nn.Module):
+        if self.optimizer.is_adapted:
             self.optimizer.graph.train()
         self.optimizer.new_epoch(epoch)
 

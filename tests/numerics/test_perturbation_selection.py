@@ -198,7 +198,7 @@ def test_the_space_derives_what_was_chosen_among_its_edges(monkeypatch, rule: st
 def test_one_edge_of_each_kind_of_cell_is_decided_in_a_round():
     optimizer = _adapted(_small_darts_space())
     part = optimizer.parts["perturbation_selection"]
-    part._indices = {id(data.alpha): i for i, data in enumerate(optimizer.decisions)}
+    part._begin()
     operations, nodes = part._rounds(torch.Generator().manual_seed(0))
     assert len(operations) == 9 and all(len(r) == 2 for r in operations)  # 2 + 3 + 4 edges, two kinds of cell
     assert sorted(i for r in operations for i in r) == list(range(18))
@@ -210,11 +210,14 @@ def test_one_edge_of_each_kind_of_cell_is_decided_in_a_round():
 def test_the_zero_operation_is_a_candidate_only_where_the_space_selects_it():
     of_darts = _adapted(_small_darts_space())
     names = [type(op).__name__ for op in of_darts.decisions[0].op.primitives]
-    selectable = of_darts.parts["perturbation_selection"]._selectable(of_darts.decisions[0])
+    part = of_darts.parts["perturbation_selection"]
+    part._begin()
+    selectable = part._selectable(0)
     assert selectable == [i for i, name in enumerate(names) if name != "Zero"] and len(selectable) == 7
     of_201 = _adapted(NasBench201SearchSpace(n_classes=4, channels=4, cells_per_stage=1))
-    assert of_201.parts["perturbation_selection"]._selectable(of_201.decisions[0]) == [0, 1, 2, 3, 4]
-    assert not of_201.parts["perturbation_selection"]._crowded_nodes()
+    part = of_201.parts["perturbation_selection"]
+    part._begin()
+    assert part._selectable(0) == [0, 1, 2, 3, 4] and not part._crowded_nodes()
 
 
 def test_tuning_has_a_new_optimizer_with_a_tenth_of_the_learning_rate(monkeypatch):

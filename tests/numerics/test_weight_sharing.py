@@ -13,16 +13,17 @@ from torch import nn
 
 from naslib.errors import ConfigError, DataError
 from naslib.optimizers import RandomNASOptimizer
-from naslib.optimizers.oneshot.paths.paths import CodecPaths, PathEntry, PathSpace, RulePaths
+from naslib.optimizers.oneshot.paths.entries import PathEntry
+from naslib.optimizers.oneshot.paths.paths import PathSpace
 from naslib.optimizers.oneshot.paths.scoring import PathScorer, evaluation_mode, recalibrated
 from naslib.optimizers.oneshot.paths.weight_sharing import WeightSharingOptimizer
-from naslib.optimizers.oneshot.supernet.mixed_edges import where_undecided
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core._selection import keep_strongest_edges
 from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.graph import EdgeData, Graph
 from naslib.search_spaces.core.primitives import Zero
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
+from naslib.search_spaces.nasbench301.codec import DartsCodec
 
 SPACES = {
     "simple_cell": lambda: SimpleCellSearchSpace(n_classes=4, channels=4),
@@ -43,11 +44,9 @@ def images(seed: int, n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(n, 3, 8, 8, generator=generator), torch.randint(4, (n,), generator=generator)
 
 
-def by_rule(space: str) -> RulePaths:
-    graph = SPACES[space]()
-    graph.update_edges(where_undecided(RandomNASOptimizer.add_alphas), graph.OPTIMIZER_SCOPE)
-    graph.update_edges(where_undecided(RandomNASOptimizer.update_ops), graph.OPTIMIZER_SCOPE, private_edge_data=True)
-    return RulePaths(graph, graph.OPTIMIZER_SCOPE)
+def without_codec(space: str) -> PathSpace:
+    """Return the paths that a space has by its statement alone."""
+    return PathSpace(adapted(space).paths.supernet)
 
 
 def chi_square(counts: Counter, n_outcomes: int) -> float:
@@ -62,16 +61,18 @@ def chi_square(counts: Counter, n_outcomes: int) -> float:
 
 
 def test_each_space_has_the_paths_it_should():
-    assert isinstance(adapted("nasbench201").paths, CodecPaths) and isinstance(adapted("nasbench301").paths, CodecPaths)
-    assert isinstance(adapted("simple_cell").paths, RulePaths) and isinstance(adapted(mlp_space()).paths, RulePaths)
+    for name, size in {"nasbench201": 5**6, "nasbench301": (3 * 7**4) ** 2, "simple_cell": (3 * 4**4) ** 2}.items():
+        paths = adapted(name).paths
+        assert (paths.codec is None) == (name == "simple_cell") and paths.size() == size
+    assert adapted(mlp_space()).paths.size() == 27
 
 
-@pytest.mark.parametrize(("space", "rule", "n"), [("nasbench201", False, 3000), ("nasbench301", False, 3000),
-                                                  ("nasbench301", True, 200), ("simple_cell", True, 300)])  # fmt: skip
-def test_paths_are_uniform(space: str, rule: bool, n: int):
-    paths: PathSpace = by_rule(space) if rule else adapted(space).paths
-    rng = Random(3)
-    drawn = [paths.choices(paths.random(rng)) for _ in range(n)]
+@pytest.mark.parametrize(("space", "codec"), [("nasbench201", True), ("nasbench201", False), ("nasbench301", True),
+                                              ("nasbench301", False), ("simple_cell", True)])  # fmt: skip
+def test_paths_are_uniform(space: str, codec: bool):
+    paths = adapted(space).paths if codec else without_codec(space)
+    rng = Random(4)
+    drawn = [paths.choices(paths.random(rng)) for _ in range(3000)]
     if space == "nasbench201":
         for decision in range(6):
             assert abs(chi_square(Counter(choices[decision] for choices in drawn), 5)) < 4
@@ -82,12 +83,17 @@ def test_paths_are_uniform(space: str, rule: bool, n: int):
     present = [index for choices in drawn for index in choices if index != NO_EDGE]
     assert set(map(sum, edges)) == {2} and abs(chi_square(edges, 3)) < 4
     assert 1 not in present and abs(chi_square(Counter(present), ops)) < 4
+    with_zero = [entry.computing for entry in adapted(space).entries]
+    assert all(1 not in computing and len(computing) == ops for computing in with_zero)
 
 
-def test_a_codec_that_knows_no_supernets_leaves_it_to_the_rule(monkeypatch):
-    monkeypatch.delattr(NasBench201Codec, "choices")
-    optimizer = adapted("nasbench201")
-    assert isinstance(optimizer.paths, RulePaths) and len(optimizer.path) == 6
+def test_a_codec_that_states_other_decisions_or_none_is_not_asked(monkeypatch):
+    for stated in (None, DartsCodec().decision_space):
+        monkeypatch.setattr(NasBench201Codec, "decision_space", stated)
+        optimizer = adapted("nasbench201")
+        assert optimizer.paths.codec is None and optimizer.path == optimizer.paths.choices(optimizer.path)
+        optimizer.set_alphas_from_path("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+        assert optimizer.path == (2, 1, 1, 1, 1, 1)
 
 
 def test_a_space_that_prunes_nothing_draws_each_decision_uniformly():
@@ -98,9 +104,9 @@ def test_a_space_that_prunes_nothing_draws_each_decision_uniformly():
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("rule", [False, True])
-def test_genes_come_from_the_parents_or_are_drawn_anew(space: str, rule: bool):
-    paths: PathSpace = by_rule(space) if rule else adapted(space).paths
+@pytest.mark.parametrize("codec", [True, False])
+def test_genes_come_from_the_parents_or_are_drawn_anew(space: str, codec: bool):
+    paths = adapted(space).paths if codec else without_codec(space)
     rng = Random(1)
     for _ in range(5):
         first, second = paths.random(rng), paths.random(rng)
@@ -190,9 +196,7 @@ def test_alphas_are_zeros_that_nobody_trains():
 
 
 def test_an_edge_without_a_zero_is_multiplied_by_zero():
-    entry = PathEntry([nn.Identity(), nn.Tanh()])
-    entry.choose(NO_EDGE)
-    (draw,) = entry(torch.zeros(1, 2), True)
+    draw = PathEntry([nn.Identity(), nn.Tanh()]).choosing(NO_EDGE)
     assert draw.on == (0,) and not draw.unit and not draw.weights.any()
 
 
@@ -215,7 +219,7 @@ def test_the_space_derives_exactly_the_chosen_architecture(space: str):
             cell = next(g for g in architecture.nested_graphs() if g.name == name)
             edges = [(u, v) for v in tails for u in range(1, v)]
             found += [cell.edges[e].op_index if e in cell.edges else NO_EDGE for e in sorted(edges)]
-        assert tuple(found) == code
+        assert tuple(found) == optimizer.paths.choices(code)
 
 
 @pytest.mark.parametrize("batch_norm", ["running", "batch"])
@@ -252,7 +256,7 @@ def test_architectures_are_also_set_by_their_genotype():
     other.set_alphas_from_path([2, 0, 1])
     assert other.path == (2, 0, 1)
     other.path = None  # everything, summed
-    assert [entry.draw.on for entry in other.entries] == [(0, 1, 2)] * 3
+    assert [draw.on for draw in other.graph.assignment.values()] == [(0, 1, 2)] * 3
 
 
 class _Pruned(Graph):
@@ -284,7 +288,10 @@ def test_spaces_that_prune_and_have_no_zero(nested: bool):
         optimizer.step(batch(seed=index, dtype=torch.float32), batch(seed=9, dtype=torch.float32))
     for seed in range(4):
         code = optimizer.paths.random(Random(seed))
-        assert code.count(NO_EDGE) == 1 + nested
+        choices = optimizer.paths.choices(code)
+        missing = Counter(p.number for p, choice in zip(optimizer.places, choices, strict=True) if choice == NO_EDGE)
+        is_there = nested and choices[[p.number for p in optimizer.places].index(0)] == 0
+        assert missing == {0: 1, **({1: 1 if is_there else 6} if nested else {})}
         optimizer.outcome = optimizer.scores_of(code)
         network = optimizer.get_final_architecture()
         optimizer.use(code)
@@ -375,7 +382,7 @@ def test_without_a_selection_phase_the_best_of_a_few_paths_on_the_last_batch(cap
     provisional = optimizer._provisional()
     assert provisional == expected
     optimizer.step(batch(seed=1, dtype=torch.float32), batch(40, seed=2, dtype=torch.float32))
-    state, path, entries = optimizer.rng.getstate(), optimizer.path, [e.draw for e in optimizer.entries]
+    state, path, standing = optimizer.rng.getstate(), optimizer.path, optimizer.graph.assignment
     rng = _copy_of(optimizer.rng)
     codes = [optimizer.paths.random(rng) for _ in range(10)]
     best = max(codes, key=PathScorer(optimizer, (), [batch(40, seed=2, dtype=torch.float32)]).on_all)
@@ -383,7 +390,7 @@ def test_without_a_selection_phase_the_best_of_a_few_paths_on_the_last_batch(cap
     assert optimizer._provisional() == best
     optimizer.get_final_architecture()
     assert optimizer.rng.getstate() == state and optimizer.path == path and optimizer.outcome is None
-    assert [e.draw for e in optimizer.entries] == entries and optimizer.graph.training
+    assert optimizer.graph.assignment == standing and optimizer.graph.training
 
 
 def _copy_of(rng: Random) -> Random:

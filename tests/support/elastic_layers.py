@@ -164,20 +164,45 @@ def _layer_norm(layer: Any, x: Tensor, sizes: Mapping[str, int]) -> Tensor:
 def _attention(x: Tensor, weights: Mapping[str, Any], scale: Any, causal: bool) -> Tensor:
     """Attend head by head."""
     outputs = 0
+    n = x.shape[1]
     for head in range(weights["qkv_weight"].shape[1]):
         query, key, value = (x @ weights["qkv_weight"][i, head].t() + weights["qkv_bias"][i, head] for i in range(3))
-        scores = torch.einsum("bnd,bmd->bnm", query, key) * scale
+        scores = torch.einsum("bnd,bmd->bnm", query, key)
+        if "relative_keys" in weights:
+            scores = scores + torch.stack(
+                [(query[:, i, None] * _apart(weights["relative_keys"], n)[i]).sum(-1) for i in range(n)], 1
+            )
+        scores = scores * scale
         if causal:
-            n = x.shape[1]
             scores = scores + torch.full((n, n), float("-inf"), dtype=x.dtype).triu(1)
-        outputs = outputs + scores.softmax(-1) @ value @ weights["proj_weight"][:, head].t()
+        attended = scores.softmax(-1) @ value
+        if "relative_values" in weights:
+            apart = _apart(weights["relative_values"], n)
+            attended = attended + (scores.softmax(-1)[..., None] * apart).sum(2)
+        outputs = outputs + attended @ weights["proj_weight"][:, head].t()
     return outputs + weights["proj_bias"]
 
 
+def _apart(table: Tensor, n: int) -> Tensor:
+    """Return the vectors of relative positions pair by pair: token 0 is no patch, the others are rows of two."""
+    rows = []
+    for i in range(n):
+        row = []
+        for j in range(n):
+            down, right = (j - 1) // 2 - (i - 1) // 2, (j - 1) % 2 - (i - 1) % 2
+            indices = (0, 0) if 0 in (i, j) else (down + 2, right + 2)  # the largest distance is 1
+            row.append(table[0, indices[0]] + table[1, indices[1]])
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
+
+
 def _attention_slices(layer: Any, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    embed, heads = sizes["embed"], sizes["heads"]
+    embed, heads = sizes.get("embed", 8), sizes["heads"]
     size = sizes["size"] if "size" in sizes else embed // heads
-    return {
+    tables = {}
+    if layer.relative:
+        tables = {name: getattr(layer, name)[..., :size] for name in ("relative_keys", "relative_values")}
+    return tables | {
         "qkv_weight": layer.qkv_weight[:, :heads, :size, :embed],
         "qkv_bias": layer.qkv_bias[:, :heads, :size],
         "proj_weight": layer.proj_weight[:embed, :heads, :size],
@@ -321,6 +346,14 @@ CASES: tuple[Case, ...] = (
         lambda sizes: _rows(sizes["embed"]),
         lambda layer, x, sizes: _attend(layer, x, sizes, causal=True),
         _attend_mixed(lambda: case_named("attention, causal, heads divide the embedding"), causal=True),
+    ),
+    Case(
+        "attention, relative positions",
+        (HEADS, SIZE),
+        lambda mix: ElasticMultiheadAttention(8, HEADS, SIZE, relative=1, mix=mix),
+        lambda sizes: _rows(8),
+        lambda layer, x, sizes: _attend(layer, x, {**sizes, "embed": 8}),
+        _attend_mixed(lambda: case_named("attention, relative positions")),
     ),
     Case(
         "sequence",

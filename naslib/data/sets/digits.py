@@ -85,11 +85,10 @@ def load_digits_canvas(data_dir: Path | None, seed: int, *, height: int = 16, wi
     if height < _SIDE or width < 2 * _SIDE:
         raise ConfigError(f"dataset_args: a canvas of {height}x{width} has no place for two digits of 8x8")
     images, labels = _embedded()
-    parts = []
-    for part, indices in zip(("train", "test"), split_test(labels, _TEST), strict=True):
-        parts += [*_canvases(images[indices], labels[indices], (height, width), part)]
+    parts = zip(("train", "test"), split_test(labels, _TEST), strict=True)
+    train, test = (_canvases(images[indices], labels[indices], (height, width), part) for part, indices in parts)
     return ImageData.from_arrays(
-        "digits_canvas", *parts, class_names=["background", *map(str, range(10))], task="segmentation"
+        "digits_canvas", *train, *test, class_names=["background", *map(str, range(10))], task="segmentation"
     )
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import inspect
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from naslib.config.method_defaults import search_section
 from naslib.config.schema import SEARCH_KEYS
-from naslib.errors import ConfigError, did_you_mean
+from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
 from naslib.registry.signatures import keywords_through, signatures
+from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.tasks import Classification, Task
 from naslib.utils.meters import count_parameters_in_MB
-
-if TYPE_CHECKING:
-    from naslib.search_spaces.core.graph import Graph, Scope
 
 # What `Task.to_device` returns: inputs and targets, unless a task of your own says otherwise
 Batch = Any
@@ -63,8 +61,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
 
     Attributes:
         using_step_function: Whether the Trainer feeds batches to `step`; otherwise each epoch evaluates by itself.
-        graph: The adapted search space, after `adapt_search_space`.
-        search_space: The space as it was given, where the optimizer keeps it.
+        search_space: The space as it was given, where the optimizer keeps it; None before.
+        scope: The scopes that were adapted.
         task: What learning means (see `use_task`).
         given_task: The task that the optimizer was made with, None where none was given.
         dataset: Name of the data set: the config's, where the optimizer was made from one, until `adapt_search_space`
@@ -75,7 +73,9 @@ class MetaOptimizer(metaclass=_OptimizerType):
     """
 
     using_step_function = True
-    search_space: Any = None
+    search_space: Graph | None = None
+    scope: Scope = None
+    _graph: Graph | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         own = accepted_keywords(type(self))
@@ -84,13 +84,43 @@ class MetaOptimizer(metaclass=_OptimizerType):
             known = [*own, *sorted(SEARCH_KEYS)]
             name = type(self).__name__
             raise ConfigError([f"{name} has no keyword {key!r}{did_you_mean(key, known)}" for key in unknown])
-        self.graph: Any = None
-        self.scope: Any = None
         self.dataset: str | None = None
         self.dataset_api: Any = None
         self.given_task: Task | None = None
         self.task: Task = Classification()
         self.device = torch.device("cpu")
+
+    @property
+    def graph(self) -> Graph:
+        """The adapted search space.
+
+        Raises:
+            OptimizerStateError: Before `adapt_search_space`.
+        """
+        if self._graph is None:
+            raise self._not_adapted()
+        return self._graph
+
+    @graph.setter
+    def graph(self, graph: Graph) -> None:
+        self._graph = graph
+
+    @property
+    def space(self) -> Graph | None:
+        """The space as it was given; the adapted one where the optimizer does not keep that; None before."""
+        return self._graph if self.search_space is None else self.search_space
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether there is a `graph`."""
+        return self._graph is not None
+
+    def _not_adapted(self) -> OptimizerStateError:
+        return OptimizerStateError(f"call {type(self).__name__}.adapt_search_space(search_space) first")
+
+    def _require_adapted(self) -> None:
+        if self._graph is None:
+            raise self._not_adapted()
 
     @abstractmethod
     def adapt_search_space(
@@ -109,6 +139,12 @@ class MetaOptimizer(metaclass=_OptimizerType):
             scope: Which graphs to adapt; the space's `OPTIMIZER_SCOPE` if None.
             dataset_api: A benchmark, for optimizers or statistics that query one.
             **kwargs: Accepted for callers of NASLib.
+        """
+
+    def adapted(self) -> None:
+        """Do what a method does once a space was adapted: the last thing that `adapt_search_space` calls.
+
+        Everything is in place by then, the optimizers of weights and architecture parameters included.
         """
 
     @abstractmethod
@@ -191,7 +227,7 @@ class MetaOptimizer(metaclass=_OptimizerType):
 
     def get_model_size(self) -> float:
         """Return the number of parameters of the search network in millions, architecture parameters not counted."""
-        return count_parameters_in_MB(self.graph) if self.graph is not None else 0.0
+        return count_parameters_in_MB(self.graph) if self.is_adapted else 0.0
 
     def train_statistics(self, report_incumbent: bool = True) -> Statistics:
         """Return the queried `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
@@ -217,7 +253,7 @@ class MetaOptimizer(metaclass=_OptimizerType):
         return float(architecture.query(Metric.TEST_ACCURACY, self.dataset, dataset_api=self.dataset_api))
 
     def _is_queryable(self) -> bool:
-        return self.dataset_api is not None and self.graph is not None and bool(self.graph.QUERYABLE)
+        return self.dataset_api is not None and self.is_adapted and bool(self.graph.QUERYABLE)
 
     def _query_or_none(self, architecture: Graph, metric: Metric) -> float | None:
         if not self.dataset_api.has(metric, self.dataset):

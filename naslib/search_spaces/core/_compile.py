@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -12,9 +13,9 @@ from naslib.errors import GraphError
 
 from ._module_graph import ModuleGraph, label
 from ._order import input_nodes, route, topological_order
+from .drawing import key_of, sites_in
 from .edge import EdgeData
-from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, RelaxStep, Step
-from .primitives import MixedOp
+from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, Step
 
 
 def check_op(graph: ModuleGraph, edge: tuple[int, int], op: Any) -> None:
@@ -31,6 +32,32 @@ def check_op(graph: ModuleGraph, edge: tuple[int, int], op: Any) -> None:
         raise GraphError(f"{where} carries {op!r} of type {type(op).__name__}; expected a torch.nn.Module")
 
 
+def check_node(graph: ModuleGraph, node: int, attributes: Mapping[str, Any]) -> None:
+    """Raise `GraphError` unless what a node does with what enters it can be executed."""
+    where = f"node {node} of graph {label(graph)!r}"
+    if "subgraph" in attributes:
+        nested = attributes["subgraph"]
+        if not isinstance(nested, ModuleGraph):
+            raise GraphError(
+                f"{where} has {nested!r} of type {type(nested).__name__} as its subgraph; expected a Graph (a module "
+                "belongs on an edge, as its op)"
+            )
+        return
+    combine = attributes.get("comb_op", sum)
+    if isinstance(combine, list | tuple | nn.ModuleList):
+        raise GraphError(
+            f"{where} has a list of {len(combine)} candidates as its comb_op: a decision that no optimizer has made; "
+            "call optimizer.adapt_search_space(graph) with one that takes decisions of nodes, or choose one comb_op"
+        )
+    if inspect.isclass(combine):
+        raise GraphError(f"{where} has the class {combine.__name__} as its comb_op; give an instance of it")
+    if not callable(combine):
+        raise GraphError(
+            f"{where} has {combine!r} of type {type(combine).__name__} as its comb_op; expected a function of a list "
+            "of tensors (sum, say) or a module"
+        )
+
+
 class _Builder:
     """Collect the steps of a graph and of the graphs nested in it."""
 
@@ -39,7 +66,6 @@ class _Builder:
         self.auxiliary: list[AuxiliaryOutput] = []
         self.graphs: list[ModuleGraph] = []
         self.n_slots = 0
-        self.n_own_steps = 0
         # of every graph nested in the root: first step, last step + 1, slot of its output, place in words
         self.cells: list[tuple[int, int, int, str]] = []
 
@@ -81,6 +107,7 @@ class _Builder:
     ) -> int:
         """Emit what happens at a node; return the slot of its value."""
         attributes = graph._node[node]
+        check_node(graph, node, attributes)
         if "subgraph" in attributes:
             nested = attributes["subgraph"]
             place = f"{where}/{node}:{label(nested)}"
@@ -105,7 +132,7 @@ class _Builder:
         if isinstance(data.op, ModuleGraph):
             return self.nested(data.op, {u: source}, f"{place}:{label(data.op)}", name, (*path, (u, v)))
         target = self.slot()
-        self.steps.append(EdgeStep(data, (source,), target, place, name))
+        self.steps.append(EdgeStep(data, (source,), target, place, name, key_of(data)))
         return target
 
     def nested(self, graph: ModuleGraph, sources: dict[int, int], where: str, name: str, path: tuple[Any, ...]) -> int:
@@ -124,27 +151,6 @@ class _Builder:
         return target
 
 
-def _relax_in_batches(builder: _Builder) -> None:
-    """Put a RelaxStep in front for every relaxation that MixedOps share, and let their steps read its entries."""
-    groups: dict[tuple[int, int], RelaxStep] = {}
-    rows: dict[tuple[int, int, int], int] = {}
-    for step in builder.steps:
-        op = step.edge.op if isinstance(step, EdgeStep) else None
-        if not (isinstance(step, EdgeStep) and isinstance(op, MixedOp) and op.relaxes_in_batch()):
-            continue
-        if not step.edge.has("alpha"):
-            continue
-        key = (id(op.relaxation), len(op.primitives))
-        if key not in groups:
-            groups[key] = RelaxStep([], builder.slot())
-        group = groups[key]
-        step.row = rows.setdefault((*key, id(step.edge.alpha)), len(group.edges))
-        if step.row == len(group.edges):
-            group.edges.append(step.edge)
-        step.sources = (*step.sources, group.target)
-    builder.steps[:0] = groups.values()
-
-
 def _find_last_uses(builder: _Builder, output: int) -> None:
     kept = {output, *(auxiliary.slot for auxiliary in builder.auxiliary)}
     seen: set[int] = set()
@@ -160,13 +166,11 @@ def _checkpoint_cells(builder: _Builder) -> None:
     """Replace the steps of every graph nested in the root by one CheckpointStep, unless another sink is in there."""
     sinks = {auxiliary.slot for auxiliary in builder.auxiliary}
     grouped: list[Step] = []
-    offset = len(builder.steps) - builder.n_own_steps  # relaxations stand in front
-    grouped += builder.steps[:offset]
-    position = offset
+    position = 0
     for start, end, inside, place in builder.cells:
-        grouped += builder.steps[position : start + offset]
-        steps = builder.steps[start + offset : end + offset]
-        position = end + offset
+        grouped += builder.steps[position:start]
+        steps = builder.steps[start:end]
+        position = end
         targets = {step.target for step in steps}
         if len(steps) < 2 or targets & sinks or steps[-1].target != inside:
             grouped += steps
@@ -201,8 +205,6 @@ def build_plan(graph: ModuleGraph) -> tuple[Plan, list[ModuleGraph]]:
         topological_order(graph)  # raises: a graph without input nodes is empty or has a cycle
     inputs = {node: builder.slot() for node in nodes}
     output = builder.graph(graph, inputs, label(graph), "", ())
-    builder.n_own_steps = len(builder.steps)
-    _relax_in_batches(builder)
     returned = {output, *(auxiliary.slot for auxiliary in builder.auxiliary)}
     for step in builder.steps:
         if isinstance(step, EdgeStep):
@@ -210,5 +212,6 @@ def build_plan(graph: ModuleGraph) -> tuple[Plan, list[ModuleGraph]]:
     if graph.passes.checkpoint:
         _checkpoint_cells(builder)
     _find_last_uses(builder, output)
-    plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes)
+    decisions = sites_in(graph.nested_graphs())
+    plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes, decisions)
     return plan, builder.graphs

@@ -109,9 +109,10 @@ class _One:
         """Return the choices one step away."""
         return [single for single in self.singles if single != chosen]
 
-    def redraw(self, chosen: Chosen, rate: float, rng: Random) -> Chosen:
-        """Return the choice, each gene of it drawn anew with probability `rate`."""
-        return self.singles[int(rng.random() * self.width)] if rng.random() < rate else chosen
+    def redraw(self, chosen: Chosen, rate: float, rng: Random) -> Iterator[Chosen]:
+        """Yield what the choice becomes when each gene of it is drawn anew with probability `rate`, gene by gene."""
+        if rng.random() < rate:
+            yield self.singles[int(rng.random() * self.width)]
 
 
 class _State:
@@ -182,16 +183,20 @@ class _Several:
         unused = [index for index in range(self.width) if index not in chosen]
         return [tuple(sorted({*chosen} - {old} | {new})) for old in chosen for new in unused]
 
-    def redraw(self, chosen: Chosen, rate: float, rng: Random) -> Chosen:
-        """Return the choice, each gene of it drawn anew with probability `rate`."""
+    def redraw(self, chosen: Chosen, rate: float, rng: Random) -> Iterator[Chosen]:
+        """Yield what the choice becomes when each gene of it is drawn anew with probability `rate`, gene by gene."""
         if self.number is None:
-            drawn = (rng.random() < 0.5 if rng.random() < rate else i in chosen for i in range(self.width))
-            return tuple(index for index, bit in enumerate(drawn) if bit)
+            bits = [index in chosen for index in range(self.width)]
+            for index in range(self.width):
+                if rng.random() < rate:
+                    bits[index] = rng.random() < 0.5
+                    yield tuple(i for i, bit in enumerate(bits) if bit)
+            return
         now = [*chosen]
         for slot in range(len(now)):
             if rng.random() < rate:
                 now[slot] = rng.choice([i for i in range(self.width) if i == now[slot] or i not in now])
-        return tuple(sorted(now))
+                yield tuple(sorted(now))
 
 
 def grow(decisions: Sequence[Decision]) -> tuple[list[Node], list[Node]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
-from naslib.errors import UnsupportedBySpaceError
+from naslib.errors import ArchitectureError, UnsupportedBySpaceError
+from naslib.utils.encodings import EncodingType
 
 from .decisions import Code as Code
 from .decisions import as_random as as_random
@@ -17,22 +18,8 @@ from .schema import DecisionSpace
 G = TypeVar("G", contravariant=True)
 # In a list of choices: the architecture does not have this edge
 NO_EDGE = -1
-
-
-class Place(NamedTuple):
-    """Where in a supernet a decision is, and what it is between.
-
-    Attributes:
-        graph: Name of the graph (of the first copy, where several share the decision).
-        head: Source of the edge.
-        tail: Its target.
-        ops: Names of the candidates, in order.
-    """
-
-    graph: str
-    head: int
-    tail: int
-    ops: tuple[str, ...]
+# Codes beyond this number are not enumerated
+_ENUMERABLE = 1_000_000
 
 
 class Codec(ABC, Generic[G]):
@@ -40,6 +27,10 @@ class Codec(ABC, Generic[G]):
 
     Random sampling, mutation, neighbours, hashes, encodings and table look-ups work on codes alone; only `from_graph`
     and `apply` see a graph, of the kind that the codec names: `class MyCodec(Codec[Graph])`.
+
+    A codec that states its `decision_space` has all variation from there, and overrides what it does otherwise or
+    faster. Its own codes may be written in another way than those of the decision space: `to_decisions` and
+    `from_decisions` translate.
     """
 
     name: str = ""
@@ -49,9 +40,17 @@ class Codec(ABC, Generic[G]):
         """The decisions of the space, as its graph states them; None where the codec does not know them."""
         return None
 
-    @abstractmethod
-    def random(self, rng: Random) -> Code:
-        """Draw a valid code uniformly (each space's docstring says over what)."""
+    def to_decisions(self, code: Code) -> Code:
+        """Return the code of the decision space that stands for a canonical `code`: the same unless overridden.
+
+        Raises:
+            ArchitectureError: If the decisions of the space do not have this architecture.
+        """
+        return code
+
+    def from_decisions(self, decided: Code) -> Code:
+        """Return the code that a code of the decision space stands for; the inverse of `to_decisions`."""
+        return decided
 
     @abstractmethod
     def from_graph(self, graph: G) -> Code:
@@ -61,37 +60,53 @@ class Codec(ABC, Generic[G]):
     def apply(self, graph: G, code: Code) -> None:
         """Put the operations that `code` names on the edges of `graph`, in place."""
 
+    def random(self, rng: Random) -> Code:
+        """Draw a valid code uniformly (each space's docstring says over what)."""
+        return self.from_decisions(self._stated("random draws").random(rng))
+
     def mutate(self, code: Code, rng: Random) -> Code:
         """Return a neighbour of `code` drawn at random."""
-        raise UnsupportedBySpaceError(f"{self.name} does not define a mutation")
+        return self.from_decisions(self._stated("a mutation").mutate(self._decided(code), rng))
 
     def neighbours(self, code: Code) -> list[Code]:
         """Return every code that differs from `code` in one decision."""
-        raise UnsupportedBySpaceError(f"{self.name} does not define a neighbourhood")
+        found = self._stated("a neighbourhood").neighbours(self._decided(code))
+        return [self.from_decisions(neighbour) for neighbour in found]
 
     def perturb(self, code: Code, rate: float, rng: Random) -> Code:
         """Return a copy of `code` in which each gene is drawn anew with probability `rate`; `code` itself at worst."""
-        raise UnsupportedBySpaceError(f"{self.name} does not define the perturbation of genes")
+        return self.from_decisions(self._stated("the perturbation of genes").perturb(self._decided(code), rate, rng))
 
     def crossover(self, first: Code, second: Code, rng: Random) -> Code:
         """Return a valid code that has each gene from one of two parents, with equal probability."""
-        raise UnsupportedBySpaceError(f"{self.name} does not define a crossover")
-
-    def choices(self, code: Code, places: Sequence[Place]) -> tuple[int, ...]:
-        """Return which candidate `code` has at each place of a supernet, `NO_EDGE` where it has not the edge."""
-        raise UnsupportedBySpaceError(f"{self.name} does not say what an architecture is in a supernet")
+        space = self._stated("a crossover")
+        return self.from_decisions(space.crossover(self._decided(first), self._decided(second), rng))
 
     def is_valid(self, code: Code) -> bool:
-        """Say whether `code` belongs to the space."""
-        raise UnsupportedBySpaceError(f"{self.name} does not define validity")
+        """Say whether `code` belongs to the space, in the canonical spelling."""
+        space = self._stated("validity")
+        try:
+            return space.is_valid(self.to_decisions(code))
+        except ArchitectureError:
+            return False
 
     def iterate(self) -> Iterator[Code]:
-        """Yield every code of the space once, in a fixed order."""
-        raise UnsupportedBySpaceError(f"{self.name} is too large to enumerate")
+        """Yield every code of the space once, in a fixed order.
+
+        Raises:
+            UnsupportedBySpaceError: If there are more than a million.
+        """
+        space = self.decision_space
+        size = space.size() if space is not None else None
+        if space is None or size is None or size > _ENUMERABLE:
+            raise UnsupportedBySpaceError(f"{self.name} is too large to enumerate")
+        return map(self.from_decisions, space.iterate())
 
     def encode(self, code: Code, encoding_type: Any) -> Any:
-        """Return the encoding of `code` for a predictor (`EncodingType`)."""
-        raise UnsupportedBySpaceError(f"{self.name} has no encoding {encoding_type}")
+        """Return the encoding of `code` for a predictor (`EncodingType`): of a code space without more, one-hot."""
+        if getattr(encoding_type, "value", encoding_type) != EncodingType.ADJACENCY_ONE_HOT.value:
+            raise UnsupportedBySpaceError(f"{self.name} has no encoding {encoding_type}")
+        return self._stated(f"the encoding {encoding_type}").vector(self._decided(code))
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of a user's spec: a code, a benchmark string or a genotype."""
@@ -104,3 +119,12 @@ class Codec(ABC, Generic[G]):
     def genotype(self, code: Code) -> Any:
         """Return the JSON-able genotype that people of this space write."""
         return list(code)
+
+    def _stated(self, what: str) -> DecisionSpace:
+        space = self.decision_space
+        if space is None:
+            raise UnsupportedBySpaceError(f"{self.name} does not define {what}")
+        return space
+
+    def _decided(self, spec: Any) -> Code:
+        return self.to_decisions(self.canonical(spec))

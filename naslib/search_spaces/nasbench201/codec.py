@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-import numpy as np
-
 from naslib.data.info import ImageSize, height_and_width
-from naslib.search_spaces.core.codec import Code, Codec, Place
+from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.decisions import Decision
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.utils.encodings import EncodingType
 
 from . import conversions
@@ -20,13 +20,22 @@ from .encodings import encode
 
 _CONV3X3, _CONV1X1 = OP_NAMES.index("ReLUConvBN3x3"), OP_NAMES.index("ReLUConvBN1x1")
 _N_EDGES, _N_OPS = len(EDGE_LIST), len(OP_NAMES)
+_DECISIONS = DecisionSpace([Decision(f"cell/{u}-{v}", "op", OP_NAMES) for u, v in EDGE_LIST])
 _ALL_CODES: tuple[Code, ...] = tuple(itertools.product(range(_N_OPS), repeat=_N_EDGES))
 
 
 class NasBench201Codec(Codec[Graph]):
-    """Code architectures of NAS-Bench-201 as six op indices, in the order of `EDGE_LIST` and `OP_NAMES`."""
+    """Code architectures of NAS-Bench-201 as six op indices, in the order of `EDGE_LIST` and `OP_NAMES`.
+
+    Codes are those of the decision space; draws and mutations are written out for their speed.
+    """
 
     name = "nasbench201"
+
+    @property
+    def decision_space(self) -> DecisionSpace:
+        """One operation on each of the six edges."""
+        return _DECISIONS
 
     def random(self, rng: Random) -> Code:
         """Draw one of the 15,625 codes uniformly."""
@@ -37,37 +46,6 @@ class NasBench201Codec(Codec[Graph]):
         edge = int(rng.random() * _N_EDGES)
         op = int(rng.random() * (_N_OPS - 1))
         return (*code[:edge], op + (op >= code[edge]), *code[edge + 1 :])
-
-    def neighbours(self, code: Code) -> list[Code]:
-        """Return the 24 codes that differ from `code` in one edge."""
-        code = self.canonical(code)
-        return [
-            (*code[:edge], op, *code[edge + 1 :])
-            for edge in range(_N_EDGES)
-            for op in range(_N_OPS)
-            if op != code[edge]
-        ]
-
-    def perturb(self, code: Code, rate: float, rng: Random) -> Code:
-        """Return a copy of `code` in which each edge, with probability `rate`, has an op drawn uniformly from all."""
-        return tuple(rng.randrange(_N_OPS) if rng.random() < rate else op for op in code)
-
-    def crossover(self, first: Code, second: Code, rng: Random) -> Code:
-        """Return a code that has each edge's op from one of two parents."""
-        return tuple(rng.choice(pair) for pair in zip(first, second, strict=True))
-
-    def choices(self, code: Code, places: Sequence[Place]) -> tuple[int, ...]:
-        """Return which candidate `code` has at each place of a supernet."""
-        names = {edge: OP_NAMES[op] for edge, op in zip(EDGE_LIST, code, strict=True)}
-        return tuple(place.ops.index(names[place.head, place.tail]) for place in places)
-
-    def is_valid(self, code: Code) -> bool:
-        """Say whether `code` is a tuple of six ints in 0..4."""
-        return (
-            len(code) == _N_EDGES
-            and all(isinstance(op, (int, np.integer)) for op in code)
-            and all(0 <= op < _N_OPS for op in code)
-        )
 
     def iterate(self) -> Iterator[Code]:
         """Yield all 15,625 codes in lexicographic order."""

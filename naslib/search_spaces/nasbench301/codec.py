@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from naslib.errors import ArchitectureError
-from naslib.search_spaces.core.codec import NO_EDGE, Code, Codec, Place
+from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.literals import Call, plain, shortened
+from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.utils.encodings import EncodingType
 
 from . import conversions
+from .decisions import decision_table
 from .encodings import encode
 from .genotype import OPS, Genotype, as_genotype, read_text, to_json
 
@@ -38,6 +40,7 @@ class DartsCodec(Codec[Graph]):
         if nodes < 1:
             raise ArchitectureError(f"a cell needs at least one node, not {nodes}")
         self.nodes = nodes
+        self._table = decision_table(nodes)
 
     def random(self, rng: Random) -> Code:
         """Draw per node two distinct predecessors uniformly, and all ops independently and uniformly."""
@@ -64,18 +67,9 @@ class DartsCodec(Codec[Graph]):
         return self._replace(code, position, op + (op >= code[position]))
 
     def neighbours(self, code: Code) -> list[Code]:
-        """Return every code that differs from `code` in one op or in one predecessor."""
-        code, outputs = self._split(self.canonical(code))
-        found: list[Code] = []
-        for position, value in enumerate(code):
-            if position % 2:
-                choices = [op for op in range(len(OPS)) if op != value]
-            else:
-                first = position - position % 4
-                node = first // 4 % self.nodes
-                choices = [source for source in range(node + 2) if source not in (code[first], code[first + 2])]
-            found += [(*self._replace(code, position, choice), *outputs) for choice in choices]
-        return found
+        """Return every code that differs from `code` in one op or in one predecessor, which keeps its op."""
+        edges, outputs = self._split(self.canonical(code))
+        return [(*neighbour, *outputs) for neighbour in super().neighbours(edges)]
 
     def perturb(self, code: Code, rate: float, rng: Random) -> Code:
         """Return a copy of `code` in which each predecessor and each op is drawn anew with probability `rate`.
@@ -83,18 +77,7 @@ class DartsCodec(Codec[Graph]):
         An op is drawn uniformly from all, a predecessor from those that are not the node's other one.
         """
         edges, outputs = self._split(self.canonical(code))
-        genes = [*edges]
-        for position in range(len(genes)):
-            if rng.random() >= rate:
-                continue
-            if position % 2:
-                genes[position] = rng.randrange(len(OPS))
-            else:
-                first = position - position % 4
-                other = genes[first + 2 - position % 4]
-                node = first // 4 % self.nodes
-                genes[position] = rng.choice([source for source in range(node + 2) if source != other])
-        return (*_ordered(genes), *outputs)
+        return (*super().perturb(edges, rate, rng), *outputs)
 
     def crossover(self, first: Code, second: Code, rng: Random) -> Code:
         """Return a code that has each node, with its two predecessors and their ops, from one of two parents.
@@ -110,26 +93,29 @@ class DartsCodec(Codec[Graph]):
             return (*code, *parents[0][1])
         return (*code, *self._suffix([outputs[rng.randrange(2)][cell] for cell in range(2)]))
 
-    def choices(self, code: Code, places: Sequence[Place]) -> tuple[int, ...]:
-        """Return which candidate `code` has at each place of a supernet, `NO_EDGE` where it has not the edge.
+    @property
+    def decision_space(self) -> DecisionSpace:
+        """Two inputs per node, and the operations on them."""
+        return self._table.space
+
+    def to_decisions(self, code: Code) -> Code:
+        """Return the code of the decision space that stands for `code`.
 
         Raises:
             ArchitectureError: If the output of a cell does not concatenate all nodes, as it does in a supernet.
         """
-        if self._split(code)[1]:
+        edges, outputs = self._split(code)
+        if outputs:
             raise ArchitectureError(
                 "the cells of a supernet give out all nodes; this architecture has a partial concat"
             )
-        ops: dict[tuple[str, int, int], str] = {}
-        for name, pairs in zip(conversions.CELL_NAMES, self.to_compact(self.canonical(code)), strict=True):
-            for position, (source, op) in enumerate(pairs):
-                ops[name, source + 1, position // 2 + conversions.FIRST_INTERMEDIATE] = OPS[op]
-        found = []
-        for graph, head, tail, names in places:
-            chosen = ops.get((graph, head, tail))
-            known = [conversions.OP_OF_PRIMITIVE.get(name) for name in names]
-            found.append(NO_EDGE if chosen is None else known.index(chosen))
-        return tuple(found)
+        if len(edges) != 8 * self.nodes:
+            raise ArchitectureError(f"a code has {8 * self.nodes} ints, not {len(edges)}")
+        return self._table.decide(edges)
+
+    def from_decisions(self, decided: Code) -> Code:
+        """Return the code that a code of the decision space stands for."""
+        return self._table.flatten(decided)
 
     def is_valid(self, code: Code) -> bool:
         """Say whether `code` belongs to the space and has the predecessors of each node in ascending order."""

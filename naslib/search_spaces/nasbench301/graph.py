@@ -9,12 +9,16 @@ from torch import nn
 
 from naslib.data.info import ImageSize, plain_size
 from naslib.errors import ConfigError
-from naslib.search_spaces.core._selection import keep_strongest_edges, select_without_zero
+from naslib.search_spaces.core._selection import KEPT_EDGES, keep_strongest_edges, select_without_zero
+from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.edge import EdgeData
-from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.schema import DecisionSpace
+from naslib.search_spaces.core.statement import state
 
 from .codec import DartsCodec, nodes_of
+from .conversions import OP_OF_PRIMITIVE
 from .evaluation import DartsEvaluationNetwork
 from .macro import CellSpec, MacroSpec, build_macro, make_cell, resolve_stem
 from .primitives import candidates
@@ -92,6 +96,10 @@ class NasBench301SearchSpace(Graph):
         """Return the index of the strongest candidate other than Zero."""
         return select_without_zero(edge_data)
 
+    def state_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """State two inputs per intermediate node, and the operations on them by their names in a genotype."""
+        return state(self, scope, kept_edges=KEPT_EDGES, names=_name_in_genotype)
+
     def prepare_discretization(self) -> None:
         """Keep the two strongest edges into every intermediate node, by their strongest operation other than Zero."""
         self.update_nodes(keep_strongest_edges, scope=self.OPTIMIZER_SCOPE, single_instances=True)
@@ -120,7 +128,11 @@ class NasBench301SearchSpace(Graph):
             image_size=self.image_size,
         )
         network.parse()
-        return network
+        return network.take_given(self)
+
+
+def _name_in_genotype(op: Any) -> str:
+    return OP_OF_PRIMITIVE.get(op_name(op), op_name(op))
 
 
 class _CellMaker:

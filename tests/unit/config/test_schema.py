@@ -74,6 +74,12 @@ SEARCH_OURS = {
     "loss_criteria": "CrossEntropyLoss",
     "op_optimizer": "SGD",
     "arch_optimizer": "Adam",
+    "evaluator": None,
+    "evaluator_args": {},
+    "objectives": None,
+    "budget": None,
+    "workers": 1,
+    "executor": None,
     **SCHEDULE,
 }
 EVALUATION = {

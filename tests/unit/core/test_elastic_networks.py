@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from naslib.errors import DataError
+from naslib.errors import DataError, DecisionError, UnsupportedBySpaceError
 from naslib.search_spaces.core.assignment import Assignment, assigned
 from naslib.search_spaces.core.elastic import (
     Elastic,
@@ -285,3 +285,55 @@ def test_compiled_networks_read_the_assignment(kind: str):
     for assignment in assignments[kind]:
         with assigned(assignment), torch.no_grad():
             torch.testing.assert_close(compiled(_images()), network(_images()))
+
+
+def _conditional_space() -> Graph:
+    """Return a graph with sizes that are always there, in one candidate, in two, and in blocks of a chain."""
+    always, inner, both, depth, last = (
+        Value((2, 4), "always"),
+        Value((1, 3), "inner"),
+        Value((3, 5), "both"),
+        Value((1, 2, 3), "depth"),
+        Value((1, 3), "last"),
+    )
+    graph = Graph(name="net")
+    graph.add_nodes_from([1, 2, 3, 4])
+    graph.add_edge(1, 2, op=ElasticConv2d(3, always, 1))
+    candidates = [
+        ElasticConv2d(always, always, inner),
+        nn.Sequential(nn.ReLU(), ElasticConv2d(always, always, both)),
+        ElasticConv2d(always, always, both),
+        nn.Identity(),
+    ]
+    graph.add_edge(2, 3, op=candidates)
+    blocks = [ElasticConv2d(always, always, 1), ElasticConv2d(always, always, 3), ElasticConv2d(always, always, last)]
+    graph.add_edge(3, 4, op=ElasticSequential(blocks, depth))
+    return graph
+
+
+def test_value_decisions_are_stated_with_what_they_depend_on():
+    space = _conditional_space().decision_space
+    assert [(d.name, d.kind, d.candidates, d.condition) for d in space.decisions[1:]] == [
+        ("always", "value", (2, 4), None),
+        ("inner", "value", (1, 3), ("net/2-3", 0)),
+        ("both", "value", (3, 5), ("net/2-3", (1, 2))),
+        ("depth", "value", (1, 2, 3), None),
+        ("last", "value", (1, 3), ("depth", 2)),
+    ]
+    assert space.size() == 2 * (2 + 2 + 2 + 1) * (1 + 1 + 2)
+    assert len(set(space.iterate())) == space.size()
+
+
+def test_spaces_of_sizes_alone_and_clashing_names():
+    graph = Graph(name="net")
+    graph.add_edge(1, 2, op=mobile_net())
+    assert graph.decision_space.size() == 16
+    assert "kernel" in graph.decision_space.describe()
+    clash = Graph(name="net")
+    clash.add_edge(1, 2, op=[ElasticConv2d(3, Value((1, 2), "net/1-2"), 1), nn.Identity()])
+    with pytest.raises(DecisionError, match="'net/1-2' is the name of an operation on an edge"):
+        clash.decision_space  # noqa: B018
+    empty = Graph(name="net")
+    empty.add_edge(1, 2, op=nn.Identity())
+    with pytest.raises(UnsupportedBySpaceError, match="no elastic layer: there is nothing to decide"):
+        empty.decision_space  # noqa: B018

@@ -158,3 +158,9 @@ def test_assignments_that_do_not_fit():
     with pytest.raises(ArchitectureError, match=r"has the values \(16, 24\), not 17"):
         index_assignment(layer, {"width": 17})
     assert index_assignment(layer, {}) == Assignment({"width": 1})
+
+
+def test_relative_positions_are_of_a_square_of_patches():
+    attention = ElasticMultiheadAttention(8, 2, relative=2)
+    with pytest.raises(GraphError, match="a square of patches behind one class token, not of 9 tokens"):
+        attention(torch.zeros(1, 9, 8))

@@ -206,7 +206,7 @@ def test_what_cannot_say_so_refuses() -> None:
     with pytest.raises(ArchitectureError, match=r"configurations of NAS-Bench-301.*normal_concat=\[3, 4, 5\]"):
         conversions.convert_genotype_to_config(CODEC.to_genotype(code))
     with pytest.raises(ArchitectureError, match="supernet"):
-        CODEC.choices(code, [])
+        CODEC.to_decisions(code)
 
 
 def test_encodings_show_the_outputs() -> None:

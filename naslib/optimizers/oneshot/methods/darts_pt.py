@@ -10,7 +10,6 @@ import torch
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_architecture_step
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.graph import Graph, Scope
 
 
 @OPTIMIZERS.register("darts_pt")
@@ -38,16 +37,9 @@ class DARTSPTOptimizer(OneShotOptimizer):
             return {}
         return without_architecture_step("its architecture parameters are not trained (train_architecture: false)")
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Adapt as `OneShotOptimizer` does; architecture parameters that are not trained begin at 0."""
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+    def adapted(self) -> None:
+        """Let architecture parameters that are not trained begin at 0."""
+        super().adapted()
         if not self.train_architecture:
             with torch.no_grad():
                 for alpha in self.architectural_weights:

@@ -14,7 +14,6 @@ from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.graph import Graph, Scope
 
 GRADIENTS = ("straight_through", "gates")
 
@@ -61,20 +60,13 @@ class EdgePopupOptimizer(OneShotOptimizer):
             (Ability.TRAINED_WEIGHTS, Ability.VALIDATION_GRADIENT), "its weights are not trained (train_weights: false)"
         )
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Adapt as `OneShotOptimizer` does.
+    def adapted(self) -> None:
+        """Check how many operations are to run.
 
         Raises:
-            ConfigError: If more operations are to run than a decision has.
+            ConfigError: If they are more than a decision has.
         """
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+        super().adapted()
         for scores in self.architectural_weights:
             self._strategy.check_width(len(scores))
 

@@ -8,18 +8,21 @@ from typing import Any
 
 from torch import Tensor
 
-from naslib.errors import UnsupportedBySpaceError
 from naslib.optimizers.core.metaclasses import Batch, StepResult
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.selection import best_first, check_counts, random_selection
 from naslib.optimizers.oneshot.paths.weight_sharing import PROVISIONAL, WeightSharingOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import NO_EDGE, Code
+from naslib.search_spaces.core.drawing import draw
 from naslib.search_spaces.core.graph import EdgeView
 
 # Draws after which a path without an operation into some node is taken all the same
 _ATTEMPTS = 100
+# Spaces up to this size (NAS-Bench-201 is one) are enumerated, however small the pool
+_ENUMERABLE = 20_000
 
 
 @OPTIMIZERS.register("setn")
@@ -32,7 +35,7 @@ class SETNOptimizer(WeightSharingOptimizer):
 
     Args:
         num_samples: Architectures that are measured.
-        pool: Random architectures among which they are, where the space cannot be enumerated.
+        pool: Random architectures among which they are, where the space has more (and more than 20,000) architectures.
         sample_batches: Validation batches on which each is measured; every architecture gets the next ones.
         num_finalists: How many of the best are measured on the whole validation set; 0 as the authors.
         **kwargs: See `OneShotOptimizer`; the keys of the architecture parameters have their effect.
@@ -56,19 +59,23 @@ class SETNOptimizer(WeightSharingOptimizer):
         """Put a shared `alpha` on an edge with candidates: 1e-3 times a standard normal draw for each."""
         OneShotOptimizer.add_alphas(edge)
 
-    def prepare_step(self) -> None:
+    def random_path(self) -> Code:
         """Draw a path in which every node has an input."""
         code = self.paths.random(self.rng)
         for _ in range(_ATTEMPTS):
             if self._reaches_every_node(code):
                 break
             code = self.paths.random(self.rng)
-        self.use(code)
+        return code
+
+    def mixture(self) -> Assignment:
+        """Return the assignment that mixes all candidates by the softmax of the architecture parameters."""
+        return draw(self._sites)
 
     def _reaches_every_node(self, code: Code) -> bool:
-        reached: dict[tuple[str, int], bool] = {}
+        reached: dict[tuple[int, int], bool] = {}
         for place, entry, choice in zip(self.places, self.entries, self.paths.choices(code), strict=True):
-            node = place.graph, place.tail
+            node = place.number, place.tail
             reached[node] = reached.get(node, False) or choice in entry.computing
         return all(reached.values())
 
@@ -77,13 +84,9 @@ class SETNOptimizer(WeightSharingOptimizer):
         self.begin_step(data_val)
         self.outcome = None  # chosen for other weights
         logits_train, train_loss = self.weight_step(data_train)
-        for entry in self.entries:
-            entry.relax()
-        try:
+        with self.assigned(self.mixture()):
             step = self.architecture_step if self._trains_architecture() else self._look
             logits_val, val_loss = step(data_train, data_val)
-        finally:
-            self.path = self._path
         return logits_train, logits_val, train_loss, val_loss
 
     def _look(self, data_train: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:
@@ -98,9 +101,10 @@ class SETNOptimizer(WeightSharingOptimizer):
 
     def candidates(self) -> list[Code]:
         """Return the most likely architectures, at most `num_samples`, the most likely first."""
-        try:
+        size = self.paths.size()
+        if size is not None and size <= max(self.pool, _ENUMERABLE):
             codes = list(self.paths.iterate())
-        except UnsupportedBySpaceError:
+        else:
             codes = [self.paths.random(self.rng) for _ in range(self.pool)]
         return self._most_likely(codes, self.num_samples)
 

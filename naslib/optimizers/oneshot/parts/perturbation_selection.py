@@ -14,10 +14,11 @@ from torch import Tensor
 from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet.abilities import Ability
-from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
+from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp, watching_weights
 from naslib.optimizers.oneshot.supernet.sampling import Draw
+from naslib.optimizers.oneshot.supernet.stated import StatedSupernet, stated
 from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
@@ -100,6 +101,7 @@ class PerturbationSelection(Part):
         self._reset()
 
     def _reset(self) -> None:
+        self._supernet: StatedSupernet
         self._indices: dict[int, int] = {}  # decision by the identity of its parameter
         self._decision_of: dict[int, int] = {}  # decision by the identity of the MixedOp
         self._chosen: dict[int, int] = {}  # operation by decision
@@ -118,8 +120,7 @@ class PerturbationSelection(Part):
     def select(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Choose operations, then edges, and leave scores by which the space derives exactly them."""
         owner = self.optimizer
-        self._reset()
-        self._indices = {id(data.alpha): index for index, data in enumerate(owner.decisions)}
+        self._begin()
         # one draw of the search's random numbers gives the order, so that it is the same when resumed
         order = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         with self._projected():
@@ -136,7 +137,13 @@ class PerturbationSelection(Part):
                     self._choose_edges(node, valid_batches)
                 logger.info("selection %d/%d: edges into %s", number + 1, total, ", ".join(n.where for n in nodes))
                 self._tune(number, total, *batches)
-        owner.outcome = [self._scores(index, data) for index, data in enumerate(owner.decisions)]
+        owner.outcome = [self._scores(index, decision.edge) for index, decision in enumerate(owner.decisions)]
+
+    def _begin(self) -> None:
+        """Look at the supernet, of which nothing is decided yet."""
+        self._reset()
+        self._indices = {id(data.alpha): index for index, data in enumerate(self.optimizer.decisions)}
+        self._supernet = stated(self.optimizer.graph, self.optimizer.scope)
 
     @contextmanager
     def _projected(self) -> Iterator[None]:
@@ -187,39 +194,24 @@ class PerturbationSelection(Part):
 
     def _cells(self) -> list[list[int]]:
         """Return the decisions of each kind of cell."""
-        cells: list[list[int]] = []
-        placed: set[int] = set()
-        for graph in self.optimizer.graph._graphs_in_scope(self.optimizer.scope):
-            own = [self._indices.get(id(data.get("alpha"))) for _, _, data in graph.edges(data=True)]
-            new = sorted({index for index in own if index is not None} - placed)
-            if new:
-                cells.append(new)
-                placed.update(new)
-        return cells
+        cells: dict[int, list[int]] = {}
+        for index, edge in enumerate(self._supernet.edges):
+            cells.setdefault(edge.site.number, []).append(index)
+        return list(cells.values())
 
     def _crowded_nodes(self) -> list[CrowdedNode]:
-        """Return the nodes of which the space removes edges when it discretizes."""
-        owner = self.optimizer
-        trial = owner.graph.clone()
-        for data in decisions_in(trial, owner.scope):
-            data.set("op_weights", torch.ones_like(data.alpha.detach()), shared=True)
-        pairs = list(zip(owner.graph._graphs_in_scope(owner.scope), trial._graphs_in_scope(owner.scope), strict=True))
-        trial.prepare_discretization()
-        found: list[CrowdedNode] = []
-        for graph, discrete in pairs:
-            for node in sorted(graph.nodes):
-                entering = {u: graph.edges[u, node].get("alpha") for u in sorted(graph.pred[node])}
-                sources = [u for u, alpha in entering.items() if id(alpha) in self._indices]
-                edges = [self._indices[id(entering[u])] for u in sources]
-                keeps = sum(discrete.has_edge(u, node) for u in sources)
-                if keeps < len(edges) and not any(edges == other.edges for other in found):
-                    found.append(CrowdedNode(f"{graph.name} node {node}", edges, keeps))
-        return found
+        """Return the nodes of which the space keeps fewer edges than enter them, as it states."""
+        entering: dict[str, list[int]] = {}
+        for index, edge in enumerate(self._supernet.edges):
+            if edge.inputs is not None and edge.inputs.n_chosen is not None:
+                entering.setdefault(edge.inputs.name, []).append(index)
+        keeps = {decision.name: decision.n_chosen or 0 for decision in self._supernet.space.decisions}
+        return [CrowdedNode(name, edges, keeps[name]) for name, edges in entering.items() if keeps[name] < len(edges)]
 
     # decisions
 
     def _choose_operation(self, index: int, valid_batches: Iterable[Batch]) -> None:
-        candidates = self._selectable(self.optimizer.decisions[index])
+        candidates = self._selectable(index)
         qualities = {}
         for operation in candidates if len(candidates) > 1 else []:
             self._masked = (index, operation)
@@ -227,17 +219,10 @@ class PerturbationSelection(Part):
         self._masked = None
         self._chosen[index] = min(qualities, key=qualities.__getitem__) if qualities else candidates[0]
 
-    def _selectable(self, data: EdgeData) -> list[int]:
+    def _selectable(self, index: int) -> list[int]:
         """Return the operations that the space ever selects on an edge: some leave `Zero` out."""
-        n_ops = len(data.op.primitives)
-        found = []
-        for operation in range(n_ops):
-            scores = torch.zeros(n_ops)
-            scores[operation] = 1.0
-            edge = EdgeData({"op": list(data.op.primitives), "op_weights": scores})
-            if self.optimizer.graph.select_primitive(edge) == operation:
-                found.append(operation)
-        return found
+        n_ops = len(self.optimizer.decisions[index].op.primitives)
+        return list(self._supernet.edges[index].site.positions or range(n_ops))
 
     def _choose_edges(self, node: CrowdedNode, valid_batches: Iterable[Batch]) -> None:
         left = list(node.edges)

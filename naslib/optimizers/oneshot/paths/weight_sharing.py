@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar
 
@@ -16,11 +16,15 @@ from naslib.optimizers.core.random_state import RandomState
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_architecture_step
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
-from naslib.search_spaces.core.codec import NO_EDGE, Code, Place
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation
+from naslib.search_spaces.core.assignment import Assignment, assigned, current
+from naslib.search_spaces.core.codec import NO_EDGE, Code
+from naslib.search_spaces.core.decisions import Site
+from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
-from .paths import Choices, PathEntry, PathSpace, paths_of, places_in
+from .entries import PathEntry, assignment_of
+from .paths import PathChoices, PathSpace, paths_of
 from .scoring import PathScorer
 from .selection import best_first, check_counts
 
@@ -49,6 +53,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     Attributes:
         paths: The architectures of the space.
+        entries: What can be drawn of each decision.
         places: Where the decisions are.
         rng: Draws the paths; its own, seeded from torch's global generator when the space is adapted.
         steps: Number of steps taken.
@@ -64,7 +69,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         check_counts(0, recalibration_batches=recalibration_batches)
         self.recalibration_batches = recalibration_batches
         self.paths: PathSpace
-        self.places: list[Place] = []
+        self.places: list[Site] = []
         self.entries: list[PathEntry] = []
         self.rng = Random(0)
         self.steps = 0
@@ -101,9 +106,43 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def prepare_step(self) -> None:
         """Set what the forwards of the next step run: a random path."""
-        self.use(self.paths.random(self.rng))
+        self.use(self.random_path())
+
+    def random_path(self) -> Code:
+        """Draw a path for training."""
+        return self.paths.random(self.rng)
 
     # paths
+
+    def sample(self, training: bool = True) -> Assignment:
+        """Draw a path as for a step of the training; without `training`, return what forwards outside of a step run.
+
+        Args:
+            training: Whether to draw.
+        """
+        self._require_adapted()
+        return self.assignment_of(self.random_path()) if training else self.standing()
+
+    def standing(self) -> Assignment:
+        """Return what forwards run for which nothing is assigned: what was set last."""
+        return self.graph.assignment or self.everything()
+
+    def assignment_of(self, code: Code) -> Assignment:
+        """Return the assignment that runs an architecture."""
+        return self.assignment_of_choices(self.paths.choices(code))
+
+    def assignment_of_choices(self, choices: PathChoices) -> Assignment:
+        """Return the assignment that runs one candidate per decision (`NO_EDGE` for none)."""
+        return assignment_of(dict(zip(self.decision_names, self.entries, strict=True)), choices)
+
+    def everything(self) -> Assignment:
+        """Return the assignment that runs all operations, summed."""
+        return self.keeping([range(entry.n_ops) for entry in self.entries])
+
+    def keeping(self, indices: Sequence[Sequence[int]]) -> Assignment:
+        """Return the assignment that runs the sum of some candidates of each decision."""
+        rows = zip(self.decision_names, self.entries, indices, strict=True)
+        return Assignment.made({name: entry.keeping(of_entry) for name, entry, of_entry in rows})
 
     @property
     def path(self) -> Code | None:
@@ -113,25 +152,28 @@ class WeightSharingOptimizer(OneShotOptimizer):
     @path.setter
     def path(self, code: Code | None) -> None:
         self._path = None if code is None else tuple(code)
-        if self._path is not None:
-            self.use_choices(self.paths.choices(self._path))
-            return
-        for entry in self.entries:
-            entry.keep(range(entry.n_ops))
+        self.graph.assignment = self.everything() if self._path is None else self.assignment_of(self._path)
 
     def use(self, code: Code) -> None:
         """Let forwards run an architecture."""
         self.path = code
 
     def set_alphas_from_path(self, arch_encoding: Any) -> None:
-        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`)."""
-        codec = self.graph.codec
-        self.use(codec.canonical(arch_encoding) if codec is not None else arch_encoding)
+        """Let forwards run an architecture, given in any form that the space knows (NASLib's name for `use`).
 
-    def use_choices(self, choices: Choices) -> None:
+        Of a space without a codec: a code of its decision space, or the candidates by the names of its decisions.
+        """
+        codec = self.graph.codec
+        if codec is not None:
+            self.use(codec.canonical(arch_encoding))
+        elif isinstance(arch_encoding, Mapping):
+            self.use(self.paths.supernet.space.code_of(arch_encoding))
+        else:
+            self.use(arch_encoding)
+
+    def use_choices(self, choices: PathChoices) -> None:
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
-        for entry, index in zip(self.entries, choices, strict=True):
-            entry.choose(index)
+        self.graph.assignment = self.assignment_of_choices(choices)
 
     def outputs(self, data: Batch) -> Any:
         """Return the outputs of the supernet on a batch, without a loss."""
@@ -150,35 +192,30 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     # the search
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Clone the space and give every decision its MixedOp and its entry of the path; see the parent."""
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+    def adapted(self) -> None:
+        """Begin with a generator of paths of its own, and a path."""
+        super().adapted()
         self.rng = Random(int(torch.randint(2**31, ())))
         self.steps, self._last_batch = 0, None
         self.prepare_step()
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        entries = {id(data.alpha): PathEntry(data.op.primitives) for data in decisions_in(graph, self.scope)}
+        mixture = SoftmaxRelaxation()  # of forwards that are assigned no path
         for data in mixed_edges(graph, self.scope):
-            data.op.relaxation = entries[id(data.alpha)]
-        self.entries = list(entries.values())
-        self.places = places_in(graph, self.scope)
+            data.op.relaxation = mixture
+        self.entries = [PathEntry(data.op.primitives) for data in decisions_in(graph, self.scope)]
         self.paths = paths_of(graph, self.scope)
+        self.places = [edge.site for edge in self.paths.supernet.edges]
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Draw a path, look at its validation loss, and update its weights on the training batch; see the parent."""
         self.begin_step(data_val)
-        result = super().step(data_train, data_val)
-        self.path = self._path
-        return result
+        try:
+            with assigned(current() or self.standing()):
+                return super().step(data_train, data_val)
+        finally:
+            self.path = self._path
 
     def begin_step(self, data_val: Batch) -> None:
         """Count the step, keep the validation batch, and set what the forwards run."""
@@ -227,15 +264,12 @@ class WeightSharingOptimizer(OneShotOptimizer):
         if self._last_batch is None:
             logger.warning("no selection phase and no step was run: the architecture is the first of a few random ones")
             return codes[0]
-        entries = [entry.draw for entry in self.entries]
-        path = self._path
+        path, standing = self._path, self.graph.assignment
         scorer = PathScorer(self, (), [self._last_batch])
         try:
             return best_first((scorer.on_all(code), code) for code in codes)[0][1]
         finally:
-            self._path = path
-            for entry, draw in zip(self.entries, entries, strict=True):
-                entry.draw = draw
+            self._path, self.graph.assignment = path, standing
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return what the parent returns and the generator of paths."""

@@ -16,8 +16,9 @@ from naslib.tasks.criteria import is_chosen
 from naslib.tasks.fields import detached
 from naslib.utils.pytorch_helper import create_optimizer
 
-from .schedules import restarting_cosine
-from .state import PartsState, ScheduleState
+from .checkpointables import PartsState, ScheduleState
+from .searched import NamedWeights
+from .stage_schedules import restarting_cosine
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
 
@@ -310,10 +311,11 @@ class OneShotOptimizer(SupernetOptimizer):
         return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits and loss of the supernet on a batch: what the task makes of it."""
+        """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own."""
         task = self.task
         with torch.autocast(task.device_of(data).type, torch.bfloat16, enabled=self.amp):
-            logits = task.forward(self.graph, data)
+            with self.sampling():
+                logits = task.forward(self.graph, data)
             loss = task.loss(logits, data)
         return logits, loss
 
@@ -326,7 +328,9 @@ class OneShotOptimizer(SupernetOptimizer):
 
     def exact_loss(self, data: Batch) -> Tensor:
         """Return the loss of the supernet on a batch in full precision, for derivatives of higher order."""
-        return self.task.loss(self.task.forward(self.graph, data), data)
+        with self.sampling():
+            outputs = self.task.forward(self.graph, data)
+        return self.task.loss(outputs, data)
 
     def paid(self, logits: Any, data: Batch) -> float:
         """Return what a policy is paid for outputs on a batch: the task's deciding score, accuracies in [0, 1]."""
@@ -360,7 +364,7 @@ class OneShotOptimizer(SupernetOptimizer):
         found = {
             "structure": self.structure if changes else None,
             "model": CurrentModel(self) if changes else self.graph,
-            "architectural_weights": self.architectural_weights,
+            "architectural_weights": NamedWeights(list(self.architectural_weights), self.decision_names),
             "op_optimizer": self.op_optimizer,
             "arch_optimizer": self.arch_optimizer,
             "schedule": ScheduleState(self, ("outcome", *self.SCHEDULED, *measured)),

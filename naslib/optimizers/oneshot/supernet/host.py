@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from naslib.optimizers.core.metaclasses import Batch, StepResult
-from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.tasks import Task
+
+from .searched import SearchedDecision
 
 
 class OtherPart(Protocol):
@@ -53,8 +54,8 @@ class Supernet(Protocol):
         """The scopes that were adapted."""
 
     @property
-    def decisions(self) -> Sequence[EdgeData]:
-        """One edge per decision."""
+    def decisions(self) -> Sequence[SearchedDecision]:
+        """What is decided, with the edge that carries it."""
 
     @property
     def architectural_weights(self) -> nn.ParameterList:

@@ -161,8 +161,9 @@ class Structure:
         for part in optimizer.parts.values():
             part.restructured()
 
-    def fresh_space(self, arguments: Mapping[str, Any]) -> Graph:
-        """Return the space with fresh weights, and with some constructor arguments changed.
+    @property
+    def space(self) -> Graph:
+        """The space that the supernet was made from.
 
         Raises:
             OptimizerStateError: Before a space was adapted.
@@ -170,8 +171,13 @@ class Structure:
         space = self.optimizer.search_space
         if space is None:
             raise OptimizerStateError("there is no supernet yet: call adapt_search_space(search_space) first")
+        return space
+
+    def fresh_space(self, arguments: Mapping[str, Any]) -> Graph:
+        """Return the space with fresh weights, and with some constructor arguments changed."""
+        space = self.space
         if arguments:
-            return type(space)(**{**constructor_arguments(space), **arguments})
+            return type(space)(**{**constructor_arguments(space), **arguments}).take_given(space)
         return space.reset_weights()
 
     # checkpoints

@@ -3,6 +3,9 @@
 from .attention import ElasticMultiheadAttention as ElasticMultiheadAttention
 from .attention import SelfAttention as SelfAttention
 from .conv import ElasticConv2d as ElasticConv2d
+from .entangle import entangle as entangle
+from .entangle import entangle_edges as entangle_edges
+from .entangled import EntangledCandidate as EntangledCandidate
 from .in_force import Sizes as Sizes
 from .layer import Elastic as Elastic
 from .linear import Constant as Constant

@@ -12,6 +12,7 @@ from naslib.errors import ConfigError
 
 from .in_force import Mixture, Point, Sizes
 from .layer import Elastic, Extracted, checked_mix
+from .relative import relative_vectors
 from .sizes import Size, as_size
 from .weights import Axes
 
@@ -29,8 +30,11 @@ class SelfAttention(nn.Module):
         proj_bias: Whether the output has a bias.
         dropout: Share of the attention weights that is dropped in training.
         causal: Whether a position attends to itself and those before it only.
+        relative: Largest distance of relative positions (`ElasticMultiheadAttention`); 0 for none.
 
     Attributes:
+        relative_keys: `(2, 2 * relative + 2, head_dim)`: vectors of distances, or None.
+        relative_values: The same.
         qkv: Queries, keys and values of all heads, in this order, in one linear layer.
         proj: From the heads to the embedding.
     """
@@ -44,12 +48,15 @@ class SelfAttention(nn.Module):
         proj_bias: bool = True,
         dropout: float = 0.0,
         causal: bool = False,
+        relative: int = 0,
     ) -> None:
         super().__init__()
         self.num_heads, self.head_dim = num_heads, head_dim
         self.dropout, self.causal = dropout, causal
         self.qkv = nn.Linear(embed_dim, 3 * num_heads * head_dim, qkv_bias)
         self.proj = nn.Linear(num_heads * head_dim, embed_dim, proj_bias)
+        self.relative_keys = _table(relative, head_dim)
+        self.relative_values = _table(relative, head_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend.
@@ -58,11 +65,24 @@ class SelfAttention(nn.Module):
             x: `(..., n, embed_dim)`.
         """
         heads = (self.num_heads, self.head_dim)
-        return self.proj(attend(self.qkv(x), heads, self.head_dim**-0.5, self.causal, self.dropout, self.training))
+        tables = self.relative_keys, self.relative_values
+        scale = self.head_dim**-0.5
+        return self.proj(attend(self.qkv(x), heads, scale, tables, self.causal, self.dropout, self.training))
+
+
+def _table(relative: int, head_dim: int) -> nn.Parameter | None:
+    """Return vectors of relative positions, drawn anew."""
+    return nn.Parameter(0.02 * torch.randn(2, 2 * relative + 2, head_dim)) if relative else None
 
 
 def attend(
-    qkv: Tensor, heads: tuple[int, int], scale: Tensor | float, causal: bool, dropout: float, training: bool
+    qkv: Tensor,
+    heads: tuple[int, int],
+    scale: Tensor | float,
+    relative: tuple[Tensor | None, Tensor | None],
+    causal: bool,
+    dropout: float,
+    training: bool,
 ) -> Tensor:
     """Return the values of all heads, `(..., n, num_heads * head_dim)`, weighted by the softmax of `scale * q k^T`.
 
@@ -72,18 +92,26 @@ def attend(
         qkv: `(..., n, 3 * num_heads * head_dim)`: queries, keys and values.
         heads: Their number and size.
         scale: What the products are multiplied by.
+        relative: Vectors of relative positions that are added to the keys, and to the values (`relative_vectors`).
         causal: Whether later positions are left out.
         dropout: Share of the weights that is dropped.
         training: Whether it is.
     """
     query, key, value = qkv.unflatten(-1, (3, *heads)).movedim(-3, 0).transpose(-3, -2).unbind(0)
-    scores = (query * scale) @ key.transpose(-2, -1)
+    query = query * scale
+    scores = query @ key.transpose(-2, -1)
+    keys, values = (None if table is None else relative_vectors(table, qkv.shape[-2]) for table in relative)
+    if keys is not None:
+        scores = scores + torch.einsum("...hnd,nmd->...hnm", query, keys)
     if causal:
         n = scores.shape[-1]
         later = torch.ones(n, n, dtype=torch.bool, device=scores.device).triu(1)
         scores = scores.masked_fill(later, float("-inf"))
     weights = F.dropout(scores.softmax(-1), dropout, training)
-    return (weights @ value).transpose(-3, -2).flatten(-2)
+    output = weights @ value
+    if values is not None:
+        output = output + torch.einsum("...hnm,nmd->...hnd", weights, values)
+    return output.transpose(-3, -2).flatten(-2)
 
 
 class ElasticMultiheadAttention(Elastic):
@@ -102,6 +130,8 @@ class ElasticMultiheadAttention(Elastic):
         proj_bias: Whether the output has a bias.
         dropout: Share of the attention weights that is dropped in training.
         causal: Whether a position attends to itself and those before it only.
+        relative: Largest distance between the rows and columns of patches up to which vectors are learned that are
+            added to keys and values, the same for all heads ([Chen2021autoformer]); 0 for none.
         mix: See `Elastic`.
 
     Raises:
@@ -113,6 +143,8 @@ class ElasticMultiheadAttention(Elastic):
         "qkv_bias": {1: _HEADS, 2: _HEAD_DIM},
         "proj_weight": {0: _EMBED, 1: _HEADS, 2: _HEAD_DIM},
         "proj_bias": {0: _EMBED},
+        "relative_keys": {2: _HEAD_DIM},
+        "relative_values": {2: _HEAD_DIM},
     }
     OUTPUT: ClassVar[tuple[int, int]] = (-1, _EMBED)
     INPUT: ClassVar[tuple[int, int] | None] = (-1, _EMBED)
@@ -129,6 +161,7 @@ class ElasticMultiheadAttention(Elastic):
         proj_bias: bool = True,
         dropout: float = 0.0,
         causal: bool = False,
+        relative: int = 0,
         mix: str = "weights",
     ) -> None:
         super().__init__()
@@ -139,6 +172,8 @@ class ElasticMultiheadAttention(Elastic):
         self.qkv_bias = nn.Parameter(torch.empty(3, heads, size)) if qkv_bias else None
         self.proj_weight = nn.Parameter(torch.empty(embed, heads, size))
         self.proj_bias = nn.Parameter(torch.empty(embed)) if proj_bias else None
+        self.relative = relative
+        self.relative_keys, self.relative_values = _table(relative, size), _table(relative, size)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -148,6 +183,9 @@ class ElasticMultiheadAttention(Elastic):
         for bias in (self.qkv_bias, self.proj_bias):
             if bias is not None:
                 nn.init.zeros_(bias)
+        for table in (self.relative_keys, self.relative_values):
+            if table is not None:
+                nn.init.normal_(table, std=0.02)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
         """Attend with the slice of some sizes."""
@@ -163,14 +201,20 @@ class ElasticMultiheadAttention(Elastic):
     def _attend(self, x: Tensor, found: dict[str, Any], heads: int, size: int, scale: Tensor | float) -> Tensor:
         of_qkv, of_proj = found["qkv_bias"], found["proj_bias"]
         qkv = F.linear(x, found["qkv_weight"].flatten(0, 2), None if of_qkv is None else of_qkv.flatten())
-        values = attend(qkv, (heads, size), scale, self.causal, self.dropout, self.training)
+        tables = found["relative_keys"], found["relative_values"]
+        values = attend(qkv, (heads, size), scale, tables, self.causal, self.dropout, self.training)
         return F.linear(values, found["proj_weight"].flatten(1), of_proj)
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
         """Return the `SelfAttention` of some sizes."""
+        embed, heads, size = sizes
         has_qkv_bias, has_proj_bias = self.qkv_bias is not None, self.proj_bias is not None
         with torch.device("meta"):
-            plain = SelfAttention(*sizes, has_qkv_bias, has_proj_bias, self.dropout, self.causal)
+            plain = SelfAttention(
+                embed, heads, size, has_qkv_bias, has_proj_bias, self.dropout, self.causal, self.relative
+            )
+        plain.relative_keys = self.kept("relative_keys", sizes, extracted)
+        plain.relative_values = self.kept("relative_values", sizes, extracted)
         for layer, name, dims in ((plain.qkv, "qkv", (0, 2)), (plain.proj, "proj", (1, -1))):
             weight: Any = self.kept(f"{name}_weight", sizes, extracted)
             layer.weight = nn.Parameter(weight.detach().flatten(*dims), weight.requires_grad)
@@ -181,7 +225,7 @@ class ElasticMultiheadAttention(Elastic):
 
     def extra_repr(self) -> str:
         """Return what is printed of the layer."""
-        return f"{self.sizes}, dropout={self.dropout}, causal={self.causal}"
+        return f"{self.sizes}, dropout={self.dropout}, causal={self.causal}, relative={self.relative}"
 
 
 def _attention_sizes(embed_dim: int | Size, num_heads: int | Size, head_dim: int | Size | None) -> Sizes:

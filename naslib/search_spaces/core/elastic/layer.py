@@ -25,7 +25,90 @@ def checked_mix(mix: str) -> Mix:
     return mix  # type: ignore[return-value]
 
 
-class Elastic(nn.Module):
+class Extractable(nn.Module):
+    """Base of modules of which `extract` keeps a part."""
+
+    def extract(self, extracted: Extracted | None = None) -> nn.Module:
+        """Return a plain module with what runs now; see `naslib.search_spaces.core.elastic.extract`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define extract(extracted)")
+
+    def count(self, counter: Counter) -> None:
+        """Tell a counter which parameters `extract` keeps."""
+        raise NotImplementedError(f"{type(self).__name__} does not define count(counter)")
+
+    def expected(self, counter: Expectation) -> Tensor | float:
+        """Return how many parameters `extract` keeps on average, if choices are made with the weights that hold."""
+        raise NotImplementedError(f"{type(self).__name__} does not define expected(counter)")
+
+
+def members(module: nn.Module) -> Iterator[nn.Module | None]:
+    """Yield the direct parts of a module; of a graph, parsed or not, what is on its edges and nodes."""
+    yield from module._modules.values()
+    if hasattr(module, "_modules_in_use"):
+        yield from module._modules_in_use()  # type: ignore[operator]
+        yield from module._children()  # type: ignore[operator]
+
+
+class Counter:
+    """Count the parameters that `extract` keeps, each once, also where several layers share it.
+
+    Args:
+        found: Number of entries by what tells a parameter, or a slice of one, from others; it is filled.
+
+    Attributes:
+        found: See there.
+    """
+
+    def __init__(self, found: dict[Any, int] | None = None) -> None:
+        self.found: dict[Any, int] = {} if found is None else found
+        self._seen: set[int] = set()
+
+    def again(self) -> Counter:
+        """Return a counter of the same parameters that looks at modules once more, for another choice in them."""
+        return Counter(self.found)
+
+    def walk(self, part: nn.Module | None) -> None:
+        """Count what is in a module."""
+        if part is None or id(part) in self._seen:
+            return
+        self._seen.add(id(part))
+        if isinstance(part, Extractable):
+            part.count(self)
+            return
+        for parameter in part._parameters.values():
+            if parameter is not None:
+                self.found[id(parameter)] = parameter.numel()
+        for member in members(part):
+            self.walk(member)
+
+    @property
+    def total(self) -> int:
+        """The number of parameters so far."""
+        return sum(self.found.values())
+
+
+class Expectation:
+    """Sum up expected numbers of parameters, each module once."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def again(self) -> Expectation:
+        """Return one that looks at modules once more, for another choice in them."""
+        return Expectation()
+
+    def of(self, part: nn.Module | None) -> Tensor | float:
+        """Return the expected number of parameters of a module that was not met before."""
+        if part is None or id(part) in self._seen:
+            return 0.0
+        self._seen.add(id(part))
+        if isinstance(part, Extractable):
+            return part.expected(self)
+        own = sum(parameter.numel() for parameter in part._parameters.values() if parameter is not None)
+        return sum((self.of(member) for member in members(part)), float(own))
+
+
+class Elastic(Extractable):
     """Base of layers whose sizes are decisions: one weight of the largest size, of which smaller ones are slices.
 
     A forward reads the sizes from the assignment that holds (`naslib.search_spaces.core.assignment`). Where that has an
@@ -168,6 +251,25 @@ class Elastic(nn.Module):
             full = getattr(self, name)
             if isinstance(full, nn.Parameter):
                 yield self.source(name), self.lengths(name, sizes)
+
+    def count(self, counter: Counter) -> None:
+        """Count the slices of the sizes in force, and the modules inside that are kept."""
+        sizes = self.point()
+        for source, shape in self.parameter_shapes(sizes):
+            counter.found[source, shape] = torch.Size(shape).numel()
+        for block in self.kept_blocks(sizes):
+            counter.walk(block)
+
+    def expected(self, counter: Expectation) -> Tensor | float:
+        """Return the mean over the sizes."""
+        found = self.sizes.in_force()
+        points, weights = found.joint() if isinstance(found, Mixture) else ([found], torch.ones(1))
+        blocks = {id(block): counter.of(block) for block in self.kept_blocks(self.sizes.box)}
+        total: Tensor | float = 0.0
+        for point, weight in zip(points, weights.unbind(), strict=True):
+            own = sum(torch.Size(shape).numel() for _, shape in self.parameter_shapes(point))
+            total = total + weight * sum((blocks[id(block)] for block in self.kept_blocks(point)), float(own))
+        return total
 
     def kept_blocks(self, sizes: Point) -> Iterator[nn.Module]:
         """Yield the modules inside that `extract` keeps at some sizes."""

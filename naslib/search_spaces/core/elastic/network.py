@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -14,46 +14,27 @@ from naslib.errors import ArchitectureError, DataError
 from naslib.search_spaces.core.assignment import Assignment, assigned
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, evaluation_mode
 
-from .in_force import Mixture
-from .layer import Elastic, Extracted, checked_mix
-from .sizes import Value, distinct
+from .layer import Counter, Elastic, Expectation, Extractable, Extracted, checked_mix, members
+from .sizes import Held, Value, distinct
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def members(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the direct parts of a module; of a graph, parsed or not, what is on its edges and nodes."""
-    yield from module._modules.values()  # type: ignore[misc]
-    if hasattr(module, "_modules_in_use"):
-        yield from module._modules_in_use()  # type: ignore[operator]
-        yield from module._children()  # type: ignore[operator]
-
-
 def elastic_layers(module: nn.Module) -> list[Elastic]:
     """Return the elastic layers of a network, those inside of others included, each once."""
-    found: dict[int, Elastic] = {}
-    seen: set[int] = set()
-
-    def walk(part: nn.Module | None) -> None:
-        if part is None or id(part) in seen:
-            return
-        seen.add(id(part))
-        if isinstance(part, Elastic):
-            found[id(part)] = part
-        for member in members(part):
-            walk(member)
-
-    walk(module)
-    return list(found.values())
+    return [part for part in _parts(module, inside=True) if isinstance(part, Elastic)]
 
 
 def values_in(module: nn.Module) -> tuple[Value, ...]:
     """Return the value decisions of a network, each once, in the order in which its layers come.
 
+    What tells entangled candidates of an edge from each other is not among them: it is the decision of the edge.
+
     Raises:
         ConfigError: If two of one label have different values.
     """
-    return distinct([leaf for layer in elastic_layers(module) for leaf in layer.sizes.leaves])
+    leaves = [leaf for layer in elastic_layers(module) for leaf in layer.sizes.leaves]
+    return distinct([leaf for leaf in leaves if not isinstance(leaf, Held)])
 
 
 def set_mixing(module: M, mix: str) -> M:
@@ -90,20 +71,33 @@ def extracted_from(module: nn.Module, extracted: Extracted) -> nn.Module:
 
     Args:
         module: The network.
-        extracted: Slices so far, and the plain layers by `id` of the elastic ones.
+        extracted: Slices so far, and the plain modules by `id` of those that they are extracted from.
     """
-    if isinstance(module, Elastic):
-        return _plain(module, extracted)
-    layers = elastic_layers(module)
-    inside = {id(part) for layer in layers for part in elastic_layers(layer) if part is not layer}
-    memo: dict[int, Any] = {id(layer): _plain(layer, extracted) for layer in layers if id(layer) not in inside}
+    outermost = _outermost(module)
+    for part in outermost:
+        if id(part) not in extracted:  # a layer in two places stays one
+            extracted[id(part)] = part.extract(extracted)
+    memo: dict[int, Any] = {id(part): extracted[id(part)] for part in outermost}
     return copy.deepcopy(module, memo)
 
 
-def _plain(layer: Elastic, extracted: Extracted) -> nn.Module:
-    if id(layer) not in extracted:  # a layer in two places stays one
-        extracted[id(layer)] = layer.extract(extracted)
-    return extracted[id(layer)]
+def _outermost(module: nn.Module) -> list[Extractable]:
+    """Return the modules that `extract` replaces, without those inside of others."""
+    return [part for part in _parts(module, inside=False) if isinstance(part, Extractable)]
+
+
+def _parts(module: nn.Module, inside: bool) -> list[nn.Module]:
+    """Return all modules of a network, each once; those inside of a part to be extracted only if `inside`."""
+    found: dict[int, nn.Module] = {}
+    stack: list[nn.Module | None] = [module]
+    while stack:
+        part = stack.pop()
+        if part is None or id(part) in found:
+            continue
+        found[id(part)] = part
+        if inside or not isinstance(part, Extractable):
+            stack.extend(reversed(list(members(part))))
+    return list(found.values())
 
 
 # sizes
@@ -119,29 +113,10 @@ def count_parameters(module: nn.Module, assignment: Assignment | None = None) ->
     Raises:
         ArchitectureError: If the assignment mixes sizes.
     """
-    found: dict[Any, int] = {}
-    seen: set[int] = set()
-
-    def walk(part: nn.Module | None) -> None:
-        if part is None or id(part) in seen:
-            return
-        seen.add(id(part))
-        if isinstance(part, Elastic):
-            sizes = part.point()
-            for source, shape in part.parameter_shapes(sizes):
-                found[source, shape] = torch.Size(shape).numel()
-            kept: Iterable[nn.Module] = part.kept_blocks(sizes)
-        else:
-            for parameter in part._parameters.values():
-                if parameter is not None:
-                    found[id(parameter)] = parameter.numel()
-            kept = members(part)
-        for member in kept:
-            walk(member)
-
+    counter = Counter()
     with _during(assignment):
-        walk(module)
-    return sum(found.values())
+        counter.walk(module)
+    return counter.total
 
 
 def expected_parameters(module: nn.Module, assignment: Assignment | None = None) -> Tensor:
@@ -157,24 +132,7 @@ def expected_parameters(module: nn.Module, assignment: Assignment | None = None)
         A scalar.
     """
     with _during(assignment):
-        return torch.as_tensor(_expected(module, set()))
-
-
-def _expected(part: nn.Module | None, seen: set[int]) -> Tensor | float:
-    if part is None or id(part) in seen:
-        return 0.0
-    seen.add(id(part))
-    if not isinstance(part, Elastic):
-        own = sum(parameter.numel() for parameter in part._parameters.values() if parameter is not None)
-        return sum((_expected(member, seen) for member in members(part)), float(own))
-    found = part.sizes.in_force()
-    points, weights = found.joint() if isinstance(found, Mixture) else ([found], torch.ones(1))
-    blocks = {id(block): _expected(block, seen) for block in part.kept_blocks(part.sizes.box)}
-    total: Tensor | float = 0.0
-    for point, weight in zip(points, weights.unbind(), strict=True):
-        own = sum(torch.Size(shape).numel() for _, shape in part.parameter_shapes(point))
-        total = total + weight * sum((blocks[id(block)] for block in part.kept_blocks(point)), float(own))
-    return total
+        return torch.as_tensor(Expectation().of(module))
 
 
 @torch.no_grad()

@@ -50,13 +50,6 @@ class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
         super().__init__(sizes.box[0], eps, momentum, affine, track_running_stats)
         self.sizes, self.mix = sizes, checked_mix(mix)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise the channels in force; of a mixture, all of them, each with what its sizes weigh."""
-        found = self.sizes.in_force()
-        mixes = isinstance(found, Mixture)
-        self._check_input(x, found.box if mixes else found)
-        return self.run_mixed(x, found) if mixes else self.run(x, found)
-
     def run(self, x: Tensor, sizes: Point) -> Tensor:
         """Normalise the first channels."""
         return self._normalize(x, self.slice_of("weight", sizes), self.slice_of("bias", sizes))
@@ -67,6 +60,9 @@ class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
             return self._normalize(x, self.mixed_slices("weight", mixture), self.mixed_slices("bias", mixture))
         ones = torch.ones(mixture.box, device=x.device, dtype=x.dtype)
         return self._normalize(x, None, None) * mixed(ones, mixture, {0: 0}).view(-1, 1, 1)
+
+    def _mix_outputs(self, x: Tensor, mixture: Mixture) -> Tensor:
+        return self.run_mixed(x, mixture)
 
     def _normalize(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         updates = self.training and self.track_running_stats

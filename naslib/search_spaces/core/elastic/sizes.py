@@ -114,6 +114,35 @@ class Value(Size):
         return self.label
 
 
+class Held(Value):
+    """Which of several candidates runs, as a number from 0: the edge that has them says so, no assignment."""
+
+
+@dataclass(frozen=True)
+class Listed(Size):
+    """The number that belongs to a value of a decision.
+
+    Args:
+        leaf: The decision; its values are 0, 1, 2 ...
+        numbers: One for each of them.
+    """
+
+    leaf: Value
+    numbers: tuple[Number, ...]
+
+    @property
+    def leaves(self) -> tuple[Value, ...]:  # type: ignore[override]
+        """The decision."""
+        return (self.leaf,)
+
+    def at(self, chosen: Mapping[str, Number]) -> Number:
+        """Return the number that belongs to its value."""
+        return self.numbers[int(chosen[self.leaf.label])]
+
+    def __str__(self) -> str:
+        return f"{'/'.join(map(str, self.numbers))} by {self.leaf}"
+
+
 @dataclass(frozen=True)
 class _Constant(Size):
     number: Number

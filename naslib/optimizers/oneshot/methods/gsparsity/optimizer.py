@@ -16,14 +16,15 @@ from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_e
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.given_weights import trainable
+from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.search_spaces.core.primitives import Zero
 
 from .prox_sgd import ProxSGD
 
 
 class GSparseMixedOp(RelaxedMixedOp):
-    """Add up all candidates; those without weights are multiplied by a scalar that is trained (and begins at 1).
+    """Add up all candidates; those without weights to train are multiplied by a scalar that is (and begins at 1).
 
     Args:
         primitives: The candidates.
@@ -31,9 +32,7 @@ class GSparseMixedOp(RelaxedMixedOp):
 
     def __init__(self, primitives: Sequence[nn.Module]) -> None:
         super().__init__(primitives)
-        weightless = [
-            k for k, op in enumerate(self.primitives) if not list(op.parameters()) and not isinstance(op, Zero)
-        ]
+        weightless = [k for k, op in enumerate(self.primitives) if not trainable(op) and not isinstance(op, Zero)]
         self.scales = nn.ParameterDict({str(k): nn.Parameter(torch.ones(1)) for k in weightless})
 
     def process_weights(self, weights: Tensor) -> Tensor:
@@ -44,7 +43,7 @@ class GSparseMixedOp(RelaxedMixedOp):
 
     def group(self, index: int) -> list[nn.Parameter]:
         """Return what stands for candidate `index` in its group: its weights, or its scalar; nothing for `Zero`."""
-        own = list(self.primitives[index].parameters())
+        own = trainable(self.primitives[index])
         return own or ([self.scales[str(index)]] if str(index) in self.scales else [])
 
 
@@ -147,16 +146,9 @@ class GSparseOptimizer(OneShotOptimizer):
         self._slots = torch.tensor([number for number, group in enumerate(groups) for _ in group])
         self._sizes = torch.tensor([max(1, sum(weight.numel() for weight in group)) for group in groups])
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Adapt as `OneShotOptimizer` does, and score the groups as they are at first."""
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+    def adapted(self) -> None:
+        """Score the groups as they are at first."""
+        super().adapted()
         self.score_groups()
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
@@ -175,7 +167,7 @@ class GSparseOptimizer(OneShotOptimizer):
             norms > self.threshold, norms / sizes**self.normalization_exponent, torch.zeros_like(norms)
         )
         rows = scores.split([len(alpha) for alpha in self.architectural_weights])
-        for alpha, row, data in zip(self.architectural_weights, rows, self.decisions, strict=True):
+        for alpha, row, data in zip(self.architectural_weights, rows, self._decision_edges, strict=True):
             left = torch.tensor([float(isinstance(op, Zero)) for op in data.op.primitives])
             alpha.copy_(torch.where(row.any(), row, left.to(row)))
 

@@ -12,11 +12,11 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.part import Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
-from naslib.optimizers.oneshot.supernet.schedules import cosine_in_each_stage
-from naslib.optimizers.oneshot.supernet.stages import Place, equal_lengths, locate
+from naslib.optimizers.oneshot.supernet.stage_schedules import cosine_in_each_stage
+from naslib.optimizers.oneshot.supernet.stages import StagePosition, equal_lengths, locate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.arguments import constructor_arguments
-from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
 from .skips import DroppedSkip, dropout_rate, in_reduction_cells, limit_skips, set_dropout, with_dropout
@@ -80,7 +80,7 @@ class PDARTSOptimizer(OneShotOptimizer):
         self.arch_grad_clip = arch_grad_clip
         self.stage = 0
         self._lengths = equal_lengths(self.epochs, len(self.added_cells))
-        self._place = Place(0, 0, 1)
+        self._place = StagePosition(0, 0, 1)
         self._rate = 0.0
 
     @staticmethod
@@ -90,20 +90,13 @@ class PDARTSOptimizer(OneShotOptimizer):
 
     # the stages
 
-    def adapt_search_space(
-        self,
-        search_space: Graph,
-        dataset: str | None = None,
-        scope: Scope = None,
-        dataset_api: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Adapt as `OneShotOptimizer` does, and let parts look at the spaces of later stages.
+    def adapted(self) -> None:
+        """Let parts look at the spaces of later stages.
 
         Raises:
             ConfigError: If a part does not fit one of them.
         """
-        super().adapt_search_space(search_space, dataset, scope, dataset_api, **kwargs)
+        super().adapted()
         checking = [part for part in self.parts.values() if type(part).check_space is not Part.check_space]
         for stage in range(1, len(self.added_cells) if checking else 0):
             with torch.random.fork_rng(devices=[]):  # weights that nobody trains
@@ -138,7 +131,7 @@ class PDARTSOptimizer(OneShotOptimizer):
 
     def _deeper(self, stage: int) -> dict[str, Any]:
         """Return the constructor arguments of the stage's space that differ from those of the space itself."""
-        arguments = constructor_arguments(self.search_space)
+        arguments = constructor_arguments(self.structure.space)
         added = self.added_cells[stage]
         if self.depth_argument not in arguments or not added:
             return {}
