@@ -63,8 +63,6 @@ class SupernetOptimizer(MetaOptimizer):
     arch_optimizer: Any
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
-    # Why nobody may change it; empty where it may change
-    fixed_structure: str = ""
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -99,6 +97,11 @@ class SupernetOptimizer(MetaOptimizer):
         self._first_values: list[Tensor] = []
 
     # what a method fills in
+
+    @property
+    def fixed_structure(self) -> str:
+        """Why nobody may change the structure of the supernet; "" where it may change. A class may say it plainly."""
+        return ""
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:
