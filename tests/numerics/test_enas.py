@@ -240,7 +240,7 @@ def test_the_baseline_is_updated_before_it_is_subtracted(monkeypatch: pytest.Mon
     for start, advantages in ((0.0, (0.9, 0.36)), (None, (0.0, 0.5 - 0.95))):
         optimizer = _adapted(entropy_weight=0.0, baseline_decay=0.9, baseline_start=start)
         rewards = iter((1.0, 0.5))
-        monkeypatch.setattr("naslib.optimizers.oneshot.methods.enas.optimizer.accuracy", lambda *_, r=rewards: next(r))
+        monkeypatch.setattr(optimizer, "paid", lambda *_, r=rewards: next(r))
         losses: list[Tensor] = []
         optimizer._accumulate = losses.append
         data = batch(dtype=torch.float32)

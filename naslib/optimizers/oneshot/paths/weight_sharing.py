@@ -39,8 +39,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     In every step one architecture (a *path*) is drawn, the same for all copies of a cell; the forward of the statistics
     and the weight step run only its operations. After the last epoch the selection phase (`select_path`) compares paths
-    by the supernet's accuracy on the validation split. A subclass says how that goes, and may say how paths are drawn
-    for training (`prepare_step`).
+    by the supernet's score (accuracy) on the validation split. A subclass says how that goes, and may say how paths are
+    drawn for training (`prepare_step`).
 
     Where the selection phase has not run (a search without the Trainer), `get_final_architecture` compares a few random
     paths on the last validation batch that `step` saw; without one it takes the first of them. Neither changes
@@ -175,10 +175,10 @@ class WeightSharingOptimizer(OneShotOptimizer):
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
         self.graph.assignment = self.assignment_of_choices(choices)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the logits of the supernet, without a loss."""
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.amp):
-            return self.graph(inputs)
+    def outputs(self, data: Batch) -> Any:
+        """Return the outputs of the supernet on a batch, without a loss."""
+        with torch.autocast(self.task.device_of(data).type, torch.bfloat16, enabled=self.amp):
+            return self.task.forward(self.graph, data)
 
     def scores_of(self, code: Code) -> list[Tensor]:
         """Return the scores per decision by which the space's rules choose an architecture: 1 where it is, else 0."""

@@ -52,11 +52,6 @@ class PathRelaxation:
         return draws
 
 
-def accuracy(logits: Tensor, targets: Tensor) -> float:
-    """Return the share of targets that have the largest logit, in [0, 1]."""
-    return int((logits.argmax(-1) == targets).sum()) / targets.numel()
-
-
 def _is_positive(value: float | None) -> bool:
     return value is None or value > 0
 
@@ -228,14 +223,14 @@ class ENASOptimizer(OneShotOptimizer):
         for _ in range(self.samples_per_step):
             rollout = self.controller.sample()
             logits, loss = self._evaluate(rollout.code, data_val)
-            reward = self._reward(rollout.code, logits, data_val[1]) + self.entropy_weight * float(rollout.entropy)
+            reward = self._reward(rollout.code, logits, data_val) + self.entropy_weight * float(rollout.entropy)
             self._accumulate(-self.baseline.advantage(reward) * rollout.log_prob)
         sums = self.accumulated or []
         return [total / self.controller_aggregate for total in sums], logits, loss
 
-    def _reward(self, code: Sequence[int], logits: Tensor, targets: Tensor) -> float:
-        """Return the accuracy of a path, and what the parts make of it."""
-        reward = accuracy(logits, targets)
+    def _reward(self, code: Sequence[int], logits: Tensor, data: Batch) -> float:
+        """Return the score of a path, and what the parts make of it."""
+        reward = self.paid(logits, data)
         for part in self.parts.values():
             reward = part.reward(reward, [gates > 0 for gates in self.path_choices.gates(code)])
         return reward
@@ -294,7 +289,7 @@ class ENASOptimizer(OneShotOptimizer):
 
     def _best_of(self, codes: Sequence[tuple[int, ...]], batch: Batch) -> tuple[int, ...]:
         with measurement_mode(self.graph):
-            rewards = [self._reward(code, self._evaluate(code, batch)[0], batch[1]) for code in codes]
+            rewards = [self._reward(code, self._evaluate(code, batch)[0], batch) for code in codes]
         return codes[max(range(len(codes)), key=rewards.__getitem__)]
 
     def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:
