@@ -31,7 +31,7 @@ _MOVED = {
     **{
         f"{_ONESHOT}.{name}": f"{_ONESHOT}.supernet.{name}"
         for name in (
-            *("base", "structure", "relaxations", "sampling", "schedules", "stages", "state", "undecided", "curvature"),
+            *("base", "structure", "relaxations", "sampling", "stages", "undecided", "curvature"),
             *(
                 "bilevel",
                 "estimators",
@@ -44,6 +44,8 @@ _MOVED = {
         )
     },
     f"{_ONESHOT}.mixture": f"{_ONESHOT}.supernet.relaxed_op",
+    f"{_ONESHOT}.schedules": f"{_ONESHOT}.supernet.stage_schedules",
+    f"{_ONESHOT}.state": f"{_ONESHOT}.supernet.checkpointables",
     **{
         f"{_ONESHOT}.{name}": f"{_ONESHOT}.paths.{name}"
         for name in ("evolution", "weight_sharing", "scoring", "selection", "sizes")

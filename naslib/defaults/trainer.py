@@ -28,7 +28,7 @@ from naslib.training.loop import LoopSettings
 from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
 from naslib.training.report import EvaluationResult
-from naslib.training.retrain import Place, Trainee, measure_size, retrain
+from naslib.training.retrain import Trainee, Workplace, measure_size, retrain
 from naslib.training.run_record import RunRecord
 from naslib.training.search_loop import SearchOutputs
 from naslib.utils.log import get_logger
@@ -323,8 +323,8 @@ class Trainer(SearchSide):
         params, macs = measure_size(architecture, sizes, shape)
         return EvaluationResult(mode, network, score.top1 or 0.0, score.top5, seconds, params, macs)
 
-    def _place(self) -> Place:
-        return Place(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)
+    def _place(self) -> Workplace:
+        return Workplace(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)
 
     def evaluate_oneshot(self, resume_from: str = "", dataloader: Iterable[Any] | None = None) -> float:
         """Return the accuracy of the search network as it is, in percent.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,10 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op
 from naslib.search_spaces.core.types import EdgeLike
+from naslib.utils.renamed import renamed
 
 # Number of the graph among those that hold decisions, source, target
-Place = tuple[int, int, int]
+EdgeKey = tuple[int, int, int]
 Shape = tuple[int, ...]
 
 
@@ -31,7 +32,7 @@ class TracedEdge:
         output_shapes: Of what each candidate returns.
     """
 
-    place: Place
+    place: EdgeKey
     ops: list[nn.Module]
     input_shape: Shape = ()
     output_shapes: list[Shape] = field(default_factory=list)
@@ -60,7 +61,7 @@ def candidates_of(op: Any) -> list[nn.Module] | None:
     return [op.discretized(index) for index in range(len(op.primitives))] if isinstance(op, MixedOp) else None
 
 
-def decision_edges(graph: Graph, scope: Scope) -> Iterator[tuple[Place, EdgeData]]:
+def decision_edges(graph: Graph, scope: Scope) -> Iterator[tuple[EdgeKey, EdgeData]]:
     """Yield the edges of a graph on which there is, or was, something to choose, in the order of the graph."""
     number = 0
     for nested in graph._graphs_in_scope(scope):
@@ -110,3 +111,7 @@ def trace_candidates(graph: Graph, input_shape: Sequence[int], scope: Scope = No
             f"the candidate operations cannot be run one by one on an input of shape {tuple(input_shape)}: {error}"
         ) from error
     return [edge for edge in traced if edge.output_shapes]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Place": "EdgeKey"})

@@ -1,5 +1,6 @@
 """Mixed operations for models of one's own: layers that choose among several operations while they are trained."""
 
+from .base import MixedLayer as MixedLayer
 from .base import MixedOp as MixedOp
 from .base import SumOfOperations as SumOfOperations
 from .model import ArchitectureSearchModel as ArchitectureSearchModel

@@ -1,4 +1,4 @@
-"""MixedOp: a layer that holds several operations, of which some will be chosen."""
+"""MixedLayer: a layer that holds several operations, of which some will be chosen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SumOfOperations(nn.ModuleList):
         return sum(outputs[1:], start=outputs[0])
 
 
-class MixedOp(nn.Module, ABC):
+class MixedLayer(nn.Module, ABC):
     """Choose `num_on_samples` of several operations by training; the output is the sum of theirs.
 
     `alpha` are the logits of the operations, 1e-3 times a standard normal draw at first. A *stochastic* call samples by
@@ -124,3 +124,7 @@ class MixedOp(nn.Module, ABC):
     def extra_repr(self) -> str:
         """Describe the layer in the representation of a model."""
         return f"num_on_samples={self.num_on_samples}" + ("" if self.name is None else f", name={self.name!r}")
+
+
+# As it is called where there is no graph beside it, whose edges carry the other `MixedOp`
+MixedOp = MixedLayer

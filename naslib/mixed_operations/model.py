@@ -12,12 +12,12 @@ from torch import nn
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.kernels import strided
 
-from .base import MixedOp
+from .base import MixedLayer
 
 
-def mixed_ops(model: nn.Module) -> dict[str, MixedOp]:
+def mixed_ops(model: nn.Module) -> dict[str, MixedLayer]:
     """Return the mixed operations anywhere in a model by their paths, each once."""
-    return {path: module for path, module in model.named_modules() if isinstance(module, MixedOp)}
+    return {path: module for path, module in model.named_modules() if isinstance(module, MixedLayer)}
 
 
 def _architecture(model: nn.Module) -> dict[int, nn.Parameter]:
@@ -68,7 +68,7 @@ def discretize(model: nn.Module) -> Any:
 def _replaced(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
     if id(module) not in done:
         kept = module
-        while isinstance(kept, MixedOp):  # which may choose a mixed operation
+        while isinstance(kept, MixedLayer):  # which may choose a mixed operation
             kept = kept.discretized()
         done[id(module)] = done[id(kept)] = kept
         if isinstance(kept, Graph):

@@ -10,16 +10,16 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.moving_average import MovingAverage
 from naslib.optimizers.oneshot.supernet.strategy import Strategy
 
-from .base import MixedOp
+from .base import MixedLayer
 
 
-class ContinuousMixedOp(MixedOp):
+class ContinuousMixedOp(MixedLayer):
     """Run all operations, weighted by `p = softmax(alpha)`: a stochastic call returns `sum_k p_k o_k(x)`, as in DARTS.
 
     Memory and time of a call are those of all operations. A deterministic call is the plain sum of the chosen ones.
 
     Args:
-        operations: See `MixedOp`.
+        operations: See `MixedLayer`.
         num_on_samples: How many of them are chosen.
         name: For `architecture_summary`.
     """
@@ -29,7 +29,7 @@ class ContinuousMixedOp(MixedOp):
         return Strategy(sampler="all", forward="p", gradient="autodiff")
 
 
-class BinaryMixedOp(MixedOp):
+class BinaryMixedOp(MixedLayer):
     """Run what is sampled from `p = softmax(alpha)` without replacement, and evaluate all operations in the backward.
 
     With `a_k = <dL/dy, o_k(x)>` the gradient is `dL/dalpha_i = p_i (a_i - sum_j p_j a_j)`. What did not run is
@@ -37,7 +37,7 @@ class BinaryMixedOp(MixedOp):
     and the random state are left as they are then. Nothing is evaluated where `alpha.requires_grad` is False.
 
     Args:
-        operations: See `MixedOp`.
+        operations: See `MixedLayer`.
         num_on_samples: How many of them run, and are chosen.
         name: For `architecture_summary`.
     """
@@ -47,7 +47,7 @@ class BinaryMixedOp(MixedOp):
         return Strategy(n_on=self.num_on_samples, gradient="gates")
 
 
-class _PartiallyEvaluated(MixedOp):
+class _PartiallyEvaluated(MixedLayer):
     """Evaluate `num_eval_samples` operations in the backward: those that run, and others by the same sampling."""
 
     def __init__(
@@ -70,7 +70,7 @@ class BinaryMaskedMixedOp(_PartiallyEvaluated):
     `-p_k sum_j p_j a_j` although nobody looked at them.
 
     Args:
-        operations: See `MixedOp`.
+        operations: See `MixedLayer`.
         num_eval_samples: How many of them are evaluated, at least `num_on_samples`.
         num_on_samples: How many of them run, and are chosen.
         name: For `architecture_summary`.
@@ -102,7 +102,7 @@ class BinaryProxylessNASStyleMixedOp(_PartiallyEvaluated):
     `rescale_after_steps(optimizer, model)` does it from then on; `rescaled_step(model)` is a context for one step.
 
     Args:
-        operations: See `MixedOp`.
+        operations: See `MixedLayer`.
         num_eval_samples: How many of them are evaluated; more than 1, and at least `num_on_samples`.
         num_on_samples: How many of them run, and are chosen.
         name: For `architecture_summary`.
@@ -127,7 +127,7 @@ class BinaryMovingAverageMixedOp(_PartiallyEvaluated):
     must have one size; the number of examples may change.
 
     Args:
-        operations: See `MixedOp`.
+        operations: See `MixedLayer`.
         num_eval_samples: How many of them are evaluated, at least `num_on_samples`.
         num_on_samples: How many of them run, and are chosen.
         learning_rate: Of the running means, in (0, 1]: 1/100 averages about the last 100 calls.

@@ -18,7 +18,7 @@ from .checkpoint import serialize
 
 
 @dataclass(frozen=True)
-class Decision:
+class RecordedDecision:
     """One searchable decision: where it is and what it chooses from.
 
     Attributes:
@@ -104,14 +104,14 @@ def _spread(weight: Tensor, kept: Sequence[int], width: int) -> Tensor:
     return full
 
 
-def _name_decisions(graph: Any, weights: Sequence[Tensor]) -> list[Decision]:
-    found: dict[int, Decision] = {}
+def _name_decisions(graph: Any, weights: Sequence[Tensor]) -> list[RecordedDecision]:
+    found: dict[int, RecordedDecision] = {}
     for nested in graph.nested_graphs() if isinstance(graph, Graph) else []:
         for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
             if data.has("alpha"):
-                found.setdefault(id(data.alpha), Decision(nested.name or "graph", (u, v), _op_names(data)))
+                found.setdefault(id(data.alpha), RecordedDecision(nested.name or "graph", (u, v), _op_names(data)))
     names = tuple(f"op{i}" for i in range(max((w.numel() for w in weights), default=0)))
-    return [found.get(id(w)) or Decision("decision", (i, i), names[: w.numel()]) for i, w in enumerate(weights)]
+    return [found.get(id(w)) or RecordedDecision("decision", (i, i), names[: w.numel()]) for i, w in enumerate(weights)]
 
 
 def _op_names(data: EdgeData) -> tuple[str, ...]:

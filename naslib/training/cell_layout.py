@@ -1,4 +1,4 @@
-"""Cell layout: where the nodes, edges and labels of a small DAG go."""
+"""DrawnCell layout: where the nodes, edges and labels of a small DAG go."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CellEdge:
 
 
 @dataclass(frozen=True)
-class Cell:
+class DrawnCell:
     """A kind of cell."""
 
     name: str
@@ -60,18 +60,18 @@ class PlacedEdge:
     highest: float
 
 
-def cells_of(architecture: Graph) -> list[Cell]:
+def cells_of(architecture: Graph) -> list[DrawnCell]:
     """Return the kinds of cells in a discrete architecture: the distinct graphs in its scope."""
     scope = architecture.OPTIMIZER_SCOPE
     scopes = {scope} if isinstance(scope, str) else set(scope)
-    found: dict[tuple[tuple[int, ...], tuple[CellEdge, ...]], Cell] = {}
+    found: dict[tuple[tuple[int, ...], tuple[CellEdge, ...]], DrawnCell] = {}
     for graph in architecture.nested_graphs():
         if "all" not in scopes and graph.scope not in scopes:
             continue
         ordered = sorted(graph.edges(data=True), key=lambda edge: edge[:2])
         edges = tuple(_describe(u, v, data) for u, v, data in ordered if _has_effect(graph, u, v))
         if any(edge.kind != "fixed" for edge in edges):
-            cell = Cell(graph.name or "cell", tuple(sorted(graph.nodes)), edges)
+            cell = DrawnCell(graph.name or "cell", tuple(sorted(graph.nodes)), edges)
             found.setdefault((cell.nodes, edges), cell)
     return list(found.values())
 
@@ -94,7 +94,7 @@ def _describe(u: int, v: int, data: object) -> CellEdge:
     return CellEdge(u, v, op_name(op), "op")
 
 
-def place_nodes(cell: Cell) -> dict[int, Point]:
+def place_nodes(cell: DrawnCell) -> dict[int, Point]:
     """Return where nodes go: columns by the longest path from an input, rows ordered as the numbers are."""
     dag = nx.DiGraph()
     dag.add_nodes_from(cell.nodes)
@@ -121,7 +121,7 @@ def curve(a: Point, b: Point, bend: float, samples: int = 41) -> NDArray[np.floa
     return (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
 
 
-def place_edges(cell: Cell, positions: Mapping[int, Point]) -> list[PlacedEdge]:
+def place_edges(cell: DrawnCell, positions: Mapping[int, Point]) -> list[PlacedEdge]:
     """Return bends and label places that keep curves off nodes and labels off each other (greedy, shortest first)."""
     placed: list[PlacedEdge] = []
     boxes: list[tuple[float, float, float, float]] = []

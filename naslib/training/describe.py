@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
-from .arch_weights import Decision, record_of
+from .arch_weights import RecordedDecision, record_of
 
 # The batch that is really run; what it saves for the backward is scaled to the batch size.
 _PROBE = 2
@@ -34,7 +34,7 @@ def describe_space(optimizer: Any) -> str:
     return "\n".join(lines)
 
 
-def _decision_lines(decisions: Sequence[Decision]) -> list[str]:
+def _decision_lines(decisions: Sequence[RecordedDecision]) -> list[str]:
     kinds: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for decision in decisions:
         edge = f"{decision.edge[0]}→{decision.edge[1]}"

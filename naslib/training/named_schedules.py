@@ -104,7 +104,7 @@ def build_schedule(
     rewind(optimizer)
     span = Span(max(epochs - warmup_epochs, 1), steps_per_epoch, optimizer.param_groups[0]["lr"], rate_min)
     schedule = _MAKERS[known](optimizer, span, arguments or {})
-    return WarmUp(schedule, warmup_epochs) if warmup_epochs else schedule
+    return AfterWarmUp(schedule, warmup_epochs) if warmup_epochs else schedule
 
 
 def rewind(optimizer: Optimizer) -> None:
@@ -113,7 +113,7 @@ def rewind(optimizer: Optimizer) -> None:
         group["lr"] = group["initial_lr"] = group.get("max_lr", group.get("initial_lr", group["lr"]))
 
 
-class WarmUp:
+class AfterWarmUp:
     """Raise the learning rate linearly over some epochs, then follow another schedule from its beginning.
 
     Epoch e of w (from 0) has (e + 1) / (w + 1) of the rate that the other begins with, and epoch w exactly that. Unlike

@@ -23,7 +23,7 @@ _RESERVED = ("run", "iteration")
 logger = get_logger(__name__)
 
 
-class Stateful(Protocol):
+class Saveable(Protocol):
     """Anything that can save and load its state."""
 
     def state_dict(self) -> Any:
@@ -40,7 +40,7 @@ class Phase:
     Attributes:
         folder: Where the checkpoints are.
         checkpointables: Returns the stateful objects by name; they are top-level keys of the checkpoint, with "model".
-        parts: Stateful helpers of the loop: history, cursors, meters.
+        parts: Saveable helpers of the loop: history, cursors, meters.
         fingerprint: What must be the same for a checkpoint to be of this run.
         environment: What is recorded and compared with a warning.
         settings: Config values that are compared with a warning (seed, epochs, batch size ...).
@@ -50,8 +50,8 @@ class Phase:
     """
 
     folder: Path
-    checkpointables: Callable[[], Mapping[str, Stateful]]
-    parts: dict[str, Stateful] = field(default_factory=dict)
+    checkpointables: Callable[[], Mapping[str, Saveable]]
+    parts: dict[str, Saveable] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Phase:
         """
         to_plain(self.capture(0, 0))
 
-    def _objects(self) -> dict[str, Stateful]:
+    def _objects(self) -> dict[str, Saveable]:
         objects = {name: item for name, item in self.checkpointables().items() if item is not None}
         clashes = [name for name in _RESERVED if name in objects]
         if clashes:
@@ -186,7 +186,7 @@ def resume(phase: Phase, saved: tuple[Path, Any] | None, begin_epoch: Callable[[
     return position
 
 
-def load_model_only(objects: Mapping[str, Stateful], state: Mapping[str, Any], path: Path) -> None:
+def load_model_only(objects: Mapping[str, Saveable], state: Mapping[str, Any], path: Path) -> None:
     """Load the stateful objects of a checkpoint and leave random state, history and position alone."""
     missing = sorted(set(objects) - set(state))
     if missing:
@@ -195,7 +195,7 @@ def load_model_only(objects: Mapping[str, Stateful], state: Mapping[str, Any], p
         _load(item, state[name], name, path)
 
 
-def _load(item: Stateful, state: Any, name: str, path: Path) -> None:
+def _load(item: Saveable, state: Any, name: str, path: Path) -> None:
     try:
         item.load_state_dict(state)
     except NASLibError:

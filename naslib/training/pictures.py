@@ -15,7 +15,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write
 from naslib.utils.log import get_logger
 
-from .cell_layout import NODE_RADIUS, Cell, PlacedEdge, cells_of, place_edges, place_nodes
+from .cell_layout import NODE_RADIUS, DrawnCell, PlacedEdge, cells_of, place_edges, place_nodes
 from .checkpoint import load_verified
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def draw_cells(architecture: Graph, folder: Path) -> list[Path]:
     return files
 
 
-def _draw_cell(cell: Cell, colours: dict[str, str]) -> Figure:
+def _draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
     from matplotlib.figure import Figure
 
     positions = place_nodes(cell)

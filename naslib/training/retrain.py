@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from torch import nn
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.meters import count_parameters_in_MB
+from naslib.utils.renamed import renamed
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from .checkpoint import read_newest
@@ -20,14 +21,14 @@ from .environment import describe_environment
 from .evaluate import Loss, RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
-from .phase import Phase, Stateful, resume
+from .phase import Phase, Saveable, resume
 from .plain import to_plain
 from .sources import ReplayedSource, is_seeded
 from .space_record import describe_architecture
 
 
 @dataclass(frozen=True)
-class Place:
+class Workplace:
     """Where and under which conditions a phase runs.
 
     Attributes:
@@ -72,7 +73,7 @@ def retrain(
     trainee: Trainee,
     settings: RetrainSettings,
     checkpoints: LoopSettings,
-    place: Place,
+    place: Workplace,
     fingerprint: Mapping[str, Any],
     recorded: Mapping[str, Any],
     saved: tuple[Path, Any] | None = None,
@@ -95,7 +96,7 @@ def retrain(
         trainee.network, trainee.optimizer, trainee.scheduler, trainee.loss, trainee.valid, settings,
         place.device, place.channels_last, place.writer, place.folder / "history.json",
     )  # fmt: skip
-    objects: dict[str, Stateful] = {"model": trainee.network, "optimizer": trainee.optimizer}
+    objects: dict[str, Saveable] = {"model": trainee.network, "optimizer": trainee.optimizer}
     if trainee.scheduler is not None:
         objects["scheduler"] = trainee.scheduler
     phase = Phase(
@@ -146,3 +147,7 @@ def measure_size(
     rng_restore(random_state)
     macs = count_macs(network, input_shape) if len(input_shape) == 3 else None
     return count_parameters_in_MB(network), macs
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Place": "Workplace"})

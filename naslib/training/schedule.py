@@ -14,7 +14,7 @@ from naslib.errors import ConfigError
 from naslib.utils.log import get_logger
 
 from .metrics import Score
-from .named_schedules import WarmUp, rewind
+from .named_schedules import AfterWarmUp, rewind
 
 logger = get_logger(__name__)
 
@@ -127,7 +127,7 @@ def _is_per_step(scheduler: Any, epochs: int) -> bool:
 
 
 def _needs_metric(scheduler: Any) -> bool:
-    if isinstance(scheduler, WarmUp):
+    if isinstance(scheduler, AfterWarmUp):
         return _needs_metric(scheduler.then)
     if scheduler is None or isinstance(scheduler, ReduceLROnPlateau):
         return scheduler is not None
@@ -137,7 +137,7 @@ def _needs_metric(scheduler: Any) -> bool:
 
 
 def _mode(scheduler: Any) -> str:
-    return _mode(scheduler.then) if isinstance(scheduler, WarmUp) else getattr(scheduler, "mode", "min")
+    return _mode(scheduler.then) if isinstance(scheduler, AfterWarmUp) else getattr(scheduler, "mode", "min")
 
 
 def _step(scheduler: Any, *metrics: Any) -> None:

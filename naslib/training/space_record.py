@@ -11,6 +11,7 @@ from naslib.errors import ArchitectureError, CheckpointError
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.arguments import constructor_arguments as constructor_arguments
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, make_batch_norm_affine
+from naslib.search_spaces.core.given_weights import freeze, frozen_names
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import to_jsonable
 
@@ -44,6 +45,9 @@ def describe_architecture(architecture: Graph, with_norms: bool = True) -> dict[
         record["code"] = list(architecture.get_code())
     else:
         record["ops"] = _ops_by_edge(architecture)
+    frozen = frozen_names(architecture)
+    if frozen:
+        record["frozen"] = frozen
     norms = batch_norm_modules(architecture) if with_norms else []
     if norms and all(norm.affine for norm in norms):  # as it is where no search has trained the network
         record["affine"] = True
@@ -65,6 +69,7 @@ def rebuild_architecture(record: Mapping[str, Any]) -> Graph:
         _put_ops(space, record["ops"])
     space.prepare_evaluation()
     space.parse()
+    freeze(space, record.get("frozen", ()))
     return make_batch_norm_affine(space) if record.get("affine") else space
 
 

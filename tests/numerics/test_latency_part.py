@@ -177,7 +177,7 @@ def test_a_drawn_zero_does_not_drop_the_latency():
     torch.manual_seed(1)
     data = batch(dtype=torch.float32)
     gradient, _, _ = optimizer.architecture_gradient(data, data)
-    assert all(mask.tolist() == [True, False, False] for mask in optimizer._drawn(optimizer._sampler.active))
+    assert all(mask.tolist() == [True, False, False] for mask in optimizer._active(optimizer.last_sample))
     costs = torch.tensor([0.0, 4.0, 1.0])  # Zero costs nothing, without being in the table
     p = torch.tensor([9.0, 0.0, 0.0]).softmax(-1)
     expected = 0.1 / 10.0 * p * (costs - (p * costs).sum())
@@ -191,7 +191,7 @@ def test_the_latency_of_a_pair():
     data = batch()
     torch.manual_seed(4)
     gradient, _, _ = optimizer.architecture_gradient(data, data)
-    pairs = optimizer._drawn(optimizer._sampler.involved)
+    pairs = optimizer._involved(optimizer.last_sample)
     optimizer.parts.pop("latency")
     torch.manual_seed(4)
     without, _, _ = optimizer.architecture_gradient(data, data)

@@ -133,9 +133,8 @@ def test_a_path_without_an_edge_has_nothing_of_it():
     optimizer = adapted("spos", ConvSpace, {"auxiliary_skip": {}, "partial_channels": {"k": 2}})
     optimizer.use_choices((-1, 0, 2))
     x = images(seed=3)[0].repeat(1, 2, 1, 1)
-    entries = {id(data.alpha): entry for data, entry in zip(optimizer.decisions, optimizer.entries, strict=True)}
     for data in mixed_edges(optimizer.graph, "cell"):
-        output = data.op.apply_weights(x, entries[id(data.alpha)].draw)
+        output = data.op.apply_weights(x, optimizer.standing()[data.op.decision])
         assert (output == 0).all() == (data.alpha is optimizer.decisions[0].alpha)
 
 

@@ -368,14 +368,14 @@ def test_one_shot_sums_what_was_kept_the_same_in_both_cells():
     several = 0
     for _ in range(8):
         optimizer.prepare_step()
-        kept = [entry.draw.on if entry.draw.unit else () for entry in optimizer.entries]
+        kept = [draw.on if draw.unit else () for draw in optimizer.standing().values()]
         assert kept[0] and (kept[1] or kept[2])  # each node has an input
         several += len(kept[0]) > 1
         torch.testing.assert_close(optimizer.graph(x), _by_hand(optimizer, kept, x))
     assert several
     optimizer.new_epoch(0)
     optimizer.prepare_step()
-    assert [entry.draw.on for entry in optimizer.entries] == [(0, 1, 2)] * 3
+    assert [draw.on for draw in optimizer.standing().values()] == [(0, 1, 2)] * 3
 
 
 def _by_hand(optimizer, kept, x: torch.Tensor) -> torch.Tensor:
@@ -396,10 +396,10 @@ def test_one_shot_drops_no_zero_and_selects_a_single_path():
     optimizer.new_epoch(0)
     optimizer.step(images(0), images(1))
     optimizer.begin_step(images(1))
-    assert all(entry.draw.on == (0, 2, 3, 4) for entry in optimizer.entries)  # without Zero
+    assert all(draw.on == (0, 2, 3, 4) for draw in optimizer.standing().values())  # without Zero
     optimizer.select_architecture([], [images(5, 20)])
     assert optimizer.get_final_architecture().get_code() == optimizer.path
-    assert all(len(entry.draw.on) == 1 for entry in optimizer.entries)
+    assert all(len(draw.on) == 1 for draw in optimizer.standing().values())
     with pytest.raises(ConfigError, match="drop_rate"):
         OneShotNASOptimizer(drop_rate=1.0)
 
@@ -422,9 +422,8 @@ def test_setn_trains_weights_on_a_path_and_alpha_by_the_mixture():
     # alpha's gradient, at the weights after their step
     other = adapted(SETNOptimizer)
     other.graph.load_state_dict(optimizer.graph.state_dict())
-    for entry in other.entries:
-        entry.relax()
-    gradient, _, _ = other.architecture_gradient(flat(1), flat(2))
+    with other.assigned(other.mixture()):
+        gradient, _, _ = other.architecture_gradient(flat(1), flat(2))
     for found, alpha in zip(optimizer.architectural_weights, gradient, strict=True):
         torch.testing.assert_close(found.grad, alpha)
 

@@ -45,7 +45,7 @@ def _data(seed: int = 1, dtype: torch.dtype = torch.float32):
 
 
 def _drawn(optimizer: ProxylessNASOptimizer) -> list[torch.Tensor]:
-    return optimizer._drawn(optimizer._sampler.active)
+    return optimizer._active(optimizer.last_sample)
 
 
 def _gate_gradients(optimizer: ProxylessNASOptimizer, x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
@@ -91,7 +91,7 @@ def test_gradient_of_a_pair(seed: int):
     x, y = _data(seed, torch.float64)
     gradient, _, _ = optimizer.architecture_gradient((x, y), (x, y))
     a = _gate_gradients(optimizer, x, y)
-    pairs = optimizer._drawn(optimizer._sampler.involved)
+    pairs = optimizer._involved(optimizer.last_sample)
     for alpha, found, gates, mask in zip(optimizer.architectural_weights, gradient, a, pairs, strict=True):
         first, second = mask.nonzero().flatten().tolist()
         q = alpha.detach()[[first, second]].softmax(-1)
@@ -176,7 +176,7 @@ def test_probabilities_outside_the_pair_are_unchanged(arch_optimizer: str):
     for seed in range(6):
         before = [alpha.detach().clone() for alpha in optimizer.architectural_weights]
         optimizer.architecture_step(_data(seed), _data(seed))
-        pairs = optimizer._drawn(optimizer._sampler.involved)
+        pairs = optimizer._involved(optimizer.last_sample)
         for alpha, old, mask in zip(optimizer.architectural_weights, before, pairs, strict=True):
             assert mask.sum() == 2
             new, p = alpha.detach(), old.softmax(-1)
@@ -357,11 +357,13 @@ def test_reinforce_in_closed_form():
     torch.manual_seed(3)
     rewards, scores = [], []
     for _ in range(4):
-        with torch.no_grad():
+        sample = optimizer.sample()
+        with torch.no_grad(), optimizer.assigned(sample):
             logits = optimizer.graph(data[0])
         rewards.append(float((logits.argmax(-1) == data[1]).double().mean()))
         alphas = list(optimizer.architectural_weights)
-        log_p = sum(a.log_softmax(-1)[one_hot].sum() for a, one_hot in zip(alphas, _drawn(optimizer), strict=True))
+        drawn = zip(alphas, optimizer._active(sample), strict=True)
+        log_p = sum(alpha.log_softmax(-1)[one_hot].sum() for alpha, one_hot in drawn)
         scores.append(torch.autograd.grad(log_p, alphas))
     average = 0.9 * 0.25 + 0.1 * sum(rewards) / 4
     assert optimizer.reward_average == pytest.approx(average) and len(set(rewards)) > 1

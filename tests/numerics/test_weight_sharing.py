@@ -13,7 +13,8 @@ from torch import nn
 
 from naslib.errors import ConfigError, DataError
 from naslib.optimizers import RandomNASOptimizer
-from naslib.optimizers.oneshot.paths.paths import PathEntry, PathSpace
+from naslib.optimizers.oneshot.paths.entries import PathEntry
+from naslib.optimizers.oneshot.paths.paths import PathSpace
 from naslib.optimizers.oneshot.paths.scoring import PathScorer, evaluation_mode, recalibrated
 from naslib.optimizers.oneshot.paths.weight_sharing import WeightSharingOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
@@ -195,9 +196,7 @@ def test_alphas_are_zeros_that_nobody_trains():
 
 
 def test_an_edge_without_a_zero_is_multiplied_by_zero():
-    entry = PathEntry([nn.Identity(), nn.Tanh()])
-    entry.choose(NO_EDGE)
-    (draw,) = entry(torch.zeros(1, 2), True)
+    draw = PathEntry([nn.Identity(), nn.Tanh()]).choosing(NO_EDGE)
     assert draw.on == (0,) and not draw.unit and not draw.weights.any()
 
 
@@ -257,7 +256,7 @@ def test_architectures_are_also_set_by_their_genotype():
     other.set_alphas_from_path([2, 0, 1])
     assert other.path == (2, 0, 1)
     other.path = None  # everything, summed
-    assert [entry.draw.on for entry in other.entries] == [(0, 1, 2)] * 3
+    assert [draw.on for draw in other.graph.assignment.values()] == [(0, 1, 2)] * 3
 
 
 class _Pruned(Graph):
@@ -383,7 +382,7 @@ def test_without_a_selection_phase_the_best_of_a_few_paths_on_the_last_batch(cap
     provisional = optimizer._provisional()
     assert provisional == expected
     optimizer.step(batch(seed=1, dtype=torch.float32), batch(40, seed=2, dtype=torch.float32))
-    state, path, entries = optimizer.rng.getstate(), optimizer.path, [e.draw for e in optimizer.entries]
+    state, path, standing = optimizer.rng.getstate(), optimizer.path, optimizer.graph.assignment
     rng = _copy_of(optimizer.rng)
     codes = [optimizer.paths.random(rng) for _ in range(10)]
     best = max(codes, key=PathScorer(optimizer, (), [batch(40, seed=2, dtype=torch.float32)]).on_all)
@@ -391,7 +390,7 @@ def test_without_a_selection_phase_the_best_of_a_few_paths_on_the_last_batch(cap
     assert optimizer._provisional() == best
     optimizer.get_final_architecture()
     assert optimizer.rng.getstate() == state and optimizer.path == path and optimizer.outcome is None
-    assert [e.draw for e in optimizer.entries] == entries and optimizer.graph.training
+    assert optimizer.graph.assignment == standing and optimizer.graph.training
 
 
 def _copy_of(rng: Random) -> Random:

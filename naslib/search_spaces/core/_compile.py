@@ -12,9 +12,9 @@ from naslib.errors import GraphError
 
 from ._module_graph import ModuleGraph, label
 from ._order import input_nodes, route, topological_order
+from .drawing import key_of, sites_in
 from .edge import EdgeData
-from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, RelaxStep, Step
-from .primitives import MixedOp
+from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, Step
 
 
 def check_op(graph: ModuleGraph, edge: tuple[int, int], op: Any) -> None:
@@ -39,7 +39,6 @@ class _Builder:
         self.auxiliary: list[AuxiliaryOutput] = []
         self.graphs: list[ModuleGraph] = []
         self.n_slots = 0
-        self.n_own_steps = 0
         # of every graph nested in the root: first step, last step + 1, slot of its output, place in words
         self.cells: list[tuple[int, int, int, str]] = []
 
@@ -105,7 +104,7 @@ class _Builder:
         if isinstance(data.op, ModuleGraph):
             return self.nested(data.op, {u: source}, f"{place}:{label(data.op)}", name, (*path, (u, v)))
         target = self.slot()
-        self.steps.append(EdgeStep(data, (source,), target, place, name))
+        self.steps.append(EdgeStep(data, (source,), target, place, name, key_of(data)))
         return target
 
     def nested(self, graph: ModuleGraph, sources: dict[int, int], where: str, name: str, path: tuple[Any, ...]) -> int:
@@ -124,27 +123,6 @@ class _Builder:
         return target
 
 
-def _relax_in_batches(builder: _Builder) -> None:
-    """Put a RelaxStep in front for every relaxation that MixedOps share, and let their steps read its entries."""
-    groups: dict[tuple[int, int], RelaxStep] = {}
-    rows: dict[tuple[int, int, int], int] = {}
-    for step in builder.steps:
-        op = step.edge.op if isinstance(step, EdgeStep) else None
-        if not (isinstance(step, EdgeStep) and isinstance(op, MixedOp) and op.relaxes_in_batch()):
-            continue
-        if not step.edge.has("alpha"):
-            continue
-        key = (id(op.relaxation), len(op.primitives))
-        if key not in groups:
-            groups[key] = RelaxStep([], builder.slot())
-        group = groups[key]
-        step.row = rows.setdefault((*key, id(step.edge.alpha)), len(group.edges))
-        if step.row == len(group.edges):
-            group.edges.append(step.edge)
-        step.sources = (*step.sources, group.target)
-    builder.steps[:0] = groups.values()
-
-
 def _find_last_uses(builder: _Builder, output: int) -> None:
     kept = {output, *(auxiliary.slot for auxiliary in builder.auxiliary)}
     seen: set[int] = set()
@@ -160,13 +138,11 @@ def _checkpoint_cells(builder: _Builder) -> None:
     """Replace the steps of every graph nested in the root by one CheckpointStep, unless another sink is in there."""
     sinks = {auxiliary.slot for auxiliary in builder.auxiliary}
     grouped: list[Step] = []
-    offset = len(builder.steps) - builder.n_own_steps  # relaxations stand in front
-    grouped += builder.steps[:offset]
-    position = offset
+    position = 0
     for start, end, inside, place in builder.cells:
-        grouped += builder.steps[position : start + offset]
-        steps = builder.steps[start + offset : end + offset]
-        position = end + offset
+        grouped += builder.steps[position:start]
+        steps = builder.steps[start:end]
+        position = end
         targets = {step.target for step in steps}
         if len(steps) < 2 or targets & sinks or steps[-1].target != inside:
             grouped += steps
@@ -201,8 +177,6 @@ def build_plan(graph: ModuleGraph) -> tuple[Plan, list[ModuleGraph]]:
         topological_order(graph)  # raises: a graph without input nodes is empty or has a cycle
     inputs = {node: builder.slot() for node in nodes}
     output = builder.graph(graph, inputs, label(graph), "", ())
-    builder.n_own_steps = len(builder.steps)
-    _relax_in_batches(builder)
     returned = {output, *(auxiliary.slot for auxiliary in builder.auxiliary)}
     for step in builder.steps:
         if isinstance(step, EdgeStep):
@@ -210,5 +184,6 @@ def build_plan(graph: ModuleGraph) -> tuple[Plan, list[ModuleGraph]]:
     if graph.passes.checkpoint:
         _checkpoint_cells(builder)
     _find_last_uses(builder, output)
-    plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes)
+    decisions = sites_in(graph.nested_graphs())
+    plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes, decisions)
     return plan, builder.graphs

@@ -14,6 +14,7 @@ from torch import nn
 from naslib.errors import GraphError
 
 from ._attributes import GraphAttributes, NodeAttributes, forget_auxiliary
+from .assignment import Assignment
 from .edge import EdgeData
 from .primitives import AbstractPrimitive
 from .shared_work import Passes
@@ -88,6 +89,7 @@ class ModuleGraph(nn.Module, nx.DiGraph, metaclass=_GraphType):
     input_node_idxs: list[int] | None = None
     is_parsed = False
     passes: Passes = Passes()
+    assignment: Assignment | None = None
     _plan: object | None = None
     _plan_users: weakref.WeakSet[ModuleGraph] | None = None
     _registered: dict[str, EdgeData | None] | None = None

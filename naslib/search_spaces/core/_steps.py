@@ -1,4 +1,4 @@
-"""The steps of a Plan: what is done on an edge, at a node, for all decisions at once, or twice to spare memory."""
+"""The steps of a Plan: what is done on an edge, at a node, or twice to spare memory."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ._attributes import NodeAttributes
 from ._module_graph import ModuleGraph
+from .assignment import Assignment, assigned
 from .batch_norm import repeated_forward
 from .edge import EdgeData
 from .in_place import changes_input, guarded
@@ -27,10 +28,11 @@ Values = list[Any]
 
 @dataclass(slots=True)
 class Works:
-    """The shared work of every slot in one forward."""
+    """What the steps of one forward have in common: the shared work of every slot, and what every decision runs."""
 
     slots: list[SharedWork | None]
     passes: Passes
+    assignment: Assignment | None = None
 
     def of(self, slot: int) -> SharedWork:
         """Return what is computed from the tensor in `slot`."""
@@ -40,11 +42,22 @@ class Works:
         return work
 
 
+# Entries of an assignment that are not weights yet
+_INDICES = frozenset((int, tuple))
+
+
+def holding(assignment: Assignment | None) -> AbstractContextManager[Any]:
+    """Return the context in which an assignment holds; a trace cannot enter it, and has one from outside or none."""
+    if assignment is None or torch.compiler.is_compiling():
+        return nullcontext()
+    return assigned(assignment)
+
+
 @dataclass(slots=True)
 class EdgeStep:
     """Apply the op that is on the edge when the step runs.
 
-    Where a `RelaxStep` has relaxed the edge's decision already, `sources` names its slot second and `row` the entry.
+    `decision` names the edge's entry in the assignment of the forward, None where the edge carries no decision.
     `returned` says that the plan's caller gets the output, and may do with it what it likes.
     """
 
@@ -53,17 +66,20 @@ class EdgeStep:
     target: int
     where: str
     module_name: str
-    row: int | None = None
+    decision: Any = None
     frees: tuple[int, ...] = ()
     returned: bool = False
 
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the op's output."""
         op = self.edge._private["op"]
-        if self.row is not None and op.relaxes_in_batch():
-            source, relaxed = self.sources
+        if self.decision is not None and works.assignment is not None and op.relaxes_in_batch():
+            chosen = works.assignment[self.decision]
+            if type(chosen) in _INDICES:
+                chosen = op.weights_of(chosen, self.edge)
+            source = self.sources[0]
             work = SharedWork(works.passes) if self.returned else works.of(source)
-            return guarded(op, op.apply_shared, values[source], values[relaxed][self.row], work)
+            return guarded(op, op.apply_shared, values[source], chosen, work)
         if isinstance(op, AbstractPrimitive):
             return guarded(op, op, values[self.sources[0]], edge_data=self.edge)
         return guarded(op, op, values[self.sources[0]])
@@ -72,31 +88,6 @@ class EdgeStep:
         """Name the op."""
         op = self.edge.op
         return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
-
-
-@dataclass(slots=True)
-class RelaxStep:
-    """Relax all decisions of one width, and draw each once per forward, for every copy of a cell.
-
-    Attributes:
-        edges: One edge per decision; their ops share one relaxation.
-    """
-
-    edges: list[EdgeData]
-    target: int
-    where: str = "relaxation"
-    module_name: str = ""
-    sources: tuple[int, ...] = ()
-    frees: tuple[int, ...] = ()
-
-    def run(self, values: Values, works: Works) -> Sequence[Any]:
-        """Return one entry per decision."""
-        op = self.edges[0].op
-        return op.relaxation(torch.stack([edge.alpha for edge in self.edges]), op.training)
-
-    def describe(self) -> str:
-        """Name the relaxation and how many decisions it serves."""
-        return f"{type(self.edges[0].op.relaxation).__name__} x{len(self.edges)}"
 
 
 @dataclass(slots=True)
@@ -162,8 +153,9 @@ class CallStep:
 class CheckpointStep:
     """Run a range of steps and keep only what enters it; the backward runs it again.
 
-    The second run updates no running statistics, draws the same random numbers, and sees the parameters that the first
-    one saw, also where they were others than the modules' own (`torch.func.functional_call`).
+    The second run updates no running statistics, draws the same random numbers, runs what the assignment of the first
+    one said, and sees the parameters that the first one saw, also where they were others than the modules' own
+    (`torch.func.functional_call`).
 
     Attributes:
         steps: The range.
@@ -189,13 +181,14 @@ class CheckpointStep:
 
     def _replay(self, works: Works, *entering: Any) -> Tensor:
         values: Values = [None] * len(works.slots)
-        own = Works([None] * len(works.slots), works.passes)
+        own = Works([None] * len(works.slots), works.passes, works.assignment)
         for source, value in zip(self.sources, entering, strict=True):
             values[source] = value
-        for step in self.steps:
-            values[step.target] = step.run(values, own)
-            for slot in step.frees:
-                values[slot] = own.slots[slot] = None
+        with holding(works.assignment):  # the backward comes later, or from another thread
+            for step in self.steps:
+                values[step.target] = step.run(values, own)
+                for slot in step.frees:
+                    values[slot] = own.slots[slot] = None
         return values[self.target]
 
     def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
@@ -251,4 +244,4 @@ def may_change_inputs(step: EdgeStep | CombineStep) -> bool:
     return owner is not builtins.sum and changes_input(owner) is not False
 
 
-Step = EdgeStep | CheckpointStep | RelaxStep | CombineStep | CallStep
+Step = EdgeStep | CheckpointStep | CombineStep | CallStep

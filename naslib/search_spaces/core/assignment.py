@@ -53,30 +53,30 @@ class Assignment(Mapping[str, Any]):
     Args:
         values: By the name of a decision: a row of weights `(n_ops,)`, a `Draw`, the index of a candidate (or of a
             value), or a tuple of chosen inputs.
-        seed: Where operations relax their weights one by one (they carry hooks), the seed of what they draw; None where
-            that is torch's global generator.
+        copies: By the name of a decision and the number of one of its copies, what that copy runs instead: where a hook
+            of its own looks at the logits, or its class relaxes them edge by edge.
 
     Raises:
         ArchitectureError: If a name is no string, or a value none of these.
     """
 
-    __slots__ = ("_seed", "_values")
+    __slots__ = ("_copies", "_values")
 
-    def __init__(self, values: Mapping[str, Chosen] | Iterable[tuple[str, Chosen]], seed: int | None = None) -> None:
-        self._values: dict[str, Any] = {name: _checked(name, value) for name, value in dict(values).items()}
-        self._seed = seed
+    def __init__(self, values: Mapping[str, Chosen], copies: Mapping[tuple[str, int], Chosen] | None = None) -> None:
+        self._values: dict[Any, Any] = {name: _checked(name, value) for name, value in dict(values).items()}
+        self._copies: dict[Any, Any] = {key: _checked(key[0], value) for key, value in dict(copies or {}).items()}
 
     @classmethod
-    def made(cls, values: dict[str, Any], seed: int | None = None) -> Assignment:
-        """Return an assignment of values that are known to be in order; the mapping becomes its own."""
+    def made(cls, values: dict[Any, Any], copies: dict[Any, Any] | None = None) -> Assignment:
+        """Return an assignment of values that are known to be in order; the mappings become its own."""
         found = cls.__new__(cls)
-        found._values, found._seed = values, seed
+        found._values, found._copies = values, {} if copies is None else copies
         return found
 
-    @property
-    def seed(self) -> int | None:
-        """The seed of what is drawn operation by operation."""
-        return self._seed
+    def of_copy(self, name: Any, copy: int) -> Any:
+        """Return what one copy of a decision runs, see `__getitem__`."""
+        value = self._copies.get((name, copy)) if self._copies else None
+        return self[name] if value is None else value
 
     def __getitem__(self, name: str) -> Any:
         """Return what is chosen for a decision.
@@ -126,18 +126,23 @@ class Assignment(Mapping[str, Any]):
         for name in values:
             self[name]  # raises where there is none
         changed = {name: _checked(name, value) for name, value in values.items()}
-        return Assignment.made({**self._values, **changed}, self._seed)
+        copies = {key: value for key, value in self._copies.items() if key[0] not in values}
+        return Assignment.made({**self._values, **changed}, copies)
 
     def detached(self) -> Assignment:
         """Return the same values as constants: no gradient goes from a forward to what they were made of."""
-        return self._mapped(Tensor.detach)
+        known = (*self._values.values(), *self._copies.values())
+        return self._mapped(Tensor.detach) if any(_requires_grad(value) for value in known) else self
 
     def to(self, *args: Any, **kwargs: Any) -> Assignment:
         """Return the same values with their tensors on another device or of another type (see `Tensor.to`)."""
         return self._mapped(lambda tensor: tensor.to(*args, **kwargs))
 
     def _mapped(self, change: Callable[[Tensor], Tensor]) -> Assignment:
-        return Assignment.made({name: _map(value, change) for name, value in self._values.items()}, self._seed)
+        own, copies = (
+            {key: _map(value, change) for key, value in values.items()} for values in (self._values, self._copies)
+        )
+        return Assignment.made(own, copies)
 
     def indices(self, name: str) -> tuple[int, ...]:
         """Return which candidates of a decision run: those drawn, or those whose weight is not 0."""
@@ -161,7 +166,8 @@ class Assignment(Mapping[str, Any]):
 
     def to_plain(self) -> dict[str, Any]:
         """Return the assignment as plain Python values, from which `from_plain` makes an equal one (without graphs)."""
-        return {"values": {name: _plain(value) for name, value in self._values.items()}, "seed": self._seed}
+        copies = [[name, copy, _plain(value)] for (name, copy), value in self._copies.items()]
+        return {"values": {name: _plain(value) for name, value in self._values.items()}, "copies": copies}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Assignment:
@@ -172,7 +178,8 @@ class Assignment(Mapping[str, Any]):
         """
         try:
             values = {name: _from_plain(value) for name, value in plain["values"].items()}
-            return cls(values, plain.get("seed"))
+            copies = {(name, copy): _from_plain(value) for name, copy, value in plain.get("copies", ())}
+            return cls(values, copies)
         except (KeyError, TypeError, AttributeError) as error:
             raise ArchitectureError(
                 f"an assignment as plain values is what Assignment.to_plain() returns, not {plain!r}"
@@ -203,7 +210,7 @@ _CURRENT: ContextVar[Assignment | None] = ContextVar("naslib_assignment", defaul
 def current() -> Assignment | None:
     """Return the assignment of the forwards that run here (in this thread, in this context), None where there is none.
 
-    Whoever reads it takes its own decision by name; what has no entry runs as if there were no assignment.
+    Whoever reads it takes its own decision by name. For the decisions of a graph an entry that is missing is an error.
     """
     return _CURRENT.get()
 
@@ -269,6 +276,11 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Draw):
         return value._replace(weights=change(value.weights))
     return change(value) if isinstance(value, Tensor) else value
+
+
+def _requires_grad(value: Any) -> bool:
+    tensor = value.weights if isinstance(value, Draw) else value
+    return isinstance(tensor, Tensor) and tensor.requires_grad
 
 
 def _describe(value: Any, candidates: Sequence[Any] | None) -> str:

@@ -12,6 +12,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from naslib.search_spaces.core.kernels.bypassing import count_batch as count_batch
 
+from .given_weights import wholly_frozen
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -23,7 +25,7 @@ def batch_norm_modules(module: nn.Module) -> list[_BatchNorm]:
 def make_batch_norm_affine(module: M) -> M:
     """Give every BN without weight and bias a weight of ones and a bias of zeros, in place.
 
-    Outputs stay what they were, and so do running statistics.
+    Outputs stay what they were, and so do running statistics. A module that is frozen stays as it is.
 
     Args:
         module: The network.
@@ -31,8 +33,9 @@ def make_batch_norm_affine(module: M) -> M:
     Returns:
         The same network.
     """
+    frozen = wholly_frozen(module)
     for norm in batch_norm_modules(module):
-        if norm.affine:
+        if norm.affine or id(norm) in frozen:
             continue
         like = next((t for t in (norm.running_mean, *module.parameters()) if t is not None), torch.empty(0))
         norm.affine = True
@@ -49,9 +52,12 @@ _TAKEN = "_running_statistics_taken"
 def use_batch_statistics(module: M) -> M:
     """Let every BN normalise by the batch, in evaluation as well: running statistics are removed, in place.
 
-    `use_running_statistics` takes that back.
+    `use_running_statistics` takes that back. A module that is frozen keeps its statistics.
     """
+    frozen = wholly_frozen(module)
     for norm in batch_norm_modules(module):
+        if id(norm) in frozen:
+            continue
         if norm.track_running_stats:
             norm.__dict__[_TAKEN] = True
         norm.track_running_stats = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from ._updates import Scope as Scope
 from .architecture import ArchitectureMixin, was_decided
 from .batch_norm import make_batch_norm_affine, use_running_statistics
 from .edge import EdgeData as EdgeData
+from .given_weights import carry_over, draw_anew
 from .plan import CallStep, Plan
 from .primitives import DropPath, Identity, MixedOp, Zero
 from .shared_work import Passes
@@ -47,6 +49,7 @@ class Graph(ArchitectureMixin):
         TASKS: Names of the tasks that a space has a head for; None where it does not say.
         INPUTS: What it reads: `"image"`, `"sequence"`, `"tokens"`; None where it does not say.
         input_node_idxs: What `set_input` was told.
+        assignment: What its decisions run in forwards for which no other assignment holds; None draws them anew.
         is_parsed: Whether the ops are registered as submodules.
     """
 
@@ -178,10 +181,10 @@ class Graph(ArchitectureMixin):
         """
         plan = self.plan
         if isinstance(x, Mapping):
-            return plan.run(list(route(self, self._by_source(x), label(self)).values()))
+            return plan.run(list(route(self, self._by_source(x), label(self)).values()), self.assignment)
         if plan.n_inputs != 1:
             raise GraphError(f"graph {label(self)!r} has {plan.n_inputs} input nodes; pass {{source_index: tensor}}")
-        return plan.run([x])
+        return plan.run([x], self.assignment)
 
     def _by_source(self, x: Mapping[int, Tensor]) -> dict[int, Tensor]:
         if self.input_node_idxs is None:
@@ -206,6 +209,7 @@ class Graph(ArchitectureMixin):
     def reset_weights(self: G, inplace: bool = False) -> G:
         """Re-initialise every module that has `reset_parameters`, in place or in a clone; return the graph.
 
+        Frozen parameters keep their values, and what `pretrained` took note of gets back the weights that it had.
         A discrete network inherits nothing of a search then, so that its BN keeps running statistics again where the
         search had normalised by the batch (`use_batch_statistics`); a supernet stays as it was.
         """
@@ -213,14 +217,22 @@ class Graph(ArchitectureMixin):
         roots: list[nn.Module] = [graph]
         for nested in graph.nested_graphs():
             roots += nested._modules_in_use()
-        for module in dict.fromkeys(module for root in roots for module in root.modules()):
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        draw_anew(dict.fromkeys(module for root in roots for module in root.modules()))
         if not any(isinstance(module, MixedOp) for root in roots for module in root.modules()):
             for root in roots:
                 use_running_statistics(root)
         return graph
+
+    def take_given(self: G, source: Graph) -> G:
+        """Take what is frozen or pretrained from a graph that this one is built after, in place; return this graph.
+
+        Operations are the same by the name of their graph, its number among those of that name, and their edge.
+
+        Args:
+            source: A graph of the same space, perhaps of another size.
+        """
+        carry_over(_by_place(source), _by_place(self))
+        return self
 
     # hooks of a search space
 
@@ -232,6 +244,7 @@ class Graph(ArchitectureMixin):
     ) -> Graph:
         """Return the network that is retrained for this discrete architecture: fresh weights, affine BN, drop-path.
 
+        What is frozen stays as it is, and what `pretrained` took note of begins with the weights that it had then.
         A graph of no particular space keeps its size.
 
         Raises:
@@ -252,3 +265,19 @@ def _add_drop_path(edge: Any) -> None:
     op = edge.data.op
     if was_decided(edge.data) and not isinstance(op, (Identity, nn.Identity, Zero, DropPath)):
         edge.data.set("op", DropPath(op))
+
+
+def _by_place(graph: Graph) -> dict[str, nn.Module]:
+    """Return the modules on the edges of a graph and of all in it, and their children, by names that say where."""
+    found: dict[str, nn.Module] = {}
+    numbers: Counter[str] = Counter()
+    for nested in graph.nested_graphs():
+        name = f"{nested.name or 'graph'}#{numbers[nested.name or '']}"
+        numbers[nested.name or ""] += 1
+        for u, v, data in nested.edges(data=True):
+            ops = data.op if isinstance(data.op, list) else [data.op]
+            for index, op in enumerate(ops):
+                if isinstance(op, nn.Module) and not isinstance(op, Graph):
+                    place = f"{name}-edge({u},{v})" + (f"[{index}]" if len(ops) > 1 else "")
+                    found |= {f"{place}.{key}".rstrip("."): module for key, module in op.named_modules()}
+    return found

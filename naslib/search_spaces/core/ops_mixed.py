@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from naslib.errors import GraphError
 from naslib.search_spaces.core.kernels.weighted_sum import mixture
 
+from .assignment import current
 from .elastic.entangled import EntangledCandidate, mixed_candidates
 from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
@@ -27,7 +29,8 @@ class MixedOp(AbstractPrimitive):
     """Base of what an optimizer puts on an edge in place of a list of candidates.
 
     A forward reads the weights off the edge (`get_weights`), relaxes them (`process_weights`) and mixes the candidates
-    by them (`apply_weights`); the hooks see the weights before and after they are relaxed. A candidate may be any
+    by them (`apply_weights`); the hooks see the weights before and after they are relaxed. Where an `Assignment` holds
+    (in a graph always), the first two and the first hook have been called when it was drawn. A candidate may be any
     module, a Graph included; it is registered as `primitive-i`.
 
     Args:
@@ -36,11 +39,15 @@ class MixedOp(AbstractPrimitive):
     Attributes:
         pre_process_hook: `hook(weights, edge_data) -> weights`, before `process_weights`.
         post_process_hook: The same, after `process_weights`.
-        relaxation: What relaxes all decisions that share it in one call per forward of a graph (see `RelaxStep`);
-            None relaxes edge by edge.
+        relaxation: What relaxes all decisions that share it in one call per forward (see `drawing.draw`); None relaxes
+            edge by edge.
+        decision: Name of the decision, by which an `Assignment` knows it; None where no optimizer has given one.
+        copy: Which of the operations of that decision it is.
     """
 
     relaxation: Relaxation | None
+    decision: str | None = None
+    copy: int = 0
 
     def __init__(self, primitives: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -134,16 +141,40 @@ class MixedOp(AbstractPrimitive):
             cls.apply_shared = MixedOp.apply_shared  # type: ignore[method-assign]
 
     def relaxes_in_batch(self) -> bool:
-        """Say whether a graph may relax this op's decision together with others: nothing looks at single edges."""
+        """Say whether this op's decision may be relaxed together with others: nothing looks at single edges."""
         hooked = self.pre_process_hook is not None or self.post_process_hook is not None
         return self.relaxation is not None and not hooked and type(self).forward is MixedOp.forward
 
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Mix the candidates by the weights on the edge."""
-        weights = self.get_weights(edge_data)  # type: ignore[arg-type]
+    def relaxed(self, edge_data: EdgeLike) -> Any:
+        """Return the weights of the edge as its own hook and class make them, before the hook that comes after."""
+        weights = self.get_weights(edge_data)
         if self.pre_process_hook is not None:
             weights = self.pre_process_hook(weights, edge_data)
-        weights = self.process_weights(weights)
+        return self.process_weights(weights)
+
+    def weights_of(self, chosen: Any, edge_data: EdgeLike) -> Any:
+        """Return what `apply_weights` takes for an entry of an assignment.
+
+        Args:
+            chosen: A row of weights or a `Draw`; the index of a candidate (-1 for none), or several, become a row of
+                ones and zeros.
+            edge_data: Of the edge.
+        """
+        if type(chosen) not in (int, tuple):  # a Draw is a tuple, too
+            return chosen
+        row = torch.zeros_like(edge_data.alpha, requires_grad=False)
+        for index in (chosen,) if isinstance(chosen, int) else chosen:
+            if index >= 0:
+                row[index] = 1.0
+        return row
+
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
+        """Mix the candidates by what the assignment says that holds, else by the weights on the edge."""
+        assignment = current() if self.decision is not None else None
+        if assignment is None:
+            weights = self.relaxed(edge_data)  # type: ignore[arg-type]
+        else:
+            weights = self.weights_of(assignment.of_copy(self.decision, self.copy), edge_data)  # type: ignore[arg-type]
         if self.post_process_hook is not None:
             weights = self.post_process_hook(weights, edge_data)
         return self.apply_weights(x, weights)

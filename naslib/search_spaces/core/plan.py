@@ -22,9 +22,10 @@ from ._steps import CallStep as CallStep
 from ._steps import CheckpointStep as CheckpointStep
 from ._steps import CombineStep as CombineStep
 from ._steps import EdgeStep as EdgeStep
-from ._steps import RelaxStep as RelaxStep
 from ._steps import Step as Step
-from ._steps import Values, Works, may_change_inputs
+from ._steps import Values, Works, holding, may_change_inputs
+from .assignment import Assignment, current
+from .drawing import Sites, draw
 from .shared_work import Passes
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Plan:
         output: Slot of the output.
         auxiliary: Sinks other than the last.
         passes: Which rewrites the steps apply.
+        decisions: Those of the graph and of all that is nested in it, also of what is called and not inlined.
     """
 
     n_inputs: int
@@ -64,23 +66,38 @@ class Plan:
     output: int
     auxiliary: list[AuxiliaryOutput] = field(default_factory=list)
     passes: Passes = field(default_factory=Passes)
+    decisions: list[Sites] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._traced = replace(self.passes, mix=False)
         self._transformed = replace(self.passes, mix=False, accumulate=False)
 
-    def run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, dict[Any, Tensor]]:
+    def run(self, inputs: Sequence[Tensor], standing: Assignment | None = None) -> tuple[Tensor, dict[Any, Tensor]]:
         """Execute the steps.
+
+        Where there are decisions, they run what the assignment says that holds (`assignment.current`); the outermost
+        forward without one takes `standing`, or draws all decisions, once.
 
         Args:
             inputs: One tensor per input node.
+            standing: What is assigned unless something else is.
 
         Returns:
             The output, and the auxiliary outputs by node (by path for those of nested graphs). State lives in local
             variables only: a forward may be nested in another, or run in several threads at once.
         """
+        if not self.decisions:
+            return self._execute(inputs, None)
+        assignment = current()
+        if assignment is not None:
+            return self._execute(inputs, assignment)
+        assignment = draw(self.decisions) if standing is None else standing
+        with holding(assignment):
+            return self._execute(inputs, assignment)
+
+    def _execute(self, inputs: Sequence[Tensor], assignment: Assignment | None) -> tuple[Tensor, dict[Any, Tensor]]:
         values: Values = [*inputs, *[None] * (self.n_slots - len(inputs))]
-        works = Works([None] * self.n_slots, self._passes_now())
+        works = Works([None] * self.n_slots, self._passes_now(), assignment)
         if torch.compiler.is_compiling():
             for step in self.steps:
                 values[step.target] = step.run(values, works)
@@ -135,6 +152,7 @@ class Plan:
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         auxiliary = ", ".join(f"{output.key}: slot {output.slot}" for output in self.auxiliary) or "none"
         last = [
+            *([f"drawn once per forward: {len(self.decisions)} decisions"] if self.decisions else []),
             f"output: slot {self.output}; auxiliary outputs: {auxiliary}; slots: {self.n_slots}",
             f"passes: {', '.join(self.passes.names()) or 'none (the plain reference)'}",
         ]
@@ -154,8 +172,6 @@ class Plan:
         values: Values = [graph.placeholder(f"x{index}" if index else "x") for index in range(self.n_inputs)]
         values += [None] * (self.n_slots - self.n_inputs)
         for step in steps:
-            if isinstance(step, RelaxStep):  # each EdgeCall relaxes by itself
-                continue
             inputs = [values[source] for source in step.sources]
             if isinstance(step, EdgeStep | CombineStep) and may_change_inputs(step):
                 inputs = [graph.call_method("clone", (value,)) for value in inputs]

@@ -100,7 +100,7 @@ class NasBench201SearchSpace(Graph):
         fresh = NasBench201SearchSpace(self.n_classes, self.in_channels, self.channels, self.cells_per_stage)
         fresh.set_spec(self.get_code())
         fresh.parse()
-        return Graph.evaluation_network(fresh, auxiliary=auxiliary)
+        return Graph.evaluation_network(fresh.take_given(self), auxiliary=auxiliary)
 
 
 def candidates(channels: int) -> list[nn.Module]:

@@ -128,7 +128,7 @@ class NasBench301SearchSpace(Graph):
             image_size=self.image_size,
         )
         network.parse()
-        return network
+        return network.take_given(self)
 
 
 def _name_in_genotype(op: Any) -> str:

@@ -28,7 +28,7 @@ def test_it_is_a_mapping_by_name_that_nobody_changes() -> None:
     with pytest.raises(TypeError):
         assignment["a"] = 0  # type: ignore[index]
     with pytest.raises(AttributeError):
-        assignment.seed = 3  # type: ignore[misc]
+        assignment.more = 3  # type: ignore[attr-defined]
 
 
 def test_one_line_for_a_log() -> None:
@@ -47,9 +47,11 @@ def test_what_runs() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_plain_values_give_it_back_bit_by_bit(dtype: torch.dtype) -> None:
     row = torch.rand(5, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
-    before = Assignment({"a": row, "b": DRAW._replace(weights=row, unit=False), "c": 2, "d": (1, 2)}, seed=7)
+    before = Assignment(
+        {"a": row, "b": DRAW._replace(weights=row, unit=False), "c": 2, "d": (1, 2)}, {("a", 3): row * 2}
+    )
     after = Assignment.from_plain(json.loads(json.dumps(before.to_plain())))
-    assert after == before and after.seed == 7
+    assert after == before and torch.equal(after.of_copy("a", 3), row * 2)
     assert torch.equal(after["a"], row) and after["a"].dtype == dtype
     assert after["b"]._replace(weights=None) == before["b"]._replace(weights=None)
     assert before != before.replaced({"c": 1}) and before != 3
@@ -99,6 +101,12 @@ def test_an_assignment_for_the_space_is_accepted() -> None:
 def test_a_missing_decision_names_the_nearest() -> None:
     with pytest.raises(ArchitectureError, match="did you mean 'cell/1-2'"):
         _assignment()["cell/1-22"]
+
+
+def test_a_copy_may_have_a_value_of_its_own() -> None:
+    assignment = Assignment({"a": 0, "b": 1}, {("a", 1): 2})
+    assert [assignment.of_copy("a", 0), assignment.of_copy("a", 1), assignment.of_copy("b", 1)] == [0, 2, 1]
+    assert assignment.replaced({"a": 1}).of_copy("a", 1) == 1 and assignment.replaced({"b": 0}).of_copy("a", 1) == 2
 
 
 def test_contexts_nest_and_restore_what_was_there_also_after_an_error() -> None:

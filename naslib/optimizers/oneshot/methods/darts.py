@@ -10,7 +10,6 @@ from torch.func import functional_call
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet._randomness import Randomness
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.bilevel import (
     exact_product,
@@ -21,6 +20,7 @@ from naslib.optimizers.oneshot.supernet.bilevel import (
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation as SoftmaxRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.randomness import Randomness
 
 HESSIANS = {"finite_difference": finite_difference_product, "exact": exact_product}
 
@@ -87,7 +87,7 @@ class DARTSOptimizer(OneShotOptimizer):
         """Return the first- or second-order gradient by parameter, and the detached validation logits and loss."""
         if not self.unrolled:
             return super().architecture_gradient(data_train, data_val)
-        weights = dict(self.graph.named_parameters())
+        weights = {name: weight for name, weight in self.graph.named_parameters() if weight.requires_grad}
         alphas = self.architecture_parameters
         # one function of the weights, evaluated up to three times: what is dropped at random is dropped in all of them
         randomness = Randomness(data_train[0].device)
@@ -129,7 +129,8 @@ class DARTSOptimizer(OneShotOptimizer):
         inputs, targets = data
 
         def evaluate(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-            logits = functional_call(self.graph, dict(weights), (inputs,))
+            with self.sampling():
+                logits = functional_call(self.graph, dict(weights), (inputs,))
             return logits, self.loss(logits, targets)
 
         return evaluate

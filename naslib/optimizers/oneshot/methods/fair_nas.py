@@ -85,8 +85,8 @@ class FairNASOptimizer(WeightSharingOptimizer):
     def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Add the gradients of all models of the step; return logits and loss of the last."""
         for choices in fair_choices([entry.n_ops for entry in self.entries], self.rng):
-            self.use_choices(choices)
-            last = super().training_backward(data_train)
+            with self.assigned(self.assignment_of_choices(choices)):
+                last = super().training_backward(data_train)
         return last
 
     def select_path(self, scorer: PathScorer) -> Code:

@@ -11,6 +11,7 @@ from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.selection import check_counts, random_selection
 from naslib.optimizers.oneshot.paths.weight_sharing import WeightSharingOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import Code
 
 T = TypeVar("T")
@@ -79,12 +80,22 @@ class OneShotNASOptimizer(WeightSharingOptimizer):
     def prepare_step(self) -> None:
         """Drop paths; outside of a step everything runs."""
         self.path = None
+        self.graph.assignment = self.sample()
+
+    def sample(self, training: bool = True) -> Assignment:
+        """Drop paths as in a step of the training; without `training`, return what forwards outside of a step run.
+
+        Args:
+            training: Whether to drop.
+        """
+        self._require_adapted()
+        if not training:
+            return self.standing()
         kept: list[list[int]] = [[] for _ in self.places]
         for incoming in self._nodes():
             for decision, op in path_dropout(incoming, self.drop_rate, self.strength, self.rng):
                 kept[decision].append(op)
-        for entry, ops in zip(self.entries, kept, strict=True):
-            entry.keep(ops)
+        return self.keeping(kept)
 
     def _nodes(self) -> list[list[tuple[int, int]]]:
         """Return for each node the (decision, candidate) pairs whose outputs are summed in it, without `Zero`."""

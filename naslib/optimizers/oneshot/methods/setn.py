@@ -14,7 +14,9 @@ from naslib.optimizers.oneshot.paths.selection import best_first, check_counts, 
 from naslib.optimizers.oneshot.paths.weight_sharing import PROVISIONAL, WeightSharingOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import NO_EDGE, Code
+from naslib.search_spaces.core.drawing import draw
 from naslib.search_spaces.core.graph import EdgeView
 
 # Draws after which a path without an operation into some node is taken all the same
@@ -57,14 +59,18 @@ class SETNOptimizer(WeightSharingOptimizer):
         """Put a shared `alpha` on an edge with candidates: 1e-3 times a standard normal draw for each."""
         OneShotOptimizer.add_alphas(edge)
 
-    def prepare_step(self) -> None:
+    def random_path(self) -> Code:
         """Draw a path in which every node has an input."""
         code = self.paths.random(self.rng)
         for _ in range(_ATTEMPTS):
             if self._reaches_every_node(code):
                 break
             code = self.paths.random(self.rng)
-        self.use(code)
+        return code
+
+    def mixture(self) -> Assignment:
+        """Return the assignment that mixes all candidates by the softmax of the architecture parameters."""
+        return draw(self._sites)
 
     def _reaches_every_node(self, code: Code) -> bool:
         reached: dict[tuple[int, int], bool] = {}
@@ -78,13 +84,9 @@ class SETNOptimizer(WeightSharingOptimizer):
         self.begin_step(data_val)
         self.outcome = None  # chosen for other weights
         logits_train, train_loss = self.weight_step(data_train)
-        for entry in self.entries:
-            entry.relax()
-        try:
+        with self.assigned(self.mixture()):
             step = self.architecture_step if self._trains_architecture() else self._look
             logits_val, val_loss = step(data_train, data_val)
-        finally:
-            self.path = self._path
         return logits_train, logits_val, train_loss, val_loss
 
     def _look(self, data_train: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.search_spaces.core.given_weights import is_frozen
 from naslib.search_spaces.core.primitives import AbstractPrimitive, Sequential
 
 # Names of constructor arguments that count channels
 _CHANNELS = ("C", "C_in", "C_out")
 
 
-class Shape(NamedTuple):
+class ChannelShape(NamedTuple):
     """What an operation does to the shape of its input; None where it does not say.
 
     Attributes:
@@ -34,7 +35,7 @@ class Shape(NamedTuple):
         return self.C_in == self.C_out
 
 
-def shape_of(op: nn.Module) -> Shape:
+def shape_of(op: nn.Module) -> ChannelShape:
     """Return the shape that the constructor's arguments of an operation tell."""
     if isinstance(op, Sequential | nn.Sequential):
         inner = [shape_of(child) for child in _children(op)]
@@ -42,19 +43,19 @@ def shape_of(op: nn.Module) -> Shape:
         stride = 1
         for shape in inner:
             stride *= shape.stride
-        return Shape(channels[0], channels[-1], stride) if channels else Shape(None, None, stride)
+        return ChannelShape(channels[0], channels[-1], stride) if channels else ChannelShape(None, None, stride)
     arguments = getattr(op, "init_params", {})
     C_in = arguments.get("C_in", arguments.get("C"))
     C_out = arguments.get("C_out")
-    return Shape(C_in, C_in if C_out is None else C_out, arguments.get("stride") or 1)
+    return ChannelShape(C_in, C_in if C_out is None else C_out, arguments.get("stride") or 1)
 
 
-def common_shape(candidates: Iterable[nn.Module]) -> Shape:
+def common_shape(candidates: Iterable[nn.Module]) -> ChannelShape:
     """Return the shape of the alternatives on one edge: what the first that says something says."""
     shapes = [shape_of(op) for op in candidates]
-    told = next((shape for shape in shapes if shape.C_in is not None), Shape(None, None, 1))
+    told = next((shape for shape in shapes if shape.C_in is not None), ChannelShape(None, None, 1))
     changing = next((shape for shape in shapes if not shape.keeps_channels), told)
-    return Shape(changing.C_in, changing.C_out, max(shape.stride for shape in shapes))
+    return ChannelShape(changing.C_in, changing.C_out, max(shape.stride for shape in shapes))
 
 
 def resized(op: nn.Module, numerator: int, denominator: int) -> Any:
@@ -69,6 +70,10 @@ def resized(op: nn.Module, numerator: int, denominator: int) -> Any:
     Raises:
         ConfigError: If the operation cannot be built again, or a number of channels is not divisible.
     """
+    if numerator != denominator and any(map(is_frozen, op.parameters())):
+        raise ConfigError(
+            f"{type(op).__name__} has frozen weights, so it cannot be given {numerator}/{denominator} of its channels"
+        )
     if isinstance(op, Sequential | nn.Sequential):
         made: nn.Module = type(op)(*(resized(child, numerator, denominator) for child in _children(op)))
     elif isinstance(op, AbstractPrimitive) and op.init_params:

@@ -16,7 +16,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import FactorizedReduce, ReLUConvBN, call_op_shared
 from naslib.search_spaces.core.shared_work import SharedWork
 
-from ._resize import Shape, common_shape
+from ._resize import ChannelShape, common_shape
 from .partial_channels import PartialChannels
 
 # Factor of the connection by the share of the search that is over
@@ -122,16 +122,16 @@ class AuxiliarySkipConnections(Part):
         self.beta = state_dict["beta"]
 
 
-def _shape_of_edge(op: RelaxedMixedOp) -> Shape:
+def _shape_of_edge(op: RelaxedMixedOp) -> ChannelShape:
     """Return what an edge does to shapes, partial channels included."""
     shape = common_shape(op.primitives)
     for surrounding in op.surroundings:
         if isinstance(surrounding, PartialChannels) and shape.C_in is not None and shape.C_out is not None:
-            shape = Shape(shape.C_in * surrounding.k, shape.C_out * surrounding.k, shape.stride)
+            shape = ChannelShape(shape.C_in * surrounding.k, shape.C_out * surrounding.k, shape.stride)
     return shape
 
 
-def _connection(shape: Shape) -> nn.Module | None:
+def _connection(shape: ChannelShape) -> nn.Module | None:
     if shape.stride == 1 and shape.keeps_channels:
         return None
     if shape.C_in is None or shape.C_out is None or shape.stride > 2:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.hardware import read_table, trace_candidates
-from naslib.hardware.trace import Place, decision_edges
+from naslib.hardware.trace import EdgeKey, decision_edges
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.graph import Graph
@@ -96,7 +96,7 @@ class Latency(Part):
         if self.input_shape is None:
             raise ConfigError("the table does not say for which inputs it is: give `input_shape`, [channels, h, w]")
         self.costs: list[Tensor] = []
-        self._by_place: dict[Place, list[float]] = {}
+        self._by_place: dict[EdgeKey, list[float]] = {}
 
     @property
     def scales_loss(self) -> bool:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.supernet._randomness import Randomness
 from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
@@ -20,6 +19,7 @@ from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.randomness import Randomness
 
 from ._cells import has_stride, mixtures
 

@@ -13,6 +13,7 @@ from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
+from naslib.search_spaces.core.given_weights import stop_training, train_again, trainable
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.utils.log import get_logger
@@ -117,7 +118,7 @@ class OperationEarlyStopping(Part):
             for name, module in self.optimizer.graph.named_modules():
                 if isinstance(module, MixedOp):
                     for index, candidate in enumerate(module.primitives):
-                        weights = [] if is_skip(candidate) else list(candidate.parameters())
+                        weights = [] if is_skip(candidate) else trainable(candidate)
                         if weights:
                             self._weights[f"{name}.{index}"] = weights
         return self._weights
@@ -152,9 +153,13 @@ class OperationEarlyStopping(Part):
 
     def _freeze(self, name: str) -> None:
         self.frozen.append(name)
-        for weight in self._operations()[name]:
-            weight.requires_grad_(False)
-            weight.grad = None
+        stop_training(self._operations()[name])
+
+    def discretize(self, graph: Graph) -> None:
+        """Let what has stopped be trained again in the architecture found."""
+        for nested in graph.nested_graphs():
+            for module in nested._modules_in_use():
+                train_again(module.parameters())
 
     def after_weight_step(self, data_train: Batch) -> None:
         """Keep the gradients of the step; the next one makes new tensors."""
@@ -178,8 +183,7 @@ class OperationEarlyStopping(Part):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state, and freeze what was frozen and nothing else."""
         for weights in self._operations().values():
-            for weight in weights:
-                weight.requires_grad_(True)
+            train_again(weights)
         self.frozen = []
         for name in state_dict["frozen"]:
             self._freeze(name)

@@ -8,15 +8,15 @@ from typing import Protocol
 from torch import Tensor
 
 from naslib.optimizers.oneshot.supernet.host import Supernet
+from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import Code
 
-from .paths import PathEntry, PathSpace
+from .entries import PathEntry
+from .paths import PathSpace
 
 
 class PathHost(Supernet, Protocol):
     """A supernet of which one path runs."""
-
-    path: Code | None
 
     @property
     def paths(self) -> PathSpace:
@@ -24,7 +24,13 @@ class PathHost(Supernet, Protocol):
 
     @property
     def entries(self) -> Sequence[PathEntry]:
-        """What runs of each decision."""
+        """What can be drawn of each decision."""
+
+    def standing(self) -> Assignment:
+        """Return what forwards run for which nothing is assigned."""
+
+    def everything(self) -> Assignment:
+        """Return the assignment that runs all operations, summed."""
 
     def use(self, code: Code) -> None:
         """Let forwards run an architecture."""

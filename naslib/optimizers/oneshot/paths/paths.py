@@ -2,67 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.optimizers.oneshot.supernet.stated import StatedSupernet, stated
-from naslib.search_spaces.core.codec import NO_EDGE, Code, Codec
+from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph, Scope
-from naslib.search_spaces.core.primitives import Zero
 from naslib.search_spaces.core.schema import DecisionSpace
 
 Choices = tuple[int, ...]
-
-
-class PathEntry:
-    """What a forward does with one decision: it runs what was set last, for all copies of a cell.
-
-    It stands where a relaxation does (`MixedOp.relaxation`), one object per decision.
-
-    Args:
-        ops: The candidates.
-
-    Attributes:
-        n_ops: Number of candidates.
-        computing: Indices of those other than `Zero`.
-        draw: What runs; None for the softmax mixture.
-    """
-
-    def __init__(self, ops: Sequence[Any]) -> None:
-        self.n_ops = len(ops)
-        zeros = [index for index, op in enumerate(ops) if isinstance(op, Zero)]
-        self.computing = tuple(index for index in range(len(ops)) if index not in zeros)
-        # without a Zero, an edge that the architecture has not is computed and multiplied by 0
-        weights = torch.ones(self.n_ops) if zeros else torch.zeros(self.n_ops)
-        no_edge = Draw((zeros[0] if zeros else 0,), weights, unit=bool(zeros), removed=True)
-        self._draws = {NO_EDGE: no_edge} | {index: Draw((index,), torch.ones(self.n_ops)) for index in range(len(ops))}
-        self.draw: Draw | None = self._draws[0]
-
-    def choose(self, index: int) -> None:
-        """Run candidate `index` alone, nothing for `NO_EDGE`."""
-        self.draw = self._draws[index]
-
-    def keep(self, indices: Sequence[int]) -> None:
-        """Run the sum of several candidates, nothing where there is none."""
-        self.draw = Draw(tuple(indices), torch.ones(self.n_ops)) if indices else self._draws[NO_EDGE]
-
-    def relax(self) -> None:
-        """Run the softmax mixture of all candidates."""
-        self.draw = None
-
-    def __call__(self, logits: Tensor, training: bool) -> Sequence[Any]:
-        """Return what was set.
-
-        Args:
-            logits: `(1, n_ops)`.
-            training: Without effect.
-        """
-        return torch.softmax(logits, dim=-1).unbind(0) if self.draw is None else [self.draw]
 
 
 class PathSpace:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import Batch
+from naslib.search_spaces.core.assignment import assigned
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.batch_norm import evaluation_mode as evaluation_mode
 from naslib.search_spaces.core.codec import Code
@@ -58,7 +59,8 @@ class PathScorer:
         optimizer.use(code)
         graph, norms = optimizer.graph, batch_norm_modules(optimizer.graph)
         tracked = [norm for norm in norms if norm.track_running_stats]
-        with evaluation_mode(graph), recalibrated(tracked if self.recalibration else []) as has_norms:
+        anew = recalibrated(tracked if self.recalibration else [])
+        with assigned(optimizer.standing()), evaluation_mode(graph), anew as has_norms:
             if has_norms:
                 for norm in tracked:
                     norm.train()

@@ -8,6 +8,7 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
+from naslib.search_spaces.core.assignment import assigned
 from naslib.search_spaces.core.codec import NO_EDGE, Code
 from naslib.search_spaces.core.flops import count_macs_of_parts
 
@@ -67,13 +68,9 @@ def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable:
     """
     if optimizer.graph.passes.native:
         raise ConfigError("max_macs: multiply-accumulates of native kernels are not counted; set native=off")
-    path = optimizer.path
-    optimizer.path = None
-    try:
-        ops = [op for _, _, op in candidates_of(optimizer)]
+    ops = [op for _, _, op in candidates_of(optimizer)]
+    with assigned(optimizer.everything()):
         total, sizes = count_macs_of_parts(optimizer.graph, image_shape, ops)
-    finally:
-        optimizer.path = path
     return SizeTable(optimizer, total, sizes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar
 
@@ -16,12 +16,15 @@ from naslib.optimizers.core.random_state import RandomState
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_architecture_step
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
+from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation
+from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.codec import NO_EDGE, Code
 from naslib.search_spaces.core.decisions import Site
 from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
-from .paths import Choices, PathEntry, PathSpace, paths_of
+from .entries import PathEntry, assignment_of
+from .paths import Choices, PathSpace, paths_of
 from .scoring import PathScorer
 from .selection import best_first, check_counts
 
@@ -50,6 +53,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     Attributes:
         paths: The architectures of the space.
+        entries: What can be drawn of each decision.
         places: Where the decisions are.
         rng: Draws the paths; its own, seeded from torch's global generator when the space is adapted.
         steps: Number of steps taken.
@@ -102,9 +106,43 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def prepare_step(self) -> None:
         """Set what the forwards of the next step run: a random path."""
-        self.use(self.paths.random(self.rng))
+        self.use(self.random_path())
+
+    def random_path(self) -> Code:
+        """Draw a path for training."""
+        return self.paths.random(self.rng)
 
     # paths
+
+    def sample(self, training: bool = True) -> Assignment:
+        """Draw a path as for a step of the training; without `training`, return what forwards outside of a step run.
+
+        Args:
+            training: Whether to draw.
+        """
+        self._require_adapted()
+        return self.assignment_of(self.random_path()) if training else self.standing()
+
+    def standing(self) -> Assignment:
+        """Return what forwards run for which nothing is assigned: what was set last."""
+        return self.graph.assignment or self.everything()
+
+    def assignment_of(self, code: Code) -> Assignment:
+        """Return the assignment that runs an architecture."""
+        return self.assignment_of_choices(self.paths.choices(code))
+
+    def assignment_of_choices(self, choices: Choices) -> Assignment:
+        """Return the assignment that runs one candidate per decision (`NO_EDGE` for none)."""
+        return assignment_of(dict(zip(self.decision_names, self.entries, strict=True)), choices)
+
+    def everything(self) -> Assignment:
+        """Return the assignment that runs all operations, summed."""
+        return self.keeping([range(entry.n_ops) for entry in self.entries])
+
+    def keeping(self, indices: Sequence[Sequence[int]]) -> Assignment:
+        """Return the assignment that runs the sum of some candidates of each decision."""
+        rows = zip(self.decision_names, self.entries, indices, strict=True)
+        return Assignment.made({name: entry.keeping(of_entry) for name, entry, of_entry in rows})
 
     @property
     def path(self) -> Code | None:
@@ -114,11 +152,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     @path.setter
     def path(self, code: Code | None) -> None:
         self._path = None if code is None else tuple(code)
-        if self._path is not None:
-            self.use_choices(self.paths.choices(self._path))
-            return
-        for entry in self.entries:
-            entry.keep(range(entry.n_ops))
+        self.graph.assignment = self.everything() if self._path is None else self.assignment_of(self._path)
 
     def use(self, code: Code) -> None:
         """Let forwards run an architecture."""
@@ -139,8 +173,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def use_choices(self, choices: Choices) -> None:
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
-        for entry, index in zip(self.entries, choices, strict=True):
-            entry.choose(index)
+        self.graph.assignment = self.assignment_of_choices(choices)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the logits of the supernet, without a loss."""
@@ -168,19 +201,21 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        entries = {id(data.alpha): PathEntry(data.op.primitives) for data in decisions_in(graph, self.scope)}
+        mixture = SoftmaxRelaxation()  # of forwards that are assigned no path
         for data in mixed_edges(graph, self.scope):
-            data.op.relaxation = entries[id(data.alpha)]
-        self.entries = list(entries.values())
+            data.op.relaxation = mixture
+        self.entries = [PathEntry(data.op.primitives) for data in decisions_in(graph, self.scope)]
         self.paths = paths_of(graph, self.scope)
         self.places = [edge.site for edge in self.paths.supernet.edges]
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Draw a path, look at its validation loss, and update its weights on the training batch; see the parent."""
         self.begin_step(data_val)
-        result = super().step(data_train, data_val)
-        self.path = self._path
-        return result
+        try:
+            with assigned(current() or self.standing()):
+                return super().step(data_train, data_val)
+        finally:
+            self.path = self._path
 
     def begin_step(self, data_val: Batch) -> None:
         """Count the step, keep the validation batch, and set what the forwards run."""
@@ -229,15 +264,12 @@ class WeightSharingOptimizer(OneShotOptimizer):
         if self._last_batch is None:
             logger.warning("no selection phase and no step was run: the architecture is the first of a few random ones")
             return codes[0]
-        entries = [entry.draw for entry in self.entries]
-        path = self._path
+        path, standing = self._path, self.graph.assignment
         scorer = PathScorer(self, (), [self._last_batch])
         try:
             return best_first((scorer.on_all(code), code) for code in codes)[0][1]
         finally:
-            self._path = path
-            for entry, draw in zip(self.entries, entries, strict=True):
-                entry.draw = draw
+            self._path, self.graph.assignment = path, standing
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return what the parent returns and the generator of paths."""

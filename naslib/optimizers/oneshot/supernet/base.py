@@ -13,8 +13,8 @@ from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.utils.pytorch_helper import create_criterion, create_optimizer
 
-from .schedules import restarting_cosine
-from .state import PartsState, ScheduleState
+from .checkpointables import PartsState, ScheduleState
+from .stage_schedules import restarting_cosine
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
 
@@ -277,10 +277,11 @@ class OneShotOptimizer(SupernetOptimizer):
         return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits and loss of the supernet on a batch."""
+        """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own."""
         inputs, targets = data
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.amp):
-            logits = self.graph(inputs)
+            with self.sampling():
+                logits = self.graph(inputs)
             loss = self.loss(logits, targets)
         return logits, loss
 

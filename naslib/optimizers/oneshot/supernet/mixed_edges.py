@@ -8,6 +8,7 @@ from typing import Any
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp
+from naslib.search_spaces.core.statement import searched_edges
 
 from .relaxed_op import RelaxedMixedOp
 
@@ -35,6 +36,24 @@ def decisions_in(graph: Graph, scope: Scope) -> list[EdgeData]:
         if data.has("alpha"):
             by_alpha.setdefault(id(data.alpha), data)
     return list(by_alpha.values())
+
+
+def name_decisions(graph: Graph, scope: Scope) -> list[str]:
+    """Give every decision its name, and return the names in the order of `decisions_in`.
+
+    They are the labels of the space's decisions: `normal_cell/3-5` for the edge from node 3 to node 5 of the graphs
+    called `normal_cell` (see `core.statement.state`).
+    """
+    names = []
+    for edges in searched_edges(graph, scope).values():
+        if not edges.copies[0].data.has("alpha"):
+            continue
+        names.append(edges.name)
+        for number, copy in enumerate(edges.copies):
+            copy.data.op.decision, copy.data.op.copy = edges.name, number
+    for nested in graph.nested_graphs():
+        nested.structure_changed()  # what was compiled knows the decisions by other names
+    return names
 
 
 def discretizing(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from naslib.search_spaces.core.assignment import assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
 from naslib.search_spaces.core.kernels.weighted_sum import inner_product
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
@@ -18,7 +19,7 @@ from naslib.search_spaces.core.shared_work import SharedWork
 from naslib.search_spaces.core.types import EdgeLike
 
 from .relaxations import softmax_weights
-from .sampling import Draw
+from .sampling import Draw, draw_of
 
 # `(dL/dy, {k: o_k(x)}, gradient)`: fills the gate gradients of these operations into `gradient`, `(n_ops,)`
 GateRule = Callable[[Tensor, dict[int, Tensor], Tensor], None]
@@ -136,6 +137,12 @@ class RelaxedMixedOp(MixedOp):
         plain = own.get_weights is RelaxedMixedOp.get_weights and own.process_weights is RelaxedMixedOp.process_weights
         return plain and super().relaxes_in_batch()
 
+    def weights_of(self, chosen: Any, edge_data: EdgeLike) -> Any:
+        """Return what `apply_weights` takes for an entry of an assignment: of indices, a draw of their sum."""
+        if type(chosen) not in (int, tuple):  # a Draw is a tuple, too
+            return chosen
+        return draw_of((chosen,) if isinstance(chosen, int) else chosen, self.primitives)
+
     def get_weights(self, edge_data: EdgeLike) -> Tensor:
         """Return the logits of the edge."""
         return edge_data.alpha
@@ -223,6 +230,7 @@ class _Gates(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(weights, x if draw.evaluated else None, *outputs)
         ctx.op, ctx.draw = op, draw._replace(weights=weights.detach())
+        ctx.assignment = current()  # of decisions within the candidates
         kind = x.device.type
         ctx.precision = partial(torch.autocast, kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
         y = _combine(outputs, ctx.draw)
@@ -236,7 +244,8 @@ class _Gates(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         weights, x, *outputs = ctx.saved_tensors
         draw: Draw = ctx.draw
-        with ctx.precision():  # the backward runs outside of the forward's autocast
+        # the backward runs outside of the forward's autocast and assignment
+        with ctx.precision(), assigned(ctx.assignment):
             evaluated = _evaluate(ctx.op, x, draw)
         found = dict(zip(draw.on, outputs, strict=True)) | evaluated
         gradient = torch.zeros_like(weights)

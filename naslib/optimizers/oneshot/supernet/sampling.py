@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.search_spaces.core.assignment import Draw as Draw
+from naslib.search_spaces.core.codec import NO_EDGE
+from naslib.search_spaces.core.primitives import Zero
 
 from .relaxations import gumbel_noise
 
 # `(n_decisions, n_ops)` logits -> as many keys: the operations with the largest keys run
 Ranking = Callable[[Tensor], Tensor]
+
+
+def draw_of(indices: Sequence[int], ops: Sequence[nn.Module]) -> Draw:
+    """Return what runs some candidates, summed; for none of them (or `NO_EDGE`) the edge is left out.
+
+    Args:
+        indices: Of the candidates.
+        ops: All candidates. Where none is a `Zero`, an edge that is left out is computed and multiplied by 0.
+    """
+    on = tuple(index for index in indices if index != NO_EDGE)
+    if on:
+        return Draw(on, torch.ones(len(ops)))
+    zero = next((index for index, op in enumerate(ops) if isinstance(op, Zero)), None)
+    if zero is None:
+        return Draw((0,), torch.zeros(len(ops)), unit=False, removed=True)
+    return Draw((zero,), torch.ones(len(ops)), removed=True)
 
 
 def deterministic_ranking(logits: Tensor) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from naslib.utils.renamed import renamed
 
 
-class Place(NamedTuple):
+class StagePosition(NamedTuple):
     """Where an epoch is.
 
     Attributes:
@@ -20,7 +22,7 @@ class Place(NamedTuple):
     length: int
 
 
-def locate(lengths: Sequence[int], epoch: int) -> Place:
+def locate(lengths: Sequence[int], epoch: int) -> StagePosition:
     """Return where an epoch is; epochs after the end belong to the last stage.
 
     Args:
@@ -31,12 +33,16 @@ def locate(lengths: Sequence[int], epoch: int) -> Place:
     for stage, length in enumerate(lengths):
         is_last = not any(lengths[stage + 1 :])
         if epoch < start + length or is_last:
-            return Place(stage, epoch - start, max(length, 1))
+            return StagePosition(stage, epoch - start, max(length, 1))
         start += length
-    return Place(0, epoch, max(epoch + 1, 1))
+    return StagePosition(0, epoch, max(epoch + 1, 1))
 
 
 def equal_lengths(epochs: int, n_stages: int) -> list[int]:
     """Divide a number of epochs into stages as equally as possible, the later ones longer where it does not divide."""
     ends = [epochs * (stage + 1) // n_stages for stage in range(n_stages)]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Place": "StagePosition"})

@@ -177,7 +177,7 @@ class Structure:
         """Return the space with fresh weights, and with some constructor arguments changed."""
         space = self.space
         if arguments:
-            return type(space)(**{**constructor_arguments(space), **arguments})
+            return type(space)(**{**constructor_arguments(space), **arguments}).take_given(space)
         return space.reset_weights()
 
     # checkpoints

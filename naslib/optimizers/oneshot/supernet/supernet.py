@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
+from naslib.search_spaces.core.drawing import Sites, draw, sites_in
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
@@ -20,7 +23,7 @@ from naslib.search_spaces.core.query_metrics import as_dataset_api
 from naslib.utils.log import get_logger
 
 from .compatibility import Ability, check_combination
-from .mixed_edges import decisions_in, discretizing, mixed_edges, where_undecided
+from .mixed_edges import decisions_in, discretizing, mixed_edges, name_decisions, where_undecided
 from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
 from .structure import Structure, adopt, shrink
@@ -41,6 +44,8 @@ class SupernetOptimizer(MetaOptimizer):
     Attributes:
         graph: The supernet.
         decisions: One edge per decision.
+        decision_names: Their names, by which an `Assignment` knows them.
+        last_sample: What the last forward of a step ran.
         architectural_weights: One parameter per decision, in the same order.
         architecture_parameters: Those, and the parts' own; what the architecture step trains.
         parts: The parts by name.
@@ -85,6 +90,9 @@ class SupernetOptimizer(MetaOptimizer):
         self.architecture_parameters: list[nn.Parameter] = []
         self.outcome: list[Tensor] | None = None
         self.decisions: list[EdgeData] = []
+        self.decision_names: list[str] = []
+        self._sites: list[Sites] = []
+        self.last_sample: Assignment | None = None
         self.weights: list[nn.Parameter] = []
         self.structure = Structure(self)
         self._norms: list[nn.Module] = []
@@ -243,7 +251,11 @@ class SupernetOptimizer(MetaOptimizer):
         for data in mixed_edges(graph, self.scope):
             if own_relaxation or isinstance(data.op, RelaxedMixedOp):  # a MixedOp of other kind relaxes by itself
                 data.op.relaxation = shared
+        self.decision_names = name_decisions(graph, self.scope)
         self.decisions = decisions_in(graph, self.scope)
+        self._sites = [
+            sites for sites in sites_in(graph._graphs_in_scope(self.scope)) if sites.key in self.decision_names
+        ]
         self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
         own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
         self.architecture_parameters = [*own, *(p for part in self.parts.values() for p in part.parameters())]
@@ -261,6 +273,57 @@ class SupernetOptimizer(MetaOptimizer):
     @abstractmethod
     def _build_optimizers(self) -> None:
         """Make the optimizers of the weights and of the architecture parameters."""
+
+    # what a forward runs
+
+    def sample(self, training: bool = True) -> Assignment:
+        """Draw what a forward runs: for every decision a row of weights or a `Draw`, the same in all copies of a cell.
+
+        Every forward of a step has one, also a forward of `graph` outside of a step. It can be logged (`describe`),
+        kept as plain values (`to_plain`), and run again (`assigned`).
+
+        Args:
+            training: Whether to draw as for training; False gives what stands for the architecture parameters as they
+                are: the most likely operations, or the same mixture.
+        """
+        self._require_adapted()
+        return draw(self._sites, training)
+
+    @contextmanager
+    def assigned(self, assignment: Assignment) -> Iterator[Assignment]:
+        """Let the forwards inside, those of steps included, run an assignment; afterwards what held before holds again.
+
+        Args:
+            assignment: From `sample`, or made by hand from indices of candidates. Where architecture parameters are
+                constants, as in the weight step, so are its weights.
+
+        Raises:
+            ArchitectureError: If it is not for this search space.
+        """
+        self._require_adapted()
+        assignment.check(self._widths())
+        with assigned(assignment):
+            yield assignment
+
+    def _widths(self) -> dict[str, int]:
+        """Return the number of candidates by the name of a decision."""
+        return {n: alpha.shape[-1] for n, alpha in zip(self.decision_names, self.architectural_weights, strict=True)}
+
+    def standing(self) -> Assignment | None:
+        """Return what forwards run for which nothing is assigned, None where each of them draws."""
+        return self.graph.assignment
+
+    @contextmanager
+    def sampling(self) -> Iterator[Assignment]:
+        """Let the forward inside run what is assigned; where nothing is, what stands or a new sample."""
+        given = current()
+        if given is None:
+            given = self.standing() or self.sample(self.graph.training)
+        elif self.architecture_parameters and not any(a.requires_grad for a in self.architecture_parameters):
+            given = given.detached()
+        self.last_sample = given.detached()
+        with assigned(given):
+            yield given
 
     # the outcome
 
@@ -287,7 +350,6 @@ class SupernetOptimizer(MetaOptimizer):
                 part.discretize(graph)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
-        graph.requires_grad_(True)  # what a search had stopped training is trained again
         graph.parse()
         return graph
 

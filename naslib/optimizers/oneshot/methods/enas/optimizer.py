@@ -10,12 +10,16 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch, Stateful
+from naslib.optimizers.oneshot.paths.entries import PathEntry, assignment_of
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, claims_of, conflicts
+from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
 from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.batch_norm import measurement_mode
+from naslib.search_spaces.core.drawing import draw
 from naslib.search_spaces.core.graph import EdgeView, Graph
 
 from .choices import Choices, choices_of
@@ -141,6 +145,7 @@ class ENASOptimizer(OneShotOptimizer):
         self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
         self.controller: Controller
         self.path_choices: Choices
+        self._entries: dict[str, PathEntry] = {}
         self.accumulated: list[Tensor] | None = None
         self.n_accumulated = 0
 
@@ -166,6 +171,8 @@ class ENASOptimizer(OneShotOptimizer):
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
         self.path_choices = choices_of(graph, self.scope)
+        ops = [data.op.primitives for data in decisions_in(graph, self.scope)]
+        self._entries = {name: PathEntry(of) for name, of in zip(self.decision_names, ops, strict=True)}
         self.controller = Controller(self.path_choices, *self._controller_settings)
         self.architecture_parameters = list(self.controller.parameters())
         self.accumulated, self.n_accumulated = None, 0
@@ -183,8 +190,26 @@ class ENASOptimizer(OneShotOptimizer):
         super().before_training()
         self.controller.cpu()
 
+    @torch.no_grad()
+    def sample(self, training: bool = True) -> Assignment:
+        """Draw a path from the controller, or take its most likely one.
+
+        Args:
+            training: Whether to draw.
+        """
+        self._require_adapted()
+        return self.assignment_of(self.controller.sample().code if training else self._most_likely())
+
+    def assignment_of(self, code: Sequence[int]) -> Assignment:
+        """Return the assignment that runs a path."""
+        return assignment_of(self._entries, code)
+
+    def standing(self) -> Assignment:
+        """Return what forwards outside of a step run: what the gates hold."""
+        return draw(self._sites)
+
     def run_path(self, code: Sequence[int]) -> None:
-        """Let the next forwards run this path.
+        """Let forwards outside of a step run this path, by its gates in `architectural_weights`.
 
         Args:
             code: The operation of every decision, or `codec.NO_EDGE`.
@@ -234,15 +259,19 @@ class ENASOptimizer(OneShotOptimizer):
         self.accumulated, self.n_accumulated = None, 0
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
-        """Train the weights of a path drawn from the controller."""
+        """Train the weights of a path drawn from the controller, unless one is assigned."""
+        if current() is not None:
+            return super().weight_step(data_train)
         with torch.no_grad():
-            self.run_path(self.controller.sample().code)
-        return super().weight_step(data_train)
+            code = self.controller.sample().code
+        self.run_path(code)  # which is recorded, and stays
+        with assigned(self.assignment_of(code)):
+            return super().weight_step(data_train)
 
     @torch.no_grad()
     def _evaluate(self, code: Sequence[int], data: Batch) -> tuple[Tensor, Tensor]:
-        self.run_path(code)
-        return self.forward_loss(data)
+        with assigned(self.assignment_of(code)):
+            return self.forward_loss(data)
 
     # the outcome
 

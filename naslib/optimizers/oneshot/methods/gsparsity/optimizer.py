@@ -16,6 +16,7 @@ from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_e
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
+from naslib.search_spaces.core.given_weights import trainable
 from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.search_spaces.core.primitives import Zero
 
@@ -23,7 +24,7 @@ from .prox_sgd import ProxSGD
 
 
 class GSparseMixedOp(RelaxedMixedOp):
-    """Add up all candidates; those without weights are multiplied by a scalar that is trained (and begins at 1).
+    """Add up all candidates; those without weights to train are multiplied by a scalar that is (and begins at 1).
 
     Args:
         primitives: The candidates.
@@ -31,9 +32,7 @@ class GSparseMixedOp(RelaxedMixedOp):
 
     def __init__(self, primitives: Sequence[nn.Module]) -> None:
         super().__init__(primitives)
-        weightless = [
-            k for k, op in enumerate(self.primitives) if not list(op.parameters()) and not isinstance(op, Zero)
-        ]
+        weightless = [k for k, op in enumerate(self.primitives) if not trainable(op) and not isinstance(op, Zero)]
         self.scales = nn.ParameterDict({str(k): nn.Parameter(torch.ones(1)) for k in weightless})
 
     def process_weights(self, weights: Tensor) -> Tensor:
@@ -44,7 +43,7 @@ class GSparseMixedOp(RelaxedMixedOp):
 
     def group(self, index: int) -> list[nn.Parameter]:
         """Return what stands for candidate `index` in its group: its weights, or its scalar; nothing for `Zero`."""
-        own = list(self.primitives[index].parameters())
+        own = trainable(self.primitives[index])
         return own or ([self.scales[str(index)]] if str(index) in self.scales else [])
 
 

@@ -12,8 +12,8 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.part import Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
-from naslib.optimizers.oneshot.supernet.schedules import cosine_in_each_stage
-from naslib.optimizers.oneshot.supernet.stages import Place, equal_lengths, locate
+from naslib.optimizers.oneshot.supernet.stage_schedules import cosine_in_each_stage
+from naslib.optimizers.oneshot.supernet.stages import StagePosition, equal_lengths, locate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.graph import EdgeView, Graph
@@ -80,7 +80,7 @@ class PDARTSOptimizer(OneShotOptimizer):
         self.arch_grad_clip = arch_grad_clip
         self.stage = 0
         self._lengths = equal_lengths(self.epochs, len(self.added_cells))
-        self._place = Place(0, 0, 1)
+        self._place = StagePosition(0, 0, 1)
         self._rate = 0.0
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +15,7 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.estimators import rescale
 from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.plan import RelaxStep
+from naslib.search_spaces.core.assignment import Assignment, Draw, assigned
 
 from .sampler import PathSampler
 
@@ -104,7 +104,6 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         self.n_steps = 0
         self._baseline = RewardBaseline(baseline_decay)
         self._sampler = PathSampler(mode)
-        self._rows: tuple[Any, list[tuple[int, int]]] = (None, [])
 
     @property
     def reward_average(self) -> float | None:
@@ -121,9 +120,9 @@ class ProxylessNASOptimizer(OneShotOptimizer):
 
     def choice_probabilities(self) -> list[Tensor]:
         """Return the softmax of each decision; in the mode `two` that over the pair that was drawn, 0 elsewhere."""
-        if self.mode != "two" or not self._sampler.involved:
+        if self.mode != "two" or self.last_sample is None:
             return super().choice_probabilities()
-        involved = self._drawn(self._sampler.involved)
+        involved = self._involved(self.last_sample)
         masked = zip(self.architectural_weights, involved, strict=True)
         return [alpha.masked_fill(~mask, -torch.inf).softmax(-1) for alpha, mask in masked]
 
@@ -144,7 +143,7 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         """
         super().before_training()
         if self.mode == "two" or self.update == "reinforce":
-            self._find_rows()
+            self._check_draws()
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Update the weights of a path on the training batch, then alpha on the validation batch if it is its turn.
@@ -168,12 +167,12 @@ class ProxylessNASOptimizer(OneShotOptimizer):
 
     def update_architecture(self) -> None:
         """Step, and in the mode `two` give back what operations outside the pair gained or lost."""
-        if self.mode != "two" or self.update == "reinforce":
+        if self.mode != "two" or self.update == "reinforce" or self.last_sample is None:
             super().update_architecture()
             return
         before = [alpha.detach().clone() for alpha in self.architectural_weights]
         super().update_architecture()
-        involved = self._drawn(self._sampler.involved)
+        involved = self._involved(self.last_sample)
         with torch.no_grad():
             for alpha, old, mask in zip(self.architectural_weights, before, involved, strict=True):
                 alpha.copy_(rescale(old.unsqueeze(0), alpha.unsqueeze(0), mask.unsqueeze(0)).squeeze(0))
@@ -188,8 +187,10 @@ class ProxylessNASOptimizer(OneShotOptimizer):
     def _policy_gradient(self, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         rewards, choices = [], []
         for _ in range(self.n_networks):
-            logits, loss = self.forward_loss(data_val)
-            choices.append(self._drawn(self._sampler.active))
+            sample = self.sample(self.graph.training)
+            with assigned(sample):
+                logits, loss = self.forward_loss(data_val)
+            choices.append(self._active(sample))
             reward = float((logits.argmax(-1) == data_val[1]).float().mean())
             for part in self.parts.values():
                 reward = part.reward(reward, choices[-1])
@@ -205,26 +206,33 @@ class ProxylessNASOptimizer(OneShotOptimizer):
 
     # what was drawn
 
-    def _drawn(self, masks: dict[int, Tensor]) -> list[Tensor]:
-        """Return the rows of the sampler's masks, one `(n_ops,)` per decision."""
-        return [masks[n_ops][row] for n_ops, row in self._find_rows()]
+    def _active(self, assignment: Assignment) -> list[Tensor]:
+        """Return what runs: one-hot booleans, `(n_ops,)` per decision."""
+        return [self._mask(assignment.indices(name), name) for name in self.decision_names]
 
-    def _find_rows(self) -> list[tuple[int, int]]:
-        """Return where the sampler keeps each decision: number of candidates and row.
+    def _involved(self, assignment: Assignment) -> list[Tensor]:
+        """Return what is looked at for the gradient: booleans, `(n_ops,)` per decision."""
+        found = []
+        for name in self.decision_names:
+            value = assignment[name]
+            pair = (*value.on, *value.evaluated) if isinstance(value, Draw) and value.evaluated else None
+            found.append(self._mask(pair, name))
+        return found
 
-        Raises:
-            ConfigError: If a decision is not relaxed together with the others.
-        """
-        plan = self.graph.plan
-        if self._rows[0] is not plan:
-            steps = [step for step in plan.steps if isinstance(step, RelaxStep)]
-            found = {id(e.alpha): (len(e.alpha), row) for step in steps for row, e in enumerate(step.edges)}
-            self._rows = (plan, [found[id(alpha)] for alpha in self.architectural_weights if id(alpha) in found])
-        missing = len(self.decisions) - len(self._rows[1])
-        missing += sum(not data.op.relaxes_in_batch() for data in self.decisions)
-        if missing:
+    def _mask(self, indices: Sequence[int] | None, name: str) -> Tensor:
+        """Return booleans of one decision: True for some candidates, for all if None."""
+        alpha = self.architectural_weights[self.decision_names.index(name)]
+        mask = torch.full(alpha.shape, indices is None, dtype=torch.bool)
+        if indices is not None:
+            mask[list(indices)] = True
+        return mask.to(alpha.device)
+
+    def _check_draws(self) -> None:
+        """Raise `ConfigError` if a decision is not drawn once for all its edges."""
+        edges = [data for sites in self._sites for data in sites.edges]
+        alone = {id(data.alpha) for data in edges if not data.op.relaxes_in_batch()}
+        if alone:
             raise ConfigError(
-                f"mode 'two' and update 'reinforce' must know what was drawn, but {missing} decisions are drawn on "
-                "their own (a hook on a MixedOp, or a cell with a forward of its own); use mode 'full_v2'"
+                f"mode 'two' and update 'reinforce' must know what was drawn, but {len(alone)} decisions are drawn on "
+                "their own (a hook on a MixedOp); use mode 'full_v2'"
             )
-        return self._rows[1]

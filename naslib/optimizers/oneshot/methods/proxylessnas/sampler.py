@@ -37,16 +37,10 @@ class PathSampler:
 
     Args:
         mode: See `ProxylessNASOptimizer`.
-
-    Attributes:
-        active: By number of candidates, `(n_decisions, n_ops)` one-hot booleans: what the last forward ran.
-        involved: The same for what the last forward evaluated.
     """
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
-        self.active: dict[int, Tensor] = {}
-        self.involved: dict[int, Tensor] = {}
 
     def __call__(self, logits: Tensor, training: bool) -> Sequence[Any]:
         """Return one entry per decision: a `Draw`, or the one-hot gates of all operations in the mode `"full"`.
@@ -65,12 +59,11 @@ class PathSampler:
             active = ranked(gumbel_ranking(values) if training else values, 1).squeeze(1)
             looked_at = torch.arange(n_ops, device=logits.device).expand(len(logits), n_ops)
         one_hot = membership(active.unsqueeze(1), n_ops)
-        self.active[n_ops], self.involved[n_ops] = one_hot, membership(looked_at, n_ops)
         gates = one_hot.to(logits)
         if not wants_gradient:
             return [Draw((index,), row) for index, row in zip(active.tolist(), gates.unbind(0), strict=True)]
         rule = RULES["renormalized" if is_pair else "gates"]
-        gates = gate_weights(logits, gates, self.involved[n_ops], rule)
+        gates = gate_weights(logits, gates, membership(looked_at, n_ops), rule)
         if self.mode == "full":
             return gates.unbind(0)
         return _draws(active, looked_at, gates)
