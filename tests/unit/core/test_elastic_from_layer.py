@@ -61,8 +61,8 @@ def test_a_smaller_one_has_a_part_of_the_weights():
 @pytest.mark.parametrize(
     ("layer", "sizes", "message"),
     [
-        (nn.Linear(3, 3), {"in_features": WIDTH}, "in_features = width can be 4, and the Linear has 3"),
-        (nn.Conv2d(4, 4, 3, padding=1), {"kernel_size": KERNEL}, "kernel_size = kernel can be 5, and the Conv2d has 3"),
+        (nn.Linear(3, 3), {"in_features": WIDTH}, "in_features = width can be 4, and Linear has 3"),
+        (nn.Conv2d(4, 4, 3, padding=1), {"kernel_size": KERNEL}, "kernel_size = kernel can be 5, and Conv2d has 3"),
         (nn.Linear(4, 4), {"in_channels": WIDTH}, "the sizes in_features, out_features, not 'in_channels'"),
         (nn.Conv1d(4, 4, 3), {}, "Conv1d has no elastic layer; there is one for Conv2d, BatchNorm2d"),
         (nn.Conv2d(4, 4, (3, 1)), {}, "an elastic convolution is square"),

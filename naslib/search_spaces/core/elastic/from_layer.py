@@ -97,8 +97,8 @@ def elastic(layer: nn.Module, mix: str = "weights", **sizes: Number | Size) -> E
     for name, size in present.items():
         if largest[name] > size:
             raise ConfigError(
-                f"{name} = {sizes[name]} can be {largest[name]}, and the {type(layer).__name__} has {size}: its weights are "
-                "those of the largest size"
+                f"{name} = {sizes[name]} can be {largest[name]}, and {type(layer).__name__} has {size}: its weights "
+                "are those of the largest size"
             )
     _take_weights(made, layer)
     return made.train(layer.training)
