@@ -142,6 +142,10 @@ class SupernetOptimizer(MetaOptimizer):
         """Return the value of a keyword, whether the method takes it or not."""
         return vars(self).get(name, self._unused.get(name))
 
+    def needs(self) -> Mapping[Ability, str]:
+        """Return what the method cannot do without, each with the reason; what it restructures need not be said."""
+        return {}
+
     def removes(self) -> Mapping[Ability, str]:
         """Return what parts and options cannot have with this method, and why (`{part}` stands for their name).
 
