@@ -42,10 +42,9 @@ class Score:
         """
         if value is None:
             return "-"
-        if digits is None and self.unit != "%":
-            text = f"{value:.4g}"
-        else:
-            text = f"{value:.{2 if digits is None else digits}f}"
+        if digits is None and self.unit == "%":
+            digits = 2
+        text = f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
         return f"{text} {self.unit}" if self.unit else text
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from naslib.errors import CheckpointError
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write, atomic_write_json
@@ -19,22 +20,19 @@ from .checkpoint import serialize
 
 @dataclass(frozen=True)
 class RecordedDecision:
-    """One searchable decision: where it is and what it chooses from.
+    """One decision in the record: where it is and what it chooses from.
 
     Attributes:
+        name: Its label, `normal_cell/3-5`.
         graph: Name of the graph (of the first copy, where several share it).
         edge: Source and target node.
         ops: Names of the candidates.
     """
 
+    name: str
     graph: str
     edge: tuple[int, int]
     ops: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """A short name."""
-        return f"{self.graph} {self.edge[0]}→{self.edge[1]}"
 
 
 class ArchWeightsRecorder:
@@ -43,15 +41,18 @@ class ArchWeightsRecorder:
     A candidate that the search has removed has the parameter -inf, which no softmax notices.
 
     Args:
-        graph: The adapted search space, from which decisions get their names.
+        graph: The adapted search space, which says where decisions are.
         weights: The parameters.
+        names: Labels of their decisions; where they are first if None.
         structure: Which candidates they belong to (`oneshot.supernet.structure`); None where all stay.
     """
 
-    def __init__(self, graph: Any, weights: Sequence[Tensor], structure: Any = None) -> None:
+    def __init__(
+        self, graph: Any, weights: Sequence[Tensor], structure: Any = None, names: Sequence[str] | None = None
+    ) -> None:
         self.weights = list(weights)
         self._structure = structure
-        self.decisions = _name_decisions(graph, self.weights)
+        self.decisions = _name_decisions(graph, self.weights, names)
         self._rows: list[list[Tensor]] = []
 
     def record(self) -> None:
@@ -69,12 +70,22 @@ class ArchWeightsRecorder:
         return [torch.stack(column) for column in zip(*self._rows, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was recorded."""
-        return {"series": self.series()}
+        """Return what was recorded, and of which decisions."""
+        return {"series": self.series(), "names": [decision.name for decision in self.decisions]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take what a checkpoint recorded."""
-        columns = [series.unbind(0) for series in state["series"]]
+        """Take what a checkpoint recorded; one of a former version has no names, its series are in order."""
+        recorded = state["series"]
+        if recorded and "names" in state:
+            by_name = dict(zip(state["names"], recorded, strict=True))
+            names = [decision.name for decision in self.decisions]
+            if by_name.keys() != set(names):
+                raise CheckpointError(
+                    f"arch_weights: the checkpoint recorded the decisions {', '.join(by_name)}; here they are "
+                    f"{', '.join(names)}"
+                )
+            recorded = [by_name[name] for name in names]
+        columns = [series.unbind(0) for series in recorded]
         self._rows = [list(row) for row in zip(*columns, strict=True)]
 
     def write(self, folder: Path) -> None:
@@ -92,7 +103,8 @@ def record_of(optimizer: Any) -> ArchWeightsRecorder | None:
     weights = getattr(optimizer, "architectural_weights", None)
     if weights is None or not len(weights):
         return None
-    return ArchWeightsRecorder(optimizer.graph, list(weights), getattr(optimizer, "structure", None))
+    names = getattr(optimizer, "decision_names", None)
+    return ArchWeightsRecorder(optimizer.graph, list(weights), getattr(optimizer, "structure", None), names)
 
 
 def _spread(weight: Tensor, kept: Sequence[int], width: int) -> Tensor:
@@ -104,14 +116,22 @@ def _spread(weight: Tensor, kept: Sequence[int], width: int) -> Tensor:
     return full
 
 
-def _name_decisions(graph: Any, weights: Sequence[Tensor]) -> list[RecordedDecision]:
+def _name_decisions(graph: Any, weights: Sequence[Tensor], labels: Sequence[str] | None) -> list[RecordedDecision]:
     found: dict[int, RecordedDecision] = {}
     for nested in graph.nested_graphs() if isinstance(graph, Graph) else []:
         for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
             if data.has("alpha"):
-                found.setdefault(id(data.alpha), RecordedDecision(nested.name or "graph", (u, v), _op_names(data)))
+                place = nested.name or "graph"
+                name = f"{place}/{u}-{v}"
+                found.setdefault(id(data.alpha), RecordedDecision(name, place, (u, v), _op_names(data)))
     names = tuple(f"op{i}" for i in range(max((w.numel() for w in weights), default=0)))
-    return [found.get(id(w)) or RecordedDecision("decision", (i, i), names[: w.numel()]) for i, w in enumerate(weights)]
+    decisions = [
+        found.get(id(w)) or RecordedDecision(f"decision/{i}", "decision", (i, i), names[: w.numel()])
+        for i, w in enumerate(weights)
+    ]
+    if labels is None:
+        return decisions
+    return [replace(decision, name=name) for decision, name in zip(decisions, labels, strict=True)]
 
 
 def _op_names(data: EdgeData) -> tuple[str, ...]:

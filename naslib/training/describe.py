@@ -37,8 +37,8 @@ def describe_space(optimizer: Any) -> str:
 def _decision_lines(decisions: Sequence[RecordedDecision]) -> list[str]:
     kinds: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for decision in decisions:
-        edge = f"{decision.edge[0]}→{decision.edge[1]}"
-        kinds.setdefault((decision.graph, decision.ops), []).append(edge)
+        edge = decision.name.rpartition("/")[2]
+        kinds.setdefault((decision.name.rpartition("/")[0], decision.ops), []).append(edge)
     return [f"  {graph}: {', '.join(edges)}: one of {', '.join(ops)}" for (graph, ops), edges in kinds.items()]
 
 

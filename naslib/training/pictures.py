@@ -152,7 +152,8 @@ def _draw_series(decisions: Sequence[dict[str, Any]], series: Sequence[torch.Ten
         weights = torch.softmax(values.double().reshape(values.shape[0], -1), dim=1)
         for op, line in zip(decision["ops"], weights.unbind(1), strict=False):
             place.plot(range(len(line)), line.tolist(), color=f"C{ops.index(op) % 10}", linewidth=1.1, label=op)
-        place.set_title(f"{decision['graph']} {decision['edge'][0]}→{decision['edge'][1]}", fontsize=7)
+        former = f"{decision['graph']}/{decision['edge'][0]}-{decision['edge'][1]}"  # of runs without names
+        place.set_title(decision.get("name", former), fontsize=7)
         place.tick_params(labelsize=6)
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
     figure.supxlabel("epochs", fontsize=8)

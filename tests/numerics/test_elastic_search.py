@@ -11,14 +11,22 @@ from elastic_space import ElasticSpace
 from small_spaces import images
 from torch import nn
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, SpecAlreadySetError
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.sizes import SizeLimits, mac_table, parameter_table
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.assignment import Assignment, current
 from naslib.search_spaces.core.codec import NO_EDGE
-from naslib.search_spaces.core.elastic import ElasticConv2d, ElasticLinear, Value, elastic_layers, entangle
+from naslib.search_spaces.core.elastic import (
+    ElasticConv2d,
+    ElasticLinear,
+    Value,
+    elastic_layers,
+    entangle,
+    entangle_edges,
+)
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Identity, ReLUConvBN
@@ -61,14 +69,10 @@ def _batches(dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
 
 def _chosen(optimizer: Any, discrete: Graph) -> Assignment:
     """Return the assignment of what is in a discrete architecture."""
-    (edge,) = discrete.genotype()
-    found = {}
-    for name, data in zip(optimizer.decision_names, optimizer.decisions, strict=True):
-        names = [getattr(op, "get_op_name", type(op).__name__) for op in data.op.primitives]
-        value = (discrete.chosen_values or {}).get(name)
-        wanted = edge["op"] if name == "cell/1-2" else str(value)
-        found[name] = names.index(wanted) if wanted in names else NO_EDGE
-    return Assignment(found)
+    genotype = discrete.genotype()
+    return Assignment(
+        {d.name: d.candidates.index(genotype[d.name]) if d.name in genotype else NO_EDGE for d in optimizer.decisions}
+    )
 
 
 def test_all_methods_are_here():
@@ -91,7 +95,7 @@ def test_a_method_searches_sizes_or_says_why_not(name: str):
     assert not elastic_layers(discrete) and discrete.value_edges is None
     assert {"width", "depth"} <= set(discrete.chosen_values) <= {"width", "depth", "last_kernel", "cell_kernel"}
     assert ("last_kernel" in discrete.chosen_values) == (discrete.chosen_values["depth"] == 2)
-    assert ("cell_kernel" in discrete.chosen_values) == (discrete.genotype()[0]["op"] == "Sequential")
+    assert ("cell_kernel" in discrete.chosen_values) == (discrete.genotype()["cell/1-2"] == "Sequential")
     if name not in ADDS_TO_EDGES:
         x = valid[0]
         for training in (False, True):
@@ -255,9 +259,7 @@ def test_a_network_whose_sizes_alone_are_searched():
 def test_what_a_part_cannot_do_with_sizes_is_said_before_the_search():
     with pytest.raises(ConfigError, match=r"latency does not fit sizes of elastic layers: .* not of sizes"):
         table = {"entries": {"Identity": 1.0}, "fixed": 2.0, "input_shape": [2, 8, 8]}
-        graph = Graph(name="net")
-        graph.add_edge(1, 2, op=nn.Sequential(nn.Flatten(), ElasticLinear(128, Value((2, 3), "width"))))
-        _made("darts", graph, parts={"latency": {"table": table, "reference": 2.0}})
+        _made("darts", parts={"latency": {"table": table, "reference": 2.0}})
 
 
 def test_a_chain_of_mixtures_by_hand():
@@ -276,3 +278,42 @@ def test_a_chain_of_mixtures_by_hand():
     hidden = sum(p[i] * nn.functional.pad(x.flatten(1) @ a.weight[:n].t(), (0, 4 - n)) for i, n in enumerate((2, 4, 3)))
     weight = sum(p[i] * nn.functional.pad(b.weight[:, :n], (0, 4 - n)) for i, n in enumerate((2, 4, 3)))
     torch.testing.assert_close(optimizer.graph(x), hidden @ weight.t() + b.bias)
+
+
+def test_architectures_are_set_sampled_and_read_again():
+    """The code, the candidates by name, and what an optimizer finds are one architecture, with the same network."""
+    space = ElasticSpace()
+    decisions = space.decision_space
+    for code in decisions.iterate():
+        graph = space.clone()
+        graph.set_spec(code)
+        assert graph.get_code() == code and graph.genotype() == decisions.choices(code)
+        assert not elastic_layers(graph) and graph(images(dtype=torch.float32)[0]).shape == (6, 3)
+        again = space.clone()
+        again.set_spec(graph.genotype())
+        assert again.get_code() == code
+        with pytest.raises(SpecAlreadySetError):
+            graph.set_spec(code)
+    sampled = ElasticSpace()
+    sampled.sample_random_architecture(rng=3)
+    assert decisions.is_valid(sampled.get_code())
+    child = ElasticSpace()
+    child.mutate(sampled, rng=4)
+    assert child.get_code() in decisions.neighbours(sampled.get_code())
+    optimizer = _made("spos")
+    found = optimizer.discretized(optimizer.scores_of(optimizer.paths.random(random.Random(0))))
+    rebuilt = ElasticSpace()
+    rebuilt.set_spec(found.genotype())
+    assert rebuilt.get_code() == found.get_code()
+    rebuilt.parse()
+    assert [p.shape for p in rebuilt.parameters()] == [p.shape for p in found.parameters()]
+    rebuilt.load_state_dict(found.state_dict())
+
+
+def test_an_entangled_space_with_a_codec_sets_slices():
+    space = entangle_edges(NasBench201SearchSpace(), [ReLUConvBN])
+    space.set_spec((3, 3, 2, 1, 0, 3))
+    assert not elastic_layers(space)
+    ops = space.get_all_edge_data("op", "all", private_edge_data=True)
+    found = [type(op).__name__ for op in ops]
+    assert found.count("ReLUConvBN") == 4 * 15 and "EntangledCandidate" not in found

@@ -14,7 +14,7 @@ from naslib.search_spaces.core.elastic import count_parameters
 from naslib.search_spaces.core.flops import count_macs, count_macs_of_parts
 
 from .host import PathHost
-from .paths import Choices
+from .paths import PathChoices
 from .scoring import PathScorer
 
 
@@ -57,7 +57,7 @@ class Measured:
         measure: Returns the size in millions under the assignment that holds, given the chosen candidate per decision.
     """
 
-    def __init__(self, optimizer: PathHost, measure: Callable[[Choices], float]) -> None:
+    def __init__(self, optimizer: PathHost, measure: Callable[[PathChoices], float]) -> None:
         self.optimizer = optimizer
         self.measure = measure
 
@@ -82,7 +82,7 @@ def parameter_table(optimizer: PathHost) -> SizeTable | Measured:
         sizes = [count_parameters(op) / 1e6 for _, _, op in candidates]
         return SizeTable(optimizer, common / 1e6 + sum(sizes), sizes)
 
-    def measure(choices: Choices) -> float:
+    def measure(choices: PathChoices) -> float:
         left: dict[int, nn.Module | None] = {id(op): None for _, _, op in candidates}
         left |= {id(op): op for decision, index, op in candidates if choices[decision] == index}
         return count_parameters(optimizer.graph, left=left) / 1e6

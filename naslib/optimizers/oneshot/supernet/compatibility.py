@@ -153,11 +153,22 @@ def claims_of(optimizer: Method) -> list[Claim]:
     removed = removed_by_method(optimizer, needed) | dict(optimizer.removes())
     own = {Ability.STRUCTURE: ""} if optimizer.RESTRUCTURES else {}
     method = Claim(type(optimizer).__name__, own | dict(optimizer.needs()), removed)
-    return [method, *options, *parts, *claims_of_space(optimizer.decisions)]
+    return [method, *options, *parts]
+
+
+def check_space(optimizer: Method, decisions: Sequence[EdgeData]) -> None:
+    """Raise `ConfigError` naming everything in a search that cannot work with what a space decides.
+
+    Args:
+        optimizer: The method.
+        decisions: What carries the decisions of the supernet.
+    """
+    if problems := conflicts([*claims_of(optimizer), *claims_of_space(decisions)]):
+        raise ConfigError(problems)
 
 
 def claims_of_space(decisions: Sequence[EdgeData]) -> list[Claim]:
-    """Return what a supernet takes away, by what it decides; nothing before there is one."""
+    """Return what a supernet takes away, by what it decides."""
     claims = []
     if any(is_size(data) for data in decisions):
         reasons = {
@@ -188,7 +199,7 @@ def removed_by_method(optimizer: Method, needed: Collection[Ability]) -> dict[Ab
         removed |= dict.fromkeys((Ability.SECOND_ORDER, Ability.UNROLLED), "it has no second-order step")
     elif not optimizer.option("unrolled"):
         removed[Ability.UNROLLED] = "it takes the first-order step"
-    if optimizer.decisions and not optimizer.architecture_parameters:
+    if optimizer.architectural_weights and not optimizer.architecture_parameters:
         removed |= without_architecture_step()
     return removed
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from naslib.optimizers.core.metaclasses import Batch, StepResult
-from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
+
+from .searched import SearchedDecision
 
 
 class OtherPart(Protocol):
@@ -48,8 +49,8 @@ class Supernet(Protocol):
         """The scopes that were adapted."""
 
     @property
-    def decisions(self) -> Sequence[EdgeData]:
-        """One edge per decision."""
+    def decisions(self) -> Sequence[SearchedDecision]:
+        """What is decided, with the edge that carries it."""
 
     @property
     def architectural_weights(self) -> nn.ParameterList:

@@ -23,7 +23,7 @@ from naslib.search_spaces.core.native_choice import is_native_faster
 from naslib.search_spaces.core.query_metrics import as_dataset_api
 from naslib.utils.log import get_logger
 
-from .compatibility import Ability, check_combination
+from .compatibility import Ability, check_combination, check_space
 from .mixed_edges import (
     adapt_values,
     decisions_in,
@@ -35,6 +35,7 @@ from .mixed_edges import (
 )
 from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
+from .searched import SearchedDecision, fill, searched_decisions
 from .structure import Structure, adopt, shrink
 from .undecided import trained_values, undecided
 
@@ -52,7 +53,6 @@ class SupernetOptimizer(MetaOptimizer):
 
     Attributes:
         graph: The supernet.
-        decisions: One edge per decision.
         decision_names: Their names, by which an `Assignment` knows them.
         last_sample: What the last forward of a step ran.
         architectural_weights: One parameter per decision, in the same order.
@@ -98,7 +98,8 @@ class SupernetOptimizer(MetaOptimizer):
         self.architectural_weights = nn.ParameterList()
         self.architecture_parameters: list[nn.Parameter] = []
         self.outcome: list[Tensor] | None = None
-        self.decisions: list[EdgeData] = []
+        self._decisions: list[SearchedDecision] | None = None
+        self._decision_edges: list[EdgeData] = []
         self.decision_names: list[str] = []
         self._sites: list[Sites] = []
         self.last_sample: Assignment | None = None
@@ -114,6 +115,14 @@ class SupernetOptimizer(MetaOptimizer):
         """Put a shared `alpha` on an edge with candidates: 1e-3 times a standard normal draw for each."""
         alpha = nn.Parameter(1e-3 * torch.randn(len(edge.data.op)))
         edge.data.set("alpha", alpha, shared=True)
+
+    def initial_logits(self, decision: SearchedDecision) -> Tensor | None:
+        """Return the first values of a decision's parameter, `(n_ops,)`; None leaves what `add_alphas` has put there.
+
+        Args:
+            decision: Says what is decided, and where.
+        """
+        return None
 
     @staticmethod
     def update_ops(edge: EdgeView) -> None:
@@ -216,9 +225,12 @@ class SupernetOptimizer(MetaOptimizer):
                 f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
             )
+        if graph.codec is None:  # nothing else could read the architecture off the edges that will be left
+            graph.remember_decisions(self.scope)
         graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
         adapt_values(graph, self.add_alphas, self.update_ops)
+        check_space(self, decisions_in(graph, self.scope))
         if alphas is not None:
             adopt(graph, self.scope, alphas)
         for part in self.parts.values():
@@ -267,11 +279,14 @@ class SupernetOptimizer(MetaOptimizer):
             if own_relaxation or isinstance(data.op, RelaxedMixedOp):  # a MixedOp of other kind relaxes by itself
                 data.op.relaxation = shared
         self.decision_names = name_decisions(graph, self.scope)
-        self.decisions = decisions_in(graph, self.scope)
+        self._decision_edges, self._decisions = decisions_in(graph, self.scope), None
         self._sites = [
             sites for sites in sites_in(graph._graphs_in_scope(self.scope)) if sites.key in self.decision_names
         ] + value_sites(graph)
-        self.architectural_weights = nn.ParameterList([data.alpha for data in self.decisions])
+        self.architectural_weights = nn.ParameterList([data.alpha for data in self._decision_edges])
+        if type(self).initial_logits is not SupernetOptimizer.initial_logits:
+            for decision in searched_decisions(graph, self.scope):
+                fill(decision, self.initial_logits(decision))
         own = [alpha for alpha in self.architectural_weights if alpha.requires_grad]
         self.architecture_parameters = [*own, *(p for part in self.parts.values() for p in part.parameters())]
 
@@ -281,13 +296,21 @@ class SupernetOptimizer(MetaOptimizer):
             use_batch_statistics(graph)
 
     def collect_weights(self) -> None:
-        """Read the supernet's weights and norms into flat lists: a step never walks the graph."""
+        """Read the supernet's decisions, weights and norms into flat lists: a step never walks the graph."""
+        self._decisions = None
         self.weights = list(self.graph.parameters())
         self._norms = list(batch_norm_modules(self.graph))
 
     @abstractmethod
     def _build_optimizers(self) -> None:
         """Make the optimizers of the weights and of the architecture parameters."""
+
+    @property
+    def decisions(self) -> list[SearchedDecision]:
+        """What is decided: `Decision` objects, each with its edge, its parameter (`alpha`) and its MixedOp (`op`)."""
+        if self._decisions is None:
+            self._decisions = searched_decisions(self.graph, self.scope) if self.graph is not None else []
+        return self._decisions
 
     # what a forward runs
 
@@ -395,7 +418,7 @@ class SupernetOptimizer(MetaOptimizer):
 
     def decision_scores(self) -> list[Tensor]:
         """Return per decision by what its candidates are compared, `(n_ops,)`: `decision_weights`, and the parts."""
-        return [self._scores(data) for data in self.decisions]
+        return [self._scores(data) for data in self._decision_edges]
 
     def _scores(self, data: EdgeData) -> Tensor:
         scores = self.decision_weights(data.alpha)

@@ -13,6 +13,8 @@ from .host import Supernet
 
 # Scores that differ by less than the rounding of a softmax in float32, relative to the larger one
 _ROUNDING = 3e-7
+# Names that are given at most
+_LISTED = 6
 
 
 def undecided(optimizer: Supernet, first: Sequence[Tensor]) -> str:
@@ -24,17 +26,19 @@ def undecided(optimizer: Supernet, first: Sequence[Tensor]) -> str:
     """
     scores = optimizer.outcome if optimizer.outcome is not None else optimizer.decision_scores()
     open_decisions = [
-        (score.detach().flatten(), data)
-        for score, data in zip(scores, optimizer.decisions, strict=True)
+        (score.detach().flatten(), decision)
+        for score, decision in zip(scores, optimizer.decisions, strict=True)
         if score.numel() > 1
     ]
     if not open_decisions:
         return ""
     allows_zero = optimizer.graph.ALLOWS_ZERO
-    if all(_is_tied(score, data.op.primitives, allows_zero) for score, data in open_decisions):
+    if all(_is_tied(score, decision.op.primitives, allows_zero) for score, decision in open_decisions):
+        names = [decision.name for _, decision in open_decisions]
+        listed = ", ".join(names[:_LISTED]) + (" ..." if len(names) > _LISTED else "")
         return (
-            f"all {len(open_decisions)} decisions are tied: the best candidates of each score the same, so that their "
-            "order chose the architecture, not the search"
+            f"all {len(names)} decisions are tied ({listed}): the best candidates of each score the same, so that "
+            "their order chose the architecture, not the search"
         )
     if optimizer.outcome is None and first and _unmoved(optimizer, first):
         return (

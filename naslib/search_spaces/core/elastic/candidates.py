@@ -15,7 +15,7 @@ from naslib.search_spaces.core.ops_base import AbstractPrimitive
 
 from .layer import Elastic, Extracted
 from .network import elastic_layers, extracted_from, values_in
-from .sizes import Number, Value, distinct
+from .sizes import Held, Number, Value, distinct
 
 
 class SizeCandidate(AbstractPrimitive):
@@ -67,6 +67,8 @@ def put_values(graph: ModuleGraph, chosen: Mapping[str, int]) -> None:
         ArchitectureError: If there is no such value.
     """
     layers = elastic_layers(graph)
+    if not layers:
+        return
     for leaf in values_in(graph):
         if not -1 <= chosen.get(leaf.label, -1) < len(leaf.values):
             raise ArchitectureError(
@@ -83,8 +85,13 @@ def put_values(graph: ModuleGraph, chosen: Mapping[str, int]) -> None:
                 data._set_op(_plain(data.op, extracted))
     # of a chain, what is behind its end has not been extracted, and is not decided
     kept = distinct([leaf for layer in layers if id(layer) in extracted for leaf in layer.sizes.leaves])
-    made = {leaf.label: leaf.values[i] for leaf in kept if (i := chosen.get(leaf.label, -1)) >= 0}
-    graph.chosen_values = {**(graph.chosen_values or {}), **made}
+    decided = [leaf for leaf in kept if not isinstance(leaf, Held)]
+    made = {leaf.label: _value(leaf, chosen.get(leaf.label, -1)) for leaf in decided}
+    graph.chosen_values = {**(graph.chosen_values or {}), **made} or None
+
+
+def _value(leaf: Value, index: int) -> Number:
+    return leaf.values[index] if index >= 0 else max(leaf.values)
 
 
 def _plain(op: Any, extracted: Extracted) -> Any:

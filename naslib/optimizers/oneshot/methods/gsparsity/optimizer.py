@@ -171,7 +171,7 @@ class GSparseOptimizer(OneShotOptimizer):
             norms > self.threshold, norms / sizes**self.normalization_exponent, torch.zeros_like(norms)
         )
         rows = scores.split([len(alpha) for alpha in self.architectural_weights])
-        for alpha, row, data in zip(self.architectural_weights, rows, self.decisions, strict=True):
+        for alpha, row, data in zip(self.architectural_weights, rows, self._decision_edges, strict=True):
             left = torch.tensor([float(isinstance(op, Zero)) for op in data.op.primitives])
             alpha.copy_(torch.where(row.any(), row, left.to(row)))
 
