@@ -51,8 +51,8 @@ def edge_of(value: Value) -> EdgeData:
 def is_size(data: EdgeData) -> bool:
     """Say whether a decision, given by the edge that carries it, is one of sizes."""
     op = data.op
-    candidates = op if isinstance(op, list) else op.get_embedded_ops() if isinstance(op, AbstractPrimitive) else None
-    return bool(candidates) and isinstance(candidates[0], SizeCandidate)
+    embedded = op.get_embedded_ops() if isinstance(op, AbstractPrimitive) else op
+    return isinstance(embedded, list) and any(isinstance(candidate, SizeCandidate) for candidate in embedded)
 
 
 def put_values(graph: ModuleGraph, chosen: Mapping[str, int]) -> None:
