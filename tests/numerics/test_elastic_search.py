@@ -18,6 +18,7 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.assignment import Assignment, current
+from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.elastic import (
     ElasticConv2d,
@@ -317,3 +318,23 @@ def test_an_entangled_space_with_a_codec_sets_slices():
     ops = space.get_all_edge_data("op", "all", private_edge_data=True)
     found = [type(op).__name__ for op in ops]
     assert found.count("ReLUConvBN") == 4 * 15 and "EntangledCandidate" not in found
+
+
+def test_a_bare_forward_draws_sizes_in_training_and_takes_the_likeliest_in_evaluation():
+    optimizer = _made("gdas")
+    with torch.no_grad():
+        optimizer.architectural_weights[1].copy_(torch.tensor([0.0, 3.0]))
+    x = images(dtype=torch.float32)[0]
+    widths: list[int] = []
+    stem = optimizer.graph.edges[1, 2].op.get_embedded_ops()[0]
+    stem.register_forward_hook(lambda layer, inputs, output: widths.append(output.shape[1]))
+    with torch.no_grad():
+        optimizer.graph.eval()
+        for _ in range(6):
+            optimizer.graph(x)
+        assert widths == [4] * 6
+        with evaluation_mode(optimizer.graph.train()):
+            optimizer.graph(x)
+        for _ in range(60):
+            optimizer.graph(x)
+    assert widths[6] == 4 and set(widths[7:]) == {2, 4}

@@ -242,6 +242,10 @@ class ModuleGraph(nn.Module, nx.DiGraph, metaclass=_GraphType):
                 if isinstance(data.op, nn.Module):
                     self._modules[name] = data.op
                 data.add_owner(self, name)
+        for value, data in (self.value_edges or {}).items():  # no edge of the graph, but in its mode
+            name = f"value({value.replace('.', '_')})"
+            registered[name] = None
+            self._modules[name] = data.op
         self._registered = registered
         self.is_parsed = True
         for graph in self._children():

@@ -186,7 +186,7 @@ class DecisionSpace:
             node = stack.pop()
             if node.decision.name not in choices:
                 raise ArchitectureError(f"the decision {node.decision.name!r} is not made")
-            node.write(genes, _indices(node.decision, choices[node.decision.name]))
+            node.write(genes, node.decision.indices_of(choices[node.decision.name]))
             stack += node.activated(node.chosen(genes))
         return self.canonical(genes)
 
@@ -393,24 +393,3 @@ class DecisionSpace:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DecisionSpace:
         return self
-
-
-def _indices(decision: Decision, picked: Any) -> tuple[int, ...]:
-    """Return the indices of candidates that are given by their names or values.
-
-    Raises:
-        ArchitectureError: If there are no such candidates, or another number of them.
-    """
-    number = decision.n_chosen
-    is_list = isinstance(picked, Sequence) and not isinstance(picked, str | bytes)
-    try:
-        several = (picked,) if decision.kind != "inputs" else tuple(picked) if is_list else ()
-        found = tuple(sorted({decision.candidates.index(candidate) for candidate in several}))
-    except (TypeError, ValueError):
-        found = (-1,)
-    if -1 in found or (number is not None and len(found) != number) or (decision.kind == "inputs" and not is_list):
-        raise ArchitectureError(
-            f"decision {decision.name!r} chooses {number or 'any'} of {', '.join(map(str, decision.candidates))}, not "
-            f"{shortened(picked)}"
-        )
-    return found

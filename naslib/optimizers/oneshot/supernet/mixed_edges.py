@@ -10,7 +10,7 @@ from naslib.search_spaces.core.elastic import values_in
 from naslib.search_spaces.core.elastic.candidates import edge_of, put_values
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp
-from naslib.search_spaces.core.statement import searched_edges
+from naslib.search_spaces.core.statement import mark_decided, searched_edges
 
 
 def where_undecided(update: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +83,7 @@ def discretizing(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> Call
         if isinstance(op, MixedOp):
             index = select(graph, edge.data)
             edge.data.set("op_index", index, shared=True)
+            mark_decided(edge.data, op.decision, op.copy)
             edge.data.set("op", op.discretized(index))
 
     return discretize
