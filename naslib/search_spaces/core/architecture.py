@@ -139,7 +139,9 @@ class ArchitectureMixin(StatementMixin):
         if found is not None:
             put_ops(found)
         elif code is not None:
-            self._codec().apply(self, code)
+            codec = StatedCodec(type(self).__name__, self.decision_space)
+            codec.apply(self, code)
+            self._code = code if codec.decides_sizes() else None
 
     def sample_random_architecture(self, dataset_api: Any = None, load_labeled: bool = False, rng: Any = None) -> None:
         """Make this graph a random architecture.

@@ -77,7 +77,7 @@ def stated(graph: Graph, scope: Scope) -> StatedSupernet:
     graphs = graph.nested_graphs()
     found: dict[int, tuple[Decision, Site]] = {}
     for decision in space.decisions:
-        if decision.kind == "inputs":
+        if decision.kind != "op":
             continue
         sites = [site for site in decision.sites if isinstance(site, Site) and site.head is not None]
         at = [graphs[site.number].edges[site.head, site.tail] for site in sites]
