@@ -193,7 +193,7 @@ def test_sizes_are_set_with_the_operations(width: int, first: str) -> None:
 
 
 def test_path_searches_say_that_they_do_not_decide_sizes() -> None:
-    with pytest.raises(ConfigError, match="sizes of elastic layers .width."):
+    with pytest.raises(ConfigError, match="sizes of elastic layers"):
         RandomNASOptimizer().adapt_search_space(Elastic())
-    with pytest.raises(ConfigError, match="'width' .value."):
+    with pytest.raises(ConfigError, match="not 'width'"):
         ENASOptimizer().adapt_search_space(Elastic())
