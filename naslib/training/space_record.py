@@ -17,10 +17,15 @@ from naslib.utils.files import to_jsonable
 
 
 def describe_search(optimizer: Any, dataset: str) -> dict[str, Any]:
-    """Return what must be the same for a checkpoint to be of this search: space and sizes, optimizer, data, classes."""
+    """Return what must be the same for a checkpoint to be of this search: space and sizes, optimizer, data, classes.
+
+    And the labels of the decisions, where there are any: architecture parameters are restored by their order.
+    """
     graph = optimizer.space  # the supernet of a later stage may be deeper
     is_space = isinstance(graph, Graph)
+    labels = list(getattr(optimizer, "decision_names", ()))
     return {
+        **({"decisions": labels} if labels else {}),
         "search_space": graph.get_type() if is_space else type(graph).__name__,
         "space arguments": to_jsonable(constructor_arguments(graph)) if is_space else {},
         "optimizer": type(optimizer).__name__,
