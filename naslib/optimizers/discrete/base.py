@@ -15,6 +15,7 @@ from naslib.errors import (
     UnsupportedBySpaceError,
 )
 from naslib.history import Objective, State, Trial
+from naslib.optimizers.core.given_space import require_graph
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.random_state import RandomState as RandomState
 from naslib.search_spaces.core.codec import Code, Codec, as_random
@@ -219,10 +220,12 @@ class DiscreteOptimizer(ReportingOptimizer):
             **kwargs: `evaluator` replaces that of the constructor; others are accepted for callers of NASLib.
 
         Raises:
+            GraphError: If it is no search space.
             UnsupportedBySpaceError: If the space has no codec.
             BenchmarkApiMissing: Without `dataset_api` and without an evaluator.
             BenchmarkError: If the benchmark lacks a metric on this data set at this fidelity.
         """
+        require_graph(search_space)
         name = type(self).__name__
         dataset = dataset if dataset is not None else self.dataset
         if search_space.codec is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from naslib.errors import ArchitectureError
 
 from ._decision_tree import Node
 from .decisions import MASKED
+from .literals import shortened
 
 
 class CodeVectors:
@@ -46,15 +46,9 @@ class CodeVectors:
         """
         genes = np.asarray(codes, dtype=np.int64).reshape(len(codes), -1) if len(codes) else np.empty((0, self.n_genes))
         if genes.shape[1] != self.n_genes or (genes < MASKED).any() or (genes >= self._bounds).any():
-            raise ArchitectureError(f"not codes of this space, which have {self.n_genes} genes: {shown(codes)}")
+            raise ArchitectureError(f"not codes of this space, which have {self.n_genes} genes: {shortened(codes[:1])}")
         rows = np.zeros((len(genes), self.width), dtype=np.float32)
         row, gene = np.nonzero(np.where(self._is_bit, genes > 0, genes >= 0))
         chosen = np.where(self._is_bit[gene], 0, genes[row, gene]).astype(np.int64)
         rows[row, self._columns[gene] + chosen] = 1
         return rows
-
-
-def shown(codes: Sequence[Any]) -> str:
-    """Return the first of some codes as text, as much of it as a message holds."""
-    text = repr(codes[0]) if len(codes) else "none"
-    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from random import Random
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from naslib.errors import ArchitectureError, DecisionError, UnsupportedBySpaceError, did_you_mean
 
-from ._code_vectors import CodeVectors, shown
+from ._code_vectors import CodeVectors
 from ._decision_tree import Node, changed, draw_into, every_way, grow
 from .decisions import MASKED, Code, Decision, as_random
+from .literals import shortened
 
 # What an architecture is by name: the candidate, or a tuple of them for inputs; without what is not decided
 Choices = Mapping[str, Any]
@@ -178,24 +179,14 @@ class DecisionSpace:
         unknown = [name for name in choices if name not in self._by_name]
         if unknown:
             hint = did_you_mean(str(unknown[0]), self._by_name)
-            raise ArchitectureError(f"there is no decision {unknown[0]!r}{hint}")
+            raise ArchitectureError(f"there is no decision {shortened(unknown[0])}{hint}")
         genes = [MASKED] * self.n_genes
-        stack = [*self._roots]
+        stack = self._roots[::-1]
         while stack:
             node = stack.pop()
             if node.decision.name not in choices:
                 raise ArchitectureError(f"the decision {node.decision.name!r} is not made")
-            picked = choices[node.decision.name]
-            candidates = node.decision.candidates
-            several = picked if node.decision.kind == "inputs" else (picked,)
-            wrong = [candidate for candidate in several if candidate not in candidates]
-            number = node.decision.n_chosen
-            if wrong or (number is not None and len({*map(candidates.index, several)}) != number):
-                raise ArchitectureError(
-                    f"decision {node.decision.name!r} chooses {number or 'any'} of {', '.join(map(str, candidates))}, "
-                    f"not {picked!r}"
-                )
-            node.write(genes, tuple(sorted({*map(candidates.index, several)})))
+            node.write(genes, node.decision.indices_of(choices[node.decision.name]))
             stack += node.activated(node.chosen(genes))
         return self.canonical(genes)
 
@@ -358,12 +349,16 @@ class DecisionSpace:
         return [node for node in self._nodes if code[node.start] != MASKED]
 
     def _genes_of(self, code: Sequence[int]) -> list[int]:
+        message = f"a code of this space is {self.n_genes} ints, not {shortened(code)}"
+        if isinstance(code, str | bytes | Mapping | Set):
+            raise ArchitectureError(message)
         try:
             genes = [int(gene) for gene in code]
+            same = all(bool(gene == given) for gene, given in zip(genes, code, strict=True))
         except (TypeError, ValueError, OverflowError) as error:
-            raise ArchitectureError(f"a code is {self.n_genes} ints, not {code!r}") from error
-        if len(genes) != self.n_genes or any(gene != given for gene, given in zip(genes, code, strict=True)):
-            raise ArchitectureError(f"a code of this space is {self.n_genes} ints, not {shown([code])}")
+            raise ArchitectureError(message) from error
+        if len(genes) != self.n_genes or not same:
+            raise ArchitectureError(message)
         return genes
 
     def _check(self, node: Node, genes: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError
 from naslib.native import available
+from naslib.optimizers.core.given_space import require_graph
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
@@ -174,8 +175,9 @@ class SupernetOptimizer(MetaOptimizer):
 
         Raises:
             ConfigError: If the method, its options, its parts and the space do not go together.
-            GraphError: If no edge in scope carries a list of candidates, or the graph cannot be executed.
+            GraphError: If it is no graph or cannot be executed, or no edge in scope carries a list of candidates.
         """
+        require_graph(search_space)
         self.check_combination()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset = dataset if dataset is not None else self.dataset
@@ -211,6 +213,8 @@ class SupernetOptimizer(MetaOptimizer):
                 f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
             )
+        if graph.codec is None:  # nothing else could read the architecture off the edges that will be left
+            graph.remember_decisions(self.scope)
         graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
         if alphas is not None:
