@@ -18,8 +18,8 @@ RENAMED = [
     ("naslib.optimizers.oneshot.supernet.stages", "Place", "StagePosition"),
     ("naslib.training.retrain", "Place", "Workplace"),
 ]
-# `Constant`: of learning rates in a config, and of the features of an elastic layer; `Node`: of a tree of decisions, and
-# of a cell of ENAS
+# `Constant`: of learning rates in a config, and of the features of an elastic layer; `Node`: of a tree of decisions,
+# and of a cell of ENAS
 TWICE = {"Constant", "Node"}
 
 
