@@ -36,4 +36,7 @@ class PathHost(Supernet, Protocol):
         """Let forwards run an architecture."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the logits of the supernet, without a loss."""
+        """Return the logits of the supernet, without a loss.
+
+        `(n, classes)` for n inputs.
+        """

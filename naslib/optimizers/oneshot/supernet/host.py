@@ -112,7 +112,10 @@ class SupernetHost(Supernet, Protocol):
         """Of the architecture parameters."""
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits and loss of the supernet on a batch."""
+        """Return logits and loss of the supernet on a batch.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
 
     def fixed_architecture(self) -> AbstractContextManager[None]:
         """Treat the architecture parameters as constants in the forwards inside."""
