@@ -28,6 +28,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _STRONGEST = "keep_strongest_edges"
 # Entry of an edge, shared by its copies: the name of its decision
 _LABEL = "_decision"
+# Private entry of an edge whose operation an optimizer chose: which of the edges of the decision it is
+_NUMBER = "_number"
 
 
 def _default(method: F) -> F:
@@ -117,6 +119,18 @@ class StatementMixin(UpdatesMixin):
             return graph.state_decisions(scope)
         _warn_of(type(self))
         return state(graph, scope)
+
+
+def mark_decided(data: EdgeData, name: str | None, number: int) -> None:
+    """Note on an edge whose operation was chosen the name of the decision, and which of its edges it is."""
+    if name is not None:
+        data._shared[_LABEL] = name
+        data._private[_NUMBER] = number
+
+
+def decided_edge(data: EdgeData) -> tuple[str, int] | None:
+    """Return what `mark_decided` noted, None where it was not called."""
+    return (data._shared[_LABEL], data._private[_NUMBER]) if _NUMBER in data._private else None
 
 
 def label_of(data: EdgeData) -> str | None:

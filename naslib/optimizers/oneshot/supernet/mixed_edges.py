@@ -8,7 +8,7 @@ from typing import Any
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp
-from naslib.search_spaces.core.statement import searched_edges
+from naslib.search_spaces.core.statement import mark_decided, searched_edges
 
 from .relaxed_op import RelaxedMixedOp
 
@@ -64,6 +64,7 @@ def discretizing(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> Call
         if isinstance(op, MixedOp):
             index = select(graph, edge.data)
             edge.data.set("op_index", index, shared=True)
+            mark_decided(edge.data, op.decision, op.copy)
             edge.data.set("op", op.discretized(index) if isinstance(op, RelaxedMixedOp) else op.primitives[index])
 
     return discretize
