@@ -34,7 +34,8 @@ def config_task(config: Any, optimizer: Any, given: Any = None, info: Any = None
         task = build_task(getattr(info, "task", None) or "classification", config.get("task_args"))
     if loss is None and _lacks_loss(config, task, info):
         loss = "BCEWithLogitsLoss"
-    if loss is None and not _is_given(optimizer, given) and has_own_loss(optimizer.graph):
+    asks_space = loss is None and not _is_given(optimizer, given) and optimizer.is_adapted
+    if asks_space and has_own_loss(optimizer.graph):
         loss = optimizer.graph.get_loss_fn()
     return with_data(settle_task(task, loss), info)
 
