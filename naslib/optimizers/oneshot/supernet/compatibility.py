@@ -11,7 +11,6 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import accepted_keywords
-from naslib.search_spaces.core.edge import EdgeData
 
 from .abilities import Ability as Ability
 from .abilities import Reasons as Reasons
@@ -36,8 +35,8 @@ class Method(Protocol):
         """The parts by name."""
 
     @property
-    def decisions(self) -> Sequence[EdgeData]:
-        """One edge per decision; none before there is a supernet."""
+    def architectural_weights(self) -> nn.ParameterList:
+        """One parameter per decision; none before there is a supernet."""
 
     @property
     def architecture_parameters(self) -> Sequence[nn.Parameter]:
