@@ -123,7 +123,10 @@ class SupernetHost(Supernet, Protocol):
         """
 
     def exact_loss(self, data: Batch) -> Tensor:
-        """Return the loss of the supernet on a batch in full precision."""
+        """Return the loss of the supernet on a batch in full precision.
+
+        A scalar.
+        """
 
     def fixed_architecture(self) -> AbstractContextManager[None]:
         """Treat the architecture parameters as constants in the forwards inside."""
