@@ -196,5 +196,5 @@ def _reset_of(module: nn.Module) -> Callable[[], Any] | None:
     for name in ("reset_parameters", "_reset_parameters"):
         reset = getattr(module, name, None)
         if callable(reset):
-            return reset  # type: ignore[no-any-return]
+            return reset
     return None
