@@ -118,10 +118,10 @@ class SupernetEvaluator(Evaluator):
                 with _training(norms):
                     batches = on_device(self.train, "training", 0, task, device, how.channels_last)
                     for _, batch in zip(range(self.recalibration), batches, strict=False):
-                        task.forward(supernet.forward, batch)
+                        supernet.outputs(batch)
             for step, batch in enumerate(on_device(self.valid, "validation", 0, task, device, how.channels_last)):
                 go_on(should_stop, step)
-                outputs = task.forward(supernet.forward, batch)
+                outputs = supernet.outputs(batch)
                 meter.update(outputs, batch, task.loss(outputs, batch), step)
         check_finite(meter, "the validation loss became NaN or infinite in")
         score = meter.read()
