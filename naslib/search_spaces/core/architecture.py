@@ -16,6 +16,7 @@ from ._ops_by_name import choices_of, put_ops
 from ._ops_by_name import op_name as op_name
 from .codec import Code, Codec, as_random
 from .edge import EdgeData
+from .elastic.candidates import put_values
 from .literals import read_literal
 from .query_metrics import Metric, as_dataset_api
 from .schema import DecisionSpace
@@ -127,6 +128,7 @@ class ArchitectureMixin(StatementMixin):
                     "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
                 )
             self._codec().apply(self, code)
+            put_values(self, {})  # of entangled candidates, the slice
         self._code = code
 
     def _put_stated(self, spec: Any) -> None:
@@ -138,6 +140,7 @@ class ArchitectureMixin(StatementMixin):
             self.remember_decisions()
         if found is not None:
             put_ops(found)
+            put_values(self, {})  # what an architecture by edges does not say is the largest
         elif code is not None:
             codec = StatedCodec(type(self).__name__, self.decision_space)
             codec.apply(self, code)
@@ -229,9 +232,10 @@ class ArchitectureMixin(StatementMixin):
     def genotype(self) -> Any:
         """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search.
 
-        Of a space without a codec that keeps a code only: the candidates by the names of its decisions.
+        Of a space without a codec that keeps a code only, or that decides sizes: the candidates by the names of its
+        decisions.
         """
-        if self.codec is not None or self._code is not None:
+        if self.codec is not None or self._code is not None or self.chosen_values:
             return self._codec().genotype(self.get_code())
         found = []
         for nested in self._graphs_in_scope(self.OPTIMIZER_SCOPE):

@@ -13,15 +13,24 @@ from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers.core.given_space import require_graph
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
-from naslib.search_spaces.core.drawing import sites_in
+from naslib.search_spaces.core.drawing import sites_in, value_sites
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.elastic import values_in
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
 from naslib.search_spaces.core.query_metrics import as_dataset_api
 from naslib.utils.log import get_logger
 
-from .compatibility import Ability, check_combination
-from .mixed_edges import decisions_in, discretizing, mixed_edges, name_decisions, where_undecided
+from .compatibility import Ability, check_combination, check_space
+from .mixed_edges import (
+    adapt_values,
+    decisions_in,
+    discretize_values,
+    discretizing,
+    mixed_edges,
+    name_decisions,
+    where_undecided,
+)
 from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
 from .sampled import SamplingOptimizer
@@ -135,6 +144,10 @@ class SupernetOptimizer(SamplingOptimizer):
         """Return the value of a keyword, whether the method takes it or not."""
         return vars(self).get(name, self._unused.get(name))
 
+    def needs(self) -> Mapping[Ability, str]:
+        """Return what the method cannot do without, each with the reason; what it restructures need not be said."""
+        return {}
+
     def removes(self) -> Mapping[Ability, str]:
         """Return what parts and options cannot have with this method, and why (`{part}` stands for their name).
 
@@ -200,7 +213,8 @@ class SupernetOptimizer(SamplingOptimizer):
             GraphError: If there is nothing to search, or the graph cannot be executed.
         """
         graph.compile()
-        if not any(isinstance(op, list) for op in graph.get_all_edge_data("op", self.scope, private_edge_data=True)):
+        ops = graph.get_all_edge_data("op", self.scope, private_edge_data=True)
+        if not any(isinstance(op, list) for op in ops) and not values_in(graph):
             raise GraphError(
                 f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
@@ -209,6 +223,8 @@ class SupernetOptimizer(SamplingOptimizer):
             graph.remember_decisions(self.scope)
         graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
+        adapt_values(graph, self.add_alphas, self.update_ops)
+        check_space(self, decisions_in(graph, self.scope))
         if alphas is not None:
             adopt(graph, self.scope, alphas)
         for part in self.parts.values():
@@ -260,7 +276,7 @@ class SupernetOptimizer(SamplingOptimizer):
         self._decision_edges, self._decisions = decisions_in(graph, self.scope), None
         self._sites = [
             sites for sites in sites_in(graph._graphs_in_scope(self.scope)) if sites.key in self.decision_names
-        ]
+        ] + value_sites(graph)
         self.architectural_weights = nn.ParameterList([data.alpha for data in self._decision_edges])
         if type(self).initial_logits is not SupernetOptimizer.initial_logits:
             for decision in searched_decisions(graph, self.scope):
@@ -313,6 +329,7 @@ class SupernetOptimizer(SamplingOptimizer):
             graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
             for part in self.parts.values():
                 part.discretize(graph)
+            discretize_values(graph, self.select_primitive)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
         graph.parse()
@@ -330,6 +347,8 @@ class SupernetOptimizer(SamplingOptimizer):
         """Put `op_weights` on the edges of a clone of the supernet, and remove what the space drops."""
         if scores is None:
             graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
+            for data in (graph.value_edges or {}).values():
+                self._show_weights(EdgeView(0, 0, data))
         else:
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
