@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
 from naslib.errors import ArchitectureError, SpecAlreadySetError
 
 from ._ops_by_name import names_by_edge, op_name
-from .assignment import Assignment, assigned
 from .codec import Code, Codec
 from .decisions import MASKED, Decision, Site
 from .edge import EdgeData
-<<<<<<< HEAD
-from .elastic import elastic_layers
-from .elastic.network import extracted_from
-=======
 from .elastic.candidates import put_values
->>>>>>> main
 from .literals import plain, read_literal, shortened
 from .ops_basic import DropPath
 from .ops_mixed import MixedOp
@@ -96,10 +88,6 @@ class StatedCodec(Codec[StatementMixin]):
         Raises:
             ArchitectureError: If the graph is not discrete, or has lost edges otherwise than its space states.
         """
-        if self.decides_sizes():
-            raise ArchitectureError(
-                f"the sizes of layers cannot be read off a {self.name} that was not made by set_spec"
-            )
         operations: dict[str, Any] = {}
         for nested in graph.nested_graphs():
             for _, _, data in nested.edges(data=True):
@@ -135,25 +123,12 @@ class StatedCodec(Codec[StatementMixin]):
             if indices is not None:
                 data = nested.edges[site.head, site.tail]
                 data.set("primitives", list(data.op))
+                data.set("op_index", site.positions[indices[0]], shared=True)  # an elastic layer becomes a plain one
                 data.set("op", data.op[site.positions[indices[0]]])
             elif self._is_dropped(decision, code):
                 nested.remove_edge(site.head, site.tail)
-<<<<<<< HEAD
-        sizes = {name: indices[0] for name, indices in chosen.items() if indices and self.is_size(name)}
-        if sizes:
-            _extract_sizes(graph, Assignment(sizes))
-
-    def is_size(self, name: str) -> bool:
-        """Say whether a decision is the size of elastic layers."""
-        return self._space.decision(name).kind == "value"
-
-    def decides_sizes(self) -> bool:
-        """Say whether sizes are decided, which cannot be read off the layers of an architecture any more."""
-        return any(map(self.is_size, self._space.names))
-=======
         values = [decision.name for decision in self._space.decisions if decision.kind == "value"]
         put_values(graph, {name: indices[0] for name in values if (indices := chosen[name]) is not None})
->>>>>>> main
 
     def _is_dropped(self, decision: Decision, code: Code) -> bool:
         """Say whether an operation is not decided because its edge goes, and not because it is inside of no choice."""
@@ -161,24 +136,6 @@ class StatedCodec(Codec[StatementMixin]):
             return False
         other = self._space.decision(decision.condition[0])
         return other.kind == "inputs" and code[self._space.genes(other.name).start] != MASKED
-
-
-def _extract_sizes(graph: StatementMixin, assignment: Assignment) -> None:
-    """Put plain layers of chosen sizes in the place of the elastic ones, on edges and nodes."""
-    extracted: dict[int, Any] = {}
-    with assigned(assignment):
-        for nested in graph.nested_graphs():
-            for _, _, data in nested.edges(data=True):
-                if (
-                    isinstance(data.op, nn.Module)
-                    and not isinstance(data.op, StatementMixin)
-                    and elastic_layers(data.op)
-                ):
-                    plain_op = extracted_from(data.op, extracted)
-                    data._set_op(plain_op)
-            for attributes in nested._node.values():
-                if isinstance(attributes.get("comb_op"), nn.Module) and elastic_layers(attributes["comb_op"]):
-                    attributes["comb_op"] = extracted_from(attributes["comb_op"], extracted)
 
 
 def candidate_on(decision: Decision, data: EdgeData) -> Any:
