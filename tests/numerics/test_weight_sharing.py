@@ -418,7 +418,7 @@ class _Known:
         return float(code[0])
 
     def show(self, quality):
-        return f"{quality:g}"
+        return f"{quality:.2f}"
 
 
 def test_random_nas_measures_all_samples_then_the_finalists():

@@ -142,7 +142,7 @@ class ArchitectureMixin(StatementMixin):
             put_ops(found)
             put_values(self, {})  # what an architecture by edges does not say is the largest
         elif code is not None:
-            StatedCodec(type(self).__name__, self.decision_space).apply(self, code)
+            self._codec().apply(self, code)
 
     def sample_random_architecture(self, dataset_api: Any = None, load_labeled: bool = False, rng: Any = None) -> None:
         """Make this graph a random architecture.
