@@ -91,7 +91,7 @@ def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:
     }
 
 
-def _described(info: DatasetInfo, task: Task | None = None) -> dict[str, int]:
+def _described(info: DatasetInfo, task: Task | None = None) -> dict[str, Any]:
     outputs = task.output_size if task is not None and task.output_size else info.num_classes
     return {"n_classes": outputs, "in_channels": info.in_channels, "image_size": info.image_size}
 

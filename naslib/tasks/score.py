@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 # Short names of scores in log lines and in the keys of records (`train_acc`); others are called by their full name.
 _SHORT = {"accuracy": "acc"}
@@ -48,7 +47,8 @@ class Score:
         return f"{text} {self.unit}" if self.unit else text
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True)
+class Measured:
     """What was measured on some batches.
 
     Attributes:

@@ -74,7 +74,8 @@ class Task(ABC):
     ) -> None:
         self._fields = (inputs, targets)
         self.output_size = output_size
-        self.criterion = self.make_criterion(self.DEFAULT_LOSS if loss is None else loss)
+        if loss is not None or self.DEFAULT_LOSS or type(self).loss is Task.loss:
+            self.criterion = self.make_criterion(self.DEFAULT_LOSS if loss is None else loss)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep what the task is made with, for the record of a run."""
@@ -154,6 +155,8 @@ class Task(ABC):
         """
         if not share:
             return self
+        if not hasattr(self, "criterion"):
+            raise ConfigError(f"{key}={share}: the task {type(self).__name__} has a loss of its own, which knows none")
         task = copy.copy(self)
         task._unsmoothed = self.criterion if self._unsmoothed is None else self._unsmoothed
         task.criterion = with_label_smoothing(task._unsmoothed, share, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,11 +34,17 @@ class BatchCheck:
         self.task = task
         self._outputs: Any = None
         self._shape: tuple[int, ...] | None = None
+        self._is_done = False
+
+    def remember(self, batch: Any) -> None:
+        """Keep the shape of the inputs of a first batch, with which later ones are compared if something fails."""
+        if self._shape is None:
+            self._shape = self.task.shape_of(batch)
 
     @property
     def is_done(self) -> bool:
         """Whether a network was tried."""
-        return self._shape is not None
+        return self._is_done
 
     def try_network(self, run: Callable[[Any], Any], batch: Any) -> None:
         """Let a network see a few inputs, and raise where its outputs do not fit the targets or the loss.
@@ -52,9 +59,11 @@ class BatchCheck:
             ConfigError: Saying what does not go with what.
         """
         task, random_state = self.task, rng_snapshot()
-        self._shape = task.shape_of(batch)
+        state = copy.deepcopy(task.state_dict())
+        self.remember(batch)
+        self._is_done = True
         if task.input_shape is None:
-            task.input_shape = self._shape
+            task.input_shape = task.shape_of(batch)
         few = _first(batch)
         try:
             with torch.enable_grad():
@@ -64,6 +73,8 @@ class BatchCheck:
                 problems = task.output_problems(_as_many(outputs, batch), batch) or self._loss_problems(outputs, few)
         finally:
             rng_restore(random_state)
+            if state:
+                task.load_state_dict(state)
         if problems:
             raise ConfigError([f"the task {_named(task)} does not fit: {problem}" for problem in problems])
         self._outputs = _as_few(outputs)

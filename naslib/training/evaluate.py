@@ -212,6 +212,7 @@ def test(
     meter, check = task.meter(device), check or BatchCheck(task)
     try:
         for number, batch in enumerate(move_batches(loader, device, channels_last, name, task)):
+            check.remember(batch)
             with check.explaining((name, number, batch)), torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 outputs = task.forward(network, batch)
                 meter.update(outputs, batch, task.loss(outputs, batch))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from torch import Tensor
-
+from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet.host import Supernet
 from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import Code
@@ -38,5 +37,5 @@ class PathHost(Supernet, Protocol):
     def use(self, code: Code) -> None:
         """Let forwards run an architecture."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the logits of the supernet, without a loss."""
+    def outputs(self, data: Batch) -> Any:
+        """Return the outputs of the supernet on a batch, without a loss."""

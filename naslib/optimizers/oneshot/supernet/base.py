@@ -111,8 +111,8 @@ class OneShotOptimizer(SupernetOptimizer):
 
     @property
     def loss(self) -> Any:
-        """The criterion of the task, `(outputs, targets)` -> loss."""
-        return self.task.criterion
+        """The criterion of the task, `(outputs, targets)` -> loss; None where the task computes its loss itself."""
+        return getattr(self.task, "criterion", None)
 
     @loss.setter
     def loss(self, criterion: Any) -> None:

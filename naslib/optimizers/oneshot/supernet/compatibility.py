@@ -38,8 +38,8 @@ class Method(Protocol):
         """The parts by name."""
 
     @property
-    def decisions(self) -> Sequence[EdgeData]:
-        """One edge per decision; none before there is a supernet."""
+    def architectural_weights(self) -> nn.ParameterList:
+        """One parameter per decision; none before there is a supernet."""
 
     @property
     def architecture_parameters(self) -> Sequence[nn.Parameter]:

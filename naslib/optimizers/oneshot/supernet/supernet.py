@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -13,10 +12,8 @@ from torch import Tensor, nn
 from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers.core.given_space import require_graph
-from naslib.optimizers.core.metaclasses import MetaOptimizer
-from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
-from naslib.search_spaces.core.drawing import Sites, draw, sites_in, value_sites
+from naslib.search_spaces.core.drawing import sites_in, value_sites
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.elastic import values_in
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
@@ -36,12 +33,13 @@ from .mixed_edges import (
 )
 from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
+from .sampled import SamplingOptimizer
 from .searched import SearchedDecision, fill, searched_decisions
 from .structure import Structure, adopt, shrink
 from .undecided import trained_values, undecided
 
 
-class SupernetOptimizer(MetaOptimizer):
+class SupernetOptimizer(SamplingOptimizer):
     """Build the supernet of a search space, and derive architectures from it; training it is `OneShotOptimizer`'s.
 
     Args:
@@ -54,10 +52,6 @@ class SupernetOptimizer(MetaOptimizer):
 
     Attributes:
         graph: The supernet.
-        decision_names: Their names, by which an `Assignment` knows them.
-        last_sample: What the last forward of a step ran.
-        architectural_weights: One parameter per decision, in the same order.
-        architecture_parameters: Those, and the parts' own; what the architecture step trains.
         parts: The parts by name.
         outcome: Scores per decision, `(n_ops,)`, that a selection phase left and that replace `decision_weights`; None
             where the architecture is read off the parameters.
@@ -73,8 +67,6 @@ class SupernetOptimizer(MetaOptimizer):
     arch_optimizer: Any
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
-    # Why nobody may change it; empty where it may change
-    fixed_structure: str = ""
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -96,20 +88,20 @@ class SupernetOptimizer(MetaOptimizer):
         self.native = native
         self.checkpoint_cells = checkpoint_cells
         self._native_chosen: bool | None = None
-        self.architectural_weights = nn.ParameterList()
-        self.architecture_parameters: list[nn.Parameter] = []
         self.outcome: list[Tensor] | None = None
         self._decisions: list[SearchedDecision] | None = None
         self._decision_edges: list[EdgeData] = []
-        self.decision_names: list[str] = []
-        self._sites: list[Sites] = []
-        self.last_sample: Assignment | None = None
         self.weights: list[nn.Parameter] = []
         self.structure = Structure(self)
         self._norms: list[nn.Module] = []
         self._first_values: list[Tensor] = []
 
     # what a method fills in
+
+    @property
+    def fixed_structure(self) -> str:
+        """Why nobody may change the structure of the supernet; "" where it may change. A class may say it plainly."""
+        return ""
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:
@@ -311,59 +303,8 @@ class SupernetOptimizer(MetaOptimizer):
     def decisions(self) -> list[SearchedDecision]:
         """What is decided: `Decision` objects, each with its edge, its parameter (`alpha`) and its MixedOp (`op`)."""
         if self._decisions is None:
-            self._decisions = searched_decisions(self.graph, self.scope) if self.graph is not None else []
+            self._decisions = searched_decisions(self.graph, self.scope) if self.is_adapted else []
         return self._decisions
-
-    # what a forward runs
-
-    def sample(self, training: bool = True) -> Assignment:
-        """Draw what a forward runs: for every decision a row of weights or a `Draw`, the same in all copies of a cell.
-
-        Every forward of a step has one, also a forward of `graph` outside of a step. It can be logged (`describe`),
-        kept as plain values (`to_plain`), and run again (`assigned`).
-
-        Args:
-            training: Whether to draw as for training; False gives what stands for the architecture parameters as they
-                are: the most likely operations, or the same mixture.
-        """
-        self._require_adapted()
-        return draw(self._sites, training)
-
-    @contextmanager
-    def assigned(self, assignment: Assignment) -> Iterator[Assignment]:
-        """Let the forwards inside, those of steps included, run an assignment; afterwards what held before holds again.
-
-        Args:
-            assignment: From `sample`, or made by hand from indices of candidates. Where architecture parameters are
-                constants, as in the weight step, so are its weights.
-
-        Raises:
-            ArchitectureError: If it is not for this search space.
-        """
-        self._require_adapted()
-        assignment.check(self._widths())
-        with assigned(assignment):
-            yield assignment
-
-    def _widths(self) -> dict[str, int]:
-        """Return the number of candidates by the name of a decision."""
-        return {n: alpha.shape[-1] for n, alpha in zip(self.decision_names, self.architectural_weights, strict=True)}
-
-    def standing(self) -> Assignment | None:
-        """Return what forwards run for which nothing is assigned, None where each of them draws."""
-        return self.graph.assignment
-
-    @contextmanager
-    def sampling(self) -> Iterator[Assignment]:
-        """Let the forward inside run what is assigned; where nothing is, what stands or a new sample."""
-        given = current()
-        if given is None:
-            given = self.standing() or self.sample(self.graph.training)
-        elif self.architecture_parameters and not any(a.requires_grad for a in self.architecture_parameters):
-            given = given.detached()
-        self.last_sample = given.detached()
-        with assigned(given):
-            yield given
 
     # the outcome
 
