@@ -11,7 +11,6 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import accepted_keywords
-from naslib.search_spaces.core.edge import EdgeData
 
 from .abilities import Ability as Ability
 from .abilities import Reasons as Reasons
@@ -36,8 +35,8 @@ class Method(Protocol):
         """The parts by name."""
 
     @property
-    def decisions(self) -> Sequence[EdgeData]:
-        """One edge per decision; none before there is a supernet."""
+    def architectural_weights(self) -> nn.ParameterList:
+        """One parameter per decision; none before there is a supernet."""
 
     @property
     def architecture_parameters(self) -> Sequence[nn.Parameter]:
@@ -166,7 +165,7 @@ def removed_by_method(optimizer: Method, needed: Collection[Ability]) -> dict[Ab
         removed |= dict.fromkeys((Ability.SECOND_ORDER, Ability.UNROLLED), "it has no second-order step")
     elif not optimizer.option("unrolled"):
         removed[Ability.UNROLLED] = "it takes the first-order step"
-    if optimizer.architectural_weights and not optimizer.architecture_parameters:
+    if len(optimizer.architectural_weights) and not optimizer.architecture_parameters:
         removed |= without_architecture_step()
     return removed
 
