@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 _ONESHOT = "naslib.optimizers.oneshot"
 _METHODS = f"{_ONESHOT}.methods"
@@ -52,7 +53,7 @@ _MOVED = {
     },
     f"{_ONESHOT}.parts.base": f"{_ONESHOT}.supernet.part",
     f"{_ONESHOT}.drnas.dirichlet": f"{_METHODS}.drnas.dirichlet",
-    f"{_ONESHOT}.enas.choices": f"{_METHODS}.enas.choices",
+    f"{_ONESHOT}.enas.choices": f"{_METHODS}.enas.controller_space",
     f"{_ONESHOT}.enas.controller": f"{_METHODS}.enas.controller",
     f"{_ONESHOT}.gsparsity.prox_sgd": f"{_METHODS}.gsparsity.prox_sgd",
     f"{_ONESHOT}.p_darts.skips": f"{_METHODS}.p_darts.skips",
@@ -65,6 +66,12 @@ _MOVED = {
 }
 
 ALIASES: dict[str, str] = {**_NASLIB, **_MOVED}
+# Names that were renamed where they were, by module: found through an alias of it, with a FutureWarning.
+_OF_ENAS = {"Choices": "ControllerSpace", "choices_of": "controller_space_of"}
+RENAMED: dict[str, dict[str, str]] = {
+    f"{_METHODS}.enas": _OF_ENAS,
+    f"{_METHODS}.enas.controller_space": _OF_ENAS,
+}
 
 
 class _AliasLoader(Loader):
@@ -84,9 +91,26 @@ class _AliasLoader(Loader):
                 stacklevel=2,
             )
         module.__doc__ = target.__doc__
-        module.__getattr__ = lambda name: getattr(target, name)  # type: ignore[method-assign]
+        module.__getattr__ = _finder_in(target)  # type: ignore[method-assign]
         module.__dir__ = lambda: dir(target)  # type: ignore[method-assign]
         module.__all__ = [name for name in dir(target) if not name.startswith("_")]  # type: ignore[attr-defined]
+
+
+def _finder_in(target: ModuleType) -> Callable[[str], Any]:
+    """Return what finds the names of a module, those that it has renamed included."""
+    renamed = RENAMED.get(target.__name__, {})
+
+    def find(name: str) -> Any:
+        if name not in renamed:
+            return getattr(target, name)
+        warnings.warn(
+            f"{target.__name__}.{renamed[name]} was called {name}; the old name goes with release 0.3",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return getattr(target, renamed[name])
+
+    return find
 
 
 class _AliasFinder(MetaPathFinder):

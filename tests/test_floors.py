@@ -203,3 +203,8 @@ def test_library_habits():
                 assert not broad or any(isinstance(n, ast.Raise) for n in ast.walk(node)), f"{where}: swallows errors"
             if isinstance(node, ast.ImportFrom):
                 assert not any(alias.name == "*" for alias in node.names), f"{where}: import *"
+
+
+def test_no_file_is_longer_than_can_be_read() -> None:
+    lengths = {module: path.read_text(encoding="utf-8").count("\n") for module, path in IMPORTS.files.items()}
+    assert {module: length for module, length in lengths.items() if length > 400} == {}

@@ -10,6 +10,7 @@ from naslib.benchmarks.lookup import covers, get_dataset_api
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
+from naslib.defaults._config_task import config_task
 from naslib.defaults._trials import is_table
 from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
@@ -19,6 +20,7 @@ from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
+from naslib.tasks import Task
 
 from .serving import check_serves, kind_of_task
 
@@ -39,12 +41,13 @@ def describe_dataset(config: Any) -> DatasetInfo:
         return missing.info
 
 
-def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
+def build_space(config: Any, info: DatasetInfo | None = None, task: Task | None = None) -> Graph:
     """Return the search space of a config, made for a data set.
 
     Args:
         config: The config.
         info: The data set; None leaves the space's own defaults for classes and channels, and CIFAR-10's for others.
+        task: What is learned, where its outputs are others than the classes of the data set.
 
     Raises:
         ConfigError: If `search_space_args` contradicts the data set, or the space does not take an argument.
@@ -52,7 +55,7 @@ def build_space(config: Any, info: DatasetInfo | None = None) -> Graph:
     space = SEARCH_SPACES.get(config.search_space)
     arguments = dict(config.get("search_space_args") or {})
     takes = _parameters(space.__init__)
-    given = _described(info) if info is not None else _required(takes)
+    given = _described(info, task) if info is not None else _required(takes)
     for name, value in given.items():
         if name in takes and arguments.setdefault(name, value) != value:
             raise ConfigError(
@@ -88,8 +91,9 @@ def _required(takes: dict[str, inspect.Parameter]) -> dict[str, int]:
     }
 
 
-def _described(info: DatasetInfo) -> dict[str, int]:
-    return {"n_classes": info.num_classes, "in_channels": info.in_channels, "image_size": info.image_size}
+def _described(info: DatasetInfo, task: Task | None = None) -> dict[str, Any]:
+    outputs = task.output_size if task is not None and task.output_size else info.num_classes
+    return {"n_classes": outputs, "in_channels": info.in_channels, "image_size": info.image_size}
 
 
 def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | None:
@@ -137,7 +141,8 @@ def build_trainer(config: Any) -> Trainer:
     info = describe_dataset(config) if needs_images else None
     if info is not None:
         _settle_cutout(config, info)
-    space = build_space(config, info)
+    task = config_task(config, optimizer, info=info) if needs_images else None  # before a space is made for it
+    space = build_space(config, info, task)
     api = None
     if asks_table:
         api = _required_table(config, space)
@@ -188,7 +193,8 @@ def build_given(config: Any) -> tuple[Trainer, Graph]:
     info = describe_dataset(config) if api is None else None
     if info is not None:
         _settle_cutout(config, info)
-    return Trainer(optimizer, config), given_architecture(value, build_space(config, info), table)
+    task = config_task(config, optimizer, info=info)
+    return Trainer(optimizer, config), given_architecture(value, build_space(config, info, task), table)
 
 
 def _table(config: Any, space: Graph) -> Benchmark | None:

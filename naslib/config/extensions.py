@@ -33,6 +33,7 @@ class SchemaExtensions:
         spaces: Per search space the parameters of its `__init__`.
         datasets: The names, or a mapping like the two others.
         parts: Per part of a method the parameters of its `__init__`.
+        tasks: Per task likewise, those of its parents included.
         evaluators: Per evaluator of trials the parameters of its `__init__` that a config gives.
     """
 
@@ -40,13 +41,15 @@ class SchemaExtensions:
     spaces: Mapping[str, Keywords] | None = None
     datasets: Collection[str] | Mapping[str, Keywords] | None = None
     parts: Mapping[str, Keywords] | None = None
+    tasks: Mapping[str, Keywords] | None = None
     evaluators: Mapping[str, Keywords] | None = None
 
 
 def keyword_names(keywords: Keywords) -> list[str]:
     """Return the parameters that can be given by name in a config."""
     kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [name for name, p in keywords.items() if p.kind in kinds and name not in ("self", "config")]
+    # `task` of an optimizer is an object; the config's is a key of its own at the top level
+    return [name for name, p in keywords.items() if p.kind in kinds and name not in ("self", "config", "task")]
 
 
 def takes_any(keywords: Keywords) -> bool:

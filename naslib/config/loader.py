@@ -98,6 +98,7 @@ _BELONGS_TO = {
     ),
     "dataset": ("dataset_args",),
     "search.scheduler": ("search.scheduler_args",),
+    "search.evaluator": ("search.evaluator_args", "search.objectives"),
     "evaluation.scheduler": ("evaluation.scheduler_args",),
 }
 

@@ -69,6 +69,7 @@ def _check_names(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
     """Check the names of optimizer, space and data set, and lower the first two."""
     problems: Problems = []
     known = {"optimizer": extensions.optimizers, "search_space": extensions.spaces, "dataset": extensions.datasets}
+    known["task"] = extensions.tasks
     for key, names in known.items():
         value = raw.get(key, ConfigKeys.model_fields[key].default)
         if names is None or not isinstance(value, str) or (key == "dataset" and _is_path(value)):
@@ -91,8 +92,9 @@ def _is_path(dataset: str) -> bool:
 def _check_torch_names(raw: dict[str, Any]) -> Problems:
     """Check the names of torch's optimizers and criteria where they are not the defaults."""
     problems: Problems = []
-    for key in ("op_optimizer", "arch_optimizer", "loss_criteria"):
-        value = raw.get("search", {}).get(key)
+    keys = (("search", "op_optimizer"), ("search", "arch_optimizer"))
+    for section, key in (*keys, ("search", "loss_criteria"), ("evaluation", "loss_criteria")):
+        value = raw.get(section, {}).get(key)
         if not isinstance(value, str) or value in ("", SearchKeys.model_fields[key].default):
             continue
         from naslib.utils.pytorch_helper import find_criterion, find_optimizer  # imports torch
@@ -100,7 +102,7 @@ def _check_torch_names(raw: dict[str, Any]) -> Problems:
         try:
             (find_criterion if key == "loss_criteria" else find_optimizer)(value)
         except UnknownNameError as err:
-            problems.append((f"search.{key}", str(err)))
+            problems.append((f"{section}.{key}", str(err)))
     return problems
 
 
@@ -156,11 +158,10 @@ def _unknown_text(section: str, key: Any, known: Iterable[str]) -> str:
     if places:
         return f"unknown key {where}; did you mean {' or '.join(map(repr, places))}?"
     prefix = section + "." if section else ""
-    hint = did_you_mean(key, known).replace("did you mean '", f"did you mean '{prefix}")
-    if not hint:
-        paths = {name: f"{s}.{name}" if s else name for s in SECTIONS for name in keys_of(s)}
-        near = did_you_mean(key, paths)
-        hint = next((near.replace(repr(name), repr(path)) for name, path in paths.items() if repr(name) in near), "")
+    paths = {name: f"{s}.{name}" if s else name for s in SECTIONS for name in keys_of(s)}
+    paths |= {name: prefix + name for name in known}
+    near = did_you_mean(key, paths)  # the nearest of all, wherever it belongs
+    hint = next((near.replace(repr(name), repr(path)) for name, path in paths.items() if repr(name) in near), "")
     return f"unknown key {where}{hint}"
 
 
@@ -173,7 +174,8 @@ def _check_keywords(raw: dict[str, Any], extensions: SchemaExtensions) -> Proble
     parts = extra.get("parts")
     if "parts" in own and isinstance(parts, dict) and extensions.parts is not None:
         problems += [(f"search.{key}", text) for key, text in part_problems(parts, extensions.parts)]
-    for key, table in (("search_space", extensions.spaces), ("dataset", extensions.datasets)):
+    tables = (("search_space", extensions.spaces), ("dataset", extensions.datasets), ("task", extensions.tasks))
+    for key, table in tables:
         keywords = chosen(raw, key, table)
         given = raw.get(f"{key}_args", {})
         if keywords is None or not isinstance(given, dict):

@@ -4,6 +4,7 @@ from . import sets as sets
 from .augment import AugmentOptions as AugmentOptions
 from .batch_loader import BatchLoader as BatchLoader
 from .epoch_loader import EpochLoader as EpochLoader
+from .fixed_epochs import FixedEpochs as FixedEpochs
 from .image_data import ImageData as ImageData
 from .image_data import ImageSet as ImageSet
 from .info import DatasetInfo as DatasetInfo

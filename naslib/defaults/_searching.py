@@ -14,7 +14,7 @@ import torch
 from naslib.evaluators import Evaluator, TrialSearch
 from naslib.history import FILE_NAME
 from naslib.optimizers.discrete.base import DiscreteOptimizer
-from naslib.tasks import settle_task
+from naslib.tasks import Score
 from naslib.training.arch_weights import record_of
 from naslib.training.checkpoint import read_newest
 from naslib.training.environment import describe_environment
@@ -57,17 +57,24 @@ class SearchSide(TrainerSettings):
         return self._history.trajectory
 
     def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
-        self._history = SearchHistory(self.optimizer.get_model_size())
         by_replay = Path(resume_from).name == FILE_NAME  # before the first checkpoint there is the history alone
         saved = read_newest(resume_from) if resume_from and not by_replay else None
         self.optimizer.device = self.device
+        scores: tuple[Score, ...] = ()
+        loaders = None
         if self.optimizer.using_step_function:
             self._settle_threads(saved)
+            loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
+            self._seen += loaders[:2]  # the search compares their first batches itself, before a step
+            scores = self.settle_task().scores
+        self._history = SearchHistory(self.optimizer.get_model_size(), scores)
         self.optimizer.before_training()
         self.record.write_environment(self.device)
         outputs = self._search_outputs()
-        run = self._search_on_batches if self.optimizer.using_step_function else self._search_black_box
-        run(outputs, saved, after_epoch, report_incumbent)
+        if loaders is not None:
+            self._search_on_batches(outputs, saved, after_epoch, loaders)
+        else:
+            self._search_black_box(outputs, saved, after_epoch, report_incumbent)
         self.optimizer.after_training()
         self._searched = True
         self.search_trajectory["params"] = self.optimizer.get_model_size()
@@ -91,6 +98,8 @@ class SearchSide(TrainerSettings):
         parts: dict[str, Any] = {"history": outputs.history}
         if outputs.arch_weights is not None:
             parts["arch_weights"] = outputs.arch_weights
+        if self.optimizer.task.state_dict():
+            parts["task"] = self.optimizer.task
         return Phase(
             folder=self.folder / "search",
             checkpointables=checkpointables,
@@ -102,10 +111,13 @@ class SearchSide(TrainerSettings):
         )
 
     def _search_on_batches(
-        self, outputs: SearchOutputs, saved: Any, after_epoch: Callable[[int], Any] | None, report_incumbent: bool
+        self,
+        outputs: SearchOutputs,
+        saved: Any,
+        after_epoch: Callable[[int], Any] | None,
+        loaders: tuple[Any, Any, Any],
     ) -> None:
-        channels_last = self._channels_last()
-        loaders = self._loaders(self.build_search_dataloaders, saved, self.epochs)
+        channels_last, task = self._channels_last(), self.optimizer.task
         if channels_last and self.optimizer.is_adapted:
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)
@@ -113,16 +125,17 @@ class SearchSide(TrainerSettings):
         scheduler, remake = search_schedule(self.optimizer, self.config.search, make)
         schedule = Schedule(scheduler, weights, self.epochs, validates=loaders[1] is not None)
         phase = self._search_phase(outputs, scheduler)
-        train = BatchCursor(loaders[0], self.device, channels_last, "training")
+        train = BatchCursor(loaders[0], self.device, channels_last, "training", task)
         valid = None
         if loaders[1] is not None:
-            valid = phase.parts["valid_batches"] = BatchCursor(loaders[1], self.device, channels_last, "validation")
+            arguments = (loaders[1], self.device, channels_last, "validation", task)
+            valid = phase.parts["valid_batches"] = BatchCursor(*arguments)
         chosen_on = loaders[0] if loaders[1] is None else loaders[1]
-        passes = [OnePass(loader, self.device, channels_last) for loader in (loaders[0], chosen_on)]
-        task = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
+        passes = [OnePass(loader, self.device, channels_last, task=task) for loader in (loaders[0], chosen_on)]
+        steps = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
-        loop = EpochLoop(task, phase, train, settings, after_epoch)
-        start = resume(phase, saved, task.begin_epoch)
+        loop = EpochLoop(steps, phase, train, settings, after_epoch)
+        start = resume(phase, saved, steps.begin_epoch)
         before = saved[1]["run"]["settings"] if saved is not None else {}
         schedule.refit(before, phase.settings, start, train.length, remake)
         try:
@@ -157,8 +170,7 @@ class SearchSide(TrainerSettings):
 
     def _evaluator(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
         loaders = partial(self._loaders, self.build_search_dataloaders, saved)
-        task = settle_task(self.config.get("task"), self.config.search.get("loss_criteria"))
-        return build_evaluator(optimizer, self.config, loaders, task, self.device, self._channels_last())
+        return build_evaluator(optimizer, self.config, loaders, lambda: self.task, self.device, self._channels_last())
 
     def check_trials(self) -> None:
         """Raise now, before there is a run folder, if the trials of the search could not be evaluated.

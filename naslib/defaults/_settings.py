@@ -8,11 +8,14 @@ from typing import Any
 import torch
 
 from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.tasks import Task
 from naslib.training.fit import check_fits
 from naslib.training.lengths import check_batches
+from naslib.training.loaders import look_at
 from naslib.training.threads import settle_threads
 
 from ._config_data import uses_channels_last
+from ._config_task import config_task, evaluation_task
 from .config_builders import ConfigBuilders
 
 
@@ -23,6 +26,34 @@ class TrainerSettings(ConfigBuilders):
     config: Any
     device: torch.device
     _own_loaders: tuple[Any, Any, Any] | None
+    _given_task: Any
+    _task: Task | None
+    _seen: list[Any]
+
+    @property
+    def task(self) -> Task:
+        """What learning means; what the data set declares is known once its loaders were built."""
+        return self._task if self._task is not None else config_task(self.config, self.optimizer, self._given_task)
+
+    def settle_task(self, info: Any = None) -> Task:
+        """Settle which task the run has, and let the optimizer search for what does it best; return the task.
+
+        Args:
+            info: The data set (`DatasetInfo`), None where nothing is known of it.
+
+        Raises:
+            ConfigError: If the task and the loss do not go together.
+        """
+        if self._task is None:
+            self._task = config_task(self.config, self.optimizer, self._given_task, info)
+            self._task.to(self.device)
+            self.optimizer.use_task(self._task)
+        return self._task
+
+    def _evaluation_task(self, architecture: Any) -> Task:
+        """Return the task of the retraining: that of the search, or with a loss of its own."""
+        found = evaluation_task(self.settle_task(), self.config, self.optimizer, architecture, self._given_task)
+        return found.to(self.device)
 
     def _unit(self) -> str:
         """Return what an entry of the history is: an epoch of training, or the evaluation of an architecture."""
@@ -42,8 +73,13 @@ class TrainerSettings(ConfigBuilders):
     def _channels_last(self) -> bool:
         return uses_channels_last(self.device, self.config.search.get("channels_last", "auto"))
 
-    def _loaders(self, build: Callable[[Any], Any], saved: Any, epochs: int = 1) -> tuple[Any, Any, Any]:
-        """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint."""
+    def _loaders(
+        self, build: Callable[[Any], Any], saved: Any, epochs: int = 1, retrains: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """Return (train, valid, test): the user's, or those of the config with the seed of the checkpoint.
+
+        The task is settled, and the first batches that are needed last are compared with it now.
+        """
         if self._own_loaders is not None:
             train, valid, tests = self._own_loaders
         else:
@@ -53,9 +89,27 @@ class TrainerSettings(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
-            check_fits(self.optimizer.space, getattr(train, "info", None))
+        info = getattr(train, "info", None)
+        task = self.settle_task(info)
+        if self._own_loaders is None:
+            check_fits(self.optimizer.space, info, task)
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
+        tests = self._looked_at(tests, "test")
+        if retrains:  # the search looks at its own before it takes a step
+            valid = self._looked_at(valid, "validation")
+        if self._own_loaders is not None:
+            self._own_loaders = (train, valid, tests)
         return train, valid, tests
+
+    def _looked_at(self, loader: Any, name: str) -> Any:
+        """Return a loader whose first batch was compared with the task; ours, which were made for it, are not asked."""
+        if loader is None or getattr(loader, "info", None) is not None or any(loader is seen for seen in self._seen):
+            return loader
+        batch, loader = look_at(loader, self.task, name)
+        self._seen.append(loader)
+        if self.task.input_shape is None:
+            self.task.input_shape = self.task.shape_of(batch)
+        return loader
 
     def _flag(self, name: str) -> Any:
         """Return what the command line said besides the config: `resume`, `eval_only`, `model_path`."""

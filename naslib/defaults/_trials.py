@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,12 @@ def is_table(optimizer: DiscreteOptimizer) -> bool:
 
 
 def build_evaluator(
-    optimizer: DiscreteOptimizer, config: Any, loaders: Loaders, task: Task, device: torch.device, channels_last: bool
+    optimizer: DiscreteOptimizer,
+    config: Any,
+    loaders: Loaders,
+    task: Callable[[], Task],
+    device: torch.device,
+    channels_last: bool,
 ) -> Evaluator:
     """Return the evaluator of a search: that of the optimizer, or the one that its name says.
 
@@ -47,7 +53,7 @@ def build_evaluator(
         optimizer: The method, adapted.
         config: The config.
         loaders: Returns (train, valid, test); asked only where batches are needed.
-        task: What learning means.
+        task: Returns what learning means; asked once the batches are there.
         device: Where networks are trained.
         channels_last: Memory format of images.
 
@@ -58,27 +64,24 @@ def build_evaluator(
     search = config.search
     given = dict(search.get("evaluator_args") or {})
     if is_table(optimizer):
-        evaluator: Evaluator = TableEvaluator(
-            optimizer.dataset_api, optimizer.dataset, optimizer.metrics, optimizer.fidelity
-        )
-        if search.get("budget") is not None and not evaluator.tells_time:  # type: ignore[attr-defined]
+        table = TableEvaluator(optimizer.dataset_api, optimizer.dataset, optimizer.metrics, optimizer.fidelity)
+        if search.get("budget") is not None and not table.tells_time:
             raise ConfigError("search.budget counts the seconds of training, and this table does not tell them")
-        return evaluator
+        return table
     if not isinstance(optimizer.evaluator, str):
-        return optimizer.evaluator  # type: ignore[no-any-return]
+        return optimizer.evaluator
     train, valid, _ = loaders()
     how = how_to_train(search, str(device), channels_last)
     names, seed = optimizer.objective_names, int(config.get("seed", 0))
     kind = EVALUATORS.get(optimizer.evaluator)
-    built: Evaluator = kind(optimizer.graph, train, valid, how, task, names, seed, **given)
+    built: Evaluator = kind(optimizer.graph, train, valid, how, task(), names, seed, **given)
     return built
 
 
 def how_to_train(search: Any, device: str, channels_last: bool) -> TrainingOfTrials:
     """Return how the networks of trials are trained: as the section `search` says."""
-    keys = ("learning_rate", "learning_rate_min", "momentum", "weight_decay", "nesterov", "grad_clip", "amp")
-    keys += ("label_smoothing", "scheduler", "scheduler_args", "warmup_epochs")
-    given = {key: search[key] for key in keys if key in search}
+    own = {field.name for field in fields(TrainingOfTrials)} - {"device", "channels_last"}
+    given = {key: value for key, value in search.items() if key in own}
     return TrainingOfTrials(**given, device=device, channels_last=channels_last)
 
 

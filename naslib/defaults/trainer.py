@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,6 @@ from naslib.training.environment import describe_environment, resolve_device
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.history import HistoryFile, SearchHistory
-from naslib.training.loaders import image_shape
 from naslib.training.loop import LoopSettings
 from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
@@ -50,11 +50,15 @@ class Trainer(SearchSide):
         optimizer: An optimizer that has adapted its search space.
         config: The config; read here and in the static methods only.
         lightweight_output: Whether `errors.json` holds the config and fewer series.
-        train_loader: Your own batches `(images, labels)` to train on, instead of the config's data set.
+        train_loader: Your own batches to train on, instead of the config's data set: `(images, labels)`, or what the
+            task understands.
         valid_loader: Your own batches for the architecture; without them it is trained on the training batches.
         test_loader: Your own batches to test the final network on.
+        task: What learning means, a `naslib.tasks.Task` or the name of one. None: the optimizer's, else `task` of the
+            config, else what the data set declares, else what goes with the loss.
 
     Attributes:
+        task: What learning means, once search or evaluation have begun.
         search_trajectory: What the search measured so far (see `SearchHistory`).
         result: What the last `evaluate` found, None before.
         architecture: The architecture it evaluated, None before.
@@ -75,6 +79,7 @@ class Trainer(SearchSide):
         train_loader: Iterable[Any] | None = None,
         valid_loader: Iterable[Any] | None = None,
         test_loader: Iterable[Any] | None = None,
+        task: Any = None,
     ) -> None:
         if train_loader is None and (valid_loader is not None or test_loader is not None):
             raise DataError("valid_loader and test_loader are used together with train_loader; give that as well")
@@ -93,6 +98,9 @@ class Trainer(SearchSide):
         self.summary: dict[str, Any] = {}
         self._writer: Any = None
         self._history = SearchHistory(optimizer.get_model_size())
+        self._given_task = task
+        self._task = None
+        self._seen = []
         self._own_loaders = None if train_loader is None else (train_loader, valid_loader, test_loader)
         self._searched = False
         self.record = RunRecord(config, remark_on(optimizer, config, self.has_own_loaders))
@@ -206,7 +214,7 @@ class Trainer(SearchSide):
             metric: What to query; the test accuracy if None.
 
         Returns:
-            The test accuracy in percent (or the metric asked for).
+            The test accuracy in percent, or the deciding score of another task (or the metric asked for).
         """
         dataset_api = as_dataset_api(dataset_api)
         with self._working():
@@ -218,16 +226,17 @@ class Trainer(SearchSide):
             api = benchmark_for(architecture, self.config, given)
             if api is not None and metric not in (None, Metric.TEST_ACCURACY):  # a question, not the result of the run
                 self.result = queried(architecture, api, metric, self.config.dataset)
-                return self.result.accuracy
+                return self.result.value
             self.record.write_architecture(architecture, is_found=architecture is found)
             resume_from = resume_from or self.record.begun_evaluation(architecture, keep=bool(self._flag("resume")))
             if api is not None:
                 self.result = queried(architecture, api, Metric.TEST_ACCURACY, self.config.dataset)
             else:
                 self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
-                logger.info("test accuracy %.2f %%", self.result.accuracy)
+                score = self.result.score
+                logger.info("test %s %s", score.name.replace("_", " "), score.show(self.result.value))
             self._summarize(architecture, is_found=architecture is found)
-        return self.result.accuracy
+        return self.result.value
 
     def _to_evaluate(self, best_arch: Graph | None, search_model: str, dataset_api: Any) -> Graph:
         """Return the architecture that is given, by the caller or the config, or else the one that was found."""
@@ -271,8 +280,9 @@ class Trainer(SearchSide):
         saved = read_newest(resume_from) if resume_from else None
         self._settle_threads(saved)
         self.record.write_environment(self.device)
-        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs))
-        record = NetworkRecord.of(architecture, sizes, tests)
+        train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs), True)
+        task = self._evaluation_task(architecture)
+        record = NetworkRecord.of(architecture, sizes, tests, task)
         network = use_running_statistics(architecture.evaluation_network(**sizes)).to(self.device)
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
@@ -280,18 +290,17 @@ class Trainer(SearchSide):
         record.write(place.folder)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
-        loss = architecture.get_loss_fn()
+        learned = task.smoothed(float(evaluation.get("label_smoothing", 0.0)), "evaluation.label_smoothing")
         settings = RetrainSettings(
             epochs=int(evaluation.epochs),
             grad_clip=evaluation.grad_clip,
             auxiliary_weight=evaluation.auxiliary_weight,
             drop_path_prob=evaluation.drop_path_prob,
             amp=bool(evaluation.get("amp", False)),
-            label_smoothing=float(evaluation.get("label_smoothing", 0.0)),
         )
         checkpoints = LoopSettings(settings.epochs, int(evaluation.checkpoint_freq), self._steps())
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
-        trainee = Trainee(network, optimizer, make(), loss, train, valid, make)
+        trainee = Trainee(network, optimizer, make(), learned, train, valid, make)
         seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
         return self._tested("retrain", network, architecture, sizes, test_on, seconds)
 
@@ -299,7 +308,7 @@ class Trainer(SearchSide):
         place, network = self._place(), architecture.to(self.device)
         _, _, tests = self._loaders(self.build_eval_dataloaders, None)
         test_on = self._probe(network, tests)
-        record = NetworkRecord.of(architecture, None, tests)
+        record = NetworkRecord.of(architecture, None, tests, self.task)
         record.write(place.folder)
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
         environment = describe_environment(self.device, place.seed)
@@ -310,7 +319,7 @@ class Trainer(SearchSide):
         """Return what to test on and the shape of its images; name a network that answers all of them alike."""
         if loader is None:
             raise DataError("there is no test loader; give Trainer(..., test_loader=...)")
-        shape = image_shape(loader)
+        shape = self.task.input_shape or ()
         name_constant_output(self.degenerate, network, shape)
         return loader, shape
 
@@ -319,15 +328,17 @@ class Trainer(SearchSide):
     ) -> EvaluationResult:
         loader, shape = test_on
         amp = bool(self.config.evaluation.get("amp", False))
-        score = test(network, loader, architecture.get_loss_fn(), self.device, self._channels_last(), amp)
+        task = self._evaluation_task(architecture).plain()
+        measured = test(network, loader, task, self.device, self._channels_last(), amp)
+        value = math.nan if measured.deciding is None else measured.deciding
         params, macs = measure_size(architecture, sizes, shape)
-        return EvaluationResult(mode, network, score.top1 or 0.0, score.top5, seconds, params, macs)
+        return EvaluationResult(mode, network, value, task.score, measured.by_name(), seconds, params, macs)
 
     def _place(self) -> Workplace:
         return Workplace(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)
 
     def evaluate_oneshot(self, resume_from: str = "", dataloader: Iterable[Any] | None = None) -> float:
-        """Return the accuracy of the search network as it is, in percent.
+        """Return the deciding score of the search network as it is: accuracy in percent, or that of another task.
 
         Args:
             resume_from: A search checkpoint to load; "" for the state of the optimizer.
@@ -338,7 +349,9 @@ class Trainer(SearchSide):
             load_model_only(self.optimizer.get_checkpointables(), state, used)
         self.optimizer.device = self.device
         self.optimizer.before_training()
-        if dataloader is None:
+        if dataloader is not None:
+            self.settle_task(getattr(dataloader, "info", None))
+        else:
             train, valid, _ = self._loaders(self.build_search_dataloaders, None)
             if valid is None:
                 logger.warning("there is no validation part (search.train_portion 1.0): testing on the training part")
@@ -346,6 +359,7 @@ class Trainer(SearchSide):
         as_eval = getattr(dataloader, "as_eval", None)
         loader = as_eval() if callable(as_eval) else dataloader
         graph = self.optimizer.graph
-        score = test(graph, loader, graph.get_loss_fn(), self.device, self._channels_last())
-        logger.info("one-shot accuracy %.2f %%", score.top1)
-        return score.top1 or 0.0
+        task = self.optimizer.task.plain()
+        value = test(graph, loader, task, self.device, self._channels_last()).deciding
+        logger.info("one-shot %s %s", task.score.name.replace("_", " "), task.score.show(value))
+        return math.nan if value is None else value

@@ -7,6 +7,7 @@ from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
 from .processes import ProcessExecutor as ProcessExecutor
 from .search import TrialSearch as TrialSearch
+from .supernet import SupernetEvaluator as SupernetEvaluator
 from .table import TableEvaluator as TableEvaluator
 from .train import TrainEvaluator as TrainEvaluator
 from .train import TrainingOfTrials as TrainingOfTrials

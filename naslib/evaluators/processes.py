@@ -127,7 +127,7 @@ class ProcessExecutor(Executor):
         worker.trial = None
         if kind == "error":
             raise content
-        return content  # type: ignore[no-any-return]
+        return content
 
     def _bury(self, worker: _Worker) -> Trial | None:
         """Take a dead worker out; let its trial be tried again, or fail."""
@@ -220,7 +220,7 @@ def _portable(error: Exception) -> Exception:
         copy = NASLibError(f"{type(error).__name__}: {error}")
         for note in getattr(error, "__notes__", ()):
             copy.add_note(note)
-    return copy  # type: ignore[no-any-return]
+    return copy
 
 
 def _cause_of_death(code: int | None) -> str:

@@ -17,17 +17,16 @@ from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Classification, Measured, Meter, Task
-from naslib.training.lengths import explain_no_batches, length_of
+from naslib.training.lengths import length_of
 from naslib.training.loaders import image_shape
-from naslib.training.metrics import Score
 from naslib.training.named_schedules import build_schedule
 from naslib.training.randomness import LoaderState
 from naslib.training.schedule import Schedule
-from naslib.training.sources import ReplayedSource, SeededSource, is_seeded
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
 from .base import Evaluator, ShouldStop, choose_objectives, never
+from .batches import on_device
 
 # Whether something asks to stop is looked up after as many steps: it may be a system call.
 _STEPS_BETWEEN_QUESTIONS = 4
@@ -119,7 +118,7 @@ class TrainEvaluator(Evaluator):
         given = task if task is not None else Classification()
         self.task = given.plain()
         self.training_task = given.smoothed(self.how.label_smoothing)
-        self.objectives = choose_objectives(objectives, _measured(self.task), _ALIASES)
+        self.objectives = choose_objectives(objectives, measured_of(self.task), _ALIASES)
         self._device = torch.device(self.how.device)
         self._carried = [LoaderState(self.train), LoaderState(self.valid)]
         self._opening = [state.capture() for state in self._carried]
@@ -201,8 +200,7 @@ class TrainEvaluator(Evaluator):
             network.train()
             meter.reset()
             for step, batch in enumerate(self._batches(self.train, "training", epoch)):
-                if step % _STEPS_BETWEEN_QUESTIONS == 0:
-                    _go_on(should_stop)
+                go_on(should_stop, step)
                 optimizer.zero_grad(set_to_none=True)
                 with torch.autocast(self._device.type, torch.bfloat16, enabled=how.amp):
                     outputs = task.forward(network, batch)
@@ -215,20 +213,12 @@ class TrainEvaluator(Evaluator):
                 optimizer.step()
                 meter.update(outputs, batch, loss.detach(), step)
                 schedule.after_step()
-            _check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
-            schedule.after_epoch(*([_as_score(meter.read())] * 2))
+            check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
+            schedule.after_epoch(*([meter.read()] * 2))
         return meter.read()
 
     def _batches(self, loader: Any, name: str, epoch: int) -> Iterator[Any]:
-        """Yield the batches of an epoch on the device, as the task takes them."""
-        source = SeededSource(loader) if is_seeded(loader) else ReplayedSource(loader, name)
-        form = torch.channels_last if self.how.channels_last else torch.preserve_format
-        empty = True
-        for batch in source.open(epoch, 0, None):
-            empty = False
-            yield self.task.to_device(batch, self._device, form)
-        if empty:
-            raise DataError(explain_no_batches(loader, name, epoch))
+        return on_device(loader, name, epoch, self.task, self._device, self.how.channels_last)
 
     def _schedule(self, optimizer: torch.optim.Optimizer, epochs: int) -> Schedule:
         how = self.how
@@ -250,13 +240,12 @@ class TrainEvaluator(Evaluator):
         meter = task.meter(self._device)
         network.eval()
         for step, batch in enumerate(self._batches(self.valid, "validation", 0)):
-            if step % _STEPS_BETWEEN_QUESTIONS == 0:
-                _go_on(should_stop)
+            go_on(should_stop, step)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self.how.amp):
                 outputs = task.forward(network, batch)
                 loss = task.loss(outputs, batch)
             meter.update(outputs, batch, loss, step)
-        _check_finite(meter, "the validation loss became NaN or infinite in")
+        check_finite(meter, "the validation loss became NaN or infinite in")
         return meter.read()
 
     def _measure(self, network: nn.Module, score: Measured) -> dict[str, float]:
@@ -277,7 +266,7 @@ class TrainEvaluator(Evaluator):
 _ALIASES = {"VAL_ACCURACY": "accuracy", "VAL_LOSS": "loss", "PARAMETERS": "params"}
 
 
-def _measured(task: Task) -> dict[str, Objective]:
+def measured_of(task: Task) -> dict[str, Objective]:
     """Return what can be measured, the deciding score of the task first."""
     sizes = (Objective("loss", False), Objective("params", False, "M"), Objective("flops", False, "M"))
     scores = [Objective(score.name, score.maximize, score.unit) for score in task.scores]
@@ -297,8 +286,13 @@ def _memory_is_limited() -> Iterator[None]:
         raise TrialFailed(f"out of memory: {text}") from error
 
 
-def _go_on(should_stop: ShouldStop) -> None:
-    if should_stop():
+def go_on(should_stop: ShouldStop, step: int) -> None:
+    """Raise at some steps, of which the first is one, if something asks to stop.
+
+    Raises:
+        TrialStopped: If it does.
+    """
+    if step % _STEPS_BETWEEN_QUESTIONS == 0 and should_stop():
         raise TrialStopped("the evaluation was given up; it begins anew when the search goes on")
 
 
@@ -308,11 +302,12 @@ def _check_fit(task: Task, outputs: Any, batch: Any) -> None:
         raise DataError(f"the training batches do not fit the task {type(task).__name__}: {'; '.join(problems)}")
 
 
-def _check_finite(meter: Meter, what: str) -> None:
+def check_finite(meter: Meter, what: str) -> None:
+    """Raise if a loss that a meter saw was not finite.
+
+    Raises:
+        TrialFailed: Naming the step.
+    """
     step = meter.first_bad_step()
     if step is not None:
         raise TrialFailed(f"{what} step {step} (counted from 0)")
-
-
-def _as_score(measured: Measured) -> Score:
-    return Score(measured.loss, measured.deciding, None, measured.count)

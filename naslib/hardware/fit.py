@@ -91,8 +91,8 @@ class FittedTable:
 
 
 def _position(edge: TracedEdge) -> str:
-    _, u, v = edge.place
-    return f"{u}>{v}"
+    name, _ = edge.place
+    return name.rpartition("/")[2].replace("-", ">")
 
 
 def _name(op: Any) -> str:

@@ -13,11 +13,12 @@ from naslib.errors import ConfigError
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op
+from naslib.search_spaces.core.statement import decided_edge, searched_edges
 from naslib.search_spaces.core.types import EdgeLike
 from naslib.utils.renamed import renamed
 
-# Number of the graph among those that hold decisions, source, target
-EdgeKey = tuple[int, int, int]
+# Name of the decision, and which of the edges that it decides, the copies of a cell in order
+EdgeKey = tuple[str, int]
 Shape = tuple[int, ...]
 
 
@@ -62,17 +63,18 @@ def candidates_of(op: Any) -> list[nn.Module] | None:
 
 
 def decision_edges(graph: Graph, scope: Scope) -> Iterator[tuple[EdgeKey, EdgeData]]:
-    """Yield the edges of a graph on which there is, or was, something to choose, in the order of the graph."""
-    number = 0
+    """Yield the edges of a graph on which there is something to choose, or where an optimizer has chosen.
+
+    An edge has the same key in a search space, in its supernet, and in a discrete architecture made of that.
+    """
+    for edges in searched_edges(graph, scope).values():
+        for number, copy in enumerate(edges.copies):
+            yield (edges.name, number), copy.data
     for nested in graph._graphs_in_scope(scope):
-        found = [
-            ((number, u, v), data)
-            for u in sorted(nested._succ)
-            for v, data in sorted(nested._succ[u].items())
-            if not data.is_final() and (candidates_of(data.op) is not None or data.has("op_index"))
-        ]
-        yield from found
-        number += bool(found)
+        for _, _, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
+            key = decided_edge(data)
+            if key is not None:
+                yield key, data
 
 
 def trace_candidates(graph: Graph, input_shape: Sequence[int], scope: Scope = None) -> list[TracedEdge]:

@@ -53,7 +53,7 @@ class Trials(list[Trial]):
             row = [trial.number, trial.state.name, *values, *[None] * (width - len(values)), trial.fidelity]
             row += [trial.seconds, trial.seed, trial.worker, trial.parent, json.dumps(trial.code)]
             writer.writerow([*row, json.dumps(dict(trial.user))])
-        atomic_write_text(path, text.getvalue())
+        atomic_write_text(Path(path), text.getvalue())
         return Path(path)
 
 

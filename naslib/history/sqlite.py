@@ -71,7 +71,8 @@ class SqliteHistory(History):
 
     def _connect(self) -> sqlite3.Connection:
         if not self.readonly:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
+                _create(self.path)
             return sqlite3.connect(self.path, timeout=_PATIENCE_SECONDS, isolation_level=None)
         uri = f"{self.path.resolve().as_uri()}?mode=ro"
         if not os.access(self.path.parent, os.W_OK):  # no place for the index of the log: read what is in the file
@@ -79,16 +80,12 @@ class SqliteHistory(History):
         return sqlite3.connect(uri, timeout=_PATIENCE_SECONDS, isolation_level=None, uri=True)
 
     def _prepare(self) -> None:
-        """Look whether the file is ours and whole; make the tables of a new one."""
+        """Look whether the file is ours and whole."""
         ask = self._database.execute
         if not self.readonly:
             ask("PRAGMA journal_mode=WAL")
             ask("PRAGMA synchronous=NORMAL")
         application, version = (ask(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        if application == 0 and not ask("SELECT count(*) FROM sqlite_master").fetchone()[0] and not self.readonly:
-            statements = f"PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
-            self._database.executescript(f"BEGIN IMMEDIATE; {_TABLES} {statements} COMMIT;")
-            return
         if application != _APPLICATION_ID:
             raise HistoryError(f"{self.path} is a database of something else, not a history of naslib")
         if version > SCHEMA_VERSION:
@@ -179,8 +176,25 @@ class SqliteHistory(History):
             if code == sqlite3.SQLITE_ERROR:  # a table or a column that is not there
                 raise HistoryError(_damaged(self.path, str(error))) from error
             raise HistoryError(f"cannot read or write {self.path}: {error}") from error
+        except OSError as error:
+            raise HistoryError(f"cannot make {self.path}: {error.strerror or error}") from error
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise HistoryError(_damaged(self.path, str(error))) from error
+
+
+def _create(path: Path) -> None:
+    """Make an empty history, all or nothing: whoever looks for the file meanwhile finds none, or a whole one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    database = sqlite3.connect(temporary, isolation_level=None)
+    try:
+        database.executescript(
+            f"{_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+        )
+    finally:
+        database.close()
+    temporary.replace(path)
 
 
 def _damaged(path: Path, reason: str) -> str:

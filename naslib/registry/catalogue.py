@@ -78,6 +78,7 @@ PARTS: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
         "table": "naslib.evaluators.table:TableEvaluator",
         "train": "naslib.evaluators.train:TrainEvaluator",
     },

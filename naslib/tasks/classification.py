@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import TASKS
 
-from .criteria import OF_MANY_LABELS, OF_VALUES, Criterion, name_of, with_label_smoothing
+from .criteria import OF_MANY_LABELS, OF_VALUES, Criterion, is_one_of, name_of, with_label_smoothing
 from .fields import describe_range, describe_value
 from .score import Score
 from .task import Task
@@ -62,13 +61,17 @@ class Classification(Task):
         self.label_smoothing = label_smoothing
         self.class_weights = _checked_weights(class_weights)
         self._multi_label = multi_label
-        self._unsmoothed: Criterion | None = None
+        self._seen: tuple[Any, bool] = (None, False)
         super().__init__(loss, inputs=inputs, targets=targets, output_size=output_size)
 
     @property
     def multi_label(self) -> bool:
         """Whether targets are many labels."""
-        return isinstance(self.criterion, OF_MANY_LABELS) if self._multi_label is None else self._multi_label
+        if self._multi_label is not None:
+            return self._multi_label
+        if self._seen[0] is not self.criterion:  # asked in every step
+            self._seen = (self.criterion, is_one_of(self.criterion, OF_MANY_LABELS))
+        return self._seen[1]
 
     @property
     def scores(self) -> tuple[Score, ...]:  # type: ignore[override]
@@ -80,25 +83,20 @@ class Classification(Task):
     def make_criterion(self, loss: Any) -> Criterion:
         """Return the criterion with the weights and the smoothing of the task; see the parent."""
         criterion = super().make_criterion(loss)
-        if isinstance(criterion, OF_VALUES):
+        if is_one_of(criterion, OF_VALUES):
             raise ConfigError(
                 f"the loss {name_of(criterion)} is of measured values and cannot take class numbers: use "
                 "CrossEntropyLoss (one class) or BCEWithLogitsLoss (many labels), or say task=regression"
             )
-        self._unsmoothed = criterion
+        if self.class_weights is not None and not isinstance(loss, str | type):
+            raise ConfigError(f"class_weights go with a loss by name; {name_of(criterion)} is ready-made, give it them")
+        if self.label_smoothing:
+            self._unsmoothed = criterion
         return with_label_smoothing(criterion, self.label_smoothing)
 
     def criterion_arguments(self) -> dict[str, Any]:
         """Return the weights of classes."""
         return {} if self.class_weights is None else {"weight": torch.tensor(self.class_weights)}
-
-    def plain(self) -> Classification:
-        """Return the task without label smoothing."""
-        if not self.label_smoothing or self._unsmoothed is None:
-            return self
-        task = copy.copy(self)
-        task.criterion, task.label_smoothing = self._unsmoothed, 0.0
-        return task
 
     def loss(self, outputs: Any, batch: Any) -> Tensor:
         """Return the loss; one output per input takes `(n,)` labels as well."""
@@ -171,7 +169,7 @@ class Classification(Task):
             `(n,)` int64; of many labels `(n, classes)` int64 zeros and ones.
         """
         if self.multi_label:
-            is_probability = isinstance(self.criterion, nn.BCELoss)
+            is_probability = is_one_of(self.criterion, ("BCELoss", "binary_cross_entropy"))
             return (outputs > (0.5 if is_probability else 0.0)).long()
         return outputs.argmax(dim=1)
 
@@ -217,8 +215,8 @@ class Classification(Task):
         sums = targets.sum(dim=1)
         if bool((targets < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), rtol=0, atol=1e-2):
             return [
-                f"targets are {describe_value(targets)}, whose rows are no probabilities (they do not sum to 1); expected "
-                "(n,) class numbers; of several labels at once the loss is BCEWithLogitsLoss"
+                f"targets are {describe_value(targets)}, whose rows are no probabilities (they do not sum to 1); "
+                "expected (n,) class numbers; of several labels at once the loss is BCEWithLogitsLoss"
             ]
         return []
 

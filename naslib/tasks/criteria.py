@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -16,15 +16,24 @@ Criterion = Callable[[Any, Any], Tensor]
 
 # What `loss_criteria` is where nobody chose it: each task takes its own loss then.
 UNCHOSEN = "CrossEntropyLoss"
-# Their targets are as many numbers as there are outputs; some broadcast silently otherwise.
-ELEMENTWISE = (
-    *(nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCELoss, nn.BCEWithLogitsLoss, nn.SoftMarginLoss),
-    *(nn.MultiLabelSoftMarginLoss, nn.PoissonNLLLoss, nn.KLDivLoss),
+# Criteria of measured values, and of several labels at once: classes of torch.nn and functions of torch.nn.functional
+OF_VALUES = (
+    *("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "PoissonNLLLoss", "GaussianNLLLoss"),
+    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "gaussian_nll_loss"),
 )
-# Those of them that are of measured values.
-OF_VALUES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.PoissonNLLLoss)
-# Those of several labels at once.
-OF_MANY_LABELS = (nn.BCELoss, nn.BCEWithLogitsLoss, nn.MultiLabelSoftMarginLoss)
+OF_MANY_LABELS = (
+    *("BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss"),
+    *("binary_cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss"),
+)
+OF_ONE_CLASS = (
+    *("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"),
+    *("cross_entropy", "nll_loss", "multi_margin_loss"),
+)
+
+
+def is_chosen(loss: Any) -> bool:
+    """Return whether a person chose a loss: None and the schema's default mean the task's own."""
+    return loss is not None and not (isinstance(loss, str) and loss == UNCHOSEN)
 
 
 def name_of(criterion: Any) -> str:
@@ -32,6 +41,14 @@ def name_of(criterion: Any) -> str:
     if isinstance(criterion, functools.partial):
         return name_of(criterion.func)
     return str(getattr(criterion, "__name__", type(criterion).__name__))
+
+
+def is_one_of(criterion: Any, names: Sequence[str]) -> bool:
+    """Return whether a criterion is one of torch's by these names: an object or function of it, or of a class of it."""
+    if isinstance(criterion, nn.Module):
+        return any(cls.__module__.startswith("torch.") and cls.__name__ in names for cls in type(criterion).__mro__)
+    function = criterion.func if isinstance(criterion, functools.partial) else criterion
+    return getattr(function, "__module__", "").startswith("torch.") and name_of(function) in names
 
 
 def with_label_smoothing(criterion: Criterion, share: float, key: str = "label_smoothing") -> Criterion:

@@ -120,3 +120,24 @@ def first_tensor(batch: Any) -> Tensor | None:
         return batch
     items = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
     return next((found for item in items if (found := first_tensor(item)) is not None), None)
+
+
+def detached(outputs: Any) -> Any:
+    """Return outputs of a network, a tensor or a nest of them, without their history."""
+    if isinstance(outputs, Tensor):
+        return outputs.detach()
+    if isinstance(outputs, Mapping):
+        return {key: detached(value) for key, value in outputs.items()}
+    if isinstance(outputs, list | tuple):
+        items = [detached(value) for value in outputs]
+        return type(outputs)(*items) if hasattr(outputs, "_fields") else type(outputs)(items)
+    return outputs
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a value is a number, text, None, or a list or mapping of those."""
+    if isinstance(value, list | tuple):
+        return all(is_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    return value is None or isinstance(value, bool | int | float | str)

@@ -65,11 +65,7 @@ class Meter:
         """
         loss = loss.detach().to(self._device, self._dtype)
         found = [_as_sums(value, loss) for value in self.task.statistics(outputs, batch)]
-        weighted = loss * found[-1]
-        if all(value.dim() == 0 for value in found):
-            sums = torch.stack([weighted, *found])
-        else:
-            sums = torch.cat([weighted.reshape(1), *(value.reshape(-1) for value in found)])
+        sums = _joined([loss * found[-1], *found])
         self._sums = self._sums + sums if len(self._sums) else sums
         first = (self._bad_step < 0) & ~torch.isfinite(loss)
         self._bad_step.masked_fill_(first, step)
@@ -97,22 +93,39 @@ class Meter:
         self._bad_step.copy_(state["bad_step"])
 
 
-def measure(task: Counted, outputs: Any, batch: Any) -> Sequence[float | None]:
-    """Return the scores of one batch (waits for the device).
+class Tally:
+    """Sum the statistics of batches alone, without a loss, for the deciding score of a task.
 
     Args:
         task: The task.
-        outputs: What `task.forward` returned.
-        batch: What `task.to_device` returned.
     """
-    with torch.no_grad():
-        zero = torch.zeros((), dtype=torch.float64)
-        sums = [_as_sums(value, zero).reshape(-1) for value in task.statistics(outputs, batch)]
-        return task.summarize(torch.cat(sums).tolist())
+
+    def __init__(self, task: Counted) -> None:
+        self.task = task
+        self._sums: Tensor | None = None
+
+    @torch.no_grad()
+    def add(self, outputs: Any, batch: Any) -> None:
+        """Add a batch; see `Meter.update`."""
+        device = self.task.device_of(batch)
+        zero = torch.zeros((), dtype=_sum_dtype(device), device=device)
+        sums = _joined([_as_sums(value, zero) for value in self.task.statistics(outputs, batch)])
+        self._sums = sums if self._sums is None else self._sums + sums
+
+    def value(self) -> float | None:
+        """Return the deciding score (waits for the device); None where nothing was counted."""
+        sums = [] if self._sums is None else self._sums.tolist()
+        return self.task.summarize(sums)[0] if sums and sums[-1] else None
 
 
 def _as_sums(value: Any, like: Tensor) -> Tensor:
     return value.detach().to(like) if isinstance(value, Tensor) else like.new_full((), value)
+
+
+def _joined(sums: Sequence[Tensor]) -> Tensor:
+    if all(value.dim() == 0 for value in sums):
+        return torch.stack(list(sums))
+    return torch.cat([value.reshape(-1) for value in sums])
 
 
 def _sum_dtype(device: torch.device) -> torch.dtype:

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import TASKS
 
-from .criteria import OF_MANY_LABELS, Criterion, name_of
+from .criteria import OF_MANY_LABELS, OF_ONE_CLASS, Criterion, is_one_of, name_of
 from .fields import describe_value
 from .score import Score
 from .task import Task
-
-_OF_CLASSES = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss, nn.MultiLabelMarginLoss, *OF_MANY_LABELS)
 
 
 @TASKS.register("regression")
@@ -55,7 +53,7 @@ class Regression(Task):
     def make_criterion(self, loss: Any) -> Criterion:
         """Return the criterion; see the parent."""
         criterion = super().make_criterion(loss)
-        if isinstance(criterion, _OF_CLASSES):
+        if is_one_of(criterion, (*OF_ONE_CLASS, *OF_MANY_LABELS)):
             raise ConfigError(
                 f"the loss {name_of(criterion)} is of classes and cannot take measured values: use MSELoss, L1Loss, "
                 "SmoothL1Loss or HuberLoss, or say task=classification"
@@ -101,8 +99,8 @@ class Regression(Task):
         if isinstance(outputs, Tensor) and _fits(targets.shape, outputs.shape):
             return []
         return [
-            f"the network gives {describe_value(outputs)}, targets are {describe_value(targets)}: expected an output for "
-            "each value (of class numbers the task is classification)"
+            f"the network gives {describe_value(outputs)}, targets are {describe_value(targets)}: expected an output "
+            "for each value (of class numbers the task is classification)"
         ]
 
 
@@ -112,8 +110,6 @@ def _fits(targets: torch.Size, outputs: torch.Size) -> bool:
 
 def _like(targets: Tensor, outputs: Tensor) -> Tensor:
     """Return targets in the shape of outputs, where they differ by a last dimension of 1 only."""
-    return (
-        targets
-        if targets.shape == outputs.shape or not _fits(targets.shape, outputs.shape)
-        else targets.view_as(outputs)
-    )
+    if targets.shape == outputs.shape or not _fits(targets.shape, outputs.shape):
+        return targets
+    return targets.reshape(outputs.shape)

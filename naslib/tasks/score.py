@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 # Short names of scores in log lines and in the keys of records (`train_acc`); others are called by their full name.
 _SHORT = {"accuracy": "acc"}
@@ -42,14 +41,14 @@ class Score:
         """
         if value is None:
             return "-"
-        if digits is None and self.unit != "%":
-            text = f"{value:.4g}"
-        else:
-            text = f"{value:.{2 if digits is None else digits}f}"
+        if digits is None and self.unit == "%":
+            digits = 2
+        text = f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
         return f"{text} {self.unit}" if self.unit else text
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True)
+class Measured:
     """What was measured on some batches.
 
     Attributes:

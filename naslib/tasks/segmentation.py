@@ -11,7 +11,7 @@ from torch import Tensor
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import TASKS
 
-from .criteria import OF_VALUES, Criterion, name_of
+from .criteria import OF_VALUES, Criterion, is_one_of, name_of
 from .fields import describe_range, describe_value
 from .score import Score
 from .task import Task
@@ -53,16 +53,19 @@ class Segmentation(Task):
         self.ignore_index = ignore_index
         super().__init__(loss, inputs=inputs, targets=targets, output_size=output_size)
 
-    def criterion_arguments(self) -> dict[str, Any]:
+    def criterion_defaults(self) -> dict[str, Any]:
         """Return the target that does not count."""
         return {"ignore_index": self.ignore_index}
 
     def make_criterion(self, loss: Any) -> Criterion:
         """Return the criterion; see the parent."""
-        ready = loss if not isinstance(loss, str | type) else None
-        if isinstance(ready, OF_VALUES):
-            raise ConfigError(f"the loss {name_of(ready)} is of measured values; segmentation has a class per pixel")
-        return super().make_criterion(loss)
+        criterion = super().make_criterion(loss)
+        if is_one_of(criterion, OF_VALUES):
+            raise ConfigError(
+                f"the loss {name_of(criterion)} is of measured values; segmentation has a class per pixel (a value per "
+                "pixel is a regression)"
+            )
+        return criterion
 
     def prepare_targets(self, targets: Tensor) -> Tensor:
         """Return class numbers as int64, without a dimension of channels."""
@@ -100,7 +103,7 @@ class Segmentation(Task):
         problems = super().batch_problems(batch)
         if problems:
             return problems
-        inputs, targets = batch
+        targets = batch[1]
         if targets.is_floating_point() or targets.dim() < 2:
             return [
                 f"targets are {describe_value(targets)}, expected (n, height, width) class numbers of an integer type "

@@ -71,7 +71,7 @@ class LanguageModelling(Task):
         self.ignore_index = ignore_index
         super().__init__(loss, inputs=inputs, targets=targets, output_size=output_size)
 
-    def criterion_arguments(self) -> dict[str, Any]:
+    def criterion_defaults(self) -> dict[str, Any]:
         """Return the target that does not count."""
         return {"ignore_index": self.ignore_index}
 

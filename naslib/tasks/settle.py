@@ -10,7 +10,7 @@ from naslib.registry.catalogue import TASKS
 from naslib.utils.pytorch_helper import create_criterion
 
 from .classification import Classification
-from .criteria import OF_VALUES, UNCHOSEN
+from .criteria import OF_VALUES, is_chosen, is_one_of
 from .regression import Regression
 from .task import Task
 
@@ -28,17 +28,12 @@ def build_task(name: str, arguments: Mapping[str, Any] | None = None) -> Task:
         raise ConfigError(f"task_args do not fit the task {name!r}: {error}") from error
 
 
-def is_chosen(loss: Any) -> bool:
-    """Return whether a person chose a loss: None and the schema's default mean the task's own."""
-    return loss is not None and not (isinstance(loss, str) and loss == UNCHOSEN)
-
-
 def task_of_loss(loss: Any) -> Task:
     """Return the task that goes with a loss where nothing else says it: classification unless it is of values."""
     if not is_chosen(loss):
         return Classification()
     criterion = create_criterion(loss)
-    kind = Regression if isinstance(criterion, OF_VALUES) else Classification
+    kind = Regression if is_one_of(criterion, OF_VALUES) else Classification
     return kind(loss)
 
 
@@ -47,7 +42,7 @@ def settle_task(task: Task | str | None, loss: Any = None) -> Task:
 
     Args:
         task: A task, the name of one, or None for what the loss says.
-        loss: A criterion by name, class or as it is; None or the schema's default for the task's own.
+        loss: A criterion by name, class or as it is; None for the task's own.
 
     Raises:
         ConfigError: If they do not go together.
@@ -58,7 +53,7 @@ def settle_task(task: Task | str | None, loss: Any = None) -> Task:
         task = build_task(task)
     if not isinstance(task, Task):
         raise ConfigError(f"task must be a naslib.tasks.Task or the name of one, got {task!r}")
-    return task.with_loss(loss) if is_chosen(loss) else task
+    return task if loss is None else task.with_loss(loss)
 
 
 def with_data(task: Task, info: Any) -> Task:

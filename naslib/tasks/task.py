@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError, DataError
-from naslib.utils.pytorch_helper import create_criterion
+from naslib.utils.pytorch_helper import create_criterion, find_criterion
 
 from .criteria import Criterion, name_of, with_label_smoothing
-from .fields import as_tensor, describe_value, first_tensor, unpack
-from .meter import Meter, measure
+from .fields import as_tensor, describe_value, first_tensor, is_plain, unpack
+from .meter import Meter, Tally
 from .score import Score
 
 # Levels of unsigned images, which become numbers from 0 to 1
@@ -60,6 +61,8 @@ class Task(ABC):
     input_shape: tuple[int, ...] | None = None
     dtype: torch.dtype = torch.float32
     _fields: tuple[str | None, str | None] = (None, None)
+    _unsmoothed: Criterion | None = None
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
     def __init__(
         self,
@@ -71,7 +74,27 @@ class Task(ABC):
     ) -> None:
         self._fields = (inputs, targets)
         self.output_size = output_size
-        self.criterion = self.make_criterion(self.DEFAULT_LOSS if loss is None else loss)
+        if loss is not None or self.DEFAULT_LOSS or type(self).loss is Task.loss:
+            self.criterion = self.make_criterion(self.DEFAULT_LOSS if loss is None else loss)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep what the task is made with, for the record of a run."""
+        task = super().__new__(cls)
+        task._made_with = (args, kwargs)
+        return task
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that make this task again, as far as they are plain values; the loss by its name."""
+        args, kwargs = self._made_with
+        parameters = inspect.signature(type(self)).parameters
+        found = inspect.signature(type(self)).bind(*args, **kwargs).arguments
+        found = {name: value for name, value in found.items() if is_plain(value)}
+        if "loss" in parameters:
+            found.pop("loss", None)
+            criterion = getattr(self, "criterion", None)
+            if type(criterion).__module__.startswith("torch.nn."):
+                found["loss"] = name_of(criterion)
+        return found
 
     # the loss
 
@@ -83,12 +106,19 @@ class Task(ABC):
         """
         if loss == "":
             raise ConfigError(f"{type(self).__name__} has no loss: give a criterion, or override loss()")
-        ready = not isinstance(loss, str | type)
-        made: Criterion = create_criterion(loss, **({} if ready else self.criterion_arguments()))
-        return made
+        if not isinstance(loss, str | type):
+            return cast("Criterion", create_criterion(loss))
+        kind = find_criterion(loss) if isinstance(loss, str) else loss
+        accepted = inspect.signature(kind).parameters
+        known = {name: value for name, value in self.criterion_defaults().items() if name in accepted}
+        return cast("Criterion", create_criterion(kind, **known, **self.criterion_arguments()))
+
+    def criterion_defaults(self) -> dict[str, Any]:
+        """Return what criteria made by name are told where they take it (`ignore_index`)."""
+        return {}
 
     def criterion_arguments(self) -> dict[str, Any]:
-        """Return the keywords of criteria that are made by name."""
+        """Return what criteria made by name must take (`weight`)."""
         return {}
 
     def with_loss(self, loss: Any) -> Self:
@@ -105,7 +135,8 @@ class Task(ABC):
                 f"the task {type(self).__name__} has a loss of its own; leave loss_criteria ({name_of(loss)}) out"
             )
         task = copy.copy(self)
-        task.criterion = self.make_criterion(loss)
+        task._unsmoothed = None
+        task.criterion = task.make_criterion(loss)
         return task
 
     def uses_criterion(self) -> bool:
@@ -124,13 +155,20 @@ class Task(ABC):
         """
         if not share:
             return self
+        if not hasattr(self, "criterion"):
+            raise ConfigError(f"{key}={share}: the task {type(self).__name__} has a loss of its own, which knows none")
         task = copy.copy(self)
-        task.criterion = with_label_smoothing(self.criterion, share, key)
+        task._unsmoothed = self.criterion if self._unsmoothed is None else self._unsmoothed
+        task.criterion = with_label_smoothing(task._unsmoothed, share, key)
         return task
 
     def plain(self) -> Self:
         """Return the task that tests: without what regularizes training alone (label smoothing)."""
-        return self
+        if self._unsmoothed is None:
+            return self
+        task = copy.copy(self)
+        task.criterion, task._unsmoothed = self._unsmoothed, None
+        return task
 
     def loss(self, outputs: Any, batch: Any) -> Tensor:
         """Return the loss, a scalar.
@@ -268,7 +306,9 @@ class Task(ABC):
 
     def value_of(self, outputs: Any, batch: Any) -> float:
         """Return the deciding score of one batch (waits for the device)."""
-        value = measure(self, outputs, batch)[0]
+        tally = Tally(self)
+        tally.add(outputs, batch)
+        value = tally.value()
         return float("nan") if value is None else value
 
     def reward(self, value: float) -> float:
@@ -306,7 +346,7 @@ class Task(ABC):
         """Return what the task has learned, for checkpoints: nothing, unless a task of your own has a state."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - a hook, empty by default
         """Take over what `state_dict` returned."""
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Self:
@@ -320,6 +360,5 @@ class Task(ABC):
 
     def __repr__(self) -> str:
         criterion = getattr(self, "criterion", None)
-        return (
-            f"{type(self).__name__}(loss={name_of(criterion)})" if criterion is not None else f"{type(self).__name__}()"
-        )
+        loss = f"loss={name_of(criterion)}" if criterion is not None else ""
+        return f"{type(self).__name__}({loss})"

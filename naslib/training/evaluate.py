@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import copy
-import functools
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from naslib.errors import ConfigError
+from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import set_drop_path_prob
+from naslib.tasks import Measured, Task
+from naslib.tasks.fields import detached
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 
+from .batch_check import BatchCheck
 from .loaders import Batch, move_batches
 from .loop import EpochTask
-from .metrics import Meter, Score
 from .progress import format_seconds
 from .schedule import Schedule
 
 logger = get_logger(__name__)
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,6 @@ class RetrainSettings:
         auxiliary_weight: Weight of the auxiliary outputs' loss.
         drop_path_prob: Probability of dropping a path that the last epoch approaches; it rises linearly from 0.
         amp: Whether forwards run under bfloat16 autocast.
-        label_smoothing: Share of each label that the training loss spreads over all classes.
     """
 
     epochs: int
@@ -48,7 +44,6 @@ class RetrainSettings:
     auxiliary_weight: float = 0.0
     drop_path_prob: float = 0.0
     amp: bool = False
-    label_smoothing: float = 0.0
 
 
 class EvaluationHistory:
@@ -73,7 +68,7 @@ class RetrainTask(EpochTask):
         network: The network; a graph with other sinks than the last has auxiliary outputs.
         optimizer: Of its weights.
         scheduler: A learning-rate schedule (see `Schedule`), or None.
-        loss: The criterion; labels are smoothed in training only.
+        task: What is learned: the loss that is trained, the scores.
         valid: Loader of the validation part; None for none.
         settings: See there.
         device: Where batches go.
@@ -89,7 +84,7 @@ class RetrainTask(EpochTask):
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
         scheduler: Any,
-        loss: Loss,
+        task: Task,
         valid: Iterable[Any] | None,
         settings: RetrainSettings,
         device: torch.device,
@@ -97,13 +92,13 @@ class RetrainTask(EpochTask):
         writer: Any,
         history_path: Path,
     ) -> None:
-        self.network, self.optimizer, self.loss = network, optimizer, loss
+        self.network, self.optimizer, self.task = network, optimizer, task
         self.schedule = Schedule(scheduler, optimizer, settings.epochs, validates=valid is not None)
-        self.training_loss = with_label_smoothing(loss, settings.label_smoothing)
         self.valid, self.settings, self.device, self.channels_last = valid, settings, device, channels_last
         self.writer, self.history_path = writer, history_path
         self.history = EvaluationHistory()
-        self.meters = {"training": Meter(device)}
+        self.meters = {"training": task.meter(device)}
+        self.check = BatchCheck(task)
         self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
 
     def begin_epoch(self, epoch: int) -> None:
@@ -113,100 +108,114 @@ class RetrainTask(EpochTask):
 
     def train_step(self, batch: Batch, step: int) -> None:
         """Make one step of gradient descent."""
-        images, labels = batch
+        if not self.check.is_done:
+            self.check.try_network(self._run, batch)
+        try:
+            self._descend(batch, step)
+        except Exception as error:
+            self.check.explain(error, ("training", step, batch))
+            raise
+
+    def _run(self, batch: Batch) -> Any:
+        with evaluation_mode(self.network), torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
+            return self.task.forward(self.network, batch)
+
+    def _descend(self, batch: Batch, step: int) -> None:
+        task = self.task
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
-            logits, auxiliary = forward_with_auxiliary(self.network, images)
-            objective = self.training_loss(logits, labels)
+            outputs, auxiliary = forward_with_auxiliary(task, self.network, batch)
+            objective = task.loss(outputs, batch)
             if self.settings.auxiliary_weight:
                 for output in auxiliary:
-                    objective = objective + self.settings.auxiliary_weight * self.training_loss(output, labels)
+                    objective = objective + self.settings.auxiliary_weight * task.loss(output, batch)
         objective.backward()
         if self.settings.grad_clip:
             nn.utils.clip_grad_norm_(self._parameters, self.settings.grad_clip)
         self.optimizer.step()
-        self.meters["training"].update(logits.detach(), labels, objective.detach(), step)
+        self.meters["training"].update(detached(outputs), batch, objective.detach(), step)
         self.schedule.after_step()
 
     def end_epoch(self, epoch: int, seconds: float) -> None:
         """Validate where there is a validation part, step the schedule, and record."""
         rate = self.schedule.rate
         train = self.meters["training"].read()
-        valid = Score(None, None, None, 0)
+        valid = Measured.nothing(self.task.scores)
         if self.valid is not None:
             settings = (self.device, self.channels_last, self.settings.amp)
-            valid = test(self.network, self.valid, self.loss, *settings, "validation")
+            valid = test(self.network, self.valid, self.task.plain(), *settings, "validation", self.check)
         self.schedule.after_epoch(train, valid)
-        row = {
-            "epoch": epoch, "train_loss": train.loss, "train_acc": train.top1, "train_top5": train.top5,
-            "valid_loss": valid.loss, "valid_acc": valid.top1, "valid_top5": valid.top5,
-            "learning_rate": rate, "seconds": seconds,
-        }  # fmt: skip
+        measured = {**train.by_key("train"), **valid.by_key("valid")}
+        row = {"epoch": epoch, **measured, "learning_rate": rate, "seconds": seconds}
         self.history.rows.append(row)
         atomic_write_json(self.history_path, self.history.rows)
         if self.writer is not None:
             for key, value in row.items():
                 if value is not None and key != "epoch":
                     self.writer.add_scalar(f"evaluation/{key}", value, epoch)
-        validated = f", valid loss {valid.loss:.4f} acc {valid.top1:.2f}" if valid.images else ""
+        validated = f", valid {in_words(valid)}" if valid.count else ""
         logger.info(
-            "retrain epoch %d/%d: train loss %.4f acc %.2f%s, %s",
-            epoch + 1, self.settings.epochs, train.loss or 0.0, train.top1 or 0.0, validated, format_seconds(seconds),
+            "retrain epoch %d/%d: train %s%s, %s",
+            epoch + 1, self.settings.epochs, in_words(train), validated, format_seconds(seconds),
         )  # fmt: skip
 
 
-def with_label_smoothing(loss: Loss, share: float) -> Loss:
-    """Return a loss that spreads a share of each label evenly over all classes; the loss itself for 0.
-
-    Raises:
-        ConfigError: If the loss knows no label smoothing.
-    """
-    if not share:
-        return loss
-    if isinstance(loss, nn.CrossEntropyLoss):
-        smoothed = copy.copy(loss)
-        smoothed.label_smoothing = share
-        return smoothed
-    if not isinstance(loss, nn.Module) and "label_smoothing" in inspect.signature(loss).parameters:
-        return functools.partial(cast("Callable[..., Tensor]", loss), label_smoothing=share)
-    name = getattr(loss, "__name__", type(loss).__name__)
-    raise ConfigError(f"evaluation.label_smoothing={share}: the loss {name} knows none; it goes with a cross entropy")
+def in_words(measured: Measured) -> str:
+    """Return loss and deciding score in a few words, for log lines."""
+    score = measured.scores[0]
+    value = "-" if measured.deciding is None else f"{measured.deciding:.{2 if score.unit == '%' else 4}f}"
+    return f"loss {'-' if measured.loss is None else f'{measured.loss:.4f}'} {score.key} {value}"
 
 
-def forward_with_auxiliary(network: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Return the output of a network, and its auxiliary outputs in a fixed order."""
+def forward_with_auxiliary(task: Task, network: nn.Module, batch: Batch) -> tuple[Any, list[Any]]:
+    """Return the outputs of a network on a batch, and its auxiliary outputs in a fixed order."""
     if not isinstance(network, Graph):
-        return network(images), []
-    logits, auxiliary = network.forward_with_auxiliary(images)
-    return logits, [output for output in auxiliary.values() if output is not None]
+        return task.forward(network, batch), []
+    found: list[Any] = []
+
+    def main_output(*args: Any, **kwargs: Any) -> Any:
+        output, auxiliary = network.forward_with_auxiliary(*args, **kwargs)
+        found.extend(output for output in auxiliary.values() if output is not None)
+        return output
+
+    return task.forward(main_output, batch), found
 
 
 @torch.no_grad()
 def test(
     network: nn.Module,
     loader: Iterable[Any],
-    loss: Loss,
+    task: Task,
     device: torch.device,
     channels_last: bool = False,
     amp: bool = False,
     name: str = "test",
-) -> Score:
-    """Return loss and accuracies of a network in evaluation mode; its mode is what it was afterwards.
+    check: BatchCheck | None = None,
+) -> Measured:
+    """Return loss and scores of a network in evaluation mode; its mode is what it was afterwards.
 
-    `name` is what messages call the loader.
+    Args:
+        network: The network, on the device.
+        loader: Batches.
+        task: What is measured.
+        device: Where batches go.
+        channels_last: Memory format of images.
+        amp: Whether forwards run under bfloat16 autocast.
+        name: What messages call the loader.
+        check: Knows what the network gives, to explain a batch that fails; a new one if None.
 
     Raises:
         DataError: If the loader has no batches.
     """
     was_training = network.training
     network.eval()
-    meter = Meter(device)
+    meter, check = task.meter(device), check or BatchCheck(task)
     try:
-        for images, labels in move_batches(loader, device, channels_last, name):
-            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                logits = network(images)
-                batch_loss = loss(logits, labels)
-            meter.update(logits, labels, batch_loss)
+        for number, batch in enumerate(move_batches(loader, device, channels_last, name, task)):
+            check.remember(batch)
+            with check.explaining((name, number, batch)), torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                outputs = task.forward(network, batch)
+                meter.update(outputs, batch, task.loss(outputs, batch))
     finally:
         network.train(was_training)
     return meter.read()

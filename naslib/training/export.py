@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from naslib.data.preprocess import Preprocess
+from naslib.data.preprocess_sequences import SequencePreprocess, preprocess_from_dict, preprocess_of
 from naslib.errors import CheckpointError, DataError
 from naslib.search_spaces.core.batch_norm import has_lost_running_statistics, use_batch_statistics
 from naslib.search_spaces.core.graph import Graph
+from naslib.tasks import Classification, Task
+from naslib.tasks.record import describe_task, rebuild_task
 from naslib.utils.files import atomic_write_json, to_jsonable
 from naslib.utils.text import shorten
 
@@ -37,10 +40,11 @@ class NetworkRecord:
     Attributes:
         architecture: What `describe_architecture` returned.
         sizes: Arguments of `evaluation_network`; None for the discretized graph itself.
-        preprocess: What `Preprocess.from_dict` takes; None where the user's own loaders fed the network.
+        preprocess: What `preprocess_from_dict` takes; None where the user's own loaders fed the network.
         class_names: Likewise.
         batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
             of its own has `"running"` statistics.
+        task: What `describe_task` returned; None for a network of an earlier version, which classifies.
         intact: Whether the file it was read from agrees with its checksum.
     """
 
@@ -49,17 +53,21 @@ class NetworkRecord:
     preprocess: dict[str, Any] | None = None
     class_names: list[str] | None = None
     batch_norm: str = "running"
+    task: dict[str, Any] | None = None
     intact: bool = True
 
     @classmethod
-    def of(cls, architecture: Graph, sizes: Mapping[str, Any] | None, loader: Any) -> NetworkRecord:
-        """Return the record of an architecture that is fed by `loader`."""
+    def of(
+        cls, architecture: Graph, sizes: Mapping[str, Any] | None, loader: Any, task: Task | None = None
+    ) -> NetworkRecord:
+        """Return the record of an architecture that is fed by `loader`, for a task."""
         info = getattr(loader, "info", None)
         return cls(
             architecture=describe_architecture(architecture, with_norms=sizes is None),
             sizes=dict(sizes) if sizes is not None else None,
-            preprocess=Preprocess.from_info(info).to_dict() if info is not None else None,
+            preprocess=preprocess_of(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,
+            task=describe_task(task) if task is not None else None,
             batch_norm="batch" if sizes is None and has_lost_running_statistics(architecture) else "running",
         )
 
@@ -111,13 +119,21 @@ class TrainedNetwork(nn.Module):
         network: The network.
         preprocess: Turns images into its inputs; None where the user's own loaders fed it.
         class_names: One per class, or None.
+        task: What was learned; None: classification.
     """
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess | None, class_names: list[str] | None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocess: Preprocess | SequencePreprocess | None,
+        class_names: list[str] | None,
+        task: Task | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.preprocess = preprocess
         self.class_names = class_names
+        self.task = task if task is not None else Classification()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits of preprocessed images."""
@@ -125,7 +141,7 @@ class TrainedNetwork(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Any) -> Tensor:
-        """Return the class numbers of raw images.
+        """Return what the network says of raw images: class numbers, or what another task predicts.
 
         With `class_names` the names are `[network.class_names[i] for i in network.predict(images)]`, which
         `predict_names` returns.
@@ -136,7 +152,8 @@ class TrainedNetwork(nn.Module):
                 what these yield: a tensor of inputs, or a list of tensors of one input each.
 
         Returns:
-            `(n,)` int64; n is 1 for a single picture.
+            `(n,)` int64, n is 1 for a single picture; of other tasks what `Task.predict` returns: `(n, height, width)`
+            class numbers of a segmentation, `(n, k)` values of a regression.
 
         Raises:
             DataError: If they are nothing of the kind, or a file cannot be read.
@@ -145,10 +162,14 @@ class TrainedNetwork(nn.Module):
         was_training = self.network.training
         self.network.eval()
         try:
-            numbers = [self(inputs.to(like.device)).argmax(dim=1) for inputs in self._inputs(images)]
+            numbers = [self.task.predict(self._outputs(inputs, like)) for inputs in self._inputs(images)]
         finally:
             self.network.train(was_training)
         return torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.int64, device=like.device)
+
+    def _outputs(self, inputs: Tensor, like: Tensor) -> Any:
+        batch = (self.task.prepare_inputs(inputs.to(like.device)), None)
+        return self.task.forward(self, batch)
 
     def predict_names(self, images: Any) -> list[str]:
         """Return the class names of raw images.
@@ -210,12 +231,15 @@ def _built(record: NetworkRecord, path: Path) -> Graph:
     return network
 
 
-def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
+def load_network(
+    run_folder: str | Path, device: str | torch.device = "cpu", task: Task | None = None
+) -> TrainedNetwork:
     """Return the trained network of a run, in evaluation mode.
 
     Args:
         run_folder: The folder that the summary of the run names.
         device: Where to put it.
+        task: What was learned; None for what the run folder says.
 
     Raises:
         CheckpointError: If the run has no trained network, its files are damaged, or the network cannot be built.
@@ -233,5 +257,6 @@ def load_network(run_folder: str | Path, device: str | torch.device = "cpu") -> 
         raise CheckpointError(
             f"the weights in {folder / FINAL} do not fit the network of {FILE}: {shorten(str(error), 600)}"
         ) from error
-    preprocess = Preprocess.from_dict(record.preprocess) if record.preprocess is not None else None
-    return TrainedNetwork(network, preprocess, record.class_names).to(device).eval()
+    preprocess = preprocess_from_dict(record.preprocess) if record.preprocess is not None else None
+    task = rebuild_task(record.task) if task is None else task
+    return TrainedNetwork(network, preprocess, record.class_names, task).to(device).eval()

@@ -7,12 +7,13 @@ from typing import Any
 from naslib.errors import ConfigError
 
 
-def check_fits(space: Any, info: Any) -> None:
+def check_fits(space: Any, info: Any, task: Any = None) -> None:
     """Raise before the first step where a space has no place for a data set.
 
     Args:
         space: A search space; what it does not say about its sizes (`in_channels`, `n_classes`) is not checked.
         info: The data set (`DatasetInfo`), None where nothing is known of it.
+        task: What is learned, if its number of outputs is another than that of the classes.
 
     Raises:
         ConfigError: If the channels of the images are others, or there are more classes than outputs; says how to
@@ -28,10 +29,10 @@ def check_fits(space: Any, info: Any) -> None:
             f"{name} takes images of {channels} channels, those of {info.name!r} have {info.in_channels}; "
             f"make it with in_channels={info.in_channels}"
         )
-    if isinstance(classes, int) and classes < info.num_classes:
+    wanted = getattr(task, "output_size", None) or info.num_classes
+    if isinstance(classes, int) and classes < wanted:
         problems.append(
-            f"{name} has {classes} outputs, {info.name!r} has {info.num_classes} classes; "
-            f"make it with n_classes={info.num_classes}"
+            f"{name} has {classes} outputs, {info.name!r} has {wanted} classes; make it with n_classes={wanted}"
         )
     if problems:
         raise ConfigError(problems)

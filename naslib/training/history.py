@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from naslib.tasks import Score
 from naslib.utils.attrdict import AttrDict
 from naslib.utils.files import atomic_write_json
 
@@ -33,20 +34,28 @@ _SHARE = 0.05
 class SearchHistory:
     """What a search measured, one entry per epoch (per evaluation for a black-box search).
 
+    The series of accuracies hold None where the task has none; scores that it has besides have series of their own,
+    `train_rmse` and `valid_rmse` for a score `rmse`.
+
+    Args:
+        params: Size of the search network in millions.
+        scores: Those of the task.
+
     Attributes:
         trajectory: `search_trajectory`: a list per series and the model size `params` in millions.
     """
 
-    def __init__(self, params: float = 0.0) -> None:
-        self.trajectory = AttrDict({key: [] for key in SERIES} | {"params": params})
-        self._lists: list[list[Any]] = [self.trajectory[key] for key in SERIES]
+    def __init__(self, params: float = 0.0, scores: Sequence[Score] = ()) -> None:
+        self._series = (*SERIES, *(f"{split}_{key}" for key in _own_keys(scores) for split in ("train", "valid")))
+        self.trajectory = AttrDict({key: [] for key in self._series} | {"params": params})
+        self._lists: list[list[Any]] = [self.trajectory[key] for key in self._series]
 
     def __len__(self) -> int:
         return len(self.trajectory["runtime"])
 
     def append(self, **values: Any) -> None:
         """Add one epoch; a series that is not given, NaN and infinities become None."""
-        for key, series in zip(SERIES, self._lists, strict=True):
+        for key, series in zip(self._series, self._lists, strict=True):
             series.append(number_or_none(values.get(key)))
 
     def append_row(self, row: tuple[Any, ...]) -> None:
@@ -56,12 +65,15 @@ class SearchHistory:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history; series are double tensors with NaN for None."""
-        series = {key: _pack(values) for key, values in zip(SERIES, self._lists, strict=True)}
+        series = {key: _pack(values) for key, values in zip(self._series, self._lists, strict=True)}
         return {**series, "params": self.trajectory["params"]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the history of a checkpoint."""
-        for key, series in zip(SERIES, self._lists, strict=True):
+        for key in (name for name in state if name not in self._series and name != "params"):
+            self._series = (*self._series, key)  # a score that the task of the checkpoint has
+            self._lists.append(self.trajectory.setdefault(key, []))
+        for key, series in zip(self._series, self._lists, strict=True):
             series[:] = _unpack(state[key])
         self.trajectory["params"] = state["params"]
 
@@ -99,6 +111,11 @@ class HistoryFile:
         """Write the file unless that was done less than a second ago (more where writing is slow)."""
         if time.monotonic() >= self._due:
             self.write()
+
+
+def _own_keys(scores: Sequence[Score]) -> list[str]:
+    """Return the scores that have series of their own; a file of accuracies has never had the best five."""
+    return [score.key for score in scores if score.name not in ("accuracy", "top5")]
 
 
 def _pack(values: list[float | None]) -> torch.Tensor:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from naslib.errors import DataError
+
+# What never ends, as far as that can be known
+_ENDLESS = (itertools.cycle, itertools.count)
 
 
 def length_of(loader: Any) -> int | None:
@@ -51,6 +55,11 @@ def check_batches(loaders: Mapping[str, Any], epochs: int = 1) -> None:
         DataError: Saying what to change.
     """
     for name, loader in loaders.items():
+        if isinstance(loader, _ENDLESS):
+            raise DataError(
+                f"the {name} loader, an itertools.{type(loader).__name__}, never ends, and so does no epoch; say how "
+                "many batches are one: naslib.data.FixedEpochs(loader, steps)"
+            )
         if length_of(loader) == 0:
             raise DataError(explain_no_batches(loader, name))
         if name == "training" and epochs > 1 and iter_is_once(loader):

@@ -6,29 +6,37 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from naslib.errors import DataError
+from naslib.optimizers.core.metaclasses import Batch as Batch
+from naslib.tasks import Classification, Task
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
-from .lengths import explain_no_batches, length_of
+from .batch_check import check_first
+from .lengths import explain_no_batches, iter_is_once, length_of
 from .randomness import LoaderState
 from .sources import BatchSource, ReplayedSource, SeededSource, is_seeded
-
-Batch = tuple[Tensor, Tensor]
 
 
 class BatchCursor:
     """A place in the batches of a loader; its iterator lives as long as the epoch does.
 
     Args:
-        loader: A loader of ours, or any iterable of `(images, labels)`.
+        loader: A loader of ours, or any iterable of batches that the task understands.
         device: Where batches go.
         channels_last: Whether images get the channels-last memory format.
         name: For messages ("training", "validation").
+        task: What a batch is; the first one is compared with it. None: pairs of any kind.
     """
 
-    def __init__(self, loader: Any, device: torch.device, channels_last: bool = False, name: str = "training") -> None:
+    def __init__(
+        self,
+        loader: Any,
+        device: torch.device,
+        channels_last: bool = False,
+        name: str = "training",
+        task: Task | None = None,
+    ) -> None:
         self.source: BatchSource = SeededSource(loader) if is_seeded(loader) else ReplayedSource(loader, name)
         self.loader = loader
         self.name = name
@@ -40,6 +48,8 @@ class BatchCursor:
         self._replay: dict[str, Any] | None = None
         self._ended = False
         self._length = length_of(loader)
+        self._task = task if task is not None else Classification()
+        self._is_checked = task is None
 
     @property
     def length(self) -> int | None:
@@ -86,13 +96,16 @@ class BatchCursor:
         return batch
 
     def _to_device(self, batch: Any) -> Batch:
-        images, labels = batch[0], batch[1]
-        images = images.to(self._device, non_blocking=True)
-        if images.dim() == 4:
-            images = (
-                images.contiguous(memory_format=self._format) if self._format is not torch.preserve_format else images
-            )
-        return images, labels.to(self._device, non_blocking=True)
+        try:
+            moved = self._task.to_device(batch, self._device, self._format)
+        except DataError as error:
+            raise DataError(
+                f"batch {self.position - 1} of the {self.name} loader (counted from 0) cannot be understood: {error}"
+            ) from error
+        if not self._is_checked:
+            check_first(self._task, moved, self.name)
+            self._is_checked = True
+        return moved
 
     def state_dict(self) -> dict[str, Any]:
         """Return the place."""
@@ -109,14 +122,25 @@ class BatchCursor:
 
 
 def move_batches(
-    loader: Iterable[Any], device: torch.device, channels_last: bool = False, name: str = "training"
+    loader: Iterable[Any],
+    device: torch.device,
+    channels_last: bool = False,
+    name: str = "training",
+    task: Task | None = None,
 ) -> Iterator[Batch]:
     """Yield all batches of a loader once, on `device`, without disturbing its order in training.
+
+    Args:
+        loader: The loader.
+        device: Where batches go.
+        channels_last: Whether images get the channels-last memory format.
+        name: What messages call it.
+        task: What a batch is; None: pairs of any kind.
 
     Raises:
         DataError: If there is none.
     """
-    cursor = BatchCursor(loader, device, channels_last, name)
+    cursor = BatchCursor(loader, device, channels_last, name, task)
     cursor.begin(0)
     while (batch := cursor.next_in_epoch()) is not None:
         yield batch
@@ -126,33 +150,82 @@ class OnePass:
     """One pass over the batches of a loader on the device, as often as it is iterated; its training order is kept.
 
     Args:
-        loader: A loader of ours, or any iterable of `(images, labels)`.
+        loader: A loader of ours, or any iterable of batches that the task understands.
         device: Where batches go.
         channels_last: Whether images get the channels-last memory format.
+        name: What messages call it.
+        task: What a batch is; None: pairs of any kind.
     """
 
-    def __init__(self, loader: Any, device: torch.device, channels_last: bool = False) -> None:
-        self._arguments = (loader, device, channels_last)
+    def __init__(
+        self,
+        loader: Any,
+        device: torch.device,
+        channels_last: bool = False,
+        name: str = "training",
+        task: Task | None = None,
+    ) -> None:
+        self._arguments = (loader, device, channels_last, name, task)
 
     def __iter__(self) -> Iterator[Batch]:
         """Return an iterator over all batches."""
         return move_batches(*self._arguments)
 
 
-def image_shape(loader: Any) -> tuple[int, ...]:
-    """Return (channels, height, width) of a loader's images; of one that does not tell, the first batch is looked at.
+class GivenBack(Iterator[Any]):
+    """An iterator that yields again what was taken from it, so that nobody misses it.
+
+    Args:
+        taken: What was taken.
+        rest: The iterator.
+    """
+
+    __slots__ = ("_taken", "rest")
+
+    def __init__(self, taken: Any, rest: Iterator[Any]) -> None:
+        self._taken, self.rest = [taken], rest
+
+    def __next__(self) -> Any:
+        return self._taken.pop() if self._taken else next(self.rest)
+
+
+def look_at(loader: Any, task: Task | None, name: str) -> tuple[Batch, Any]:
+    """Return the first batch of a loader, compared with the task, and the loader as it was before.
+
+    Returns:
+        The batch on the CPU, and the loader; in the place of an iterator, which cannot go back, one that yields the
+        batch once more.
 
     Raises:
-        DataError: If it has no batches.
+        DataError: If it has no batches, or they are none of the task.
+    """
+    if iter_is_once(loader):
+        taken = next(loader, None)
+        if taken is None:
+            raise DataError(explain_no_batches(loader, name))
+        cpu = torch.device("cpu")
+        return next(move_batches([taken], cpu, name=name, task=task)), GivenBack(taken, loader)
+    random_state, carried = rng_snapshot(), LoaderState(loader)
+    before = carried.capture()
+    batch = next(move_batches(loader, torch.device("cpu"), name=name, task=task))
+    carried.restore(before)
+    rng_restore(random_state)
+    return batch, loader
+
+
+def image_shape(loader: Any, task: Task | None = None, name: str = "test") -> tuple[int, ...]:
+    """Return the shape of one input of a loader; of one that does not tell, the first batch is looked at.
+
+    Args:
+        loader: The loader.
+        task: What a batch is; None: pairs of any kind.
+        name: What messages call the loader.
+
+    Raises:
+        DataError: If it has no batches, or they are none of the task.
     """
     info = getattr(loader, "info", None)
     if info is not None:
         return tuple(info.input_shape)
-    random_state, carried = rng_snapshot(), LoaderState(loader)
-    before = carried.capture()
-    batch = next(iter(loader), None)
-    carried.restore(before)
-    rng_restore(random_state)
-    if batch is None:
-        raise DataError(explain_no_batches(loader, "test"))
-    return tuple(batch[0].shape[1:])
+    shape: tuple[int, ...] = (task or Classification()).shape_of(look_at(loader, task, name)[0])
+    return shape

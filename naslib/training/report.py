@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from naslib.search_spaces.core.graph import Graph
+from naslib.tasks import Score, Task
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 
 from .progress import format_seconds
 
 logger = get_logger(__name__)
+
+ACCURACY = Score("accuracy", True, "%")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,9 @@ class EvaluationResult:
     Attributes:
         mode: "query", "retrain" or "keep" (the weights of the search).
         network: The network that was evaluated.
-        accuracy: Test accuracy in percent, or the metric that was queried.
-        top5: Top-5 accuracy, None where it was not measured.
+        value: What was measured on the test part, or the metric that was queried.
+        score: What that is: the task's deciding score.
+        scores: All that was measured, by name.
         seconds: Training time.
         params_millions: Parameters without auxiliary heads.
         flops_millions: Multiply-accumulates per image.
@@ -34,11 +38,45 @@ class EvaluationResult:
 
     mode: str
     network: nn.Module
-    accuracy: float
-    top5: float | None = None
+    value: float
+    score: Score = ACCURACY
+    scores: Mapping[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
     params_millions: float | None = None
     flops_millions: float | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Test accuracy in percent, or the metric that was queried; None where the task has no accuracy."""
+        return self.value if self.score.name == "accuracy" else self.scores.get("accuracy")
+
+    @property
+    def top5(self) -> float | None:
+        """Top-5 accuracy, None where it was not measured."""
+        return self.scores.get("top5")
+
+    @staticmethod
+    def no_summary(task: Task) -> dict[str, Any]:
+        """Return what `summary` will return after an evaluation, without values."""
+        score = task.score
+        found: dict[str, Any] = {
+            "score": None, "score_name": score.name, "score_unit": score.unit, "maximize": score.maximize,
+            "test_scores": {s.name: None for s in task.scores},
+        }  # fmt: skip
+        names = {"accuracy": "test_accuracy", "top5": "test_top5"}
+        return found | {names[s.name]: None for s in task.scores if s.name in names}
+
+    def summary(self) -> dict[str, Any]:
+        """Return the entries of `summary.json` on what was measured; accuracies where the task has them."""
+        found: dict[str, Any] = {
+            "score": self.value, "score_name": self.score.name, "score_unit": self.score.unit,
+            "maximize": self.score.maximize, "test_scores": {self.score.name: self.value, **self.scores},
+        }  # fmt: skip
+        if self.score.name == "accuracy" or "accuracy" in self.scores:
+            found["test_accuracy"] = self.accuracy
+        if self.score.name == "accuracy" or "top5" in self.scores:
+            found["test_top5"] = self.top5
+        return found
 
 
 def write_genotype(folder: Path, architecture: Graph) -> Any:
@@ -63,7 +101,7 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         ("genotype", format_genotype(summary.get("genotype"))),
         ("parameters", _with_unit(summary.get("params_millions"), "M", 4)),
         ("FLOPs", _with_unit(summary.get("flops_millions"), "M multiply-accumulates", 2)),
-        ("test accuracy", _with_unit(summary.get("test_accuracy"), "%", 2) + _mode(summary.get("evaluation_mode"))),
+        (f"test {_score_name(summary)}", _score_value(summary) + _mode(summary.get("evaluation_mode"))),
         *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
         ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
         *(("trials", text) for text in _trials(summary.get("trials"))),
@@ -97,6 +135,16 @@ def _compact(value: Any) -> str:
 
 def _with_unit(value: float | None, unit: str, digits: int) -> str:
     return "not measured" if value is None else f"{value:.{digits}f} {unit}"
+
+
+def _score_name(summary: Mapping[str, Any]) -> str:
+    return str(summary.get("score_name") or "accuracy").replace("_", " ")
+
+
+def _score_value(summary: Mapping[str, Any]) -> str:
+    """Return the deciding score; summaries of earlier versions have the accuracy alone."""
+    value, unit = summary.get("score", summary.get("test_accuracy")), summary.get("score_unit", "%")
+    return "not measured" if value is None else Score("score", True, unit or "").show(value)
 
 
 def _mode(mode: str | None) -> str:

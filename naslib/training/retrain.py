@@ -12,13 +12,14 @@ from torch import nn
 
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
+from naslib.tasks import Task
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.renamed import renamed
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from .checkpoint import read_newest
 from .environment import describe_environment
-from .evaluate import Loss, RetrainSettings, RetrainTask
+from .evaluate import RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
 from .phase import Phase, Saveable, resume
@@ -54,7 +55,7 @@ class Trainee:
         network: The network, on its device.
         optimizer: Of its weights.
         scheduler: A learning-rate schedule (see `Schedule`), or None.
-        loss: The criterion.
+        task: What is learned.
         train: Training batches.
         valid: Batches to validate on after each epoch, or None.
         remake_scheduler: Makes the schedule anew, for a resumed run whose schedule has changed its shape.
@@ -63,7 +64,7 @@ class Trainee:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: Any
-    loss: Loss
+    task: Task
     train: Any
     valid: Any = None
     remake_scheduler: Callable[[], Any] | None = None
@@ -93,7 +94,7 @@ def retrain(
         Seconds spent, over all resumptions.
     """
     task = RetrainTask(
-        trainee.network, trainee.optimizer, trainee.scheduler, trainee.loss, trainee.valid, settings,
+        trainee.network, trainee.optimizer, trainee.scheduler, trainee.task, trainee.valid, settings,
         place.device, place.channels_last, place.writer, place.folder / "history.json",
     )  # fmt: skip
     objects: dict[str, Saveable] = {"model": trainee.network, "optimizer": trainee.optimizer}
@@ -110,7 +111,9 @@ def retrain(
     )
     if trainee.valid is not None and not is_seeded(trainee.valid):
         phase.parts["valid_loader"] = ReplayedSource(trainee.valid, "validation")
-    cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training")
+    if trainee.task.state_dict():
+        phase.parts["task"] = trainee.task
+    cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training", trainee.task)
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
     before = saved[1]["run"]["settings"] if saved is not None else {}
@@ -140,12 +143,14 @@ def measure_size(
     Args:
         architecture: A discrete architecture.
         sizes: Arguments of `evaluation_network`; None for the architecture itself.
-        input_shape: Channels, height and width; of other inputs multiply-accumulates are not counted (None).
+        input_shape: Of one input. Multiply-accumulates are counted of images, sequences, and rows of tokens that an
+            embedding reads (else None).
     """
     random_state = rng_snapshot()
     network = architecture if sizes is None else architecture.evaluation_network(**{**sizes, "auxiliary": False})
     rng_restore(random_state)
-    macs = count_macs(network, input_shape) if len(input_shape) == 3 else None
+    is_known = len(input_shape) in (2, 3) or any(isinstance(child, nn.Embedding) for child in network.modules())
+    macs = count_macs(network, input_shape) if input_shape and is_known else None
     return count_parameters_in_MB(network), macs
 
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LambdaLR, OneC
 from naslib.errors import ConfigError
 from naslib.utils.log import get_logger
 
-from .metrics import Score
+from .metrics import Measured
 from .named_schedules import AfterWarmUp, rewind
 
 logger = get_logger(__name__)
@@ -27,9 +27,9 @@ class Schedule:
     """A schedule as the loops use it: any object with `step`, `state_dict` and `load_state_dict`.
 
     It is stepped after every epoch, with these exceptions. One whose `step` needs an argument (`ReduceLROnPlateau`)
-    gets the validation loss; the validation accuracy if its `mode` is `"max"`; those of the training where there is no
-    validation part. `OneCycleLR` (unless it was made for as many steps as there are epochs), `CyclicLR` and whatever
-    has a true attribute `per_step` are stepped after every batch.
+    gets the validation loss; the validation score if its `mode` is `"max"` (accuracy; negated where less is better);
+    those of the training where there is no validation part. `OneCycleLR` (unless it was made for as many steps as there
+    are epochs), `CyclicLR` and whatever has a true attribute `per_step` are stepped after every batch.
 
     Args:
         scheduler: The schedule; None for a constant rate.
@@ -74,15 +74,18 @@ class Schedule:
         if self.per_step and not (total is not None and self.scheduler.last_epoch >= total):
             _step(self.scheduler)
 
-    def after_epoch(self, train: Score, valid: Score) -> None:
+    def after_epoch(self, train: Measured, valid: Measured) -> None:
         """Step a schedule that follows the epochs, with what was measured where it wants that."""
         if self.scheduler is None or self.per_step:
             return
         if not self.needs_metric:
             _step(self.scheduler)
             return
-        score = valid if valid.images else train
-        _step(self.scheduler, score.top1 if _mode(self.scheduler) == "max" else score.loss)
+        measured = valid if valid.count else train
+        if _mode(self.scheduler) == "max" and measured.deciding is not None:
+            _step(self.scheduler, measured.scores[0].quality(measured.deciding))
+        else:
+            _step(self.scheduler, measured.loss)
 
     def refit(
         self,

@@ -13,11 +13,12 @@ from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.utils.log import get_logger
 
 from .arch_weights import ArchWeightsRecorder
+from .batch_check import BatchCheck
 from .checkpoint import Position
+from .evaluate import in_words
 from .history import HistoryFile, SearchHistory
 from .loaders import Batch, BatchCursor
 from .loop import EpochTask, LoopSettings
-from .metrics import Meter, Score
 from .phase import START, Phase
 from .progress import Progress, format_seconds
 from .schedule import Schedule
@@ -76,7 +77,9 @@ class SearchTask(EpochTask):
     ) -> None:
         self.optimizer, self.valid, self.schedule = optimizer, valid, schedule
         self.outputs, self.epochs, self.selection = outputs, epochs, selection
-        self.meters = {"training": Meter(optimizer.device), "validation": Meter(optimizer.device)}
+        task = optimizer.task
+        self.check = BatchCheck(task)
+        self.meters = {"training": task.meter(optimizer.device), "validation": task.meter(optimizer.device)}
 
     def begin_epoch(self, epoch: int) -> None:
         """Tell the optimizer, and put the supernet in training mode."""
@@ -90,36 +93,35 @@ class SearchTask(EpochTask):
     def train_step(self, batch: Batch, step: int) -> None:
         """Let the optimizer make one step."""
         batch_valid = self.valid.next_cycling() if self.valid is not None else batch
-        logits, logits_valid, loss, loss_valid = self.optimizer.step(batch, batch_valid)
-        self.meters["training"].update(logits, batch[1], loss, step)
+        if not self.check.is_done:
+            self.check.try_network(self.optimizer.probe, batch)
+        try:
+            logits, logits_valid, loss, loss_valid = self.optimizer.step(batch, batch_valid)
+        except Exception as error:
+            number = self.valid.position - 1 if self.valid is not None else step
+            self.check.explain(error, ("training", step, batch), ("validation", number, batch_valid))
+            raise
+        self.meters["training"].update(logits, batch, loss, step)
         if self.valid is not None:
-            self.meters["validation"].update(logits_valid, batch_valid[1], loss_valid, step)
+            self.meters["validation"].update(logits_valid, batch_valid, loss_valid, step)
         self.schedule.after_step()
 
     def end_epoch(self, epoch: int, seconds: float) -> None:
-        """Step the schedule, and record losses, accuracies, what a benchmark says, and the architecture parameters."""
+        """Step the schedule, and record losses, scores, what a benchmark says, and the architecture parameters."""
         rate = self.schedule.rate
         train, valid = self.meters["training"].read(), self.meters["validation"].read()
         self.schedule.after_epoch(train, valid)
         tested = self.optimizer.test_statistics()
-        self.outputs.history.append(
-            train_acc=train.top1,
-            train_loss=train.loss,
-            valid_acc=valid.top1,
-            valid_loss=valid.loss,
-            runtime=seconds,
-            train_time=seconds,
-            arch_eval=tested,
-        )
+        measured = {**train.by_key("train"), **valid.by_key("valid")}
+        self.outputs.history.append(**measured, runtime=seconds, train_time=seconds, arch_eval=tested)
         if self.outputs.arch_weights is not None:
             self.outputs.arch_weights.record()
         self.outputs.file.write_if_due()
-        _write_scalars(
-            self.outputs.writer, epoch, train, valid, {"learning_rate": rate, "arch_eval": tested, "seconds": seconds}
-        )
+        measured |= {"learning_rate": rate, "arch_eval": tested, "seconds": seconds}
+        _write_scalars(self.outputs.writer, epoch, measured)
         logger.info(
-            "search epoch %d/%d: train loss %s acc %s, valid loss %s acc %s%s, %s",
-            epoch + 1, self.epochs, _show(train.loss, 4), _show(train.top1), _show(valid.loss, 4), _show(valid.top1),
+            "search epoch %d/%d: train %s, valid %s%s, %s",
+            epoch + 1, self.epochs, in_words(train), in_words(valid),
             f", found {tested:.2f} % in the benchmark" if tested is not None else "", format_seconds(seconds),
         )  # fmt: skip
 
@@ -293,15 +295,9 @@ def finish_search(outputs: SearchOutputs, folder: Path) -> None:
         outputs.writer.flush()
 
 
-def _write_scalars(writer: Any, epoch: int, train: Score, valid: Score, more: dict[str, float | None]) -> None:
+def _write_scalars(writer: Any, epoch: int, values: Mapping[str, float | None]) -> None:
     if writer is None:
         return
-    values = {"train_loss": train.loss, "train_acc": train.top1, "train_top5": train.top5}
-    values |= {"valid_loss": valid.loss, "valid_acc": valid.top1, "valid_top5": valid.top5, **more}
     for key, value in values.items():
         if value is not None:
             writer.add_scalar(f"search/{key}", value, epoch)
-
-
-def _show(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

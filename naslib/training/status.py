@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from .metrics import Score
+from .metrics import Measured
 
 # A bar with fewer cells shows nothing that the numbers do not say.
 MIN_BAR = 10
@@ -29,7 +29,7 @@ class Status:
 
     @classmethod
     def of_epochs(
-        cls, epoch: int, epochs: int, step: int, steps: int | None, scores: Sequence[tuple[str, Score]]
+        cls, epoch: int, epochs: int, step: int, steps: int | None, scores: Sequence[tuple[str, Measured]]
     ) -> Status:
         """Return the status of a training.
 
@@ -42,17 +42,19 @@ class Status:
         """
         place = f"epoch {epoch + 1}/{epochs}"
         batch = f"{step}/{steps}" if steps else str(step)
-        seen = [(split, score) for split, score in scores if score.images]
-        words = [f"{split} loss {score.loss:.3f} acc {score.top1:.2f} %" for split, score in seen]
-        losses = "/".join(f"{score.loss:.3f}" for _, score in seen)
-        exact, rounded = ("/".join(f"{score.top1:.{digits}f}" for _, score in seen) for digits in (2, 1))
+        seen = [(split, measured) for split, measured in scores if measured.count]
+        key, unit = (seen[0][1].scores[0].key, seen[0][1].scores[0].unit) if seen else ("", "")
+        unit = f" {unit}" if unit else ""
+        words = [f"{split} loss {m.loss:.3f} {key} {_number(m.deciding, 2)}{unit}" for split, m in seen]
+        losses = "/".join(f"{measured.loss:.3f}" for _, measured in seen)
+        exact, rounded = ("/".join(_number(m.deciding, digits) for _, m in seen) for digits in (2, 1))
         return cls(
             log=", ".join([place, *words]),
             terminal=(
                 ", ".join([place, f"batch {batch}", *words]),
-                f"{place} batch {batch}" + (f" loss {losses} acc {exact} %" if seen else ""),
-                f"{place} {batch}" + (f" loss {losses} acc {rounded}" if seen else ""),
-                f"{epoch + 1}/{epochs} {batch}" + (f" loss {losses} acc {rounded}" if seen else ""),
+                f"{place} batch {batch}" + (f" loss {losses} {key} {exact}{unit}" if seen else ""),
+                f"{place} {batch}" + (f" loss {losses} {key} {rounded}" if seen else ""),
+                f"{epoch + 1}/{epochs} {batch}" + (f" loss {losses} {key} {rounded}" if seen else ""),
                 f"{epoch + 1}/{epochs} {batch}" + (f" {losses}" if seen else ""),
             ),
         )
@@ -103,6 +105,10 @@ class Status:
                 f"{place} {value}",
             ),
         )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def terminal_width(stream: TextIO) -> int:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.hardware import LatencyTable
 from naslib.optimizers import ENASOptimizer
-from naslib.optimizers.oneshot.methods.enas import Choices, Controller, Rollout, choices_of
-from naslib.optimizers.oneshot.methods.enas.choices import Cell, Node
+from naslib.optimizers.oneshot.methods.enas import Controller, ControllerSpace, Rollout, controller_space_of
 from naslib.optimizers.oneshot.methods.enas.controller import squash
+from naslib.optimizers.oneshot.methods.enas.controller_space import Cell, Node
 from naslib.optimizers.oneshot.parts import PARTS, Part
 from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
@@ -30,7 +30,7 @@ SPACES = {
     "nasbench301": lambda: NasBench301SearchSpace(n_classes=4, channels=4, cells=3, nodes=3),
 }
 # Edges 0 and 1 into node 3, which keeps both, and 2 to 4 into node 4, which keeps two; operation 1 is Zero
-MICRO = Choices(
+MICRO = ControllerSpace(
     cells=(Cell((1, 2), (Node(3, (0, 1), (1, 2), 2), Node(4, (2, 3, 4), (1, 2, 3), 2))),),
     allowed=((0, 2),) * 5,
     widths=(3,) * 5,
@@ -122,7 +122,7 @@ def test_log_probability_with_inputs_is_that_of_teacher_forcing():
     torch.testing.assert_close(rollout.log_prob, expected, rtol=0, atol=1e-12)
 
 
-def _sequences(choices: Choices) -> Iterator[tuple[int, ...]]:
+def _sequences(choices: ControllerSpace) -> Iterator[tuple[int, ...]]:
     """Return all sequences of tokens."""
     lengths: list[int] = []
     Controller(choices, hidden=2).decode(lambda log_probs: lengths.append(len(log_probs)) or 0)
@@ -161,7 +161,7 @@ def test_tanh_and_temperature():
 @pytest.mark.parametrize(("choices", "op_bound"), [("micro", 2.0 / 2.5), ("chain", 2.0)])
 def test_the_bound_of_operations_is_reduced_only_where_inputs_are_chosen(choices: str, op_bound: float):
     """The authors' macro controller ignores `op_tanh_reduce`."""
-    chosen = MICRO if choices == "micro" else choices_of(_adapted().graph, "cell")
+    chosen = MICRO if choices == "micro" else controller_space_of(_adapted().graph, "cell")
     controller = Controller(chosen, tanh_constant=2.0, op_tanh_reduce=2.5)
     with torch.no_grad():
         for parameter in controller.parameters():
@@ -240,7 +240,7 @@ def test_the_baseline_is_updated_before_it_is_subtracted(monkeypatch: pytest.Mon
     for start, advantages in ((0.0, (0.9, 0.36)), (None, (0.0, 0.5 - 0.95))):
         optimizer = _adapted(entropy_weight=0.0, baseline_decay=0.9, baseline_start=start)
         rewards = iter((1.0, 0.5))
-        monkeypatch.setattr("naslib.optimizers.oneshot.methods.enas.optimizer.accuracy", lambda *_, r=rewards: next(r))
+        monkeypatch.setattr(optimizer, "paid", lambda *_, r=rewards: next(r))
         losses: list[Tensor] = []
         optimizer._accumulate = losses.append
         data = batch(dtype=torch.float32)
@@ -400,7 +400,7 @@ def test_only_the_weights_of_the_path_are_trained():
 
 
 def test_where_there_is_no_zero_an_edge_that_is_not_kept_is_multiplied_by_zero():
-    gates = Choices(MICRO.cells, MICRO.allowed, MICRO.widths, (None,) * 5).gates((0, 0, 2, NO_EDGE, 0))
+    gates = ControllerSpace(MICRO.cells, MICRO.allowed, MICRO.widths, (None,) * 5).gates((0, 0, 2, NO_EDGE, 0))
     assert torch.equal(gates[3], torch.zeros(3)) and torch.equal(gates[2], torch.tensor([0.0, 0, 1]))
     draws = _adapted().relaxation()(torch.stack(gates), True)
     assert draws[3].on == (0,) and not draws[3].unit and draws[2].on == (2,) and draws[2].unit

@@ -16,9 +16,11 @@ from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
 from naslib.registry.signatures import keywords_through, signatures
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.query_metrics import Metric
+from naslib.tasks import Classification, Task
 from naslib.utils.meters import count_parameters_in_MB
 
-Batch = tuple[Tensor, Tensor]
+# What `Task.to_device` returns: inputs and targets, unless a task of your own says otherwise
+Batch = Any
 StepResult = tuple[Tensor, Tensor, Tensor, Tensor]
 Statistics = tuple[float | None, float | None, float | None, float | None]
 
@@ -61,6 +63,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
         using_step_function: Whether the Trainer feeds batches to `step`; otherwise each epoch evaluates by itself.
         search_space: The space as it was given, where the optimizer keeps it; None before.
         scope: The scopes that were adapted.
+        task: What learning means (see `use_task`).
+        given_task: The task that the optimizer was made with, None where none was given.
         dataset: Name of the data set: the config's, where the optimizer was made from one, until `adapt_search_space`
             is told another.
 
@@ -82,6 +86,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
             raise ConfigError([f"{name} has no keyword {key!r}{did_you_mean(key, known)}" for key in unknown])
         self.dataset: str | None = None
         self.dataset_api: Any = None
+        self.given_task: Task | None = None
+        self.task: Task = Classification()
         self.device = torch.device("cpu")
 
     @property
@@ -148,6 +154,26 @@ class MetaOptimizer(metaclass=_OptimizerType):
     @abstractmethod
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name; `"model"` is among the names."""
+
+    @property
+    def given_loss(self) -> Any:
+        """The loss that the optimizer was made with, None where nobody chose one."""
+        return None
+
+    def use_task(self, task: Task) -> None:
+        """Search for what does a task best.
+
+        Args:
+            task: The task, with its loss.
+        """
+        self.task = task
+
+    def probe(self, data: Batch) -> Any:
+        """Return the outputs of the search network on a batch, changing nothing; None where it has none to show.
+
+        The Trainer compares them with the targets before the first step.
+        """
+        return None
 
     def before_training(self) -> None:
         """Prepare for the first epoch (move what is trained to `device`)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from naslib.benchmarks.base import as_metric
 from naslib.errors import (
@@ -15,22 +15,20 @@ from naslib.errors import (
     UnsupportedBySpaceError,
 )
 from naslib.history import Objective, State, Trial
-from naslib.optimizers.core.metaclasses import MetaOptimizer, Stateful, Statistics
+from naslib.optimizers.core.given_space import require_graph
+from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.random_state import RandomState as RandomState
 from naslib.search_spaces.core.codec import Code, Codec, as_random
+from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
-from naslib.utils.meters import count_parameters_in_MB
-from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from .record import SearchRecord as SearchRecord
-
-if TYPE_CHECKING:
-    from naslib.search_spaces.core.graph import Graph, Scope
+from .reporting import ReportingOptimizer
 
 _OBJECTIVES = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY)
 
 
-class DiscreteOptimizer(MetaOptimizer):
+class DiscreteOptimizer(ReportingOptimizer):
     """Search on codes, without a module: `ask` says what to evaluate next, `tell` takes the values.
 
     Both have two forms. `ask()` returns a code, and `tell(code, value)` its value, larger being better: for loops of
@@ -222,10 +220,12 @@ class DiscreteOptimizer(MetaOptimizer):
             **kwargs: `evaluator` replaces that of the constructor; others are accepted for callers of NASLib.
 
         Raises:
+            GraphError: If it is no search space.
             UnsupportedBySpaceError: If the space has no codec.
             BenchmarkApiMissing: Without `dataset_api` and without an evaluator.
             BenchmarkError: If the benchmark lacks a metric on this data set at this fidelity.
         """
+        require_graph(search_space)
         name = type(self).__name__
         dataset = dataset if dataset is not None else self.dataset
         if search_space.codec is None:
@@ -250,9 +250,6 @@ class DiscreteOptimizer(MetaOptimizer):
         self.rng = as_random(None)
         self._reset()
         self.adapted()
-
-    def _asks_the_benchmark(self) -> bool:
-        return self.evaluator is None or self.evaluator == "table"
 
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
         """Settle what the benchmark is asked for, and raise if it does not answer."""
@@ -307,86 +304,9 @@ class DiscreteOptimizer(MetaOptimizer):
         outcome = self.evaluator.evaluate(trial)
         self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user)
 
-    def get_final_architecture(self) -> Graph:
-        """Return the best architecture seen, as a discrete graph with fresh weights.
-
-        Raises:
-            OptimizerStateError: If nothing has been evaluated.
-        """
-        graph = self.graph.clone()
-        graph.set_spec(self._code_to_report(report_incumbent=True))
-        if graph.instantiate_model:
-            graph.prepare_evaluation()
-            graph.parse()
-        return graph
-
-    def undecided(self) -> str:
-        """Return why the search decided nothing: all architectures that it evaluated have one value."""
-        record = self.record
-        if record.evaluations < 2 or record.lowest < record.incumbent_value:
-            return ""
-        return (
-            f"all {record.evaluations} decisions are tied: every architecture evaluated has the value "
-            f"{self.objectives[0].merit(record.incumbent_value):g}, so that the first one was taken"
-        )
-
-    def get_model_size(self) -> float:
-        """Return the parameters of the best architecture in millions: as the benchmark says, or counted; 0 for none."""
-        if self.record.incumbent is None or not self.is_adapted:
-            return 0.0
-        if self._asks_the_benchmark():
-            return self._ask_benchmark(Metric.PARAMETERS) or 0.0
-        random_state = rng_snapshot()
-        size = count_parameters_in_MB(self.get_final_architecture())
-        rng_restore(random_state)
-        return size
-
-    def train_statistics(self, report_incumbent: bool = True) -> Statistics:
-        """Return the `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
-
-        Those of a benchmark are queried: the test accuracy of the longest schedule, the others of the fidelity of the
-        search. An evaluator says the validation accuracy alone, where its first objective is one.
-
-        Args:
-            report_incumbent: Whether to report on the best architecture rather than on the latest.
-
-        Raises:
-            OptimizerStateError: If a benchmark is to be asked, and nothing has been evaluated.
-        """
-        if not self._asks_the_benchmark():
-            first, value = self.objectives[0], self.record.incumbent_value
-            is_accuracy = first.maximize and first.unit == "%" and self.record.incumbent is not None
-            return (None, value if is_accuracy and report_incumbent else None, None, None)
-        return (
-            self._ask_benchmark(Metric.TRAIN_ACCURACY, self.fidelity, report_incumbent),
-            self._ask_benchmark(Metric.VAL_ACCURACY, self.fidelity, report_incumbent),
-            self._ask_benchmark(Metric.TEST_ACCURACY, -1, report_incumbent),
-            self._ask_benchmark(Metric.TRAIN_TIME, self.fidelity, report_incumbent),
-        )
-
-    def test_statistics(self) -> float | None:
-        """Return the queried test accuracy of the best architecture, None where no benchmark has one."""
-        if not self._asks_the_benchmark():
-            return None
-        return self._ask_benchmark(Metric.TEST_ACCURACY)
-
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name: the record as `"model"`, and the random state."""
         return {"model": self.record, "rng": RandomState(self.rng)}
-
-    def _ask_benchmark(self, metric: Metric, epoch: int = -1, report_incumbent: bool = True) -> float | None:
-        code = self._code_to_report(report_incumbent)
-        if not self.dataset_api.has(metric, self.dataset, epoch):
-            return None
-        return float(self.dataset_api.query(code, metric, self.dataset, epoch))
-
-    def _code_to_report(self, report_incumbent: bool) -> Code:
-        code = self.record.incumbent if report_incumbent else self.record.latest
-        if code is None:
-            failed = self.record.failed
-            why = f": all {failed} trials have failed; the last, {self.record.last_failure}" if failed else " yet"
-            raise OptimizerStateError(f"{type(self).__name__} has not evaluated an architecture{why}")
-        return code
 
 
 def _objective_of(metric: Metric) -> Objective:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -12,7 +13,7 @@ from naslib.errors import GraphError
 
 from ._module_graph import ModuleGraph, label
 from ._order import input_nodes, route, topological_order
-from .drawing import key_of, sites_in
+from .drawing import key_of, sites_in, value_sites
 from .edge import EdgeData
 from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, Step
 
@@ -29,6 +30,32 @@ def check_op(graph: ModuleGraph, edge: tuple[int, int], op: Any) -> None:
         raise GraphError(f"{where} carries the class {op.__name__}, not a module; call graph.compile() first")
     if not isinstance(op, nn.Module):
         raise GraphError(f"{where} carries {op!r} of type {type(op).__name__}; expected a torch.nn.Module")
+
+
+def check_node(graph: ModuleGraph, node: int, attributes: Mapping[str, Any]) -> None:
+    """Raise `GraphError` unless what a node does with what enters it can be executed."""
+    where = f"node {node} of graph {label(graph)!r}"
+    if "subgraph" in attributes:
+        nested = attributes["subgraph"]
+        if not isinstance(nested, ModuleGraph):
+            raise GraphError(
+                f"{where} has {nested!r} of type {type(nested).__name__} as its subgraph; expected a Graph (a module "
+                "belongs on an edge, as its op)"
+            )
+        return
+    combine = attributes.get("comb_op", sum)
+    if isinstance(combine, list | tuple | nn.ModuleList):
+        raise GraphError(
+            f"{where} has a list of {len(combine)} candidates as its comb_op: a decision that no optimizer has made; "
+            "call optimizer.adapt_search_space(graph) with one that takes decisions of nodes, or choose one comb_op"
+        )
+    if inspect.isclass(combine):
+        raise GraphError(f"{where} has the class {combine.__name__} as its comb_op; give an instance of it")
+    if not callable(combine):
+        raise GraphError(
+            f"{where} has {combine!r} of type {type(combine).__name__} as its comb_op; expected a function of a list "
+            "of tensors (sum, say) or a module"
+        )
 
 
 class _Builder:
@@ -80,6 +107,7 @@ class _Builder:
     ) -> int:
         """Emit what happens at a node; return the slot of its value."""
         attributes = graph._node[node]
+        check_node(graph, node, attributes)
         if "subgraph" in attributes:
             nested = attributes["subgraph"]
             place = f"{where}/{node}:{label(nested)}"
@@ -184,6 +212,6 @@ def build_plan(graph: ModuleGraph) -> tuple[Plan, list[ModuleGraph]]:
     if graph.passes.checkpoint:
         _checkpoint_cells(builder)
     _find_last_uses(builder, output)
-    decisions = sites_in(graph.nested_graphs())
+    decisions = [*sites_in(graph.nested_graphs()), *value_sites(graph)]
     plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes, decisions)
     return plan, builder.graphs

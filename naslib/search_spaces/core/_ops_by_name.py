@@ -21,6 +21,16 @@ def op_name(op: Any) -> str:
     return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
 
 
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return the names with a number behind each that was there before: `Linear`, `Linear (2)`."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
+
+
 def choices_of(graph: UpdatesMixin, scope: Scope, spec: Any) -> list[Choice]:
     """Return for each edge under search its graph, its ends, its data and the candidate that `spec` names, or None.
 
@@ -33,7 +43,7 @@ def choices_of(graph: UpdatesMixin, scope: Scope, spec: Any) -> list[Choice]:
         SpecAlreadySetError: If no edge is under search.
         ArchitectureError: If `spec` does not name candidates of this graph.
     """
-    wanted = _names(spec)
+    wanted = names_by_edge(spec)
     choices: list[Choice] = []
     missing = dict(wanted)
     for nested in graph._graphs_in_scope(scope):
@@ -66,7 +76,7 @@ def put_ops(choices: Sequence[Choice]) -> None:
 
 
 def _candidate(candidates: Sequence[Any], name: str, place: tuple[str, int, int]) -> Any:
-    names = [op_name(op) for op in candidates]
+    names = numbered([op_name(op) for op in candidates])
     if name not in names:
         graph, u, v = place
         raise ArchitectureError(
@@ -76,7 +86,7 @@ def _candidate(candidates: Sequence[Any], name: str, place: tuple[str, int, int]
     return candidates[names.index(name)]
 
 
-def _names(spec: Any) -> dict[tuple[str, int, int], str]:
+def names_by_edge(spec: Any) -> dict[tuple[str, int, int], str]:
     """Return the name of the operation by graph and edge."""
     if isinstance(spec, str):
         try:
@@ -84,7 +94,7 @@ def _names(spec: Any) -> dict[tuple[str, int, int], str]:
         except ValueError as error:
             raise ArchitectureError(f"cannot read an architecture from {shortened(spec)}: {error}") from error
     if isinstance(spec, Mapping) and "genotype" in spec:
-        return _names(spec["genotype"])
+        return names_by_edge(spec["genotype"])
     found: dict[tuple[str, int, int], str] = {}
     spec = plain(spec)
     if not isinstance(spec, list) or not spec or not all(isinstance(entry, dict) for entry in spec):

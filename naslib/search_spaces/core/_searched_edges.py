@@ -90,6 +90,8 @@ def searched_edges(graph: UpdatesMixin, scope: Scope) -> dict[Hashable, Searched
 def find_conditions(graph: UpdatesMixin, groups: dict[Hashable, SearchedEdge]) -> None:
     """Note of which candidate of which decision the edges of nested graphs are a part."""
     always = {id(nested) for nested in _reached([graph], groups)}
+    if all(id(edges.copies[0].graph) in always for edges in groups.values()):
+        return
     owners: dict[int, dict[int, tuple[SearchedEdge, set[int]]]] = {}
     for edges in groups.values():
         for *_, data in edges.copies:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from naslib.errors import ArchitectureError, BenchmarkApiMissing, SpecAlreadySetError, UnsupportedBySpaceError
+from naslib.errors import ArchitectureError, BenchmarkApiMissing, SpecAlreadySetError
 
 from ._ops_by_name import choices_of, put_ops
 from ._ops_by_name import op_name as op_name
 from .codec import Code, Codec, as_random
 from .edge import EdgeData
+from .elastic.candidates import put_values
+from .literals import read_literal
 from .query_metrics import Metric, as_dataset_api
 from .schema import DecisionSpace
-from .statement import StatementMixin
+from .stated_codec import StatedCodec, candidate_on
+from .statement import StatementMixin, label_of
 
 A = TypeVar("A", bound="ArchitectureMixin")
 
@@ -37,11 +40,8 @@ class ArchitectureMixin(StatementMixin):
     _code: Code | None = None
 
     def _codec(self) -> Codec[Any]:
-        if self.codec is None:
-            raise UnsupportedBySpaceError(
-                f"{type(self).__name__} has no codec: its architectures cannot be sampled, mutated or encoded"
-            )
-        return self.codec
+        """Return the codec of the space, or what does its work with the decisions that the space states."""
+        return self.codec if self.codec is not None else StatedCodec(type(self).__name__, self.decision_space)
 
     @property
     def decision_space(self) -> DecisionSpace:
@@ -67,7 +67,8 @@ class ArchitectureMixin(StatementMixin):
     def set_spec(self, spec: Any, dataset_api: Any = None) -> None:
         """Make this graph the architecture `spec`: a code, a benchmark string or index, or a genotype, in any spelling.
 
-        A space without codes takes what `genotype()` returns: the operations on its edges by name.
+        A space without a codec takes a code of its decision space, the candidates by the names of its decisions
+        (`decision_space.choices(code)`), and what `genotype()` returns: the operations on its edges by name.
 
         With `instantiate_model` False only the code is kept, and may be set again.
 
@@ -87,7 +88,7 @@ class ArchitectureMixin(StatementMixin):
         Raises:
             ArchitectureError: If `spec` is not of this space.
         """
-        if self.codec is None:
+        if self.codec is None and _names_edges(spec):
             graph = self.clone()
             graph.compile()
             return [
@@ -117,9 +118,8 @@ class ArchitectureMixin(StatementMixin):
             SpecAlreadySetError: If the modules of an architecture are in place already (also an AssertionError).
             ArchitectureError: If `spec` is not of this space.
         """
-        if self.codec is None:
-            self.compile()
-            put_ops(choices_of(self, self.OPTIMIZER_SCOPE, spec))
+        if self.codec is None and self.instantiate_model:
+            self._put_stated(spec)
             return
         code = self._checked_code(spec)
         if self.instantiate_model:
@@ -128,7 +128,21 @@ class ArchitectureMixin(StatementMixin):
                     "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
                 )
             self._codec().apply(self, code)
+            put_values(self, {})  # of entangled candidates, the slice
         self._code = code
+
+    def _put_stated(self, spec: Any) -> None:
+        """Put an architecture of a space without a codec on the edges; one by edges may be any that they allow."""
+        self.compile()
+        found = choices_of(self, self.OPTIMIZER_SCOPE, spec) if _names_edges(spec) else None
+        code = self._checked_code(spec) if found is None else None
+        if self._decision_space is None:
+            self.remember_decisions()
+        if found is not None:
+            put_ops(found)
+            put_values(self, {})  # what an architecture by edges does not say is the largest
+        elif code is not None:
+            self._codec().apply(self, code)
 
     def sample_random_architecture(self, dataset_api: Any = None, load_labeled: bool = False, rng: Any = None) -> None:
         """Make this graph a random architecture.
@@ -159,6 +173,8 @@ class ArchitectureMixin(StatementMixin):
         graph = self._blank_with_attributes()
         graph.instantiate_model = False
         graph._code = code
+        if self.codec is None:
+            graph._decision_space = self.decision_space
         return graph
 
     def get_hash(self) -> Any:
@@ -212,18 +228,44 @@ class ArchitectureMixin(StatementMixin):
         return as_dataset_api(dataset_api).query(self.get_code(), metric, dataset, epoch=epoch, full_lc=full_lc)
 
     def genotype(self) -> Any:
-        """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search."""
-        if self.codec is not None:
-            return self.codec.genotype(self.get_code())
+        """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search.
+
+        Of a space without a codec that keeps a code only, or that decides sizes: the candidates by the names of its
+        decisions.
+        """
+        if self.codec is not None or self._code is not None or self.chosen_values:
+            return self._codec().genotype(self.get_code())
         found = []
         for nested in self._graphs_in_scope(self.OPTIMIZER_SCOPE):
             for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
                 if data.is_final() or not was_decided(data):
                     continue
-                entry = {"graph": nested.name or "graph", "edge": [u, v], "op": op_name(data.op)}
+                entry = {"graph": nested.name or "graph", "edge": [u, v], "op": self._name_of_op(data)}
                 if entry not in found:
                     found.append(entry)
         return found
+
+    def _name_of_op(self, data: EdgeData) -> str:
+        """Return the name of the op on a discrete edge, with a number where candidates have one name."""
+        name, label = op_name(data.op), label_of(data)
+        if self._decision_space is None or label not in self._decision_space.names:
+            return name
+        decision = self._decision_space.decision(label)
+        if f"{name} (2)" not in decision.candidates:
+            return name
+        return str(candidate_on(decision, data))
+
+
+def _names_edges(spec: Any) -> bool:
+    """Say whether a spec, as value or as text, is what `Graph.genotype()` returns for a space without a codec."""
+    if isinstance(spec, str):
+        try:
+            spec = read_literal(spec)
+        except ValueError:
+            return True  # which then says what is wrong with it
+    if isinstance(spec, Mapping):
+        return "genotype" in spec
+    return isinstance(spec, list | tuple) and any(isinstance(entry, Mapping) for entry in spec)
 
 
 def _looked_up(spec: Any, dataset_api: Any) -> Any:

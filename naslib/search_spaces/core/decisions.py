@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from naslib.errors import DecisionError, did_you_mean
+from naslib.errors import ArchitectureError, DecisionError, did_you_mean
+
+from .literals import shortened
 
 Code = tuple[int, ...]
 Kind = Literal["op", "inputs", "value"]
@@ -118,6 +120,29 @@ class Decision:
             return ()
         indices = self.condition[1]
         return (indices,) if isinstance(indices, int) else indices
+
+    def indices_of(self, picked: Any) -> tuple[int, ...]:
+        """Return the indices of candidates that are given by their names or values.
+
+        Args:
+            picked: A candidate; a sequence of them for inputs.
+
+        Raises:
+            ArchitectureError: If there are no such candidates, or another number of them.
+        """
+        is_list = isinstance(picked, Sequence) and not isinstance(picked, str | bytes)
+        try:
+            several = (picked,) if self.kind != "inputs" else tuple(picked) if is_list else ()
+            found = tuple(sorted({self.candidates.index(candidate) for candidate in several}))
+        except (TypeError, ValueError):
+            found = (-1,)
+        wrong_number = self.n_chosen is not None and len(found) != self.n_chosen
+        if -1 in found or wrong_number or (self.kind == "inputs" and not is_list):
+            raise ArchitectureError(
+                f"decision {self.name!r} chooses {self.n_chosen or 'any'} of {', '.join(map(str, self.candidates))}, "
+                f"not {shortened(picked)}"
+            )
+        return found
 
 
 def as_random(rng: Random | np.random.Generator | np.random.RandomState | int | None) -> Random:

@@ -22,10 +22,10 @@ def count_macs(module: nn.Module, input_shape: Sequence[int]) -> float:
 
     Args:
         module: The network.
-        input_shape: Channels, height and width.
+        input_shape: Channels, height and width; channels and length of a sequence; or the length of a row of tokens.
 
     Raises:
-        ConfigError: If `input_shape` has another length.
+        ConfigError: If `input_shape` is none of these.
     """
     return count_macs_of_parts(module, input_shape, ())[0]
 
@@ -37,16 +37,18 @@ def count_macs_of_parts(
 
     Args:
         module: The network.
-        input_shape: Channels, height and width.
+        input_shape: Channels, height and width; channels and length of a sequence; or the length of a row of tokens.
         parts: Modules within the network, none of them within another one.
 
     Raises:
-        ConfigError: If `input_shape` has another length.
+        ConfigError: If `input_shape` is none of these.
     """
-    if len(input_shape) != 3:
-        raise ConfigError(f"input_shape is (channels, height, width), not {tuple(input_shape)}")
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
-    x = torch.zeros((1, *input_shape), device=like.device, dtype=like.dtype)
+    if not 1 <= len(input_shape) <= 3:
+        raise ConfigError(
+            "input_shape is (channels, height, width), (channels, length) or (length,) of tokens, not "
+            f"{tuple(input_shape)}"
+        )
+    x = zero_inputs(module, 1, input_shape)
     modes = {child: child.training for child in module.modules()}
     counter = FlopCounterMode(display=False)
     found = [0.0] * len(parts)
@@ -61,6 +63,19 @@ def count_macs_of_parts(
         for handle in handles:
             handle.remove()
     return _total(counter), found
+
+
+def zero_inputs(module: nn.Module, n: int, input_shape: Sequence[int]) -> torch.Tensor:
+    """Return inputs of a network: zeros in its type, or token 0 where a row of tokens goes into an embedding.
+
+    Args:
+        module: The network.
+        n: How many.
+        input_shape: Shape of one.
+    """
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    is_tokens = len(input_shape) == 1 and any(isinstance(child, nn.Embedding) for child in module.modules())
+    return torch.zeros((n, *input_shape), device=like.device, dtype=torch.int64 if is_tokens else like.dtype)
 
 
 def _watch(part: nn.Module, index: int, found: list[float], counter: FlopCounterMode) -> list[Any]:

@@ -51,6 +51,9 @@ class Graph(ArchitectureMixin):
         input_node_idxs: What `set_input` was told.
         assignment: What its decisions run in forwards for which no other assignment holds; None draws them anew.
         is_parsed: Whether the ops are registered as submodules.
+        value_edges: Of a supernet, by the label of a value decision, its candidates and its parameter, kept as an edge
+            keeps them; None where no optimizer has adapted the graph.
+        chosen_values: Of a discrete architecture, the values that elastic layers had, by label.
     """
 
     QUERYABLE = False
@@ -117,7 +120,7 @@ class Graph(ArchitectureMixin):
             self.check_nesting()
             for module in loose:
                 module._apply(fn)
-        for _, _, data in self.edges(data=True):
+        for data in [*(data for _, _, data in self.edges(data=True)), *(self.value_edges or {}).values()]:
             data.apply_to_tensors(fn)
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from random import Random
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 
 from naslib.errors import ArchitectureError, DecisionError, UnsupportedBySpaceError, did_you_mean
 
+from ._code_vectors import CodeVectors
 from ._decision_tree import Node, changed, draw_into, every_way, grow
 from .decisions import MASKED, Code, Decision, as_random
+from .literals import shortened
 
 # What an architecture is by name: the candidate, or a tuple of them for inputs; without what is not decided
 Choices = Mapping[str, Any]
@@ -54,10 +56,8 @@ class DecisionSpace:
         self._nodes, self._roots = grow(self.decisions)
         self._by_name = {node.decision.name: node for node in self._nodes}
         self.n_genes = self._nodes[-1].stop
-        self._offsets = [0]
-        for node in self._nodes:
-            self._offsets.append(self._offsets[-1] + node.width)
-        self.width = self._offsets[-1]
+        self._vectors = CodeVectors(self._nodes)
+        self.width = self._vectors.width
         self._count = 1
         for node in self._roots:
             self._count *= node.count
@@ -179,24 +179,14 @@ class DecisionSpace:
         unknown = [name for name in choices if name not in self._by_name]
         if unknown:
             hint = did_you_mean(str(unknown[0]), self._by_name)
-            raise ArchitectureError(f"there is no decision {unknown[0]!r}{hint}")
+            raise ArchitectureError(f"there is no decision {shortened(unknown[0])}{hint}")
         genes = [MASKED] * self.n_genes
-        stack = [*self._roots]
+        stack = self._roots[::-1]
         while stack:
             node = stack.pop()
             if node.decision.name not in choices:
                 raise ArchitectureError(f"the decision {node.decision.name!r} is not made")
-            picked = choices[node.decision.name]
-            candidates = node.decision.candidates
-            several = picked if node.decision.kind == "inputs" else (picked,)
-            wrong = [candidate for candidate in several if candidate not in candidates]
-            number = node.decision.n_chosen
-            if wrong or (number is not None and len({*map(candidates.index, several)}) != number):
-                raise ArchitectureError(
-                    f"decision {node.decision.name!r} chooses {number or 'any'} of {', '.join(map(str, candidates))}, "
-                    f"not {picked!r}"
-                )
-            node.write(genes, tuple(sorted({*map(candidates.index, several)})))
+            node.write(genes, node.decision.indices_of(choices[node.decision.name]))
             stack += node.activated(node.chosen(genes))
         return self.canonical(genes)
 
@@ -345,25 +335,7 @@ class DecisionSpace:
         Raises:
             ArchitectureError: If a code has another length, or a gene that is no candidate.
         """
-        genes = np.asarray(codes, dtype=np.int64).reshape(len(codes), -1) if len(codes) else np.empty((0, self.n_genes))
-        columns, bounds, is_bit = self._layout()
-        if genes.shape[1] != self.n_genes or (genes < MASKED).any() or (genes >= bounds).any():
-            raise ArchitectureError(f"not codes of this space, which have {self.n_genes} genes: {_first(codes)}")
-        rows = np.zeros((len(genes), self.width), dtype=np.float32)
-        row, gene = np.nonzero(np.where(is_bit, genes > 0, genes >= 0))
-        rows[row, columns[gene] + np.where(is_bit[gene], 0, genes[row, gene]).astype(np.int64)] = 1
-        return rows
-
-    def _layout(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return per gene its first column, the bound of its values, and whether it is a bit."""
-        columns, bounds, is_bit = [], [], []
-        for node, offset in zip(self._nodes, self._offsets, strict=False):
-            bits = node.decision.n_chosen is None
-            for number in range(node.stop - node.start):
-                columns.append(offset + number if bits else offset)
-                bounds.append(2 if bits else node.width)
-                is_bit.append(bits)
-        return np.array(columns), np.array(bounds), np.array(is_bit)
+        return self._vectors.of(codes)
 
     # details
 
@@ -377,12 +349,16 @@ class DecisionSpace:
         return [node for node in self._nodes if code[node.start] != MASKED]
 
     def _genes_of(self, code: Sequence[int]) -> list[int]:
+        message = f"a code of this space is {self.n_genes} ints, not {shortened(code)}"
+        if isinstance(code, str | bytes | Mapping | Set):
+            raise ArchitectureError(message)
         try:
             genes = [int(gene) for gene in code]
+            same = all(bool(gene == given) for gene, given in zip(genes, code, strict=True))
         except (TypeError, ValueError, OverflowError) as error:
-            raise ArchitectureError(f"a code is {self.n_genes} ints, not {code!r}") from error
-        if len(genes) != self.n_genes or any(gene != given for gene, given in zip(genes, code, strict=True)):
-            raise ArchitectureError(f"a code of this space is {self.n_genes} ints, not {_first([code])}")
+            raise ArchitectureError(message) from error
+        if len(genes) != self.n_genes or not same:
+            raise ArchitectureError(message)
         return genes
 
     def _check(self, node: Node, genes: Sequence[int]) -> None:
@@ -417,8 +393,3 @@ class DecisionSpace:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DecisionSpace:
         return self
-
-
-def _first(codes: Sequence[Any]) -> str:
-    text = repr(codes[0]) if len(codes) else "none"
-    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -12,8 +12,8 @@ import torch
 from naslib.errors import UnsupportedBySpaceError
 from naslib.utils.log import get_logger
 
-from ._ops_by_name import op_name
-from ._searched_edges import SearchedEdge, candidates_on, condition_of, find_conditions, is_reachable, key_of
+from ._ops_by_name import numbered, op_name
+from ._searched_edges import SearchedEdge, condition_of, find_conditions, is_reachable, key_of
 from ._searched_edges import searched_edges as searched_edges
 from ._selection import KEPT_EDGES
 from ._stated_values import stated_values
@@ -26,6 +26,10 @@ logger = get_logger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 # The rule of `prepare_discretization` that needs no statement of its own, by the name of its function
 _STRONGEST = "keep_strongest_edges"
+# Entry of an edge, shared by its copies: the name of its decision
+_LABEL = "_decision"
+# Private entry of an edge whose operation an optimizer chose: which of the edges of the decision it is
+_NUMBER = "_number"
 
 
 def _default(method: F) -> F:
@@ -78,6 +82,23 @@ class StatementMixin(UpdatesMixin):
         """
         return self._decision_space if self._decision_space is not None else self.present_decisions()
 
+    def remember_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """Keep what is stated now, also on the edges, so that an architecture made of this graph can be read off it.
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+
+        Raises:
+            UnsupportedBySpaceError: If there is nothing to choose.
+        """
+        self._decision_space = space = self.present_decisions(scope)
+        graphs = self.nested_graphs()
+        for decision in space.decisions:
+            for site in decision.sites:
+                if isinstance(site, Site) and site.head is not None:
+                    graphs[site.number].edges[site.head, site.tail]._shared[_LABEL] = decision.name
+        return space
+
     def present_decisions(self, scope: Scope = None) -> DecisionSpace:
         """Return the decisions that the edges have now, of a space or of a supernet made of one, as its class states.
 
@@ -98,6 +119,23 @@ class StatementMixin(UpdatesMixin):
             return graph.state_decisions(scope)
         _warn_of(type(self))
         return state(graph, scope)
+
+
+def mark_decided(data: EdgeData, name: str | None, number: int) -> None:
+    """Note on an edge whose operation was chosen the name of the decision, and which of its edges it is."""
+    if name is not None:
+        data._shared[_LABEL] = name
+        data._private[_NUMBER] = number
+
+
+def decided_edge(data: EdgeData) -> tuple[str, int] | None:
+    """Return what `mark_decided` noted, None where it was not called."""
+    return (data._shared[_LABEL], data._private[_NUMBER]) if _NUMBER in data._private else None
+
+
+def label_of(data: EdgeData) -> str | None:
+    """Return the name of the decision that was, or is, on an edge, where its graph remembers that."""
+    return data._shared.get(_LABEL)
 
 
 def _has_classes(graph: UpdatesMixin) -> bool:
@@ -171,11 +209,15 @@ def state(
     """
     scope = scope if scope is not None else graph.OPTIMIZER_SCOPE
     groups = searched_edges(graph, scope)
+    selectable: dict[tuple[Any, ...], tuple[int, ...]] = {}  # asked once of candidates that are alike
     for edges in groups.values():
-        edges.positions = _selectable(graph, edges.candidates)
+        alike = tuple((type(op), op_name(op)) for op in edges.candidates)
+        if alike not in selectable:
+            selectable[alike] = _selectable(graph, edges.candidates)
+        edges.positions = selectable[alike]
         edges.indices = {position: index for index, position in enumerate(edges.positions)}
     find_conditions(graph, groups)
-    decisions = _inputs(graph, scope, groups, kept_edges) if kept_edges is not None else []
+    decisions = _inputs(groups, kept_edges) if kept_edges is not None else []
     decisions += [_operation(edges, names) for edges in groups.values() if is_reachable(edges)]
     decisions += stated_values(graph, groups)
     if not decisions:
@@ -203,19 +245,18 @@ def _selectable(graph: StatementMixin, candidates: Sequence[Any]) -> tuple[int, 
     return tuple(found)
 
 
-def _inputs(
-    graph: StatementMixin, scope: Scope, groups: dict[Hashable, SearchedEdge], kept_edges: int
-) -> list[Decision]:
+def _inputs(groups: dict[Hashable, SearchedEdge], kept_edges: int) -> list[Decision]:
     """Return a decision for each node that more edges enter than it keeps; the edges take note of it."""
+    copies = [copy for edges in groups.values() for copy in edges.copies]
+    graphs = {copy.number: copy.graph for copy in copies}
     sites: dict[tuple[Hashable, ...], list[Site]] = {}
-    numbers = {id(nested): number for number, nested in enumerate(graph.nested_graphs())}
-    for nested in graph._graphs_in_scope(scope):
-        for node in sorted(nested._pred):
+    for number, nested in graphs.items():
+        for node in sorted({copy.tail for copy in copies if copy.number == number}):
             entering = [(u, nested._succ[u][node]) for u in sorted(nested._pred[node])]
             searched = [(u, data) for u, data in entering if not data.is_final()]
-            if len(searched) > kept_edges and all(candidates_on(data) is not None for _, data in searched):
+            if len(searched) > kept_edges and all(key_of(data) in groups for _, data in searched):
                 key = tuple(key_of(data) for _, data in searched)
-                sites.setdefault(key, []).append(Site(nested.name, numbers[id(nested)], None, node))
+                sites.setdefault(key, []).append(Site(nested.name, number, None, node))
     found = []
     for keys, places in sites.items():
         entering_edges = [groups[key] for key in keys]
@@ -231,12 +272,7 @@ def _inputs(
 
 
 def _operation(edges: SearchedEdge, names: Callable[[Any], str]) -> Decision:
-    called: dict[str, int] = {}
-    candidates = []
-    for op in edges.candidates:
-        name = names(op)
-        called[name] = called.get(name, 0) + 1
-        candidates.append(name if called[name] == 1 else f"{name} ({called[name]})")
+    candidates = numbered([names(op) for op in edges.candidates])
     sites = tuple(Site(graph.name, number, u, v, edges.positions) for graph, number, u, v, _ in edges.copies)
     condition = edges.taken if edges.taken is not None else condition_of(edges)
     return Decision(edges.name, "op", tuple(candidates[i] for i in edges.positions), 1, condition, sites)

@@ -23,6 +23,8 @@ TOP_OURS = {
     "data": None,
     "search_space_args": {},
     "dataset_args": {},
+    "task": None,
+    "task_args": {},
     "device": "auto",
     "workers": 0,
     "threads": "auto",
@@ -72,6 +74,12 @@ SEARCH_OURS = {
     "loss_criteria": "CrossEntropyLoss",
     "op_optimizer": "SGD",
     "arch_optimizer": "Adam",
+    "evaluator": None,
+    "evaluator_args": {},
+    "objectives": None,
+    "budget": None,
+    "workers": 1,
+    "executor": None,
     **SCHEDULE,
 }
 EVALUATION = {
@@ -96,6 +104,7 @@ EVALUATION_OURS = {
     "cells": None,
     "channels": None,
     "auxiliary": None,
+    "loss_criteria": None,
     "amp": False,
     **SCHEDULE,
 }

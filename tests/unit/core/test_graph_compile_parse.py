@@ -287,3 +287,51 @@ def test_reset_weights(parsed: bool, inplace: bool):
     new_linear, new_norm = other.edges[1, 2].op.edges[1, 2].op
     assert not torch.equal(new_linear.weight, old) and float(new_norm.running_mean.sum()) == 0
     assert torch.equal(linear.weight, old) != inplace
+
+
+# what a node can hold
+
+
+def _two_ways(comb_op=sum) -> Graph:
+    graph = Graph(name="g")
+    graph.add_nodes_from([1, 2, 3])
+    graph.add_edges_densly()
+    graph.nodes[3]["comb_op"] = comb_op
+    return graph
+
+
+def _half(tensors):
+    return sum(tensors) / 2
+
+
+@pytest.mark.parametrize("parses", [True, False])
+@pytest.mark.parametrize("node", [2, 3])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([sum, _half], "a list of 2 candidates as its comb_op: a decision that no optimizer has made"),
+        ((sum, _half, sum), "a list of 3 candidates"),
+        (nn.ModuleList([_Adds(), _Adds()]), "a list of 2 candidates"),
+        ([], "a list of 0 candidates"),
+        ("sum", "has 'sum' of type str as its comb_op; expected a function of a list of tensors"),
+        (None, "has None of type NoneType as its comb_op"),
+        (_Adds, "has the class _Adds as its comb_op; give an instance of it"),
+    ],
+)
+def test_what_is_no_combination_is_said(value, said: str, node: int, parses: bool):
+    graph = _two_ways()
+    graph.parse()
+    graph.nodes[node]["comb_op"] = value
+    with pytest.raises(GraphError) as error:
+        graph.parse() if parses else graph(torch.ones(2, 4))
+    assert f"node {node} of graph 'g'" in str(error.value) and said in str(error.value)
+    graph.nodes[node]["comb_op"] = _half
+    expected = torch.ones(2, 4) if node == 3 else 2 * torch.ones(2, 4)
+    assert torch.equal(graph(torch.ones(2, 4)), expected)
+
+
+def test_a_module_is_no_subgraph():
+    graph = _two_ways()
+    graph.nodes[2]["subgraph"] = nn.Linear(4, 4)
+    with pytest.raises(GraphError, match=r"node 2 of graph 'g' has .* as its subgraph; expected a Graph"):
+        graph.parse()

@@ -1,4 +1,4 @@
-"""Searches of trials: what is told in which order, what is recalled, what a budget allows, what workers that die cost."""
+"""Searches of trials: what is told in which order, what is recalled, what a budget allows, what dead workers cost."""
 
 from __future__ import annotations
 
@@ -162,10 +162,8 @@ def test_another_course_is_said_and_evaluated_anew(tmp_path, caplog):
     assert evaluator.begun() == [0, 1, 2, 0, 1, 2] and "trial 0 is [" in caplog.text
     (tmp_path / "b").mkdir()
     evaluator = SumOfOps(tmp_path / "b" / "log")
-    fresh = TrialSearch(
-        adapted(RandomSearch, evaluator, 2), SerialExecutor(evaluator), MemoryHistory(), seed=7, epochs=3
-    )
-    assert other == run(fresh)
+    fresh, executor = adapted(RandomSearch, evaluator, 2), SerialExecutor(evaluator)
+    assert other == run(TrialSearch(fresh, executor, MemoryHistory(), seed=7, epochs=3))
 
 
 def test_a_budget_of_seconds_ends_the_search(tmp_path):

@@ -24,8 +24,10 @@ from naslib.hardware import (
     trace_candidates,
 )
 from naslib.hardware.measure import main
+from naslib.hardware.trace import decision_edges
 from naslib.optimizers import DARTSOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
+from naslib.search_spaces.core.graph import Graph
 
 
 class Clock:
@@ -99,6 +101,29 @@ def test_a_supernet_has_the_shapes_of_its_space():
     assert [(e.place, e.input_shape, e.output_shapes) for e in first] == [
         (e.place, e.input_shape, e.output_shapes) for e in second
     ]
+
+
+def test_an_edge_keeps_its_key_whatever_else_is_gone():
+    """The graph inside a candidate that was not chosen is gone from the discrete architecture."""
+
+    def cell(name: str, *first: nn.Module) -> Graph:
+        graph = Graph(name=name)
+        graph.add_nodes_from([1, 2, 3])
+        graph.add_edges_from([(1, 2), (2, 3)])
+        graph.update_edges(lambda edge: edge.data.set("op", [*first, nn.Linear(6, 6), nn.Tanh()]))
+        return graph
+
+    optimizer = DARTSOptimizer()
+    space = cell("b", cell("a"))
+    optimizer.adapt_search_space(space)
+    with torch.no_grad():
+        for alpha in optimizer.architectural_weights:
+            alpha.copy_(torch.arange(len(alpha)).to(alpha))  # the last candidate of each
+    found = dict(decision_edges(optimizer.get_final_architecture(), "all"))
+    assert found.keys() == {("b/1-2", 0), ("b/2-3", 0)} and all(type(d.op) is nn.Tanh for d in found.values())
+    assert (
+        found.keys() < dict(decision_edges(space, "all")).keys() == dict(decision_edges(optimizer.graph, "all")).keys()
+    )
 
 
 def test_what_cannot_be_traced():

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from naslib.errors import ConfigError
 from naslib.optimizers import DARTSOptimizer
 from naslib.search_spaces import SimpleSequenceSearchSpace
+from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.primitives import TokenHead
 from naslib.search_spaces.simple_sequence.graph import candidates
 from naslib.search_spaces.simple_sequence.primitives import (
@@ -157,3 +158,22 @@ def test_cells_share_their_decisions() -> None:
     assert len(optimizer.architectural_weights) == 5
     assert all(len(row) == 6 for row in optimizer.architectural_weights)
     assert SepConv1d(4, 4, 3).get_op_name == "SepConv1d3"
+
+
+@pytest.mark.parametrize("task", ["language_modelling", "sequence_classification"])
+def test_macs_are_those_of_the_formula(task: str) -> None:
+    torch.manual_seed(0)
+    channels, length, outputs = 8, 12, 20
+    is_language = task == "language_modelling"
+    space = SimpleSequenceSearchSpace(outputs, in_channels=3, channels=channels, cells=1, task=task)
+    space.update_edges(lambda edge: edge.data.set("op", edge.data.op[2]), scope="cell", private_edge_data=True)
+    space.parse()
+    separable = 3 * channels + channels**2  # depthwise of kernel 3, then a convolution of kernel 1
+    per_position = 5 * separable + 2 * channels**2
+    if is_language:
+        expected = length * (per_position + channels * outputs)
+    else:
+        expected = length * (per_position + 3 * 3 * channels) + channels * outputs
+    assert count_macs(space, (length,) if is_language else (3, length)) * 1e6 == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ConfigError, match="input_shape is"):
+        count_macs(space, ())

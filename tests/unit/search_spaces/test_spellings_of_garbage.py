@@ -62,7 +62,9 @@ def valid(name: str) -> list[Any]:
                     data.set("primitives", data.op)
                     data.set("op", data.op[0])
                     assert (u, v) in nested.edges
-        return [decided.genotype()]
+        stated = space.decision_space
+        drawn = stated.random(rng)
+        return [decided.genotype(), list(drawn), stated.choices(drawn)]
     code = space.codec.random(rng)
     identity, genotype = space.codec.identity(code), space.codec.genotype(code)
     nodes = [[["none", 0]], [["none", 0], ["none", 1]], [["none", 0], ["none", 1], ["none", 2]]]

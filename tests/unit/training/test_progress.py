@@ -9,17 +9,22 @@ import sys
 
 import pytest
 
-from naslib.training.metrics import Score
+from naslib.tasks import Classification, Measured
 from naslib.training.progress import Progress, format_clock
 from naslib.training.status import MIN_BAR, Status, lay_out, terminal_width
 
+
+def _measured(loss: float, accuracy: float, count: int) -> Measured:
+    return Measured(loss, (accuracy, None), count, Classification().scores)
+
+
 SMALL = Status.of_epochs(
-    2, 50, 12, 391, [("training", Score(1.2344, 55.123, None, 96)), ("validation", Score(1.3, 50.2, None, 96))]
+    2, 50, 12, 391, [("training", _measured(1.2344, 55.123, 96)), ("validation", _measured(1.3, 50.2, 96))]
 )
 LARGE = Status.of_epochs(
-    99, 600, 1234, 1563, [("training", Score(12.3456, 55.123, None, 9)), ("validation", Score(12.3, 100.0, None, 9))]
+    99, 600, 1234, 1563, [("training", _measured(12.3456, 55.123, 9)), ("validation", _measured(12.3, 100.0, 9))]
 )
-RETRAIN = Status.of_epochs(0, 600, 1, 521, [("training", Score(2.25, 9.5, None, 96))])
+RETRAIN = Status.of_epochs(0, 600, 1, 521, [("training", _measured(2.25, 9.5, 96))])
 TABLE = Status.of_evaluations(120, 2000, 91.234, None)
 ALL = {"small": SMALL, "large": LARGE, "retrain": RETRAIN, "table": TABLE}
 NUMBERS = {

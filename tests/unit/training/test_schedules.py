@@ -20,9 +20,10 @@ from naslib.config.schema import SearchKeys
 from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError, ConfigError, UnknownNameError
 from naslib.optimizers import DARTSOptimizer, PDARTSOptimizer
+from naslib.tasks import Classification
+from naslib.tasks import Measured as MeasuredScores
+from naslib.tasks.criteria import with_label_smoothing
 from naslib.training.checkpoint import get_last_checkpoint
-from naslib.training.evaluate import with_label_smoothing
-from naslib.training.metrics import Score
 from naslib.training.named_schedules import build_schedule
 from naslib.training.schedule import Schedule
 from naslib.utils.seeding import set_seed
@@ -49,6 +50,10 @@ ARGUMENTS = {
 }
 
 
+def _measured(loss: float | None, accuracy: float | None, count: int) -> MeasuredScores:
+    return MeasuredScores(loss, (accuracy, None), count, Classification().scores)
+
+
 def _optimizer(rate: float = RATE) -> torch.optim.SGD:
     return torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=rate, momentum=0.9)
 
@@ -61,7 +66,7 @@ def _rates(schedule: Schedule, optimizer: torch.optim.Optimizer, epochs: int = E
             optimizer.step()
             schedule.after_step()
         loss = losses[epoch] if losses else 1.0
-        schedule.after_epoch(Score(9.0, 1.0, None, 1), Score(loss, 50.0, None, 1))
+        schedule.after_epoch(_measured(9.0, 1.0, 1), _measured(loss, 50.0, 1))
         found.append(optimizer.param_groups[0]["lr"])
     return found
 
@@ -168,10 +173,10 @@ def test_any_object_with_the_protocol_is_a_schedule(caplog):
     optimizer = _optimizer()
     own = Measured()
     schedule = Schedule(own, optimizer, 1)
-    schedule.after_epoch(Score(9.0, 1.0, None, 1), Score(2.0, 50.0, None, 1))
+    schedule.after_epoch(_measured(9.0, 1.0, 1), _measured(2.0, 50.0, 1))
     with caplog.at_level(logging.WARNING, "naslib"):
         alone = Schedule(own, optimizer, 1, validates=False)
-    alone.after_epoch(Score(9.0, 1.0, None, 1), Score(None, None, None, 0))
+    alone.after_epoch(_measured(9.0, 1.0, 1), _measured(None, None, 0))
     assert own.seen == [2.0, 9.0] and "training loss" in caplog.text
     for thing, lacks in ((object(), "step and no state_dict and no load_state_dict"), ([own], "step")):
         with pytest.raises(ConfigError, match=lacks):

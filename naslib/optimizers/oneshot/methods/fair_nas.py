@@ -10,7 +10,7 @@ from torch import Tensor
 
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.paths.evolution import EvolutionSettings
-from naslib.optimizers.oneshot.paths.paths import Choices
+from naslib.optimizers.oneshot.paths.paths import PathChoices
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.selection import check_counts, evolution_selection
 from naslib.optimizers.oneshot.paths.sizes import SizeLimits
@@ -19,7 +19,7 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 
 
-def fair_choices(widths: Sequence[int], rng: Random) -> list[Choices]:
+def fair_choices(widths: Sequence[int], rng: Random) -> list[PathChoices]:
     """Return single paths in which every candidate of every decision is once.
 
     Args:

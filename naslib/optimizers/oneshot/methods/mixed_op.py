@@ -16,6 +16,7 @@ from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.oneshot.supernet.strategy_optimizer import StrategyOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
+from naslib.tasks.fields import detached
 
 REWARDS = ("accuracy", "loss")
 
@@ -36,7 +37,7 @@ class MixedOpOptimizer(StrategyOptimizer):
             `"reinforce"`.
         tau: Temperature of the weights `"relaxed"`.
         moving_average_rate: Of the running means of outputs, for `"moving_average"`.
-        reward: For `"reinforce"`: `"accuracy"`, in [0, 1], or `"loss"`, negated.
+        reward: For `"reinforce"`: `"accuracy"`, in [0, 1] (of other tasks their deciding score), or `"loss"`, negated.
         baseline_decay: For `"reinforce"`: how much of the average reward is kept in a step.
         **kwargs: See `OneShotOptimizer`.
 
@@ -92,10 +93,10 @@ class MixedOpOptimizer(StrategyOptimizer):
             logits, loss = self.forward_loss(data_val)
         if not record:
             raise OptimizerStateError("no decision was drawn: the supernet is in evaluation mode, call graph.train()")
-        advantage = self.baseline.advantage(self._reward(logits, loss, data_val[1]))
+        advantage = self.baseline.advantage(self._reward(logits, loss, data_val))
         surrogate = -advantage * torch.cat(record).sum()
         found = torch.autograd.grad(surrogate, self.architecture_parameters, allow_unused=True)
-        return self.with_terms(loss, found), logits.detach(), loss.detach()
+        return self.with_terms(loss, found), detached(logits), loss.detach()
 
     @contextmanager
     def _fixed_weights(self) -> Iterator[None]:
@@ -109,10 +110,8 @@ class MixedOpOptimizer(StrategyOptimizer):
             for weight in trained:
                 weight.requires_grad_(True)
 
-    def _reward(self, logits: Tensor, loss: Tensor, targets: Tensor) -> float:
-        if self.reward == "loss":
-            return -float(loss)
-        return float((logits.argmax(-1) == targets).float().mean())
+    def _reward(self, logits: Tensor, loss: Tensor, data: Batch) -> float:
+        return -float(loss) if self.reward == "loss" else self.paid(logits, data)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return what every weight-sharing optimizer has, and the reward's baseline."""

@@ -18,6 +18,7 @@ from naslib.optimizers.oneshot.supernet.relaxations import linear_temperature
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.graph import EdgeView
+from naslib.tasks.fields import detached
 
 # Mean and standard deviation of the initial log alpha (authors' code)
 _INITIAL_MEAN, _INITIAL_DEVIATION = 1.0, 0.01
@@ -153,4 +154,4 @@ class SNASOptimizer(OneShotOptimizer):
         for part in parts:
             part.after_architecture_step(data_val)
             part.after_weight_step(data)
-        return logits.detach(), loss.detach()
+        return detached(logits), loss.detach()

@@ -179,13 +179,11 @@ class EarlyStopping(Part):
 
     def _hessian(self, data_val: Batch) -> Tensor:
         owner = self.optimizer
-        inputs, targets = data_val
         before = owner.graph.passes
         owner.graph.set_passes(native=False, checkpoint=False)  # neither can be differentiated twice
         try:
             with measurement_mode(owner.graph):
-                loss = owner.loss(owner.graph(inputs), targets)  # in full precision
-                return hessian(loss, owner.architecture_parameters)
+                return hessian(owner.exact_loss(data_val), owner.architecture_parameters)
         finally:
             owner.graph.passes = before
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from naslib.errors import ConfigError, did_you_mean
 from naslib.hardware import read_table, trace_candidates
 from naslib.hardware.trace import EdgeKey, decision_edges
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.graph import Graph
@@ -102,6 +103,10 @@ class Latency(Part):
     def scales_loss(self) -> bool:
         """Whether the loss of the data is multiplied."""
         return self.loss == "mul_log"
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return what follows from its hooks, and decisions that the table knows."""
+        return {**super().needs(), Ability.OPERATIONS: "a table has the latencies of operations, not of sizes"}
 
     # what the optimizer calls
 

@@ -124,7 +124,7 @@ class LayerAlignment(Part):
         if not self._now:
             yield
             return
-        self._randomness = Randomness(data_train[0].device)
+        self._randomness = Randomness(self.optimizer.task.device_of(data_train))
         with watching_weights(self._ops, self._separate):
             yield
 
@@ -175,14 +175,12 @@ class LayerAlignment(Part):
         def moved(op: RelaxedMixedOp, weights: Any) -> Any:
             return own[id(op)].detach() + by * direction[id(op)] if id(op) in direction else weights
 
-        inputs, targets = data
         with ExitStack() as stack:
             stack.enter_context(watching_weights(self._ops, moved))
             stack.enter_context(frozen_batch_norm_statistics(owner.graph))
             stack.enter_context(owner.fixed_architecture())
             stack.enter_context(self._randomness.again() if self._randomness else nullcontext())
-            loss = owner.loss(owner.graph(inputs), targets)
-            return list(torch.autograd.grad(loss, self._trained(), allow_unused=True))
+            return list(torch.autograd.grad(owner.exact_loss(data), self._trained(), allow_unused=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Return lambda of the epoch."""

@@ -97,7 +97,8 @@ class OperationEarlyStopping(Part):
 
     def needs(self) -> Mapping[Ability, str]:
         """Return the gradients that are compared."""
-        return dict.fromkeys((Ability.VALIDATION_GRADIENT, Ability.TRAINED_WEIGHTS), "")
+        own = {Ability.OWN_WEIGHTS: "an operation that stopped would stop those that share its weights"}
+        return dict.fromkeys((Ability.VALIDATION_GRADIENT, Ability.TRAINED_WEIGHTS), "") | own
 
     def adapt(self, graph: Graph) -> None:
         """Forget an earlier search."""

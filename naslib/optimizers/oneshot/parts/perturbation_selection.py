@@ -72,7 +72,8 @@ class PerturbationSelection(Part):
     Args:
         tune_epochs: Epochs of training between two decisions; 5 in all of the authors' scripts.
         batches: Largest number of validation batches of an evaluation; None for all.
-        criterion: `"accuracy"` or `"loss"`; equal accuracies are told apart by the loss.
+        criterion: `"accuracy"` (of other tasks their deciding score) or `"loss"`; equal ones are told apart by the
+            other.
         learning_rate_min: Learning rate at the end of the tuning.
         edge_rule: `"independent"` as above and in the authors' code; `"greedy"` takes the edges out for good one after
             the other, each time that without which the supernet is best.
@@ -109,7 +110,7 @@ class PerturbationSelection(Part):
 
     def needs(self) -> Mapping[Ability, str]:
         """Return a mixture, from which operations can be taken out."""
-        return {Ability.MIXTURE: ""}
+        return {Ability.MIXTURE: "", Ability.OPERATIONS: "a size that is taken out leaves its weights to the others"}
 
     def adapt(self, graph: Graph) -> None:
         """Refuse what cannot be: an edge without a `RelaxedMixedOp`."""
@@ -245,18 +246,16 @@ class PerturbationSelection(Part):
     def _evaluate(self, valid_batches: Iterable[Batch]) -> Quality:
         """Return the quality of the supernet as it is projected now: nothing random, with the batch's statistics."""
         owner = self.optimizer
-        total = 0
-        correct = loss = torch.zeros((), device=owner.architectural_weights[0].device)
+        meter = owner.task.meter(owner.architectural_weights[0].device)
         with measurement_mode(owner.graph):
-            for inputs, targets in islice(valid_batches, self.batches):
-                logits, value = owner.forward_loss((inputs, targets))
-                total += len(targets)
-                correct = correct + (logits.argmax(-1) == targets).sum()
-                loss = loss + value * len(targets)
-        if not total:
+            for batch in islice(valid_batches, self.batches):
+                logits, value = owner.forward_loss(batch)
+                meter.update(logits, batch, value)
+        measured = meter.read()
+        if measured.loss is None or measured.deciding is None:
             raise OptimizerStateError("the part perturbation_selection needs validation batches, but there are none")
-        accuracy, gain = float(correct) / total, -float(loss) / total
-        return Quality(accuracy, gain) if self.criterion == "accuracy" else Quality(gain, accuracy)
+        score, gain = owner.task.score.quality(measured.deciding), -measured.loss
+        return Quality(score, gain) if self.criterion == "accuracy" else Quality(gain, score)
 
     def _tune(self, number: int, total: int, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Train on for `tune_epochs`; after the last decision there is nothing to train for."""

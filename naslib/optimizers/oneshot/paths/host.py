@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from torch import Tensor
-
+from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet.host import Supernet
 from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import Code
@@ -29,11 +28,14 @@ class PathHost(Supernet, Protocol):
     def standing(self) -> Assignment:
         """Return what forwards run for which nothing is assigned."""
 
+    def assignment_of(self, code: Code) -> Assignment:
+        """Return the assignment that runs an architecture."""
+
     def everything(self) -> Assignment:
         """Return the assignment that runs all operations, summed."""
 
     def use(self, code: Code) -> None:
         """Let forwards run an architecture."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the logits of the supernet, without a loss."""
+    def outputs(self, data: Batch) -> Any:
+        """Return the outputs of the supernet on a batch, without a loss."""

@@ -11,7 +11,7 @@ from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.schema import DecisionSpace
 
-Choices = tuple[int, ...]
+PathChoices = tuple[int, ...]
 
 
 class PathSpace:
@@ -44,7 +44,7 @@ class PathSpace:
         """Return an architecture that has every decision from one of two parents."""
         return self._space.crossover(first, second, rng)
 
-    def choices(self, code: Code) -> Choices:
+    def choices(self, code: Code) -> PathChoices:
         """Return the chosen candidate per decision, `NO_EDGE` where the architecture has not the edge.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Score paths of a supernet by its validation accuracy, and leave the supernet as it was."""
+"""Score paths of a supernet by the score of the task on validation batches, and leave the supernet as it was."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import Batch
@@ -14,12 +14,15 @@ from naslib.search_spaces.core.assignment import assigned
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.batch_norm import evaluation_mode as evaluation_mode
 from naslib.search_spaces.core.codec import Code
+from naslib.tasks.meter import Tally
 
 from .host import PathHost
 
 
 class PathScorer:
     """Measure paths with the weights that they share.
+
+    A *quality* is the deciding score of the task (accuracy in percent), negated where less of it is better.
 
     Args:
         optimizer: Whose supernet.
@@ -42,19 +45,24 @@ class PathScorer:
         self._endless = _endlessly(valid_batches)
 
     def on_next(self, code: Code, n_batches: int = 1) -> float:
-        """Return the accuracy in percent on the next validation batches; after the last one comes the first again."""
-        return self._accuracy(code, (next(self._endless) for _ in range(n_batches)))
+        """Return the quality on the next validation batches; after the last one comes the first again."""
+        return self._quality(code, (next(self._endless) for _ in range(n_batches)))
 
     def on_all(self, code: Code) -> float:
-        """Return the accuracy in percent on all validation batches."""
-        return self._accuracy(code, self._valid)
+        """Return the quality on all validation batches."""
+        return self._quality(code, self._valid)
+
+    def show(self, quality: float) -> str:
+        """Return a quality as people read the score."""
+        score = self.optimizer.task.score
+        return score.show(score.quality(quality))  # negating twice is nothing
 
     def image_shape(self) -> tuple[int, ...]:
         """Return channels, height and width of the validation images."""
-        return tuple(next(_endlessly(self._valid))[0].shape[1:])
+        return self.optimizer.task.shape_of(next(_endlessly(self._valid)))
 
     @torch.no_grad()
-    def _accuracy(self, code: Code, batches: Iterable[Batch]) -> float:
+    def _quality(self, code: Code, batches: Iterable[Batch]) -> float:
         optimizer = self.optimizer
         optimizer.use(code)
         graph, norms = optimizer.graph, batch_norm_modules(optimizer.graph)
@@ -64,17 +72,16 @@ class PathScorer:
             if has_norms:
                 for norm in tracked:
                     norm.train()
-                for _, (inputs, _) in zip(range(self.recalibration), _endlessly(self._train), strict=False):
-                    optimizer.forward(inputs)
+                for _, batch in zip(range(self.recalibration), _endlessly(self._train), strict=False):
+                    optimizer.outputs(batch)
                 graph.eval()
-            correct: Tensor | int = 0
-            total = 0
-            for inputs, targets in batches:
-                correct = correct + (optimizer.forward(inputs).argmax(dim=-1) == targets).sum()
-                total += targets.numel()
-        if not total:
+            tally = Tally(optimizer.task)
+            for batch in batches:
+                tally.add(optimizer.outputs(batch), batch)
+        value = tally.value()
+        if value is None:
             raise DataError("the architecture is chosen on validation batches, and there are none")
-        return 100 * float(correct) / total
+        return optimizer.task.score.quality(value)
 
 
 @contextmanager

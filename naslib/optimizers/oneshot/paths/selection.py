@@ -22,7 +22,9 @@ T = TypeVar("T")
 _LINE_SECONDS = 30.0
 
 
-def measure_all(codes: Sequence[T], measure: Callable[[T], float], title: str) -> list[tuple[float, T]]:
+def measure_all(
+    codes: Sequence[T], measure: Callable[[T], float], title: str, show: Callable[[float], str]
+) -> list[tuple[float, T]]:
     """Return `(value, code)` of each code, and log how far it is every half minute."""
     found: list[tuple[float, T]] = []
     due = time.monotonic() + _LINE_SECONDS
@@ -30,7 +32,7 @@ def measure_all(codes: Sequence[T], measure: Callable[[T], float], title: str) -
         found.append((measure(code), code))
         if time.monotonic() >= due:
             best = max(value for value, _ in found)
-            logger.info("%s: %d of %d architectures, best %.2f %%", title, len(found), len(codes), best)
+            logger.info("%s: %d of %d architectures, best %s", title, len(found), len(codes), show(best))
             due = time.monotonic() + _LINE_SECONDS
     return found
 
@@ -41,7 +43,7 @@ def best_first(measured: Iterable[tuple[float, T]]) -> list[tuple[float, T]]:
 
 
 def random_selection(scorer: PathScorer, codes: Sequence[Code], n_batches: int, finalists: int) -> tuple[float, Code]:
-    """Return accuracy and code of the best of some paths.
+    """Return quality and code of the best of some paths.
 
     Args:
         scorer: Measures them.
@@ -49,13 +51,13 @@ def random_selection(scorer: PathScorer, codes: Sequence[Code], n_batches: int, 
         n_batches: On how many validation batches each is measured at first.
         finalists: How many of the best are then measured on all validation batches, which decides; 0 for none.
     """
-    measured = best_first(measure_all(codes, lambda code: scorer.on_next(code, n_batches), "selection"))
+    measured = best_first(measure_all(codes, lambda code: scorer.on_next(code, n_batches), "selection", scorer.show))
     if finalists:
         chosen = [code for _, code in measured[:finalists]]
-        measured = best_first(measure_all(chosen, scorer.on_all, "selection, final"))
-    accuracy, code = measured[0]
-    logger.info("selection: the best of %d architectures has %.2f %%", len(codes), accuracy)
-    return accuracy, code
+        measured = best_first(measure_all(chosen, scorer.on_all, "selection, final", scorer.show))
+    quality, code = measured[0]
+    logger.info("selection: the best of %d architectures has %s", len(codes), scorer.show(quality))
+    return quality, code
 
 
 def evolution_selection(
@@ -88,10 +90,10 @@ def evolution_selection(
         codes = evolution.ask()
         if not codes:
             break
-        measured = measure_all(codes, measure, f"selection, generation {generation + 1}")
+        measured = measure_all(codes, measure, f"selection, generation {generation + 1}", scorer.show)
         evolution.tell(codes, [value for value, _ in measured])
-        best = evolution.history[0][0]
-        logger.info("selection: generation %d of %d, best %.2f %%", generation + 1, settings.generations, best)
+        best = scorer.show(evolution.history[0][0])
+        logger.info("selection: generation %d of %d, best %s", generation + 1, settings.generations, best)
     if not evolution.history:
         found = limits.smallest if limits is not None else {}
         refused = ", ".join(f"the smallest beyond {name} has {size:.4g} million" for name, size in found.items())

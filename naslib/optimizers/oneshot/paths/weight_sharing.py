@@ -24,7 +24,7 @@ from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
 from .entries import PathEntry, assignment_of
-from .paths import Choices, PathSpace, paths_of
+from .paths import PathChoices, PathSpace, paths_of
 from .scoring import PathScorer
 from .selection import best_first, check_counts
 
@@ -39,8 +39,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     In every step one architecture (a *path*) is drawn, the same for all copies of a cell; the forward of the statistics
     and the weight step run only its operations. After the last epoch the selection phase (`select_path`) compares paths
-    by the supernet's accuracy on the validation split. A subclass says how that goes, and may say how paths are drawn
-    for training (`prepare_step`).
+    by the supernet's score (accuracy) on the validation split. A subclass says how that goes, and may say how paths are
+    drawn for training (`prepare_step`).
 
     Where the selection phase has not run (a search without the Trainer), `get_final_architecture` compares a few random
     paths on the last validation batch that `step` saw; without one it takes the first of them. Neither changes
@@ -131,7 +131,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         """Return the assignment that runs an architecture."""
         return self.assignment_of_choices(self.paths.choices(code))
 
-    def assignment_of_choices(self, choices: Choices) -> Assignment:
+    def assignment_of_choices(self, choices: PathChoices) -> Assignment:
         """Return the assignment that runs one candidate per decision (`NO_EDGE` for none)."""
         return assignment_of(dict(zip(self.decision_names, self.entries, strict=True)), choices)
 
@@ -171,14 +171,14 @@ class WeightSharingOptimizer(OneShotOptimizer):
         else:
             self.use(arch_encoding)
 
-    def use_choices(self, choices: Choices) -> None:
+    def use_choices(self, choices: PathChoices) -> None:
         """Let forwards run one candidate per decision (`NO_EDGE` for none)."""
         self.graph.assignment = self.assignment_of_choices(choices)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the logits of the supernet, without a loss."""
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.amp):
-            return self.graph(inputs)
+    def outputs(self, data: Batch) -> Any:
+        """Return the outputs of the supernet on a batch, without a loss."""
+        with torch.autocast(self.task.device_of(data).type, torch.bfloat16, enabled=self.amp):
+            return self.task.forward(self.graph, data)
 
     def scores_of(self, code: Code) -> list[Tensor]:
         """Return the scores per decision by which the space's rules choose an architecture: 1 where it is, else 0."""

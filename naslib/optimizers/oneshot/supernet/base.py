@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
-from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
-from naslib.utils.pytorch_helper import create_criterion, create_optimizer
+from naslib.search_spaces.core.batch_norm import evaluation_mode, frozen_batch_norm_statistics
+from naslib.tasks import Task, settle_task
+from naslib.tasks.criteria import is_chosen
+from naslib.tasks.fields import detached
+from naslib.utils.pytorch_helper import create_optimizer
 
 from .checkpointables import PartsState, ScheduleState
 from .searched import NamedWeights
@@ -38,15 +41,17 @@ class OneShotOptimizer(SupernetOptimizer):
         arch_weight_decay: Of the architecture parameters.
         op_optimizer: Name or class of the weights' optimizer.
         arch_optimizer: Name or class of the architecture parameters' optimizer.
-        loss_criteria: Name or class of the loss.
-        label_smoothing: Share of each label that the loss spreads over all classes; for a cross entropy.
+        loss_criteria: Name or class of the loss, or a ready one; retraining takes it as well.
+        label_smoothing: Share of each label that the loss of the search spreads over all classes; for a cross entropy.
         amp: Whether to run forwards under bfloat16 autocast.
+        task: What learning means, a `naslib.tasks.Task` or the name of one; None: what the Trainer says (the config,
+            the data set), or without it what goes with the loss.
         **kwargs: See `SupernetOptimizer`.
 
     Attributes:
         op_optimizer: Optimizer of the weights (after adapting).
         arch_optimizer: Optimizer of the architecture parameters (after adapting).
-        loss: The criterion.
+        loss: The criterion of the task.
     """
 
     # Adam's betas for architecture parameters, as in the authors' code of DARTS and its successors
@@ -68,6 +73,7 @@ class OneShotOptimizer(SupernetOptimizer):
         nesterov: bool = False,
         amp: bool = False,
         label_smoothing: float = 0.0,
+        task: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,7 +90,33 @@ class OneShotOptimizer(SupernetOptimizer):
         self._optimizer_kinds = (op_optimizer, arch_optimizer)
         self.op_optimizer: Any = op_optimizer
         self.arch_optimizer: Any = arch_optimizer
-        self.loss = create_criterion(loss_criteria, **({"label_smoothing": label_smoothing} if label_smoothing else {}))
+        self.loss_criteria = loss_criteria
+        self.label_smoothing = label_smoothing
+        settled = settle_task(task, self.given_loss)
+        self.given_task = None if task is None else settled
+        self.use_task(settled)
+
+    @property
+    def given_loss(self) -> Any:
+        """The loss that the optimizer was made with, None where nobody chose one."""
+        return self.loss_criteria if is_chosen(self.loss_criteria) else None
+
+    def use_task(self, task: Task) -> None:
+        """Search for what does a task best; the loss of the search has the optimizer's label smoothing.
+
+        Raises:
+            ConfigError: If its loss knows none.
+        """
+        super().use_task(task.smoothed(self.label_smoothing, "search.label_smoothing"))
+
+    @property
+    def loss(self) -> Any:
+        """The criterion of the task, `(outputs, targets)` -> loss; None where the task computes its loss itself."""
+        return getattr(self.task, "criterion", None)
+
+    @loss.setter
+    def loss(self, criterion: Any) -> None:
+        self.use_task(self.task.with_loss(criterion))
 
     def _build_optimizers(self) -> None:
         of_weights, of_architecture = self._optimizer_kinds
@@ -111,6 +143,7 @@ class OneShotOptimizer(SupernetOptimizer):
         """Move the supernet and the architecture parameters to `device`."""
         self._require_adapted()
         self.graph.to(self.device)
+        self.task.to(self.device)
         self.architectural_weights.to(self.device)
         for parameter in self.architecture_parameters:
             parameter.data = parameter.data.to(self.device)
@@ -215,7 +248,7 @@ class OneShotOptimizer(SupernetOptimizer):
         for part, tensors in zip(self.parts.values(), watched, strict=True):
             if tensors:
                 part.watch([next(others) for _ in tensors])
-        return gradient, logits.detach(), loss.detach()
+        return gradient, detached(logits), loss.detach()
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms.
@@ -269,7 +302,7 @@ class OneShotOptimizer(SupernetOptimizer):
         self.op_optimizer.step()
         for part in parts:
             part.after_weight_step(data_train)
-        return logits.detach(), loss.detach()
+        return detached(logits), loss.detach()
 
     def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Add the gradient of the training loss to the weights' gradients, and return logits and loss."""
@@ -279,12 +312,29 @@ class OneShotOptimizer(SupernetOptimizer):
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own."""
-        inputs, targets = data
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.amp):
+        task = self.task
+        with torch.autocast(task.device_of(data).type, torch.bfloat16, enabled=self.amp):
             with self.sampling():
-                logits = self.graph(inputs)
-            loss = self.loss(logits, targets)
+                logits = task.forward(self.graph, data)
+            loss = task.loss(logits, data)
         return logits, loss
+
+    def probe(self, data: Batch) -> Any:
+        """Return the outputs of the supernet in evaluation mode; see the parent."""
+        task = self.task
+        device = task.device_of(data).type
+        with evaluation_mode(self.graph), torch.autocast(device, torch.bfloat16, enabled=self.amp):
+            return task.forward(self.graph, data)
+
+    def exact_loss(self, data: Batch) -> Tensor:
+        """Return the loss of the supernet on a batch in full precision, for derivatives of higher order."""
+        with self.sampling():
+            outputs = self.task.forward(self.graph, data)
+        return self.task.loss(outputs, data)
+
+    def paid(self, logits: Any, data: Batch) -> float:
+        """Return what a policy is paid for outputs on a batch: the task's deciding score, accuracies in [0, 1]."""
+        return self.task.reward(self.task.value_of(logits, data))
 
     @contextmanager
     def fixed_architecture(self) -> Iterator[None]:

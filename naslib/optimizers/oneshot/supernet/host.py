@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from naslib.optimizers.core.metaclasses import Batch, StepResult
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.tasks import Task
 
 from .searched import SearchedDecision
 
@@ -39,6 +40,10 @@ class Supernet(Protocol):
     """A network with all candidates, its decisions, and what their scores are: what can be seen without training."""
 
     outcome: list[Tensor] | None
+
+    @property
+    def task(self) -> Task:
+        """What learning means."""
 
     @property
     def graph(self) -> Graph:
@@ -113,6 +118,9 @@ class SupernetHost(Supernet, Protocol):
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch."""
+
+    def exact_loss(self, data: Batch) -> Tensor:
+        """Return the loss of the supernet on a batch in full precision."""
 
     def fixed_architecture(self) -> AbstractContextManager[None]:
         """Treat the architecture parameters as constants in the forwards inside."""

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from naslib.search_spaces.core.assignment import assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
 from naslib.search_spaces.core.kernels.weighted_sum import inner_product
+from naslib.search_spaces.core.ops_mixed import left_of
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
 from naslib.search_spaces.core.types import EdgeLike
@@ -127,6 +128,7 @@ class RelaxedMixedOp(MixedOp):
         op = self.primitives[index]
         if isinstance(op, CandidateWrapper):
             op = op.op
+        op = left_of(op)
         for surrounding in self.surroundings:
             op = surrounding.discretized(op)
         return op

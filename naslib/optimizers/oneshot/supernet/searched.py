@@ -53,6 +53,10 @@ def searched_decisions(graph: Graph, scope: Scope) -> list[SearchedDecision]:
         sites = tuple(Site(copy.graph.name, copy.number, copy.head, copy.tail, positions) for copy in edges.copies)
         names = _names(edges.candidates, stated.get(edges.name))
         found.append(SearchedDecision(edges.name, "op", names, 1, None, sites, data))
+    for number, (label, data) in enumerate((graph.value_edges or {}).items()):
+        values = tuple(candidate.value for candidate in data.op.get_embedded_ops())
+        site = Site("", -1, None, number, tuple(range(len(values))))
+        found.append(SearchedDecision(label, "value", values, 1, None, (site,), data))
     return found
 
 

@@ -111,6 +111,8 @@ class EntangledCandidate(Extractable, AbstractPrimitive):
 class _Mixture(AbstractPrimitive):
     """The candidates that share weights as one operation of a mixture, for the length of a forward."""
 
+    shared: Entangled
+
     def __init__(self, shared: Entangled, weights: Tensor) -> None:
         super().__init__()
         self.__dict__["shared"] = shared  # not a part: it belongs to the candidates

@@ -225,6 +225,8 @@ def row_or_index(entry: Any) -> int | Tensor:
         ArchitectureError: If it is none of these.
     """
     if isinstance(entry, Draw):
+        if entry.removed:
+            return -1
         differentiates = entry.weights.requires_grad and torch.is_grad_enabled()
         if len(entry.on) == 1 and entry.unit and not differentiates:
             return entry.on[0]

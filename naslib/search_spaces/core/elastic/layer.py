@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -54,21 +54,24 @@ class Counter:
 
     Args:
         found: Number of entries by what tells a parameter, or a slice of one, from others; it is filled.
+        left: By `id` of a module, what is left of it, None for nothing.
 
     Attributes:
         found: See there.
     """
 
-    def __init__(self, found: dict[Any, int] | None = None) -> None:
+    def __init__(self, found: dict[Any, int] | None = None, left: Mapping[int, nn.Module | None] | None = None) -> None:
         self.found: dict[Any, int] = {} if found is None else found
+        self._left = left or {}
         self._seen: set[int] = set()
 
     def again(self) -> Counter:
         """Return a counter of the same parameters that looks at modules once more, for another choice in them."""
-        return Counter(self.found)
+        return Counter(self.found, self._left)
 
     def walk(self, part: nn.Module | None) -> None:
         """Count what is in a module."""
+        part = self._left.get(id(part), part)
         if part is None or id(part) in self._seen:
             return
         self._seen.add(id(part))

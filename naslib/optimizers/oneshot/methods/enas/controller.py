@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from naslib.search_spaces.core.codec import NO_EDGE
 
-from .choices import Cell, Choices, Node
+from .controller_space import Cell, ControllerSpace, Node
 
 # Every parameter starts uniform in +- this, as in the authors' code
 INITIAL_RANGE = 0.1
@@ -65,7 +65,7 @@ class Controller(nn.Module):
 
     def __init__(
         self,
-        choices: Choices,
+        choices: ControllerSpace,
         hidden: int = 64,
         temperature: float = 1.0,
         tanh_constant: float | None = 1.1,

@@ -22,8 +22,8 @@ from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.drawing import draw
 from naslib.search_spaces.core.graph import EdgeView, Graph
 
-from .choices import Choices, choices_of
 from .controller import Controller
+from .controller_space import ControllerSpace, controller_space_of
 
 # The authors' Adam: denominators are at least this, so small gradients give small steps
 ADAM_EPS = 1e-3
@@ -50,11 +50,6 @@ class PathRelaxation:
             value = max(values)
             draws.append(Draw((values.index(value),), row, unit=value == 1.0, removed=value == 0.0))
         return draws
-
-
-def accuracy(logits: Tensor, targets: Tensor) -> float:
-    """Return the share of targets that have the largest logit, in [0, 1]."""
-    return int((logits.argmax(-1) == targets).sum()) / targets.numel()
 
 
 def _is_positive(value: float | None) -> bool:
@@ -144,7 +139,7 @@ class ENASOptimizer(OneShotOptimizer):
         self.n_samples = n_samples
         self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
         self.controller: Controller
-        self.path_choices: Choices
+        self.path_choices: ControllerSpace
         self._entries: dict[str, PathEntry] = {}
         self.accumulated: list[Tensor] | None = None
         self.n_accumulated = 0
@@ -170,7 +165,7 @@ class ENASOptimizer(OneShotOptimizer):
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
-        self.path_choices = choices_of(graph, self.scope)
+        self.path_choices = controller_space_of(graph, self.scope)
         ops = [data.op.primitives for data in decisions_in(graph, self.scope)]
         self._entries = {name: PathEntry(of) for name, of in zip(self.decision_names, ops, strict=True)}
         self.controller = Controller(self.path_choices, *self._controller_settings)
@@ -228,14 +223,14 @@ class ENASOptimizer(OneShotOptimizer):
         for _ in range(self.samples_per_step):
             rollout = self.controller.sample()
             logits, loss = self._evaluate(rollout.code, data_val)
-            reward = self._reward(rollout.code, logits, data_val[1]) + self.entropy_weight * float(rollout.entropy)
+            reward = self._reward(rollout.code, logits, data_val) + self.entropy_weight * float(rollout.entropy)
             self._accumulate(-self.baseline.advantage(reward) * rollout.log_prob)
         sums = self.accumulated or []
         return [total / self.controller_aggregate for total in sums], logits, loss
 
-    def _reward(self, code: Sequence[int], logits: Tensor, targets: Tensor) -> float:
-        """Return the accuracy of a path, and what the parts make of it."""
-        reward = accuracy(logits, targets)
+    def _reward(self, code: Sequence[int], logits: Tensor, data: Batch) -> float:
+        """Return the score of a path, and what the parts make of it."""
+        reward = self.paid(logits, data)
         for part in self.parts.values():
             reward = part.reward(reward, [gates > 0 for gates in self.path_choices.gates(code)])
         return reward
@@ -294,7 +289,7 @@ class ENASOptimizer(OneShotOptimizer):
 
     def _best_of(self, codes: Sequence[tuple[int, ...]], batch: Batch) -> tuple[int, ...]:
         with measurement_mode(self.graph):
-            rewards = [self._reward(code, self._evaluate(code, batch)[0], batch[1]) for code in codes]
+            rewards = [self._reward(code, self._evaluate(code, batch)[0], batch) for code in codes]
         return codes[max(range(len(codes)), key=rewards.__getitem__)]
 
     def _prepare_discretization(self, graph: Graph, scores: Sequence[Tensor] | None) -> None:

@@ -109,6 +109,10 @@ class GSparseOptimizer(OneShotOptimizer):
         """Return None: each sum has scalars of its own."""
         return
 
+    def needs(self) -> Mapping[Ability, str]:
+        """Return groups of weights that belong to one operation each."""
+        return dict.fromkeys((Ability.OPERATIONS, Ability.OWN_WEIGHTS), "its groups are the weights of an operation")
+
     def removes(self) -> Mapping[Ability, str]:
         """Return what there is not: weights from architecture parameters, and their training."""
         why = "its architecture parameters are not trained: it adds up all operations and shrinks them"

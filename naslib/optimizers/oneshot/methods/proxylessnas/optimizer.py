@@ -191,7 +191,7 @@ class ProxylessNASOptimizer(OneShotOptimizer):
             with assigned(sample):
                 logits, loss = self.forward_loss(data_val)
             choices.append(self._active(sample))
-            reward = float((logits.argmax(-1) == data_val[1]).float().mean())
+            reward = self.paid(logits, data_val)
             for part in self.parts.values():
                 reward = part.reward(reward, choices[-1])
             rewards.append(reward)

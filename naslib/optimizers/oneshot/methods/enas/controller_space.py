@@ -59,7 +59,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Choices:
+class ControllerSpace:
     """All discrete architectures of a supernet. A *code* has one entry per decision: an operation, or `NO_EDGE`.
 
     Attributes:
@@ -96,7 +96,7 @@ def _one_hot(width: int, index: int) -> Tensor:
     return row
 
 
-def choices_of(graph: Graph, scope: Scope) -> Choices:
+def controller_space_of(graph: Graph, scope: Scope) -> ControllerSpace:
     """Return the discrete architectures of an adapted supernet, as its space states them.
 
     Raises:
@@ -118,7 +118,7 @@ def choices_of(graph: Graph, scope: Scope) -> Choices:
     graphs = graph.nested_graphs()
     numbers = dict.fromkeys(edge.site.number for edge in supernet.edges)
     both = list(zip(supernet.edges, candidates, strict=True))
-    return Choices(
+    return ControllerSpace(
         tuple(_cell(graphs[number], number, supernet) for number in numbers),
         tuple(edge.site.positions or tuple(range(len(ops))) for edge, ops in both),
         tuple(len(ops) for ops in candidates),

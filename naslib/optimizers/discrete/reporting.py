@@ -1,0 +1,113 @@
+"""ReportingOptimizer: what a search on codes says of what it has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from naslib.errors import OptimizerStateError
+from naslib.history import Objective
+from naslib.optimizers.core.metaclasses import MetaOptimizer, Statistics
+from naslib.search_spaces.core.codec import Code
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.query_metrics import Metric
+from naslib.utils.meters import count_parameters_in_MB
+from naslib.utils.seeding import rng_restore, rng_snapshot
+
+from .record import SearchRecord
+
+
+class ReportingOptimizer(MetaOptimizer):
+    """Report the best architecture of a record: as a graph, and in numbers of a benchmark or of the evaluator.
+
+    Attributes:
+        record: Incumbent and trajectory.
+        objectives: What the values of a trial are.
+        evaluator: What gives trials their values; None or `"table"` for a benchmark.
+        fidelity: Epochs of training that the search looks at.
+    """
+
+    record: SearchRecord
+    objectives: Sequence[Objective]
+    evaluator: Any
+    fidelity: int
+
+    def _asks_the_benchmark(self) -> bool:
+        return self.evaluator is None or self.evaluator == "table"
+
+    def get_final_architecture(self) -> Graph:
+        """Return the best architecture seen, as a discrete graph with fresh weights.
+
+        Raises:
+            OptimizerStateError: If nothing has been evaluated.
+        """
+        graph = self.graph.clone()
+        graph.set_spec(self._code_to_report(report_incumbent=True))
+        if graph.instantiate_model:
+            graph.prepare_evaluation()
+            graph.parse()
+        return graph
+
+    def undecided(self) -> str:
+        """Return why the search decided nothing: all architectures that it evaluated have one value."""
+        record = self.record
+        if record.evaluations < 2 or record.lowest < record.incumbent_value:
+            return ""
+        return (
+            f"all {record.evaluations} decisions are tied: every architecture evaluated has the value "
+            f"{self.objectives[0].merit(record.incumbent_value):g}, so that the first one was taken"
+        )
+
+    def get_model_size(self) -> float:
+        """Return the parameters of the best architecture in millions: as the benchmark says, or counted; 0 for none."""
+        if self.record.incumbent is None or not self.is_adapted:
+            return 0.0
+        if self._asks_the_benchmark():
+            return self._ask_benchmark(Metric.PARAMETERS) or 0.0
+        random_state = rng_snapshot()
+        size = count_parameters_in_MB(self.get_final_architecture())
+        rng_restore(random_state)
+        return size
+
+    def train_statistics(self, report_incumbent: bool = True) -> Statistics:
+        """Return the `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
+
+        Those of a benchmark are queried: the test accuracy of the longest schedule, the others of the fidelity of the
+        search. An evaluator says the validation accuracy alone, where its first objective is one.
+
+        Args:
+            report_incumbent: Whether to report on the best architecture rather than on the latest.
+
+        Raises:
+            OptimizerStateError: If a benchmark is to be asked, and nothing has been evaluated.
+        """
+        if not self._asks_the_benchmark():
+            first, value = self.objectives[0], self.record.incumbent_value
+            is_accuracy = first.maximize and first.unit == "%" and self.record.incumbent is not None
+            return (None, value if is_accuracy and report_incumbent else None, None, None)
+        return (
+            self._ask_benchmark(Metric.TRAIN_ACCURACY, self.fidelity, report_incumbent),
+            self._ask_benchmark(Metric.VAL_ACCURACY, self.fidelity, report_incumbent),
+            self._ask_benchmark(Metric.TEST_ACCURACY, -1, report_incumbent),
+            self._ask_benchmark(Metric.TRAIN_TIME, self.fidelity, report_incumbent),
+        )
+
+    def test_statistics(self) -> float | None:
+        """Return the queried test accuracy of the best architecture, None where no benchmark has one."""
+        if not self._asks_the_benchmark():
+            return None
+        return self._ask_benchmark(Metric.TEST_ACCURACY)
+
+    def _ask_benchmark(self, metric: Metric, epoch: int = -1, report_incumbent: bool = True) -> float | None:
+        code = self._code_to_report(report_incumbent)
+        if not self.dataset_api.has(metric, self.dataset, epoch):
+            return None
+        return float(self.dataset_api.query(code, metric, self.dataset, epoch))
+
+    def _code_to_report(self, report_incumbent: bool) -> Code:
+        code = self.record.incumbent if report_incumbent else self.record.latest
+        if code is None:
+            failed = self.record.failed
+            why = f": all {failed} trials have failed; the last, {self.record.last_failure}" if failed else " yet"
+            raise OptimizerStateError(f"{type(self).__name__} has not evaluated an architecture{why}")
+        return code
