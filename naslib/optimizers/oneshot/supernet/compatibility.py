@@ -199,7 +199,7 @@ def removed_by_method(optimizer: Method, needed: Collection[Ability]) -> dict[Ab
         removed |= dict.fromkeys((Ability.SECOND_ORDER, Ability.UNROLLED), "it has no second-order step")
     elif not optimizer.option("unrolled"):
         removed[Ability.UNROLLED] = "it takes the first-order step"
-    if optimizer.architectural_weights and not optimizer.architecture_parameters:
+    if len(optimizer.architectural_weights) and not optimizer.architecture_parameters:
         removed |= without_architecture_step()
     return removed
 
