@@ -136,7 +136,10 @@ class TrainedNetwork(nn.Module):
         self.task = task if task is not None else Classification()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits of preprocessed images."""
+        """Return the logits of preprocessed images.
+
+        `(n, c, h, w)` to `(n, classes)`.
+        """
         return self.network(x)
 
     @torch.no_grad()

@@ -61,7 +61,7 @@ class EvaluationResult:
         score = task.score
         found: dict[str, Any] = {
             "score": None, "score_name": score.name, "score_unit": score.unit, "maximize": score.maximize,
-            "test_scores": {s.name: None for s in task.scores},
+            "test_scores": None,
         }  # fmt: skip
         names = {"accuracy": "test_accuracy", "top5": "test_top5"}
         return found | {names[s.name]: None for s in task.scores if s.name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -11,7 +12,7 @@ from elastic_space import ElasticSpace
 from small_spaces import images
 from torch import nn
 
-from naslib.errors import ConfigError, SpecAlreadySetError
+from naslib.errors import ArchitectureError, ConfigError, SpecAlreadySetError
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.sizes import SizeLimits, mac_table, parameter_table
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
@@ -31,6 +32,7 @@ from naslib.search_spaces.core.elastic import (
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Identity, ReLUConvBN
+from naslib.training.space_record import describe_architecture, rebuild_architecture
 
 METHODS = sorted(
     {
@@ -338,3 +340,17 @@ def test_a_bare_forward_draws_sizes_in_training_and_takes_the_likeliest_in_evalu
         for _ in range(60):
             optimizer.graph(x)
     assert widths[6] == 4 and set(widths[7:]) == {2, 4}
+
+
+def test_a_trained_network_is_rebuilt_from_its_record():
+    """The record of a run folder holds the sizes; the weights of the network fit what is rebuilt from it."""
+    optimizer = _made("spos")
+    for seed in range(4):
+        discrete = optimizer.discretized(optimizer.scores_of(optimizer.paths.random(random.Random(seed))))
+        record = json.loads(json.dumps(describe_architecture(discrete)))
+        rebuilt = rebuild_architecture(record)
+        rebuilt.load_state_dict(discrete.state_dict())
+        x = images(dtype=torch.float32)[0]
+        assert torch.equal(rebuilt.eval()(x), discrete.eval()(x))
+    with pytest.raises(ArchitectureError, match="there is no size width = 5: the space was changed since"):
+        rebuild_architecture({**record, "values": {"width": 5}})

@@ -194,7 +194,10 @@ class ArchitectureMixin(StatementMixin):
         return self._codec().encode(self.get_code(), encoding_type)
 
     def get_loss_fn(self) -> Callable[..., torch.Tensor]:
-        """Return the loss that networks of this space are trained with."""
+        """Return the loss that networks of this space are trained with.
+
+        It takes logits `(n, classes)` and targets `(n,)`, and returns a scalar.
+        """
         return F.cross_entropy
 
     def query(

@@ -68,6 +68,8 @@ def count_macs_of_parts(
 def zero_inputs(module: nn.Module, n: int, input_shape: Sequence[int]) -> torch.Tensor:
     """Return inputs of a network: zeros in its type, or token 0 where a row of tokens goes into an embedding.
 
+    `(n, *input_shape)`.
+
     Args:
         module: The network.
         n: How many.

@@ -170,6 +170,8 @@ class Graph(ArchitectureMixin):
     def forward(self, x: Tensor | Mapping[int, Tensor]) -> Tensor:
         """Execute the nodes in lexicographic topological order and return the output of the last.
 
+        `x` has any shape that the operations take.
+
         Args:
             x: The input, or one tensor per source index where the graph has several input nodes.
         """
@@ -196,6 +198,8 @@ class Graph(ArchitectureMixin):
 
     def auxiliary_logits(self) -> Tensor | list[Tensor] | None:
         """Return what this thread's last eager forward left at the sinks other than the last.
+
+        Each is `(n, classes)` where the space is one of classification.
 
         One tensor where there is one such sink, a list ordered by node where there are more, None where there is none.
         """

@@ -123,6 +123,7 @@ class StatedCodec(Codec[StatementMixin]):
             if indices is not None:
                 data = nested.edges[site.head, site.tail]
                 data.set("primitives", list(data.op))
+                data.set("op_index", site.positions[indices[0]], shared=True)  # an elastic layer becomes a plain one
                 data.set("op", data.op[site.positions[indices[0]]])
             elif self._is_dropped(decision, code):
                 nested.remove_edge(site.head, site.tail)

@@ -147,14 +147,20 @@ class Latency(Part):
         self.adapt(self.optimizer.graph)
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
-        """Return the loss with the expected latency."""
+        """Return the loss with the expected latency.
+
+        Both are scalars.
+        """
         expected = self._expectation(self.optimizer.choice_probabilities())
         if self.loss == "mul_log":
             return self.alpha * loss * (expected.log() / math.log(self.reference)) ** self.beta
         return loss + self.weight * (expected - self.reference) / self.reference
 
     def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
-        """Return the reward, larger for fast networks."""
+        """Return the reward, larger for fast networks.
+
+        `choices` are one-hot rows `(n_ops,)`, one per decision.
+        """
         latency = float(self._expectation([choice.float() for choice in choices]))
         return reward * (self.reference / latency) ** self.exponent
 

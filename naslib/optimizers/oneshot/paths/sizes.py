@@ -49,7 +49,7 @@ def candidates_of(optimizer: PathHost) -> list[tuple[int, int, nn.Module]]:
     return [(decision_of[id(e.alpha)], index, op) for e in edges for index, op in enumerate(e.op.primitives)]
 
 
-class Measured:
+class MeasuredSizes:
     """The size of an architecture where the space decides sizes, which do not add up: each is measured by itself.
 
     Args:
@@ -73,7 +73,7 @@ def decides_sizes(optimizer: PathHost) -> bool:
     return bool(optimizer.graph.value_edges)
 
 
-def parameter_table(optimizer: PathHost) -> SizeTable | Measured:
+def parameter_table(optimizer: PathHost) -> SizeTable | MeasuredSizes:
     """Return the parameters in millions; of elastic layers and entangled candidates, those that would be left."""
     candidates = candidates_of(optimizer)
     within = {id(p): p.numel() for _, _, op in candidates for p in op.parameters()}
@@ -87,10 +87,10 @@ def parameter_table(optimizer: PathHost) -> SizeTable | Measured:
         left |= {id(op): op for decision, index, op in candidates if choices[decision] == index}
         return count_parameters(optimizer.graph, left=left) / 1e6
 
-    return Measured(optimizer, measure)
+    return MeasuredSizes(optimizer, measure)
 
 
-def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable | Measured:
+def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable | MeasuredSizes:
     """Return the multiply-accumulates of one image in millions, by one forward of everything, or one per architecture.
 
     Args:
@@ -103,7 +103,7 @@ def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable | Me
     if optimizer.graph.passes.native:
         raise ConfigError("max_macs: multiply-accumulates of native kernels are not counted; set native=off")
     if decides_sizes(optimizer):
-        return Measured(optimizer, lambda choices: count_macs(optimizer.graph, image_shape))
+        return MeasuredSizes(optimizer, lambda choices: count_macs(optimizer.graph, image_shape))
     ops = [op for _, _, op in candidates_of(optimizer)]
     with assigned(optimizer.everything()):
         total, sizes = count_macs_of_parts(optimizer.graph, image_shape, ops)
@@ -130,7 +130,7 @@ class SizeLimits:
         max_macs: float | None,
         scorer: PathScorer,
     ) -> None:
-        self.limits: list[tuple[str, float, SizeTable | Measured]] = []
+        self.limits: list[tuple[str, float, SizeTable | MeasuredSizes]] = []
         if max_params is not None:
             self.limits.append(("max_params", max_params, parameter_table(optimizer)))
         if max_macs is not None:

@@ -79,6 +79,8 @@ def _names(candidates: Sequence[nn.Module], stated: Decision | None) -> tuple[st
 def fill(decision: SearchedDecision, logits: Tensor | Sequence[float] | None) -> None:
     """Write the initial logits of a decision into its parameter.
 
+    Logits are `(n_ops,)`.
+
     Args:
         decision: The decision.
         logits: One for each candidate; None leaves the parameter as it is.
@@ -112,11 +114,16 @@ class NamedWeights:
         self._weights = dict(zip(names, weights, strict=True))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the parameters by the name of their decision."""
+        """Return the parameters by the name of their decision.
+
+        Each is `(n_ops,)`.
+        """
         return {name: weight.detach() for name, weight in self._weights.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
         """Take over parameters.
+
+        Each is `(n_ops,)`.
 
         Raises:
             CheckpointError: If they are of other decisions.

@@ -336,7 +336,10 @@ class SupernetOptimizer(SamplingOptimizer):
         return graph
 
     def choices(self, scores: Sequence[Tensor] | None) -> list[int | None]:
-        """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes."""
+        """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes.
+
+        Scores are `(n_ops,)` per decision.
+        """
         with torch.random.fork_rng(devices=[]):
             graph = self.graph.clone()
             decisions = decisions_in(graph, self.scope)

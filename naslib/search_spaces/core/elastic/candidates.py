@@ -39,7 +39,10 @@ class SizeCandidate(AbstractPrimitive):
         return None
 
     def forward(self, x: Tensor, edge_data: Any = None) -> Tensor:
-        """Raise `GraphError`: sizes are read by elastic layers."""
+        """Raise `GraphError`: sizes are read by elastic layers.
+
+        `x` may have any shape.
+        """
         raise GraphError(f"the size {self.value} is no operation: elastic layers read it from the assignment")
 
 

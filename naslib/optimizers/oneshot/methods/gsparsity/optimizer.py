@@ -156,7 +156,10 @@ class GSparseOptimizer(OneShotOptimizer):
         self.score_groups()
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
-        """Update the weights, and score the groups as they are now."""
+        """Update the weights, and score the groups as they are now.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
         result = super().weight_step(data_train)
         self.score_groups()
         return result
@@ -176,5 +179,8 @@ class GSparseOptimizer(OneShotOptimizer):
             alpha.copy_(torch.where(row.any(), row, left.to(row)))
 
     def decision_weights(self, alpha: Tensor) -> Tensor:
-        """Return the scores of a decision's groups."""
+        """Return the scores of a decision's groups.
+
+        `(n_ops,)` for `(n_ops,)`.
+        """
         return alpha.detach().clone()
