@@ -28,6 +28,7 @@ BARS = {
     "P9": "bars.p9_discrete",
     "P10": "bars.p10_objects",
     "P11": "bars.p11_exactness",
+    "P15": "bars.p15_history",
     "paths": "paths",
     "loader": "loader",
     "scaling": "scaling",

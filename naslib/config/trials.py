@@ -13,6 +13,27 @@ from naslib.errors import did_you_mean
 EXECUTORS = ("process", "serial")
 # The keyword by which a method is known to evaluate trials
 _MARK = "evaluator"
+# What a training of trials takes from the section `search`, although the method itself does not
+_OF_TRAINING = (
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "grad_clip",
+    "nesterov",
+    "loss_criteria",
+    "label_smoothing",
+)
+
+
+def keys_of_training(own: Keywords, search: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that the evaluator of a method's trials reads, where the config says that it trains.
+
+    Args:
+        own: The keywords of the method.
+        search: The section of the config.
+    """
+    trains = _MARK in own and search.get("evaluator") not in (None, "table")
+    return _OF_TRAINING if trains else ()
 
 
 def trial_problems(

@@ -26,7 +26,7 @@ from naslib.config.schema import (
     SearchKeys,
     keys_of,
 )
-from naslib.config.trials import trial_problems
+from naslib.config.trials import keys_of_training, trial_problems
 from naslib.config.type_check import Problems, check_types, got
 from naslib.errors import UnknownNameError, did_you_mean
 
@@ -126,7 +126,8 @@ def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list
         del search[key]
     unused = [*foreign]
     if own is not None:
-        shared = [key for key in search if key in OPTIMIZER_KEYS and key not in own_names]
+        used = {*own_names, *keys_of_training(own, search)}
+        shared = [key for key in search if key in OPTIMIZER_KEYS and key not in used]
         # A file with all keys is the echo of a run: its defaults were not somebody's wish.
         echo = set(SEARCH_KEYS) <= set(search)
         unused += [key for key in shared if not (echo and search[key] == SearchKeys.model_fields[key].default)]

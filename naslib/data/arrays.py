@@ -38,6 +38,8 @@ class Images(NamedTuple):
 def as_array(x: ArrayLike | Tensor, what: str) -> NDArray[Any]:
     """Return anything array-like as an array.
 
+    Of any shape, which stays.
+
     Raises:
         DataError: If it is ragged.
     """

@@ -178,6 +178,8 @@ def cutout_bounds(centre: Tensor, cut: Tensor, length: int, size: int) -> Tensor
 def apply_cutout(raw: Tensor, draws: Draws, length: int, channels_last: bool) -> Tensor:
     """Set one square of each drawn image to 0, in place.
 
+    `raw` is `(n, c, h, w)`, or `(n, h, w, c)` where it is channels-last.
+
     Args:
         raw: Normalised float images in the layout of `crop_and_flip`, so that 0 is the mean colour.
         draws: The choices.

@@ -63,6 +63,8 @@ class BatchPipeline:
     def batch(self, raw: Tensor, targets: Tensor, *key: int | str) -> tuple[Tensor, Tensor]:
         """Return inputs, and targets that fit them: masks are cropped and mirrored as their image.
 
+        Inputs are `(n, c, h, w)`, targets `(n,)`, or masks `(n, h, w)`.
+
         Args:
             raw: As above.
             targets: Of these items, as an `ImageSet` holds them.

@@ -61,7 +61,10 @@ class StreamSet:
 
     @property
     def labels(self) -> Tensor:
-        """Return the labels as a tensor."""
+        """Return the labels as a tensor.
+
+        `(n,)`, int64.
+        """
         return torch.from_numpy(self.label_array)
 
     @property

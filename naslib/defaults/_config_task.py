@@ -34,8 +34,9 @@ def config_task(config: Any, optimizer: Any, given: Any = None, info: Any = None
         task = build_task(getattr(info, "task", None) or "classification", config.get("task_args"))
     if loss is None and _lacks_loss(config, task, info):
         loss = "BCEWithLogitsLoss"
-    if loss is None and not _is_given(optimizer, given) and optimizer.is_adapted:
-        loss = optimizer.graph.get_loss_fn() if has_own_loss(optimizer.graph) else None
+    space = optimizer.space  # None before it is adapted
+    if loss is None and space is not None and not _is_given(optimizer, given) and has_own_loss(space):
+        loss = space.get_loss_fn()
     return with_data(settle_task(task, loss), info)
 
 

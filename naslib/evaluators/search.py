@@ -19,6 +19,7 @@ logger = get_logger(__name__)
 
 # What is evaluated at no cost is written together, at most so long after it was
 _WRITE_SECONDS = 0.5
+_LOOK_EVERY = 16
 
 
 class TrialSearch:
@@ -124,6 +125,9 @@ class TrialSearch:
 
     def _begin(self, trial: Trial) -> None:
         """Take the result of a trial from the history, or have it evaluated."""
+        if self.is_instant:  # nothing is drawn in it
+            self.executor.submit(trial)
+            return
         trial = dataclasses.replace(trial, seed=derive_seed(self.seed, "trial", trial.number))
         known = self._known.pop(trial.number, None)
         if known is not None and _is_same(known, trial):
@@ -135,9 +139,9 @@ class TrialSearch:
                 "(another search.workers, or other versions), and evaluates the trial anew",
                 trial.number, list(known.code), list(trial.code),
             )  # fmt: skip
-        if not self.is_instant:
-            self.history.add(trial.started())
-        self.executor.submit(trial.started())
+        started = trial.started()
+        self.history.add(started)
+        self.executor.submit(started)
 
     def _keep(self, trial: Trial) -> None:
         """Write a trial that is over; instant ones with others."""
@@ -145,7 +149,7 @@ class TrialSearch:
             self.history.add(trial)
             return
         self._unwritten.append(trial)
-        if time.monotonic() - self._written > _WRITE_SECONDS:
+        if len(self._unwritten) % _LOOK_EVERY == 0 and time.monotonic() - self._written > _WRITE_SECONDS:
             self.flush()
 
     def flush(self) -> None:

@@ -113,15 +113,17 @@ class SupernetEvaluator(Evaluator):
         task, graph = self.task.to(device), supernet.graph
         meter = task.meter(device)
         norms = [norm for norm in batch_norm_modules(graph) if norm.track_running_stats] if self.recalibration else []
-        with assigned(supernet.assignment_of(trial.code)), evaluation_mode(graph), recalibrated(norms) as anew:
+        amp = torch.autocast(device.type, torch.bfloat16, enabled=how.amp)
+        path = assigned(supernet.assignment_of(trial.code))
+        with path, amp, evaluation_mode(graph), recalibrated(norms) as anew:
             if anew:
                 with _training(norms):
                     batches = on_device(self.train, "training", 0, task, device, how.channels_last)
                     for _, batch in zip(range(self.recalibration), batches, strict=False):
-                        task.forward(supernet.forward, batch)
+                        task.forward(graph, batch)
             for step, batch in enumerate(on_device(self.valid, "validation", 0, task, device, how.channels_last)):
                 go_on(should_stop, step)
-                outputs = task.forward(supernet.forward, batch)
+                outputs = task.forward(graph, batch)
                 meter.update(outputs, batch, task.loss(outputs, batch), step)
         check_finite(meter, "the validation loss became NaN or infinite in")
         score = meter.read()

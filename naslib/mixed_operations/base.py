@@ -20,7 +20,10 @@ class SumOfOperations(nn.ModuleList):
     """Return the sum of the outputs of some operations."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply all operations to one input."""
+        """Apply all operations to one input.
+
+        Tensors of any shape that the operation takes.
+        """
         outputs = [call_op(op, x) for op in self]
         return sum(outputs[1:], start=outputs[0])
 
@@ -96,6 +99,8 @@ class MixedLayer(nn.Module, ABC):
     @torch.compiler.disable
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of the sampled operations' outputs, or of the chosen ones'.
+
+        Tensors of any shape that the operation takes.
 
         The output may be changed in place, as any layer's; `x` is another tensor, also where an identity runs.
         """

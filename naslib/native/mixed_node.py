@@ -119,7 +119,10 @@ def mixed_node(branches: Sequence[Branch], tensors: Sequence[Tensor], weights: T
 
 
 def apply_branch(branch: Branch, training: bool) -> Tensor:
-    """Apply one branch with PyTorch's operations: what the native kernels are compared with."""
+    """Apply one branch with PyTorch's operations: what the native kernels are compared with.
+
+    `(n, c, h, w)` to `(n, c, h', w')`.
+    """
     x = branch.source
     for stage in branch.stages:
         x = F.conv2d(F.relu(x), stage.depthwise, None, stage.stride, stage.padding, stage.dilation, groups=x.shape[1])
@@ -133,6 +136,8 @@ def apply_branch(branch: Branch, training: bool) -> Tensor:
 
 def accepts_node(branches: Sequence[Branch], others: Sequence[Tensor], training: bool) -> bool:
     """Say whether the native kernel takes a node: each chain as in `accepts`, one way of normalising for all BN.
+
+    All outputs are `(n, c, h, w)`.
 
     Args:
         branches: The chains; at least one.

@@ -15,7 +15,10 @@ _PLAIN = (Tensor, nn.Parameter)
 
 
 def plain_tensors(tensors: Sequence[Tensor | None]) -> bool:
-    """Say whether all tensors are ordinary dense CPU tensors of one supported dtype."""
+    """Say whether all tensors are ordinary dense CPU tensors of one supported dtype.
+
+    They may have any shape.
+    """
     dtype: torch.dtype | None = None
     for tensor in tensors:
         if tensor is None:
@@ -72,7 +75,10 @@ def accepts(
 def accepts_sizes(
     shape: Sequence[int], depthwise: Tensor, pointwise: Tensor | None, stride: int, padding: int, dilation: int
 ) -> bool:
-    """Say whether a chain with an input of `shape` has sizes that the kernels take."""
+    """Say whether a chain with an input of `shape` has sizes that the kernels take.
+
+    `depthwise` is `(c, 1, k, k)`, `pointwise` `(c_out, c, 1, 1)`.
+    """
     channels, side = shape[1], depthwise.shape[-1]
     reach = (side - 1) * dilation
     if stride not in STRIDES or dilation not in DILATIONS or side not in KERNEL_SIZES or not 0 <= padding <= reach:

@@ -52,7 +52,10 @@ def _accepts(tensors: Sequence[Tensor], weights: Tensor) -> bool:
 
 
 def is_dense(tensor: Tensor) -> bool:
-    """Say whether the numbers lie in memory without gaps or overlaps, in the order of either common layout."""
+    """Say whether the numbers lie in memory without gaps or overlaps, in the order of either common layout.
+
+    Layouts are those of `(n, c, h, w)`.
+    """
     return tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
 
 

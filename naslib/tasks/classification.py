@@ -126,7 +126,10 @@ class Classification(Task):
     # what is measured
 
     def statistics(self, outputs: Any, batch: Any) -> Sequence[Tensor | float]:
-        """Return hits, hits among the best five, and the number of inputs; see `Task`."""
+        """Return hits, hits among the best five, and the number of inputs; see `Task`.
+
+        Each sum is a scalar.
+        """
         targets = batch[1]
         if self.multi_label:
             return self._label_statistics(outputs, targets)

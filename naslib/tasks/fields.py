@@ -70,6 +70,8 @@ def unpack(
 def as_tensor(value: Any, what: str) -> Tensor:
     """Return a field as a tensor.
 
+    Of any shape, which stays.
+
     Args:
         value: A tensor, an array, a number per item, or a list of equally shaped tensors or arrays.
         what: What it is, for messages.
@@ -107,7 +109,10 @@ def describe_value(value: Any) -> str:
 
 
 def describe_range(values: Tensor) -> str:
-    """Return `" with values from 0 to 3"`; "" where there are none."""
+    """Return `" with values from 0 to 3"`; "" where there are none.
+
+    Of any shape.
+    """
     if not values.numel() or values.is_complex():
         return ""
     low, high = values.detach().min().item(), values.detach().max().item()
@@ -115,7 +120,10 @@ def describe_range(values: Tensor) -> str:
 
 
 def first_tensor(batch: Any) -> Tensor | None:
-    """Return the first tensor in a nested batch, None if there is none."""
+    """Return the first tensor in a nested batch, None if there is none.
+
+    Of any shape.
+    """
     if isinstance(batch, Tensor):
         return batch
     items = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()

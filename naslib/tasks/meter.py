@@ -22,7 +22,10 @@ class Counted(Protocol):
         """Return where a batch is."""
 
     def statistics(self, outputs: Any, batch: Any) -> Sequence[Tensor | float]:
-        """Return the sums of a batch, the number of predictions last."""
+        """Return the sums of a batch, the number of predictions last.
+
+        Each sum is a scalar.
+        """
 
     def summarize(self, sums: Sequence[float]) -> Sequence[float | None]:
         """Return the scores that sums of `statistics` amount to."""

@@ -69,11 +69,17 @@ class Regression(Task):
         return type(self).loss is Regression.loss
 
     def prepare_targets(self, targets: Tensor) -> Tensor:
-        """Return targets in the network's type."""
+        """Return targets in the network's type.
+
+        `(n, ...)` in and out.
+        """
         return targets if targets.dtype is self.dtype else targets.to(self.dtype)
 
     def statistics(self, outputs: Any, batch: Any) -> Sequence[Tensor | float]:
-        """Return squared and absolute errors and sums of the targets per value, and the number of inputs."""
+        """Return squared and absolute errors and sums of the targets per value, and the number of inputs.
+
+        Sums are `(values,)`, the number is a scalar.
+        """
         targets = _like(batch[1], outputs).double()
         if targets.dim() != 2:
             targets = targets.reshape(-1, 1)

@@ -68,13 +68,19 @@ class Segmentation(Task):
         return criterion
 
     def prepare_targets(self, targets: Tensor) -> Tensor:
-        """Return class numbers as int64, without a dimension of channels."""
+        """Return class numbers as int64, without a dimension of channels.
+
+        `(n, h, w)` or `(n, 1, h, w)` to `(n, h, w)`.
+        """
         if targets.dim() == 4 and targets.shape[1] == 1:
             targets = targets.squeeze(1)
         return targets if targets.is_floating_point() else targets.long()
 
     def statistics(self, outputs: Any, batch: Any) -> Sequence[Tensor | float]:
-        """Return right pixels; per class pixels that are right, predicted and given; and the number of pixels."""
+        """Return right pixels; per class pixels that are right, predicted and given; and the number of pixels.
+
+        Scalars, and `(3, classes)` pixels by class.
+        """
         targets, classes = batch[1], outputs.shape[1]
         counts = targets != self.ignore_index
         wanted = torch.where(counts, targets, classes)  # what does not count is a class of its own, left out below

@@ -76,7 +76,10 @@ class LanguageModelling(Task):
         return {"ignore_index": self.ignore_index}
 
     def read(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Return tokens and next tokens; those of a batch that holds tokens alone are shifted by one."""
+        """Return tokens and next tokens; those of a batch that holds tokens alone are shifted by one.
+
+        Both are `(n, tokens)`.
+        """
         if isinstance(batch, list | tuple) and len(batch) == 1:
             (batch,) = batch
         if isinstance(batch, Mapping):
@@ -91,11 +94,17 @@ class LanguageModelling(Task):
         return tokens[:, :-1], tokens[:, 1:]
 
     def prepare_targets(self, targets: Tensor) -> Tensor:
-        """Return next tokens as int64."""
+        """Return next tokens as int64.
+
+        `(n, tokens)` in and out.
+        """
         return targets if targets.is_floating_point() else targets.long()
 
     def loss(self, outputs: Any, batch: Any) -> Tensor:
-        """Return the loss over all tokens of the batch."""
+        """Return the loss over all tokens of the batch.
+
+        A scalar.
+        """
         return self.criterion(outputs.flatten(0, -2), batch[1].flatten())
 
     def uses_criterion(self) -> bool:
@@ -103,7 +112,10 @@ class LanguageModelling(Task):
         return type(self).loss is LanguageModelling.loss
 
     def statistics(self, outputs: Any, batch: Any) -> Sequence[Tensor | float]:
-        """Return the summed negative log-likelihood and the number of tokens that count."""
+        """Return the summed negative log-likelihood and the number of tokens that count.
+
+        Both are scalars.
+        """
         targets = batch[1].flatten()
         losses = F.cross_entropy(
             outputs.flatten(0, -2).float(), targets, ignore_index=self.ignore_index, reduction="sum"

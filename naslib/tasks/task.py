@@ -184,6 +184,8 @@ class Task(ABC):
     def read(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of what a loader yielded, as tensors of their own types.
 
+        Both are `(n, ...)`.
+
         Raises:
             DataError: If they are not found in it.
         """
@@ -217,6 +219,8 @@ class Task(ABC):
     def prepare_inputs(self, inputs: Tensor) -> Tensor:
         """Return inputs in `dtype`; levels of 8 and 16 bits become numbers from 0 to 1, tokens int64.
 
+        `(n, ...)` in and out.
+
         Raises:
             DataError: For integers whose range is not known.
         """
@@ -234,7 +238,10 @@ class Task(ABC):
         )
 
     def prepare_targets(self, targets: Tensor) -> Tensor:
-        """Return targets in the type and shape that the loss takes."""
+        """Return targets in the type and shape that the loss takes.
+
+        `(n, ...)` in, what the loss takes out.
+        """
         return targets
 
     def example_inputs(self, batch_size: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from naslib.search_spaces.core.flops import zero_inputs
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
@@ -49,8 +50,8 @@ def estimate_memory_mb(graph: nn.Module, input_shape: Sequence[int], batch_size:
 
     Args:
         graph: The search network.
-        input_shape: Channels, height and width.
-        batch_size: Images per batch.
+        input_shape: Of one input.
+        batch_size: Inputs per batch.
     """
     kept: dict[tuple[int, int], int] = {}
     parameters = {parameter.untyped_storage().data_ptr() for parameter in graph.parameters()}
@@ -65,9 +66,8 @@ def estimate_memory_mb(graph: nn.Module, input_shape: Sequence[int], batch_size:
     buffers = [buffer.clone() for buffer in graph.buffers()]
     was_training = graph.training
     graph.train()
-    like = next(graph.parameters())
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = graph(torch.zeros((_PROBE, *input_shape), device=like.device, dtype=like.dtype))
+        output = graph(zero_inputs(graph, _PROBE, input_shape))
     del output
     graph.train(was_training)
     with torch.no_grad():

@@ -81,6 +81,10 @@ def compare_environment(saved: Mapping[str, Any], current: Mapping[str, Any]) ->
     ]
 
 
+# Parts of a fingerprint that checkpoints of earlier versions do not have
+_ADDED_LATER = ("decisions",)
+
+
 def check_fingerprint(saved: Mapping[str, Any], current: Mapping[str, Any], path: Path) -> None:
     """Raise if a checkpoint is of another run.
 
@@ -92,7 +96,7 @@ def check_fingerprint(saved: Mapping[str, Any], current: Mapping[str, Any], path
     Raises:
         CheckpointError: Naming everything that differs.
     """
-    keys = dict.fromkeys([*saved, *current])
+    keys = dict.fromkeys([*saved, *(key for key in current if key in saved or key not in _ADDED_LATER)])
     found = [d for key in keys for d in differences(saved.get(key), current.get(key), key)]
     if found:
         phrases = [f"{place} is {show(then)} in the checkpoint and {show(now)} here" for place, then, now in found]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.data.preprocess import Preprocess
+from naslib.data.preprocess_sequences import SequencePreprocess, preprocess_from_dict, preprocess_of
 from naslib.errors import CheckpointError, DataError
 from naslib.search_spaces.core.batch_norm import has_lost_running_statistics, use_batch_statistics
 from naslib.search_spaces.core.graph import Graph
@@ -39,7 +40,7 @@ class NetworkRecord:
     Attributes:
         architecture: What `describe_architecture` returned.
         sizes: Arguments of `evaluation_network`; None for the discretized graph itself.
-        preprocess: What `Preprocess.from_dict` takes; None where the user's own loaders fed the network.
+        preprocess: What `preprocess_from_dict` takes; None where the user's own loaders fed the network.
         class_names: Likewise.
         batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
             of its own has `"running"` statistics.
@@ -64,7 +65,7 @@ class NetworkRecord:
         return cls(
             architecture=describe_architecture(architecture, with_norms=sizes is None),
             sizes=dict(sizes) if sizes is not None else None,
-            preprocess=Preprocess.from_info(info).to_dict() if info is not None else None,
+            preprocess=preprocess_of(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,
             task=describe_task(task) if task is not None else None,
             batch_norm="batch" if sizes is None and has_lost_running_statistics(architecture) else "running",
@@ -124,7 +125,7 @@ class TrainedNetwork(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        preprocess: Preprocess | None,
+        preprocess: Preprocess | SequencePreprocess | None,
         class_names: list[str] | None,
         task: Task | None = None,
     ) -> None:
@@ -135,7 +136,10 @@ class TrainedNetwork(nn.Module):
         self.task = task if task is not None else Classification()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits of preprocessed images."""
+        """Return the logits of preprocessed images.
+
+        `(n, c, h, w)` to `(n, classes)`.
+        """
         return self.network(x)
 
     @torch.no_grad()
@@ -256,6 +260,6 @@ def load_network(
         raise CheckpointError(
             f"the weights in {folder / FINAL} do not fit the network of {FILE}: {shorten(str(error), 600)}"
         ) from error
-    preprocess = Preprocess.from_dict(record.preprocess) if record.preprocess is not None else None
+    preprocess = preprocess_from_dict(record.preprocess) if record.preprocess is not None else None
     task = rebuild_task(record.task) if task is None else task
     return TrainedNetwork(network, preprocess, record.class_names, task).to(device).eval()

@@ -17,6 +17,9 @@ from .lengths import explain_no_batches, iter_is_once, length_of
 from .randomness import LoaderState
 from .sources import BatchSource, ReplayedSource, SeededSource, is_seeded
 
+# What no loader yields, as None can be (of a function that forgets to return)
+_END = object()
+
 
 class BatchCursor:
     """A place in the batches of a loader; its iterator lives as long as the epoch does.
@@ -70,8 +73,8 @@ class BatchCursor:
         """
         if self._iterator is None:
             self._iterator = self.source.open(self.epoch, self.position, self._replay)
-        batch = next(self._iterator, None)
-        if batch is None:
+        batch = next(self._iterator, _END)
+        if batch is _END:
             if self.position == 0:
                 raise DataError(explain_no_batches(self.loader, self.name, self.epoch))
             self._ended = True

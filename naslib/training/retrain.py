@@ -143,12 +143,14 @@ def measure_size(
     Args:
         architecture: A discrete architecture.
         sizes: Arguments of `evaluation_network`; None for the architecture itself.
-        input_shape: Channels, height and width; of other inputs multiply-accumulates are not counted (None).
+        input_shape: Of one input. Multiply-accumulates are counted of images, sequences, and rows of tokens that an
+            embedding reads (else None).
     """
     random_state = rng_snapshot()
     network = architecture if sizes is None else architecture.evaluation_network(**{**sizes, "auxiliary": False})
     rng_restore(random_state)
-    macs = count_macs(network, input_shape) if len(input_shape) == 3 else None
+    is_known = len(input_shape) in (2, 3) or any(isinstance(child, nn.Embedding) for child in network.modules())
+    macs = count_macs(network, input_shape) if input_shape and is_known else None
     return count_parameters_in_MB(network), macs
 
 

@@ -161,12 +161,16 @@ class RunRecord:
         if not is_evaluated:
             before = _read(self.folder / SUMMARY)
             if before.get("genotype") == json.loads(json.dumps(content["genotype"])):
-                content |= {key: value for key, value in before.items() if content.get(key) is None}
+                content |= {key: value for key, value in before.items() if _says_nothing(content.get(key))}
         if is_evaluated:
             write_summary(self.folder, content)
         else:
             atomic_write_json(self.folder / SUMMARY, content)
         return content
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, Mapping) and all(map(_says_nothing, value.values())))
 
 
 def _read(path: Path) -> dict[str, Any]:

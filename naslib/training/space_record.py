@@ -11,16 +11,23 @@ from naslib.errors import ArchitectureError, CheckpointError
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.arguments import constructor_arguments as constructor_arguments
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, make_batch_norm_affine
+from naslib.search_spaces.core.elastic import values_in
+from naslib.search_spaces.core.elastic.candidates import put_values
 from naslib.search_spaces.core.given_weights import freeze, frozen_names
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import to_jsonable
 
 
 def describe_search(optimizer: Any, dataset: str) -> dict[str, Any]:
-    """Return what must be the same for a checkpoint to be of this search: space and sizes, optimizer, data, classes."""
+    """Return what must be the same for a checkpoint to be of this search: space and sizes, optimizer, data, classes.
+
+    And the labels of the decisions, where there are any: architecture parameters are restored by their order.
+    """
     graph = optimizer.space  # the supernet of a later stage may be deeper
     is_space = isinstance(graph, Graph)
+    labels = list(getattr(optimizer, "decision_names", ()))
     return {
+        **({"decisions": labels} if labels else {}),
         "search_space": graph.get_type() if is_space else type(graph).__name__,
         "space arguments": to_jsonable(constructor_arguments(graph)) if is_space else {},
         "optimizer": type(optimizer).__name__,
@@ -45,6 +52,8 @@ def describe_architecture(architecture: Graph, with_norms: bool = True) -> dict[
         record["code"] = list(architecture.get_code())
     else:
         record["ops"] = _ops_by_edge(architecture)
+        if architecture.chosen_values:
+            record["values"] = dict(architecture.chosen_values)
     frozen = frozen_names(architecture)
     if frozen:
         record["frozen"] = frozen
@@ -67,10 +76,24 @@ def rebuild_architecture(record: Mapping[str, Any]) -> Graph:
     else:
         space.compile()
         _put_ops(space, record["ops"])
+        put_values(space, _indices(space, record.get("values", {})))
     space.prepare_evaluation()
     space.parse()
     freeze(space, record.get("frozen", ()))
     return make_batch_norm_affine(space) if record.get("affine") else space
+
+
+def _indices(space: Graph, values: Mapping[str, Any]) -> dict[str, int]:
+    """Return which values of the sizes of a space are in a record.
+
+    Raises:
+        ArchitectureError: If the space has not these sizes.
+    """
+    leaves = {leaf.label: leaf for leaf in values_in(space)}
+    for label, value in values.items():
+        if label not in leaves or value not in leaves[label].values:
+            raise ArchitectureError(f"there is no size {label} = {value}: the space was changed since")
+    return {label: leaves[label].values.index(value) for label, value in values.items()}
 
 
 def _import_space(name: str) -> type[Graph]:

@@ -26,6 +26,9 @@ def test_there_is_no_graph_before_adapting(cls: type[MetaOptimizer]) -> None:
     assert not optimizer.is_adapted and optimizer.space is None and optimizer.get_model_size() == 0.0
     with pytest.raises(OptimizerStateError, match=rf"{cls.__name__}\.adapt_search_space"):
         _ = optimizer.graph
+    if isinstance(optimizer, OneShotOptimizer):
+        assert optimizer.decisions == [] and optimizer.decision_names == []
+        optimizer.check_combination()
 
 
 def test_adapting_is_written_in_the_two_templates_alone() -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from called_cells import CALLS_IN_ALL, CalledCells, recording
+from small_spaces import batch, images, mlp_space
 
 from naslib.errors import ArchitectureError
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.search_spaces.core.assignment import Assignment, Draw
 from naslib.search_spaces.core.batch_norm import evaluation_mode
-from tests.support.called_cells import CALLS_IN_ALL, CalledCells, recording
-from tests.support.small_spaces import batch, images, mlp_space
 
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]

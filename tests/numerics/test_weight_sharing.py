@@ -417,6 +417,9 @@ class _Known:
         self.all.append(code)
         return float(code[0])
 
+    def show(self, quality):
+        return f"{quality:.2f}"
+
 
 def test_random_nas_measures_all_samples_then_the_finalists():
     optimizer = adapted(mlp_space(), num_samples=50, sample_batches=3, num_finalists=5)

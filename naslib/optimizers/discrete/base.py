@@ -213,7 +213,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         """Begin a search on the codes of a space; the space itself is not changed.
 
         Args:
-            search_space: A space with a codec.
+            search_space: A space with a codec, or one that has decisions.
             dataset: Name of the data set in the benchmark; that of the optimizer's config if None.
             scope: Kept; codes cover the whole space.
             dataset_api: The benchmark that evaluates architectures, where no evaluator does.
@@ -221,15 +221,14 @@ class DiscreteOptimizer(ReportingOptimizer):
 
         Raises:
             GraphError: If it is no search space.
-            UnsupportedBySpaceError: If the space has no codec.
+            UnsupportedBySpaceError: If the space has nothing to decide.
             BenchmarkApiMissing: Without `dataset_api` and without an evaluator.
             BenchmarkError: If the benchmark lacks a metric on this data set at this fidelity.
         """
         require_graph(search_space)
         name = type(self).__name__
         dataset = dataset if dataset is not None else self.dataset
-        if search_space.codec is None:
-            raise UnsupportedBySpaceError(f"{name} searches on codes, and {type(search_space).__name__} has no codec")
+        codec = _codec_of(search_space, name)
         self.evaluator, self._metric = kwargs.get("evaluator", self.evaluator), None
         dataset_api = as_dataset_api(dataset_api)
         if self._asks_the_benchmark():
@@ -239,13 +238,13 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
-            self._take_metrics(search_space.codec, dataset_api, dataset)
+            self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
             self.use_evaluator(self.evaluator)
         self.graph = search_space.clone()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api
-        self._codec = search_space.codec
+        self._codec = codec
         self.record = SearchRecord()
         self.rng = as_random(None)
         self._reset()
@@ -307,6 +306,20 @@ class DiscreteOptimizer(ReportingOptimizer):
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name: the record as `"model"`, and the random state."""
         return {"model": self.record, "rng": RandomState(self.rng)}
+
+
+def _codec_of(space: Graph, name: str) -> Codec:
+    """Return the codec of a space, or what does its work with the decisions that the space states.
+
+    Raises:
+        UnsupportedBySpaceError: If there is nothing to decide in it.
+    """
+    try:
+        return space._codec()
+    except UnsupportedBySpaceError as error:
+        raise UnsupportedBySpaceError(
+            f"{name} searches on codes, and {type(space).__name__} has no codec and no decision: {error}"
+        ) from error
 
 
 def _objective_of(metric: Metric) -> Objective:

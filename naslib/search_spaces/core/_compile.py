@@ -13,7 +13,7 @@ from naslib.errors import GraphError
 
 from ._module_graph import ModuleGraph, label
 from ._order import input_nodes, route, topological_order
-from .drawing import key_of, sites_in
+from .drawing import key_of, sites_in, value_sites
 from .edge import EdgeData
 from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, Step
 
@@ -212,6 +212,6 @@ def build_plan(graph: ModuleGraph) -> tuple[Plan, list[ModuleGraph]]:
     if graph.passes.checkpoint:
         _checkpoint_cells(builder)
     _find_last_uses(builder, output)
-    decisions = sites_in(graph.nested_graphs())
+    decisions = [*sites_in(graph.nested_graphs()), *value_sites(graph)]
     plan = Plan(len(nodes), builder.n_slots, builder.steps, output, builder.auxiliary, graph.passes, decisions)
     return plan, builder.graphs

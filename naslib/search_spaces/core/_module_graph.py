@@ -90,6 +90,8 @@ class ModuleGraph(nn.Module, nx.DiGraph, metaclass=_GraphType):
     is_parsed = False
     passes: Passes = Passes()
     assignment: Assignment | None = None
+    value_edges: dict[str, EdgeData] | None = None
+    chosen_values: dict[str, int | float] | None = None
     _plan: object | None = None
     _plan_users: weakref.WeakSet[ModuleGraph] | None = None
     _registered: dict[str, EdgeData | None] | None = None
@@ -240,6 +242,10 @@ class ModuleGraph(nn.Module, nx.DiGraph, metaclass=_GraphType):
                 if isinstance(data.op, nn.Module):
                     self._modules[name] = data.op
                 data.add_owner(self, name)
+        for value, data in (self.value_edges or {}).items():  # no edge of the graph, but in its mode
+            name = f"value({value.replace('.', '_')})"
+            registered[name] = None
+            self._modules[name] = data.op
         self._registered = registered
         self.is_parsed = True
         for graph in self._children():

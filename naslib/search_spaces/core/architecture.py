@@ -16,6 +16,7 @@ from ._ops_by_name import choices_of, put_ops
 from ._ops_by_name import op_name as op_name
 from .codec import Code, Codec, as_random
 from .edge import EdgeData
+from .elastic.candidates import put_values
 from .literals import read_literal
 from .query_metrics import Metric, as_dataset_api
 from .schema import DecisionSpace
@@ -127,6 +128,7 @@ class ArchitectureMixin(StatementMixin):
                     "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
                 )
             self._codec().apply(self, code)
+            put_values(self, {})  # of entangled candidates, the slice
         self._code = code
 
     def _put_stated(self, spec: Any) -> None:
@@ -138,6 +140,7 @@ class ArchitectureMixin(StatementMixin):
             self.remember_decisions()
         if found is not None:
             put_ops(found)
+            put_values(self, {})  # what an architecture by edges does not say is the largest
         elif code is not None:
             self._codec().apply(self, code)
 
@@ -191,7 +194,10 @@ class ArchitectureMixin(StatementMixin):
         return self._codec().encode(self.get_code(), encoding_type)
 
     def get_loss_fn(self) -> Callable[..., torch.Tensor]:
-        """Return the loss that networks of this space are trained with."""
+        """Return the loss that networks of this space are trained with.
+
+        It takes logits `(n, classes)` and targets `(n,)`, and returns a scalar.
+        """
         return F.cross_entropy
 
     def query(
@@ -227,9 +233,10 @@ class ArchitectureMixin(StatementMixin):
     def genotype(self) -> Any:
         """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search.
 
-        Of a space without a codec that keeps a code only: the candidates by the names of its decisions.
+        Of a space without a codec that keeps a code only, or that decides sizes: the candidates by the names of its
+        decisions.
         """
-        if self.codec is not None or self._code is not None:
+        if self.codec is not None or self._code is not None or self.chosen_values:
             return self._codec().genotype(self.get_code())
         found = []
         for nested in self._graphs_in_scope(self.OPTIMIZER_SCOPE):

@@ -9,15 +9,24 @@ from torch import Tensor
 
 
 def channel_concat(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the tensors concatenated along the channels."""
+    """Return the tensors concatenated along the channels.
+
+    `(n, c_i, h, w)` to `(n, sum of c_i, h, w)`.
+    """
     return torch.cat(list(tensors), dim=1)
 
 
 def channel_maxout(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the elementwise maximum of the tensors."""
+    """Return the elementwise maximum of the tensors.
+
+    All have one shape, which stays.
+    """
     return torch.stack(list(tensors), dim=0).amax(dim=0)
 
 
 def mean(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the elementwise mean of the tensors."""
+    """Return the elementwise mean of the tensors.
+
+    All have one shape, which stays.
+    """
     return torch.stack(list(tensors), dim=0).mean(dim=0)

@@ -49,6 +49,11 @@ def sites_in(graphs: Iterable[ModuleGraph]) -> list[Sites]:
     return list(found.values())
 
 
+def value_sites(graph: ModuleGraph) -> list[Sites]:
+    """Return the value decisions of a supernet."""
+    return [Sites(label, [data]) for label, data in (graph.value_edges or {}).items()]
+
+
 @dataclass(slots=True)
 class _Batch:
     """Decisions of one width that one relaxation takes at once."""

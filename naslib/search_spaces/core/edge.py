@@ -199,6 +199,8 @@ class EdgeData:
     def apply_to_tensors(self, convert: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Convert the tensors among the entries (a final edge's too), as `torch.nn.Module` converts its own.
 
+        Tensors of any shape.
+
         A parameter stays the object that it is wherever torch can do so: optimizers hold it. Modules are left alone.
 
         Args:

@@ -48,7 +48,7 @@ def count_macs_of_parts(
             "input_shape is (channels, height, width), (channels, length) or (length,) of tokens, not "
             f"{tuple(input_shape)}"
         )
-    x = _zeros(module, input_shape)
+    x = zero_inputs(module, 1, input_shape)
     modes = {child: child.training for child in module.modules()}
     counter = FlopCounterMode(display=False)
     found = [0.0] * len(parts)
@@ -65,11 +65,19 @@ def count_macs_of_parts(
     return _total(counter), found
 
 
-def _zeros(module: nn.Module, input_shape: Sequence[int]) -> torch.Tensor:
-    """Return one input: numbers, or token 0 where a row of them goes into an embedding."""
+def zero_inputs(module: nn.Module, n: int, input_shape: Sequence[int]) -> torch.Tensor:
+    """Return inputs of a network: zeros in its type, or token 0 where a row of tokens goes into an embedding.
+
+    `(n, *input_shape)`.
+
+    Args:
+        module: The network.
+        n: How many.
+        input_shape: Shape of one.
+    """
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     is_tokens = len(input_shape) == 1 and any(isinstance(child, nn.Embedding) for child in module.modules())
-    return torch.zeros((1, *input_shape), device=like.device, dtype=torch.int64 if is_tokens else like.dtype)
+    return torch.zeros((n, *input_shape), device=like.device, dtype=torch.int64 if is_tokens else like.dtype)
 
 
 def _watch(part: nn.Module, index: int, found: list[float], counter: FlopCounterMode) -> list[Any]:

@@ -52,12 +52,18 @@ def pretrained(module: M) -> M:
 
 
 def is_frozen(parameter: Tensor | None) -> bool:
-    """Say whether there is a parameter that its owner does not want trained (rather than a search, `stop_training`)."""
+    """Say whether there is a parameter that its owner does not want trained (rather than a search, `stop_training`).
+
+    Of any shape.
+    """
     return parameter is not None and not parameter.requires_grad and _STOPPED not in vars(parameter)
 
 
 def stop_training(parameters: Iterable[Tensor]) -> None:
-    """Let a search train parameters no longer, until `train_again`."""
+    """Let a search train parameters no longer, until `train_again`.
+
+    Of any shape.
+    """
     for parameter in parameters:
         parameter.requires_grad_(False)
         parameter.grad = None
@@ -65,7 +71,10 @@ def stop_training(parameters: Iterable[Tensor]) -> None:
 
 
 def train_again(parameters: Iterable[Tensor]) -> None:
-    """Let parameters be trained that a search has stopped training, and no others."""
+    """Let parameters be trained that a search has stopped training, and no others.
+
+    Of any shape.
+    """
     for parameter in parameters:
         if vars(parameter).pop(_STOPPED, False):
             parameter.requires_grad_(True)
@@ -187,5 +196,5 @@ def _reset_of(module: nn.Module) -> Callable[[], Any] | None:
     for name in ("reset_parameters", "_reset_parameters"):
         reset = getattr(module, name, None)
         if callable(reset):
-            return reset  # type: ignore[no-any-return]
+            return reset
     return None

@@ -51,6 +51,9 @@ class Graph(ArchitectureMixin):
         input_node_idxs: What `set_input` was told.
         assignment: What its decisions run in forwards for which no other assignment holds; None draws them anew.
         is_parsed: Whether the ops are registered as submodules.
+        value_edges: Of a supernet, by the label of a value decision, its candidates and its parameter, kept as an edge
+            keeps them; None where no optimizer has adapted the graph.
+        chosen_values: Of a discrete architecture, the values that elastic layers had, by label.
     """
 
     QUERYABLE = False
@@ -117,7 +120,7 @@ class Graph(ArchitectureMixin):
             self.check_nesting()
             for module in loose:
                 module._apply(fn)
-        for _, _, data in self.edges(data=True):
+        for data in [*(data for _, _, data in self.edges(data=True)), *(self.value_edges or {}).values()]:
             data.apply_to_tensors(fn)
         return self
 
@@ -167,6 +170,8 @@ class Graph(ArchitectureMixin):
     def forward(self, x: Tensor | Mapping[int, Tensor]) -> Tensor:
         """Execute the nodes in lexicographic topological order and return the output of the last.
 
+        `x` has any shape that the operations take.
+
         Args:
             x: The input, or one tensor per source index where the graph has several input nodes.
         """
@@ -193,6 +198,8 @@ class Graph(ArchitectureMixin):
 
     def auxiliary_logits(self) -> Tensor | list[Tensor] | None:
         """Return what this thread's last eager forward left at the sinks other than the last.
+
+        Each is `(n, classes)` where the space is one of classification.
 
         One tensor where there is one such sink, a list ordered by node where there are more, None where there is none.
         """

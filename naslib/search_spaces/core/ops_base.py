@@ -59,6 +59,8 @@ class AbstractPrimitive(nn.Module):
     def split_norm(self, x: Any, work: SharedWork) -> tuple[Tensor, nn.Module] | None:
         """Apply all but the BN at the end; return its input and the BN, or None where the operation does not end so.
 
+        `(n, c, h, w)` in, `(n, c', h', w')` out.
+
         Args:
             x: The input.
             work: Results computed from `x` in this forward.
@@ -101,6 +103,8 @@ class AbstractCombOp(AbstractPrimitive):
     def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Combine.
 
+        Tensors of any shape that the combination takes.
+
         Args:
             tensors: What enters the node, ordered by source index.
             edges_data: Data of the edges, in the same order.
@@ -115,6 +119,8 @@ class AbstractCombOp(AbstractPrimitive):
 def call_op(op: nn.Module, x: Tensor) -> Tensor:
     """Apply an operation that stands inside another one: a primitive without edge data, or any other module.
 
+    Tensors of any shape that the operation takes.
+
     `x` is left as it is, also by an operation that works in place.
     """
     if isinstance(op, AbstractPrimitive):
@@ -123,7 +129,10 @@ def call_op(op: nn.Module, x: Tensor) -> Tensor:
 
 
 def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
-    """Apply an operation inside another one as `call_op` does, with shared work and a weight."""
+    """Apply an operation inside another one as `call_op` does, with shared work and a weight.
+
+    `x` has any shape that the operation takes, the weight is a scalar.
+    """
     if isinstance(op, AbstractPrimitive) and not op._forward_hooks and not op._forward_pre_hooks:
         if type(op) in HARMLESS:
             return op.forward_shared(x, work, weight)
@@ -134,6 +143,8 @@ def call_op_shared(op: nn.Module, x: Tensor, work: SharedWork, weight: Tensor | 
 
 def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module | None]:
     """Apply an operation inside another one; where it ends in a BN that nobody watches, return that BN's input and it.
+
+    `(n, c, h, w)` in, `(n, c', h', w')` out.
 
     Returns:
         The output and None, or what the BN reads and the BN.
@@ -147,6 +158,8 @@ def split_op_norm(op: nn.Module, x: Tensor, work: SharedWork) -> tuple[Tensor, n
 
 def add_into(total: Tensor, term: Tensor) -> Tensor:
     """Return `total + term`, written into `total` where that changes neither shape nor type.
+
+    Of any shape.
 
     Args:
         total: A sum that nobody else reads.

@@ -44,7 +44,10 @@ class Zero(AbstractPrimitive):
         self.C_out = C_out
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the zeros."""
+        """Return the zeros.
+
+        `(n, c, h, w)`, smaller by the stride; with a stride of 1 any shape, which stays.
+        """
         return self._zeros(x, None if self.C_out == self.C_in else self.C_out)
 
     def _zeros(self, x: Tensor, channels: int | None) -> Tensor:
@@ -66,7 +69,10 @@ class Zero1x1(Zero):
         super().__init__(stride, **kwargs)
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the zeros."""
+        """Return the zeros.
+
+        `(n, c, h, w)`, smaller by the stride.
+        """
         return self._zeros(x, None if self.stride == 1 else 2 * x.shape[1])
 
 
@@ -76,7 +82,10 @@ class GlobalAveragePooling(AbstractPrimitive):
     stateless = True
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the averages."""
+        """Return the averages.
+
+        `(n, c, h, w)` to `(n, c, 1, 1)`.
+        """
         return x.mean(tuple(range(2, x.dim())))
 
 
@@ -98,7 +107,10 @@ class Sequential(AbstractPrimitive):
         return list(self.op)
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the operations."""
+        """Apply the operations.
+
+        Tensors of any shape that the operation takes.
+        """
         for op in self.op:
             x = call_op(op, x)
         return x
@@ -127,7 +139,10 @@ class DropPath(AbstractPrimitive):
         self.drop_prob = drop_prob
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the operation and drop."""
+        """Apply the operation and drop.
+
+        `(n, ...)` to what the operation returns; whole items are dropped.
+        """
         out = call_op(self.op, x)
         if not self.training or self.drop_prob <= 0.0:
             return out

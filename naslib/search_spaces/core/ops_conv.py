@@ -34,16 +34,25 @@ class ReLUFirst(KernelNamed):
     op: nn.Sequential
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the operation."""
+        """Apply the operation.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`.
+        """
         return self.op(x) if self.kernel_size > 1 else strided.call(self.op, x)
 
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
-        """Apply the operation; the ReLU is shared, and the last BN multiplies by the weight."""
+        """Apply the operation; the ReLU is shared, and the last BN multiplies by the weight.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`; the weight is a scalar.
+        """
         x, norm = self.split_norm(x, work)
         return work.norm(norm, x) if weight is None else scaled_batch_norm(norm, x, weight, work)
 
     def split_norm(self, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module]:
-        """Apply all but the last BN; the ReLU is shared."""
+        """Apply all but the last BN; the ReLU is shared.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`.
+        """
         relu, *middle, norm = self.op
         x = work.apply(relu, x)
         for module in middle:
@@ -170,7 +179,10 @@ class ConvBnReLU(KernelNamed):
         )
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the operation."""
+        """Apply the operation.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`.
+        """
         return self.op(x) if self.kernel_size > 1 else strided.call(self.op, x)
 
 
@@ -187,7 +199,10 @@ class Stem(AbstractPrimitive):
         self.seq = nn.Sequential(nn.Conv2d(C_in, C_out, 3, padding=1, bias=False), nn.BatchNorm2d(C_out))
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the operation."""
+        """Apply the operation.
+
+        `(n, c_in, h, w)` to `(n, c_out, h, w)`.
+        """
         return self.seq(x)
 
 
@@ -216,16 +231,25 @@ class FactorizedReduce(AbstractPrimitive):
         self.bn = nn.BatchNorm2d(C_out, affine=affine)
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the operation."""
+        """Apply the operation.
+
+        `(n, c_in, h, w)` to `(n, c_out, h / 2, w / 2)`.
+        """
         return self.bn(self._reduce(self.relu(x)))
 
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
-        """Apply the operation; the ReLU is shared, and BN multiplies by the weight."""
+        """Apply the operation; the ReLU is shared, and BN multiplies by the weight.
+
+        `(n, c_in, h, w)` to `(n, c_out, h / 2, w / 2)`; the weight is a scalar.
+        """
         reduced, norm = self.split_norm(x, work)
         return work.norm(norm, reduced) if weight is None else scaled_batch_norm(norm, reduced, weight, work)
 
     def split_norm(self, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module]:
-        """Apply all but BN; the ReLU is shared."""
+        """Apply all but BN; the ReLU is shared.
+
+        `(n, c_in, h, w)` to `(n, c_out, h / 2, w / 2)`.
+        """
         return self._reduce(work.apply(self.relu, x)), self.bn
 
     def _reduce(self, x: Tensor) -> Tensor:
@@ -257,5 +281,8 @@ class Concat1x1(AbstractPrimitive):
         self.bn = nn.BatchNorm2d(C_out, affine=affine)
 
     def forward(self, x: Sequence[Tensor], edge_data: EdgeLike | None = None) -> Tensor:
-        """Combine a list of tensors."""
+        """Combine a list of tensors.
+
+        `(n, c, h, w)` each to `(n, c_out, h, w)`.
+        """
         return self.bn(self.conv(torch.cat(list(x), dim=1)))

@@ -62,7 +62,10 @@ class PooledHead(AbstractPrimitive):
         self.linear = nn.Linear(C_in, n_outputs)
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the outputs."""
+        """Return the outputs.
+
+        `(n, C_in, ...)` to `(n, n_outputs)`.
+        """
         return self.linear(x.flatten(2).mean(2))
 
 
@@ -79,5 +82,8 @@ class TokenHead(AbstractPrimitive):
         self.linear = nn.Linear(C_in, n_outputs)
 
     def forward(self, x: Tensor, edge_data: Any = None) -> Tensor:
-        """Return the outputs."""
+        """Return the outputs.
+
+        `(n, C_in, t)` to `(n, t, n_outputs)`.
+        """
         return self.linear(x.transpose(1, 2))

@@ -127,11 +127,17 @@ class MixedOp(AbstractPrimitive):
         return weights
 
     def apply_weights(self, x: Tensor, weights: Any) -> Tensor:
-        """Return the mixture of the candidates' outputs."""
+        """Return the mixture of the candidates' outputs.
+
+        `x` has any shape that the candidates take.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define apply_weights(x, weights)")
 
     def apply_shared(self, x: Tensor, weights: Any, work: SharedWork) -> Tensor:
-        """Return what `apply_weights` returns, taking what others have computed from `x` already."""
+        """Return what `apply_weights` returns, taking what others have computed from `x` already.
+
+        `x` has any shape that the candidates take.
+        """
         return self.apply_weights(x, weights)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -169,7 +175,10 @@ class MixedOp(AbstractPrimitive):
         return row
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Mix the candidates by what the assignment says that holds, else by the weights on the edge."""
+        """Mix the candidates by what the assignment says that holds, else by the weights on the edge.
+
+        `x` has any shape that the candidates take.
+        """
         assignment = current() if self.decision is not None else None
         if assignment is None:
             weights = self.relaxed(edge_data)  # type: ignore[arg-type]

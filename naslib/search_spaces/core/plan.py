@@ -75,6 +75,8 @@ class Plan:
     def run(self, inputs: Sequence[Tensor], standing: Assignment | None = None) -> tuple[Tensor, dict[Any, Tensor]]:
         """Execute the steps.
 
+        Inputs of any shape that the operations take.
+
         Where there are decisions, they run what the assignment says that holds (`assignment.current`); the outermost
         forward without one takes `standing`, or draws all decisions, once.
 

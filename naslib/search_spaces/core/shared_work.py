@@ -79,7 +79,10 @@ class SharedWork:
     guarded: bool = False
 
     def apply(self, module: nn.Module, x: Tensor) -> Tensor:
-        """Return `module(x)`, computed once for all stateless modules of the same kind and settings."""
+        """Return `module(x)`, computed once for all stateless modules of the same kind and settings.
+
+        Tensors of any shape that the operation takes.
+        """
         key = _key(module)
         if key is None or is_hooked(module):
             return module(x)
@@ -89,7 +92,10 @@ class SharedWork:
         return self.results[key]
 
     def convolve(self, module: nn.Module, x: Tensor) -> Tensor:
-        """Return `module(x)` for a convolution, or for anything else in a chain of operations."""
+        """Return `module(x)` for a convolution, or for anything else in a chain of operations.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`.
+        """
         if self.passes.matmul and pointwise.accepts(module, x) and not is_hooked(module):
             return pointwise.pointwise(x, module.weight)  # type: ignore[arg-type]
         if type(module) is nn.Conv2d and not is_hooked(module):
@@ -108,13 +114,18 @@ class SharedWork:
         return strided.convolve(module, x)
 
     def norm(self, norm: nn.Module, x: Tensor) -> Tensor:
-        """Return `norm(x)` for a BN, or for anything else."""
+        """Return `norm(x)` for a BN, or for anything else.
+
+        `(n, c, h, w)` in and out.
+        """
         if self.passes.tangent and normalization.accepts(norm, x) and not is_hooked(norm):
             return normalization.normalized(x, norm.eps)  # type: ignore[arg-type]
         return norm(x) if type(norm) is nn.BatchNorm2d else strided.call(norm, x)
 
     def normalize(self, norm: nn.BatchNorm2d, x: Tensor, source: nn.Module) -> Tensor:
         """Return `norm(x)` for an `x` that the stateless `source` gave, computed once for equal non-affine BNs.
+
+        `(n, c, h, w)` in and out.
 
         The running statistics of each BN are updated as if it had run.
         """

@@ -11,6 +11,7 @@ from ._ops_by_name import names_by_edge, op_name
 from .codec import Code, Codec
 from .decisions import MASKED, Decision, Site
 from .edge import EdgeData
+from .elastic.candidates import put_values
 from .literals import plain, read_literal, shortened
 from .ops_basic import DropPath
 from .ops_mixed import MixedOp
@@ -93,6 +94,9 @@ class StatedCodec(Codec[StatementMixin]):
                 name = label_of(data)
                 if name in self._space.names and name not in operations:
                     operations[name] = candidate_on(self._space.decision(name), data)
+        operations |= {
+            label: value for label, value in (graph.chosen_values or {}).items() if label in self._space.names
+        }
         if not operations:
             raise ArchitectureError(
                 f"{self.name} is not discrete yet: set an architecture, or let an optimizer find one"
@@ -100,7 +104,7 @@ class StatedCodec(Codec[StatementMixin]):
         return self._code_from(operations)
 
     def apply(self, graph: StatementMixin, code: Code) -> None:
-        """Put the operations that `code` names on the edges of `graph`, and remove the edges that it has not."""
+        """Put the operations that `code` names on the edges, plain layers of its sizes in them; remove other edges."""
         graphs = graph.nested_graphs()
         chosen = dict(zip(self._space.names, self._space.chosen(code), strict=True))
         edges = [
@@ -109,7 +113,8 @@ class StatedCodec(Codec[StatementMixin]):
             for site in decision.sites
             if decision.kind == "op" and isinstance(site, Site)
         ]
-        if not all(isinstance(nested.edges[site.head, site.tail].op, list) for _, nested, site in edges):
+        undecided = all(isinstance(nested.edges[site.head, site.tail].op, list) for _, nested, site in edges)
+        if not undecided or graph.chosen_values:
             raise SpecAlreadySetError(
                 f"an architecture has been set on this {self.name} already; take a fresh search space, or a clone of it"
             )
@@ -118,9 +123,12 @@ class StatedCodec(Codec[StatementMixin]):
             if indices is not None:
                 data = nested.edges[site.head, site.tail]
                 data.set("primitives", list(data.op))
+                data.set("op_index", site.positions[indices[0]], shared=True)  # an elastic layer becomes a plain one
                 data.set("op", data.op[site.positions[indices[0]]])
             elif self._is_dropped(decision, code):
                 nested.remove_edge(site.head, site.tail)
+        values = [decision.name for decision in self._space.decisions if decision.kind == "value"]
+        put_values(graph, {name: indices[0] for name in values if (indices := chosen[name]) is not None})
 
     def _is_dropped(self, decision: Decision, code: Code) -> bool:
         """Say whether an operation is not decided because its edge goes, and not because it is inside of no choice."""

@@ -38,6 +38,9 @@ class ResNetBasicblock(AbstractPrimitive):
             self.downsample = ReLUConvBN(C_in, C_out, 1, affine=affine)
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the block."""
+        """Apply the block.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`, smaller by the stride.
+        """
         shortcut = x if self.downsample is None else self.downsample(x)
         return shortcut + self.conv_b(self.conv_a(x))

@@ -27,7 +27,10 @@ class ConcatOfSome(AbstractCombOp):
         self.positions = tuple(positions)
 
     def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
-        """Return the chosen tensors, concatenated."""
+        """Return the chosen tensors, concatenated.
+
+        `(n, c, h, w)` each; the channels add up.
+        """
         return channel_concat([tensors[position] for position in self.positions])
 
     def used_inputs(self, count: int) -> Sequence[int]:

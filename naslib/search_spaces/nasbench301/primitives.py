@@ -32,7 +32,10 @@ class ImageNetStem(AbstractPrimitive):
         )
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Apply the operation."""
+        """Apply the operation.
+
+        `(n, C_in, h, w)` to `(n, C_out, h / 4, w / 4)`, rounded up.
+        """
         return self.op(x)
 
 
@@ -62,7 +65,10 @@ class AuxiliaryHead(AbstractPrimitive):
         )
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the auxiliary logits."""
+        """Return the auxiliary logits.
+
+        `(n, C_in, h, w)` to `(n, classes)`.
+        """
         x = F.relu(x)
         if min(x.shape[-2:]) < 2:
             x = F.adaptive_avg_pool2d(x, 2)

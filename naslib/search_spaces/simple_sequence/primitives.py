@@ -190,7 +190,10 @@ class TokenStem(AbstractPrimitive):
         self.embedding = nn.Embedding(vocabulary, C_out)
 
     def forward(self, x: Tensor, edge_data: Any = None) -> Tensor:
-        """Return the vectors."""
+        """Return the vectors.
+
+        `(n, t)` to `(n, C_out, t)`.
+        """
         return self.embedding(x.long()).transpose(1, 2)
 
 
@@ -210,5 +213,8 @@ class SequenceStem(AbstractPrimitive):
         )
 
     def forward(self, x: Tensor, edge_data: Any = None) -> Tensor:
-        """Return the vectors."""
+        """Return the vectors.
+
+        `(n, C_in, t)` to `(n, C_out, ceil(t / stride))`.
+        """
         return self.op(x)

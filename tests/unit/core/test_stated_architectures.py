@@ -11,10 +11,11 @@ import torch
 from small_spaces import mlp_space
 from torch import nn
 
-from naslib.errors import ArchitectureError, SpecAlreadySetError, UnsupportedBySpaceError
-from naslib.optimizers import DARTSOptimizer
+from naslib.errors import ArchitectureError, ConfigError, SpecAlreadySetError, UnsupportedBySpaceError
+from naslib.optimizers import DARTSOptimizer, ENASOptimizer, RandomNASOptimizer
 from naslib.search_spaces import SimpleCellSearchSpace
 from naslib.search_spaces.core._selection import keep_strongest_edges
+from naslib.search_spaces.core.elastic import ElasticLinear, Value
 from naslib.search_spaces.core.graph import EdgeData, Graph
 
 
@@ -161,3 +162,38 @@ def test_equal_operations_are_told_apart_by_where_they_stand() -> None:
     plain.add_edge(1, 2, EdgeData({"op": nn.Tanh()}))
     with pytest.raises(UnsupportedBySpaceError, match="nothing to decide"):
         plain.sample_random_architecture(rng=0)
+
+
+class Elastic(Graph):
+    """A choice between layers of a width that is decided, too, and a layer that takes what they give."""
+
+    def __init__(self) -> None:
+        super().__init__(name="elastic")
+        width = Value((2, 4), "width")
+        self.add_nodes_from([1, 2, 3, 4])
+        self.add_edge(1, 2, EdgeData({"op": ElasticLinear(3, width)}))
+        self.add_edge(2, 3, EdgeData({"op": [ElasticLinear(width, width), nn.Tanh()]}))
+        self.add_edge(3, 4, EdgeData({"op": ElasticLinear(width, 2)}).finalize())
+
+
+@pytest.mark.parametrize(("width", "first"), [(2, "ElasticLinear"), (4, "Tanh"), (2, "Tanh")])
+def test_sizes_are_set_with_the_operations(width: int, first: str) -> None:
+    graph = Elastic()
+    weights = [graph.edges[e].op.weight.clone() for e in ((1, 2), (3, 4))]
+    assert graph.decision_space.names == ("elastic/2-3", "width") and graph.decision_space.size() == 4
+    graph.set_spec({"elastic/2-3": first, "width": width})
+    assert graph.get_code() == graph.clone().get_code() == (int(first == "Tanh"), width // 2 - 1)
+    layers = [graph.edges[e].op for e in ((1, 2), (3, 4))]
+    assert all(type(layer) is nn.Linear for layer in layers)
+    assert torch.equal(layers[0].weight, weights[0][:width]) and torch.equal(layers[1].weight, weights[1][:, :width])
+    graph.parse()
+    assert graph(torch.ones(5, 3)).shape == (5, 2)
+    with pytest.raises(SpecAlreadySetError):
+        graph.set_spec({"elastic/2-3": first, "width": width})
+
+
+def test_path_searches_say_that_they_do_not_decide_sizes() -> None:
+    with pytest.raises(ConfigError, match="sizes of elastic layers"):
+        RandomNASOptimizer().adapt_search_space(Elastic())
+    with pytest.raises(ConfigError, match="not 'width'"):
+        ENASOptimizer().adapt_search_space(Elastic())

@@ -12,7 +12,8 @@ from small_spaces import batch, mlp_space
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from naslib.optimizers import DARTSOptimizer
+from naslib.optimizers import OPTIMIZERS, DARTSOptimizer
+from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.graph import Graph
 
 X, Y = batch(dtype=torch.float32)
@@ -55,6 +56,23 @@ def test_compile_fullgraph(kind: str):
     expected = _outputs_and_gradients(graph, parameters)
     torch.testing.assert_close(found, expected)
     assert any(g is not None and bool(g.any()) for g in expected[1])
+
+
+@pytest.mark.parametrize("method", ["gdas", "snas", "spos", "proxyless"])
+def test_a_sample_is_drawn_outside_of_what_is_compiled_or_exported(method: str):
+    torch.manual_seed(0)
+    optimizer = OPTIMIZERS.get(method)()
+    optimizer.adapt_search_space(mlp_space())
+    x = batch(dtype=torch.float32)[0]
+    compiled = torch.compile(optimizer.graph, fullgraph=True, backend="eager")
+    first, second = Assignment(dict.fromkeys(optimizer.decision_names, 0)), optimizer.sample().detached()
+    for sample in (first, second, first):
+        with optimizer.assigned(sample), torch.no_grad():
+            torch.testing.assert_close(compiled(x), optimizer.graph(x))
+    with optimizer.assigned(second), torch.no_grad():
+        exported = torch.export.export(optimizer.graph, (x,)).module()
+        expected = optimizer.graph(x)
+    torch.testing.assert_close(exported(x), expected)  # what it was exported with, assigned or not
 
 
 def test_a_compiled_graph_follows_a_swapped_op_and_a_new_node():

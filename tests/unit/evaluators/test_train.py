@@ -14,10 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from naslib.errors import ConfigError, DataError, TrialFailed, TrialStopped
+from naslib.errors import ConfigError, DataError, TrialFailed, TrialStopped, UnsupportedBySpaceError
 from naslib.evaluators import TrainEvaluator, TrainingOfTrials
 from naslib.history import Trial
+from naslib.optimizers import RandomSearch, RegularizedEvolution
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
+from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Classification, Regression
 from naslib.utils.seeding import derive_seed, rng_snapshot, set_seed
 
@@ -182,9 +184,15 @@ def test_a_task_of_its_own_is_told_the_batches():
     assert TrainEvaluator(space(), batches, batches, task=Halves(), epochs=1).evaluate(trial(epochs=1)).values[0] > 0
 
 
-def test_spaces_without_codes_are_refused_by_the_methods():
-    from naslib.errors import UnsupportedBySpaceError
-    from naslib.optimizers import RandomSearch
-
-    with pytest.raises(UnsupportedBySpaceError):
-        RandomSearch(evaluator="train").adapt_search_space(ConvSpace(), "x")
+@pytest.mark.parametrize("kind", [RandomSearch, RegularizedEvolution])
+def test_any_graph_with_decisions_is_a_space(kind):
+    graph = ConvSpace()
+    optimizer = kind(**({"population_size": 2, "sample_size": 2} if kind is RegularizedEvolution else {}))
+    np.random.seed(0)
+    optimizer.adapt_search_space(graph, "x", evaluator=TrainEvaluator(graph, *loaders(), epochs=1))
+    for epoch in range(4):
+        optimizer.new_epoch(epoch)
+    final = optimizer.get_final_architecture()
+    assert final(torch.randn(2, 2, 8, 8)).shape == (2, 3) and optimizer.record.evaluations == 4
+    with pytest.raises(UnsupportedBySpaceError, match="no codec and no decision"):
+        kind(evaluator="train").adapt_search_space(Graph("plain"), "x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_spaces import batch, mlp_space
 from torch import Tensor, nn
 
 from naslib.errors import CheckpointError, ConfigError
@@ -12,7 +13,6 @@ from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace,
 from naslib.search_spaces.core.decisions import Decision
 from naslib.search_spaces.core.graph import Graph
 from naslib.training.arch_weights import record_of
-from tests.support.small_spaces import batch, mlp_space
 
 SPACES = {
     "simple_cell": lambda: SimpleCellSearchSpace(channels=4),

@@ -23,8 +23,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "nasbench201": {"channels": 4, "cells_per_stage": 1},
     "nasbench301": {"channels": 4, "cells": 3, "nodes": 2},
     "darts": {"channels": 4, "cells": 4, "nodes": 3, "stem": "imagenet"},
+    "simple_sequence": {"channels": 4},
 }
 NAMES = SEARCH_SPACES.names()
+
+
+def inputs(name: str, channels: int, size: int) -> Tensor:
+    """Return two inputs of a space: images, or sequences."""
+    shape = (size,) if name == "simple_sequence" else (size, size)
+    return torch.randn(2, channels, *shape, generator=torch.Generator().manual_seed(0))
 
 
 class Mixture(ops.MixedOp):
@@ -84,7 +91,7 @@ def select(graph: Graph, edge: Any) -> None:
 def test_forward_and_backward_at_any_size(name: str, size: int, in_channels: int, n_classes: int) -> None:
     space = get_search_space(name, n_classes=n_classes, in_channels=in_channels, **SMALL[name])
     graph = adapt(space)
-    x = torch.randn(2, in_channels, size, size, generator=torch.Generator().manual_seed(0))
+    x = inputs(name, in_channels, size)
     out = graph(x)
     assert out.shape == (2, n_classes) and out.isfinite().all()
     out.square().sum().backward()
@@ -99,7 +106,7 @@ def test_forward_and_backward_at_any_size(name: str, size: int, in_channels: int
 @pytest.mark.parametrize("name", NAMES)
 def test_constructor_arguments_survive_copies_pickling_and_unparsing(name: str) -> None:
     space = get_search_space(name, n_classes=5, in_channels=1, **SMALL[name])
-    x = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    x = inputs(name, 1, 8)
     graph = adapt(space).eval()
     expected = graph(x)
     for twin in (graph.clone(), copy.deepcopy(graph), pickle.loads(pickle.dumps(graph)), graph.unparse()):
@@ -116,13 +123,13 @@ def test_cells_of_a_kind_share_their_decisions_and_nothing_else(name: str) -> No
     graph = adapt(space)
     decisions = graph.get_all_edge_data("alpha", scope=graph.OPTIMIZER_SCOPE)
     copies = graph.get_all_edge_data("alpha", scope=graph.OPTIMIZER_SCOPE, private_edge_data=True)
-    expected = {"simple_cell": (10, 15), "nasbench201": (6, 18), "nasbench301": (10, 15), "darts": (18, 36)}[name]
-    assert (len(decisions), len(copies)) == expected
+    expected = {"simple_cell": (10, 15), "nasbench201": (6, 18), "nasbench301": (10, 15), "darts": (18, 36)}
+    assert (len(decisions), len(copies)) == {**expected, "simple_sequence": (5, 10)}[name]
     assert {id(alpha) for alpha in decisions} == {id(alpha) for alpha in copies}
     parameters = list(graph.parameters())
     assert len({p.data_ptr() for p in parameters}) == len(parameters)
     mixed = [m for m in graph.modules() if isinstance(m, Mixture)]
-    weights = [tuple(p.flatten()[:3].tolist()) for m in mixed for p in m.parameters() if p.dim() == 4]
+    weights = [tuple(p.flatten()[:3].tolist()) for m in mixed for p in m.parameters() if p.dim() >= 3]
     assert len(set(weights)) == len(weights), "copies of a cell must not start from the same weights"
     assert [m.affine for op in mixed for m in op.modules() if isinstance(m, nn.BatchNorm2d)].count(True) == 0
 

@@ -294,6 +294,20 @@ def test_short_messages(tmp_path):
     assert differing((1, 2), (1, 2, 3), "x") == [("x", (1, 2), (1, 2, 3))]
 
 
+def test_a_checkpoint_of_other_decisions_is_refused_and_one_without_their_labels_is_read(tmp_path):
+    small_trainer(tmp_path, epochs=1).search()
+    state = load(tmp_path / "search" / "model_final.pth")
+    labels = state["run"]["fingerprint"]["decisions"]
+    assert len(labels) == len(set(labels)) and all("/" in label for label in labels)
+    state["run"]["fingerprint"]["decisions"] = [labels[1], labels[0], *labels[2:]]
+    torch.save(state, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=rf"decisions\[0\] is '{labels[1]}' in the checkpoint"):
+        small_trainer(tmp_path, epochs=1).search(resume_from=str(tmp_path / "other.pth"))
+    del state["run"]["fingerprint"]["decisions"]  # as in checkpoints of earlier versions
+    torch.save(state, tmp_path / "other.pth")
+    small_trainer(tmp_path, epochs=1).search(resume_from=str(tmp_path / "other.pth"))
+
+
 def test_mismatches_are_no_dumps(tmp_path):
     small_trainer(tmp_path, epochs=1).search()
     path = tmp_path / "search" / "model_final.pth"

@@ -18,9 +18,9 @@ RENAMED = [
     ("naslib.optimizers.oneshot.supernet.stages", "Place", "StagePosition"),
     ("naslib.training.retrain", "Place", "Workplace"),
 ]
-# `Constant`: of learning rates in a config, and of the features of an elastic layer; `Meter` and `Score`: of a phase of
-# training, and of a task; `Node`: of a tree of decisions, and of a cell of ENAS
-TWICE = {"Constant", "Meter", "Score", "Node"}
+# `Constant`: of learning rates in a config, and of the features of an elastic layer; `Node`: of a tree of decisions,
+# and of a cell of ENAS
+TWICE = {"Constant", "Node"}
 
 
 @pytest.mark.parametrize(("module", "old", "new"), RENAMED)

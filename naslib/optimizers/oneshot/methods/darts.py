@@ -85,7 +85,10 @@ class DARTSOptimizer(OneShotOptimizer):
         self.hessian = hessian
 
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return the first- or second-order gradient by parameter, and the detached validation logits and loss."""
+        """Return the first- or second-order gradient by parameter, and the detached validation logits and loss.
+
+        Gradients have the shape of their parameters; logits `(n, classes)`, the loss a scalar.
+        """
         if not self.unrolled:
             return super().architecture_gradient(data_train, data_val)
         weights = {name: weight for name, weight in self.graph.named_parameters() if weight.requires_grad}

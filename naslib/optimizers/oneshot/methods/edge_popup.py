@@ -73,6 +73,8 @@ class EdgePopupOptimizer(OneShotOptimizer):
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Update the operation weights, unless they are frozen.
 
+        Logits `(n, classes)`, the loss a scalar.
+
         Returns:
             Detached training logits and loss.
         """

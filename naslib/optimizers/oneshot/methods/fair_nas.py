@@ -83,7 +83,10 @@ class FairNASOptimizer(WeightSharingOptimizer):
         self.valid_batches = valid_batches
 
     def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
-        """Add the gradients of all models of the step; return logits and loss of the last."""
+        """Add the gradients of all models of the step; return logits and loss of the last.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
         for choices in fair_choices([entry.n_ops for entry in self.entries], self.rng):
             with self.assigned(self.assignment_of_choices(choices)):
                 last = super().training_backward(data_train)

@@ -84,6 +84,8 @@ class MixedOpOptimizer(StrategyOptimizer):
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the gradient by architecture parameter, and the detached validation logits and loss.
 
+        Gradients have the shape of their parameters; logits `(n, classes)`, the loss a scalar.
+
         Raises:
             OptimizerStateError: If the supernet is in evaluation mode, in which nothing is drawn.
         """

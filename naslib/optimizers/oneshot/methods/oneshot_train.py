@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, TypeVar
 
@@ -10,6 +10,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.selection import check_counts, random_selection
 from naslib.optimizers.oneshot.paths.weight_sharing import WeightSharingOptimizer
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import Code
@@ -81,6 +82,10 @@ class OneShotNASOptimizer(WeightSharingOptimizer):
         """Drop paths; outside of a step everything runs."""
         self.path = None
         self.graph.assignment = self.sample()
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return operations, whose outputs can be summed at a node."""
+        return {Ability.OPERATIONS: "it sums what a node gets, and a network has one of the sizes"}
 
     def sample(self, training: bool = True) -> Assignment:
         """Drop paths as in a step of the training; without `training`, return what forwards outside of a step run.

@@ -75,6 +75,8 @@ class SETNOptimizer(WeightSharingOptimizer):
     def _reaches_every_node(self, code: Code) -> bool:
         reached: dict[tuple[int, int], bool] = {}
         for place, entry, choice in zip(self.places, self.entries, self.paths.choices(code), strict=True):
+            if place.head is None:  # a size, which is on no edge
+                continue
             node = place.number, place.tail
             reached[node] = reached.get(node, False) or choice in entry.computing
         return all(reached.values())

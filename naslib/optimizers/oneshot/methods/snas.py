@@ -116,6 +116,8 @@ class SNASOptimizer(OneShotOptimizer):
     def joint_step(self, data: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:
         """Update weights and architecture parameters by one backward.
 
+        Logits `(n, classes)`, the loss a scalar.
+
         The weights get the gradient of the training loss alone, the architecture parameters that of
         `architecture_loss`.
 

@@ -44,7 +44,10 @@ class AuxiliarySkip(Surrounding):
         self.beta = beta
 
     def forward(self, x: Tensor, work: SharedWork, inner: Inner) -> Tensor:
-        """Return the edge's output."""
+        """Return the edge's output.
+
+        `(n, c, h, w)` in and out, smaller by the stride.
+        """
         mixed = inner(x, work)
         skipped = x if self.connection is None else call_op_shared(self.connection, x, work)
         return torch.add(mixed, skipped, alpha=self.beta)

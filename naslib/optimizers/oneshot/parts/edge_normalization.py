@@ -30,6 +30,8 @@ class WeightedEdges(AbstractCombOp):
     def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Return the weighted sum.
 
+        All have one shape, that of the sum.
+
         Args:
             tensors: What enters the node, ordered by source index.
             edges_data: Data of the edges, in the same order.
@@ -93,7 +95,10 @@ class EdgeNormalization(Part):
         return self.betas
 
     def scores(self, edge: EdgeData, scores: Tensor) -> Tensor:
-        """Return the scores times the edge's weight."""
+        """Return the scores times the edge's weight.
+
+        `(n_ops,)` in and out.
+        """
         if not edge.has("betas"):
             return scores
         return scores * torch.softmax(edge.betas.detach(), dim=-1)[edge.beta_index]

@@ -13,6 +13,7 @@ from torch.nn import functional
 from naslib.errors import ConfigError, did_you_mean
 from naslib.hardware import read_table, trace_candidates
 from naslib.hardware.trace import EdgeKey, decision_edges
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.graph import Graph
@@ -103,6 +104,10 @@ class Latency(Part):
         """Whether the loss of the data is multiplied."""
         return self.loss == "mul_log"
 
+    def needs(self) -> Mapping[Ability, str]:
+        """Return what follows from its hooks, and decisions that the table knows."""
+        return {**super().needs(), Ability.OPERATIONS: "a table has the latencies of operations, not of sizes"}
+
     # what the optimizer calls
 
     def adapt(self, graph: Graph) -> None:
@@ -142,14 +147,20 @@ class Latency(Part):
         self.adapt(self.optimizer.graph)
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
-        """Return the loss with the expected latency."""
+        """Return the loss with the expected latency.
+
+        Both are scalars.
+        """
         expected = self._expectation(self.optimizer.choice_probabilities())
         if self.loss == "mul_log":
             return self.alpha * loss * (expected.log() / math.log(self.reference)) ** self.beta
         return loss + self.weight * (expected - self.reference) / self.reference
 
     def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
-        """Return the reward, larger for fast networks."""
+        """Return the reward, larger for fast networks.
+
+        `choices` are one-hot rows `(n_ops,)`, one per decision.
+        """
         latency = float(self._expectation([choice.float() for choice in choices]))
         return reward * (self.reference / latency) ** self.exponent
 

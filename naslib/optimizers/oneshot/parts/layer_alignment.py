@@ -27,6 +27,8 @@ from ._cells import has_stride, mixtures
 def alignment(gradients: Sequence[Tensor]) -> Tensor:
     """Return Lambda: the mean cosine of all pairs of layers' gradients ([Movahedi2023lambdadarts]).
 
+    The result is a scalar.
+
     Args:
         gradients: One vector per layer, at least two.
     """
@@ -37,6 +39,8 @@ def alignment(gradients: Sequence[Tensor]) -> Tensor:
 
 def alignment_gradient(gradients: Sequence[Tensor]) -> list[Tensor]:
     """Return the gradient of `alignment` in each layer's gradient, zero where that is zero.
+
+    Each is `(n,)`, as the layer's gradient.
 
     `2 / (L (L - 1)) (I - u_l u_l^T) (sum_m u_m) / |g_l|` with the unit vectors u; a layer without a gradient takes no
     part, though it is counted in L.

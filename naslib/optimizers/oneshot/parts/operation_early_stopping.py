@@ -97,7 +97,8 @@ class OperationEarlyStopping(Part):
 
     def needs(self) -> Mapping[Ability, str]:
         """Return the gradients that are compared."""
-        return dict.fromkeys((Ability.VALIDATION_GRADIENT, Ability.TRAINED_WEIGHTS), "")
+        own = {Ability.OWN_WEIGHTS: "an operation that stopped would stop those that share its weights"}
+        return dict.fromkeys((Ability.VALIDATION_GRADIENT, Ability.TRAINED_WEIGHTS), "") | own
 
     def adapt(self, graph: Graph) -> None:
         """Forget an earlier search."""
@@ -124,13 +125,19 @@ class OperationEarlyStopping(Part):
         return self._weights
 
     def watched(self) -> list[Tensor]:
-        """Return the weights of the operations whose training gradient is known."""
+        """Return the weights of the operations whose training gradient is known.
+
+        Weights of any shape.
+        """
         weights = self._operations()
         self._asked = list(self._train)
         return [weight for name in self._asked for weight in weights[name]]
 
     def watch(self, gradients: Sequence[Tensor | None]) -> None:
-        """Compare, and freeze what has been compared often enough and disagrees."""
+        """Compare, and freeze what has been compared often enough and disagrees.
+
+        Each has the shape of its weight, in the order of `watched`; of any shape.
+        """
         found = iter(gradients)
         for name in self._asked:
             train = self._train[name]

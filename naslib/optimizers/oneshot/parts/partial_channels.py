@@ -32,7 +32,10 @@ class PartialChannels(Surrounding):
         self.k = k
 
     def forward(self, x: Tensor, work: SharedWork, inner: Inner) -> Tensor:
-        """Return the edge's output; the parts of `x` are taken once for all edges that read it."""
+        """Return the edge's output; the parts of `x` are taken once for all edges that read it.
+
+        `(n, c, h, w)` in and out, smaller by the stride.
+        """
         if self.k == 1:
             return inner(x, work)
         if x.shape[1] % self.k:

@@ -39,12 +39,18 @@ def to_simplex(weights: Tensor) -> Tensor:
 
 
 def random_point(weights: Tensor, radius: float) -> Tensor:
-    """Return the weights plus uniform noise from [-radius, radius], on the simplex again."""
+    """Return the weights plus uniform noise from [-radius, radius], on the simplex again.
+
+    `(rows, n_ops)` in and out.
+    """
     return to_simplex(weights + torch.empty_like(weights).uniform_(-radius, radius))
 
 
 def ascend(point: Tensor, gradient: Tensor, center: Tensor, radius: float, size: float) -> Tensor:
-    """Return the point after a sign step of projected gradient ascent within the box of `radius` around `center`."""
+    """Return the point after a sign step of projected gradient ascent within the box of `radius` around `center`.
+
+    All are `(rows, n_ops)`.
+    """
     moved = point + size * gradient.sign()
     return to_simplex(center + (moved - center).clamp(-radius, radius))
 

@@ -110,7 +110,7 @@ class PerturbationSelection(Part):
 
     def needs(self) -> Mapping[Ability, str]:
         """Return a mixture, from which operations can be taken out."""
-        return {Ability.MIXTURE: ""}
+        return {Ability.MIXTURE: "", Ability.OPERATIONS: "a size that is taken out leaves its weights to the others"}
 
     def adapt(self, graph: Graph) -> None:
         """Refuse what cannot be: an edge without a `RelaxedMixedOp`."""

@@ -64,7 +64,10 @@ class ZeroOneLoss(Part):
         return self._entries
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
-        """Return the loss minus the term."""
+        """Return the loss minus the term.
+
+        Both are scalars.
+        """
         alphas = torch.cat([alpha.flatten() for alpha in self.optimizer.architectural_weights])
         entries = self._operations()
         if not len(entries):

@@ -9,6 +9,7 @@ from torch import nn
 from naslib.optimizers.oneshot.supernet.sampling import draw_of
 from naslib.search_spaces.core.assignment import Assignment, Draw
 from naslib.search_spaces.core.codec import NO_EDGE
+from naslib.search_spaces.core.elastic.candidates import SizeCandidate
 from naslib.search_spaces.core.primitives import Zero
 
 
@@ -27,15 +28,19 @@ class PathEntry:
         self.n_ops = len(ops)
         self.computing = tuple(index for index, op in enumerate(ops) if not isinstance(op, Zero))
         self._draws = {index: draw_of((index,), ops) for index in (NO_EDGE, *range(self.n_ops))}
+        sizes = [op.value for op in ops if isinstance(op, SizeCandidate)]
+        self._largest = sizes.index(max(sizes)) if sizes else None
 
     def choosing(self, index: int) -> Draw:
         """Return what runs candidate `index` alone, nothing for `NO_EDGE`."""
         return self._draws[index]
 
     def keeping(self, indices: Sequence[int]) -> Draw:
-        """Return what runs the sum of several candidates, nothing where there is none."""
+        """Return what runs the sum of several candidates, nothing where there is none; of sizes, the largest."""
         first = self._draws[indices[0] if indices else NO_EDGE]
-        return first if len(indices) < 2 else first._replace(on=tuple(indices))
+        if len(indices) < 2:
+            return first
+        return first._replace(on=tuple(indices)) if self._largest is None else self._draws[self._largest]
 
 
 def assignment_of(entries: Mapping[str, PathEntry], choices: Sequence[int]) -> Assignment:

@@ -28,6 +28,9 @@ class PathHost(Supernet, Protocol):
     def standing(self) -> Assignment:
         """Return what forwards run for which nothing is assigned."""
 
+    def assignment_of(self, code: Code) -> Assignment:
+        """Return the assignment that runs an architecture."""
+
     def everything(self) -> Assignment:
         """Return the assignment that runs all operations, summed."""
 

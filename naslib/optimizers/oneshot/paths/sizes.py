@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -10,9 +10,11 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.search_spaces.core.assignment import assigned
 from naslib.search_spaces.core.codec import NO_EDGE, Code
-from naslib.search_spaces.core.flops import count_macs_of_parts
+from naslib.search_spaces.core.elastic import count_parameters
+from naslib.search_spaces.core.flops import count_macs, count_macs_of_parts
 
 from .host import PathHost
+from .paths import PathChoices
 from .scoring import PathScorer
 
 
@@ -47,17 +49,49 @@ def candidates_of(optimizer: PathHost) -> list[tuple[int, int, nn.Module]]:
     return [(decision_of[id(e.alpha)], index, op) for e in edges for index, op in enumerate(e.op.primitives)]
 
 
-def parameter_table(optimizer: PathHost) -> SizeTable:
-    """Return the parameters in millions."""
+class MeasuredSizes:
+    """The size of an architecture where the space decides sizes, which do not add up: each is measured by itself.
 
-    def count(module: nn.Module) -> float:
-        return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+    Args:
+        optimizer: Whose supernet.
+        measure: Returns the size in millions under the assignment that holds, given the chosen candidate per decision.
+    """
 
-    return SizeTable(optimizer, count(optimizer.graph), [count(op) for _, _, op in candidates_of(optimizer)])
+    def __init__(self, optimizer: PathHost, measure: Callable[[PathChoices], float]) -> None:
+        self.optimizer = optimizer
+        self.measure = measure
+
+    def of(self, code: Code) -> float:
+        """Return the size of the derived architecture, at the size of the supernet."""
+        choices = self.optimizer.paths.choices(code)
+        with assigned(self.optimizer.assignment_of(code)):
+            return self.measure(choices)
 
 
-def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable:
-    """Return the multiply-accumulates of one image in millions, by one forward of everything.
+def decides_sizes(optimizer: PathHost) -> bool:
+    """Say whether some decisions are among sizes of elastic layers."""
+    return bool(optimizer.graph.value_edges)
+
+
+def parameter_table(optimizer: PathHost) -> SizeTable | MeasuredSizes:
+    """Return the parameters in millions; of elastic layers and entangled candidates, those that would be left."""
+    candidates = candidates_of(optimizer)
+    within = {id(p): p.numel() for _, _, op in candidates for p in op.parameters()}
+    common = sum(p.numel() for p in optimizer.graph.parameters() if id(p) not in within)
+    if not decides_sizes(optimizer):
+        sizes = [count_parameters(op) / 1e6 for _, _, op in candidates]
+        return SizeTable(optimizer, common / 1e6 + sum(sizes), sizes)
+
+    def measure(choices: PathChoices) -> float:
+        left: dict[int, nn.Module | None] = {id(op): None for _, _, op in candidates}
+        left |= {id(op): op for decision, index, op in candidates if choices[decision] == index}
+        return count_parameters(optimizer.graph, left=left) / 1e6
+
+    return MeasuredSizes(optimizer, measure)
+
+
+def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable | MeasuredSizes:
+    """Return the multiply-accumulates of one image in millions, by one forward of everything, or one per architecture.
 
     Args:
         optimizer: Whose supernet.
@@ -68,6 +102,8 @@ def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable:
     """
     if optimizer.graph.passes.native:
         raise ConfigError("max_macs: multiply-accumulates of native kernels are not counted; set native=off")
+    if decides_sizes(optimizer):
+        return MeasuredSizes(optimizer, lambda choices: count_macs(optimizer.graph, image_shape))
     ops = [op for _, _, op in candidates_of(optimizer)]
     with assigned(optimizer.everything()):
         total, sizes = count_macs_of_parts(optimizer.graph, image_shape, ops)
@@ -94,7 +130,7 @@ class SizeLimits:
         max_macs: float | None,
         scorer: PathScorer,
     ) -> None:
-        self.limits: list[tuple[str, float, SizeTable]] = []
+        self.limits: list[tuple[str, float, SizeTable | MeasuredSizes]] = []
         if max_params is not None:
             self.limits.append(("max_params", max_params, parameter_table(optimizer)))
         if max_macs is not None:

@@ -181,7 +181,10 @@ class WeightSharingOptimizer(OneShotOptimizer):
             return self.task.forward(self.graph, data)
 
     def scores_of(self, code: Code) -> list[Tensor]:
-        """Return the scores per decision by which the space's rules choose an architecture: 1 where it is, else 0."""
+        """Return the scores per decision by which the space's rules choose an architecture: 1 where it is, else 0.
+
+        `(n_ops,)` per decision.
+        """
         found = []
         for alpha, index in zip(self.architectural_weights, self.paths.choices(code), strict=True):
             scores = torch.zeros_like(alpha, requires_grad=False)

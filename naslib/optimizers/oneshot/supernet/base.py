@@ -203,12 +203,17 @@ class OneShotOptimizer(SupernetOptimizer):
 
     @torch.no_grad()
     def validation_forward(self, data_val: Batch) -> tuple[Tensor, Tensor]:
-        """Return validation logits and loss where the architecture is not trained; nothing is updated."""
+        """Return validation logits and loss where the architecture is not trained; nothing is updated.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
         with frozen_batch_norm_statistics(self._norms):
             return self.forward_loss(data_val)
 
     def architecture_step(self, data_train: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:
         """Update the architecture parameters; weights and BN statistics are not touched.
+
+        Logits `(n, classes)`, the loss a scalar.
 
         Returns:
             Detached validation logits and loss.
@@ -235,6 +240,8 @@ class OneShotOptimizer(SupernetOptimizer):
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the gradient of the validation loss by architecture parameter, and the detached logits and loss.
 
+        Gradients have the shape of their parameters; logits `(n, classes)`, the loss a scalar.
+
         What the parts watch (gradients of weights) is found in the same backward; it is that of the validation loss
         itself, whatever the parts add to it or multiply it by.
         """
@@ -252,6 +259,8 @@ class OneShotOptimizer(SupernetOptimizer):
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms.
+
+        Both are scalars.
 
         Parts that multiply the loss come first, whatever their order, so that they multiply no other part's term.
         """
@@ -283,6 +292,8 @@ class OneShotOptimizer(SupernetOptimizer):
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Update the operation weights; the architecture parameters are constants here.
 
+        Logits `(n, classes)`, the loss a scalar.
+
         Returns:
             Detached training logits and loss.
         """
@@ -305,13 +316,19 @@ class OneShotOptimizer(SupernetOptimizer):
         return detached(logits), loss.detach()
 
     def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
-        """Add the gradient of the training loss to the weights' gradients, and return logits and loss."""
+        """Add the gradient of the training loss to the weights' gradients, and return logits and loss.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
         logits, loss = self.forward_loss(data_train)
         loss.backward()
         return logits, loss
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own."""
+        """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
         task = self.task
         with torch.autocast(task.device_of(data).type, torch.bfloat16, enabled=self.amp):
             with self.sampling():
@@ -327,7 +344,10 @@ class OneShotOptimizer(SupernetOptimizer):
             return task.forward(self.graph, data)
 
     def exact_loss(self, data: Batch) -> Tensor:
-        """Return the loss of the supernet on a batch in full precision, for derivatives of higher order."""
+        """Return the loss of the supernet on a batch in full precision, for derivatives of higher order.
+
+        A scalar.
+        """
         with self.sampling():
             outputs = self.task.forward(self.graph, data)
         return self.task.loss(outputs, data)

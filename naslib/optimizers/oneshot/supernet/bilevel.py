@@ -27,6 +27,8 @@ def virtual_step(
 ) -> Weights:
     """Return the weights after one SGD step, `w' = w - lr (m v + g + wd w)` ([Liu2019darts], Eq. 7 and code).
 
+    Weights may have any shape; gradients and buffers have that of their weight.
+
     Args:
         weights: By name.
         gradient: Of the training loss, in the order of `weights`.
@@ -56,6 +58,8 @@ def finite_difference_product(
 ) -> list[Tensor]:
     """Approximate `d2L / (dalpha dw) v` by central differences around `weights` ([Liu2019darts], Eq. 8).
 
+    Vectors have the shapes of the weights, products those of the alphas: any shape.
+
     Args:
         loss: Training loss as a function of the weights.
         weights: By name.
@@ -81,6 +85,8 @@ def exact_product(
 ) -> list[Tensor]:
     """Compute `d2L / (dalpha dw) v` exactly: the derivative along v of the gradient (forward over reverse).
 
+    Vectors have the shapes of the weights, products those of the alphas: any shape.
+
     Arguments and result as in `finite_difference_product`.
     """
     with forward_ad.dual_level():
@@ -94,6 +100,9 @@ def exact_product(
 
 
 def gradient_of(loss: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Return the gradient of `loss`, zero for inputs it does not depend on."""
+    """Return the gradient of `loss`, zero for inputs it does not depend on.
+
+    The loss is a scalar; each gradient has the shape of its input.
+    """
     found = torch.autograd.grad(loss, list(inputs), allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]

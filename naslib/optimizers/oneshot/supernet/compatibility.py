@@ -12,6 +12,8 @@ from torch import nn
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.elastic import EntangledCandidate
+from naslib.search_spaces.core.elastic.candidates import is_size
 
 from .abilities import Ability as Ability
 from .abilities import Reasons as Reasons
@@ -36,8 +38,8 @@ class Method(Protocol):
         """The parts by name."""
 
     @property
-    def decisions(self) -> Sequence[EdgeData]:
-        """One edge per decision; none before there is a supernet."""
+    def architectural_weights(self) -> nn.ParameterList:
+        """One parameter per decision; none before there is a supernet."""
 
     @property
     def architecture_parameters(self) -> Sequence[nn.Parameter]:
@@ -48,6 +50,9 @@ class Method(Protocol):
 
     def relaxation(self) -> Any:
         """Return the relaxation that all decisions share, or None where each MixedOp has its own."""
+
+    def needs(self) -> Reasons:
+        """Return what the method cannot do without, each with the reason."""
 
     def removes(self) -> Reasons:
         """Return what parts and options cannot have with this method, and why."""
@@ -147,7 +152,35 @@ def claims_of(optimizer: Method) -> list[Claim]:
     needed = {ability for claim in (*options, *parts) for ability in claim.needs}
     removed = removed_by_method(optimizer, needed) | dict(optimizer.removes())
     own = {Ability.STRUCTURE: ""} if optimizer.RESTRUCTURES else {}
-    return [Claim(type(optimizer).__name__, own, removed), *options, *parts]
+    method = Claim(type(optimizer).__name__, own | dict(optimizer.needs()), removed)
+    return [method, *options, *parts]
+
+
+def check_space(optimizer: Method, decisions: Sequence[EdgeData]) -> None:
+    """Raise `ConfigError` naming everything in a search that cannot work with what a space decides.
+
+    Args:
+        optimizer: The method.
+        decisions: What carries the decisions of the supernet.
+    """
+    if problems := conflicts([*claims_of(optimizer), *claims_of_space(decisions)]):
+        raise ConfigError(problems)
+
+
+def claims_of_space(decisions: Sequence[EdgeData]) -> list[Claim]:
+    """Return what a supernet takes away, by what it decides."""
+    claims = []
+    if any(is_size(data) for data in decisions):
+        reasons = {
+            Ability.OPERATIONS: "{part} looks at operations, and the space decides sizes as well",
+            Ability.STRUCTURE: "the values of a size share one weight and cannot leave the supernet",
+        }
+        claims.append(Claim("sizes of elastic layers", {}, reasons))
+    candidates = [op for data in decisions for op in data.op.get_embedded_ops() or ()]
+    if any(isinstance(op, EntangledCandidate) for op in candidates):
+        why = "{part} looks at the weights of each candidate, and these share theirs"
+        claims.append(Claim("entangled candidates", {}, {Ability.OWN_WEIGHTS: why}))
+    return claims
 
 
 def removed_by_method(optimizer: Method, needed: Collection[Ability]) -> dict[Ability, str]:
@@ -166,7 +199,7 @@ def removed_by_method(optimizer: Method, needed: Collection[Ability]) -> dict[Ab
         removed |= dict.fromkeys((Ability.SECOND_ORDER, Ability.UNROLLED), "it has no second-order step")
     elif not optimizer.option("unrolled"):
         removed[Ability.UNROLLED] = "it takes the first-order step"
-    if optimizer.architectural_weights and not optimizer.architecture_parameters:
+    if len(optimizer.architectural_weights) and not optimizer.architecture_parameters:
         removed |= without_architecture_step()
     return removed
 

@@ -46,6 +46,8 @@ def hessian(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
 def is_differentiable(gradient: Tensor) -> bool:
     """Say whether a gradient can be differentiated in turn: nothing that it came through is `once_differentiable`.
 
+    Of any shape.
+
     `torch.autograd.grad` does not say so: it goes round what leads nowhere, and what is missing counts as zero.
 
     Args:
@@ -70,7 +72,10 @@ def _flat(gradients: Sequence[Tensor | None], inputs: Sequence[Tensor]) -> Tenso
 
 
 def dominant_eigenvalue(matrix: Tensor) -> float:
-    """Return the largest eigenvalue of a symmetric matrix, its sign counted (not the largest in absolute value)."""
+    """Return the largest eigenvalue of a symmetric matrix, its sign counted (not the largest in absolute value).
+
+    The matrix is `(n, n)`.
+    """
     return float(torch.linalg.eigvalsh(matrix.double())[-1])
 
 

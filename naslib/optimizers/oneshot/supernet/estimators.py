@@ -28,12 +28,17 @@ def softmax_vjp(p: Tensor, gradient: Tensor) -> Tensor:
 
 
 def gates_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
-    """Return the straight-through gradient, every operation evaluated ([Cai2019proxylessnas], Eq. 4)."""
+    """Return the straight-through gradient, every operation evaluated ([Cai2019proxylessnas], Eq. 4).
+
+    All are `(n_decisions, n_ops)`; the gates' gradient comes in, that of the logits goes out.
+    """
     return softmax_vjp(logits.softmax(-1), gradient)
 
 
 def masked_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
     """Return the straight-through gradient with 0 for operations that were not evaluated.
+
+    All are `(n_decisions, n_ops)`; the gates' gradient comes in, that of the logits goes out.
 
     It is biased: an operation that nobody looked at drifts by `-p_k sum_j p_j a_j`. `baseline_rule` is the cure.
     """
@@ -42,6 +47,8 @@ def masked_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
 
 def baseline_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
     """Return the masked gradient with the p-weighted mean of the evaluated gate gradients as baseline.
+
+    All are `(n_decisions, n_ops)`; the gates' gradient comes in, that of the logits goes out.
 
     Operations that were not evaluated get exactly 0, and the others P(evaluated) times `renormalized_rule`.
     """
@@ -52,13 +59,18 @@ def baseline_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
 
 
 def renormalized_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
-    """Return the gradient by the softmax over the evaluated operations alone ([Cai2019proxylessnas], Sec. 3.2.1)."""
+    """Return the gradient by the softmax over the evaluated operations alone ([Cai2019proxylessnas], Sec. 3.2.1).
+
+    All are `(n_decisions, n_ops)`; the gates' gradient comes in, that of the logits goes out.
+    """
     p = logits.masked_fill(~mask, -torch.inf).softmax(-1)
     return softmax_vjp(p, gradient * mask)
 
 
 def estimated_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
     """Return the straight-through gradient where gate gradients are evaluated or estimated (`MovingAverage`).
+
+    All are `(n_decisions, n_ops)`; the gates' gradient comes in, that of the logits goes out.
 
     Minus infinity says that there is no estimate yet; such an operation gets exactly 0, as in `baseline_rule`.
     """
@@ -68,6 +80,8 @@ def estimated_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
 
 def identity_rule(logits: Tensor, mask: Tensor, gradient: Tensor) -> Tensor:
     """Return the gate gradients of the evaluated operations as the gradient of their scores.
+
+    All are `(n_decisions, n_ops)`; the gates' gradient comes in, that of the logits goes out.
 
     The straight-through estimator of a mask that is cut from the scores themselves ([Ramanujan2020hidden]).
     """

@@ -117,10 +117,16 @@ class SupernetHost(Supernet, Protocol):
         """Of the architecture parameters."""
 
     def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits and loss of the supernet on a batch."""
+        """Return logits and loss of the supernet on a batch.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
 
     def exact_loss(self, data: Batch) -> Tensor:
-        """Return the loss of the supernet on a batch in full precision."""
+        """Return the loss of the supernet on a batch in full precision.
+
+        A scalar.
+        """
 
     def fixed_architecture(self) -> AbstractContextManager[None]:
         """Treat the architecture parameters as constants in the forwards inside."""

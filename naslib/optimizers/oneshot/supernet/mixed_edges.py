@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.elastic import values_in
+from naslib.search_spaces.core.elastic.candidates import edge_of, put_values
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.search_spaces.core.statement import mark_decided, searched_edges
-
-from .relaxed_op import RelaxedMixedOp
 
 
 def where_undecided(update: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,9 +24,25 @@ def where_undecided(update: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def mixed_edges(graph: Graph, scope: Scope) -> list[EdgeData]:
-    """Return the data of all edges with a MixedOp, every copy of a cell included, in the order of the graph."""
-    edges = graph._edges_in_scope(scope, private_edge_data=True)
-    return [edge.data for edge in edges if isinstance(edge.data.op, MixedOp)]
+    """Return the data of all edges with a MixedOp, every copy of a cell included, in the order of the graph.
+
+    What carries the values of a size, and is no edge of the graph, comes last.
+    """
+    edges = [edge.data for edge in graph._edges_in_scope(scope, private_edge_data=True)]
+    return [data for data in [*edges, *(graph.value_edges or {}).values()] if isinstance(data.op, MixedOp)]
+
+
+def adapt_values(graph: Graph, *updates: Callable[..., Any]) -> None:
+    """Give every value decision of a graph its candidates, as those of an edge, and what update functions make of them.
+
+    Args:
+        graph: The supernet to be.
+        *updates: As for `Graph.update_edges`.
+    """
+    graph.value_edges = {value.label: edge_of(value) for value in values_in(graph)}
+    for data in graph.value_edges.values():
+        for update in updates:
+            update(edge=EdgeView(0, 0, data))
 
 
 def decisions_in(graph: Graph, scope: Scope) -> list[EdgeData]:
@@ -51,6 +67,9 @@ def name_decisions(graph: Graph, scope: Scope) -> list[str]:
         names.append(edges.name)
         for number, copy in enumerate(edges.copies):
             copy.data.op.decision, copy.data.op.copy = edges.name, number
+    for label, data in (graph.value_edges or {}).items():
+        names.append(label)
+        data.op.decision = label
     for nested in graph.nested_graphs():
         nested.structure_changed()  # what was compiled knows the decisions by other names
     return names
@@ -65,6 +84,15 @@ def discretizing(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> Call
             index = select(graph, edge.data)
             edge.data.set("op_index", index, shared=True)
             mark_decided(edge.data, op.decision, op.copy)
-            edge.data.set("op", op.discretized(index) if isinstance(op, RelaxedMixedOp) else op.primitives[index])
+            edge.data.set("op", op.discretized(index))
 
     return discretize
+
+
+def discretize_values(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> None:
+    """Replace the elastic layers of a supernet by plain ones of the sizes that `select` chooses by `op_weights`."""
+    if not graph.value_edges:
+        return
+    chosen = {label: select(graph, data) for label, data in graph.value_edges.items()}
+    graph.value_edges = None
+    put_values(graph, chosen)

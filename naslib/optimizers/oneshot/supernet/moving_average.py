@@ -47,12 +47,18 @@ class MovingAverage(nn.Module):
 
     @property
     def mean(self) -> Tensor | None:
-        """M."""
+        """M.
+
+        `(n_ops, *features)`, None before the first call.
+        """
         return self._kept["mean"]
 
     @property
     def counts(self) -> Tensor | None:
-        """t."""
+        """t.
+
+        `(n_ops,)`, None before the first call.
+        """
         return self._kept["counts"]
 
     @torch.no_grad()

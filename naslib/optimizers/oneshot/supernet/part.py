@@ -153,7 +153,10 @@ class Part:
         return nullcontext()
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
-        """Return the loss whose gradient the architecture parameters get."""
+        """Return the loss whose gradient the architecture parameters get.
+
+        Both are scalars.
+        """
         return loss
 
     def reward(self, reward: float, choices: Sequence[Tensor]) -> float:
@@ -166,11 +169,17 @@ class Part:
         return reward
 
     def watched(self) -> Sequence[Tensor]:
-        """Return weights whose gradient of the validation loss the part wants to see in the architecture step."""
+        """Return weights whose gradient of the validation loss the part wants to see in the architecture step.
+
+        Weights of any shape.
+        """
         return ()
 
     def watch(self, gradients: Sequence[Tensor | None]) -> None:
-        """Take the gradients that `watched` asked for, None where the loss does not depend on a weight."""
+        """Take the gradients that `watched` asked for, None where the loss does not depend on a weight.
+
+        Each has the shape of its weight: any shape.
+        """
 
     def after_architecture_step(self, data_val: Batch) -> None:
         """Act after the architecture parameters were updated."""

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from naslib.search_spaces.core.assignment import assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
 from naslib.search_spaces.core.kernels.weighted_sum import inner_product
+from naslib.search_spaces.core.ops_mixed import left_of
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
 from naslib.search_spaces.core.types import EdgeLike
@@ -43,7 +44,10 @@ class SoftmaxRelaxation:
 
 
 def inner_products(grad: Tensor, outputs: dict[int, Tensor], gradient: Tensor) -> None:
-    """Fill in `a_k = <dL/dy, o_k(x)>`."""
+    """Fill in `a_k = <dL/dy, o_k(x)>`.
+
+    `grad` and the outputs have one shape; `gradient` is `(n_ops,)`.
+    """
     for index, output in outputs.items():
         gradient[index] = inner_product(grad, output)
 
@@ -53,6 +57,8 @@ class Surrounding(nn.Module):
 
     def forward(self, x: Tensor, work: SharedWork, inner: Inner) -> Tensor:
         """Return the edge's output.
+
+        `(n, c, h, w)` in and out, smaller by the stride.
 
         Args:
             x: The edge's input.
@@ -127,6 +133,7 @@ class RelaxedMixedOp(MixedOp):
         op = self.primitives[index]
         if isinstance(op, CandidateWrapper):
             op = op.op
+        op = left_of(op)
         for surrounding in self.surroundings:
             op = surrounding.discretized(op)
         return op
@@ -144,20 +151,32 @@ class RelaxedMixedOp(MixedOp):
         return draw_of((chosen,) if isinstance(chosen, int) else chosen, self.primitives)
 
     def get_weights(self, edge_data: EdgeLike) -> Tensor:
-        """Return the logits of the edge."""
+        """Return the logits of the edge.
+
+        `(n_ops,)`.
+        """
         return edge_data.alpha
 
     def process_weights(self, weights: Tensor) -> Any:
-        """Relax the logits of this edge alone, which happens only where a hook looks at them, or outside a graph."""
+        """Relax the logits of this edge alone, which happens only where a hook looks at them, or outside a graph.
+
+        `(n_ops,)`.
+        """
         relaxation = self.relaxation or SoftmaxRelaxation()
         return relaxation(weights.unsqueeze(0), self.training)[0]
 
     def apply_weights(self, x: Tensor, weights: Tensor | Draw) -> Tensor:
-        """Return the weighted sum of the candidates, or of those that were drawn."""
+        """Return the weighted sum of the candidates, or of those that were drawn.
+
+        `x` has any shape that the candidates take, weights are `(n_ops,)`.
+        """
         return self.apply_shared(x, weights, SharedWork())
 
     def apply_shared(self, x: Tensor, weights: Tensor | Draw, work: SharedWork) -> Tensor:
-        """Return what `apply_weights` returns, taking what others have computed from `x` already."""
+        """Return what `apply_weights` returns, taking what others have computed from `x` already.
+
+        `x` has any shape that the candidates take, weights are `(n_ops,)`.
+        """
         for change in self.on_weights:
             weights = change(weights)
         if not self._surroundings:
@@ -199,6 +218,8 @@ def watching_weights(ops: Iterable[RelaxedMixedOp], change: Callable[[RelaxedMix
 
 def mix_drawn(op: RelaxedMixedOp, x: Tensor, draw: Draw, work: SharedWork) -> Tensor:
     """Return the sum of the drawn operations' outputs, each multiplied by its weight.
+
+    `x` has any shape that the candidates take.
 
     Args:
         op: The MixedOp.

@@ -35,17 +35,26 @@ def draw_of(indices: Sequence[int], ops: Sequence[nn.Module]) -> Draw:
 
 
 def deterministic_ranking(logits: Tensor) -> Tensor:
-    """Rank by the logits: the most likely operations run."""
+    """Rank by the logits: the most likely operations run.
+
+    Logits and ranks are `(rows, n_ops)`.
+    """
     return logits
 
 
 def gumbel_ranking(logits: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Rank by logits plus Gumbel noise: the first n are a sample without replacement from the softmax."""
+    """Rank by logits plus Gumbel noise: the first n are a sample without replacement from the softmax.
+
+    Logits and ranks are `(rows, n_ops)`.
+    """
     return F.log_softmax(logits, dim=-1) + gumbel_noise(logits, generator=generator)
 
 
 def uniform_ranking(logits: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Rank at random: every set of n operations is equally likely."""
+    """Rank at random: every set of n operations is equally likely.
+
+    Logits and ranks are `(rows, n_ops)`.
+    """
     return torch.rand(logits.shape, dtype=logits.dtype, device=logits.device, generator=generator)
 
 

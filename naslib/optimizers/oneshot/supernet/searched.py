@@ -53,6 +53,10 @@ def searched_decisions(graph: Graph, scope: Scope) -> list[SearchedDecision]:
         sites = tuple(Site(copy.graph.name, copy.number, copy.head, copy.tail, positions) for copy in edges.copies)
         names = _names(edges.candidates, stated.get(edges.name))
         found.append(SearchedDecision(edges.name, "op", names, 1, None, sites, data))
+    for number, (label, data) in enumerate((graph.value_edges or {}).items()):
+        values = tuple(candidate.value for candidate in data.op.get_embedded_ops())
+        site = Site("", -1, None, number, tuple(range(len(values))))
+        found.append(SearchedDecision(label, "value", values, 1, None, (site,), data))
     return found
 
 
@@ -74,6 +78,8 @@ def _names(candidates: Sequence[nn.Module], stated: Decision | None) -> tuple[st
 
 def fill(decision: SearchedDecision, logits: Tensor | Sequence[float] | None) -> None:
     """Write the initial logits of a decision into its parameter.
+
+    Logits are `(n_ops,)`.
 
     Args:
         decision: The decision.
@@ -108,11 +114,16 @@ class NamedWeights:
         self._weights = dict(zip(names, weights, strict=True))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the parameters by the name of their decision."""
+        """Return the parameters by the name of their decision.
+
+        Each is `(n_ops,)`.
+        """
         return {name: weight.detach() for name, weight in self._weights.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
         """Take over parameters.
+
+        Each is `(n_ops,)`.
 
         Raises:
             CheckpointError: If they are of other decisions.

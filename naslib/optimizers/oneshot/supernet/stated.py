@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from naslib.errors import GraphError
 from naslib.search_spaces.core.decisions import MASKED, Decision, Site
+from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.schema import DecisionSpace
 
@@ -77,7 +78,10 @@ def stated(graph: Graph, scope: Scope) -> StatedSupernet:
     graphs = graph.nested_graphs()
     found: dict[int, tuple[Decision, Site]] = {}
     for decision in space.decisions:
-        if decision.kind == "inputs":
+        if decision.kind != "op":
+            continue
+        if decision.kind == "value":
+            found[id(_value_edge(graph, decision).alpha)] = decision, _site_of_value(graph, decision.name)
             continue
         sites = [site for site in decision.sites if isinstance(site, Site) and site.head is not None]
         at = [graphs[site.number].edges[site.head, site.tail] for site in sites]
@@ -113,4 +117,22 @@ def _sites(graph: Graph, scope: Scope) -> dict[int, Site]:
         for head, tail, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
             if data.has("alpha"):
                 found.setdefault(id(data.alpha), Site(nested.name, numbers[id(nested)], head, tail))
+    for label, data in (graph.value_edges or {}).items():
+        found.setdefault(id(data.alpha), _site_of_value(graph, label))
     return found
+
+
+def _value_edge(graph: Graph, decision: Decision) -> EdgeData:
+    values = graph.value_edges or {}
+    if decision.name not in values:
+        raise GraphError(
+            f"the space {graph.get_type()} states the size {decision.name!r}, which no layer of its supernet has"
+        )
+    return values[decision.name]
+
+
+def _site_of_value(graph: Graph, label: str) -> Site:
+    """Return where a size is: nowhere in the graph, and each at a place of its own."""
+    data = (graph.value_edges or {})[label]
+    number = list(graph.value_edges or {}).index(label)
+    return Site("", -1, None, number, tuple(range(data.alpha.numel())))

@@ -23,7 +23,7 @@ class StrategyOptimizer(OneShotOptimizer):
     moving_average_rate: float = 0.01
 
     @property
-    def fixed_structure(self) -> str:  # type: ignore[override]
+    def fixed_structure(self) -> str:
         """Why no candidate may leave: running means belong to the candidates that there are."""
         return "running means are kept per candidate" if self.strategy.gradient == "moving_average" else ""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -13,26 +12,34 @@ from torch import Tensor, nn
 from naslib.errors import GraphError
 from naslib.native import available
 from naslib.optimizers.core.given_space import require_graph
-from naslib.optimizers.core.metaclasses import MetaOptimizer
-from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
-from naslib.search_spaces.core.drawing import Sites, draw, sites_in
+from naslib.search_spaces.core.drawing import sites_in, value_sites
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.elastic import values_in
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
 from naslib.search_spaces.core.query_metrics import as_dataset_api
 from naslib.utils.log import get_logger
 
-from .compatibility import Ability, check_combination
-from .mixed_edges import decisions_in, discretizing, mixed_edges, name_decisions, where_undecided
+from .compatibility import Ability, check_combination, check_space
+from .mixed_edges import (
+    adapt_values,
+    decisions_in,
+    discretize_values,
+    discretizing,
+    mixed_edges,
+    name_decisions,
+    where_undecided,
+)
 from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
+from .sampled import SamplingOptimizer
 from .searched import SearchedDecision, fill, searched_decisions
 from .structure import Structure, adopt, shrink
 from .undecided import trained_values, undecided
 
 
-class SupernetOptimizer(MetaOptimizer):
+class SupernetOptimizer(SamplingOptimizer):
     """Build the supernet of a search space, and derive architectures from it; training it is `OneShotOptimizer`'s.
 
     Args:
@@ -45,10 +52,6 @@ class SupernetOptimizer(MetaOptimizer):
 
     Attributes:
         graph: The supernet.
-        decision_names: Their names, by which an `Assignment` knows them.
-        last_sample: What the last forward of a step ran.
-        architectural_weights: One parameter per decision, in the same order.
-        architecture_parameters: Those, and the parts' own; what the architecture step trains.
         parts: The parts by name.
         outcome: Scores per decision, `(n_ops,)`, that a selection phase left and that replace `decision_weights`; None
             where the architecture is read off the parameters.
@@ -64,8 +67,6 @@ class SupernetOptimizer(MetaOptimizer):
     arch_optimizer: Any
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
-    # Why nobody may change it; empty where it may change
-    fixed_structure: str = ""
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -87,20 +88,20 @@ class SupernetOptimizer(MetaOptimizer):
         self.native = native
         self.checkpoint_cells = checkpoint_cells
         self._native_chosen: bool | None = None
-        self.architectural_weights = nn.ParameterList()
-        self.architecture_parameters: list[nn.Parameter] = []
         self.outcome: list[Tensor] | None = None
         self._decisions: list[SearchedDecision] | None = None
         self._decision_edges: list[EdgeData] = []
-        self.decision_names: list[str] = []
-        self._sites: list[Sites] = []
-        self.last_sample: Assignment | None = None
         self.weights: list[nn.Parameter] = []
         self.structure = Structure(self)
         self._norms: list[nn.Module] = []
         self._first_values: list[Tensor] = []
 
     # what a method fills in
+
+    @property
+    def fixed_structure(self) -> str:
+        """Why nobody may change the structure of the supernet; "" where it may change. A class may say it plainly."""
+        return ""
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:
@@ -142,6 +143,10 @@ class SupernetOptimizer(MetaOptimizer):
     def option(self, name: str) -> Any:
         """Return the value of a keyword, whether the method takes it or not."""
         return vars(self).get(name, self._unused.get(name))
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return what the method cannot do without, each with the reason; what it restructures need not be said."""
+        return {}
 
     def removes(self) -> Mapping[Ability, str]:
         """Return what parts and options cannot have with this method, and why (`{part}` stands for their name).
@@ -208,7 +213,8 @@ class SupernetOptimizer(MetaOptimizer):
             GraphError: If there is nothing to search, or the graph cannot be executed.
         """
         graph.compile()
-        if not any(isinstance(op, list) for op in graph.get_all_edge_data("op", self.scope, private_edge_data=True)):
+        ops = graph.get_all_edge_data("op", self.scope, private_edge_data=True)
+        if not any(isinstance(op, list) for op in ops) and not values_in(graph):
             raise GraphError(
                 f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
@@ -217,6 +223,8 @@ class SupernetOptimizer(MetaOptimizer):
             graph.remember_decisions(self.scope)
         graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
+        adapt_values(graph, self.add_alphas, self.update_ops)
+        check_space(self, decisions_in(graph, self.scope))
         if alphas is not None:
             adopt(graph, self.scope, alphas)
         for part in self.parts.values():
@@ -268,7 +276,7 @@ class SupernetOptimizer(MetaOptimizer):
         self._decision_edges, self._decisions = decisions_in(graph, self.scope), None
         self._sites = [
             sites for sites in sites_in(graph._graphs_in_scope(self.scope)) if sites.key in self.decision_names
-        ]
+        ] + value_sites(graph)
         self.architectural_weights = nn.ParameterList([data.alpha for data in self._decision_edges])
         if type(self).initial_logits is not SupernetOptimizer.initial_logits:
             for decision in searched_decisions(graph, self.scope):
@@ -295,59 +303,8 @@ class SupernetOptimizer(MetaOptimizer):
     def decisions(self) -> list[SearchedDecision]:
         """What is decided: `Decision` objects, each with its edge, its parameter (`alpha`) and its MixedOp (`op`)."""
         if self._decisions is None:
-            self._decisions = searched_decisions(self.graph, self.scope) if self.graph is not None else []
+            self._decisions = searched_decisions(self.graph, self.scope) if self.is_adapted else []
         return self._decisions
-
-    # what a forward runs
-
-    def sample(self, training: bool = True) -> Assignment:
-        """Draw what a forward runs: for every decision a row of weights or a `Draw`, the same in all copies of a cell.
-
-        Every forward of a step has one, also a forward of `graph` outside of a step. It can be logged (`describe`),
-        kept as plain values (`to_plain`), and run again (`assigned`).
-
-        Args:
-            training: Whether to draw as for training; False gives what stands for the architecture parameters as they
-                are: the most likely operations, or the same mixture.
-        """
-        self._require_adapted()
-        return draw(self._sites, training)
-
-    @contextmanager
-    def assigned(self, assignment: Assignment) -> Iterator[Assignment]:
-        """Let the forwards inside, those of steps included, run an assignment; afterwards what held before holds again.
-
-        Args:
-            assignment: From `sample`, or made by hand from indices of candidates. Where architecture parameters are
-                constants, as in the weight step, so are its weights.
-
-        Raises:
-            ArchitectureError: If it is not for this search space.
-        """
-        self._require_adapted()
-        assignment.check(self._widths())
-        with assigned(assignment):
-            yield assignment
-
-    def _widths(self) -> dict[str, int]:
-        """Return the number of candidates by the name of a decision."""
-        return {n: alpha.shape[-1] for n, alpha in zip(self.decision_names, self.architectural_weights, strict=True)}
-
-    def standing(self) -> Assignment | None:
-        """Return what forwards run for which nothing is assigned, None where each of them draws."""
-        return self.graph.assignment
-
-    @contextmanager
-    def sampling(self) -> Iterator[Assignment]:
-        """Let the forward inside run what is assigned; where nothing is, what stands or a new sample."""
-        given = current()
-        if given is None:
-            given = self.standing() or self.sample(self.graph.training)
-        elif self.architecture_parameters and not any(a.requires_grad for a in self.architecture_parameters):
-            given = given.detached()
-        self.last_sample = given.detached()
-        with assigned(given):
-            yield given
 
     # the outcome
 
@@ -372,13 +329,17 @@ class SupernetOptimizer(MetaOptimizer):
             graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
             for part in self.parts.values():
                 part.discretize(graph)
+            discretize_values(graph, self.select_primitive)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
         graph.parse()
         return graph
 
     def choices(self, scores: Sequence[Tensor] | None) -> list[int | None]:
-        """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes."""
+        """Return per decision the position of the candidate that `discretized` keeps, None where the edge goes.
+
+        Scores are `(n_ops,)` per decision.
+        """
         with torch.random.fork_rng(devices=[]):
             graph = self.graph.clone()
             decisions = decisions_in(graph, self.scope)
@@ -389,6 +350,8 @@ class SupernetOptimizer(MetaOptimizer):
         """Put `op_weights` on the edges of a clone of the supernet, and remove what the space drops."""
         if scores is None:
             graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
+            for data in (graph.value_edges or {}).values():
+                self._show_weights(EdgeView(0, 0, data))
         else:
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)

@@ -20,6 +20,8 @@ _LISTED = 6
 def undecided(optimizer: Supernet, first: Sequence[Tensor]) -> str:
     """Return in words why the candidates' order chose the architecture, or chance did; "" where the search did.
 
+    Values are those of `trained_values`, each `(n_ops,)`.
+
     Args:
         optimizer: The optimizer.
         first: Values of its trained architecture parameters from before the search.
@@ -61,7 +63,10 @@ def _is_tied(score: Tensor, candidates: Sequence[object], allows_zero: bool) -> 
 
 
 def trained_values(optimizer: Supernet) -> list[Tensor]:
-    """Return copies of what the architecture step trains."""
+    """Return copies of what the architecture step trains.
+
+    Each is `(n_ops,)`.
+    """
     return [alpha.detach().to("cpu", copy=True) for alpha in optimizer.architecture_parameters]
 
 

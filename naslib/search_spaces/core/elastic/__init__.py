@@ -6,6 +6,7 @@ from .conv import ElasticConv2d as ElasticConv2d
 from .entangle import entangle as entangle
 from .entangle import entangle_edges as entangle_edges
 from .entangled import EntangledCandidate as EntangledCandidate
+from .from_layer import elastic as elastic
 from .in_force import Sizes as Sizes
 from .layer import Elastic as Elastic
 from .linear import Constant as Constant

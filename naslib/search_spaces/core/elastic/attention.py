@@ -188,12 +188,18 @@ class ElasticMultiheadAttention(Elastic):
                 nn.init.normal_(table, std=0.02)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Attend with the slice of some sizes."""
+        """Attend with the slice of some sizes.
+
+        `x` is `(n, tokens, width)`, and so is the result.
+        """
         found: Any = {name: self.slice_of(name, sizes) for name in self.SLICES}
         return self._attend(x, found, sizes[_HEADS], sizes[_HEAD_DIM], sizes[_HEAD_DIM] ** -0.5)
 
     def run_mixed(self, x: Tensor, mixture: Mixture) -> Tensor:
-        """Attend with the weighted sums of slices."""
+        """Attend with the weighted sums of slices.
+
+        `x` is `(n, tokens, width)`, and so is the result.
+        """
         found: Any = {name: self.mixed_slices(name, mixture) for name in self.SLICES}
         scale = mixture.mean(_HEAD_DIM, lambda size: size**-0.5)
         return self._attend(x, found, mixture.box[_HEADS], mixture.box[_HEAD_DIM], scale)

@@ -88,7 +88,10 @@ class ElasticConv2d(Elastic, nn.Conv2d):
         return int(self.padding[0]) - self.dilation[0] * (self.kernel_size[0] - kernel) // 2
 
     def slice_of(self, name: str, sizes: Point) -> Tensor | None:
-        """Return the slice of a parameter; of the weight with its kernel transformed."""
+        """Return the slice of a parameter; of the weight with its kernel transformed.
+
+        A weight is `(c_out, c_in / groups, k, k)`, a bias `(c_out,)`.
+        """
         if name != "weight" or not self.transforms:
             return super().slice_of(name, sizes)
         kernel, largest = sizes[_KERNEL], self.kernel_size[0]
@@ -106,19 +109,28 @@ class ElasticConv2d(Elastic, nn.Conv2d):
         return (super().source(name), id(self)) if name == "weight" and self.transforms else super().source(name)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Apply the slice of some sizes."""
+        """Apply the slice of some sizes.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`.
+        """
         weight, bias = self.slice_of("weight", sizes), self.slice_of("bias", sizes)
         padding = self.padding_of(sizes[_KERNEL])
         return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, sizes[_GROUPS])  # type: ignore[arg-type]
 
     def run_mixed(self, x: Tensor, mixture: Mixture) -> Tensor:
-        """Apply the weighted sum of slices: one convolution."""
+        """Apply the weighted sum of slices: one convolution.
+
+        `(n, c_in, h, w)` to `(n, c_out, h', w')`.
+        """
         weight, bias = self.mixed_weight(mixture), self.mixed_slices("bias", mixture)
         padding = self.padding_of(mixture.box[_KERNEL])
         return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, mixture.box[_GROUPS])
 
     def mixed_weight(self, mixture: Mixture) -> Tensor:
-        """Return the weighted sum of the kernels, each transformed."""
+        """Return the weighted sum of the kernels, each transformed.
+
+        `(c_out, c_in / groups, k, k)`, as large as the largest.
+        """
         axes, centred = self.SLICES["weight"], self.CENTRED["weight"]
         if not self.transforms:
             return self.mixed_slices("weight", mixture)  # type: ignore[return-value]

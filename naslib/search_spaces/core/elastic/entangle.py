@@ -13,19 +13,14 @@ from naslib.search_spaces.core.ops_base import AbstractPrimitive
 
 from .conv import ElasticConv2d
 from .entangled import LABEL, Entangled, EntangledCandidate
+from .from_layer import KINDS, elastic
 from .layer import Mix, checked_mix
-from .linear import ElasticLinear
-from .norm import ElasticBatchNorm2d
 from .sizes import Held, Listed, Size
 
-# Attributes by which torch's layers say their sizes; the elastic layer has the largest
-_SIZES = {
-    nn.Conv2d: ("in_channels", "out_channels", "kernel_size", "groups"),
-    nn.BatchNorm2d: ("num_features",),
-    nn.Linear: ("in_features", "out_features"),
-}
 # What may differ between layers that are slices of one another, beside their sizes
 _FOLLOWS = {"padding", "_reversed_padding_repeated_twice"}
+# Layers that may differ in size; layer norm of another size is no slice, its statistics are others
+SHARED = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
 
 
 def entangle(ops: Sequence[nn.Module], mix: str = "weights") -> list[nn.Module]:
@@ -58,8 +53,8 @@ def entangle(ops: Sequence[nn.Module], mix: str = "weights") -> list[nn.Module]:
             raise GraphError(
                 f"{' and '.join(names)} cannot share weights: they have other layers at {path or 'the top'}"
             )
-        if type(first) in _SIZES:
-            memo[id(first)] = _elastic(first, same, leaf, checked, f"{' and '.join(names)}, at {path!r}")
+        if type(first) in SHARED:
+            memo[id(first)] = _shared(first, same, leaf, checked, f"{' and '.join(names)}, at {path!r}")
             continue
         _same_tensors(first, same, f"{' and '.join(names)}, at {path or 'the top'}")
         for index, part in enumerate(same):
@@ -94,13 +89,13 @@ def _same_tensors(first: nn.Module, same: Sequence[Any], where: str) -> None:
         )
 
 
-def _elastic(first: Any, same: Sequence[Any], leaf: Held, mix: Mix, where: str) -> nn.Module | None:
+def _shared(first: Any, same: Sequence[Any], leaf: Held, mix: Mix, where: str) -> nn.Module | None:
     """Return the elastic layer of which some layers are slices, with the weights of one of them; None if all are equal.
 
     Raises:
         GraphError: If they differ in something else than their sizes.
     """
-    sizes = _SIZES[type(first)]
+    sizes = KINDS[type(first)].sizes
     for part in same:
         others = set(_attributes(part, first)) - set(sizes) - _FOLLOWS
         if others or (part.bias is None) != (first.bias is None):
@@ -109,39 +104,20 @@ def _elastic(first: Any, same: Sequence[Any], leaf: Held, mix: Mix, where: str) 
     if all(not _attributes(part, first) for part in same):
         return None
     chosen = {name: _listed([getattr(part, name) for part in same], leaf, where) for name in sizes}
-    elastic: Any
-    if type(first) is nn.Linear:
-        elastic = ElasticLinear(**chosen, bias=first.bias is not None, mix=mix)
-    elif type(first) is nn.BatchNorm2d:
-        settings = {key: getattr(first, key) for key in ("eps", "momentum", "affine", "track_running_stats")}
-        elastic = ElasticBatchNorm2d(**chosen, **settings, mix=mix)
-    else:
-        elastic = _elastic_conv(first, same, chosen, mix, where)
-    for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
-        if getattr(first, name, None) is not None:
-            setattr(elastic, name, getattr(first, name))
-    return elastic.train(first.training)
+    layer = elastic(first, mix, **chosen)
+    if isinstance(layer, ElasticConv2d):
+        _check_paddings(layer, same, where)
+    return layer
 
 
-def _elastic_conv(first: nn.Conv2d, same: Sequence[Any], sizes: dict[str, Any], mix: Mix, where: str) -> ElasticConv2d:
-    if len({*first.stride}) > 1 or len({*first.dilation}) > 1 or len({*first.kernel_size}) > 1:
-        raise GraphError(f"{where}: convolutions that share weights are square")
-    conv = ElasticConv2d(
-        **sizes,
-        stride=first.stride[0],
-        padding=int(first.padding[0]),
-        dilation=first.dilation[0],
-        bias=first.bias is not None,
-        mix=mix,
-    )
-    wrong = [part for part in same if part.padding != (conv.padding_of(part.kernel_size[0]),) * 2]
-    if wrong or first.padding_mode != "zeros":
-        expected = [conv.padding_of(part.kernel_size[0]) for part in same]
+def _check_paddings(conv: ElasticConv2d, same: Sequence[Any], where: str) -> None:
+    expected = [conv.padding_of(part.kernel_size[0]) for part in same]
+    found = [part.padding[0] for part in same]
+    if found != expected:
         raise GraphError(
             f"{where}: kernels of sides {[part.kernel_size[0] for part in same]} are slices of one where their centres "
-            f"are in one place: their paddings are {expected} then, not {[part.padding[0] for part in same]}"
+            f"are in one place: their paddings are {expected} then, not {found}"
         )
-    return conv
 
 
 def _listed(numbers: Sequence[Any], leaf: Held, where: str) -> int | Size:

@@ -43,7 +43,10 @@ class Entangled(nn.Module):
         self.differences = tuple(differences)
 
     def running(self, entry: int | Tensor) -> AbstractContextManager[None]:
-        """Return the context in which the operation is one candidate, by its number, or a mixture, by weights."""
+        """Return the context in which the operation is one candidate, by its number, or a mixture, by weights.
+
+        Weights are `(n_ops,)`.
+        """
         return holding({LABEL: entry})
 
 
@@ -75,17 +78,26 @@ class EntangledCandidate(Extractable, AbstractPrimitive):
         return [self.shared.op]
 
     def forward(self, x: Tensor, edge_data: Any = None) -> Tensor:
-        """Apply the slice."""
+        """Apply the slice.
+
+        Tensors of any shape that the operation takes.
+        """
         with self.shared.running(self.index):
             return call_op(self.shared.op, x)
 
     def forward_shared(self, x: Tensor, work: SharedWork, weight: Tensor | None = None) -> Tensor:
-        """Apply the slice, taking what others have computed from `x` already."""
+        """Apply the slice, taking what others have computed from `x` already.
+
+        `x` has any shape that the operation takes, the weight is a scalar.
+        """
         with self.shared.running(self.index):
             return call_op_shared(self.shared.op, x, work, weight)
 
     def split_norm(self, x: Tensor, work: SharedWork) -> tuple[Tensor, nn.Module] | None:
-        """Apply all but the BN at the end; None where that is missing, or its size depends on the candidate."""
+        """Apply all but the BN at the end; None where that is missing, or its size depends on the candidate.
+
+        `(n, c, h, w)` in, `(n, c', h', w')` out.
+        """
         return _split(self.shared, self.index, x, work)
 
     def extract(self, extracted: Extracted | None = None) -> nn.Module:
@@ -103,13 +115,18 @@ class EntangledCandidate(Extractable, AbstractPrimitive):
             counter.again().walk(self.shared.op)
 
     def expected(self, counter: Expectation) -> Tensor | float:
-        """Return the number of parameters of the slices."""
+        """Return the number of parameters of the slices.
+
+        A scalar.
+        """
         with self.shared.running(self.index):
             return counter.again().of(self.shared.op)
 
 
 class _Mixture(AbstractPrimitive):
     """The candidates that share weights as one operation of a mixture, for the length of a forward."""
+
+    shared: Entangled
 
     def __init__(self, shared: Entangled, weights: Tensor) -> None:
         super().__init__()

@@ -62,7 +62,10 @@ class Mixture(NamedTuple):
         return points, torch.ones(1) if weights is None else weights
 
     def mean(self, dim: int, function: Callable[[int], float]) -> Tensor | float:
-        """Return the weighted mean of a function of the size of a dimension."""
+        """Return the weighted mean of a function of the size of a dimension.
+
+        A scalar.
+        """
         for group in self.groups:
             if dim in group.dims and group.weights is not None:
                 at = group.dims.index(dim)
@@ -225,6 +228,8 @@ def row_or_index(entry: Any) -> int | Tensor:
         ArchitectureError: If it is none of these.
     """
     if isinstance(entry, Draw):
+        if entry.removed:
+            return -1
         differentiates = entry.weights.requires_grad and torch.is_grad_enabled()
         if len(entry.on) == 1 and entry.unit and not differentiates:
             return entry.on[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -37,7 +37,10 @@ class Extractable(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not define count(counter)")
 
     def expected(self, counter: Expectation) -> Tensor | float:
-        """Return how many parameters `extract` keeps on average, if choices are made with the weights that hold."""
+        """Return how many parameters `extract` keeps on average, if choices are made with the weights that hold.
+
+        A scalar.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define expected(counter)")
 
 
@@ -54,21 +57,24 @@ class Counter:
 
     Args:
         found: Number of entries by what tells a parameter, or a slice of one, from others; it is filled.
+        left: By `id` of a module, what is left of it, None for nothing.
 
     Attributes:
         found: See there.
     """
 
-    def __init__(self, found: dict[Any, int] | None = None) -> None:
+    def __init__(self, found: dict[Any, int] | None = None, left: Mapping[int, nn.Module | None] | None = None) -> None:
         self.found: dict[Any, int] = {} if found is None else found
+        self._left = left or {}
         self._seen: set[int] = set()
 
     def again(self) -> Counter:
         """Return a counter of the same parameters that looks at modules once more, for another choice in them."""
-        return Counter(self.found)
+        return Counter(self.found, self._left)
 
     def walk(self, part: nn.Module | None) -> None:
         """Count what is in a module."""
+        part = self._left.get(id(part), part)
         if part is None or id(part) in self._seen:
             return
         self._seen.add(id(part))
@@ -98,7 +104,10 @@ class Expectation:
         return Expectation()
 
     def of(self, part: nn.Module | None) -> Tensor | float:
-        """Return the expected number of parameters of a module that was not met before."""
+        """Return the expected number of parameters of a module that was not met before.
+
+        A scalar.
+        """
         if part is None or id(part) in self._seen:
             return 0.0
         self._seen.add(id(part))
@@ -136,6 +145,8 @@ class Elastic(Extractable):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer with the sizes in force.
 
+        Tensors of any shape that the operation takes.
+
         Raises:
             GraphError: If the input has another size than is in force.
             ArchitectureError: If the assignment does not fit the decisions.
@@ -150,11 +161,17 @@ class Elastic(Extractable):
         return self.run_mixed(x, found)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Apply the slice of some sizes."""
+        """Apply the slice of some sizes.
+
+        Tensors of any shape that the operation takes.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define run(x, sizes)")
 
     def run_mixed(self, x: Tensor, mixture: Mixture) -> Tensor:
-        """Apply the weighted sum of slices."""
+        """Apply the weighted sum of slices.
+
+        Tensors of any shape that the operation takes.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define run_mixed(x, mixture)")
 
     def _mix_outputs(self, x: Tensor, mixture: Mixture) -> Tensor:
@@ -189,12 +206,18 @@ class Elastic(Extractable):
         return tuple(sizes[axes[i]] if i in axes else n for i, n in enumerate(getattr(self, name).shape))
 
     def slice_of(self, name: str, sizes: Point) -> Tensor | None:
-        """Return the slice of a parameter for some sizes, None where the layer has none of that name."""
+        """Return the slice of a parameter for some sizes, None where the layer has none of that name.
+
+        The slice has the shape of the parameter, with these sizes.
+        """
         full = getattr(self, name)
         return None if full is None else sliced(full, self.lengths(name, sizes), self.CENTRED.get(name, ()))
 
     def mixed_slices(self, name: str, mixture: Mixture) -> Tensor | None:
-        """Return the weighted sum of the zero-padded slices of a parameter, as large as the largest among them."""
+        """Return the weighted sum of the zero-padded slices of a parameter, as large as the largest among them.
+
+        It has the shape of the largest slice.
+        """
         box = self.slice_of(name, mixture.box)
         return None if box is None else mixed(box, mixture, self.SLICES[name], self.CENTRED.get(name, ()))
 
@@ -261,7 +284,10 @@ class Elastic(Extractable):
             counter.walk(block)
 
     def expected(self, counter: Expectation) -> Tensor | float:
-        """Return the mean over the sizes."""
+        """Return the mean over the sizes.
+
+        A scalar.
+        """
         found = self.sizes.in_force()
         points, weights = found.joint() if isinstance(found, Mixture) else ([found], torch.ones(1))
         blocks = {id(block): counter.of(block) for block in self.kept_blocks(self.sizes.box)}

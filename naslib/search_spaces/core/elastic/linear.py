@@ -38,11 +38,17 @@ class ElasticLinear(Elastic, nn.Linear):
         self.sizes, self.mix = sizes, checked_mix(mix)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Apply the slice of some sizes."""
+        """Apply the slice of some sizes.
+
+        `(..., in_features)` to `(..., out_features)`.
+        """
         return F.linear(x, self.slice_of("weight", sizes), self.slice_of("bias", sizes))  # type: ignore[arg-type]
 
     def run_mixed(self, x: Tensor, mixture: Mixture) -> Tensor:
-        """Apply the weighted sum of slices: one product."""
+        """Apply the weighted sum of slices: one product.
+
+        `(..., in_features)` to `(..., out_features)`.
+        """
         return F.linear(x, self.mixed_slices("weight", mixture), self.mixed_slices("bias", mixture))  # type: ignore[arg-type]
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
@@ -79,11 +85,17 @@ class ElasticEmbedding(Elastic, nn.Embedding):
         self.sizes, self.mix = sizes, checked_mix(mix)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Look words up in the slice of some sizes."""
+        """Look words up in the slice of some sizes.
+
+        Numbers of words of any shape, `(...)`, to `(..., width)`.
+        """
         return F.embedding(x, self.slice_of("weight", sizes), self.padding_idx)  # type: ignore[arg-type]
 
     def run_mixed(self, x: Tensor, mixture: Mixture) -> Tensor:
-        """Look words up in the weighted sum of slices."""
+        """Look words up in the weighted sum of slices.
+
+        Numbers of words of any shape, `(...)`, to `(..., width)`.
+        """
         return F.embedding(x, self.mixed_slices("weight", mixture), self.padding_idx)  # type: ignore[arg-type]
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
@@ -110,7 +122,10 @@ class Constant(nn.Module):
         self.weight = weight
 
     def forward(self) -> Tensor:
-        """Return the parameter."""
+        """Return the parameter.
+
+        It has the shape of what it was made with.
+        """
         return self.weight
 
 
@@ -146,7 +161,10 @@ class ElasticParameter(Elastic):
         return {"weight": {axis: axis for axis in range(self.weight.dim())}}
 
     def forward(self) -> Tensor:  # type: ignore[override]
-        """Return the slice of the sizes in force, or the weighted sum of zero-padded slices."""
+        """Return the slice of the sizes in force, or the weighted sum of zero-padded slices.
+
+        It has the shape of the whole parameter, with these sizes.
+        """
         found: Any = self.sizes.in_force()
         mixes = isinstance(found, Mixture)
         return self.mixed_slices("weight", found) if mixes else self.slice_of("weight", found)  # type: ignore[return-value]

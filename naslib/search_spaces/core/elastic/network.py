@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -103,17 +103,20 @@ def _parts(module: nn.Module, inside: bool) -> list[nn.Module]:
 # sizes
 
 
-def count_parameters(module: nn.Module, assignment: Assignment | None = None) -> int:
+def count_parameters(
+    module: nn.Module, assignment: Assignment | None = None, left: Mapping[int, nn.Module | None] | None = None
+) -> int:
     """Return the number of parameters that `extract` would keep, without extracting.
 
     Args:
         module: The network.
         assignment: An index for every value decision; the one that holds if None, the largest sizes without one.
+        left: By `id` of a module inside, what is left of it when operations are chosen, None for nothing.
 
     Raises:
         ArchitectureError: If the assignment mixes sizes.
     """
-    counter = Counter()
+    counter = Counter(left=left)
     with _during(assignment):
         counter.walk(module)
     return counter.total

@@ -51,11 +51,17 @@ class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
         self.sizes, self.mix = sizes, checked_mix(mix)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Normalise the first channels."""
+        """Normalise the first channels.
+
+        `(n, c, h, w)` in and out.
+        """
         return self._normalize(x, self.slice_of("weight", sizes), self.slice_of("bias", sizes))
 
     def run_mixed(self, x: Tensor, mixture: Mixture) -> Tensor:
-        """Normalise, and multiply each channel by the weights of the sizes that have it."""
+        """Normalise, and multiply each channel by the weights of the sizes that have it.
+
+        `(n, c, h, w)` in and out.
+        """
         if self.weight is not None:
             return self._normalize(x, self.mixed_slices("weight", mixture), self.mixed_slices("bias", mixture))
         ones = torch.ones(mixture.box, device=x.device, dtype=x.dtype)
@@ -128,7 +134,10 @@ class ElasticLayerNorm(Elastic, nn.LayerNorm):
         self.sizes, self.mix = sizes, checked_mix(mix)
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Normalise the first entries."""
+        """Normalise the first entries.
+
+        `(..., width)` in and out.
+        """
         return F.layer_norm(x, sizes, self.slice_of("weight", sizes), self.slice_of("bias", sizes), self.eps)
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:

@@ -42,7 +42,10 @@ class ElasticSequential(Elastic):
             )
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
-        """Run the first blocks."""
+        """Run the first blocks.
+
+        Tensors of any shape that the operation takes.
+        """
         for block in list(self.blocks)[: sizes[0]]:
             x = block(x)
         return x

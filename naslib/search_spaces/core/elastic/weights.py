@@ -40,6 +40,8 @@ def sliced(weight: Tensor, lengths: Sequence[int], centred: Sequence[int] = ()) 
 def mixed(weight: Tensor, mixture: Mixture, axes: Axes, centred: Sequence[int] = ()) -> Tensor:
     """Return the weighted sum of the zero-padded slices of a weight: one product with a tensor of coefficients.
 
+    The result has the shape of `weight`.
+
     Args:
         weight: As large as the mixture's box along the axes.
         mixture: Sizes and their weights.
@@ -83,7 +85,10 @@ def _masks(lengths: Sequence[int], full: int, centred: bool, like: Tensor) -> Te
 
 
 def padded(x: Tensor, axis: int, length: int) -> Tensor:
-    """Return `x` with zeros behind it along an axis, up to a length."""
+    """Return `x` with zeros behind it along an axis, up to a length.
+
+    `x` has any shape.
+    """
     missing = length - x.shape[axis]
     if not missing:
         return x

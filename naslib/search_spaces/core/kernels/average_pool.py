@@ -22,7 +22,10 @@ _LARGE = 100_000
 
 
 def accepts(module: nn.Module, x: Tensor) -> bool:
-    """Say whether `average_pool(x)` equals `module(x)` and is the faster of the two."""
+    """Say whether `average_pool(x)` equals `module(x)` and is the faster of the two.
+
+    `x` is `(n, c, h, w)`.
+    """
     if x.numel() < _LARGE or x.dim() != 4 or x.shape[1] % _LANES or torch.compiler.is_compiling():
         return False
     if type(module) is not nn.AvgPool2d or module.count_include_pad or module.divisor_override is not None:

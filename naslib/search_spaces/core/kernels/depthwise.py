@@ -42,12 +42,18 @@ _ALL = Rewrites()
 
 
 def accepts(module: nn.Module, x: Tensor) -> bool:
-    """Say whether `depthwise(x, module.weight, module.dilation)` equals `module(x)` and has the faster backward."""
+    """Say whether `depthwise(x, module.weight, module.dilation)` equals `module(x)` and has the faster backward.
+
+    `x` is `(n, c, h, w)`.
+    """
     return _is_depthwise(module, x) and module.stride == (1, 1) and _keeps_size(module, module.padding, module.dilation)  # type: ignore[arg-type]
 
 
 def accepts_subsampled(module: nn.Module, x: Tensor) -> bool:
-    """Say whether `subsampled(x, module.weight, module.padding)` equals `module(x)`."""
+    """Say whether `subsampled(x, module.weight, module.padding)` equals `module(x)`.
+
+    `x` is `(n, c, h, w)`.
+    """
     if not _is_depthwise(module, x) or module.stride != (2, 2) or module.dilation != (2, 2):
         return False
     return not isinstance(module.padding, str) and all(padding % 2 == 0 for padding in module.padding)  # type: ignore[union-attr]

@@ -17,7 +17,10 @@ _kernel = torch.ops.aten.native_batch_norm_backward.default
 
 
 def accepts(norm: nn.Module, x: Tensor) -> bool:
-    """Say whether `normalized(x, norm.eps)` is `norm(x)`: forward mode, by the batch, and nothing to be updated."""
+    """Say whether `normalized(x, norm.eps)` is `norm(x)`: forward mode, by the batch, and nothing to be updated.
+
+    `x` is `(n, c, h, w)`.
+    """
     if forward_ad._current_level < 0 or torch._C._are_functorch_transforms_active():
         return False
     if type(norm) is not nn.BatchNorm2d or norm.affine or not norm.training or norm.track_running_stats:

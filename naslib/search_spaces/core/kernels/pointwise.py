@@ -13,7 +13,10 @@ from torch import Tensor, nn
 
 
 def accepts(module: nn.Module, x: Tensor) -> bool:
-    """Say whether `pointwise(x, module.weight)` equals `module(x)` and is the faster of the two."""
+    """Say whether `pointwise(x, module.weight)` equals `module(x)` and is the faster of the two.
+
+    `x` is `(n, c, h, w)`.
+    """
     if type(module) is not nn.Conv2d or module.kernel_size != (1, 1) or module.stride != (1, 1):
         return False
     if module.groups != 1 or module.padding != (0, 0) or module.bias is not None:

@@ -60,7 +60,10 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[in
 
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Return `conv(x)`; nobody may have hooks on the convolution."""
+    """Return `conv(x)`; nobody may have hooks on the convolution.
+
+    `(n, c_in, h, w)` to `(n, c_out, h', w')`.
+    """
     if not _is_strided_1x1(conv):
         return conv(x)
     if conv.padding_mode == "zeros" and accepts(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.groups):

@@ -64,15 +64,24 @@ class DrNASOptimizer(OneShotOptimizer):
         return DirichletRelaxation()
 
     def decision_weights(self, alpha: Tensor) -> Tensor:
-        """Return softmax(alpha): its largest entry is that of the mean, and the authors' code compares edges by it."""
+        """Return softmax(alpha): its largest entry is that of the mean, and the authors' code compares edges by it.
+
+        `(n_ops,)` for `(n_ops,)`.
+        """
         return torch.softmax(alpha.detach(), dim=-1)
 
     def choice_probabilities(self) -> list[Tensor]:
-        """Return the mean of each decision's distribution."""
+        """Return the mean of each decision's distribution.
+
+        `(n_ops,)` per decision.
+        """
         return [dirichlet_mean(alpha) for alpha in self.architectural_weights]
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
-        """Return the validation loss with the parts' terms and the divergence."""
+        """Return the validation loss with the parts' terms and the divergence.
+
+        Both are scalars.
+        """
         loss = super().architecture_loss(loss)
         if self.regularizer == "kl":
             loss = loss + self.reg_scale * total_divergence(list(self.architectural_weights))

@@ -156,7 +156,10 @@ class ENASOptimizer(OneShotOptimizer):
         edge.data.set("alpha", nn.Parameter(torch.zeros(len(edge.data.op)), requires_grad=False), shared=True)
 
     def decision_weights(self, alpha: Tensor) -> Tensor:
-        """Return the gates: what runs."""
+        """Return the gates: what runs.
+
+        `(n_ops,)` for `(n_ops,)`.
+        """
         return alpha.detach()
 
     def relaxation(self) -> PathRelaxation:
@@ -218,6 +221,8 @@ class ENASOptimizer(OneShotOptimizer):
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Judge paths, and return the mean gradient since the controller's last step, and logits and loss of the last.
 
+        Gradients have the shape of their parameters; logits `(n, classes)`, the loss a scalar.
+
         Logits and loss are those of the validation batch.
         """
         for _ in range(self.samples_per_step):
@@ -254,7 +259,10 @@ class ENASOptimizer(OneShotOptimizer):
         self.accumulated, self.n_accumulated = None, 0
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
-        """Train the weights of a path drawn from the controller, unless one is assigned."""
+        """Train the weights of a path drawn from the controller, unless one is assigned.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
         if current() is not None:
             return super().weight_step(data_train)
         with torch.no_grad():

@@ -109,6 +109,10 @@ class GSparseOptimizer(OneShotOptimizer):
         """Return None: each sum has scalars of its own."""
         return
 
+    def needs(self) -> Mapping[Ability, str]:
+        """Return groups of weights that belong to one operation each."""
+        return dict.fromkeys((Ability.OPERATIONS, Ability.OWN_WEIGHTS), "its groups are the weights of an operation")
+
     def removes(self) -> Mapping[Ability, str]:
         """Return what there is not: weights from architecture parameters, and their training."""
         why = "its architecture parameters are not trained: it adds up all operations and shrinks them"
@@ -152,7 +156,10 @@ class GSparseOptimizer(OneShotOptimizer):
         self.score_groups()
 
     def weight_step(self, data_train: Batch) -> tuple[Tensor, Tensor]:
-        """Update the weights, and score the groups as they are now."""
+        """Update the weights, and score the groups as they are now.
+
+        Logits `(n, classes)`, the loss a scalar.
+        """
         result = super().weight_step(data_train)
         self.score_groups()
         return result
@@ -172,5 +179,8 @@ class GSparseOptimizer(OneShotOptimizer):
             alpha.copy_(torch.where(row.any(), row, left.to(row)))
 
     def decision_weights(self, alpha: Tensor) -> Tensor:
-        """Return the scores of a decision's groups."""
+        """Return the scores of a decision's groups.
+
+        `(n_ops,)` for `(n_ops,)`.
+        """
         return alpha.detach().clone()

@@ -25,6 +25,8 @@ def group_norm(tensors: Sequence[Tensor]) -> Tensor:
 def soft_threshold(tensors: Sequence[Tensor], amount: float) -> list[Tensor]:
     """Return the proximal point of `amount` times the norm of a group: `max(0, 1 - amount / |b|) b`.
 
+    Every tensor keeps its shape, which may be any shape.
+
     It minimises `amount |w| + |w - b|^2 / 2` over w.
 
     Args:

@@ -33,7 +33,10 @@ class DroppedSkip(CandidateWrapper):
         self.rate = 0.0
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the input, some of its elements zero and the others scaled up."""
+        """Return the input, some of its elements zero and the others scaled up.
+
+        The output has the shape of the input, of any shape.
+        """
         return F.dropout(x, self.rate, self.training)
 
 

@@ -119,7 +119,10 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         return self._sampler
 
     def choice_probabilities(self) -> list[Tensor]:
-        """Return the softmax of each decision; in the mode `two` that over the pair that was drawn, 0 elsewhere."""
+        """Return the softmax of each decision; in the mode `two` that over the pair that was drawn, 0 elsewhere.
+
+        `(n_ops,)` per decision.
+        """
         if self.mode != "two" or self.last_sample is None:
             return super().choice_probabilities()
         involved = self._involved(self.last_sample)
@@ -178,7 +181,10 @@ class ProxylessNASOptimizer(OneShotOptimizer):
                 alpha.copy_(rescale(old.unsqueeze(0), alpha.unsqueeze(0), mask.unsqueeze(0)).squeeze(0))
 
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return the gradient by gates or by REINFORCE, and the detached logits and loss of a drawn network."""
+        """Return the gradient by gates or by REINFORCE, and the detached logits and loss of a drawn network.
+
+        Gradients have the shape of their parameters; logits `(n, classes)`, the loss a scalar.
+        """
         if self.update == "gradient":
             return super().architecture_gradient(data_train, data_val)
         return self._policy_gradient(data_val)
