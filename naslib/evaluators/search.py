@@ -155,6 +155,8 @@ class TrialSearch:
     def flush(self) -> None:
         """Write what has not been written yet."""
         trials, self._unwritten = self._unwritten, []
+        if not trials:
+            return
         if isinstance(self.history, SqliteHistory):
             self.history.add_all(trials)
         else:

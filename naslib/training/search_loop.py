@@ -154,6 +154,9 @@ class Evaluations(Protocol):
     def advance(self, epoch: int, should_stop: Callable[[], bool]) -> None:
         """Make evaluation number `epoch`, from 0; `TrialStopped` if `should_stop` said yes meanwhile."""
 
+    def flush(self) -> None:
+        """Write what was kept back: a checkpoint is about to count it as done."""
+
     def status(self, done: int) -> Status | None:
         """Return where the search stands; None leaves it to what the optimizer's statistics say."""
 
@@ -178,6 +181,9 @@ class OwnEpochs:
     def advance(self, epoch: int, should_stop: Callable[[], bool]) -> None:
         """Let the optimizer evaluate."""
         self.optimizer.new_epoch(epoch)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is kept back."""
 
     def status(self, done: int) -> Status | None:
         """Return None: the statistics say it."""
@@ -221,6 +227,7 @@ class BlackBoxSearch:
         total = self.evaluations.total
         with InterruptGuard() as guard, Progress("search", total, start.epoch, unit="evaluation") as progress:
             done = self._run(start.epoch, guard, progress)
+        self.evaluations.flush()
         self.phase.save_final(done)
 
     def _run(self, epoch: int, guard: InterruptGuard, progress: Progress) -> int:
@@ -240,6 +247,7 @@ class BlackBoxSearch:
                 evaluations.advance(epoch, should_stop)
             except TrialStopped:
                 self.phase.seconds += clock() - before
+                evaluations.flush()
                 raise guard.interruption(str(self.phase.save_step(epoch, 0))) from None
             train_acc, valid_acc, test_acc, train_time = optimizer.train_statistics(self.report_incumbent)
             tested = optimizer.test_statistics()
@@ -255,6 +263,7 @@ class BlackBoxSearch:
             if after_epoch is not None:
                 after_epoch(epoch)
             if guard.signum is not None:
+                evaluations.flush()
                 raise guard.interruption(str(self.phase.save_epoch(epoch)))
             epoch += 1
             progress.done = epoch
@@ -270,6 +279,7 @@ class BlackBoxSearch:
 
     def _save(self, epoch: int) -> None:
         started = time.perf_counter()
+        self.evaluations.flush()  # what a checkpoint counts as told is never asked again
         self.phase.save_epoch(epoch)
         self._saving += time.perf_counter() - started
 
