@@ -19,6 +19,7 @@ from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
 from naslib.training.checkpoint import get_last_checkpoint
 from naslib.training.describe import describe_memory, describe_space
+from naslib.training.network_args import network_arguments, without_auxiliary
 from naslib.training.report import format_genotype
 from naslib.training.space_record import constructor_arguments
 from naslib.utils.locations import without_downloads
@@ -86,11 +87,11 @@ def _check_loaders(config: Any, trainer: Trainer, given: Graph | None) -> None:
 
 def _check_sizes(config: Any, trainer: Trainer, given: Graph | None) -> None:
     """Raise now, not after the search, if the network to retrain cannot have the sizes asked for."""
-    sizes = {key: config.evaluation[key] for key in ("cells", "channels", "auxiliary")}
     optimizer, mode = trainer.optimizer, config.evaluation.mode
     is_queried = mode == "query" or (mode == "auto" and optimizer.dataset_api is not None)
     graph = given if given is not None else optimizer.graph
-    if is_queried or graph.codec is None or (sizes["cells"] is None and sizes["channels"] is None):
+    sizes = network_arguments(config.evaluation, graph)
+    if is_queried or graph.codec is None or all(v is None for name, v in sizes.items() if name != "auxiliary"):
         return
     random_state = rng_snapshot()
     probe = SEARCH_SPACES.get(config.search_space)(**constructor_arguments(graph))
@@ -157,8 +158,7 @@ def _dry_run_without_table(config: Any, missing: BenchmarkDataMissing) -> str:
 
 
 def _describe_given(config: Any, given: Graph) -> str:
-    sizes = {key: config.evaluation[key] for key in ("cells", "channels")}
-    network = given.evaluation_network(**sizes, auxiliary=False)
+    network = given.evaluation_network(**without_auxiliary(given, network_arguments(config.evaluation, given)))
     return (
         f"architecture   given\n{format_genotype(given.genotype())}\n"
         f"parameters     {count_parameters_in_MB(network):.6f} M in the network to evaluate, without auxiliary head"

@@ -94,7 +94,7 @@ def _plain(value: Any) -> Any:
 _BELONGS_TO = {
     "search_space": (
         *("search_space_args", "evaluation.genotype"),
-        *("evaluation.cells", "evaluation.channels", "evaluation.auxiliary"),
+        *("evaluation.cells", "evaluation.channels", "evaluation.auxiliary", "evaluation.network_args"),
     ),
     "dataset": ("dataset_args",),
     "search.scheduler": ("search.scheduler_args",),

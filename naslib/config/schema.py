@@ -120,6 +120,7 @@ class EvaluationKeys(_Keys):
     cells: Count | None = Field(None, description="cells of the network that is trained; null: the space's own")
     channels: Count | None = Field(None, description="its initial channels; null: the space's own")
     auxiliary: bool | None = Field(None, description="whether it has an auxiliary head; null: the space's own")
+    network_args: dict[str, Any] = Field(default_factory=dict, description="further arguments of that network")
     amp: bool = Field(False, description="mixed precision on accelerators")
     loss_criteria: Name | None = Field(None, description="a criterion for the retraining alone; null: the search's")
     scheduler: Name = Field("cosine", description="learning-rate schedule by name (see below)")

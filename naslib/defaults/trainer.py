@@ -25,6 +25,7 @@ from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loop import LoopSettings
+from naslib.training.network_args import network_arguments
 from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
 from naslib.training.report import EvaluationResult
@@ -133,12 +134,15 @@ class Trainer(SearchSide):
             NonFiniteLossError: If the loss became NaN; the last good checkpoint is kept.
             SearchInterrupted: After SIGINT or SIGTERM; a checkpoint was written.
             RunFolderError: If another process works in the run folder.
+            ConfigError: If `evaluation.network_args` do not fit the space.
         """
         if self._flag("eval_only"):
             self._require_search()
             with self._working():
                 logger.info("--eval-only: the search that is there is evaluated, nothing is searched")
             return
+        if self.optimizer.is_adapted:
+            network_arguments(self.config.get("evaluation") or {}, self.optimizer.graph)  # now, not after the search
         resume_from = resume_from or self._search_to_continue()
         self.summary_writer = summary_writer if summary_writer is not None else self.summary_writer
         if not resume_from and not self._flag("resume"):
@@ -276,7 +280,7 @@ class Trainer(SearchSide):
 
     def _retrain(self, architecture: Graph, resume_from: str) -> EvaluationResult:
         evaluation, place = self.config.evaluation, self._place()
-        sizes = {key: evaluation.get(key) for key in ("cells", "channels", "auxiliary")}
+        sizes = network_arguments(evaluation, architecture)
         saved = read_newest(resume_from) if resume_from else None
         self._settle_threads(saved)
         self.record.write_environment(self.device)

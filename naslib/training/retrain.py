@@ -22,6 +22,7 @@ from .environment import describe_environment
 from .evaluate import RetrainSettings, RetrainTask
 from .loaders import BatchCursor
 from .loop import EpochLoop, LoopSettings
+from .network_args import without_auxiliary
 from .phase import Phase, Saveable, resume
 from .plain import to_plain
 from .sources import ReplayedSource, is_seeded
@@ -147,7 +148,9 @@ def measure_size(
             embedding reads (else None).
     """
     random_state = rng_snapshot()
-    network = architecture if sizes is None else architecture.evaluation_network(**{**sizes, "auxiliary": False})
+    network = (
+        architecture if sizes is None else architecture.evaluation_network(**without_auxiliary(architecture, sizes))
+    )
     rng_restore(random_state)
     is_known = len(input_shape) in (2, 3) or any(isinstance(child, nn.Embedding) for child in network.modules())
     macs = count_macs(network, input_shape) if input_shape and is_known else None

@@ -205,7 +205,7 @@ def test_what_a_table_cannot_answer_is_said_before_any_work(words, said, tmp_pat
 def test_killed_on_a_table(spawn, tmp_path):
     """The table's answers are written in groups; what a kill loses is asked again."""
     write_random_table(tmp_path / "nb201.npz")
-    words = [*TABLE, f"data={tmp_path}", "search.epochs=6000", "search.objectives=[TEST_ACCURACY, VAL_ACCURACY]"]
+    words = [*TABLE, f"data={tmp_path}", "search.epochs=30000", "search.objectives=[TEST_ACCURACY, VAL_ACCURACY]"]
     _finish(spawn([*words, f"out_dir={tmp_path / 'whole'}"]))
     process = spawn([*words, f"out_dir={tmp_path / 'killed'}"])
     deadline = time.monotonic() + 120
@@ -213,10 +213,10 @@ def test_killed_on_a_table(spawn, tmp_path):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert 0 < _count(tmp_path / "killed") < 6000
+    assert 0 < _count(tmp_path / "killed") < 30000
     _finish(spawn([*words, f"out_dir={tmp_path / 'killed'}", "--resume"]))
     whole, killed = (load(_folder(tmp_path / name)) for name in ("whole", "killed"))
-    assert whole == killed and len(whole) == 6000 and [o.name for o in whole.objectives] == TABLE_OBJECTIVES
+    assert whole == killed and len(whole) == 30000 and [o.name for o in whole.objectives] == TABLE_OBJECTIVES
     best = json.loads((_folder(tmp_path / "killed") / "summary.json").read_text())["trials"]
     assert best["best"] == whole.best().number and best["best_values"] == list(whole.best().values)
 

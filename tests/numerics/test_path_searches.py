@@ -273,7 +273,7 @@ def test_spos_evolves_with_recalibrated_batch_norm_and_leaves_the_supernet_as_it
     train, valid = [images(20), images(21)], [images(30, 20), images(31, 20)]
     before = {key: value.clone() for key, value in optimizer.graph.state_dict().items()}
     measured: dict[tuple, float] = {}
-    original = PathScorer._accuracy
+    original = PathScorer._quality
 
     def spy(self, code, batches):
         assert code not in measured and self.recalibration == 3
@@ -281,7 +281,7 @@ def test_spos_evolves_with_recalibrated_batch_norm_and_leaves_the_supernet_as_it
         return measured[code]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PathScorer, "_accuracy", spy)
+        patch.setattr(PathScorer, "_quality", spy)
         optimizer.select_architecture(train, valid)
         optimizer.select_architecture(train, valid)  # once
     after = optimizer.graph.state_dict()

@@ -51,7 +51,7 @@ def test_selection_checkpoint_resume_and_evaluation(tmp_path: Path, name: str, m
     assert not [where for where in found if ".settings" not in where and ".fingerprint" not in where], found
 
     # a finished run keeps its choice: nothing is measured again
-    monkeypatch.setattr(PathScorer, "_accuracy", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(PathScorer, "_quality", lambda *_: pytest.fail("measured again"))
     resumed = small_trainer(tmp_path / "a", optimizer=METHODS[name](), seed=6)
     resumed.search(resume_from=get_last_checkpoint(resumed.config))
     assert not differences(resumed.optimizer.outcome, outcome) and resumed.optimizer.path == path

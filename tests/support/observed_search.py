@@ -154,7 +154,7 @@ def parameters_of(optimizer: OneShotOptimizer) -> list[nn.Parameter]:
 
 def validation_loss(optimizer: OneShotOptimizer) -> Tensor:
     """Return the loss on the validation batch, as it is measured."""
-    for entry in getattr(optimizer, "entries", ()):
-        entry.relax()
+    if hasattr(optimizer, "entries"):
+        optimizer.graph.assignment = None  # the mixture of all candidates, not the last path
     with measurement_mode(optimizer.graph):
         return optimizer.loss(optimizer.graph(valid_batch()[0]), valid_batch()[1])

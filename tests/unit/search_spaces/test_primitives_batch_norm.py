@@ -109,4 +109,4 @@ def test_macs_count_convolutions_and_linear_layers_only() -> None:
     assert net.training and not net[1].training and net[0].training
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
     with pytest.raises(ConfigError, match="channels, height, width"):
-        count_macs(net, (8, 8))
+        count_macs(net, (3, 8, 8, 8))

@@ -146,7 +146,7 @@ def test_a_loss_of_the_space_is_a_default(tmp_path: Path):
         loss.calls = set()
         optimizer = DARTSOptimizer(**({} if chosen is None else {"loss_criteria": chosen}))
         trainer = _trainer(tmp_path / str(bool(chosen)), _cut(_inputs(), _labels()), optimizer=optimizer)
-        trainer.optimizer.graph.get_loss_fn = lambda: loss
+        trainer.optimizer.space.get_loss_fn = lambda: loss
         trainer.search()
         assert loss.calls == calls
 

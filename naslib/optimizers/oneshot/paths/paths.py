@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.stated import StatedSupernet, stated
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph, Scope
@@ -69,16 +68,5 @@ class PathSpace:
 
 
 def paths_of(graph: Graph, scope: Scope) -> PathSpace:
-    """Return the paths of a supernet, which need not be parsed.
-
-    Raises:
-        ConfigError: If sizes of layers are decisions of the space: what is derived would not have those of the path.
-    """
-    supernet = stated(graph, scope)
-    sizes = [decision.name for decision in supernet.space.decisions if decision.kind == "value"]
-    if sizes:
-        raise ConfigError(
-            f"{graph.get_type()} decides sizes of elastic layers ({', '.join(sizes[:3])}), and path searches decide "
-            "operations and inputs: build the layers with numbers"
-        )
-    return PathSpace(supernet, graph.codec)
+    """Return the paths of a supernet, which need not be parsed."""
+    return PathSpace(stated(graph, scope), graph.codec)

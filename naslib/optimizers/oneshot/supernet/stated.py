@@ -80,7 +80,7 @@ def stated(graph: Graph, scope: Scope) -> StatedSupernet:
     graphs = graph.nested_graphs()
     found: dict[int, tuple[Decision, Site]] = {}
     for decision in space.decisions:
-        if decision.kind != "op":
+        if decision.kind == "inputs":
             continue
         if decision.kind == "value":
             found[id(_value_edge(graph, decision).alpha)] = decision, _site_of_value(graph, decision.name)
