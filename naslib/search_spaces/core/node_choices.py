@@ -56,7 +56,7 @@ class Entering:
     def holding(self, tensors: Sequence[Tensor]) -> Entering:
         """Return the same with other tensors.
 
-        They have the shapes of those that are there.
+        Each has the shape of the one in its place, `(n, c, h, w)` or any other.
         """
         return Entering(tuple(tensors), self.edges, self.first)
 
