@@ -69,7 +69,8 @@ def decision_edges(graph: Graph, scope: Scope) -> Iterator[tuple[EdgeKey, EdgeDa
     """
     for edges in searched_edges(graph, scope).values():
         for number, copy in enumerate(edges.copies):
-            yield (edges.name, number), copy.data
+            if copy.head is not None:
+                yield (edges.name, number), copy.data
     for nested in graph._graphs_in_scope(scope):
         for _, _, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
             key = decided_edge(data)

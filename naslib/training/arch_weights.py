@@ -13,6 +13,7 @@ from torch import Tensor
 from naslib.errors import CheckpointError
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.node_choices import choices_at
 from naslib.utils.files import atomic_write, atomic_write_json
 
 from .checkpoint import serialize
@@ -124,6 +125,10 @@ def _name_decisions(graph: Any, weights: Sequence[Tensor], labels: Sequence[str]
                 place = nested.name or "graph"
                 name = f"{place}/{u}-{v}"
                 found.setdefault(id(data.alpha), RecordedDecision(name, place, (u, v), _op_names(data)))
+        for choice in choices_at(nested):
+            place, node, data = nested.name or "graph", choice.node, choice.data
+            name = f"{place}/{node}:comb_op"
+            found.setdefault(id(data.alpha), RecordedDecision(name, place, (node, node), _op_names(data)))
     names = tuple(f"op{i}" for i in range(max((w.numel() for w in weights), default=0)))
     decisions = [
         found.get(id(w)) or RecordedDecision(f"decision/{i}", "decision", (i, i), names[: w.numel()])

@@ -15,6 +15,7 @@ from naslib.search_spaces.core.elastic import values_in
 from naslib.search_spaces.core.elastic.candidates import put_values
 from naslib.search_spaces.core.given_weights import freeze, frozen_names
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.node_choices import choices_at, combinations_in, put_combination
 from naslib.utils.files import to_jsonable
 
 
@@ -52,6 +53,9 @@ def describe_architecture(architecture: Graph, with_norms: bool = True) -> dict[
         record["code"] = list(architecture.get_code())
     else:
         record["ops"] = _ops_by_edge(architecture)
+        combinations = [combinations_in(graph) for graph in architecture.nested_graphs()]
+        if any(combinations):
+            record["comb_ops"] = [{str(n): index for n, (_, index) in found.items()} for found in combinations]
         if architecture.chosen_values:
             record["values"] = dict(architecture.chosen_values)
     frozen = frozen_names(architecture)
@@ -75,6 +79,9 @@ def rebuild_architecture(record: Mapping[str, Any]) -> Graph:
         space.put_architecture(tuple(record["code"]))
     else:
         space.compile()
+        if "comb_ops" in record:
+            space.remember_decisions()
+            _put_combinations(space, record["comb_ops"])
         _put_ops(space, record["ops"])
         put_values(space, _indices(space, record.get("values", {})))
     space.prepare_evaluation()
@@ -117,6 +124,24 @@ def _ops_by_edge(architecture: Graph) -> list[dict[str, str]]:
         {f"{u},{v}": op_name(data.op) for u, v, data in sorted(graph.edges(data=True), key=lambda edge: edge[:2])}
         for graph in architecture.nested_graphs()
     ]
+
+
+def _put_combinations(space: Graph, positions: list[dict[str, int]]) -> None:
+    """Put the candidates at these positions at the nodes of a space, by the number of the graph and the node.
+
+    Raises:
+        ArchitectureError: If the space has not these candidates.
+    """
+    graphs = space.nested_graphs()
+    decisions = [decision for decision in space.decision_space.decisions if decision.kind == "op"]
+    sites = [(decision.name, site) for decision in decisions for site in decision.sites if site.head is None]
+    for name, site in sites:
+        graph = graphs[site.number]
+        index = positions[site.number].get(str(site.tail)) if site.number < len(positions) else None
+        candidates = next(choice.data.op for choice in choices_at(graph) if choice.node == site.tail)
+        if index is None or index >= len(candidates):
+            raise ArchitectureError(f"there is no candidate {index} for {name!r}: the space was changed since")
+        put_combination(graph, site.tail, candidates[index], name)
 
 
 def _put_ops(space: Graph, ops: list[dict[str, str]]) -> None:

@@ -15,7 +15,8 @@ from ._module_graph import ModuleGraph, label
 from ._order import input_nodes, route, topological_order
 from .drawing import key_of, sites_in, value_sites
 from .edge import EdgeData
-from .plan import AuxiliaryOutput, CallStep, CheckpointStep, CombineStep, EdgeStep, Plan, Step
+from .node_choices import NodeChoice
+from .plan import AuxiliaryOutput, CallStep, CheckpointStep, ChoiceStep, CombineStep, EdgeStep, Plan, Step
 
 
 def check_op(graph: ModuleGraph, edge: tuple[int, int], op: Any) -> None:
@@ -119,7 +120,12 @@ class _Builder:
         edges = [graph._succ[source][node] for source in sources]
         name = f"{prefix}{graph.comb_op_name(node)}"
         place = f"{where}/comb_op({node})"
-        self.steps.append(CombineStep(attributes, edges, tuple(sources.values()), target, place, name))
+        step = CombineStep(attributes, edges, tuple(sources.values()), target, place, name)
+        choice = attributes.get("comb_op")
+        if isinstance(choice, NodeChoice):
+            key = key_of(choice.data)
+            step = ChoiceStep(attributes, edges, step.sources, target, place, name, decision=key)
+        self.steps.append(step)
         return target
 
     def edge(

@@ -206,8 +206,9 @@ class ModuleGraph(nn.Module, nx.DiGraph, metaclass=_GraphType):
     def _modules_in_use(self) -> Iterator[nn.Module]:
         """Yield the modules among the ops, candidates included, and the comb_ops of this graph."""
         for attributes in self._node.values():
-            if isinstance(attributes.get("comb_op"), nn.Module):
-                yield attributes["comb_op"]
+            combine = attributes.get("comb_op")
+            candidates = combine if isinstance(combine, list | tuple) else [combine]
+            yield from (candidate for candidate in candidates if isinstance(candidate, nn.Module))
         for _, _, data in self.edges(data=True):
             yield from (op for op in (data.op if isinstance(data.op, list) else [data.op]) if isinstance(op, nn.Module))
 

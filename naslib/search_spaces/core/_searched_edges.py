@@ -1,4 +1,4 @@
-"""The edges of a graph that carry candidates: which are one decision, and inside of which candidate they are."""
+"""The edges and nodes with candidates: which of them are one decision, and inside of which candidate they are."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 from ._module_graph import ModuleGraph, graphs_within
 from ._updates import Scope, UpdatesMixin
 from .edge import EdgeData
+from .node_choices import choices_at
 from .ops_mixed import MixedOp
 
 
 class Copy(NamedTuple):
-    """One copy of an edge: the graph that it is in, the number of that graph, its ends and its data."""
+    """One copy of an edge: the graph that it is in, the number of that graph, its ends and its data.
+
+    Of a node with candidates `head` is None, and `data` what an edge would have.
+    """
 
     graph: UpdatesMixin
     number: int
-    head: int
+    head: int | None
     tail: int
     data: EdgeData
 
@@ -66,24 +70,37 @@ def key_of(data: EdgeData) -> Hashable:
 
 
 def searched_edges(graph: UpdatesMixin, scope: Scope) -> dict[Hashable, SearchedEdge]:
-    """Return the edges under search by decision, in the order of an optimizer's architecture parameters."""
+    """Return the edges under search by decision, in the order of an optimizer's architecture parameters.
+
+    The nodes whose combination is searched come after all edges, under names like `cell/4:comb_op`.
+
+    Raises:
+        GraphError: If a node has candidates that are none.
+    """
     numbers = {id(nested): number for number, nested in enumerate(graph.nested_graphs())}
     groups: dict[Hashable, SearchedEdge] = {}
     used: dict[str, int] = {}
-    for nested in graph._graphs_in_scope(scope):
+
+    def add(key: Hashable, place: Copy, what: str) -> None:
+        if key in groups:
+            groups[key].copies.append(place)
+            return
+        name = place.graph.name or "graph"
+        count = used[f"{name}/{what}"] = used.get(f"{name}/{what}", 0) + 1
+        cell = name if count == 1 else f"{name}#{count}"
+        groups[key] = SearchedEdge(f"{cell}/{what}", cell, [place])
+
+    graphs = graph._graphs_in_scope(scope)
+    for nested in graphs:
         for u in sorted(nested._succ):
             for v in sorted(nested._succ[u]):
                 data = nested._succ[u][v]
-                if candidates_on(data) is None:
-                    continue
-                place = Copy(nested, numbers[id(nested)], u, v, data)
-                if key_of(data) in groups:
-                    groups[key_of(data)].copies.append(place)
-                    continue
-                name = nested.name or "graph"
-                count = used[f"{name}/{u}-{v}"] = used.get(f"{name}/{u}-{v}", 0) + 1
-                cell = name if count == 1 else f"{name}#{count}"
-                groups[key_of(data)] = SearchedEdge(f"{cell}/{u}-{v}", cell, [place])
+                if candidates_on(data) is not None:
+                    add(key_of(data), Copy(nested, numbers[id(nested)], u, v, data), f"{u}-{v}")
+    for nested in graphs:
+        for choice in choices_at(nested):
+            place = Copy(nested, numbers[id(nested)], None, choice.node, choice.data)
+            add(choice.key, place, f"{choice.node}:comb_op")
     return groups
 
 

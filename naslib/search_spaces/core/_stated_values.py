@@ -13,6 +13,7 @@ from ._module_graph import ModuleGraph
 from ._searched_edges import SearchedEdge, candidates_on, key_of
 from .decisions import Decision
 from .elastic import Elastic, ElasticSequential, Value, values_in
+from .node_choices import choices_at
 
 # `(name of a decision, indices of its candidates)`: only they have what is looked at; None: it is always there
 Owner = tuple[str, frozenset[int]] | None
@@ -82,22 +83,26 @@ class _Walk:
 
     def _graph(self, graph: ModuleGraph, owner: Owner) -> Iterator[tuple[Value, Owner]]:
         seen: set[int] = set()
+        for choice in choices_at(graph):
+            seen.add(id(graph._node[choice.node]["comb_op"]))
+            yield from self._edge(choice.data, choice.key, owner)
         for source in sorted(graph._succ):
             attributes = graph._node[source]
             for module in (attributes.get("subgraph"), attributes.get("comb_op")):
-                seen.add(id(module))
-                yield from self.through(module, owner)
+                if id(module) not in seen or module is None:
+                    seen.add(id(module))
+                    yield from self.through(module, owner)
             for target in sorted(graph._succ[source]):
                 data = graph._succ[source][target]
                 seen.add(id(data.op))
-                yield from self._edge(data, owner)
+                yield from self._edge(data, key_of(data), owner)
         for module in graph._modules.values():  # what a user registered besides
             if id(module) not in seen:
                 yield from self.through(module, owner)
 
-    def _edge(self, data: Any, owner: Owner) -> Iterator[tuple[Value, Owner]]:
+    def _edge(self, data: Any, key: Hashable, owner: Owner) -> Iterator[tuple[Value, Owner]]:
         candidates = candidates_on(data)
-        edge = self.groups.get(key_of(data)) if candidates is not None else None
+        edge = self.groups.get(key) if candidates is not None else None
         if edge is None:
             for op in candidates if candidates is not None else [data.op]:
                 yield from self.through(op, owner)

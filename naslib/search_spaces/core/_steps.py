@@ -20,6 +20,7 @@ from .assignment import Assignment, assigned
 from .batch_norm import repeated_forward
 from .edge import EdgeData
 from .in_place import changes_input, guarded
+from .node_choices import NodeChoice
 from .primitives import AbstractCombOp, AbstractPrimitive, add_into
 from .shared_work import Passes, SharedWork
 
@@ -116,6 +117,29 @@ class CombineStep:
         """Name the combination."""
         combine = self.attributes["comb_op"]
         return getattr(combine, "__name__", type(combine).__name__)
+
+
+@dataclass(slots=True)
+class ChoiceStep(CombineStep):
+    """Combine the inputs of a node by candidates, as the assignment says.
+
+    `decision` names the node's entry in the assignment of the forward.
+    """
+
+    decision: Any = None
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the mixture of the combinations, or that which was drawn."""
+        inputs = [values[source] for source in self.sources]
+        choice: NodeChoice = self.attributes["comb_op"]
+        if self.decision is None or works.assignment is None or not choice.mixed.relaxes_in_batch():
+            return choice(inputs, self.edges)
+        return choice.combine_shared(inputs, self.edges, works.assignment[self.decision], works.passes)
+
+    def describe(self) -> str:
+        """Name what mixes, and the candidates."""
+        mixed = self.attributes["comb_op"].mixed
+        return f"{mixed.get_op_name}({', '.join(candidate.get_op_name for candidate in mixed.primitives)})"
 
 
 def _add_up(inputs: Sequence[Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ from .codec import Code, Codec, as_random
 from .edge import EdgeData
 from .elastic.candidates import put_values
 from .literals import read_literal
+from .node_choices import choices_at, combinations_in
 from .query_metrics import Metric, as_dataset_api
 from .schema import DecisionSpace
 from .stated_codec import StatedCodec, candidate_on
@@ -91,6 +92,7 @@ class ArchitectureMixin(StatementMixin):
         if self.codec is None and _names_edges(spec):
             graph = self.clone()
             graph.compile()
+            graph._refuse_combinations()
             return [
                 (g.name, u, v, op and op_name(op)) for g, u, v, _, op in choices_of(graph, self.OPTIMIZER_SCOPE, spec)
             ]
@@ -135,6 +137,8 @@ class ArchitectureMixin(StatementMixin):
         """Put an architecture of a space without a codec on the edges; one by edges may be any that they allow."""
         self.compile()
         found = choices_of(self, self.OPTIMIZER_SCOPE, spec) if _names_edges(spec) else None
+        if found is not None:
+            self._refuse_combinations()
         code = self._checked_code(spec) if found is None else None
         if self._decision_space is None:
             self.remember_decisions()
@@ -143,6 +147,15 @@ class ArchitectureMixin(StatementMixin):
             put_values(self, {})  # what an architecture by edges does not say is the largest
         elif code is not None:
             self._codec().apply(self, code)
+
+    def _refuse_combinations(self) -> None:
+        """Raise `ArchitectureError` where nodes have candidates, which an architecture by edges says nothing about."""
+        for nested in self._graphs_in_scope(self.OPTIMIZER_SCOPE):
+            for choice in choices_at(nested):
+                raise ArchitectureError(
+                    f"an architecture by edges does not say how node {choice.node} of {nested.name or 'graph'!r} "
+                    "combines its inputs; give the candidates by the names of decision_space.decisions, or a code"
+                )
 
     def sample_random_architecture(self, dataset_api: Any = None, load_labeled: bool = False, rng: Any = None) -> None:
         """Make this graph a random architecture.
@@ -233,10 +246,11 @@ class ArchitectureMixin(StatementMixin):
     def genotype(self) -> Any:
         """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search.
 
-        Of a space without a codec that keeps a code only, or that decides sizes: the candidates by the names of its
-        decisions.
+        Of a space without a codec that keeps a code only, or that decides sizes or combinations at nodes: the
+        candidates by the names of its decisions.
         """
-        if self.codec is not None or self._code is not None or self.chosen_values:
+        beside = self.chosen_values or any(combinations_in(nested) for nested in self.nested_graphs())
+        if self.codec is not None or self._code is not None or beside:
             return self._codec().genotype(self.get_code())
         found = []
         for nested in self._graphs_in_scope(self.OPTIMIZER_SCOPE):

@@ -12,6 +12,7 @@ import torch
 from ._module_graph import ModuleGraph
 from .assignment import Assignment
 from .edge import EdgeData
+from .node_choices import choices_at
 from .ops_mixed import MixedOp, Relaxation
 from .randomness import Randomness
 
@@ -37,15 +38,21 @@ def key_of(data: EdgeData) -> Hashable | None:
 
 
 def sites_in(graphs: Iterable[ModuleGraph]) -> list[Sites]:
-    """Return the decisions of some graphs: graphs by name, edges source-major."""
+    """Return the decisions of some graphs: graphs by name, edges source-major, then those at nodes."""
     found: dict[Hashable, Sites] = {}
-    for graph in sorted(graphs, key=lambda graph: graph.name):
+    by_name = sorted(graphs, key=lambda graph: graph.name)
+    for graph in by_name:
         for source in sorted(graph._succ):
             for target in sorted(graph._succ[source]):
                 data = graph._succ[source][target]
                 key = key_of(data)
                 if key is not None:
                     found.setdefault(key, Sites(key, [])).edges.append(data)
+    for graph in by_name:
+        for choice in choices_at(graph):
+            key = key_of(choice.data)
+            if key is not None:
+                found.setdefault(key, Sites(key, [])).edges.append(choice.data)
     return list(found.values())
 
 

@@ -20,6 +20,7 @@ from ._fx import modules_of
 from ._module_graph import ModuleGraph
 from ._steps import CallStep as CallStep
 from ._steps import CheckpointStep as CheckpointStep
+from ._steps import ChoiceStep as ChoiceStep
 from ._steps import CombineStep as CombineStep
 from ._steps import EdgeStep as EdgeStep
 from ._steps import Step as Step

@@ -13,6 +13,7 @@ from .decisions import MASKED, Decision, Site
 from .edge import EdgeData
 from .elastic.candidates import put_values
 from .literals import plain, read_literal, shortened
+from .node_choices import choices_at, combinations_in, put_combination
 from .ops_basic import DropPath
 from .ops_mixed import MixedOp
 from .schema import DecisionSpace
@@ -94,6 +95,7 @@ class StatedCodec(Codec[StatementMixin]):
                 name = label_of(data)
                 if name in self._space.names and name not in operations:
                     operations[name] = candidate_on(self._space.decision(name), data)
+            operations |= self._combinations_in(nested)
         operations |= {
             label: value for label, value in (graph.chosen_values or {}).items() if label in self._space.names
         }
@@ -102,6 +104,15 @@ class StatedCodec(Codec[StatementMixin]):
                 f"{self.name} is not discrete yet: set an architecture, or let an optimizer find one"
             )
         return self._code_from(operations)
+
+    def _combinations_in(self, graph: StatementMixin) -> dict[str, Any]:
+        """Return the combinations that were chosen at the nodes of one graph, by decision."""
+        found = {}
+        for name, index in combinations_in(graph).values():
+            if name in self._space.names:
+                decision = self._space.decision(name)
+                found[name] = decision.candidates[decision.sites[0].positions.index(index)]
+        return found
 
     def apply(self, graph: StatementMixin, code: Code) -> None:
         """Put the operations that `code` names on the edges, plain layers of its sizes in them; remove other edges."""
@@ -113,14 +124,18 @@ class StatedCodec(Codec[StatementMixin]):
             for site in decision.sites
             if decision.kind == "op" and isinstance(site, Site)
         ]
-        undecided = all(isinstance(nested.edges[site.head, site.tail].op, list) for _, nested, site in edges)
+        undecided = all(_candidates_at(nested, site) is not None for _, nested, site in edges)
         if not undecided or graph.chosen_values:
             raise SpecAlreadySetError(
                 f"an architecture has been set on this {self.name} already; take a fresh search space, or a clone of it"
             )
         for decision, nested, site in edges:
             indices = chosen[decision.name]
-            if indices is not None:
+            if site.head is None:
+                candidates = _candidates_at(nested, site)
+                if indices is not None and candidates is not None:
+                    put_combination(nested, site.tail, candidates[site.positions[indices[0]]], decision.name)
+            elif indices is not None:
                 data = nested.edges[site.head, site.tail]
                 data.set("primitives", list(data.op))
                 data.set("op_index", site.positions[indices[0]], shared=True)  # an elastic layer becomes a plain one
@@ -136,6 +151,14 @@ class StatedCodec(Codec[StatementMixin]):
             return False
         other = self._space.decision(decision.condition[0])
         return other.kind == "inputs" and code[self._space.genes(other.name).start] != MASKED
+
+
+def _candidates_at(graph: StatementMixin, site: Site) -> list[Any] | None:
+    """Return the candidates at a place under search, None where an architecture has been set."""
+    if site.head is not None:
+        op = graph.edges[site.head, site.tail].op
+        return op if isinstance(op, list) else None
+    return next((choice.data.op for choice in choices_at(graph) if choice.node == site.tail), None)
 
 
 def candidate_on(decision: Decision, data: EdgeData) -> Any:

@@ -20,6 +20,7 @@ from ._stated_values import stated_values
 from ._updates import Scope, UpdatesMixin
 from .decisions import Decision, Site
 from .edge import EdgeData
+from .node_choices import NodeChoice
 from .schema import Constraint, DecisionSpace
 
 logger = get_logger(__name__)
@@ -133,6 +134,14 @@ def decided_edge(data: EdgeData) -> tuple[str, int] | None:
     return (data._shared[_LABEL], data._private[_NUMBER]) if _NUMBER in data._private else None
 
 
+def data_at(graph: UpdatesMixin, site: Site) -> EdgeData | None:
+    """Return what carries a decision of a supernet, on an edge or at a node of a graph; None where nothing does."""
+    if site.head is not None:
+        return graph.edges[site.head, site.tail]
+    combine = graph._node[site.tail].get("comb_op")
+    return combine.data if isinstance(combine, NodeChoice) else None
+
+
 def label_of(data: EdgeData) -> str | None:
     """Return the name of the decision that was, or is, on an edge, where its graph remembers that."""
     return data._shared.get(_LABEL)
@@ -189,12 +198,14 @@ def state(
     names: Callable[[Any], str] = op_name,
     constraints: Sequence[Constraint] = (),
 ) -> DecisionSpace:
-    """State the decisions of a graph: one operation per edge with candidates, which edges a node keeps, and sizes.
+    """State the decisions of a graph: an operation per edge with candidates, edges that a node keeps, sizes, comb_ops.
 
     Copies of an edge (`Graph.copy`) share their decision. The label is `cell/1-3` for the edge from 1 to 3 of a graph
     called "cell", and `cell/3` for the inputs of its node 3; of several graphs of one name that decide differently, the
     second is `cell#2`. Decisions inside a candidate depend on that candidate. Candidates that the space never selects
-    (`select_primitive`) are left out. The sizes of elastic layers come last, under their labels (`stated_values`).
+    (`select_primitive`) are left out.
+    combination at a node that has a list of them is `cell/3:comb_op`. The sizes of elastic layers come last, under
+    their labels (`stated_values`).
 
     Args:
         graph: A space or a supernet, without op classes on its edges.

@@ -106,7 +106,11 @@ class Latency(Part):
 
     def needs(self) -> Mapping[Ability, str]:
         """Return what follows from its hooks, and decisions that the table knows."""
-        return {**super().needs(), Ability.OPERATIONS: "a table has the latencies of operations, not of sizes"}
+        own = {
+            Ability.OPERATIONS: "a table has the latencies of operations, not of sizes",
+            Ability.EDGES: "a table has the latencies of operations on edges",
+        }
+        return {**super().needs(), **own}
 
     # what the optimizer calls
 

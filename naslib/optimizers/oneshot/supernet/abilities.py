@@ -23,6 +23,7 @@ class Ability(StrEnum):
     OUTCOME = "outcome"  # an architecture follows from the parameters at any time
     SCORES = "scores"  # candidates and edges are compared by scores in the end
     OPERATIONS = "operations"  # all decisions are among operations; none is a size of elastic layers
+    EDGES = "edges"  # all decisions are on edges; none is among the combinations at a node
     OWN_WEIGHTS = "own weights"  # every candidate has weights of its own; none shares them with others
     STRUCTURE = "structure"  # candidates may leave the supernet during the search
     SECOND_ORDER = "second order"  # there is a second-order architecture step

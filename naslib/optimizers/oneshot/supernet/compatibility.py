@@ -14,6 +14,7 @@ from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.elastic import EntangledCandidate
 from naslib.search_spaces.core.elastic.candidates import is_size
+from naslib.search_spaces.core.node_choices import is_combination
 
 from .abilities import Ability as Ability
 from .abilities import Reasons as Reasons
@@ -176,6 +177,9 @@ def claims_of_space(decisions: Sequence[EdgeData]) -> list[Claim]:
             Ability.STRUCTURE: "the values of a size share one weight and cannot leave the supernet",
         }
         claims.append(Claim("sizes of elastic layers", {}, reasons))
+    if any(is_combination(data) for data in decisions):
+        why = "{part} looks at operations on edges, and the space decides combinations at nodes as well"
+        claims.append(Claim("combinations at nodes", {}, {Ability.EDGES: why}))
     candidates = [op for data in decisions for op in data.op.get_embedded_ops() or ()]
     if any(isinstance(op, EntangledCandidate) for op in candidates):
         why = "{part} looks at the weights of each candidate, and these share theirs"

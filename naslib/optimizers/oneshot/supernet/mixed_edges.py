@@ -9,6 +9,7 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.elastic import values_in
 from naslib.search_spaces.core.elastic.candidates import edge_of, put_values
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
+from naslib.search_spaces.core.node_choices import NodeChoice, choices_at, put_combination
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.search_spaces.core.statement import mark_decided, searched_edges
 
@@ -26,10 +27,36 @@ def where_undecided(update: Callable[..., Any]) -> Callable[..., Any]:
 def mixed_edges(graph: Graph, scope: Scope) -> list[EdgeData]:
     """Return the data of all edges with a MixedOp, every copy of a cell included, in the order of the graph.
 
-    What carries the values of a size, and is no edge of the graph, comes last.
+    What carries the combinations at a node or the values of a size, and is no edge of the graph, comes last.
     """
     edges = [edge.data for edge in graph._edges_in_scope(scope, private_edge_data=True)]
-    return [data for data in [*edges, *(graph.value_edges or {}).values()] if isinstance(data.op, MixedOp)]
+    return [data for data in [*edges, *beside_edges(graph, scope)] if isinstance(data.op, MixedOp)]
+
+
+def beside_edges(graph: Graph, scope: Scope) -> list[EdgeData]:
+    """Return what carries the decisions of a supernet that are on no edge: those at nodes, every copy, then sizes."""
+    nodes = [choice.data for nested in graph._graphs_in_scope(scope) for choice in choices_at(nested)]
+    return [*nodes, *(graph.value_edges or {}).values()]
+
+
+def adapt_nodes(graph: Graph, scope: Scope, add_alphas: Callable[..., Any], update_ops: Callable[..., Any]) -> None:
+    """Give every list of combinations at a node what the update functions make of candidates on an edge.
+
+    Args:
+        graph: The supernet to be.
+        scope: Which graphs are searched.
+        add_alphas: Gives the candidates of all copies of a node their parameter.
+        update_ops: Makes the candidates of one copy a MixedOp.
+    """
+    for edges in searched_edges(graph, scope).values():
+        nodes = [copy for copy in edges.copies if copy.head is None]
+        for copy in nodes:
+            copy.data._shared = nodes[0].data._shared
+            view = EdgeView(0, copy.tail, copy.data)
+            if copy is nodes[0]:
+                add_alphas(edge=view)
+            update_ops(edge=view)
+            copy.graph._node[copy.tail]["comb_op"] = NodeChoice(copy.data)
 
 
 def adapt_values(graph: Graph, *updates: Callable[..., Any]) -> None:
@@ -87,6 +114,15 @@ def discretizing(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> Call
             edge.data.set("op", op.discretized(index))
 
     return discretize
+
+
+def discretize_nodes(graph: Graph, scope: Scope, select: Callable[[Graph, EdgeData], int]) -> None:
+    """Leave at each node of a supernet the combination that `select` chooses by `op_weights`."""
+    for nested in graph._graphs_in_scope(scope):
+        for choice in list(choices_at(nested)):
+            op, index = choice.data.op, select(graph, choice.data)
+            chosen: Any = op.discretized(index)
+            put_combination(nested, choice.node, chosen, op.decision)
 
 
 def discretize_values(graph: Graph, select: Callable[[Graph, EdgeData], int]) -> None:

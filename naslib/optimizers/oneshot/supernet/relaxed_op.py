@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from naslib.search_spaces.core.assignment import assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
 from naslib.search_spaces.core.kernels.weighted_sum import inner_product
+from naslib.search_spaces.core.node_choices import Entering
 from naslib.search_spaces.core.ops_mixed import left_of
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
@@ -247,9 +248,18 @@ class _Gates(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, weights: Tensor, x: Tensor, op: RelaxedMixedOp, draw: Draw, guarded: bool, *outputs: Tensor
+        ctx: Any,
+        weights: Tensor,
+        x: Tensor | Entering,
+        op: RelaxedMixedOp,
+        draw: Draw,
+        guarded: bool,
+        *outputs: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(weights, x if draw.evaluated else None, *outputs)
+        inputs = _tensors(x) if draw.evaluated else ()
+        ctx.save_for_backward(weights, *outputs, *inputs)
+        ctx.entering = Entering((), x.edges, x.first) if inputs and isinstance(x, Entering) else None
+        ctx.n_outputs = len(outputs)
         ctx.op, ctx.draw = op, draw._replace(weights=weights.detach())
         ctx.assignment = current()  # of decisions within the candidates
         kind = x.device.type
@@ -263,7 +273,9 @@ class _Gates(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        weights, x, *outputs = ctx.saved_tensors
+        weights, *saved = ctx.saved_tensors
+        outputs, inputs = saved[: ctx.n_outputs], saved[ctx.n_outputs :]
+        x = _as_read(ctx.entering, inputs)
         draw: Draw = ctx.draw
         # the backward runs outside of the forward's autocast and assignment
         with ctx.precision(), assigned(ctx.assignment):
@@ -277,7 +289,19 @@ class _Gates(torch.autograd.Function):
         return gradient, None, None, None, None, *to_outputs
 
 
-def _evaluate(op: RelaxedMixedOp, x: Tensor | None, draw: Draw) -> dict[int, Tensor]:
+def _tensors(x: Tensor | Entering) -> tuple[Tensor, ...]:
+    """Return what candidates read: one tensor on an edge, several at a node."""
+    return x.tensors if isinstance(x, Entering) else (x,)
+
+
+def _as_read(entering: Entering | None, tensors: Sequence[Tensor]) -> Any:
+    """Return what candidates read, made of the tensors that were kept for the backward; None where none were."""
+    if entering is not None:
+        return entering.holding(tensors)
+    return tensors[0] if tensors else None
+
+
+def _evaluate(op: RelaxedMixedOp, x: Any, draw: Draw) -> dict[int, Tensor]:
     """Run the operations that are evaluated beside those that ran, leaving no trace."""
     if x is None or not draw.evaluated:
         return {}

@@ -9,7 +9,9 @@ from naslib.errors import GraphError
 from naslib.search_spaces.core.decisions import MASKED, Decision, Site
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.node_choices import choices_at
 from naslib.search_spaces.core.schema import DecisionSpace
+from naslib.search_spaces.core.statement import data_at
 
 from .mixed_edges import decisions_in
 
@@ -83,14 +85,14 @@ def stated(graph: Graph, scope: Scope) -> StatedSupernet:
         if decision.kind == "value":
             found[id(_value_edge(graph, decision).alpha)] = decision, _site_of_value(graph, decision.name)
             continue
-        sites = [site for site in decision.sites if isinstance(site, Site) and site.head is not None]
-        at = [graphs[site.number].edges[site.head, site.tail] for site in sites]
-        if not at or not at[0].has("alpha"):
+        sites = [site for site in decision.sites if isinstance(site, Site)]
+        carrier = data_at(graphs[sites[0].number], sites[0]) if sites else None
+        if carrier is None or not carrier.has("alpha"):
             raise GraphError(
                 f"the space {graph.get_type()} states the decision {decision.name!r}, which is on no edge of its "
                 "supernet; core.statement.state reads the decisions off the edges"
             )
-        found[id(at[0].alpha)] = decision, sites[0]
+        found[id(carrier.alpha)] = decision, sites[0]
     sites_of = _sites(graph, scope)
     edges = []
     for parameter in parameters:
@@ -117,6 +119,9 @@ def _sites(graph: Graph, scope: Scope) -> dict[int, Site]:
         for head, tail, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2]):
             if data.has("alpha"):
                 found.setdefault(id(data.alpha), Site(nested.name, numbers[id(nested)], head, tail))
+        for choice in choices_at(nested):
+            site = Site(nested.name, numbers[id(nested)], None, choice.node)
+            found.setdefault(id(choice.data.alpha), site)
     for label, data in (graph.value_edges or {}).items():
         found.setdefault(id(data.alpha), _site_of_value(graph, label))
     return found

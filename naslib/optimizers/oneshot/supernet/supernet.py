@@ -18,13 +18,17 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.elastic import values_in
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
+from naslib.search_spaces.core.node_choices import choices_at
 from naslib.search_spaces.core.query_metrics import as_dataset_api
 from naslib.utils.log import get_logger
 
 from .compatibility import Ability, check_combination, check_space
 from .mixed_edges import (
+    adapt_nodes,
     adapt_values,
+    beside_edges,
     decisions_in,
+    discretize_nodes,
     discretize_values,
     discretizing,
     mixed_edges,
@@ -214,7 +218,8 @@ class SupernetOptimizer(SamplingOptimizer):
         """
         graph.compile()
         ops = graph.get_all_edge_data("op", self.scope, private_edge_data=True)
-        if not any(isinstance(op, list) for op in ops) and not values_in(graph):
+        nodes = [choice for nested in graph._graphs_in_scope(self.scope) for choice in choices_at(nested)]
+        if not any(isinstance(op, list) for op in ops) and not nodes and not values_in(graph):
             raise GraphError(
                 f"no edge in scope {self.scope!r} carries a list of candidate operations: there is nothing to search; "
                 f"scopes in the graph: {sorted({str(g.scope) for g in graph.nested_graphs()})}"
@@ -223,6 +228,7 @@ class SupernetOptimizer(SamplingOptimizer):
             graph.remember_decisions(self.scope)
         graph.update_edges(where_undecided(self.add_alphas), self.scope, private_edge_data=False)
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
+        adapt_nodes(graph, self.scope, self.add_alphas, self.update_ops)
         adapt_values(graph, self.add_alphas, self.update_ops)
         check_space(self, decisions_in(graph, self.scope))
         if alphas is not None:
@@ -329,6 +335,7 @@ class SupernetOptimizer(SamplingOptimizer):
             graph.update_edges(discretizing(graph, self.select_primitive), self.scope, private_edge_data=True)
             for part in self.parts.values():
                 part.discretize(graph)
+            discretize_nodes(graph, self.scope, self.select_primitive)
             discretize_values(graph, self.select_primitive)
             graph.prepare_evaluation()
         graph.set_passes(native=False, checkpoint=False)  # choices of the search
@@ -350,7 +357,7 @@ class SupernetOptimizer(SamplingOptimizer):
         """Put `op_weights` on the edges of a clone of the supernet, and remove what the space drops."""
         if scores is None:
             graph.update_edges(self._show_weights, self.scope, private_edge_data=False)
-            for data in (graph.value_edges or {}).values():
+            for data in beside_edges(graph, self.scope):
                 self._show_weights(EdgeView(0, 0, data))
         else:
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):

@@ -13,6 +13,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
 from naslib.optimizers.oneshot.supernet.stated import StatedSupernet, stated
 from naslib.search_spaces.core.codec import NO_EDGE
+from naslib.search_spaces.core.decisions import Site
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import Zero
 from naslib.search_spaces.core.statement import states_its_rule
@@ -112,6 +113,8 @@ def controller_space_of(graph: Graph, scope: Scope) -> ControllerSpace:
         if decision.kind == "value" or decision.n_chosen is None:
             what = f"{decision.name!r} ({decision.kind})"
             raise ConfigError(f"enas chooses operations and a number of inputs, not {what}")
+        if any(isinstance(site, Site) and site.head is None for site in decision.sites) and decision.kind == "op":
+            raise ConfigError(f"enas chooses operations and inputs, not combinations at nodes ({decision.name!r})")
     if supernet.space.constraints:
         raise ConfigError("enas decides one after another: it cannot keep to the constraints of this space")
     candidates = [data.op.primitives for data in decisions_in(graph, scope)]

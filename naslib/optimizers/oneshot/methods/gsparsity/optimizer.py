@@ -111,7 +111,9 @@ class GSparseOptimizer(OneShotOptimizer):
 
     def needs(self) -> Mapping[Ability, str]:
         """Return groups of weights that belong to one operation each."""
-        return dict.fromkeys((Ability.OPERATIONS, Ability.OWN_WEIGHTS), "its groups are the weights of an operation")
+        return dict.fromkeys(
+            (Ability.OPERATIONS, Ability.EDGES, Ability.OWN_WEIGHTS), "its groups are the weights of an operation"
+        )
 
     def removes(self) -> Mapping[Ability, str]:
         """Return what there is not: weights from architecture parameters, and their training."""
