@@ -101,6 +101,7 @@ EVALUATION = {
 EVALUATION_OURS = {
     "mode": "auto",
     "genotype": None,
+    "network_args": {},
     "cells": None,
     "channels": None,
     "auxiliary": None,
