@@ -137,10 +137,10 @@ class ImageData:
         """
         if (x_test is None) != (y_test is None):
             raise DataError(f"data set {name!r}: give both x_test and y_test or neither")
-        given = [("x_train", x_train)] + ([("x_test", x_test)] if x_test is not None else [])
-        images = to_images([(f"{name!r} {key}", x) for key, x in given], name, scale, layout)
-        wanted = [("y_train", y_train)] + ([("y_test", y_test)] if y_test is not None else [])
-        pairs = [(f"{name!r} {key}", y, x) for (key, y), x in zip(wanted, images.parts, strict=True)]
+        given = [(f"{name!r} x_train", x_train), (f"{name!r} x_test", x_test)]
+        images = to_images([(key, x) for key, x in given if x is not None], name, scale, layout)
+        wanted = [(f"{name!r} y_train", y_train), (f"{name!r} y_test", y_test)]
+        pairs = [(key, y, x) for (key, y), x in zip(wanted, images.parts, strict=False) if y is not None]
         targets = read_targets(name, pairs, task, multi_label, class_names)
         parts = [ImageSet(x, y) for x, y in zip(images.parts, targets.parts, strict=True)]
         if len(parts) == 1:

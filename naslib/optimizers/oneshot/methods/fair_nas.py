@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 from torch import Tensor
 
 from naslib.optimizers.core.metaclasses import Batch
-from naslib.optimizers.oneshot.paths.evolution import EvolutionSettings
+from naslib.optimizers.oneshot.paths.evolved import EvolvedPathOptimizer
 from naslib.optimizers.oneshot.paths.paths import PathChoices
-from naslib.optimizers.oneshot.paths.scoring import PathScorer
-from naslib.optimizers.oneshot.paths.selection import check_counts, evolution_selection
-from naslib.optimizers.oneshot.paths.sizes import SizeLimits
-from naslib.optimizers.oneshot.paths.weight_sharing import WeightSharingOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.search_spaces.core.codec import Code
 
 
 def fair_choices(widths: Sequence[int], rng: Random) -> list[PathChoices]:
@@ -41,7 +35,7 @@ def fair_choices(widths: Sequence[int], rng: Random) -> list[PathChoices]:
 
 
 @OPTIMIZERS.register("fair_nas")
-class FairNASOptimizer(WeightSharingOptimizer):
+class FairNASOptimizer(EvolvedPathOptimizer):
     """Train all candidates equally often ([Chu2021fairnas], strict fairness), then search the paths by evolution.
 
     A step draws for every decision a permutation of its candidates; the first candidates of all decisions are the first
@@ -50,37 +44,8 @@ class FairNASOptimizer(WeightSharingOptimizer):
     in the selection only.
 
     Args:
-        population: Architectures in a generation of the selection.
-        generations: Number of generations, the random first one included.
-        parents: How many of the best architectures so far may have children.
-        mutations: Children by mutation in a generation.
-        crossovers: Children by crossover in a generation; random architectures make up what is missing.
-        mutation_rate: Probability with which a mutation draws a gene anew.
-        max_params: Millions of parameters that the architecture, of the supernet's size, may have; None for any number.
-        max_macs: Millions of its multiply-accumulates for one image; None for any number.
-        valid_batches: On how many validation batches an architecture is measured, the next ones each time; None for
-            the whole validation set.
-        **kwargs: See `WeightSharingOptimizer`.
+        **kwargs: See `EvolvedPathOptimizer`.
     """
-
-    def __init__(
-        self,
-        population: int = 50,
-        generations: int = 20,
-        parents: int = 10,
-        mutations: int = 25,
-        crossovers: int = 25,
-        mutation_rate: float = 0.1,
-        max_params: float | None = None,
-        max_macs: float | None = None,
-        valid_batches: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        check_counts(valid_batches=valid_batches)
-        self.settings = EvolutionSettings(population, generations, parents, mutations, crossovers, mutation_rate)
-        self.max_params, self.max_macs = max_params, max_macs
-        self.valid_batches = valid_batches
 
     def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
         """Add the gradients of all models of the step; return logits and loss of the last.
@@ -91,8 +56,3 @@ class FairNASOptimizer(WeightSharingOptimizer):
             with self.assigned(self.assignment_of_choices(choices)):
                 last = super().training_backward(data_train)
         return last
-
-    def select_path(self, scorer: PathScorer) -> Code:
-        """Return the best architecture of the evolution."""
-        limits = SizeLimits(self, self.max_params, self.max_macs, scorer)
-        return evolution_selection(scorer, self.paths, self.rng, self.settings, self.valid_batches, limits)
