@@ -77,7 +77,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.metrics: tuple[Metric, ...] = (self.metric,)
         self._metric: Metric | None = None  # what `new_epoch` asks a benchmark for
         self._minimizes = False
-        self.record = SearchRecord()
+        self.record, self._answers = SearchRecord(), {}
         self.rng = random.Random()
         self._codec: Codec | None = None
 
@@ -245,7 +245,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api
         self._codec = codec
-        self.record = SearchRecord()
+        self.record, self._answers = SearchRecord(), {}
         self.rng = as_random(None)
         self._reset()
         self.adapted()

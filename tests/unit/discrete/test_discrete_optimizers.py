@@ -359,3 +359,21 @@ def test_an_evaluation_costs_some_calls_and_none_that_grow(kind: type[DiscreteOp
         counts.append(count_calls(lambda numbers=numbers: [optimizer.new_epoch(epoch) for epoch in numbers]))  # type: ignore[misc]
     assert max(counts) / 1000 < 100
     assert counts[2] == pytest.approx(counts[1], rel=0.1)
+
+
+class Shifted(SumOfOps):
+    """The same with 1000 more."""
+
+    def query(self, *args: Any, **kwargs: Any) -> Any:
+        return super().query(*args, **kwargs) + 1000
+
+
+def test_statistics_are_of_the_architecture_and_the_benchmark_as_they_are_now() -> None:
+    optimizer = adapted(RandomSearch)
+    for epoch in range(30):
+        optimizer.new_epoch(epoch)
+        best, latest = optimizer.record.incumbent, optimizer.record.latest
+        assert optimizer.test_statistics() == optimizer.train_statistics()[2] == sum(best) + 50.5
+        assert optimizer.train_statistics(False)[1:3] == (sum(latest) + 50, sum(latest) + 50.5)
+    optimizer.dataset_api = Shifted()
+    assert optimizer.test_statistics() == sum(best) + 1050.5

@@ -37,13 +37,13 @@ class AgingPopulation:
 
     def add(self, code: Code, value: float, number: int | None = None) -> None:
         """Add a member, with the number of its trial; the oldest dies if the population is full."""
-        if not self.is_full():
-            self.codes.append(code)
+        codes, oldest = self.codes, self._oldest
+        if len(codes) < self.size:
+            codes.append(code)
             self.values.append(value)
             self.numbers.append(number)
             return
-        oldest = self._oldest
-        self.codes[oldest], self.values[oldest], self.numbers[oldest] = code, value, number
+        codes[oldest], self.values[oldest], self.numbers[oldest] = code, value, number
         self._oldest = (oldest + 1) % self.size
 
     def tournament(self, sample_size: int, rng: random.Random) -> Code:
@@ -136,11 +136,11 @@ class RegularizedEvolution(DiscreteOptimizer):
     def propose(self) -> tuple[Code, int | None]:
         """Return a random architecture while the population fills, then a mutated winner of a tournament."""
         population, codec, rng = self.population, self._codec or self.codec, self.rng
-        members = len(population.codes)
-        if not members or members + len(self.record.pending) < population.size:
+        codes, size = population.codes, population.size
+        if len(codes) < size and (not codes or len(codes) + len(self.record.pending) < size):
             return codec.random(rng), None
         parent = population.winner(self.sample_size, rng)
-        return codec.mutate(population.codes[parent], rng), population.numbers[parent]
+        return codec.mutate(codes[parent], rng), population.numbers[parent]
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name; the population beside the record and the random state."""
