@@ -11,9 +11,12 @@ from naslib.registry import Registry
 
 from .base import Benchmark
 from .nasbench201 import NasBench201Table
+from .tanglenas import TangleNASCellTable, TangleNASMacroTable
 
 BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
 BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
+BENCHMARKS.register("tanglenas_cell")(TangleNASCellTable)
+BENCHMARKS.register("tanglenas_macro")(TangleNASMacroTable)
 
 
 def get_dataset_api(

@@ -8,3 +8,5 @@ from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
 from .simple_sequence.graph import SimpleSequenceSearchSpace as SimpleSequenceSearchSpace
+from .tanglenas_cell.graph import TangleNASCellSearchSpace as TangleNASCellSearchSpace
+from .tanglenas_macro.graph import TangleNASMacroSearchSpace as TangleNASMacroSearchSpace
