@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
+from .nats_size.graph import NATSBenchSizeSearchSpace as NATSBenchSizeSearchSpace
+from .ofa_mobilenetv3.graph import OFAMobileNetV3SearchSpace as OFAMobileNetV3SearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
