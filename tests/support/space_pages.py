@@ -15,7 +15,7 @@ from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
 from naslib.training.space_pictures import draw_space
 
-from .zoo import ENTRIES
+from .zoo import ENTRIES, METHODS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "spaces.md"
@@ -64,7 +64,9 @@ def refusals_table() -> str:
         reasons: dict[str, list[str]] = defaultdict(list)
         for method, reason in sorted(entry.refused.items()):
             reasons[reason].append(f"`{method}`")
-        lines += [f"| `{name}` | {', '.join(methods)} | {reason} |" for reason, methods in reasons.items()]
+        for reason, methods in reasons.items():
+            who = "all of them" if len(methods) == len(METHODS) else ", ".join(methods)
+            lines.append(f"| `{name}` | {who} | {reason} |")
     return "\n".join(lines)
 
 
