@@ -11,9 +11,11 @@ from naslib.registry import Registry
 
 from .base import Benchmark
 from .nasbench201 import NasBench201Table
+from .transbench101 import TransBench101MicroTable
 
 BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
 BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
+BENCHMARKS.register("transbench101_micro")(TransBench101MicroTable)
 
 
 def get_dataset_api(

@@ -92,6 +92,8 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
+        "transbench101_macro": "naslib.search_spaces.transbench101.macro:TransBench101SearchSpaceMacro",
+        "transbench101_micro": "naslib.search_spaces.transbench101.micro:TransBench101SearchSpaceMicro",
     },
 )
 

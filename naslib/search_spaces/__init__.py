@@ -8,3 +8,5 @@ from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
 from .simple_sequence.graph import SimpleSequenceSearchSpace as SimpleSequenceSearchSpace
+from .transbench101.macro import TransBench101SearchSpaceMacro as TransBench101SearchSpaceMacro
+from .transbench101.micro import TransBench101SearchSpaceMicro as TransBench101SearchSpaceMicro
