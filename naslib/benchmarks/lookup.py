@@ -16,6 +16,12 @@ from .transbench101 import TransBench101MicroTable
 BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
 BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
 BENCHMARKS.register("transbench101_micro")(TransBench101MicroTable)
+from .tanglenas import TangleNASCellTable, TangleNASMacroTable
+
+BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
+BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
+BENCHMARKS.register("tanglenas_cell")(TangleNASCellTable)
+BENCHMARKS.register("tanglenas_macro")(TangleNASMacroTable)
 
 
 def get_dataset_api(

@@ -94,6 +94,8 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "transbench101_macro": "naslib.search_spaces.transbench101.macro:TransBench101SearchSpaceMacro",
         "transbench101_micro": "naslib.search_spaces.transbench101.micro:TransBench101SearchSpaceMicro",
+        "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",
+        "tanglenas_macro": "naslib.search_spaces.tanglenas_macro.graph:TangleNASMacroSearchSpace",
     },
 )
 

@@ -10,3 +10,5 @@ from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
 from .simple_sequence.graph import SimpleSequenceSearchSpace as SimpleSequenceSearchSpace
 from .transbench101.macro import TransBench101SearchSpaceMacro as TransBench101SearchSpaceMacro
 from .transbench101.micro import TransBench101SearchSpaceMicro as TransBench101SearchSpaceMicro
+from .tanglenas_cell.graph import TangleNASCellSearchSpace as TangleNASCellSearchSpace
+from .tanglenas_macro.graph import TangleNASMacroSearchSpace as TangleNASMacroSearchSpace
