@@ -44,7 +44,9 @@ class LabelledDag:
         if any(self.matrix[u][v] for u in range(size) for v in range(u + 1)):
             raise ArchitectureError("the matrix of a cell is upper triangular: an edge leads to a later vertex")
         if len(self.labels) != size - 2:
-            raise ArchitectureError(f"a cell of {size} vertices has {size - 2} inner ones, and {len(labels)} operations")
+            raise ArchitectureError(
+                f"a cell of {size} vertices has {size - 2} inner ones, and {len(labels)} operations"
+            )
 
     @property
     def size(self) -> int:

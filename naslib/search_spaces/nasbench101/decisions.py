@@ -70,9 +70,7 @@ class CellDecisions(CodeClasses):
 
 def _decisions() -> list[Decision]:
     """Return the decisions; the vertices are numbered from 1, the input, to 7, the output."""
-    inputs = [
-        Decision(f"cell/{vertex}", "inputs", tuple(range(1, vertex)), None) for vertex in range(2, VERTICES + 1)
-    ]
+    inputs = [Decision(f"cell/{vertex}", "inputs", tuple(range(1, vertex)), None) for vertex in range(2, VERTICES + 1)]
     operations = [
         Decision(f"cell/{vertex}:op", "op", OPS, condition=(f"cell/{vertex}", tuple(range(vertex - 1))))
         for vertex in range(2, VERTICES)

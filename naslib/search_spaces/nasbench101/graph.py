@@ -7,12 +7,14 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError, GraphError, UnsupportedBySpaceError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.edge import EdgeData
-from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.labelled_dag import LabelledDag
+from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.types import EdgeLike
 
 from .cells import VERTICES
 from .codec import NasBench101Codec
+from .decisions import CELLS
 from .network import MODULES, STACKS, STEM_CHANNELS, make_cell
 from .primitives import ConvBNReLU
 
@@ -50,10 +52,7 @@ class NasBench101SearchSpace(Graph):
     QUERYABLE = True
     TASKS = ("classification", "regression")
     INPUTS = ("image",)
-    WITHOUT_SUPERNET = (
-        "the channels of its vertices depend on which of them enter the output, so that no supernet has all cells; take "
-        "nasbench1shot1, or a search on codes such as regularized_evolution"
-    )
+    NO_SUPERNET = "the channels of its vertices depend on which of them enter the output; nasbench1shot1 is its one-shot relaxation"
 
     codec = NasBench101Codec()
 
@@ -86,6 +85,10 @@ class NasBench101SearchSpace(Graph):
         self.add_nodes_from(range(1, len(chain) + 2))
         for source, op in enumerate(chain, start=1):
             self.add_edge(source, source + 1, EdgeData({"op": op}))
+
+    def state_decisions(self, scope: Scope = None) -> DecisionSpace:
+        """State which earlier vertices each vertex reads, and its operation."""
+        return CELLS
 
     def put_cell(self, dag: LabelledDag) -> None:
         """Put a pruned cell in all its places."""

@@ -74,7 +74,9 @@ def _cell(matrix: Any, ops: Any) -> LabelledDag:
 
 def _number(name: Any) -> int:
     if name not in OPS:
-        raise ArchitectureError(f"unknown operation {name!r}{did_you_mean(str(name), OPS)} (there are {', '.join(OPS)})")
+        raise ArchitectureError(
+            f"unknown operation {name!r}{did_you_mean(str(name), OPS)} (there are {', '.join(OPS)})"
+        )
     return OPS.index(name)
 
 
