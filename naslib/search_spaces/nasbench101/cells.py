@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from bisect import bisect
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,8 @@ def canonical_code(dag: LabelledDag) -> Code:
     return dag.ordered().code(VERTICES)
 
 
-class Shape(NamedTuple):
+@dataclass(frozen=True)
+class Shape:
     """The edges that cells have in common, and the operations that make different ones of them.
 
     Attributes:

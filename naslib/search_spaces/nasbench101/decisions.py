@@ -93,7 +93,7 @@ def _moves(dag: LabelledDag) -> Iterator[_Move]:
         yield from (("op", v, 0, op) for op in range(len(OPS)) if op != dag.labels[v - 1])
     for u in range(dag.size):
         for v in range(dag.size):
-            if u == v or u == last or v == 0 or v in reaches and u in reaches[v]:
+            if u in (v, last) or v == 0 or u in reaches[v]:
                 continue
             if dag.matrix[u][v]:
                 if leaving[u] > 1 and entering[v] > 1:

@@ -52,7 +52,9 @@ class NasBench101SearchSpace(Graph):
     QUERYABLE = True
     TASKS = ("classification", "regression")
     INPUTS = ("image",)
-    NO_SUPERNET = "the channels of its vertices depend on which of them enter the output; nasbench1shot1 is its one-shot relaxation"
+    NO_SUPERNET = (
+        "the channels of its vertices depend on which of them enter the output (nasbench1shot1 is its relaxation)"
+    )
 
     codec = NasBench101Codec()
 

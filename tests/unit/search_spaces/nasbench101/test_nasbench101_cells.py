@@ -64,7 +64,7 @@ def test_isomorphic_cells_have_one_code_and_one_fingerprint() -> None:
         assert len({other.fingerprint() for other in alike}) == 1
         assert min(alike, key=lambda one: (one.number, one.labels)) == dag
     assert shown > 24
-    codes = [all_cells()[index] for index in range(0, 2000)]
+    codes = [all_cells()[index] for index in range(2000)]
     assert len({CODEC.fingerprint(code) for code in codes}) == len(codes)
 
 
