@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
+from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
