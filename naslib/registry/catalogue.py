@@ -87,7 +87,9 @@ EVALUATORS: Registry[Any] = Registry(
 SEARCH_SPACES: Registry[Any] = Registry(
     "search space",
     {
+        "autoformer": "naslib.search_spaces.autoformer.graph:AutoFormerSearchSpace",
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",

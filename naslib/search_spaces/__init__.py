@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
+from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
