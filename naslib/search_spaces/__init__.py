@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
+from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
+from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
