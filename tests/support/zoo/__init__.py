@@ -1,0 +1,97 @@
+"""The zoo: a tiny instance of every search space, and what the tests of all spaces expect of it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from naslib.search_spaces.core.decisions import Code
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.schema import DecisionSpace
+
+SIDE = 8
+# Methods and the words that their refusal of a space has
+Refusals = Mapping[str, str]
+
+
+def images(n: int, seed: int, in_channels: int = 3, n_classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Return random images `(n, in_channels, 8, 8)` and labels `(n,)`."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(n, in_channels, SIDE, SIDE, generator=generator)
+    return inputs, torch.randint(n_classes, (n,), generator=generator)
+
+
+def sequences(n: int, seed: int, in_channels: int = 3, n_classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Return random signals `(n, in_channels, 32)` and labels `(n,)`."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(n, in_channels, 32, generator=generator)
+    return inputs, torch.randint(n_classes, (n,), generator=generator)
+
+
+def text(n: int, seed: int, in_channels: int = 3, n_classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Return random tokens `(n, 6)` out of `n_classes`, and what comes after each, `(n, 6)`."""
+    tokens = torch.randint(n_classes, (n, 7), generator=torch.Generator().manual_seed(seed))
+    return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+
+
+def one_decision_away(space: DecisionSpace, code: Code) -> int:
+    """Return how many neighbours there are where no choice brings new ones with it.
+
+    K - 1 for one of K candidates, k (K - k) for k of K inputs (a swapped input carries its operation along), K for any
+    subset of K.
+    """
+    total = 0
+    for decision in space.active(code):
+        n = len(decision.candidates)
+        total += n if decision.n_chosen is None else decision.n_chosen * (n - decision.n_chosen)
+    return total
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tiny instance of a space.
+
+    Attributes:
+        make: Called with `n_classes` and `in_channels`; returns a fresh space that steps in milliseconds.
+        size: What `decision_space.size()` is: computed by hand from what the space is, not copied from what it says;
+            None where nobody counts it.
+        batch: Called with n, seed, `in_channels` and `n_classes`; returns inputs and targets.
+        task: Of the batch.
+        neighbours: How many neighbours an architecture has by a formula of its decisions; None where constraints
+            leave no formula.
+        refused: Methods that refuse the space before the search, each with words of the reason.
+        evaluation: Keywords of `evaluation_network` that make the retrained network tiny.
+        channels: Numbers of input channels that it is built with; `()` where it reads tokens.
+        keywords: Of methods, what they need to be quick on this space.
+        exports: Whether `torch.export` takes the discrete network; a space that says no says why beside it.
+    """
+
+    make: Callable[..., Graph]
+    size: int | None
+    batch: Callable[..., tuple[Tensor, Tensor]] = images
+    task: str = "classification"
+    neighbours: Callable[[DecisionSpace, Code], int] | None = one_decision_away
+    refused: Refusals = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    channels: tuple[int, ...] = (1, 3)
+    keywords: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    exports: bool = True
+
+
+def _collect() -> dict[str, Entry]:
+    """Return the entries of all families, `ENTRIES` of each file in this folder."""
+    found: dict[str, Entry] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+        entries = importlib.import_module(f"{__name__}.{module}").ENTRIES
+        assert not found.keys() & entries.keys(), f"{module} has entries of another family"
+        found.update(entries)
+    return found
+
+
+ENTRIES = _collect()
