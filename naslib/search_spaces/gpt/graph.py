@@ -98,9 +98,7 @@ class GPTSearchSpace(Graph):
         found = self.choices
         embed, depth, bias = choice(found.embed, "embed"), choice(found.depth, "depth"), choice(found.bias, "bias")
         rotary = _rotary(found) if self.positions == "rotary" else 0
-        kind = BlockKind(
-            causal=True, rotary=rotary, parallel=self.parallel, dropout=self.dropout, mix=self.mix
-        )
+        kind = BlockKind(causal=True, rotary=rotary, parallel=self.parallel, dropout=self.dropout, mix=self.mix)
         blocks = []
         for number in range(1, int(max(found.depth)) + 1):
             heads = choice(found.heads, f"block_{number}/heads")
@@ -165,7 +163,9 @@ def _rotary(found: Choices) -> int:
     """Return how many entries of a head are turned: half of them, an even number."""
     turned = found.head_dim // 4 * 2
     if not turned:
-        raise ConfigError(f"head_dim = {found.head_dim}: rotary positions turn half of a head, which has from 4 entries")
+        raise ConfigError(
+            f"head_dim = {found.head_dim}: rotary positions turn half of a head, which has from 4 entries"
+        )
     return turned
 
 

@@ -43,5 +43,7 @@ def preset_named(presets: Mapping[str, T], name: str, space: str) -> T:
         ConfigError: If there is none.
     """
     if name not in presets:
-        raise ConfigError(f"{space} has no preset {name!r}{did_you_mean(name, presets)} (there are: {', '.join(presets)})")
+        raise ConfigError(
+            f"{space} has no preset {name!r}{did_you_mean(name, presets)} (there are: {', '.join(presets)})"
+        )
     return presets[name]
