@@ -94,6 +94,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",

@@ -8,6 +8,7 @@ from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
+from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace

@@ -136,6 +136,7 @@ def test_a_network_leaves_as_fx(entry: Entry) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The tensor attributes .*lstm")  # torch's own, of its LSTM
 @torch.no_grad()
 def test_a_network_is_exported(entry: Entry) -> None:
     if not entry.exports:
