@@ -74,13 +74,13 @@ class ClippedLinear(AbstractPrimitive):
     """A linear layer at each frame, ReLU up to 20.
 
     Args:
-        channels: Of inputs and outputs.
+        C: Channels of inputs and outputs.
         dropout: Probability that an output is dropped.
     """
 
-    def __init__(self, channels: int, dropout: float = 0.0) -> None:
+    def __init__(self, C: int, dropout: float = 0.0) -> None:
         super().__init__(locals())
-        self.linear = nn.Linear(channels, channels)
+        self.linear = nn.Linear(C, C)
         self.dropout = nn.Dropout(dropout)
 
     @property
