@@ -89,6 +89,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
     {
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
+        "nasbench1shot1": "naslib.search_spaces.nasbench101.one_shot:NasBench1Shot1SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",

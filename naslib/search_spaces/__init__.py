@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
+from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1SearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
