@@ -13,8 +13,8 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.labelled_dag import LabelledDag
 from naslib.search_spaces.core.schema import DecisionSpace
-from naslib.search_spaces.core.statement import StatementMixin, state
 from naslib.search_spaces.core.stated_codec import StatedCodec
+from naslib.search_spaces.core.statement import StatementMixin, state
 
 from .cells import N_GENES, VERTICES, canonical_code
 from .graph import NasBench101SearchSpace
@@ -96,7 +96,7 @@ def _pairs_outside(kept: list[int]) -> list[tuple[int, int]]:
 
 
 class NasBench1Shot1SearchSpace(Graph):
-    """Parts of NAS-Bench-101 that have a supernet: every vertex reads a fixed number of earlier ones ([Zela2020nasbench1shot1]).
+    """Three parts of NAS-Bench-101 that have a supernet ([Zela2020nasbench1shot1]): vertices read so many earlier ones.
 
     Three stacks of cells with C, 2C and 4C channels at every vertex. A vertex chooses a set of earlier ones, whose sum
     it reads, and one of three operations; the output concatenates all vertices, zeros for those that it does not read,

@@ -28,7 +28,7 @@ COUNTS_LOOSE_ENDS = {1: False, 2: True, 3: False}
 
 
 def wirings(sub_space: int) -> list[list[tuple[int, ...]]]:
-    """Return for each vertex from 1, the output last, the sets of earlier vertices that it can read (0 is the input)."""
+    """Return for each vertex from 1, the output last, the sets of earlier ones that it can read; 0 is the input."""
     return [list(combinations(range(v), count)) for v, count in enumerate(PARENTS[sub_space], start=1)]
 
 
