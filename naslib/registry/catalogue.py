@@ -92,6 +92,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
+        "nasbench1shot1": "naslib.search_spaces.nasbench101.one_shot:NasBench1Shot1SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",

@@ -6,6 +6,7 @@ from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
+from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1SearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
