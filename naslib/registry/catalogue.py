@@ -105,6 +105,29 @@ SEARCH_SPACES: Registry[Any] = Registry(
     },
 )
 
+# Operations of cell spaces: (C_in, C_out, stride, search) -> module. A genotype writes these names.
+OPERATIONS: Registry[Any] = Registry(
+    "operation",
+    {
+        "avg_pool_3x3": "naslib.search_spaces.core.ops_named:avg_pool_3x3",
+        "conv_1x1": "naslib.search_spaces.core.ops_named:conv_1x1",
+        "conv_3x1_1x3": "naslib.search_spaces.core.ops_named:conv_3x1_1x3",
+        "conv_3x3": "naslib.search_spaces.core.ops_named:conv_3x3",
+        "conv_7x1_1x7": "naslib.search_spaces.core.ops_named:conv_7x1_1x7",
+        "dil_conv_3x3": "naslib.search_spaces.core.ops_named:dil_conv_3x3",
+        "dil_conv_5x5": "naslib.search_spaces.core.ops_named:dil_conv_5x5",
+        "max_pool_3x3": "naslib.search_spaces.core.ops_named:max_pool_3x3",
+        "max_pool_5x5": "naslib.search_spaces.core.ops_named:max_pool_5x5",
+        "max_pool_7x7": "naslib.search_spaces.core.ops_named:max_pool_7x7",
+        "noise": "naslib.search_spaces.core.ops_named:noise",
+        "none": "naslib.search_spaces.core.ops_named:none",
+        "sep_conv_3x3": "naslib.search_spaces.core.ops_named:sep_conv_3x3",
+        "sep_conv_5x5": "naslib.search_spaces.core.ops_named:sep_conv_5x5",
+        "sep_conv_7x7": "naslib.search_spaces.core.ops_named:sep_conv_7x7",
+        "skip_connect": "naslib.search_spaces.core.ops_named:skip_connect",
+    },
+)
+
 # Task and kind of our data sets that are no classification of images, before their files are read.
 DATASET_TASKS = {
     "digits_angle": ("regression", "image"),

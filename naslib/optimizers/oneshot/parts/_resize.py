@@ -14,7 +14,7 @@ from naslib.search_spaces.core.given_weights import is_frozen
 from naslib.search_spaces.core.primitives import AbstractPrimitive, Sequential
 
 # Names of constructor arguments that count channels
-_CHANNELS = ("C", "C_in", "C_out")
+_CHANNELS = ("C", "C_in", "C_out", "C_mid")
 
 
 class ChannelShape(NamedTuple):
