@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
+from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
+from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
+from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpace
+from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace

@@ -57,7 +57,7 @@ class DartsEvaluationNetwork(Graph):
         self.stem = stem
         self.image_size = plain_size(image_size)
         nodes = len(parsed.normal) // 2
-        self.codec = DartsCodec(nodes)  # type: ignore[misc]
+        self.codec = DartsCodec(nodes)
         self._code = self.codec.canonical(parsed)
         outputs = (len(parsed.normal_concat), len(parsed.reduce_concat))
         stem = resolve_stem(stem, image_size)

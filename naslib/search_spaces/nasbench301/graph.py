@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import nn
 
@@ -54,7 +54,7 @@ class NasBench301SearchSpace(Graph):
 
     ALLOWS_ZERO = False  # the codes have seven operations
 
-    codec: ClassVar[Codec | None] = DartsCodec()
+    codec: Codec | None = DartsCodec()
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class NasBench301SearchSpace(Graph):
         spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, resolve_stem(stem, image_size), affine=False)
         build_macro(self, spec, _CellMaker(nodes))
         if nodes != 4:
-            self.codec = DartsCodec(nodes)  # type: ignore[misc]
+            self.codec = DartsCodec(nodes)
 
     def arguments_for(self, spec: Any) -> dict[str, Any]:
         """Return the number of nodes, where that of `spec` is another.
