@@ -89,6 +89,8 @@ SEARCH_SPACES: Registry[Any] = Registry(
     {
         "autoformer": "naslib.search_spaces.autoformer.graph:AutoFormerSearchSpace",
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
+        "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
         "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
@@ -96,6 +98,8 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",
+        "nasbench_macro": "naslib.search_spaces.nasbench_macro.graph:NasBenchMacroSearchSpace",
+        "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",
@@ -125,6 +129,19 @@ OPERATIONS: Registry[Any] = Registry(
         "sep_conv_5x5": "naslib.search_spaces.core.ops_named:sep_conv_5x5",
         "sep_conv_7x7": "naslib.search_spaces.core.ops_named:sep_conv_7x7",
         "skip_connect": "naslib.search_spaces.core.ops_named:skip_connect",
+# Functions of the numbers of classes and input channels that return a network somebody has published.
+PUBLISHED: Registry[Any] = Registry(
+    "published network",
+    {
+        "fbnet-c": "naslib.search_spaces.fbnet.published:fbnet_c",
+        "mnasnet-a1": "naslib.search_spaces.mnasnet.published:mnasnet_a1",
+        "mnasnet-b1": "naslib.search_spaces.mnasnet.published:mnasnet_b1",
+        "mobilenetv2": "naslib.search_spaces.proxylessnas.published:mobilenetv2",
+        "mobilenetv3-large": "naslib.search_spaces.mnasnet.published:mobilenetv3_large",
+        "proxylessnas-cpu": "naslib.search_spaces.proxylessnas.published:proxylessnas_cpu",
+        "proxylessnas-gpu": "naslib.search_spaces.proxylessnas.published:proxylessnas_gpu",
+        "proxylessnas-mobile": "naslib.search_spaces.proxylessnas.published:proxylessnas_mobile",
+        "proxylessnas-mobile-14": "naslib.search_spaces.proxylessnas.published:proxylessnas_mobile_14",
     },
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
+from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
@@ -10,6 +12,9 @@ from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1Sea
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
+from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
+from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpace
+from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace

@@ -63,7 +63,7 @@ class DartsEvaluationNetwork(Graph):
         self.image_size = plain_size(image_size)
         nodes = len(parsed.normal) // 2
         plain = DartsCodec(nodes)
-        self.codec = plain if _is_of_space(parsed) else WrittenCodec(nodes, operations)  # type: ignore[misc]
+        self.codec = plain if _is_of_space(parsed) else WrittenCodec(nodes, operations)
         self._code = self.codec.canonical(parsed)
         outputs = (len(parsed.normal_concat), len(parsed.reduce_concat))
         stem = resolve_stem(stem, image_size)

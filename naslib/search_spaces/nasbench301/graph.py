@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import nn
 
@@ -66,7 +66,7 @@ class NasBench301SearchSpace(Graph):
 
     ALLOWS_ZERO = False  # the codes have seven operations
 
-    codec: ClassVar[Codec | None] = DartsCodec()
+    codec: Codec | None = DartsCodec()
 
     def __init__(
         self,
@@ -97,9 +97,9 @@ class NasBench301SearchSpace(Graph):
         self.names_in_genotype = {**OP_OF_PRIMITIVE, **genotype_names(self.candidates.offered)}
         build_macro(self, spec, _CellMaker(nodes, self.candidates))
         if self.candidates != default_primitives(nodes):
-            self.codec = ListedCodec(nodes, self.candidates)  # type: ignore[misc]
+            self.codec = ListedCodec(nodes, self.candidates)
         elif nodes != 4:
-            self.codec = DartsCodec(nodes)  # type: ignore[misc]
+            self.codec = DartsCodec(nodes)
 
     def arguments_for(self, spec: Any) -> dict[str, Any]:
         """Return the number of nodes, where that of `spec` is another.

@@ -80,8 +80,9 @@ Shape = tuple[tuple[int, ...], tuple[tuple[int, int], ...]]
 def smallest_graph(nodes: Sequence[Sequence[int]]) -> Shape:
     """Return what is left of a cell without zeros and without what leads nowhere: operations, and edges between them.
 
-    Equal for cells whose graphs, as the benchmark draws them, are isomorphic, and for them alone. Vertex 0 is the input and the last one the output; the
-    operations between them stand in the order, of all that there are, that makes the pair the smallest.
+    Equal for cells whose graphs, as the benchmark draws them, are isomorphic, and for them alone. Vertex 0 is the input
+    and the last one the output; the operations between them stand in the order, of all that there are, that makes the
+    pair the smallest.
 
     Args:
         nodes: For each node its operation and the bits of its skips.
