@@ -178,12 +178,13 @@ class RetrainTask(EpochTask):
             for key, value in row.items():
                 if value is not None and key != "epoch":
                     self.writer.add_scalar(f"evaluation/{key}", value, epoch)
-        validated = f", valid{' of averaged weights' if row.get('averaged') else ''} {in_words(valid)}" if valid.count else ""
+        validated = (
+            f", valid{' of averaged weights' if row.get('averaged') else ''} {in_words(valid)}" if valid.count else ""
+        )
         logger.info(
             "retrain epoch %d/%d: train %s%s, %s",
             epoch + 1, self.settings.epochs, in_words(train), validated, format_seconds(seconds),
         )  # fmt: skip
-
 
     def finish(self) -> None:
         """Leave the averaged weights in the network, where there are any."""
