@@ -93,7 +93,7 @@ def test_windows_may_come_from_anywhere_as_before() -> None:
 def test_what_cannot_be_read_so_is_refused() -> None:
     with pytest.raises(DataError, match="fewer than a batch"):
         loader(3, 4)
-    with pytest.raises(DataError, match="valid loader .* 2 windows of text, and a batch goes through 4 texts at once"):
+    with pytest.raises(DataError, match=r"valid loader .* 2 windows of text, and a batch goes through 4 texts at once"):
         build_search_loaders(text(8), batch_size=4, train_portion=0.75, seed=1)
     with pytest.raises(DataError, match="many lengths"):
         text(4, varies=True, goes_on=False)
