@@ -9,11 +9,19 @@ from pathlib import Path
 from naslib.errors import BenchmarkDataMissing, BenchmarkError, did_you_mean
 from naslib.registry import Registry
 
+from .autoprox import AutoProxTable
 from .base import Benchmark
+from .hat import HatLatencyTable
+from .hwgpt import HWGPTBenchL, HWGPTBenchM, HWGPTBenchS
 from .nasbench201 import NasBench201Table
 
 BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
 BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
+BENCHMARKS.register("autoformer_tiny")(AutoProxTable)
+BENCHMARKS.register("gpt_s")(HWGPTBenchS)
+BENCHMARKS.register("gpt_m")(HWGPTBenchM)
+BENCHMARKS.register("gpt_l")(HWGPTBenchL)
+BENCHMARKS.register("hat")(HatLatencyTable)
 
 
 def get_dataset_api(
