@@ -89,11 +89,17 @@ SEARCH_SPACES: Registry[Any] = Registry(
     {
         "autoformer": "naslib.search_spaces.autoformer.graph:AutoFormerSearchSpace",
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
+        "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
+        "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",
+        "tanglenas_macro": "naslib.search_spaces.tanglenas_macro.graph:TangleNASMacroSearchSpace",
+        "transbench101_macro": "naslib.search_spaces.transbench101.macro:TransBench101SearchSpaceMacro",
+        "transbench101_micro": "naslib.search_spaces.transbench101.micro:TransBench101SearchSpaceMicro",
     },
 )
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.search_spaces.core.elastic import EntangledCandidate
 from naslib.search_spaces.core.given_weights import is_frozen
 from naslib.search_spaces.core.primitives import AbstractPrimitive, Sequential
 
@@ -36,7 +37,9 @@ class ChannelShape(NamedTuple):
 
 
 def shape_of(op: nn.Module) -> ChannelShape:
-    """Return the shape that the constructor's arguments of an operation tell."""
+    """Return the shape that the constructor's arguments of an operation tell; of a slice, those of the whole."""
+    if isinstance(op, EntangledCandidate):
+        return shape_of(op.shared.op)
     if isinstance(op, Sequential | nn.Sequential):
         inner = [shape_of(child) for child in _children(op)]
         channels = [number for shape in inner for number in shape[:2] if number is not None]
