@@ -89,10 +89,10 @@ SEARCH_SPACES: Registry[Any] = Registry(
     {
         "autoformer": "naslib.search_spaces.autoformer.graph:AutoFormerSearchSpace",
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
-        "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
-        "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
         "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
+        "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
+        "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
         "nasbench1shot1": "naslib.search_spaces.nasbench101.one_shot:NasBench1Shot1SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
