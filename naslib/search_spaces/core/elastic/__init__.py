@@ -32,3 +32,7 @@ from .sizes import Value as Value
 from .sorting import Sortable as Sortable
 from .sorting import order_of_importance as order_of_importance
 from .sorting import permute as permute
+from .transformer import BlockKind as BlockKind
+from .transformer import BlockSizes as BlockSizes
+from .transformer import TransformerBlock as TransformerBlock
+from .transformer import set_dropout as set_dropout
