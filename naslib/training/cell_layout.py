@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import networkx as nx
 import numpy as np
@@ -42,11 +42,29 @@ class CellEdge:
 
 @dataclass(frozen=True)
 class DrawnCell:
-    """A kind of cell."""
+    """A kind of cell.
+
+    Attributes:
+        name: Of its graph.
+        nodes: In order.
+        edges: What passes between them.
+        labels: What is written on a node instead of its number; `$...$` is set as mathematics.
+    """
 
     name: str
     nodes: tuple[int, ...]
     edges: tuple[CellEdge, ...]
+    labels: Mapping[int, str] = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The nodes that no edge enters."""
+        return tuple(node for node in self.nodes if all(edge.target != node for edge in self.edges))
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The nodes that no edge leaves."""
+        return tuple(node for node in self.nodes if all(edge.source != node for edge in self.edges))
 
 
 @dataclass(frozen=True)
@@ -62,18 +80,35 @@ class PlacedEdge:
 
 def cells_of(architecture: Graph) -> list[DrawnCell]:
     """Return the kinds of cells in a discrete architecture: the distinct graphs in its scope."""
-    scope = architecture.OPTIMIZER_SCOPE
-    scopes = {scope} if isinstance(scope, str) else set(scope)
     found: dict[tuple[tuple[int, ...], tuple[CellEdge, ...]], DrawnCell] = {}
-    for graph in architecture.nested_graphs():
-        if "all" not in scopes and graph.scope not in scopes:
-            continue
+    for graph in graphs_in_scope(architecture):
         ordered = sorted(graph.edges(data=True), key=lambda edge: edge[:2])
         edges = tuple(_describe(u, v, data) for u, v, data in ordered if _has_effect(graph, u, v))
         if any(edge.kind != "fixed" for edge in edges):
-            cell = DrawnCell(graph.name or "cell", tuple(sorted(graph.nodes)), edges)
-            found.setdefault((cell.nodes, edges), cell)
+            nodes = tuple(sorted(graph.nodes))
+            cell = DrawnCell(graph.name or "cell", nodes, edges, node_labels(graph))
+            found.setdefault((nodes, edges), cell)
     return list(found.values())
+
+
+def graphs_in_scope(graph: Graph) -> list[Graph]:
+    """Return the graph and those nested in it, as far as they are searched."""
+    scope = graph.OPTIMIZER_SCOPE
+    scopes = {scope} if isinstance(scope, str) else set(scope)
+    return [nested for nested in graph.nested_graphs() if "all" in scopes or nested.scope in scopes]
+
+
+def node_labels(graph: Graph) -> dict[int, str]:
+    """Return what stands on the nodes: their entry `label`, and the field's names in a cell that reads two cells.
+
+    Those are `c_{k-2}` and `c_{k-1}` for the inputs of the k-th cell and `c_k` for what it gives.
+    """
+    labels = {node: str(data["label"]) for node, data in graph.nodes(data=True) if "label" in data}
+    sources = sorted(node for node in graph.nodes if not graph.in_degree(node))
+    sinks = [node for node in graph.nodes if not graph.out_degree(node)]
+    if not labels and len(sources) == 2 and len(sinks) == 1:
+        return {sources[0]: "$c_{k-2}$", sources[1]: "$c_{k-1}$", sinks[0]: "$c_{k}$"}
+    return labels
 
 
 def _has_effect(graph: Graph, u: int, v: int) -> bool:

@@ -48,19 +48,25 @@ def draw_cells(architecture: Graph, folder: Path) -> list[Path]:
         The files.
     """
     cells = cells_of(architecture)
-    labels = sorted({edge.label for cell in cells for edge in cell.edges if edge.kind == "op"})
-    colours = {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(labels)}
+    colours = colours_of(cells)
     names: dict[str, int] = {}
     files: list[Path] = []
     for cell in cells:
         names[cell.name] = names.get(cell.name, 0) + 1
         suffix = f"_{names[cell.name]}" if names[cell.name] > 1 else ""
         stem = cell.name if cell.name.startswith("cell") or cell.name.endswith("cell") else f"cell_{cell.name}"
-        files += _save(_draw_cell(cell, colours), folder / f"{stem}{suffix}")
+        files += save_figure(draw_cell(cell, colours), folder / f"{stem}{suffix}")
     return files
 
 
-def _draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
+def colours_of(cells: Sequence[DrawnCell]) -> dict[str, str]:
+    """Return a colour for each label of an edge under search."""
+    labels = sorted({edge.label for cell in cells for edge in cell.edges if edge.kind == "op"})
+    return {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(labels)}
+
+
+def draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
+    """Return the picture of a cell, the edges in the colours of their labels."""
     from matplotlib.figure import Figure
 
     positions = place_nodes(cell)
@@ -77,19 +83,18 @@ def _draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
     figure.suptitle(cell.name.replace("_", " "), y=1 - 0.08 / (height + _TITLE), va="top", fontsize=11)
     for edge in edges:
         _draw_edge(axes, edge, positions, colours)
-    inputs = {node for node in cell.nodes if all(edge.target != node for edge in cell.edges)}
-    outputs = {node for node in cell.nodes if all(edge.source != node for edge in cell.edges)}
     for node, at in positions.items():
-        face = "#dcebdc" if node in inputs else "#f3e3c8" if node in outputs else "#e8ecf4"
-        _draw_node(axes, node, at, face)
+        face = "#dcebdc" if node in cell.inputs else "#f3e3c8" if node in cell.outputs else "#e8ecf4"
+        _draw_node(axes, cell.labels.get(node, str(node)), at, face)
     return figure
 
 
-def _draw_node(axes: Axes, node: int, at: tuple[float, float], face: str) -> None:
+def _draw_node(axes: Axes, label: str, at: tuple[float, float], face: str) -> None:
     from matplotlib.patches import Circle
 
     axes.add_patch(Circle(at, NODE_RADIUS, facecolor=face, edgecolor="#333333", linewidth=1.1, zorder=3))
-    axes.text(*at, str(node), ha="center", va="center", fontsize=10, zorder=4)
+    size = 10 if len(label) <= 2 or "$" in label else 8
+    axes.text(*at, label, ha="center", va="center", fontsize=size, zorder=4)
 
 
 def _draw_edge(
@@ -135,7 +140,7 @@ def draw_arch_weights(folder: Path) -> list[Path]:
         return []
     if not any(map(len, record["series"])):  # no decisions, or a search of no epochs
         return []
-    return _save(_draw_series(record["decisions"], record["series"]), folder / "arch_weights")
+    return save_figure(_draw_series(record["decisions"], record["series"]), folder / "arch_weights")
 
 
 def _draw_series(decisions: Sequence[dict[str, Any]], series: Sequence[torch.Tensor]) -> Figure:
@@ -171,7 +176,8 @@ def _draw_series(decisions: Sequence[dict[str, Any]], series: Sequence[torch.Ten
     return figure
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure to `<stem>.svg` and `<stem>.png`, each whole or not at all, the same bytes each time."""
     import matplotlib
 
     files = []

@@ -16,10 +16,8 @@ from naslib.errors import NASLibError
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.tasks import build_task
-from tests.support.zoo import ENTRIES
+from tests.support.zoo import ENTRIES, METHODS
 
-METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
-METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
 EPOCHS = 3
 CLASSES = 4
 # What would take long for its own sake: one Hessian is enough

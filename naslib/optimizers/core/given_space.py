@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from naslib.errors import GraphError
+from naslib.errors import GraphError, UnsupportedBySpaceError
 from naslib.registry.catalogue import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
 
@@ -35,3 +35,20 @@ def require_graph(search_space: Any) -> None:
             "candidate modules on the edges to search: graph.add_edge(1, 2, op=module), graph.add_edge(2, 3, op=[a, b])"
         )
     raise GraphError(f"{expected}, not {search_space!r} of type {kind}")
+
+
+def require_supernet(search_space: Graph, method: str) -> None:
+    """Raise unless the architectures of a space can share weights.
+
+    Args:
+        search_space: The space.
+        method: Who wants to train a supernet, as it is called in the message.
+
+    Raises:
+        UnsupportedBySpaceError: Saying why they cannot (`NO_SUPERNET`), and which searches take the space.
+    """
+    if search_space.NO_SUPERNET:
+        raise UnsupportedBySpaceError(
+            f"{method} trains a supernet, and {search_space.get_type()} has none: {search_space.NO_SUPERNET}; search "
+            "it by random_search or regularized_evolution, which train each architecture or ask a benchmark"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -94,7 +94,12 @@ class AbstractCombOp(AbstractPrimitive):
 
     Args:
         comb_op: A plain combination of a list of tensors that a subclass may build on.
+
+    Attributes:
+        COMBINES_ONE: Whether it is also called where one tensor enters the node.
     """
+
+    COMBINES_ONE: ClassVar[bool] = False
 
     def __init__(self, comb_op: Callable[[list[Tensor]], Tensor] | None = None) -> None:
         super().__init__({"comb_op": comb_op})

@@ -47,10 +47,13 @@ class StatementMixin(UpdatesMixin):
     Attributes:
         OPTIMIZER_SCOPE: Scopes that an optimizer adapts.
         ALLOWS_ZERO: Whether a discrete architecture may have `Zero` on an edge under search.
+        NO_SUPERNET: Why its architectures share no weights, so that only searches on codes take the space; empty where
+            they do.
     """
 
     OPTIMIZER_SCOPE: str | list[str] = "all"
     ALLOWS_ZERO: bool = True
+    NO_SUPERNET: str = ""
     _decision_space: DecisionSpace | None = None  # where it cannot be read off the edges any more
 
     @_default

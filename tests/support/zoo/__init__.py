@@ -11,13 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
 from naslib.search_spaces.core.decisions import Code
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.schema import DecisionSpace
 
 SIDE = 8
+METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
+METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
 # Methods and the words that their refusal of a space has
 Refusals = Mapping[str, str]
+
+
+def all_methods(reason: str) -> Refusals:
+    """Return the refusals of a space whose architectures share no weights (`NO_SUPERNET`), by every method."""
+    return dict.fromkeys(METHODS, reason)
 
 
 def images(n: int, seed: int, in_channels: int = 3, n_classes: int = 4) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from naslib.errors import GraphError
 from naslib.native import available
-from naslib.optimizers.core.given_space import require_graph
+from naslib.optimizers.core.given_space import require_graph, require_supernet
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics
 from naslib.search_spaces.core.drawing import sites_in, value_sites
 from naslib.search_spaces.core.edge import EdgeData
@@ -185,8 +185,10 @@ class SupernetOptimizer(SamplingOptimizer):
         Raises:
             ConfigError: If the method, its options, its parts and the space do not go together.
             GraphError: If it is no graph or cannot be executed, or no edge in scope carries a list of candidates.
+            UnsupportedBySpaceError: If the architectures of the space share no weights.
         """
         require_graph(search_space)
+        require_supernet(search_space, type(self).__name__)
         self.check_combination()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset = dataset if dataset is not None else self.dataset
