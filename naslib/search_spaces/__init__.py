@@ -13,6 +13,7 @@ from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
 from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
+from .own_module.graph import ModuleSearchSpace as ModuleSearchSpace
 from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpace
 from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES
