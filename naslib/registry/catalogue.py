@@ -88,6 +88,9 @@ SEARCH_SPACES: Registry[Any] = Registry(
     "search space",
     {
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "darts_cell": "naslib.search_spaces.nni_zoo.darts_space:DartsCellSearchSpace",
+        "enas_macro": "naslib.search_spaces.nni_zoo.macro_space:ENASMacroSearchSpace",
+        "enas_micro": "naslib.search_spaces.nni_zoo.micro_space:ENASMicroSearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",

@@ -92,9 +92,18 @@ class AbstractPrimitive(nn.Module):
 class AbstractCombOp(AbstractPrimitive):
     """Base of combinations at nodes that read the data of the edges which enter the node.
 
+    One that sets `reads_choices` combines by what was chosen at other nodes, too. It is called as
+    `combine(tensors, edges_data, choices)`, with one entry per such node: the index of the combination that runs there
+    alone, or `(n,)` weights of all of them.
+
     Args:
         comb_op: A plain combination of a list of tensors that a subclass may build on.
+
+    Attributes:
+        reads_choices: Nodes of the same graph, earlier ones, whose lists of combinations are decided.
     """
+
+    reads_choices: tuple[int, ...] = ()
 
     def __init__(self, comb_op: Callable[[list[Tensor]], Tensor] | None = None) -> None:
         super().__init__({"comb_op": comb_op})
