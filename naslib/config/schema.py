@@ -111,6 +111,9 @@ class EvaluationKeys(_Keys):
     cutout_prob: Probability = Field(1.0, description="share of images that are cut")
     drop_path_prob: DropProbability = Field(0.2, description="share of dropped paths at the last epoch (from 0)")
     auxiliary_weight: NotNegative = Field(0.4, description="of the auxiliary head's loss")
+    averaging: Count | None = Field(
+        None, description="average weights once validation was better so many epochs ago; null: never"
+    )
     mode: Literal["auto", "query", "retrain"] = Field(
         "auto", description="ask a benchmark, or train; auto: ask if it can answer"
     )

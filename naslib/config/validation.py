@@ -224,4 +224,17 @@ def _check_together(raw: dict[str, Any], own: Keywords) -> tuple[Problems, list[
             problems.append((f"{section}.{low}", text))
         else:
             notes.append(f"{section}.{low}: {text}")
-    return problems, notes
+    return problems + _averaging_problems({**evaluation, **raw.get("evaluation", {})}), notes
+
+
+def _averaging_problems(evaluation: Mapping[str, Any]) -> Problems:
+    """Return why weights cannot be averaged, if that is asked for."""
+    if evaluation["averaging"] is None:
+        return []
+    problems: Problems = []
+    if evaluation["momentum"]:
+        problems.append(("evaluation.averaging", "averaged SGD has no momentum: set evaluation.momentum: 0.0"))
+    if evaluation["train_portion"] == 1:
+        why = "it begins when validation becomes no better: set evaluation.train_portion below 1"
+        problems.append(("evaluation.averaging", why))
+    return problems

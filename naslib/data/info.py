@@ -44,6 +44,9 @@ class DatasetInfo:
         multi_label: Whether an item has any number of classes, a row of 0 and 1 (`task="classification"`).
         kind: `"image"` `(n, c, h, w)`, `"sequence"` `(n, c, t)` of real numbers, or `"tokens"` `(n, t)` of integers.
         vocabulary: Number of different tokens; 0 unless `kind` is `"tokens"`.
+        goes_on: Whether the items are neighbouring windows of a text that batches go through row by row, so that a
+            network may remember what came before (`naslib.data.text_loader`).
+        varies: Whether the batches of a retraining then have many lengths.
     """
 
     name: str
@@ -63,6 +66,8 @@ class DatasetInfo:
     multi_label: bool = False
     kind: Kind = "image"
     vocabulary: int = 0
+    goes_on: bool = False
+    varies: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
@@ -136,6 +141,10 @@ class DatasetInfo:
             problems.append(f"kind must be one of {', '.join(_KINDS)}, got {self.kind!r}")
         if (self.kind == "tokens") != (self.vocabulary > 0):
             problems.append(f"tokens have a vocabulary and nothing else has, got {self.vocabulary} for {self.kind!r}")
+        if self.goes_on and (self.kind, self.task) != ("tokens", "language_modelling"):
+            problems.append(f"only windows of tokens for a language model go on, not {self.kind} for {self.task}")
+        if self.varies and not self.goes_on:
+            problems.append("only batches that go on where the one before ended can have many lengths")
         return problems
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from naslib.data.labels import listed
 from naslib.data.splits import keep_single, stratified_split
 from naslib.data.stream_loader import StreamLoader
 from naslib.data.stream_set import StreamSet
+from naslib.data.text_loader import TextLoader
 from naslib.errors import ConfigError, DataError
 
 _logger = logging.getLogger("naslib.data")
@@ -115,7 +116,7 @@ def _build(
     make = _Maker(data.info, batch_size, seed, torch.device(device), workers, memory_format, prefetch)
     source = make.source(data.train)
     return Loaders(
-        train=make(source, "train", train, shuffle=True, augmentation=chosen),
+        train=make(source, "train", train, shuffle=True, augmentation=chosen, varies=data.info.varies and not search),
         valid=None if valid is None else make(source, "valid", valid, shuffle=search),
         test=make(make.source(data.test), "test", None, shuffle=False),
     )
@@ -128,7 +129,10 @@ def _split(
     if not 0.0 < train_portion <= 1.0:
         raise ConfigError(f"train_portion must be above 0 and at most 1, got {train_portion}")
     labels = data.train.label_array
-    train, valid = keep_single(labels, *stratified_split(labels, train_portion, seed))
+    if data.info.goes_on:
+        train, valid = _split_text(len(labels), train_portion)
+    else:
+        train, valid = keep_single(labels, *stratified_split(labels, train_portion, seed))
     if len(train) < batch_size:
         raise DataError(
             f"the training part of {data.info.name!r} has {len(train)} images (train_portion {train_portion} of "
@@ -149,6 +153,12 @@ def _split(
             train_portion, len(absent), names,
         )  # fmt: skip
     return train, valid
+
+
+def _split_text(windows: int, train_portion: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the windows of a text up to a place, and those after it."""
+    place = round(windows * train_portion)
+    return np.arange(place), np.arange(place, windows)
 
 
 class _Maker(NamedTuple):
@@ -174,8 +184,20 @@ class _Maker(NamedTuple):
         *,
         shuffle: bool,
         augmentation: Augmentation | None = None,
+        varies: bool = False,
     ) -> EpochLoader:
         """Return the loader called `stream`."""
+        if isinstance(source, ImageBank) and self.info.goes_on:
+            return TextLoader(
+                source,
+                self.info,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                indices=indices,
+                stream=stream,
+                varies=varies,
+                prefetch=self.prefetch,
+            )
         if isinstance(source, ImageBank):
             return BatchLoader(
                 source,

@@ -301,6 +301,7 @@ class Trainer(SearchSide):
             auxiliary_weight=evaluation.auxiliary_weight,
             drop_path_prob=evaluation.drop_path_prob,
             amp=bool(evaluation.get("amp", False)),
+            averaging=evaluation.get("averaging"),
         )
         checkpoints = LoopSettings(settings.epochs, int(evaluation.checkpoint_freq), self._steps())
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}

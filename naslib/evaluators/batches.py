@@ -31,9 +31,11 @@ def on_device(
     """
     source = SeededSource(loader) if is_seeded(loader) else ReplayedSource(loader, name)
     form = torch.channels_last if channels_last else torch.preserve_format
-    empty = True
+    empty, memory = True, None
     for batch in source.open(epoch, 0, None):
         empty = False
-        yield task.to_device(batch, device, form)
+        moved = task.to_device(batch, device, form)
+        memory = task.remember(moved, memory)
+        yield moved
     if empty:
         raise DataError(explain_no_batches(loader, name, epoch))

@@ -206,7 +206,7 @@ class TrainEvaluator(Evaluator):
                     outputs = task.forward(network, batch)
                     if epoch == step == 0:
                         _check_fit(task, outputs, batch)
-                    loss = task.loss(outputs, batch)
+                    loss = task.weight_loss(outputs, batch)
                 loss.backward()
                 if how.grad_clip:
                     nn.utils.clip_grad_norm_(parameters, how.grad_clip)

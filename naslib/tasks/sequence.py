@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from naslib.errors import DataError
+from naslib.errors import ConfigError, DataError
 from naslib.registry.catalogue import TASKS
+from naslib.utils.passage import Memory, Passage
 
 from .classification import Classification
 from .fields import as_tensor, describe_range, describe_value, unpack
@@ -45,12 +46,20 @@ class LanguageModelling(Task):
     is shifted against itself. A network gives `(n, length, vocabulary)` logits. The score is the perplexity, the
     exponential of the mean cross entropy per token, whatever regularizes the loss.
 
+    A recurrent network goes on where the batch before ended, if the loader says that its batches do (`Passage`).
+
     Args:
         loss: The criterion, of `(tokens, vocabulary)` logits and `(tokens,)` targets; see `Task`.
         ignore_index: The target that does not count (padding).
+        activation: Weights are trained by this times the mean square of a recurrent network's outputs after dropout,
+            besides ([Merity2017activation], AR).
+        slowness: And by this times the mean square of the change from one output to the next, before dropout (TAR).
         inputs: See `Task`.
         targets: See `Task`.
         output_size: Size of the vocabulary.
+
+    Raises:
+        ConfigError: If a factor is negative.
     """
 
     DEFAULT_LOSS: ClassVar[str] = "CrossEntropyLoss"
@@ -64,11 +73,16 @@ class LanguageModelling(Task):
         loss: Any = None,
         ignore_index: int = -100,
         *,
+        activation: float = 0.0,
+        slowness: float = 0.0,
         inputs: str | None = None,
         targets: str | None = None,
         output_size: int | None = None,
     ) -> None:
+        if not (activation >= 0 and slowness >= 0):
+            raise ConfigError(f"task_args: activation and slowness must be 0 or more, not {activation} and {slowness}")
         self.ignore_index = ignore_index
+        self.activation, self.slowness = activation, slowness
         super().__init__(loss, inputs=inputs, targets=targets, output_size=output_size)
 
     def criterion_defaults(self) -> dict[str, Any]:
@@ -100,11 +114,63 @@ class LanguageModelling(Task):
         """
         return targets if targets.is_floating_point() else targets.long()
 
+    def to_device(
+        self, batch: Any, device: torch.device, memory_format: torch.memory_format = torch.preserve_format
+    ) -> Passage:
+        """Return a batch on a device, with a memory for recurrent networks; see `Task`."""
+        pair = super().to_device(batch, device, memory_format)
+        return Passage(pair, batch.goes_on, batch.share) if isinstance(batch, Passage) else Passage(pair)
+
+    def remember(self, batch: Any, memory: Memory | None) -> Memory | None:
+        """Let a passage that goes on begin with the states that the one before ended with; see `Task`."""
+        if not isinstance(batch, Passage) or not batch.goes_on:
+            return None
+        if memory is not None:
+            device = self.device_of(batch)
+            batch.memory.before = {name: state.to(device) for name, state in memory.after.items()}
+        return batch.memory
+
+    def rate_share(self, batch: Any) -> float:
+        """Return how long the batch is, as a share of the usual length."""
+        return batch.share if isinstance(batch, Passage) else 1.0
+
+    def forward(self, model: Callable[..., Any], batch: Any) -> Any:
+        """Return the outputs of a network, which begins with what the batch says it remembers."""
+        if not isinstance(batch, Passage):
+            return super().forward(model, batch)
+        batch.memory.wants_notes = bool(self.activation or self.slowness)
+        with batch.memory.reading():
+            return super().forward(model, batch)
+
+    def weight_loss(self, outputs: Any, batch: Any) -> Tensor:
+        """Return the loss, and the terms that keep activations small and slow; a scalar.
+
+        Raises:
+            ConfigError: If there are such terms, and the network notes no activations.
+        """
+        notes = batch.memory.take_notes() if isinstance(batch, Passage) else []
+        loss = self.loss(outputs, batch)
+        if not (self.activation or self.slowness):
+            return loss
+        if not notes:
+            raise ConfigError(
+                "task_args.activation and task_args.slowness regularize the outputs of recurrent layers, and the "
+                "network has none that notes them: leave both out"
+            )
+        for raw, dropped in notes:
+            if self.activation:
+                loss = loss + self.activation * dropped.pow(2).mean()
+            if self.slowness and raw.shape[1] > 1:
+                loss = loss + self.slowness * (raw[:, 1:] - raw[:, :-1]).pow(2).mean()
+        return loss
+
     def loss(self, outputs: Any, batch: Any) -> Tensor:
         """Return the loss over all tokens of the batch.
 
         A scalar.
         """
+        if isinstance(batch, Passage):
+            batch.memory.take_notes()  # which would keep what the forward computed
         return self.criterion(outputs.flatten(0, -2), batch[1].flatten())
 
     def uses_criterion(self) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError, DataError
+from naslib.utils.passage import Memory
 from naslib.utils.pytorch_helper import create_criterion, find_criterion
 
 from .criteria import Criterion, name_of, with_label_smoothing
@@ -179,7 +180,30 @@ class Task(ABC):
         """
         return self.criterion(outputs, batch[1])
 
+    def weight_loss(self, outputs: Any, batch: Any) -> Tensor:
+        """Return the loss that weights are trained by: `loss`, and what regularizes weights alone; a scalar.
+
+        Architecture parameters are trained by `loss`, and so are validation and test measured.
+
+        Args:
+            outputs: What `forward` returned.
+            batch: What `to_device` returned.
+        """
+        return self.loss(outputs, batch)
+
     # batches
+
+    def remember(self, batch: Any, memory: Memory | None) -> Memory | None:
+        """Let a batch go on with what a network remembers of the batch before in the same epoch (None: nothing).
+
+        Returns:
+            What it will remember of this batch; None unless a task says otherwise.
+        """
+        return None
+
+    def rate_share(self, batch: Any) -> float:
+        """Return by what the learning rate of a step on a batch is multiplied: 1 unless a task says otherwise."""
+        return 1.0
 
     def read(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of what a loader yielded, as tensors of their own types.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from naslib.errors import ConfigError
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import set_drop_path_prob
@@ -18,11 +20,12 @@ from naslib.tasks.fields import detached
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 
+from .averaging import WeightAverage
 from .batch_check import BatchCheck
 from .loaders import Batch, move_batches
 from .loop import EpochTask
 from .progress import format_seconds
-from .schedule import Schedule
+from .schedule import Schedule, scaled_rate
 
 logger = get_logger(__name__)
 
@@ -37,6 +40,7 @@ class RetrainSettings:
         auxiliary_weight: Weight of the auxiliary outputs' loss.
         drop_path_prob: Probability of dropping a path that the last epoch approaches; it rises linearly from 0.
         amp: Whether forwards run under bfloat16 autocast.
+        averaging: After how many epochs without a better validation weights are averaged; None for never.
     """
 
     epochs: int
@@ -44,6 +48,7 @@ class RetrainSettings:
     auxiliary_weight: float = 0.0
     drop_path_prob: float = 0.0
     amp: bool = False
+    averaging: int | None = None
 
 
 class EvaluationHistory:
@@ -75,6 +80,9 @@ class RetrainTask(EpochTask):
         channels_last: Memory format of images.
         writer: A TensorBoard writer or None.
         history_path: Where `history.json` goes.
+
+    Raises:
+        ConfigError: If weights are to be averaged, and there is no validation part, or the network has batch norms.
     """
 
     title = "retrain"
@@ -99,11 +107,21 @@ class RetrainTask(EpochTask):
         self.history = EvaluationHistory()
         self.meters = {"training": task.meter(device)}
         self.check = BatchCheck(task)
+        self.average: WeightAverage | None = None
+        if settings.averaging is not None:
+            if valid is None:
+                raise ConfigError(
+                    "evaluation.averaging begins when the validation becomes no better, and there is no validation "
+                    "part: set evaluation.train_portion below 1"
+                )
+            self.average = WeightAverage(network, settings.averaging)
         self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the drop-path probability of the epoch."""
         self.network.train()
+        if self.average is not None:
+            self.average.take_back()
         set_drop_path_prob(self.network, self.settings.drop_path_prob * epoch / max(self.settings.epochs, 1))
 
     def train_step(self, batch: Batch, step: int) -> None:
@@ -125,14 +143,17 @@ class RetrainTask(EpochTask):
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
             outputs, auxiliary = forward_with_auxiliary(task, self.network, batch)
-            objective = task.loss(outputs, batch)
+            objective = task.weight_loss(outputs, batch)
             if self.settings.auxiliary_weight:
                 for output in auxiliary:
                     objective = objective + self.settings.auxiliary_weight * task.loss(output, batch)
         objective.backward()
         if self.settings.grad_clip:
             nn.utils.clip_grad_norm_(self._parameters, self.settings.grad_clip)
-        self.optimizer.step()
+        with scaled_rate(self.optimizer, task.rate_share(batch)):
+            self.optimizer.step()
+        if self.average is not None:
+            self.average.after_step()
         self.meters["training"].update(detached(outputs), batch, objective.detach(), step)
         self.schedule.after_step()
 
@@ -143,21 +164,32 @@ class RetrainTask(EpochTask):
         valid = Measured.nothing(self.task.scores)
         if self.valid is not None:
             settings = (self.device, self.channels_last, self.settings.amp)
-            valid = test(self.network, self.valid, self.task.plain(), *settings, "validation", self.check)
+            with self.average.averaged() if self.average is not None else nullcontext():
+                valid = test(self.network, self.valid, self.task.plain(), *settings, "validation", self.check)
         self.schedule.after_epoch(train, valid)
         measured = {**train.by_key("train"), **valid.by_key("valid")}
         row = {"epoch": epoch, **measured, "learning_rate": rate, "seconds": seconds}
+        if self.average is not None:
+            row["averaged"] = self.average.is_on
+            self.average.after_epoch(valid.loss)
         self.history.rows.append(row)
         atomic_write_json(self.history_path, self.history.rows)
         if self.writer is not None:
             for key, value in row.items():
                 if value is not None and key != "epoch":
                     self.writer.add_scalar(f"evaluation/{key}", value, epoch)
-        validated = f", valid {in_words(valid)}" if valid.count else ""
+        validated = (
+            f", valid{' of averaged weights' if row.get('averaged') else ''} {in_words(valid)}" if valid.count else ""
+        )
         logger.info(
             "retrain epoch %d/%d: train %s%s, %s",
             epoch + 1, self.settings.epochs, in_words(train), validated, format_seconds(seconds),
         )  # fmt: skip
+
+    def finish(self) -> None:
+        """Leave the averaged weights in the network, where there are any."""
+        if self.average is not None:
+            self.average.put()
 
 
 def in_words(measured: Measured) -> str:

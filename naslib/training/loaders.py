@@ -10,6 +10,7 @@ import torch
 from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import Batch as Batch
 from naslib.tasks import Classification, Task
+from naslib.utils.passage import Memory
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from .batch_check import check_first
@@ -52,6 +53,7 @@ class BatchCursor:
         self._ended = False
         self._length = length_of(loader)
         self._task = task if task is not None else Classification()
+        self._memory: Memory | None = None
         self._is_checked = task is None
 
     @property
@@ -61,7 +63,7 @@ class BatchCursor:
 
     def begin(self, epoch: int) -> None:
         """Go to the first batch of `epoch`."""
-        self.epoch, self.position, self._ended = epoch, 0, False
+        self.epoch, self.position, self._ended, self._memory = epoch, 0, False, None
         self._replay = self.source.opening_state()
         self._iterator = self.source.open(epoch, 0, None)
 
@@ -80,7 +82,9 @@ class BatchCursor:
             self._ended = True
             return None
         self.position += 1
-        return self._to_device(batch)
+        moved = self._to_device(batch)
+        self._memory = self._task.remember(moved, self._memory)
+        return moved
 
     def next_cycling(self) -> Batch:
         """Return the next batch, beginning the next epoch where one ends.
@@ -113,6 +117,8 @@ class BatchCursor:
     def state_dict(self) -> dict[str, Any]:
         """Return the place."""
         state = {"epoch": self.epoch, "position": self.position, "replay": self._replay}
+        if self._memory is not None:
+            state["memory"] = dict(self._memory.after)
         return {**state, "ended": self._ended, "now": self.source.position_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -120,6 +126,10 @@ class BatchCursor:
         self.epoch, self.position, self._replay = state["epoch"], state["position"], state["replay"]
         self._iterator = None
         self._ended = state.get("ended", False)
+        self._memory = None
+        if state.get("memory") is not None:
+            self._memory = Memory()
+            self._memory.after = dict(state["memory"])
         if state.get("now") is not None:
             self.source.go_to(state["now"], self._ended or self._replay is None)
 

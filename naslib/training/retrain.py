@@ -114,6 +114,8 @@ def retrain(
         phase.parts["valid_loader"] = ReplayedSource(trainee.valid, "validation")
     if trainee.task.state_dict():
         phase.parts["task"] = trainee.task
+    if task.average is not None:
+        phase.parts["average"] = task.average
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training", trainee.task)
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
@@ -121,6 +122,22 @@ class Schedule:
         for _ in range(epochs * (steps_per_epoch or 0) + steps if self.per_step else epochs):
             _step(fresh)
         self.scheduler.load_state_dict(fresh.state_dict())
+
+
+@contextmanager
+def scaled_rate(optimizer: Any, share: float) -> Iterator[None]:
+    """Multiply the learning rates of an optimizer by a share for the step inside."""
+    if share == 1.0:
+        yield
+        return
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * share
+    try:
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
 
 def _is_per_step(scheduler: Any, epochs: int) -> bool:

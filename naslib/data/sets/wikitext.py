@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import lzma
 from collections import Counter
@@ -32,12 +33,15 @@ def load_wikitext2(
     bptt: int = 35,
     vocabulary_size: int | None = None,
     train_tokens: int | None = None,
+    goes_on: bool = False,
+    varies: bool = False,
 ) -> ImageData:
     """Load WikiText-2 as windows of words and the words that follow each of them.
 
     The text is taken as it is: words are what white space separates, and each line ends in `<eos>`. Windows are cut one
-    after the other and do not overlap; a network sees nothing of the window before, so windows may be shuffled. Where
-    there is no training file, the validation file is trained on, as in small searches; the test file is the test part.
+    after the other and do not overlap; a network sees nothing of the window before, so windows may be shuffled. Or
+    batches go through the text row by row (`goes_on`), and a recurrent network remembers what came before. Where there
+    is no training file, the validation file is trained on, as in small searches; the test file is the test part.
 
     Args:
         data_dir: The folder that holds `wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens` or `train.txt` ...,
@@ -47,12 +51,17 @@ def load_wikitext2(
         vocabulary_size: How many different words are kept, the most frequent ones of the training part (and `<unk>`,
             which stands for all others); None keeps all.
         train_tokens: How many words of the training part are used, from the start; None for all.
+        goes_on: Whether batches go on where the one before ended (see `naslib.data.text_loader`), rather than being of
+            windows from anywhere.
+        varies: Whether a retraining then draws the lengths of its batches anew in each epoch.
 
     Raises:
         ConfigError: If an argument is out of range.
         DatasetMissing: If its files are not there.
         DataError: If a file cannot be read, or is shorter than a window.
     """
+    if varies and not goes_on:
+        raise ConfigError("dataset_args: varies needs goes_on: true, batches that go on where the one before ended")
     if bptt < 1 or (vocabulary_size is not None and vocabulary_size < 2) or (train_tokens or bptt) < bptt:
         raise ConfigError(
             f"dataset_args: bptt must be at least 1, vocabulary_size at least 2 and train_tokens at least bptt, got "
@@ -64,6 +73,7 @@ def load_wikitext2(
     numbers = {word: number for number, word in enumerate(words)}
     parts = [windows(encode(text, numbers), bptt, file) for text, file in ((train, train_file), (test, test_file))]
     info = sequence_info("wikitext2", parts[0].images, words, "language_modelling", len(words))
+    info = dataclasses.replace(info, goes_on=goes_on, varies=varies)
     return ImageData(info, *parts)
 
 

@@ -133,7 +133,8 @@ class _Builder:
             place = f"{where}/{node}:{label(nested)}"
             name = f"{prefix}{graph.subgraph_name(node)}"
             return self.nested(nested, sources, place, name, (*path, node))
-        if len(sources) == 1:
+        is_input = 0 in sources  # nodes are counted from 1
+        if len(sources) == 1 and (is_input or not getattr(attributes.get("comb_op"), "COMBINES_ONE", False)):
             return next(iter(sources.values()))
         target = self.slot()
         edges = [graph._succ[source][node] for source in sources]

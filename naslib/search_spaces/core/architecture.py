@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -31,12 +31,13 @@ class ArchitectureMixin(StatementMixin):
     """Operations on a graph as an architecture of its space.
 
     Attributes:
-        codec: The space's codec; None for a space that only one-shot optimizers search.
+        codec: The codec of the class, or of one graph where it depends on its sizes; None for a space whose codes are
+            those of its decisions.
         instantiate_model: False keeps only the code and leaves the modules alone, which is all that a search on a
             benchmark needs.
     """
 
-    codec: ClassVar[Codec[Any] | None] = None
+    codec: Codec[Any] | None = None
     instantiate_model: bool = True
     _code: Code | None = None
 
@@ -89,7 +90,7 @@ class ArchitectureMixin(StatementMixin):
         Raises:
             ArchitectureError: If `spec` is not of this space.
         """
-        if self.codec is None and _names_edges(spec):
+        if self.codec is None and self._names_edges(spec):
             graph = self.clone()
             graph.compile()
             graph._refuse_combinations()
@@ -136,7 +137,7 @@ class ArchitectureMixin(StatementMixin):
     def _put_stated(self, spec: Any) -> None:
         """Put an architecture of a space without a codec on the edges; one by edges may be any that they allow."""
         self.compile()
-        found = choices_of(self, self.OPTIMIZER_SCOPE, spec) if _names_edges(spec) else None
+        found = choices_of(self, self.OPTIMIZER_SCOPE, spec) if self._names_edges(spec) else None
         if found is not None:
             self._refuse_combinations()
         code = self._checked_code(spec) if found is None else None
@@ -147,6 +148,18 @@ class ArchitectureMixin(StatementMixin):
             put_values(self, {})  # what an architecture by edges does not say is the largest
         elif code is not None:
             self._codec().apply(self, code)
+
+    def _names_edges(self, spec: Any) -> bool:
+        """Say whether an architecture of a space without a codec is given as a list of operations by edge."""
+        if self._is_spelled():
+            codec = self._codec()
+            if isinstance(codec, StatedCodec) and codec.reads(spec):
+                return False
+        return _names_edges(spec)
+
+    def _is_spelled(self) -> bool:
+        """Say whether a space without a codec has a form of its own for its architectures (`SpelledCodec`)."""
+        return self.codec is None and type(self)._codec is not ArchitectureMixin._codec
 
     def _refuse_combinations(self) -> None:
         """Raise `ArchitectureError` where nodes have candidates, which an architecture by edges says nothing about."""
@@ -247,10 +260,10 @@ class ArchitectureMixin(StatementMixin):
         """Return the JSON-able genotype: the codec's, or a list of the ops on the edges under search.
 
         Of a space without a codec that keeps a code only, or that decides sizes or combinations at nodes: the
-        candidates by the names of its decisions.
+        candidates by the names of its decisions, or the form that the space gives them.
         """
         beside = self.chosen_values or any(combinations_in(nested) for nested in self.nested_graphs())
-        if self.codec is not None or self._code is not None or beside:
+        if self.codec is not None or self._code is not None or beside or self._is_spelled():
             return self._codec().genotype(self.get_code())
         found = []
         for nested in self._graphs_in_scope(self.OPTIMIZER_SCOPE):

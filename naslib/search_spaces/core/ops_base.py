@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -100,9 +100,11 @@ class AbstractCombOp(AbstractPrimitive):
         comb_op: A plain combination of a list of tensors that a subclass may build on.
 
     Attributes:
+        COMBINES_ONE: Whether it is also called where one tensor enters the node.
         reads_choices: Nodes of the same graph, earlier ones, whose lists of combinations are decided.
     """
 
+    COMBINES_ONE: ClassVar[bool] = False
     reads_choices: tuple[int, ...] = ()
 
     def __init__(self, comb_op: Callable[[list[Tensor]], Tensor] | None = None) -> None:

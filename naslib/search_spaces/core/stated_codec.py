@@ -37,6 +37,10 @@ class StatedCodec(Codec[StatementMixin]):
         """The decisions of the space."""
         return self._space
 
+    def reads(self, spec: Any) -> bool:
+        """Say whether `spec` has a form that only this codec knows (`SpelledCodec`)."""
+        return False
+
     def canonical(self, spec: Any) -> Code:
         """Return the code of an architecture: a code, the candidates by decision, or a list of operations by edge.
 

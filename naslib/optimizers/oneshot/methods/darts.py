@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -37,11 +38,14 @@ class DARTSOptimizer(OneShotOptimizer):
     the weights after a virtual SGD step w' = w - xi (m v + g + wd w), xi being the current learning rate:
     `dL_val(w', alpha)/dalpha - xi d2L_train/(dalpha dw) dL_val(w', alpha)/dw'`.
 
+    With `clip_virtual_step`, as in the authors' code for recurrent networks, g is multiplied by
+    `c = min(1, grad_clip / |g|)`, as a constant, so the second term is as well, and dL_val/dw' is clipped likewise.
+
     Args:
         learning_rate: Of the operation weights, and of the virtual step.
         momentum: Of their SGD.
         weight_decay: Of the operation weights.
-        grad_clip: Largest norm of the weights' gradient; the virtual step is not clipped.
+        grad_clip: Largest norm of the weights' gradient; the virtual step is not clipped unless that is asked for.
         unrolled: Whether to take the second-order gradient.
         arch_learning_rate: Of the architecture parameters.
         arch_weight_decay: Of the architecture parameters.
@@ -49,7 +53,11 @@ class DARTSOptimizer(OneShotOptimizer):
         arch_optimizer: Name or class of the architecture parameters' optimizer.
         loss_criteria: Name or class of the loss, or a ready one.
         hessian: `"finite_difference"` (the paper's Eq. 8) or `"exact"` (forward over reverse).
+        clip_virtual_step: Whether gradients are clipped in the second-order step, too.
         **kwargs: See `OneShotOptimizer`.
+
+    Raises:
+        ConfigError: For an unknown `hessian`, or a clipped virtual step where there is none, or nothing to clip by.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class DARTSOptimizer(OneShotOptimizer):
         arch_optimizer: str | type = "Adam",
         loss_criteria: Any = "CrossEntropyLoss",
         hessian: str = "finite_difference",
+        clip_virtual_step: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -83,6 +92,10 @@ class DARTSOptimizer(OneShotOptimizer):
             raise ConfigError(f"hessian must be one of {', '.join(HESSIANS)}, not {hessian!r}")
         self.unrolled = unrolled
         self.hessian = hessian
+        if clip_virtual_step and not (unrolled and grad_clip):
+            missing = "search.unrolled: true" if not unrolled else "search.grad_clip"
+            raise ConfigError(f"clip_virtual_step clips the gradients of the second-order step, and needs {missing}")
+        self.clip_virtual_step = clip_virtual_step
 
     def architecture_gradient(self, data_train: Batch, data_val: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the first- or second-order gradient by parameter, and the detached validation logits and loss.
@@ -98,19 +111,28 @@ class DARTSOptimizer(OneShotOptimizer):
         train_loss = self._loss_at(data_train)
         with self.fixed_architecture():
             gradient = gradient_of(train_loss(weights)[1], list(weights.values()))
+        gradient, factor = self._clipped(gradient)
         stepped = virtual_step(weights, gradient, **self._virtual_step_settings(list(weights.values())))
         logits, val_loss = self._loss_at(data_val)(stepped)
         both = gradient_of(self.architecture_loss(val_loss), [*alphas, *stepped.values()])
-        direct, vector = both[: len(alphas)], both[len(alphas) :]
+        direct, (vector, _) = both[: len(alphas)], self._clipped(both[len(alphas) :])
 
         def same_loss(moved: Mapping[str, Tensor]) -> Tensor:
             with randomness.again():
                 return train_loss(moved)[1]
 
         product = HESSIANS[self.hessian](same_loss, weights, vector, alphas)
-        xi = self._xi
-        total = [first.sub(second, alpha=xi) for first, second in zip(direct, product, strict=True)]
+        scale = self._xi * factor
+        total = [first.sub(second, alpha=scale) for first, second in zip(direct, product, strict=True)]
         return total, detached(logits), val_loss.detach()
+
+    def _clipped(self, gradient: list[Tensor]) -> tuple[list[Tensor], float]:
+        """Return a gradient of at most the largest norm, if virtual steps are clipped, and its factor."""
+        if not self.clip_virtual_step or not self.grad_clip:
+            return gradient, 1.0
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradient)))
+        factor = min(1.0, self.grad_clip / (float(norm) + 1e-6))  # as torch clips
+        return [value * factor for value in gradient] if factor < 1.0 else gradient, factor
 
     @property
     def _xi(self) -> float:

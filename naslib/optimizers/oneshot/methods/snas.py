@@ -138,7 +138,7 @@ class SNASOptimizer(OneShotOptimizer):
             for part in parts:
                 stack.enter_context(part.during_architecture_step(data))
                 stack.enter_context(part.during_weight_step(data))
-            logits, loss = self.forward_loss(data)
+            logits, loss = self.forward_loss(data, self.task.weight_loss)
             loss.backward()
         gradient = self.with_terms(loss, [alpha.grad for alpha in self.architecture_parameters])
         for alpha, value in zip(self.architecture_parameters, gradient, strict=True):

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.search_spaces.core.elastic import EntangledCandidate
 from naslib.search_spaces.core.given_weights import is_frozen
 from naslib.search_spaces.core.primitives import AbstractPrimitive, Sequential
 
 # Names of constructor arguments that count channels
-_CHANNELS = ("C", "C_in", "C_out")
+_CHANNELS = ("C", "C_in", "C_out", "C_mid")
 
 
 class ChannelShape(NamedTuple):
@@ -36,7 +37,9 @@ class ChannelShape(NamedTuple):
 
 
 def shape_of(op: nn.Module) -> ChannelShape:
-    """Return the shape that the constructor's arguments of an operation tell."""
+    """Return the shape that the constructor's arguments of an operation tell; of a slice, those of the whole."""
+    if isinstance(op, EntangledCandidate):
+        return shape_of(op.shared.op)
     if isinstance(op, Sequential | nn.Sequential):
         inner = [shape_of(child) for child in _children(op)]
         channels = [number for shape in inner for number in shape[:2] if number is not None]
@@ -104,8 +107,8 @@ def _rebuilt(op: AbstractPrimitive, numerator: int, denominator: int) -> nn.Modu
         arguments[key] = scaled
     try:
         return type(op)(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"{name} cannot be built from its own arguments {arguments}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} cannot be built with the arguments {arguments}: {error}") from error
 
 
 def _children(op: nn.Module) -> list[nn.Module]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -320,21 +320,21 @@ class OneShotOptimizer(SupernetOptimizer):
 
         Logits `(n, classes)`, the loss a scalar.
         """
-        logits, loss = self.forward_loss(data_train)
+        logits, loss = self.forward_loss(data_train, self.task.weight_loss)
         loss.backward()
         return logits, loss
 
-    def forward_loss(self, data: Batch) -> tuple[Tensor, Tensor]:
+    def forward_loss(self, data: Batch, loss: Callable[[Any, Batch], Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own.
 
-        Logits `(n, classes)`, the loss a scalar.
+        Logits `(n, classes)`, the loss a scalar: the task's if None, or its `weight_loss`.
         """
         task = self.task
         with torch.autocast(task.device_of(data).type, torch.bfloat16, enabled=self.amp):
             with self.sampling():
                 logits = task.forward(self.graph, data)
-            loss = task.loss(logits, data)
-        return logits, loss
+            value = (loss or task.loss)(logits, data)
+        return logits, value
 
     def probe(self, data: Batch) -> Any:
         """Return the outputs of the supernet in evaluation mode; see the parent."""

@@ -184,7 +184,25 @@ def claims_of_space(decisions: Sequence[EdgeData]) -> list[Claim]:
     if any(isinstance(op, EntangledCandidate) for op in candidates):
         why = "{part} looks at the weights of each candidate, and these share theirs"
         claims.append(Claim("entangled candidates", {}, {Ability.OWN_WEIGHTS: why}))
+    elif share_weights(candidates):
+        why = "{part} looks at the weights of each candidate, and some of these are the same objects"
+        claims.append(Claim("candidates with weights in common", {}, {Ability.OWN_WEIGHTS: why}))
     return claims
+
+
+def share_weights(candidates: Iterable[nn.Module]) -> bool:
+    """Say whether a weight belongs to two candidates of which neither is inside of the other."""
+    owners: dict[int, nn.Module] = {}
+    for candidate in candidates:
+        for weight in candidate.parameters():
+            other = owners.setdefault(id(weight), candidate)
+            if other is not candidate and not _is_inside(other, candidate) and not _is_inside(candidate, other):
+                return True
+    return False
+
+
+def _is_inside(inner: nn.Module, outer: nn.Module) -> bool:
+    return any(module is inner for module in outer.modules())
 
 
 def removed_by_method(optimizer: Method, needed: Collection[Ability]) -> dict[Ability, str]:

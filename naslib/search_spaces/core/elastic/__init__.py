@@ -26,3 +26,7 @@ from .norm import ElasticLayerNorm as ElasticLayerNorm
 from .sequence import ElasticSequential as ElasticSequential
 from .sizes import Size as Size
 from .sizes import Value as Value
+from .transformer import BlockKind as BlockKind
+from .transformer import BlockSizes as BlockSizes
+from .transformer import TransformerBlock as TransformerBlock
+from .transformer import set_dropout as set_dropout

@@ -206,12 +206,14 @@ class Elastic(Extractable):
         return tuple(sizes[axes[i]] if i in axes else n for i, n in enumerate(getattr(self, name).shape))
 
     def slice_of(self, name: str, sizes: Point) -> Tensor | None:
-        """Return the slice of a parameter for some sizes, None where the layer has none of that name.
+        """Return the slice of a parameter for some sizes, None where the layer has none of that name, or none of it.
 
         The slice has the shape of the parameter, with these sizes.
         """
         full = getattr(self, name)
-        return None if full is None else sliced(full, self.lengths(name, sizes), self.CENTRED.get(name, ()))
+        if full is None or 0 in (lengths := self.lengths(name, sizes)):
+            return None
+        return sliced(full, lengths, self.CENTRED.get(name, ()))
 
     def mixed_slices(self, name: str, mixture: Mixture) -> Tensor | None:
         """Return the weighted sum of the zero-padded slices of a parameter, as large as the largest among them.
@@ -257,11 +259,11 @@ class Elastic(Extractable):
         raise NotImplementedError(f"{type(self).__name__} does not define plain(sizes, extracted)")
 
     def kept(self, name: str, sizes: Point, extracted: Extracted) -> nn.Parameter | None:
-        """Return the slice of a parameter as a parameter of its own."""
+        """Return the slice of a parameter as a parameter of its own, None where nothing of it is left."""
         full = getattr(self, name)
-        if full is None:
+        if full is None or 0 in (lengths := self.lengths(name, sizes)):
             return None
-        key = (self.source(name), self.lengths(name, sizes))
+        key = (self.source(name), lengths)
         if key not in extracted:
             with torch.no_grad():
                 found = self.slice_of(name, sizes)

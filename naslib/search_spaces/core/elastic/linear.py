@@ -12,7 +12,7 @@ from naslib.errors import ConfigError
 
 from .in_force import Mixture, Point, Sizes
 from .layer import Elastic, Extracted, checked_mix
-from .sizes import Size
+from .sizes import Size, switched
 from .weights import Axes
 
 
@@ -22,20 +22,30 @@ class ElasticLinear(Elastic, nn.Linear):
     Args:
         in_features: Number of inputs: a number, a value decision, or what is computed from some.
         out_features: Number of outputs, likewise.
-        bias: Whether there is a bias.
+        bias: Whether there is a bias; a value decision of 0 and 1 to search it.
         mix: See `Elastic`.
+
+    Raises:
+        ConfigError: If a size is no integer from 1 for one of the choices, or `bias` can be more than 0 and 1.
     """
 
-    SLICES: ClassVar[dict[str, Axes]] = {"weight": {0: 0, 1: 1}, "bias": {0: 0}}
     OUTPUT: ClassVar[tuple[int, int]] = (-1, 0)
     INPUT: ClassVar[tuple[int, int] | None] = (-1, 1)
 
     def __init__(
-        self, in_features: int | Size, out_features: int | Size, bias: bool = True, mix: str = "weights"
+        self, in_features: int | Size, out_features: int | Size, bias: bool | Size = True, mix: str = "weights"
     ) -> None:
         sizes = Sizes(out_features=out_features, in_features=in_features)
-        super().__init__(sizes.box[1], sizes.box[0], bias)
+        super().__init__(sizes.box[1], sizes.box[0], bias is not False)
+        if isinstance(bias, Size):
+            long = switched(out_features, bias, "bias")
+            sizes = Sizes(0, out_features=out_features, in_features=in_features, bias_features=long)
         self.sizes, self.mix = sizes, checked_mix(mix)
+
+    @property
+    def SLICES(self) -> dict[str, Axes]:  # type: ignore[override]
+        """Outputs and inputs of the weight, and the outputs of the bias, of which there are none without one."""
+        return {"weight": {0: 0, 1: 1}, "bias": {0: 2 if len(self.sizes.names) > 2 else 0}}
 
     def run(self, x: Tensor, sizes: Point) -> Tensor:
         """Apply the slice of some sizes.
@@ -54,7 +64,7 @@ class ElasticLinear(Elastic, nn.Linear):
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
         """Return the `nn.Linear` of some sizes."""
         with torch.device("meta"):
-            linear = nn.Linear(sizes[1], sizes[0], self.bias is not None)
+            linear = nn.Linear(sizes[1], sizes[0], False)
         linear.weight = self.kept("weight", sizes, extracted)  # type: ignore[assignment]
         linear.bias = self.kept("bias", sizes, extracted)  # type: ignore[assignment]
         return linear
@@ -115,11 +125,16 @@ class Constant(nn.Module):
 
     Args:
         weight: The parameter.
+        std: Standard deviation of the normal distribution that it is drawn from anew; 0 for zeros.
     """
 
-    def __init__(self, weight: nn.Parameter) -> None:
+    def __init__(self, weight: nn.Parameter, std: float = 0.02) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight, self.std = weight, std
+
+    def reset_parameters(self) -> None:
+        """Draw the entries anew."""
+        nn.init.normal_(self.weight, std=self.std)
 
     def forward(self) -> Tensor:
         """Return the parameter.
@@ -171,7 +186,7 @@ class ElasticParameter(Elastic):
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
         """Return the parameter of some sizes, as a layer."""
-        return Constant(self.kept("weight", sizes, extracted))  # type: ignore[arg-type]
+        return Constant(self.kept("weight", sizes, extracted), self.std)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
         """Return what is printed of the layer."""

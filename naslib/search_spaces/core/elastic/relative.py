@@ -1,4 +1,4 @@
-"""Relative positions of the patches of an image, for attention."""
+"""Relative positions for attention: of the patches of an image, and of the tokens of a sequence."""
 
 from __future__ import annotations
 
@@ -38,3 +38,24 @@ def relative_vectors(table: Tensor, n: int) -> Tensor:
         distance = (coordinate[None, :] - coordinate[:, None]).clamp(-largest, largest) + largest + 1
         found.append(vectors[F.pad(distance, (1, 0, 1, 0))])
     return found[0] + found[1]
+
+
+def rotated(x: Tensor, n: int, base: float = 10_000.0) -> Tensor:
+    """Turn the first entries of queries or keys by angles that grow with the position ([Su2021roformer]).
+
+    Entries i and i + n / 2 are the coordinates that are turned together, by `position * base ** (-2 i / n)`: products
+    of a query with a key then depend on how far they are apart, and not on where they are.
+
+    Args:
+        x: `(..., tokens, head_dim)`.
+        n: How many entries, an even number.
+        base: Of the angles.
+
+    Returns:
+        `(..., tokens, head_dim)`.
+    """
+    frequencies = base ** (-torch.arange(0, n, 2, device=x.device, dtype=torch.float64) / n)
+    angles = torch.arange(x.shape[-2], device=x.device, dtype=torch.float64).unsqueeze(1) * frequencies
+    cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    first, second, rest = x.split((n // 2, n // 2, x.shape[-1] - n), dim=-1)
+    return torch.cat((first * cosine - second * sine, first * sine + second * cosine, rest), dim=-1)

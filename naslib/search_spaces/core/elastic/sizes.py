@@ -210,6 +210,23 @@ def as_size(size: Number | Size) -> Size:
     return _Constant(size)
 
 
+def switched(size: Number | Size, switch: Size, what: str) -> Size:
+    """Return a size that is 0 where a decision says that what has it is not there.
+
+    Args:
+        size: The size where it is.
+        switch: 1 where it is there, 0 where it is not.
+        what: Its name in the message.
+
+    Raises:
+        ConfigError: If the switch can be another number.
+    """
+    numbers = sorted({switch.at(chosen) for chosen in combinations(switch.leaves)})
+    if not {*numbers} <= {0, 1}:
+        raise ConfigError(f"{what} = {switch} is there (1) or not (0), but its values are {numbers}")
+    return as_size(size) * switch
+
+
 def distinct(values: Sequence[Value]) -> tuple[Value, ...]:
     """Return each decision once, in order.
 

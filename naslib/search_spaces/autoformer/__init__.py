@@ -1,0 +1,1 @@
+"""AutoFormer: vision transformers of any depth, width, number of heads and MLP ratio."""
