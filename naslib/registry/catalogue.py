@@ -89,6 +89,9 @@ SEARCH_SPACES: Registry[Any] = Registry(
     {
         "autoformer": "naslib.search_spaces.autoformer.graph:AutoFormerSearchSpace",
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "darts_cell": "naslib.search_spaces.nni_zoo.darts_space:DartsCellSearchSpace",
+        "enas_macro": "naslib.search_spaces.nni_zoo.macro_space:ENASMacroSearchSpace",
+        "enas_micro": "naslib.search_spaces.nni_zoo.micro_space:ENASMicroSearchSpace",
         "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
         "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",

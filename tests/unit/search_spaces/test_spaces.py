@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import UnknownNameError
-from naslib.search_spaces import NasBench301SearchSpace, get_search_space
+from naslib.search_spaces import SEARCH_SPACES, NasBench301SearchSpace, get_search_space
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
