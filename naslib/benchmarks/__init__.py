@@ -1,7 +1,9 @@
+from .accel_nasbench import AccelNASBenchTable as AccelNASBenchTable
 from .base import Benchmark as Benchmark
 from .lookup import BENCHMARKS as BENCHMARKS
 from .lookup import get_dataset_api as get_dataset_api
 from .nasbench101 import NasBench101Table as NasBench101Table
 from .nasbench201 import NasBench201Table as NasBench201Table
+from .nasbench_macro import NasBenchMacroTable as NasBenchMacroTable
 from .tanglenas import TangleNASCellTable as TangleNASCellTable
 from .tanglenas import TangleNASMacroTable as TangleNASMacroTable

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
-from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
+from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
+from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
