@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import nn
 
@@ -58,7 +58,7 @@ class DartsRNNSearchSpace(Graph):
 
     ALLOWS_ZERO = False
 
-    codec: ClassVar[Codec[Any] | None] = RecurrentCodec()
+    codec: Codec[Any] | None = RecurrentCodec()
 
     def __init__(
         self,
@@ -184,7 +184,9 @@ def make_cell(hidden: int, nodes: int, concat: Sequence[int], dropout: StateDrop
     """
     cell = Graph(name=CELL, scope=CELL)
     output = nodes + 2
-    cell.add_nodes_from(range(1, output + 1))
+    for node in range(1, output):
+        cell.add_node(node, label=f"$s_{{{node - 1}}}$")
+    cell.add_node(output, label="$h_t$")
     for target in range(2, output):
         gates = Gates(hidden, dropout)
         if norm is not None:
