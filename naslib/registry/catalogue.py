@@ -100,6 +100,8 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench1shot1": "naslib.search_spaces.nasbench101.one_shot:NasBench1Shot1SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "nats_size": "naslib.search_spaces.nats_size.graph:NATSBenchSizeSearchSpace",
+        "ofa_mobilenetv3": "naslib.search_spaces.ofa_mobilenetv3.graph:OFAMobileNetV3SearchSpace",
         "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",
         "nasbench_macro": "naslib.search_spaces.nasbench_macro.graph:NasBenchMacroSearchSpace",
         "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",

@@ -17,6 +17,8 @@ from .own_module.graph import ModuleSearchSpace as ModuleSearchSpace
 from .nni_zoo.darts_space import DartsCellSearchSpace as DartsCellSearchSpace
 from .nni_zoo.macro_space import ENASMacroSearchSpace as ENASMacroSearchSpace
 from .nni_zoo.micro_space import ENASMicroSearchSpace as ENASMicroSearchSpace
+from .nats_size.graph import NATSBenchSizeSearchSpace as NATSBenchSizeSearchSpace
+from .ofa_mobilenetv3.graph import OFAMobileNetV3SearchSpace as OFAMobileNetV3SearchSpace
 from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpace
 from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES
