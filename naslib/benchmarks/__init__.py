@@ -1,4 +1,10 @@
+from .autoprox import AutoProxTable as AutoProxTable
 from .base import Benchmark as Benchmark
+from .hat import HatLatencyTable as HatLatencyTable
+from .hat import HatTransformer as HatTransformer
+from .hwgpt import HWGPTBenchL as HWGPTBenchL
+from .hwgpt import HWGPTBenchM as HWGPTBenchM
+from .hwgpt import HWGPTBenchS as HWGPTBenchS
 from .lookup import BENCHMARKS as BENCHMARKS
 from .lookup import get_dataset_api as get_dataset_api
 from .nasbench101 import NasBench101Table as NasBench101Table

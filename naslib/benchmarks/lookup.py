@@ -9,13 +9,21 @@ from pathlib import Path
 from naslib.errors import BenchmarkDataMissing, BenchmarkError, did_you_mean
 from naslib.registry import Registry
 
+from .autoprox import AutoProxTable
 from .base import Benchmark
+from .hat import HatLatencyTable
+from .hwgpt import HWGPTBenchL, HWGPTBenchM, HWGPTBenchS
 from .nasbench101 import NasBench101Table
 from .nasbench201 import NasBench201Table
 from .tanglenas import TangleNASCellTable, TangleNASMacroTable
 from .transbench101 import TransBench101MicroTable
 
 BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
+BENCHMARKS.register("autoformer_tiny")(AutoProxTable)
+BENCHMARKS.register("gpt_l")(HWGPTBenchL)
+BENCHMARKS.register("gpt_m")(HWGPTBenchM)
+BENCHMARKS.register("gpt_s")(HWGPTBenchS)
+BENCHMARKS.register("hat")(HatLatencyTable)
 BENCHMARKS.register("nasbench101", "nb101", "nasbench1shot1")(NasBench101Table)
 BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
 BENCHMARKS.register("tanglenas_cell")(TangleNASCellTable)

@@ -31,6 +31,7 @@ HEADS = Value((2, 1), "heads")
 SIZE = Value((3, 2), "size")
 EMBED = Value((8, 4), "embed")
 DEPTH = Value((2, 0, 3), "depth")
+BIAS = Value((1, 0), "bias")
 
 
 def slice_at(weight: Tensor, lengths: tuple[int, ...], centred: tuple[int, ...] = ()) -> Tensor:
@@ -161,12 +162,28 @@ def _layer_norm(layer: Any, x: Tensor, sizes: Mapping[str, int]) -> Tensor:
     return y * layer.weight[:n] + layer.bias[:n]
 
 
-def _attention(x: Tensor, weights: Mapping[str, Any], scale: Any, causal: bool) -> Tensor:
+def _turned(x: Tensor, n: int) -> Tensor:
+    """Turn entries i and i + n / 2, as real and imaginary part, by `position * 10000 ** (-2 i / n)`."""
+    rows = []
+    for position in range(x.shape[1]):
+        row = x[:, position].clone()
+        for i in range(n // 2):
+            angle = torch.tensor(position * 10_000 ** (-2 * i / n), dtype=x.dtype)
+            number = torch.complex(x[:, position, i], x[:, position, i + n // 2]) * torch.polar(angle * 0 + 1, angle)
+            row = torch.cat((row[:, :i], number.real[:, None], row[:, i + 1 :]), 1)
+            row = torch.cat((row[:, : i + n // 2], number.imag[:, None], row[:, i + n // 2 + 1 :]), 1)
+        rows.append(row)
+    return torch.stack(rows, 1)
+
+
+def _attention(x: Tensor, weights: Mapping[str, Any], scale: Any, causal: bool, rotary: int = 0) -> Tensor:
     """Attend head by head."""
     outputs = 0
     n = x.shape[1]
     for head in range(weights["qkv_weight"].shape[1]):
         query, key, value = (x @ weights["qkv_weight"][i, head].t() + weights["qkv_bias"][i, head] for i in range(3))
+        if rotary:
+            query, key = _turned(query, rotary), _turned(key, rotary)
         scores = torch.einsum("bnd,bmd->bnm", query, key)
         if "relative_keys" in weights:
             scores = scores + torch.stack(
@@ -204,27 +221,29 @@ def _attention_slices(layer: Any, sizes: Mapping[str, int]) -> dict[str, Tensor]
         tables = {name: getattr(layer, name)[..., :size] for name in ("relative_keys", "relative_values")}
     return tables | {
         "qkv_weight": layer.qkv_weight[:, :heads, :size, :embed],
-        "qkv_bias": layer.qkv_bias[:, :heads, :size],
+        "qkv_bias": layer.qkv_bias[:, :heads, :size] * sizes.get("bias", 1),
         "proj_weight": layer.proj_weight[:embed, :heads, :size],
-        "proj_bias": layer.proj_bias[:embed],
+        "proj_bias": layer.proj_bias[:embed] * sizes.get("bias", 1),
     }
 
 
 def _attend(layer: Any, x: Tensor, sizes: Mapping[str, int], causal: bool = False) -> Tensor:
     slices = _attention_slices(layer, sizes)
-    return _attention(x, slices, slices["qkv_bias"].shape[-1] ** -0.5, causal)
+    return _attention(x, slices, slices["qkv_bias"].shape[-1] ** -0.5, causal, layer.rotary)
 
 
-def _attend_mixed(case: Callable[[], Case], causal: bool = False) -> Callable[[Any, Any, Mapping[str, Tensor]], Tensor]:
+def _attend_mixed(
+    case: Callable[[], Case], causal: bool = False, **fixed: int
+) -> Callable[[Any, Any, Mapping[str, Tensor]], Tensor]:
     def mixed(layer: Any, x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         total: dict[str, Any] = {}
         scale: Any = 0.0
         for sizes, weight in terms(case(), weights):
-            slices = _attention_slices(layer, sizes)
+            slices = _attention_slices(layer, {**sizes, **fixed})
             for name, small in slices.items():
                 total[name] = total.get(name, 0.0) + weight * zero_padded(small, getattr(layer, name).shape)
             scale = scale + weight * slices["qkv_bias"].shape[-1] ** -0.5
-        return _attention(x, total, scale, causal)
+        return _attention(x, total, scale, causal, layer.rotary)
 
     return mixed
 
@@ -354,6 +373,29 @@ CASES: tuple[Case, ...] = (
         lambda sizes: _rows(8),
         lambda layer, x, sizes: _attend(layer, x, {**sizes, "embed": 8}),
         _attend_mixed(lambda: case_named("attention, relative positions")),
+    ),
+    Case(
+        "linear, with a bias or without",
+        (OUT, BIAS),
+        lambda mix: ElasticLinear(8, OUT, bias=BIAS, mix=mix),
+        lambda sizes: _rows(8),
+        lambda layer, x, sizes: x @ layer.weight[: sizes["out"]].t() + layer.bias[: sizes["out"]] * sizes["bias"],
+    ),
+    Case(
+        "attention, with biases or without",
+        (HEADS, BIAS),
+        lambda mix: ElasticMultiheadAttention(8, HEADS, 3, qkv_bias=BIAS, proj_bias=BIAS, mix=mix),
+        lambda sizes: _rows(8),
+        lambda layer, x, sizes: _attend(layer, x, {**sizes, "size": 3}),
+        _attend_mixed(lambda: case_named("attention, with biases or without"), size=3),
+    ),
+    Case(
+        "attention, rotary",
+        (EMBED, HEADS),
+        lambda mix: ElasticMultiheadAttention(EMBED, HEADS, 5, causal=True, rotary=4, mix=mix),
+        lambda sizes: _rows(sizes["embed"]),
+        lambda layer, x, sizes: _attend(layer, x, {**sizes, "size": 5}, causal=True),
+        _attend_mixed(lambda: case_named("attention, rotary"), causal=True, size=5),
     ),
     Case(
         "sequence",

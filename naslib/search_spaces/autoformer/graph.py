@@ -21,10 +21,10 @@ _POOLINGS = ("mean", "token")
 class AutoFormerSearchSpace(Graph):
     """The space of AutoFormer ([Chen2021autoformer]): one vision transformer, of which all others are slices.
 
-    Makrograph: 1 images, 2 tokens (patches, a class token, positions), 3 tokens behind the layers, 4 outputs. Decisions:
-    `embed`, features of a token; `depth`, how many layers; and for each layer `block_3/heads` and `block_3/mlp_ratio`.
-    Queries, keys and values have `head_dim` features per head, whatever `embed` is. Those of a layer beyond the depth
-    are not decided.
+    Makrograph: 1 images, 2 tokens (patches, a class token, positions), 3 tokens behind the layers, 4 outputs.
+    Decisions: `embed`, features of a token; `depth`, how many layers; and for each layer `block_3/heads` and
+    `block_3/mlp_ratio`, which are not decided for layers beyond the depth. Queries, keys and values have `head_dim`
+    features per head, whatever `embed` is.
 
     Args:
         n_classes: Number of classes or of values.
@@ -77,7 +77,7 @@ class AutoFormerSearchSpace(Graph):
         self.preset, self.embed, self.depth, self.heads, self.mlp_ratio = preset, embed, depth, heads, mlp_ratio
         self.head_dim, self.patch_size, self.relative = head_dim, patch_size, relative
         self.pooling, self.dropout, self.task, self.mix = pooling, dropout, task, mix
-        given = {"head_dim": head_dim, "patch_size": patch_size, "relative": relative}
+        given: dict[str, Any] = {"head_dim": head_dim, "patch_size": patch_size, "relative": relative}
         for name, values in (("embed", embed), ("depth", depth), ("heads", heads), ("mlp_ratio", mlp_ratio)):
             given[name] = None if values is None else listed(values, name)
         found = preset_named(PRESETS, preset, "autoformer")

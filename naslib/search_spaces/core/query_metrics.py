@@ -12,8 +12,8 @@ from naslib.errors import BenchmarkError
 class Metric(Enum):
     """Name what a benchmark is asked for.
 
-    Accuracies are in percent (0-100), times in seconds, latency in milliseconds, parameters and FLOPs in millions
-    (FLOPs count multiply-accumulates of convolutions and linear layers).
+    Accuracies are in percent (0-100), times in seconds, latency in milliseconds, memory in MB, parameters and FLOPs in
+    millions (FLOPs count multiply-accumulates of convolutions and linear layers). Perplexity is that of validation.
     """
 
     RAW = auto()
@@ -37,6 +37,9 @@ class Metric(Enum):
     EPOCH = auto()
     HP = auto()
 
+    PERPLEXITY = auto()
+    MEMORY = auto()
+
     @property
     def maximize(self) -> bool:
         """Whether larger is better: of accuracies it is, of losses, times and sizes it is not."""
@@ -45,7 +48,7 @@ class Metric(Enum):
     @property
     def unit(self) -> str:
         """What its numbers count: "%", "s", "ms", "M" (millions), or "" for what has no unit."""
-        kinds = {"ACCURACY": "%", "TIME": "s", "LATENCY": "ms", "FLOPS": "M", "PARAMETERS": "M"}
+        kinds = {"ACCURACY": "%", "TIME": "s", "LATENCY": "ms", "FLOPS": "M", "PARAMETERS": "M", "MEMORY": "MB"}
         return kinds.get(self.name.rpartition("_")[2], "")
 
 

@@ -23,8 +23,8 @@ class GPTSearchSpace(Graph):
 
     Makrograph: 1 tokens, 2 vectors, 3 vectors behind the layers, 4 logits. Decisions: `embed`, features of a token;
     `depth`, how many layers; `bias`, whether attention and linear layers have biases (0 or 1); and for each layer
-    `block_3/heads` and `block_3/mlp_ratio`. Queries, keys and values have `head_dim` features per head, whatever `embed`
-    is. Those of a layer beyond the depth are not decided.
+    `block_3/heads` and `block_3/mlp_ratio`, which are not decided for layers beyond the depth. Queries, keys and values
+    have `head_dim` features per head, whatever `embed` is.
 
     Args:
         n_classes: Number of tokens, where `vocabulary` is 0.
@@ -89,21 +89,23 @@ class GPTSearchSpace(Graph):
             )
         }
         found = preset_named(PRESETS, preset, "gpt")
-        self.choices = found._replace(
-            **{name: value for name, value in (*given.items(), ("head_dim", head_dim)) if value is not None}
-        )
+        given["head_dim"] = head_dim
+        self.choices = found._replace(**{name: value for name, value in given.items() if value is not None})
+        if not {*self.choices.bias} <= {0, 1}:
+            raise ConfigError(f"bias is 1, 0 or both, not {list(self.choices.bias)}")
         self._build()
 
     def _build(self) -> None:
         found = self.choices
-        embed, depth, bias = choice(found.embed, "embed"), choice(found.depth, "depth"), choice(found.bias, "bias")
+        embed, depth = choice(found.embed, "embed"), choice(found.depth, "depth")
+        bias = choice(found.bias, "bias") if len(found.bias) > 1 else bool(found.bias[0])
         rotary = _rotary(found) if self.positions == "rotary" else 0
         kind = BlockKind(causal=True, rotary=rotary, parallel=self.parallel, dropout=self.dropout, mix=self.mix)
         blocks = []
         for number in range(1, int(max(found.depth)) + 1):
             heads = choice(found.heads, f"block_{number}/heads")
             ratio = choice(found.mlp_ratio, f"block_{number}/mlp_ratio")
-            sizes = BlockSizes(embed, heads, found.head_dim, embed * ratio, bool(bias) if bias in (0, 1) else bias)
+            sizes = BlockSizes(embed, heads, found.head_dim, embed * ratio, bias)
             blocks.append(TransformerBlock(sizes, kind))
         self.add_nodes_from(range(1, 5))
         context = 0 if rotary else self.context

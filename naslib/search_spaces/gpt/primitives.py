@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from naslib.errors import GraphError
@@ -36,8 +37,10 @@ class ElasticWordEmbedding(ElasticEmbedding):
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
         """Return the `WordEmbedding` of some sizes."""
-        weight = self.kept("weight", sizes, extracted)
-        return WordEmbedding(self.num_embeddings, sizes[0], _weight=weight, _freeze=False)
+        with torch.device("meta"):
+            embedding = WordEmbedding(self.num_embeddings, sizes[0])
+        embedding.weight = self.kept("weight", sizes, extracted)  # type: ignore[assignment]
+        return embedding
 
 
 class WordStem(AbstractPrimitive):

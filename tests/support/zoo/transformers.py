@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from naslib.search_spaces import AutoFormerSearchSpace, GPTSearchSpace
 from naslib.search_spaces.core.decisions import Code
@@ -12,6 +13,7 @@ from . import SIDE, Entry, text
 
 # Of a layer: numbers of heads, and MLP ratios
 _LAYER = 2 * 2
+_SIZES: dict[str, Any] = {"embed": (6, 8), "depth": (1, 2, 3), "heads": (1, 2), "head_dim": 4}
 
 
 def _neighbours(space: DecisionSpace, code: Code) -> int:
@@ -22,21 +24,31 @@ def _neighbours(space: DecisionSpace, code: Code) -> int:
     return others + sum(longer)
 
 
-def _autoformer(n_classes: int, in_channels: int, **arguments: object) -> AutoFormerSearchSpace:
+def _autoformer(n_classes: int, in_channels: int, **arguments: Any) -> AutoFormerSearchSpace:
     return AutoFormerSearchSpace(
         *(n_classes, in_channels, SIDE),
-        **{"embed": (6, 8), "depth": (1, 2, 3), "heads": (1, 2), "mlp_ratio": (1, 1.5), "head_dim": 4, **arguments},
+        **{**_SIZES, "mlp_ratio": (1, 1.5), **arguments},
     )
 
 
-def _gpt(n_classes: int, in_channels: int, **arguments: object) -> GPTSearchSpace:
+def _gpt(n_classes: int, in_channels: int, **arguments: Any) -> GPTSearchSpace:
     return GPTSearchSpace(
         *(n_classes, in_channels),
-        **{"embed": (6, 8), "depth": (1, 2, 3), "heads": (1, 2), "mlp_ratio": (1, 2), "head_dim": 4, **arguments},
+        **{**_SIZES, "mlp_ratio": (1, 2), **arguments},
     )
 
 
-_REFUSED: dict[str, str] = {}
+# They have no cell, no edge under search and no operation: every decision is a size
+_REFUSED = {
+    "darts_minus": "no edge has a mixture that it can be put around",
+    "darts_pt": "a size that is taken out leaves its weights to the others",
+    "enas": "chooses operations and a number of inputs, not 'embed'",
+    "gsparsity": "its groups are the weights of an operation",
+    "lambda_darts": "needs a cell that the network has at least twice",
+    "one_shot": "a network has one of the sizes",
+    "p_darts": "the values of a size share one weight and cannot leave the supernet",
+    "pc_darts": "no node sums two or more edges under search",
+}
 
 ENTRIES = {
     "autoformer": Entry(

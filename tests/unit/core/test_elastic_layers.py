@@ -23,8 +23,11 @@ def _close(actual: torch.Tensor, expected: torch.Tensor) -> None:
 
 
 def test_the_grid_is_what_it_was():
-    assert len(CASES) == 17
-    assert sum(len(case.grid()) for case in CASES) == 18 + 6 + 9 + 3 + 3 + 9 + 3 + 3 + 4 + 4 + 2 + 2 + 6 + 8 + 4 + 4 + 3
+    assert len(CASES) == 20
+    assert (
+        sum(len(case.grid()) for case in CASES)
+        == 18 + 6 + 9 + 3 + 3 + 9 + 3 + 3 + 4 + 4 + 2 + 2 + 6 + 8 + 4 + 4 + 4 + 4 + 4 + 3
+    )
     assert {type(case.build("weights")).__name__ for case in CASES} == {
         "ElasticConv2d",
         "ElasticBatchNorm2d",

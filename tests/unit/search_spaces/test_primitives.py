@@ -248,4 +248,14 @@ def test_weighted_sum() -> None:
 
 def test_metrics_are_those_of_the_contract() -> None:
     names = {f"{part}_{kind}" for part in ("TRAIN", "VAL", "TEST") for kind in ("ACCURACY", "LOSS", "TIME")}
-    assert set(Metric.__members__) == names | {"RAW", "ALL", "FLOPS", "LATENCY", "PARAMETERS", "EPOCH", "HP"}
+    assert set(Metric.__members__) == names | {
+        "RAW",
+        "ALL",
+        "FLOPS",
+        "LATENCY",
+        "PARAMETERS",
+        "EPOCH",
+        "HP",
+        "PERPLEXITY",
+        "MEMORY",
+    }

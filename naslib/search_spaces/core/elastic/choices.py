@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from naslib.errors import ConfigError, did_you_mean
 
-from .sizes import Number, Size, Value
+from .sizes import Number, Size, Value, as_size
 
 T = TypeVar("T")
 # What a user gives for a decision: its values, or the one number that it has
@@ -30,10 +30,14 @@ def listed(given: Given, label: str) -> tuple[Number, ...]:
     return Value(values, label).values
 
 
-def choice(given: Given, label: str) -> Number | Size:
-    """Return a value decision; the number itself where there is only one."""
+def choice(given: Given, label: str) -> Size:
+    """Return a value decision; where there is only one number, a size that is always this one.
+
+    Raises:
+        ConfigError: As `listed`.
+    """
     values = listed(given, label)
-    return values[0] if len(values) == 1 else Value(values, label)
+    return as_size(values[0]) if len(values) == 1 else Value(values, label)
 
 
 def preset_named(presets: Mapping[str, T], name: str, space: str) -> T:

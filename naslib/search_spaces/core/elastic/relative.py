@@ -43,8 +43,8 @@ def relative_vectors(table: Tensor, n: int) -> Tensor:
 def rotated(x: Tensor, n: int, base: float = 10_000.0) -> Tensor:
     """Turn the first entries of queries or keys by angles that grow with the position ([Su2021roformer]).
 
-    Entries i and i + n / 2 are the coordinates that are turned together, by `position * base ** (-2 i / n)`: products of
-    a query with a key then depend on how far they are apart, and not on where they are.
+    Entries i and i + n / 2 are the coordinates that are turned together, by `position * base ** (-2 i / n)`: products
+    of a query with a key then depend on how far they are apart, and not on where they are.
 
     Args:
         x: `(..., tokens, head_dim)`.
