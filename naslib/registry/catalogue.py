@@ -90,16 +90,58 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "autoformer": "naslib.search_spaces.autoformer.graph:AutoFormerSearchSpace",
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
+        "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
+        "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
+        "nasbench1shot1": "naslib.search_spaces.nasbench101.one_shot:NasBench1Shot1SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",
+        "nasbench_macro": "naslib.search_spaces.nasbench_macro.graph:NasBenchMacroSearchSpace",
+        "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",
         "tanglenas_macro": "naslib.search_spaces.tanglenas_macro.graph:TangleNASMacroSearchSpace",
         "transbench101_macro": "naslib.search_spaces.transbench101.macro:TransBench101SearchSpaceMacro",
         "transbench101_micro": "naslib.search_spaces.transbench101.micro:TransBench101SearchSpaceMicro",
+    },
+)
+
+# Operations of cell spaces: (C_in, C_out, stride, search) -> module. A genotype writes these names.
+OPERATIONS: Registry[Any] = Registry(
+    "operation",
+    {
+        "avg_pool_3x3": "naslib.search_spaces.core.ops_named:avg_pool_3x3",
+        "conv_1x1": "naslib.search_spaces.core.ops_named:conv_1x1",
+        "conv_3x1_1x3": "naslib.search_spaces.core.ops_named:conv_3x1_1x3",
+        "conv_3x3": "naslib.search_spaces.core.ops_named:conv_3x3",
+        "conv_7x1_1x7": "naslib.search_spaces.core.ops_named:conv_7x1_1x7",
+        "dil_conv_3x3": "naslib.search_spaces.core.ops_named:dil_conv_3x3",
+        "dil_conv_5x5": "naslib.search_spaces.core.ops_named:dil_conv_5x5",
+        "max_pool_3x3": "naslib.search_spaces.core.ops_named:max_pool_3x3",
+        "max_pool_5x5": "naslib.search_spaces.core.ops_named:max_pool_5x5",
+        "max_pool_7x7": "naslib.search_spaces.core.ops_named:max_pool_7x7",
+        "noise": "naslib.search_spaces.core.ops_named:noise",
+        "none": "naslib.search_spaces.core.ops_named:none",
+        "sep_conv_3x3": "naslib.search_spaces.core.ops_named:sep_conv_3x3",
+        "sep_conv_5x5": "naslib.search_spaces.core.ops_named:sep_conv_5x5",
+        "sep_conv_7x7": "naslib.search_spaces.core.ops_named:sep_conv_7x7",
+        "skip_connect": "naslib.search_spaces.core.ops_named:skip_connect",
+# Functions of the numbers of classes and input channels that return a network somebody has published.
+PUBLISHED: Registry[Any] = Registry(
+    "published network",
+    {
+        "fbnet-c": "naslib.search_spaces.fbnet.published:fbnet_c",
+        "mnasnet-a1": "naslib.search_spaces.mnasnet.published:mnasnet_a1",
+        "mnasnet-b1": "naslib.search_spaces.mnasnet.published:mnasnet_b1",
+        "mobilenetv2": "naslib.search_spaces.proxylessnas.published:mobilenetv2",
+        "mobilenetv3-large": "naslib.search_spaces.mnasnet.published:mobilenetv3_large",
+        "proxylessnas-cpu": "naslib.search_spaces.proxylessnas.published:proxylessnas_cpu",
+        "proxylessnas-gpu": "naslib.search_spaces.proxylessnas.published:proxylessnas_gpu",
+        "proxylessnas-mobile": "naslib.search_spaces.proxylessnas.published:proxylessnas_mobile",
+        "proxylessnas-mobile-14": "naslib.search_spaces.proxylessnas.published:proxylessnas_mobile_14",
     },
 )
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
+from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
+from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
+from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1SearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
+from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
+from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
+from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpace
+from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace

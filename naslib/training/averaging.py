@@ -44,7 +44,7 @@ class WeightAverage:
         self.patience = patience
         self.is_on = False
         self.losses: list[float] = []
-        self._weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self._weights: list[Tensor] = [weight for weight in network.parameters() if weight.requires_grad]
         self._mean: list[Tensor] = []
         self._own: list[Tensor] = []  # of the steps, while the network has the mean
         self._steps = 0

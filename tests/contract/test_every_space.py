@@ -132,10 +132,14 @@ def test_a_network_leaves_as_fx(entry: Entry) -> None:
     graph.parse()
     graph.eval()
     inputs = entry.batch(2, 2)[0]
-    assert torch.equal(graph.plan.to_fx()(inputs), graph(inputs))
+    torch.manual_seed(9)  # an operation may be random
+    expected = graph(inputs)
+    torch.manual_seed(9)
+    assert torch.equal(graph.plan.to_fx()(inputs), expected)
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The tensor attributes .*lstm")  # torch's own, of its LSTM
 @torch.no_grad()
 def test_a_network_is_exported(entry: Entry) -> None:
     if not entry.exports:
@@ -146,4 +150,7 @@ def test_a_network_is_exported(entry: Entry) -> None:
     graph.eval()
     inputs = entry.batch(2, 3)[0]
     program = torch.export.export(graph, (inputs,))
-    torch.testing.assert_close(program.module()(inputs), graph(inputs))
+    torch.manual_seed(9)
+    expected = graph(inputs)
+    torch.manual_seed(9)
+    torch.testing.assert_close(program.module()(inputs), expected)

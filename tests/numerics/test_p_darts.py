@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers import PDARTSOptimizer
+from naslib.optimizers.oneshot.methods.p_darts.optimizer import _deepened
 from naslib.optimizers.oneshot.methods.p_darts.skips import DroppedSkip, dropout_rate, limit_skips
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.primitives import FactorizedReduce, Identity
@@ -260,3 +261,8 @@ def test_only_the_normal_cell_is_limited():
 def test_bad_keywords(keywords, message):
     with pytest.raises(ConfigError, match=message):
         PDARTSOptimizer(**keywords)
+
+
+def test_cells_of_several_blocks_are_added_evenly() -> None:
+    assert _deepened(5, 6) == 11
+    assert _deepened((3, 4, 5, 6), 6) == (4, 6, 6, 8) and sum(_deepened((3, 4, 5, 6), 12)) == 30

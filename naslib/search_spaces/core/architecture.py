@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -31,12 +31,13 @@ class ArchitectureMixin(StatementMixin):
     """Operations on a graph as an architecture of its space.
 
     Attributes:
-        codec: The space's codec; None for a space that only one-shot optimizers search.
+        codec: The codec of the class, or of one graph where it depends on its sizes; None for a space whose codes are
+            those of its decisions.
         instantiate_model: False keeps only the code and leaves the modules alone, which is all that a search on a
             benchmark needs.
     """
 
-    codec: ClassVar[Codec[Any] | None] = None
+    codec: Codec[Any] | None = None
     instantiate_model: bool = True
     _code: Code | None = None
 

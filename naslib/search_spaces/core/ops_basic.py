@@ -76,6 +76,33 @@ class Zero1x1(Zero):
         return self._zeros(x, None if self.stride == 1 else 2 * x.shape[1])
 
 
+class Noise(AbstractPrimitive):
+    """Return Gaussian noise of the shape that a strided convolution would give, whatever comes in; always drawn anew.
+
+    The operation of the space S4 of [Zela2020robustdarts], which no search should prefer.
+
+    Args:
+        stride: Stride of both spatial dimensions.
+        mean: Mean of each value.
+        std: Its standard deviation.
+    """
+
+    def __init__(self, stride: int, mean: float = 0.0, std: float = 1.0, **kwargs: Any) -> None:
+        super().__init__({"stride": stride, "mean": mean, "std": std, **kwargs})
+        self.stride = stride
+        self.mean = mean
+        self.std = std
+
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
+        """Return the noise, in training and in evaluation.
+
+        `(n, c, h, w)`, smaller by the stride.
+        """
+        if self.stride > 1:
+            x = x[..., :: self.stride, :: self.stride]
+        return torch.randn_like(x) * self.std + self.mean
+
+
 class GlobalAveragePooling(AbstractPrimitive):
     """Average over all positions: `(n, channels, h, w)` becomes `(n, channels)`."""
 

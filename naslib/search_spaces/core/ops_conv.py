@@ -70,21 +70,31 @@ class SepConv(ReLUFirst):
         stride: Stride of the first one.
         padding: Padding of both.
         affine: Whether BN has weight and bias.
+        C_mid: Number of channels between the two, those of the input if None.
     """
 
     def __init__(
-        self, C_in: int, C_out: int, kernel_size: int, stride: int, padding: int, affine: bool = True, **kwargs: Any
+        self,
+        C_in: int,
+        C_out: int,
+        kernel_size: int,
+        stride: int,
+        padding: int,
+        affine: bool = True,
+        C_mid: int | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__({key: value for key, value in locals().items() if key != "C_mid" or value is not None})
+        middle = C_in if C_mid is None else C_mid
         self.kernel_size = kernel_size
         self.op = nn.Sequential(
             nn.ReLU(),
             nn.Conv2d(C_in, C_in, kernel_size, stride, padding, groups=C_in, bias=False),
-            nn.Conv2d(C_in, C_in, 1, bias=False),
-            nn.BatchNorm2d(C_in, affine=affine),
+            nn.Conv2d(C_in, middle, 1, bias=False),
+            nn.BatchNorm2d(middle, affine=affine),
             nn.ReLU(),
-            nn.Conv2d(C_in, C_in, kernel_size, 1, padding, groups=C_in, bias=False),
-            nn.Conv2d(C_in, C_out, 1, bias=False),
+            nn.Conv2d(middle, middle, kernel_size, 1, padding, groups=middle, bias=False),
+            nn.Conv2d(middle, C_out, 1, bias=False),
             nn.BatchNorm2d(C_out, affine=affine),
         )
 
@@ -119,6 +129,31 @@ class DilConv(ReLUFirst):
             nn.ReLU(),
             nn.Conv2d(C_in, C_in, kernel_size, stride, padding, dilation, groups=C_in, bias=False),
             nn.Conv2d(C_in, C_out, 1, bias=False),
+            nn.BatchNorm2d(C_out, affine=affine),
+        )
+
+
+class FactorizedConv(ReLUFirst):
+    """Apply ReLU, a 1 x k convolution, a k x 1 convolution and BN; each has the stride along its own side.
+
+    Args:
+        C_in: Number of input channels.
+        C_out: Number of output channels.
+        kernel_size: k, odd.
+        stride: Stride of both sides.
+        affine: Whether BN has weight and bias.
+    """
+
+    def __init__(
+        self, C_in: int, C_out: int, kernel_size: int, stride: int = 1, affine: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(locals())
+        self.kernel_size = kernel_size
+        side = kernel_size // 2
+        self.op = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(C_in, C_out, (1, kernel_size), (1, stride), (0, side), bias=False),
+            nn.Conv2d(C_out, C_out, (kernel_size, 1), (stride, 1), (side, 0), bias=False),
             nn.BatchNorm2d(C_out, affine=affine),
         )
 

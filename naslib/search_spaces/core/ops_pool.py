@@ -22,6 +22,12 @@ class _PoolBN(AbstractPrimitive):
         self.bn = nn.BatchNorm2d(C_in, affine=False) if use_bn else None
         self.stateless = not use_bn
 
+    @property
+    def get_op_name(self) -> str:
+        """The class name, and the side of the window where that is not 3."""
+        kernel = self.init_params.get("kernel_size", 3)
+        return type(self).__name__ + (f"{kernel}x{kernel}" if kernel != 3 else "")
+
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation."""
         x = self.pool(x)

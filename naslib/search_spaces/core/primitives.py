@@ -11,6 +11,7 @@ from .ops_base import weighted_sum as weighted_sum
 from .ops_basic import DropPath as DropPath
 from .ops_basic import GlobalAveragePooling as GlobalAveragePooling
 from .ops_basic import Identity as Identity
+from .ops_basic import Noise as Noise
 from .ops_basic import Sequential as Sequential
 from .ops_basic import Zero as Zero
 from .ops_basic import Zero1x1 as Zero1x1
@@ -18,6 +19,7 @@ from .ops_basic import set_drop_path_prob as set_drop_path_prob
 from .ops_conv import Concat1x1 as Concat1x1
 from .ops_conv import ConvBnReLU as ConvBnReLU
 from .ops_conv import DilConv as DilConv
+from .ops_conv import FactorizedConv as FactorizedConv
 from .ops_conv import FactorizedReduce as FactorizedReduce
 from .ops_conv import ReLUConvBN as ReLUConvBN
 from .ops_conv import SepConv as SepConv

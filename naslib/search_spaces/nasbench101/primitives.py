@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from naslib.search_spaces.core.ops_base import AbstractPrimitive
 from naslib.search_spaces.core.types import EdgeLike
@@ -44,13 +45,9 @@ class MaxPool3x3(AbstractPrimitive):
 
     stateless = True
 
-    def __init__(self) -> None:
-        super().__init__(locals())
-        self.op = nn.MaxPool2d(3, stride=1, padding=1)
-
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return a tensor of the shape of `x`, `(n, c, h, w)`."""
-        return self.op(x)
+        return F.max_pool2d(x, 3, stride=1, padding=1)
 
     @property
     def get_op_name(self) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from random import Random
 from typing import Any
 
 import numpy as np
+import torch
 
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.codec import Code, Codec
@@ -19,6 +21,7 @@ from . import conversions
 from .decisions import decision_table
 from .encodings import encode
 from .genotype import OPS, Genotype, as_genotype, read_text, to_json
+from .primitives import make_op
 
 
 class DartsCodec(Codec[Graph]):
@@ -32,9 +35,14 @@ class DartsCodec(Codec[Graph]):
 
     Args:
         nodes: Number of intermediate nodes of a cell.
+
+    Attributes:
+        operations: What the ops of a code stand for.
     """
 
     name = "nasbench301"
+    operations: tuple[str, ...] = OPS
+    _doubled = False  # whether a node may take one node twice
 
     def __init__(self, nodes: int = 4) -> None:
         if nodes < 1:
@@ -119,6 +127,9 @@ class DartsCodec(Codec[Graph]):
 
     def is_valid(self, code: Code) -> bool:
         """Say whether `code` belongs to the space and has the predecessors of each node in ascending order."""
+        return self._is_well_formed(code)
+
+    def _is_well_formed(self, code: Code) -> bool:
         edges, outputs = self._split(code)
         if len(edges) != 8 * self.nodes or not all(isinstance(value, (int, np.integer)) for value in code):
             return False
@@ -129,13 +140,15 @@ class DartsCodec(Codec[Graph]):
         for position in range(0, len(edges), 4):
             first, op_1, second, op_2 = edges[position : position + 4]
             node = position // 4 % self.nodes
-            if not (0 <= first < second < node + 2 and 0 <= op_1 < len(OPS) and 0 <= op_2 < len(OPS)):
+            if not (0 <= first < second + self._doubled and second < node + 2):
+                return False
+            if not all(0 <= op < len(self.operations) for op in (op_1, op_2)):
                 return False
         return True
 
     def encode(self, code: Code, encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT) -> Any:
         """Return the encoding of `code` for a predictor."""
-        return encode(self.to_compact(self.canonical(code)), encoding_type)
+        return encode(self.to_compact(self.canonical(code)), encoding_type, len(self.operations))
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of a flat code, a compact form, a genotype or a configuration, each as value or as text.
@@ -143,7 +156,7 @@ class DartsCodec(Codec[Graph]):
         Raises:
             ArchitectureError: If `spec` is no architecture with this number of nodes.
         """
-        return self._check_flat(flat_code(spec))
+        return self._check_flat(flat_code(spec, self.operations, self._doubled))
 
     def genotype(self, code: Code) -> dict[str, list[Any]]:
         """Return the genotype as lists, to be written as JSON."""
@@ -151,7 +164,8 @@ class DartsCodec(Codec[Graph]):
 
     def to_genotype(self, code: Code) -> Genotype:
         """Return the `Genotype` of a code."""
-        return conversions.convert_compact_to_genotype(self.to_compact(self.canonical(code)))
+        compact = self.to_compact(self.canonical(code))
+        return conversions.convert_compact_to_genotype(compact, self.operations, self._doubled)
 
     def to_compact(self, code: Code) -> conversions.Compact:
         """Return the compact form of a code: two tuples of (predecessor, op), and a third for a partial concat."""
@@ -190,7 +204,7 @@ class DartsCodec(Codec[Graph]):
             raise ArchitectureError(message) from error
         edges, outputs = self._split(values)
         code = (*_ordered(edges), *(self._suffix(outputs) if len(outputs) == 2 else outputs))
-        if values != list(spec) or not self.is_valid(code):
+        if values != list(spec) or not self._is_well_formed(code):
             raise ArchitectureError(message)
         return code
 
@@ -207,8 +221,13 @@ class DartsCodec(Codec[Graph]):
         return () if all(mask == 2**self.nodes - 1 for mask in masks) else tuple(masks)
 
 
-def flat_code(spec: Any) -> Any:
+def flat_code(spec: Any, operations: Sequence[str] = OPS, doubled: bool = False) -> Any:
     """Return an architecture of any number of nodes as a flat list of ints; what is in no other form, as it is.
+
+    Args:
+        spec: The architecture.
+        operations: What the ops of a code stand for.
+        doubled: Whether a node may take one node twice.
 
     Raises:
         ArchitectureError: If `spec` is invalid in its form.
@@ -218,30 +237,37 @@ def flat_code(spec: Any) -> Any:
     if isinstance(spec, Mapping) and any(str(key).startswith("NetworkSelector") for key in spec):
         genotype = conversions.convert_config_to_genotype(spec)
     elif isinstance(spec, Mapping) or hasattr(spec, "normal_concat"):
-        genotype = as_genotype(spec)
+        genotype = as_genotype(spec, operations, doubled)
     else:
         spec = plain(spec)
         if not isinstance(spec, list) or len(spec) not in (2, 3, 4):
             return spec
-        genotype = as_genotype(spec) if len(spec) == 4 else conversions.convert_compact_to_genotype(spec)
+        read = as_genotype if len(spec) == 4 else conversions.convert_compact_to_genotype
+        genotype = read(spec, operations, doubled)
     cells, concats = (genotype.normal, genotype.reduce), (genotype.normal_concat, genotype.reduce_concat)
-    edges = [value for cell in cells for op, source in cell for value in (source, OPS.index(op))]
+    edges = [value for cell in cells for op, source in cell for value in (source, operations.index(op))]
     if conversions.is_full(genotype):
         return edges
     return [*edges, *(sum(1 << (node - 2) for node in concat) for concat in concats)]
 
 
-def nodes_of(spec: Any) -> int | None:
+def nodes_of(spec: Any, operations: Sequence[str] = OPS) -> int | None:
     """Return how many intermediate nodes the cells of an architecture have, None for what is no architecture.
+
+    Args:
+        spec: The architecture.
+        operations: See `flat_code`.
 
     Raises:
         ArchitectureError: If `spec` has the form of an architecture, and is invalid.
     """
-    code = flat_code(spec)
+    code = flat_code(spec, operations)
     nodes = len(code) // 8 if isinstance(code, list) else 0
     if nodes < 1:
         return None
-    DartsCodec(nodes).canonical(code)
+    codec = DartsCodec(nodes)
+    codec.operations = tuple(operations)
+    codec.canonical(code)
     return nodes
 
 
@@ -262,8 +288,11 @@ def count_parameters(
     auxiliary: bool = False,
     in_channels: int = 3,
     stem: str = "cifar",
+    operations: Sequence[str] = OPS,
 ) -> int:
     """Return the number of parameters of the evaluation network of `code`, in closed form (BN affine).
+
+    Operations other than the seven of DARTS are counted by making one of each.
 
     Args:
         code: A code with any number of nodes, full outputs or partial ones.
@@ -273,6 +302,7 @@ def count_parameters(
         auxiliary: Whether the auxiliary head is counted.
         in_channels: Channels of the images.
         stem: `"cifar"` (one 3x3 convolution to three times the channels) or `"imagenet"` (three strided ones).
+        operations: What the ops of the code stand for.
 
     Raises:
         ArchitectureError: If the stem is unknown.
@@ -296,7 +326,8 @@ def count_parameters(
         is_reduction = cell > 0 and cell in (cells // 3, 2 * cells // 3)
         channels *= 2 if is_reduction else 1
         total += (before_last + last + 4) * channels  # two 1x1 preprocessings (or a FactorizedReduce) with BN
-        total += _cell_parameters(code[half_code:] if is_reduction else code[:half_code], channels, is_reduction)
+        pairs = code[half_code:] if is_reduction else code[:half_code]
+        total += _cell_parameters(pairs, channels, is_reduction, operations)
         before_last, last = last, outputs[is_reduction] * channels
         if cell == 2 * cells // 3:
             auxiliary_channels = last
@@ -305,7 +336,7 @@ def count_parameters(
     return total + (last + 1) * n_classes
 
 
-def _cell_parameters(pairs: Code, channels: int, is_reduction: bool) -> int:
+def _cell_parameters(pairs: Code, channels: int, is_reduction: bool, operations: Sequence[str]) -> int:
     pointwise = channels * channels + 2 * channels  # 1x1 convolution and BN
     size = {
         "sep_conv_3x3": 2 * (9 * channels + pointwise),
@@ -315,7 +346,17 @@ def _cell_parameters(pairs: Code, channels: int, is_reduction: bool) -> int:
     }
     total = 0
     for source, op in zip(pairs[::2], pairs[1::2], strict=True):
-        if OPS[op] == "skip_connect" and is_reduction and source < 2:
+        name, strided = operations[op], is_reduction and source < 2
+        if name == "skip_connect" and strided:
             total += pointwise  # FactorizedReduce: two strided halves of a 1x1 convolution
-        total += size.get(OPS[op], 0)
+        elif name in OPS:
+            total += size.get(name, 0)
+        else:
+            total += _counted(name, channels, 2 if strided else 1)
     return total
+
+
+@lru_cache
+def _counted(name: str, channels: int, stride: int) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in make_op(name, channels, stride).parameters())

@@ -63,7 +63,8 @@ def convert_naslib_to_genotype(naslib_object: Graph) -> Genotype:
         ArchitectureError: If a node has not exactly two inputs, or an edge carries no operation of the space.
     """
     cells = [get_cell_of_type(naslib_object, name) for name in CELL_NAMES]
-    normal, reduce = (_read_cell(cell) for cell in cells)
+    names = names_in(naslib_object)
+    normal, reduce = (_read_cell(cell, names) for cell in cells)
     return make_genotype(normal, reduce, (outputs_of(cells[0]), outputs_of(cells[1])))
 
 
@@ -80,7 +81,8 @@ def convert_genotype_to_naslib(genotype: Genotype, naslib_object: Graph) -> None
     Raises:
         ArchitectureError: If the genotype is invalid, or the graph is an architecture already.
     """
-    genotype = as_genotype(genotype)
+    names = names_in(naslib_object)
+    genotype = as_genotype(genotype, tuple(dict.fromkeys((*OPS, *names.values()))))
     for name, edges in zip(CELL_NAMES, (genotype.normal, genotype.reduce), strict=True):
         chosen = {(source + 1, position // 2 + FIRST_INTERMEDIATE): op for position, (op, source) in enumerate(edges)}
         cells = _cells_of_type(naslib_object, name)
@@ -89,29 +91,36 @@ def convert_genotype_to_naslib(genotype: Genotype, naslib_object: Graph) -> None
                 raise ArchitectureError(
                     f"the genotype has {len(edges) // 2} nodes per cell, the graph {len(_intermediate(cell))}"
                 )
-            _write_cell(cell, chosen)
+            _write_cell(cell, chosen, names)
         if not cells:
             raise ArchitectureError(f"the graph {naslib_object.name!r} has no cell called {name!r}")
     choose_outputs(naslib_object, dict(zip(CELL_NAMES, (genotype.normal_concat, genotype.reduce_concat), strict=True)))
 
 
-def convert_genotype_to_compact(genotype: Genotype) -> Compact:
+def convert_genotype_to_compact(genotype: Genotype, operations: Sequence[str] = OPS, doubled: bool = False) -> Compact:
     """Return the compact form of a genotype, in its order.
+
+    Args:
+        genotype: The genotype.
+        operations: Those that the numbers stand for, `DartsCodec.operations`: the seven of DARTS are first in all.
+        doubled: See `as_genotype`.
 
     Raises:
         ArchitectureError: If the genotype is invalid.
     """
-    genotype = as_genotype(genotype)
+    genotype = as_genotype(genotype, operations, doubled)
     normal, reduce = (
-        tuple((source, OPS.index(op)) for op, source in cell) for cell in (genotype.normal, genotype.reduce)
+        tuple((source, operations.index(op)) for op, source in cell) for cell in (genotype.normal, genotype.reduce)
     )
     if is_full(genotype):
         return normal, reduce
     return normal, reduce, (tuple(genotype.normal_concat), tuple(genotype.reduce_concat))
 
 
-def convert_compact_to_genotype(compact: Sequence[Sequence[Sequence[int]]]) -> Genotype:
-    """Return the genotype of a compact form, in its order.
+def convert_compact_to_genotype(
+    compact: Sequence[Sequence[Sequence[int]]], operations: Sequence[str] = OPS, doubled: bool = False
+) -> Genotype:
+    """Return the genotype of a compact form, in its order; for the arguments see `convert_genotype_to_compact`.
 
     Raises:
         ArchitectureError: If the compact form is invalid.
@@ -127,10 +136,10 @@ def convert_compact_to_genotype(compact: Sequence[Sequence[Sequence[int]]]) -> G
             raise ArchitectureError(f"a compact form is two lists of (predecessor, op): {name}{wrong}")
         cells.append(edges)
     for op, _ in (*cells[0], *cells[1]):
-        if isinstance(op, int) and op not in range(len(OPS)):
-            raise ArchitectureError(f"op index {op} is not in 0..{len(OPS) - 1}")
+        if isinstance(op, int) and op not in range(len(operations)):
+            raise ArchitectureError(f"op index {op} is not in 0..{len(operations) - 1}")
     fields = ("normal", "reduce", "normal_concat", "reduce_concat")
-    return as_genotype(dict(zip(fields, (*cells, *outputs), strict=True)))
+    return as_genotype(dict(zip(fields, (*cells, *outputs), strict=True)), operations, doubled)
 
 
 def is_full(genotype: Genotype) -> bool:
@@ -199,12 +208,13 @@ def convert_config_to_genotype(config: Mapping[str, str]) -> Genotype:
 
 def convert_naslib_to_compact(naslib_object: Graph) -> Compact:
     """Return the compact form of a discretized graph."""
-    return convert_genotype_to_compact(convert_naslib_to_genotype(naslib_object))
+    return convert_genotype_to_compact(convert_naslib_to_genotype(naslib_object), operations_of(naslib_object))
 
 
 def convert_compact_to_naslib(compact: Sequence[Sequence[Sequence[int]]], naslib_object: Graph) -> None:
     """Put the architecture of a compact form on a graph, in place (see `convert_genotype_to_naslib`)."""
-    convert_genotype_to_naslib(convert_compact_to_genotype(compact), naslib_object)
+    genotype = convert_compact_to_genotype(compact, operations_of(naslib_object))
+    convert_genotype_to_naslib(genotype, naslib_object)
 
 
 def convert_naslib_to_config(naslib_object: Graph) -> dict[str, str]:
@@ -237,6 +247,18 @@ def make_compact_immutable(compact: Sequence[Sequence[Sequence[int]]]) -> Compac
     return tuple(tuple(tuple(pair) for pair in cell) for cell in compact)
 
 
+def names_in(graph: Graph) -> Mapping[str, str]:
+    """Return the operations' names in genotypes by those that they have on the edges of a graph."""
+    names: Mapping[str, str] = getattr(graph, "names_in_genotype", OP_OF_PRIMITIVE)
+    return names
+
+
+def operations_of(graph: Graph) -> Sequence[str]:
+    """Return the operations that the numbers in a graph's codes and compact forms stand for."""
+    operations: Sequence[str] = getattr(graph.codec, "operations", OPS)
+    return operations
+
+
 def _cells_of_type(graph: Graph, cell_type: str) -> list[Graph]:
     subgraphs = [graph.nodes[node].get("subgraph") for node in sorted(graph.nodes)]
     return [cell for cell in subgraphs if isinstance(cell, Graph) and cell.name == cell_type]
@@ -251,7 +273,7 @@ def _op_name(op: Any) -> str:
     return name if isinstance(name, str) else type(op).__name__
 
 
-def _read_cell(cell: Graph) -> list[tuple[str, int]]:
+def _read_cell(cell: Graph, names: Mapping[str, str]) -> list[tuple[str, int]]:
     edges = []
     for node in _intermediate(cell):
         sources = sorted(cell.predecessors(node))
@@ -262,13 +284,13 @@ def _read_cell(cell: Graph) -> list[tuple[str, int]]:
         for source in sources:
             op = cell.edges[source, node].op
             name = "a list of candidates" if isinstance(op, list) else _op_name(op)
-            if name not in OP_OF_PRIMITIVE:
+            if name not in names:
                 raise ArchitectureError(f"edge ({source}, {node}) of {cell.name!r} carries {name}, no op of a genotype")
-            edges.append((OP_OF_PRIMITIVE[name], source - 1))
+            edges.append((names[name], source - 1))
     return edges
 
 
-def _write_cell(cell: Graph, chosen: Mapping[tuple[int, int], str]) -> None:
+def _write_cell(cell: Graph, chosen: Mapping[tuple[int, int], str], names: Mapping[str, str]) -> None:
     nodes = _intermediate(cell)
     missing = [edge for edge in chosen if edge not in cell.edges]
     if missing:
@@ -279,7 +301,7 @@ def _write_cell(cell: Graph, chosen: Mapping[tuple[int, int], str]) -> None:
             continue
         data = cell.edges[edge]
         candidates = _candidates(data, cell, edge)
-        data.set("op", _select(candidates, chosen[edge], cell, edge))
+        data.set("op", _select(candidates, chosen[edge], cell, edge, names))
         data.set("primitives", candidates)
 
 
@@ -292,9 +314,9 @@ def _candidates(data: EdgeData, cell: Graph, edge: tuple[int, int]) -> list[Any]
     return list(op)
 
 
-def _select(candidates: list[Any], op: str, cell: Graph, edge: tuple[int, int]) -> Any:
+def _select(candidates: list[Any], op: str, cell: Graph, edge: tuple[int, int], names: Mapping[str, str]) -> Any:
     for candidate in candidates:
-        if OP_OF_PRIMITIVE.get(_op_name(candidate)) == op:
+        if names.get(_op_name(candidate)) == op:
             return candidate
-    names = [_op_name(candidate) for candidate in candidates]
-    raise ArchitectureError(f"edge {edge} of {cell.name!r} has no candidate for {op} (it has: {names})")
+    there = [_op_name(candidate) for candidate in candidates]
+    raise ArchitectureError(f"edge {edge} of {cell.name!r} has no candidate for {op} (it has: {there})")

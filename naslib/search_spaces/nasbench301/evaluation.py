@@ -9,12 +9,15 @@ from torch import nn
 from naslib.data.info import ImageSize, plain_size
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.ops_named import OPERATIONS
 
+from .candidates import NONE
 from .codec import DartsCodec
-from .genotype import Genotype, as_genotype
+from .genotype import OPS, Genotype, as_genotype
+from .listed_codec import WrittenCodec
 from .macro import CellSpec, MacroSpec, attach_auxiliary, build_macro, make_cell, resolve_stem
 from .outputs import set_outputs
-from .primitives import make_op
+from .primitives import Added, make_op
 
 
 class DartsEvaluationNetwork(Graph):
@@ -23,7 +26,8 @@ class DartsEvaluationNetwork(Graph):
     The auxiliary logits are the output of node 4 + `cells` (`forward_with_auxiliary`), in every mode.
 
     Args:
-        genotype: A genotype, as tuple, mapping or text.
+        genotype: A genotype, as tuple, mapping or text, of any registered operations (`OPERATIONS`); a node may take
+            one node twice, as in the cells of [Zoph2018nasnet].
         n_classes: Number of classes.
         in_channels: Channels of the images.
         cells: Number of cells.
@@ -48,7 +52,8 @@ class DartsEvaluationNetwork(Graph):
         image_size: ImageSize = 32,
     ) -> None:
         super().__init__("makrograph")
-        parsed = as_genotype(genotype)
+        operations = (*OPS, *(name for name in OPERATIONS.names() if name not in (*OPS, NONE)))
+        parsed = as_genotype(genotype, operations, doubled=True)
         self.n_classes = n_classes
         self.in_channels = in_channels
         self.cells = cells
@@ -57,7 +62,8 @@ class DartsEvaluationNetwork(Graph):
         self.stem = stem
         self.image_size = plain_size(image_size)
         nodes = len(parsed.normal) // 2
-        self.codec = DartsCodec(nodes)  # type: ignore[misc]
+        plain = DartsCodec(nodes)
+        self.codec = plain if _is_of_space(parsed) else WrittenCodec(nodes, operations)
         self._code = self.codec.canonical(parsed)
         outputs = (len(parsed.normal_concat), len(parsed.reduce_concat))
         stem = resolve_stem(stem, image_size)
@@ -65,6 +71,13 @@ class DartsEvaluationNetwork(Graph):
         build_macro(self, spec, _CellMaker(parsed))
         if auxiliary:
             attach_auxiliary(self, spec)
+
+
+def _is_of_space(genotype: Genotype) -> bool:
+    """Say whether a genotype has operations of DARTS only, and two predecessors at each node."""
+    edges = (*genotype.normal, *genotype.reduce)
+    twice = any(first[1] == second[1] for first, second in zip(edges[::2], edges[1::2], strict=True))
+    return not twice and all(name in OPS for name, _ in edges)
 
 
 class _CellMaker:
@@ -81,7 +94,11 @@ class _CellMaker:
         for position, (name, predecessor) in enumerate(pairs):
             source, target = predecessor + 1, position // 2 + 3
             op: nn.Module = make_op(name, place.channels, 2 if place.is_reduction and source <= 2 else 1)
-            cell.add_edge(source, target)
-            cell.edges[source, target].set("op", op if isinstance(op, ops.Identity) else ops.DropPath(op))
+            op = op if isinstance(op, ops.Identity) else ops.DropPath(op)
+            if cell.has_edge(source, target):  # the node takes it twice
+                op = Added(cell.edges[source, target].op, op)
+            else:
+                cell.add_edge(source, target)
+            cell.edges[source, target].set("op", op)
         set_outputs(cell, genotype.reduce_concat if place.is_reduction else genotype.normal_concat)
         return cell

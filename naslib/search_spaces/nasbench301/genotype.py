@@ -85,16 +85,21 @@ def _fields_of_call(call: Call) -> dict[str, Any]:
     return fields
 
 
-def as_genotype(spec: Any) -> Genotype:
+def as_genotype(spec: Any, operations: Sequence[str] = OPS, doubled: bool = False) -> Genotype:
     """Return the valid genotype that a Genotype-like tuple, a mapping or a text stands for.
 
     Every spelling of cells in `spellings` is read; the order of the two edges of a node is kept.
+
+    Args:
+        spec: The genotype.
+        operations: Those that it may have, by their numbers.
+        doubled: Whether a node may take one node twice, as in the cells of NASNet.
 
     Raises:
         ArchitectureError: If it stands for none.
     """
     if isinstance(spec, str | Call):
-        return as_genotype(read_text(spec))
+        return as_genotype(read_text(spec), operations, doubled)
     fields = _fields(spec)
     missing = [field for field in ("normal", "reduce") if field not in fields]
     if missing:
@@ -102,10 +107,10 @@ def as_genotype(spec: Any) -> Genotype:
     cells, concats, problems = [], [], []
     for name in ("normal", "reduce"):
         edges, wrong = read_edges(plain(fields[name]))
-        problems += [f"{name}{wrong}"] if wrong else _problems_of(name, edges)
+        problems += [f"{name}{wrong}"] if wrong else _problems_of(name, edges, operations, doubled)
         concat, why = read_concat(fields.get(f"{name}_concat"), len(edges) // 2)
         problems += [f"{name}_concat {why}"] if why and not wrong else []
-        cells.append([(op_called(op) or str(op), source) for op, source in edges])
+        cells.append([(op_called(op, operations) or str(op), source) for op, source in edges])
         concats.append(concat or [])
     if not problems and len(cells[0]) != len(cells[1]):
         problems.append(f"normal has {len(cells[0])} edges and reduce {len(cells[1])}")
@@ -134,21 +139,21 @@ def _fields(spec: Any) -> Mapping[str, Any]:
     return dict(zip(names, cells, strict=True))
 
 
-def _problems_of(cell: str, edges: Sequence[tuple[Any, int]]) -> list[str]:
+def _problems_of(cell: str, edges: Sequence[tuple[Any, int]], operations: Sequence[str], doubled: bool) -> list[str]:
     """Return what keeps edges, two for each node, from being a cell of the space."""
     problems = []
     for position, (op, source) in enumerate(edges):
         node = position // 2 + 2
-        if op_called(op) is None:
-            problems.append(f"{cell}[{position}] has the unknown operation {op!r}{_nearest(op)}")
+        if op_called(op, operations) is None:
+            problems.append(f"{cell}[{position}] has the unknown operation {op!r}{_nearest(op, operations)}")
         if source not in range(node):
             problems.append(f"{cell}[{position}] takes node {source}, but node {node} can take 0 to {node - 1} only")
-        elif position % 2 and source == edges[position - 1][1]:
+        elif position % 2 and source == edges[position - 1][1] and not doubled:
             problems.append(f"{cell}: node {node} takes node {source} twice")
     return problems
 
 
-def _nearest(op: Any) -> str:
+def _nearest(op: Any, operations: Sequence[str]) -> str:
     if isinstance(op, int):
-        return f"; numbers are 0 to {len(OPS) - 1}"
-    return did_you_mean(str(op), OPS) or f" (known: {', '.join(OPS)})"
+        return f"; numbers are 0 to {len(operations) - 1}"
+    return did_you_mean(str(op), operations) or f" (known: {', '.join(operations)})"

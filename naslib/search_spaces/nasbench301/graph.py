@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -14,12 +15,15 @@ from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.literals import plain
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.statement import state
 
+from .candidates import Primitives, default_primitives, genotype_names, read_primitives
 from .codec import DartsCodec, nodes_of
 from .conversions import OP_OF_PRIMITIVE
 from .evaluation import DartsEvaluationNetwork
+from .listed_codec import ListedCodec
 from .macro import CellSpec, MacroSpec, build_macro, make_cell, resolve_stem
 from .primitives import candidates
 
@@ -28,7 +32,7 @@ EVALUATION_CHANNELS = 36
 
 
 class NasBench301SearchSpace(Graph):
-    """The cell space of [Liu2019darts]: a normal and a reduction cell with eight operations on every edge.
+    """The cell space of [Liu2019darts]: a normal and a reduction cell, eight operations or others on every edge.
 
     The graph is the search network: candidates and preprocessing without affine BN. A discrete architecture keeps two
     incoming edges per node; `evaluation_network` builds what is retrained for it.
@@ -42,9 +46,17 @@ class NasBench301SearchSpace(Graph):
         nodes: Intermediate nodes of a cell.
         stem: `"cifar"`, `"imagenet"`, or `"auto"`: the latter from 96 pixels on.
         image_size: Side of the images, or height and width, for `stem="auto"`.
+        primitives: The candidates: a list of registered operations (`OPERATIONS`), a list of such lists by edge, one
+            of these for each of `normal` and `reduce`, or a name: `darts` (the default), `darts_7` (without `none`),
+            `s1` to `s4` ([Zela2020robustdarts]).
+
+    Attributes:
+        candidates: The candidates by edge, that `primitives` stands for.
+        names_in_genotype: The names that genotypes use by those that operations on edges have.
 
     Raises:
-        ConfigError: If there are not both a normal and a reduction cell, or a size is not positive.
+        ConfigError: If there are not both a normal and a reduction cell, a size is not positive, or `primitives` are
+            no candidates.
     """
 
     OPTIMIZER_SCOPE = ["n_stage_1", "n_stage_2", "n_stage_3", "r_stage_1", "r_stage_2"]
@@ -54,7 +66,7 @@ class NasBench301SearchSpace(Graph):
 
     ALLOWS_ZERO = False  # the codes have seven operations
 
-    codec: ClassVar[Codec | None] = DartsCodec()
+    codec: Codec | None = DartsCodec()
 
     def __init__(
         self,
@@ -66,6 +78,7 @@ class NasBench301SearchSpace(Graph):
         nodes: int = 4,
         stem: str = "auto",
         image_size: ImageSize = 32,
+        primitives: str | Sequence[Any] | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__("makrograph")
         if cells < 2:
@@ -79,9 +92,14 @@ class NasBench301SearchSpace(Graph):
         self.stem = stem
         self.image_size = plain_size(image_size)
         spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, resolve_stem(stem, image_size), affine=False)
-        build_macro(self, spec, _CellMaker(nodes))
-        if nodes != 4:
-            self.codec = DartsCodec(nodes)  # type: ignore[misc]
+        self.primitives = plain(primitives)
+        self.candidates = read_primitives(primitives, nodes)
+        self.names_in_genotype = {**OP_OF_PRIMITIVE, **genotype_names(self.candidates.offered)}
+        build_macro(self, spec, _CellMaker(nodes, self.candidates))
+        if self.candidates != default_primitives(nodes):
+            self.codec = ListedCodec(nodes, self.candidates)
+        elif nodes != 4:
+            self.codec = DartsCodec(nodes)
 
     def arguments_for(self, spec: Any) -> dict[str, Any]:
         """Return the number of nodes, where that of `spec` is another.
@@ -89,7 +107,7 @@ class NasBench301SearchSpace(Graph):
         Raises:
             ArchitectureError: If `spec` has the form of an architecture, and is invalid.
         """
-        nodes = nodes_of(spec)
+        nodes = nodes_of(spec, self.candidates.operations)
         return {} if nodes in (None, self.nodes_per_cell) else {"nodes": nodes}
 
     def select_primitive(self, edge_data: EdgeData) -> int:
@@ -98,7 +116,8 @@ class NasBench301SearchSpace(Graph):
 
     def state_decisions(self, scope: Scope = None) -> DecisionSpace:
         """State two inputs per intermediate node, and the operations on them by their names in a genotype."""
-        return state(self, scope, kept_edges=KEPT_EDGES, names=_name_in_genotype)
+        names = self.names_in_genotype
+        return state(self, scope, kept_edges=KEPT_EDGES, names=lambda op: names.get(op_name(op), op_name(op)))
 
     def prepare_discretization(self) -> None:
         """Keep the two strongest edges into every intermediate node, by their strongest operation other than Zero."""
@@ -131,33 +150,33 @@ class NasBench301SearchSpace(Graph):
         return network.take_given(self)
 
 
-def _name_in_genotype(op: Any) -> str:
-    return OP_OF_PRIMITIVE.get(op_name(op), op_name(op))
-
-
 class _CellMaker:
     """Make cells whose edges under search share their entries with the same edge of all other cells of the kind."""
 
-    def __init__(self, nodes: int) -> None:
+    def __init__(self, nodes: int, primitives: Primitives) -> None:
+        self.primitives = primitives
         self.templates: dict[bool, Graph] = {
             False: _searchable_cell("normal_cell", nodes),
             True: _searchable_cell("reduction_cell", nodes),
         }
-        self.candidates: dict[tuple[int, int], list[nn.Module]] = {}
+        self.candidates: dict[tuple[int, int, tuple[str, ...]], list[nn.Module]] = {}
 
     def __call__(self, place: CellSpec) -> Graph:
         cell = self.templates[place.is_reduction].copy()
         cell.set_scope(f"{'r' if place.is_reduction else 'n'}_stage_{place.stage}")
-        for source, _, data in cell.edges(data=True):
+        for source, target, data in cell.edges(data=True):
             if not data.is_final():
-                data.set("op", self.make_candidates(place.channels, 2 if place.is_reduction and source <= 2 else 1))
+                names = self.primitives.at(int(place.is_reduction), source - 1, target - 1)
+                stride = 2 if place.is_reduction and source <= 2 else 1
+                data.set("op", self.make_candidates(place.channels, stride, names))
         return cell
 
-    def make_candidates(self, channels: int, stride: int) -> list[nn.Module]:
+    def make_candidates(self, channels: int, stride: int, names: tuple[str, ...]) -> list[nn.Module]:
         """Return fresh candidates, as copies with new weights: twice as fast as calling the constructors."""
-        if (channels, stride) not in self.candidates:
-            self.candidates[channels, stride] = candidates(channels, stride)
-        fresh = copy.deepcopy(self.candidates[channels, stride])
+        key = channels, stride, names
+        if key not in self.candidates:
+            self.candidates[key] = candidates(channels, stride, names)
+        fresh = copy.deepcopy(self.candidates[key])
         for op in fresh:
             for module in op.modules():
                 if isinstance(module, nn.Conv2d):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.errors import ArchitectureError, did_you_mean
 from naslib.search_spaces.core import primitives as ops
-from naslib.search_spaces.core.ops_base import AbstractPrimitive
+from naslib.search_spaces.core.ops_base import AbstractPrimitive, call_op
+from naslib.search_spaces.core.ops_named import OPERATIONS, make_operation
 from naslib.search_spaces.core.types import EdgeLike
 
-from .genotype import OPS
+from .candidates import DARTS
 
 
 class ImageNetStem(AbstractPrimitive):
@@ -79,24 +82,41 @@ class AuxiliaryHead(AbstractPrimitive):
         return self.auxiliary(x)
 
 
-def candidates(channels: int, stride: int) -> list[nn.Module]:
-    """Return the eight operations of an edge, in the search network: no affine BN, and BN after pooling.
+class Added(AbstractPrimitive):
+    """Add several operations on one input: the two edges of a node that takes one node twice.
+
+    Args:
+        *ops: The operations.
+    """
+
+    def __init__(self, *ops: nn.Module) -> None:
+        super().__init__()
+        self.ops = nn.ModuleList(ops)
+
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
+        """Return the sum.
+
+        `(n, c, h, w)` to what each of the operations gives.
+        """
+        first, *others = (call_op(op, x) for op in self.ops)
+        for other in others:
+            first = first + other
+        return first
+
+    def get_embedded_ops(self) -> list[nn.Module]:
+        """Return the operations."""
+        return list(self.ops)
+
+
+def candidates(channels: int, stride: int, names: Sequence[str] = DARTS) -> list[nn.Module]:
+    """Return the operations of an edge, in the search network: no affine BN, and BN after pooling.
 
     Args:
         channels: Number of channels.
         stride: 1, or 2 where the input of a reduction cell enters.
+        names: Of the operations, as in a genotype.
     """
-    C = channels
-    return [
-        ops.Identity() if stride == 1 else ops.FactorizedReduce(C, C, affine=False),
-        ops.Zero(stride=stride),
-        ops.MaxPool(C, 3, stride),
-        ops.AvgPool(C, 3, stride),
-        ops.SepConv(C, C, 3, stride, padding=1, affine=False),
-        ops.SepConv(C, C, 5, stride, padding=2, affine=False),
-        ops.DilConv(C, C, 3, stride, padding=2, dilation=2, affine=False),
-        ops.DilConv(C, C, 5, stride, padding=4, dilation=2, affine=False),
-    ]
+    return [make_operation(name, channels, channels, stride, search=True) for name in names]
 
 
 def make_op(name: str, channels: int, stride: int) -> nn.Module:
@@ -110,20 +130,9 @@ def make_op(name: str, channels: int, stride: int) -> nn.Module:
     Raises:
         ArchitectureError: If there is no operation of that name.
     """
-    C = channels
-    if name == "skip_connect":
-        return ops.Identity() if stride == 1 else ops.FactorizedReduce(C, C)
-    if name == "max_pool_3x3":
-        return ops.MaxPool(C, 3, stride, use_bn=False)
-    if name == "avg_pool_3x3":
-        return ops.AvgPool(C, 3, stride, use_bn=False)
-    if name in ("sep_conv_3x3", "sep_conv_5x5"):
-        kernel = int(name[-1])
-        return ops.SepConv(C, C, kernel, stride, padding=kernel // 2)
-    if name in ("dil_conv_3x3", "dil_conv_5x5"):
-        kernel = int(name[-1])
-        return ops.DilConv(C, C, kernel, stride, padding=kernel - 1, dilation=2)
-    raise ArchitectureError(f"no operation {name!r} in the DARTS space{did_you_mean(name, OPS)}")
+    if name not in OPERATIONS:
+        raise ArchitectureError(f"no operation {name!r} in the DARTS space{did_you_mean(name, OPERATIONS.names())}")
+    return make_operation(name, channels, channels, stride, search=False)
 
 
 def preprocessing(C_in: int, C_out: int, reduce: bool, affine: bool) -> nn.Module:

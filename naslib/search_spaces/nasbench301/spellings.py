@@ -69,11 +69,19 @@ class Edge(NamedTuple):
     source: int
 
 
-def op_called(name: Any) -> str | None:
-    """Return the operation of `OPS` that a name or a number means, None if it means none."""
+def op_called(name: Any, operations: Sequence[str] = OPS) -> str | None:
+    """Return the one of some operations that a name or a number means, None if it means none."""
     if isinstance(name, int) and not isinstance(name, bool):
-        return OPS[name] if 0 <= name < len(OPS) else None
-    return _BY_LETTERS.get(re.sub(r"[^a-z0-9]", "", str(name).lower()))
+        return operations[name] if 0 <= name < len(operations) else None
+    letters = _letters(str(name))
+    found = _BY_LETTERS.get(letters)
+    if found is None:
+        found = next((operation for operation in operations if _letters(operation) == letters), None)
+    return found if found in operations else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def fields_of(spec: Mapping[Any, Any]) -> dict[str, Any]:

@@ -191,8 +191,8 @@ def test_the_space_builds_its_evaluation_network_from_its_genotype() -> None:
 
 
 def test_an_unknown_operation_is_named() -> None:
-    with pytest.raises(ArchitectureError, match=r"sep_conv_7x7.*did you mean 'sep_conv_\dx\d'"):
-        make_op("sep_conv_7x7", 4, 1)
+    with pytest.raises(ArchitectureError, match=r"sep_conv_9x9.*did you mean 'sep_conv_\dx\d'"):
+        make_op("sep_conv_9x9", 4, 1)
 
 
 def test_building_and_cloning_cost_the_same_for_every_cell() -> None:

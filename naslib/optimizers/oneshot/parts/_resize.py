@@ -14,7 +14,7 @@ from naslib.search_spaces.core.given_weights import is_frozen
 from naslib.search_spaces.core.primitives import AbstractPrimitive, Sequential
 
 # Names of constructor arguments that count channels
-_CHANNELS = ("C", "C_in", "C_out")
+_CHANNELS = ("C", "C_in", "C_out", "C_mid")
 
 
 class ChannelShape(NamedTuple):
@@ -107,8 +107,8 @@ def _rebuilt(op: AbstractPrimitive, numerator: int, denominator: int) -> nn.Modu
         arguments[key] = scaled
     try:
         return type(op)(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"{name} cannot be built from its own arguments {arguments}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} cannot be built with the arguments {arguments}: {error}") from error
 
 
 def _children(op: nn.Module) -> list[nn.Module]:

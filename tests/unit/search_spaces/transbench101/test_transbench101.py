@@ -60,8 +60,8 @@ def test_strings_and_digits_are_one() -> None:
     [
         ("64-41414-3_32_13", "not written like"),
         ("64-41114-3_32_132", "begin with 64-41414, not 64-41114"),
-        ((0, 1, 2), "6 ints in 0..3"),
-        ((0, 1, 2, 3, 4, 0), "in 0..3"),
+        ((0, 1, 2), "is 6 ints, not"),
+        ((0, 1, 2, 3, 4, 0), "4 is no operation of cell/2-4 .*0 to 3"),
     ],
 )
 def test_what_is_no_cell_is_refused(spec: object, words: str) -> None:

@@ -135,7 +135,7 @@ class PDARTSOptimizer(OneShotOptimizer):
         added = self.added_cells[stage]
         if self.depth_argument not in arguments or not added:
             return {}
-        return {self.depth_argument: arguments[self.depth_argument] + added}
+        return {self.depth_argument: _deepened(arguments[self.depth_argument], added)}
 
     @property
     def skip_dropout_rate(self) -> float:
@@ -200,3 +200,11 @@ def _check(
         problems.append(f"max_skips must not be negative, got {max_skips}")
     if problems:
         raise ConfigError(problems)
+
+
+def _deepened(cells: int | Sequence[int], added: int) -> int | tuple[int, ...]:
+    """Return a number of cells with more of them, or those of several blocks with more in all, shared out evenly."""
+    if isinstance(cells, int):
+        return cells + added
+    blocks = len(cells)
+    return tuple(number + added * (place + 1) // blocks - added * place // blocks for place, number in enumerate(cells))

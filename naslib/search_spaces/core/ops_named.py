@@ -1,0 +1,151 @@
+"""The operations of cell spaces by the names that genotypes use: what a list of primitives in a config stands for.
+
+Each is a function `(C_in, C_out, stride, search)`. In a search network (`search`) BN has no weight and bias, and pools
+are followed by BN, as in [Liu2019darts]; in one that is retrained BN is affine, and pools have none. Where the number
+of channels changes, a pool is followed by a 1x1 convolution with BN, and a skip connection is ReLU, a 1x1 convolution
+and BN, as in the published code of [Zoph2018nasnet].
+
+An operation of one's own is registered in the same way and is a candidate by its name from then on:
+
+    @OPERATIONS.register("my_conv")
+    def my_conv(C_in, C_out, stride, search):
+        return MyConv(C_in, C_out, stride, affine=not search)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from naslib.registry import Registry, catalogue
+
+from . import primitives as ops
+
+OPERATIONS: Registry[Any] = catalogue.OPERATIONS
+
+
+def make_operation(name: str, C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a fresh operation.
+
+    Args:
+        name: Its name in `OPERATIONS`.
+        C_in: Channels of what it reads.
+        C_out: Channels of what it gives.
+        stride: 1 or 2.
+        search: Whether it stands in a search network.
+
+    Raises:
+        UnknownNameError: If there is none of that name; the message has the nearest one.
+    """
+    op: nn.Module = OPERATIONS.get(name)(C_in, C_out, stride, search)
+    return op
+
+
+@OPERATIONS.register("none")
+def none(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return zeros: no connection."""
+    return ops.Zero(stride) if C_in == C_out else ops.Zero(stride, C_in, C_out)
+
+
+@OPERATIONS.register("skip_connect")
+def skip_connect(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return the identity, or where that does not fit a factorized reduction or a 1x1 convolution."""
+    if stride > 1:
+        return ops.FactorizedReduce(C_in, C_out, affine=not search)
+    return ops.Identity() if C_in == C_out else ops.ReLUConvBN(C_in, C_out, 1, affine=not search)
+
+
+@OPERATIONS.register("noise")
+def noise(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return Gaussian noise, of the channels of the input, in place of features."""
+    return ops.Noise(stride)
+
+
+@OPERATIONS.register("max_pool_3x3")
+def max_pool_3x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return max pooling in windows of 3 x 3."""
+    return _pool(ops.MaxPool(C_in, 3, stride, use_bn=search), C_in, C_out, search)
+
+
+@OPERATIONS.register("max_pool_5x5")
+def max_pool_5x5(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return max pooling in windows of 5 x 5."""
+    return _pool(ops.MaxPool(C_in, 5, stride, use_bn=search), C_in, C_out, search)
+
+
+@OPERATIONS.register("max_pool_7x7")
+def max_pool_7x7(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return max pooling in windows of 7 x 7."""
+    return _pool(ops.MaxPool(C_in, 7, stride, use_bn=search), C_in, C_out, search)
+
+
+@OPERATIONS.register("avg_pool_3x3")
+def avg_pool_3x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return average pooling in windows of 3 x 3, the padding not counted."""
+    return _pool(ops.AvgPool(C_in, 3, stride, use_bn=search), C_in, C_out, search)
+
+
+@OPERATIONS.register("sep_conv_3x3")
+def sep_conv_3x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 3 x 3 depthwise-separable convolution, twice."""
+    return _sep_conv(3, C_in, C_out, stride, search)
+
+
+@OPERATIONS.register("sep_conv_5x5")
+def sep_conv_5x5(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 5 x 5 depthwise-separable convolution, twice."""
+    return _sep_conv(5, C_in, C_out, stride, search)
+
+
+@OPERATIONS.register("sep_conv_7x7")
+def sep_conv_7x7(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 7 x 7 depthwise-separable convolution, twice."""
+    return _sep_conv(7, C_in, C_out, stride, search)
+
+
+@OPERATIONS.register("dil_conv_3x3")
+def dil_conv_3x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 3 x 3 dilated depthwise-separable convolution."""
+    return ops.DilConv(C_in, C_out, 3, stride, 2, dilation=2, affine=not search)
+
+
+@OPERATIONS.register("dil_conv_5x5")
+def dil_conv_5x5(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 5 x 5 dilated depthwise-separable convolution."""
+    return ops.DilConv(C_in, C_out, 5, stride, 4, dilation=2, affine=not search)
+
+
+@OPERATIONS.register("conv_1x1")
+def conv_1x1(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 1 x 1 convolution."""
+    return ops.ReLUConvBN(C_in, C_out, 1, stride, affine=not search)
+
+
+@OPERATIONS.register("conv_3x3")
+def conv_3x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 3 x 3 convolution."""
+    return ops.ReLUConvBN(C_in, C_out, 3, stride, affine=not search)
+
+
+@OPERATIONS.register("conv_3x1_1x3")
+def conv_3x1_1x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 1 x 3 and a 3 x 1 convolution, one after the other."""
+    return ops.FactorizedConv(C_in, C_out, 3, stride, affine=not search)
+
+
+@OPERATIONS.register("conv_7x1_1x7")
+def conv_7x1_1x7(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    """Return a 1 x 7 and a 7 x 1 convolution, one after the other."""
+    return ops.FactorizedConv(C_in, C_out, 7, stride, affine=not search)
+
+
+def _pool(pool: nn.Module, C_in: int, C_out: int, search: bool) -> nn.Module:
+    if C_in == C_out:
+        return pool
+    return ops.Sequential(pool, nn.Conv2d(C_in, C_out, 1, bias=False), nn.BatchNorm2d(C_out, affine=not search))
+
+
+def _sep_conv(kernel: int, C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
+    middle = None if C_in == C_out else C_out
+    return ops.SepConv(C_in, C_out, kernel, stride, kernel // 2, affine=not search, C_mid=middle)

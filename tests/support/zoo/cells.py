@@ -1,0 +1,33 @@
+"""Cell spaces: the lists of operations of the DARTS space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from naslib.search_spaces import NasBench301SearchSpace
+
+from . import Entry
+
+_TINY = {"cells": 3, "channels": 4, "auxiliary": False}
+
+
+def _darts(primitives: Any, nodes: int = 2) -> Any:
+    return lambda **sizes: NasBench301SearchSpace(channels=4, cells=3, nodes=nodes, primitives=primitives, **sizes)
+
+
+def _pairs(*numbers: int) -> int:
+    """Return in how many ways two edges into each node are chosen, n of them, in both cells."""
+    ways = 1
+    for n in numbers:
+        ways *= n * (n - 1) // 2
+    return ways**2
+
+
+ENTRIES = {
+    "darts_7": Entry(_darts("darts_7"), size=_pairs(2, 3) * 7**8, evaluation=_TINY),
+    # two operations on each of the 2 x 14 edges, their own
+    "darts_s1": Entry(_darts("s1", nodes=4), size=_pairs(2, 3, 4, 5) * 2**16, evaluation=_TINY),
+    "darts_s2": Entry(_darts("s2"), size=_pairs(2, 3) * 2**8, evaluation=_TINY),
+    "darts_s3": Entry(_darts("s3"), size=_pairs(2, 3) * 2**8, evaluation=_TINY),
+    "darts_s4": Entry(_darts("s4"), size=_pairs(2, 3) * 2**8, evaluation=_TINY),
+}
