@@ -129,6 +129,9 @@ OPERATIONS: Registry[Any] = Registry(
         "sep_conv_5x5": "naslib.search_spaces.core.ops_named:sep_conv_5x5",
         "sep_conv_7x7": "naslib.search_spaces.core.ops_named:sep_conv_7x7",
         "skip_connect": "naslib.search_spaces.core.ops_named:skip_connect",
+    },
+)
+
 # Functions of the numbers of classes and input channels that return a network somebody has published.
 PUBLISHED: Registry[Any] = Registry(
     "published network",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import nn
 
@@ -58,7 +58,7 @@ class DartsRNNSearchSpace(Graph):
 
     ALLOWS_ZERO = False
 
-    codec: ClassVar[Codec[Any] | None] = RecurrentCodec()
+    codec: Codec[Any] | None = RecurrentCodec()
 
     def __init__(
         self,
