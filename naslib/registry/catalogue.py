@@ -141,6 +141,9 @@ OPERATIONS: Registry[Any] = Registry(
 PUBLISHED: Registry[Any] = Registry(
     "published network",
     {
+        "autoformer-b": "naslib.search_spaces.autoformer.published:autoformer_b",
+        "autoformer-s": "naslib.search_spaces.autoformer.published:autoformer_s",
+        "autoformer-t": "naslib.search_spaces.autoformer.published:autoformer_t",
         "fbnet-c": "naslib.search_spaces.fbnet.published:fbnet_c",
         "mnasnet-a1": "naslib.search_spaces.mnasnet.published:mnasnet_a1",
         "mnasnet-b1": "naslib.search_spaces.mnasnet.published:mnasnet_b1",
