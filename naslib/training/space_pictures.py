@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Identity, Zero
 
 from .cell_layout import CellEdge, DrawnCell, graphs_in_scope, node_labels
+from .chain_picture import boxes_of, draw_chain
 from .pictures import colours_of, draw_cell, save_figure
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Cells of more nodes are drawn as tables only: on paper they are knots
-_MOST_NODES = 12
+_MOST_NODES = 24
 # As many candidates are named on an edge, more are counted
 _NAMED = 2
 # inches
@@ -41,7 +41,9 @@ class Row(NamedTuple):
 
 
 def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
-    """Draw a search space: a picture for each kind of cell, `<name>_<cell>`, and its decisions, `<name>_decisions`.
+    """Draw a search space: its kinds of cells, `<name>_<cell>`, its chain of layers and the table of its decisions.
+
+    The chain, `<name>_chain`, is there where the network is one; the decisions are `<name>_decisions`.
 
     Args:
         space: A space in which nothing is decided yet.
@@ -56,20 +58,31 @@ def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
     """
     graph = space.clone()
     graph.compile()
-    cells = [cell for cell in _cells(graph) if len(cell.nodes) <= _MOST_NODES]
+    # of cells that are numbered, the largest that can be drawn stands for all
+    kinds: dict[str, DrawnCell] = {}
+    for cell in _cells(graph):
+        kind = _without_numbers(cell.name)
+        if 2 < len(cell.nodes) <= _MOST_NODES and (kind not in kinds or len(cell.edges) > len(kinds[kind].edges)):
+            kinds[kind] = cell
+    cells = list(kinds.values())
     colours = colours_of(cells)
     files: list[Path] = []
     for cell in cells:
         files += save_figure(draw_cell(cell, colours), folder / f"{name}_{cell.name}")
+    boxes = boxes_of(graph)
+    if boxes:
+        files += save_figure(draw_chain(boxes), folder / f"{name}_chain")
     rows = rows_of(graph.decision_space.decisions)
     return files + save_figure(_draw_rows(rows), folder / f"{name}_decisions")
 
 
 def rows_of(decisions: Sequence[Decision]) -> list[Row]:
     """Return the rows of the table of decisions, those that differ in numbers of their names alone joined in one."""
+    groups: dict[Any, list[Decision]] = {}
+    for decision in decisions:
+        groups.setdefault(_likeness(decision), []).append(decision)
     found = []
-    for _, alike in itertools.groupby(decisions, key=_likeness):
-        group = list(alike)
+    for group in groups.values():
         first, last = group[0], group[-1]
         name = first.name if len(group) == 1 else f"{first.name} ... {last.name}  ({len(group)})"
         chosen = "any of" if first.n_chosen is None else f"{first.n_chosen} of"
@@ -80,7 +93,11 @@ def rows_of(decisions: Sequence[Decision]) -> list[Row]:
 
 
 def _likeness(decision: Decision) -> tuple[Any, ...]:
-    return re.sub(r"\d+", "#", decision.name), decision.kind, decision.n_chosen, decision.candidates
+    return _without_numbers(decision.name), decision.kind, decision.n_chosen, decision.candidates
+
+
+def _without_numbers(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
 
 
 def _written(candidate: Any) -> str:
@@ -103,7 +120,7 @@ def _cells(graph: Graph) -> Iterator[DrawnCell]:
         key = (re.sub(r"\d+", "#", name), tuple(nested.nodes), edges)
         if key not in seen:
             seen.add(key)
-            marks = {node: f"{node}: 1 of {len(nested.nodes[node]['comb_op'])}" for node in combines}
+            marks = {node: f"{node}\n1 of {len(nested.nodes[node]['comb_op'])}" for node in combines}
             yield DrawnCell(name, tuple(sorted(nested.nodes)), edges, {**marks, **node_labels(nested)})
 
 
