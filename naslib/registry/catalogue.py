@@ -100,6 +100,8 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",
         "nasbench_macro": "naslib.search_spaces.nasbench_macro.graph:NasBenchMacroSearchSpace",
         "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",
+        "nasnet": "naslib.search_spaces.nasnet.graph:NASNetSearchSpace",
+        "pnas": "naslib.search_spaces.nasnet.graph:PNASSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",

@@ -15,6 +15,8 @@ from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
 from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
 from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpace
 from .published import published as published
+from .nasnet.graph import NASNetSearchSpace as NASNetSearchSpace
+from .nasnet.graph import PNASSearchSpace as PNASSearchSpace
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
