@@ -119,31 +119,31 @@ def _set_eps(part: Any) -> None:
                 module.eps = NORM_EPS
 
 
-def nasnet_a_mobile(n_classes: int = 1000, **sizes: Any) -> BlockNetwork:
+def nasnet_a_mobile(n_classes: int = 1000, in_channels: int = 3, **sizes: Any) -> BlockNetwork:
     """Return NASNet-A (4 @ 1056) of [Zoph2018nasnet], for images of 224 pixels: 5,289,978 parameters."""
     given = {"cells_per_stage": 4, "channels": 44, "stem": "imagenet", "stem_channels": 32, "auxiliary": False}
-    return BlockNetwork(NASNET_A, n_classes, **{**given, **sizes})
+    return BlockNetwork(NASNET_A, n_classes, in_channels, **{**given, **sizes})
 
 
-def nasnet_a_large(n_classes: int = 1000, **sizes: Any) -> BlockNetwork:
+def nasnet_a_large(n_classes: int = 1000, in_channels: int = 3, **sizes: Any) -> BlockNetwork:
     """Return NASNet-A (6 @ 4032) of [Zoph2018nasnet], for images of 331 pixels: 88,753,150 parameters."""
     given = {"cells_per_stage": 6, "channels": 168, "stem": "imagenet", "stem_channels": 96, "auxiliary": False}
-    return BlockNetwork(NASNET_A, n_classes, **{**given, "skips_reduction": True, **sizes})
+    return BlockNetwork(NASNET_A, n_classes, in_channels, **{**given, "skips_reduction": True, **sizes})
 
 
-def nasnet_a_cifar(n_classes: int = 10, **sizes: Any) -> BlockNetwork:
+def nasnet_a_cifar(n_classes: int = 10, in_channels: int = 3, **sizes: Any) -> BlockNetwork:
     """Return NASNet-A (6 @ 768) of [Zoph2018nasnet], for images of 32 pixels: 3,346,538 parameters."""
     given = {"cells_per_stage": 6, "channels": 32, "stem": "cifar", "auxiliary": False}
-    return BlockNetwork(NASNET_A, n_classes, **{**given, **sizes})
+    return BlockNetwork(NASNET_A, n_classes, in_channels, **{**given, **sizes})
 
 
-def pnasnet_5_large(n_classes: int = 1000, **sizes: Any) -> BlockNetwork:
+def pnasnet_5_large(n_classes: int = 1000, in_channels: int = 3, **sizes: Any) -> BlockNetwork:
     """Return PNASNet-5 (4, 216) of [Liu2018pnas], for images of 331 pixels: 86,057,668 parameters."""
     given = {"cells_per_stage": 4, "channels": 216, "stem": "imagenet", "stem_channels": 96, "auxiliary": False}
-    return BlockNetwork(PNASNET_5, n_classes, **{**given, "reductions": "first", **sizes})
+    return BlockNetwork(PNASNET_5, n_classes, in_channels, **{**given, "reductions": "first", **sizes})
 
 
-def pnasnet_5_cifar(n_classes: int = 10, **sizes: Any) -> BlockNetwork:
+def pnasnet_5_cifar(n_classes: int = 10, in_channels: int = 3, **sizes: Any) -> BlockNetwork:
     """Return PNASNet-5 (3, 48) of [Liu2018pnas], for images of 32 pixels: 3,189,082 parameters."""
     given = {"cells_per_stage": 3, "channels": 48, "stem": "cifar", "auxiliary": False}
-    return BlockNetwork(PNASNET_5, n_classes, **{**given, "reductions": "first", **sizes})
+    return BlockNetwork(PNASNET_5, n_classes, in_channels, **{**given, "reductions": "first", **sizes})
