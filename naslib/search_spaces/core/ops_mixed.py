@@ -174,6 +174,14 @@ class MixedOp(AbstractPrimitive):
                 row[index] = 1.0
         return row
 
+    def running(self, chosen: Any) -> tuple[int, ...] | None:
+        """Return which candidates an entry of an assignment runs; None where it may be all of them.
+
+        Args:
+            chosen: See `weights_of`.
+        """
+        return None
+
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Mix the candidates by what the assignment says that holds, else by the weights on the edge.
 

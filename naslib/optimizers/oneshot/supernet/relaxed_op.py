@@ -151,6 +151,17 @@ class RelaxedMixedOp(MixedOp):
             return chosen
         return draw_of((chosen,) if isinstance(chosen, int) else chosen, self.primitives)
 
+    def running(self, chosen: Any) -> tuple[int, ...] | None:
+        """Return which candidates an entry of an assignment runs, in the forward or in the backward.
+
+        None where it may be all of them, or what surrounds the mixture reads the input as well.
+        """
+        if self.on_weights or self._surroundings or isinstance(chosen, Tensor):
+            return None
+        if isinstance(chosen, Draw):
+            return None if chosen.removed else (*chosen.on, *chosen.evaluated)
+        return (chosen,) if isinstance(chosen, int) else tuple(chosen)
+
     def get_weights(self, edge_data: EdgeLike) -> Tensor:
         """Return the logits of the edge.
 
