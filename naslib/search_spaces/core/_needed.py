@@ -19,7 +19,7 @@ def skipped(
         works: Has the assignment of the forward.
     """
     read = {step.target: step.reads(works) for step in combinations}
-    if all(len(read[step.target]) == len(step.sources) for step in combinations):
+    if all(len(read[step.target]) >= len(step.sources) for step in combinations):
         return set()
     needed, found = set(kept), set()
     for step in reversed(steps):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import UnknownNameError
-from naslib.search_spaces import NasBench301SearchSpace, get_search_space
+from naslib.search_spaces import SEARCH_SPACES, NasBench301SearchSpace, get_search_space
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
@@ -189,7 +189,7 @@ def test_ties_go_to_the_lower_source() -> None:
 
 
 def test_spaces_are_found_by_name() -> None:
-    assert set(NAMES) <= set(SEARCH_SPACES.names())
+    assert set(NAMES) <= {*SEARCH_SPACES.names()}
     assert type(get_search_space("DARTS", cells=2, channels=4)) is NasBench301SearchSpace
     with pytest.raises(UnknownNameError, match="nasbench201"):
         get_search_space("nasbench20l")
