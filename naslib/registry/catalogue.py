@@ -89,7 +89,10 @@ SEARCH_SPACES: Registry[Any] = Registry(
     {
         "autoformer": "naslib.search_spaces.autoformer.graph:AutoFormerSearchSpace",
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
+        "darts_cell": "naslib.search_spaces.nni_zoo.darts_space:DartsCellSearchSpace",
         "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
+        "enas_macro": "naslib.search_spaces.nni_zoo.macro_space:ENASMacroSearchSpace",
+        "enas_micro": "naslib.search_spaces.nni_zoo.micro_space:ENASMicroSearchSpace",
         "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
         "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
@@ -99,6 +102,8 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",
         "nasbench_macro": "naslib.search_spaces.nasbench_macro.graph:NasBenchMacroSearchSpace",
+        "nats_size": "naslib.search_spaces.nats_size.graph:NATSBenchSizeSearchSpace",
+        "ofa_mobilenetv3": "naslib.search_spaces.ofa_mobilenetv3.graph:OFAMobileNetV3SearchSpace",
         "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
@@ -136,6 +141,9 @@ OPERATIONS: Registry[Any] = Registry(
 PUBLISHED: Registry[Any] = Registry(
     "published network",
     {
+        "autoformer-b": "naslib.search_spaces.autoformer.published:autoformer_b",
+        "autoformer-s": "naslib.search_spaces.autoformer.published:autoformer_s",
+        "autoformer-t": "naslib.search_spaces.autoformer.published:autoformer_t",
         "fbnet-c": "naslib.search_spaces.fbnet.published:fbnet_c",
         "mnasnet-a1": "naslib.search_spaces.mnasnet.published:mnasnet_a1",
         "mnasnet-b1": "naslib.search_spaces.mnasnet.published:mnasnet_b1",

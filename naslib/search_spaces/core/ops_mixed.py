@@ -15,6 +15,7 @@ from naslib.search_spaces.core.kernels.weighted_sum import mixture
 
 from .assignment import current
 from .elastic.entangled import EntangledCandidate, mixed_candidates
+from .entering import Entering
 from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
 from .shared_work import Passes, SharedWork
@@ -197,6 +198,8 @@ class MixedOp(AbstractPrimitive):
             weights = self.weights_of(assignment.of_copy(self.decision, self.copy), edge_data)  # type: ignore[arg-type]
         if self.post_process_hook is not None:
             weights = self.post_process_hook(weights, edge_data)
+        if isinstance(x, Entering):
+            x.ran.append(weights)
         return self.apply_weights(x, weights)
 
 

@@ -13,8 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from naslib.search_spaces.core.assignment import assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
+from naslib.search_spaces.core.entering import Entering
 from naslib.search_spaces.core.kernels.weighted_sum import inner_product
-from naslib.search_spaces.core.node_choices import Entering
 from naslib.search_spaces.core.ops_mixed import left_of
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
@@ -192,6 +192,8 @@ class RelaxedMixedOp(MixedOp):
         """
         for change in self.on_weights:
             weights = change(weights)
+        if isinstance(x, Entering):
+            x.ran.append(weights)
         if not self._surroundings:
             return self._mix(x, work, weights)
         inner: Inner = partial(self._mix, weights=weights)
