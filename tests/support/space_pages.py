@@ -40,7 +40,9 @@ def page_of(name: str) -> Path:
 
 def pictures_of(name: str) -> list[Path]:
     """Return the pictures of a space that are there."""
-    return sorted(PICTURES.glob(f"{name}_*.svg"))
+    longer = [other for other in SEARCH_SPACES.names() if other.startswith(f"{name}_")]  # darts, darts_cell
+    found = sorted(PICTURES.glob(f"{name}_*.svg"))
+    return [path for path in found if not any(path.name.startswith(f"{other}_") for other in longer)]
 
 
 def spaces_table() -> str:

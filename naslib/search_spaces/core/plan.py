@@ -22,6 +22,7 @@ from ._steps import CallStep as CallStep
 from ._steps import CheckpointStep as CheckpointStep
 from ._steps import ChoiceStep as ChoiceStep
 from ._steps import CombineStep as CombineStep
+from ._steps import DependentStep as DependentStep
 from ._steps import EdgeStep as EdgeStep
 from ._steps import Step as Step
 from ._steps import Values, Works, holding, may_change_inputs

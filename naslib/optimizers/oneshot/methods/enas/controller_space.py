@@ -113,7 +113,7 @@ def controller_space_of(graph: Graph, scope: Scope) -> ControllerSpace:
         if decision.kind == "value" or decision.n_chosen is None:
             what = f"{decision.name!r} ({decision.kind})"
             raise ConfigError(f"enas chooses operations and a number of inputs, not {what}")
-        if any(isinstance(site, Site) and site.head is None for site in decision.sites) and decision.kind == "op":
+        if any(isinstance(site, Site) and site.head is None and site.positions for site in decision.sites):
             raise ConfigError(f"enas chooses operations and inputs, not combinations at nodes ({decision.name!r})")
     if supernet.space.constraints:
         raise ConfigError("enas decides one after another: it cannot keep to the constraints of this space")
