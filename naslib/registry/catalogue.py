@@ -31,6 +31,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "gsparsity": "naslib.optimizers.oneshot.methods.gsparsity.optimizer:GSparseOptimizer",
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
+        "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
         "oles": "naslib.optimizers.oneshot.methods.oles:OLESOptimizer",
         "one_shot": "naslib.optimizers.oneshot.methods.oneshot_train:OneShotNASOptimizer",
         "oneshot": "naslib.optimizers.oneshot.methods.oneshot_train:OneShotNASOptimizer",
