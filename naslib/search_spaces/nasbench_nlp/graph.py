@@ -56,7 +56,6 @@ class NasBenchNLPSearchSpace(Graph):
     OPTIMIZER_SCOPE = ["cells"]
     TASKS = ("language_modelling",)
     INPUTS = ("tokens",)
-    QUERYABLE = True
     NO_SUPERNET = "its cells are recipes of any graph, and no network has them all"
 
     codec = NasBenchNLPCodec()
