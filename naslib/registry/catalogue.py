@@ -104,6 +104,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "nasbench301": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "nasbench_asr": "naslib.search_spaces.nasbench_asr.graph:NasBenchASRSearchSpace",
         "nasbench_macro": "naslib.search_spaces.nasbench_macro.graph:NasBenchMacroSearchSpace",
+        "nasbench_nlp": "naslib.search_spaces.nasbench_nlp.graph:NasBenchNLPSearchSpace",
         "nasnet": "naslib.search_spaces.nasnet.graph:NASNetSearchSpace",
         "nats_size": "naslib.search_spaces.nats_size.graph:NATSBenchSizeSearchSpace",
         "ofa_mobilenetv3": "naslib.search_spaces.ofa_mobilenetv3.graph:OFAMobileNetV3SearchSpace",

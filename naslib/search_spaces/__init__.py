@@ -14,6 +14,7 @@ from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
 from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
+from .nasbench_nlp.graph import NasBenchNLPSearchSpace as NasBenchNLPSearchSpace
 from .nasnet.graph import NASNetSearchSpace as NASNetSearchSpace
 from .nasnet.graph import PNASSearchSpace as PNASSearchSpace
 from .nats_size.graph import NATSBenchSizeSearchSpace as NATSBenchSizeSearchSpace
