@@ -35,6 +35,8 @@ class ModuleSearchSpace(Graph):
         GraphError: If no module is made, it has no choices, or choices of one label differ.
     """
 
+    MUST_DECIDE = True
+
     def __init__(self, module_or_factory: nn.Module | Callable[[], nn.Module] | str) -> None:
         super().__init__(name="module")
         self._source = source_of(module_or_factory)
@@ -42,7 +44,7 @@ class ModuleSearchSpace(Graph):
         self._hold(self._source.first())
 
     def _hold(self, module: nn.Module) -> None:
-        self.add_edge(1, 2, EdgeData({"op": settled(module)}))
+        self.add_edge(1, 2, EdgeData({"op": settled(module)}).finalize())
 
     @property
     def module(self) -> nn.Module:
