@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Identity, Zero
 
 from .cell_layout import CellEdge, DrawnCell, cells_of, graphs_in_scope, node_labels
+from .chain_picture import boxes_of, draw_chain
 from .pictures import colours_of, draw_cell, save_figure
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Cells of more nodes are drawn as tables only: on paper they are knots
-_MOST_NODES = 12
+_MOST_NODES = 24
 # As many candidates are named on an edge, more are counted
 _NAMED = 2
 # inches
@@ -68,7 +68,9 @@ def draw_choices(architecture: Graph, folder: Path) -> list[Path]:
 
 
 def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
-    """Draw a search space: a picture for each kind of cell, `<name>_<cell>`, and its decisions, `<name>_decisions`.
+    """Draw a search space: its kinds of cells, `<name>_<cell>`, its chain of layers and the table of its decisions.
+
+    The chain, `<name>_chain`, is there where the network is one; the decisions are `<name>_decisions`.
 
     Args:
         space: A space in which nothing is decided yet.
@@ -83,11 +85,20 @@ def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
     """
     graph = space.clone()
     graph.compile()
-    cells = [cell for cell in _cells(graph) if len(cell.nodes) <= _MOST_NODES]
+    # of cells that are numbered, the largest that can be drawn stands for all
+    kinds: dict[str, DrawnCell] = {}
+    for cell in _cells(graph):
+        kind = _without_numbers(cell.name)
+        if 2 < len(cell.nodes) <= _MOST_NODES and (kind not in kinds or len(cell.edges) > len(kinds[kind].edges)):
+            kinds[kind] = cell
+    cells = list(kinds.values())
     colours = colours_of(cells)
     files: list[Path] = []
     for cell in cells:
         files += save_figure(draw_cell(cell, colours), folder / f"{name}_{cell.name}")
+    boxes = boxes_of(graph)
+    if boxes:
+        files += save_figure(draw_chain(boxes), folder / f"{name}_chain")
     rows = rows_of(graph.decision_space.decisions)
     return files + save_figure(_draw_rows(rows), folder / f"{name}_decisions")
 
@@ -99,9 +110,11 @@ def rows_of(decisions: Sequence[Decision], joined: bool = True) -> list[Row]:
         decisions: The decisions.
         joined: Whether those that differ in numbers of their names alone become one row.
     """
+    groups: dict[Any, list[Decision]] = {}
+    for decision in decisions:
+        groups.setdefault(_likeness(decision) if joined else decision.name, []).append(decision)
     found = []
-    for _, alike in itertools.groupby(decisions, key=_likeness if joined else lambda decision: decision.name):
-        group = list(alike)
+    for group in groups.values():
         first, last = group[0], group[-1]
         name = first.name if len(group) == 1 else f"{first.name} ... {last.name}  ({len(group)})"
         chosen = "any of" if first.n_chosen is None else f"{first.n_chosen} of"
@@ -112,7 +125,11 @@ def rows_of(decisions: Sequence[Decision], joined: bool = True) -> list[Row]:
 
 
 def _likeness(decision: Decision) -> tuple[Any, ...]:
-    return re.sub(r"\d+", "#", decision.name), decision.kind, decision.n_chosen, decision.candidates
+    return _without_numbers(decision.name), decision.kind, decision.n_chosen, decision.candidates
+
+
+def _without_numbers(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
 
 
 def _written(candidate: Any) -> str:
@@ -121,7 +138,7 @@ def _written(candidate: Any) -> str:
 
 
 def _cells(graph: Graph) -> Iterator[DrawnCell]:
-    """Yield the kinds of cells that have something to choose, by name and structure."""
+    """Yield the kinds of cells that have something to choose; numbers in their names make no kind."""
     seen = set()
     for nested in graphs_in_scope(graph):
         if isinstance(nested, ChoiceGraph):  # one edge, or one node: the table says it
@@ -134,10 +151,10 @@ def _cells(graph: Graph) -> Iterator[DrawnCell]:
         if not chooses and not combines:
             continue
         name = nested.name or "cell"
-        key = (name, tuple(nested.nodes), edges)
+        key = (re.sub(r"\d+", "#", name), tuple(nested.nodes), edges)
         if key not in seen:
             seen.add(key)
-            marks = {node: f"{node}: 1 of {len(nested.nodes[node]['comb_op'])}" for node in combines}
+            marks = {node: f"{node}\n1 of {len(nested.nodes[node]['comb_op'])}" for node in combines}
             yield DrawnCell(name, tuple(sorted(nested.nodes)), edges, {**marks, **node_labels(nested)})
 
 

@@ -42,7 +42,6 @@ METHODS = sorted(
 # Why a method cannot decide sizes, or take candidates that share weights
 REFUSED = {
     "darts_pt": "a size that is taken out leaves its weights to the others",
-    "enas": "enas chooses operations and a number of inputs, not 'width'",
     "gsparsity": "its groups are the weights of an operation",
     "oles": "an operation that stopped would stop those that share its weights",
     "oneshot": "it sums what a node gets, and a network has one of the sizes",

@@ -35,7 +35,6 @@ METHODS = sorted(
 LABEL = "cell/4:comb_op"
 NAMES = ("sum", "channel_maxout", "product", "Gated")
 REFUSED = {
-    "enas": f"enas chooses operations and inputs, not combinations at nodes \\('{LABEL}'\\)",
     "gsparsity": "does not fit combinations at nodes: .* its groups are the weights of an operation",
 }
 # What these add to an edge during the search, or take from it, is otherwise in a discrete architecture

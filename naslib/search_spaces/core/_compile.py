@@ -16,7 +16,18 @@ from ._order import input_nodes, route, topological_order
 from .drawing import key_of, sites_in, value_sites
 from .edge import EdgeData
 from .node_choices import NodeChoice
-from .plan import AuxiliaryOutput, CallStep, CheckpointStep, ChoiceStep, CombineStep, EdgeStep, Plan, Step
+from .plan import (
+    AuxiliaryOutput,
+    CallStep,
+    CheckpointStep,
+    ChoiceStep,
+    CombineStep,
+    DependentStep,
+    EdgeStep,
+    Plan,
+    Step,
+)
+from .primitives import AbstractCombOp
 
 
 def check_op(graph: ModuleGraph, edge: tuple[int, int], op: Any) -> None:
@@ -92,10 +103,11 @@ class _Builder:
         order = topological_order(graph)
         incoming: dict[int, dict[int, int]] = {node: {} for node in order}
         result = -1
+        slots: dict[int, int] = {}
         for node in order:
             graph._node[node].add_owner(graph)
             sources = {0: inputs[node]} if node in inputs else dict(sorted(incoming[node].items()))
-            result = self.node(graph, node, sources, where, prefix, path)
+            result = slots[node] = self.node(graph, node, sources, where, prefix, path, slots)
             targets = sorted(graph._succ[node])
             if not targets and node != order[-1]:
                 self.auxiliary.append(AuxiliaryOutput((*path, node), weakref.ref(graph), result))
@@ -104,9 +116,16 @@ class _Builder:
         return result
 
     def node(
-        self, graph: ModuleGraph, node: int, sources: dict[int, int], where: str, prefix: str, path: tuple[Any, ...]
+        self,
+        graph: ModuleGraph,
+        node: int,
+        sources: dict[int, int],
+        where: str,
+        prefix: str,
+        path: tuple[Any, ...],
+        slots: dict[int, int],
     ) -> int:
-        """Emit what happens at a node; return the slot of its value."""
+        """Emit what happens at a node; return the slot of its value. `slots` has those of the nodes before it."""
         attributes = graph._node[node]
         check_node(graph, node, attributes)
         if "subgraph" in attributes:
@@ -126,6 +145,9 @@ class _Builder:
         if isinstance(choice, NodeChoice):
             key = key_of(choice.data)
             step = ChoiceStep(attributes, edges, step.sources, target, place, name, decision=key)
+        elif isinstance(choice, AbstractCombOp) and choice.reads_choices:
+            read = tuple((graph._node[other], slots[other]) for other in _earlier(choice, place, slots))
+            step = DependentStep(attributes, edges, step.sources, target, place, name, read=read)
         self.steps.append(step)
         return target
 
@@ -156,6 +178,20 @@ class _Builder:
         keys = None if len(sources) == 1 == len(inputs) else tuple(sources)
         self.steps.append(CallStep(graph, keys, tuple(sources.values()), target, where, name))
         return target
+
+
+def _earlier(combine: AbstractCombOp, place: str, slots: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the nodes whose choices a combination reads.
+
+    Raises:
+        GraphError: If one is not computed before it.
+    """
+    missing = [node for node in combine.reads_choices if node not in slots]
+    if missing:
+        raise GraphError(
+            f"{place} ({combine.get_op_name}) reads the choice at node {missing[0]}, which is not computed before it"
+        )
+    return combine.reads_choices
 
 
 def _find_last_uses(builder: _Builder, output: int) -> None:

@@ -6,9 +6,11 @@ import copy
 from collections import OrderedDict
 from typing import Any, TypeVar
 
+from naslib.errors import GraphError
+
 from ._attributes import GraphAttributes
 from ._collector import paused_garbage_collection
-from ._module_graph import OWN_STATE, TRANSIENT
+from ._module_graph import OWN_STATE, TRANSIENT, label
 from ._topology import Topology
 from .edge import EdgeData
 
@@ -51,6 +53,34 @@ class CopiesMixin(Topology):
         return new
 
     copy_sharing_edges = copy
+
+    def decide_like(self: G, other: CopiesMixin) -> G:
+        """Share the decisions of another graph with the same nodes and edges, as a copy of it would; return self.
+
+        Operations, weights and sizes stay its own: what is shared is the shared data of the edges, and that of the
+        graphs nested at nodes.
+
+        Raises:
+            GraphError: If the graphs have not the same edges, with as many candidates on each.
+        """
+        if set(self.edges) != set(other.edges) or set(self._node) != set(other._node):
+            raise GraphError(
+                f"graph {label(self)!r} cannot decide like {label(other)!r}: they have not the same nodes and edges"
+            )
+        for u, v in self.edges:
+            own, theirs = (len(op) if isinstance(op, list) else 1 for op in (self[u][v].op, other[u][v].op))
+            if own != theirs:
+                raise GraphError(
+                    f"graph {label(self)!r} cannot decide like {label(other)!r}: edge {(u, v)} has {own} candidate(s) "
+                    f"here and {theirs} there"
+                )
+        for u, v in self.edges:
+            self._succ[u][v].share_with(other._succ[u][v])
+        for node, attributes in self._node.items():
+            nested, model = attributes.get("subgraph"), other._node[node].get("subgraph")
+            if isinstance(nested, CopiesMixin) and isinstance(model, CopiesMixin):
+                nested.decide_like(model)
+        return self
 
     def clone(self: G) -> G:
         """Return an independent deep copy; what was shared inside is shared inside the copy."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ._steps import CallStep, CombineStep, EdgeStep, Step
+from ._steps import CallStep, CombineStep, DependentStep, EdgeStep, Step, chosen_at
 from .edge import EdgeData
 from .primitives import AbstractCombOp, AbstractPrimitive, MixedOp
 
@@ -26,16 +26,17 @@ class EdgeCall(nn.Module):
 
 
 class CombineCall(nn.Module):
-    """A combination together with the data of the edges that enter the node."""
+    """A combination together with the data of the edges that enter the node, and the choices that it reads."""
 
-    def __init__(self, combine: AbstractCombOp, edges: list[EdgeData]) -> None:
+    def __init__(self, combine: AbstractCombOp, edges: list[EdgeData], *choices: list[Any]) -> None:
         super().__init__()
         self.combine = combine
         self._edges = edges
+        self._choices = choices
 
     def forward(self, inputs: list[Tensor]) -> Any:
         """Combine the inputs as the plan does."""
-        return self.combine(inputs, self._edges)
+        return self.combine(inputs, self._edges, *self._choices)
 
 
 def modules_of(steps: Sequence[Step]) -> dict[str, nn.Module]:
@@ -47,8 +48,11 @@ def modules_of(steps: Sequence[Step]) -> dict[str, nn.Module]:
         elif isinstance(step, CallStep):
             modules[step.module_name] = step.module
         elif isinstance(step, CombineStep) and isinstance(step.attributes["comb_op"], nn.Module):
-            combine = step.attributes["comb_op"]
-            if isinstance(combine, AbstractCombOp):
+            combine: Any = step.attributes["comb_op"]
+            if isinstance(step, DependentStep):  # of choices that are made: those of a supernet are raised about
+                choices = [chosen_at(attributes, slot, {}, step.where) for attributes, slot in step.read]
+                combine = CombineCall(combine, step.edges, choices)
+            elif isinstance(combine, AbstractCombOp):
                 combine = CombineCall(combine, step.edges)
             modules[step.module_name] = combine
     return modules

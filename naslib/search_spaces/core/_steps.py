@@ -7,20 +7,23 @@ import functools
 import operator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from naslib.errors import GraphError
+
 from ._attributes import NodeAttributes
 from ._module_graph import ModuleGraph
 from .assignment import Assignment, assigned
 from .batch_norm import repeated_forward
 from .edge import EdgeData
+from .entering import Entering
 from .in_place import changes_input, guarded
-from .node_choices import NodeChoice
+from .node_choices import DECIDED, NodeChoice, weights_that_ran
 from .primitives import AbstractCombOp, AbstractPrimitive, add_into
 from .shared_work import Passes, SharedWork
 
@@ -29,11 +32,15 @@ Values = list[Any]
 
 @dataclass(slots=True)
 class Works:
-    """What the steps of one forward have in common: the shared work of every slot, and what every decision runs."""
+    """What the steps of one forward have in common: the shared work of every slot, and what every decision runs.
+
+    `ran` has what the choices at nodes ran, by the slot of the node's value, where a later combination reads it.
+    """
 
     slots: list[SharedWork | None]
     passes: Passes
     assignment: Assignment | None = None
+    ran: dict[int, list[Any]] = field(default_factory=dict)
 
     def of(self, slot: int) -> SharedWork:
         """Return what is computed from the tensor in `slot`."""
@@ -103,9 +110,16 @@ class CombineStep:
     module_name: str
     frees: tuple[int, ...] = ()
 
+    def reads(self, works: Works) -> Sequence[int]:
+        """Return the slots whose values have an effect in a forward."""
+        combine = self.attributes["comb_op"]
+        if not isinstance(combine, AbstractCombOp):
+            return self.sources
+        return [self.sources[position] for position in combine.used_inputs(len(self.sources))]
+
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the combination."""
-        inputs = [values[source] for source in self.sources]
+        inputs = _present([values[source] for source in self.sources])
         combine = self.attributes["comb_op"]
         if combine is builtins.sum:  # which would add a 0 first
             return _add_up(inputs) if works.passes.accumulate else functools.reduce(operator.add, inputs)
@@ -128,18 +142,80 @@ class ChoiceStep(CombineStep):
 
     decision: Any = None
 
-    def run(self, values: Values, works: Works) -> Tensor:
-        """Return the mixture of the combinations, or that which was drawn."""
-        inputs = [values[source] for source in self.sources]
+    def reads(self, works: Works) -> Sequence[int]:
+        """Return the slots whose values have an effect in a forward: of what was drawn, what a candidate reads."""
         choice: NodeChoice = self.attributes["comb_op"]
         if self.decision is None or works.assignment is None or not choice.mixed.relaxes_in_batch():
-            return choice(inputs, self.edges)
-        return choice.combine_shared(inputs, self.edges, works.assignment[self.decision], works.passes)
+            return self.sources
+        positions = choice.used_of(works.assignment[self.decision], len(self.sources))
+        return self.sources if positions is None else [self.sources[position] for position in positions]
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the mixture of the combinations, or that which was drawn."""
+        inputs = _present([values[source] for source in self.sources])
+        choice: NodeChoice = self.attributes["comb_op"]
+        ran = works.ran[self.target] = []
+        if self.decision is None or works.assignment is None or not choice.mixed.relaxes_in_batch():
+            return choice(inputs, self.edges, ran)
+        entering = Entering(tuple(inputs), self.edges, ran=ran)
+        return choice.combine_shared(entering, works.assignment[self.decision], works.passes)
 
     def describe(self) -> str:
         """Name what mixes, and the candidates."""
         mixed = self.attributes["comb_op"].mixed
         return f"{mixed.get_op_name}({', '.join(candidate.get_op_name for candidate in mixed.primitives)})"
+
+
+def _present(inputs: list[Any]) -> list[Any]:
+    """Return the inputs of a combination, in place of those that it does not read, and nobody computed, empty ones."""
+    if None not in map(_kind, inputs):
+        return inputs
+    empty = next(value for value in inputs if value is not None).new_empty(0)
+    return [empty if value is None else value for value in inputs]
+
+
+def _kind(value: Any) -> type | None:
+    return None if value is None else type(value)
+
+
+@dataclass(slots=True)
+class DependentStep(CombineStep):
+    """Combine the inputs of a node by what was chosen at other nodes.
+
+    `read` has attributes and slot of each of these nodes, in the order in which the combination wants them.
+    """
+
+    read: tuple[tuple[NodeAttributes, int], ...] = ()
+
+    def reads(self, works: Works) -> Sequence[int]:
+        """Return the slots that it combines, and those of the nodes whose choices it asks for."""
+        return (*self.sources, *(slot for _, slot in self.read))
+
+    def run(self, values: Values, works: Works) -> Tensor:
+        """Return the combination."""
+        combine = self.attributes["comb_op"]
+        inputs = [values[source] for source in self.sources]
+        choices = [chosen_at(attributes, slot, works.ran, self.where) for attributes, slot in self.read]
+        return guarded(combine, combine, inputs, self.edges, choices)
+
+
+def chosen_at(attributes: NodeAttributes, slot: int, ran: dict[int, list[Any]], where: str) -> int | Tensor:
+    """Return what was chosen at a node: the position of the combination that is there or runs alone, or the weights.
+
+    Args:
+        attributes: Of the node.
+        slot: Of its value.
+        ran: See `Works`.
+        where: The place that reads it, for messages.
+
+    Raises:
+        GraphError: If nothing is decided there.
+    """
+    if DECIDED in attributes:
+        return attributes[DECIDED][1]
+    if not isinstance(attributes.get("comb_op"), NodeChoice):
+        raise GraphError(f"{where} reads the choice at a node that has no list of combinations as its comb_op")
+    return weights_that_ran(ran.get(slot, ()), where)
 
 
 def _add_up(inputs: Sequence[Tensor]) -> Tensor:

@@ -222,6 +222,10 @@ class EdgeData:
         new._shared = self._shared
         return new
 
+    def share_with(self, other: EdgeData) -> None:
+        """Become a copy of another edge: the shared entries of `other` take the place of its own; private ones stay."""
+        self._shared = other._shared
+
     def clone(self) -> EdgeData:
         """Return an independent deep copy, shared entries included."""
         return copy.deepcopy(self)

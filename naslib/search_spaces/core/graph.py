@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, ClassVar, TypeVar
 
@@ -29,6 +29,8 @@ from .primitives import DropPath, Identity, MixedOp, Zero
 from .shared_work import Passes
 
 G = TypeVar("G", bound="Graph")
+# What a graph reads: a tensor; where it has several input nodes, one for each, in order or by source index
+Inputs = Tensor | Sequence[Tensor] | Mapping[int, Tensor]
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -169,18 +171,20 @@ class Graph(ArchitectureMixin):
     # `torch.compiler.assume_constant_result`, without its import of the whole compiler (2 s of CPU in every process)
     _compile_outside_of_trace._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
-    def forward(self, x: Tensor | Mapping[int, Tensor]) -> Tensor:
+    def forward(self, x: Inputs, *more: Tensor) -> Tensor:
         """Execute the nodes in lexicographic topological order and return the output of the last.
 
         `x` has any shape that the operations take.
 
         Args:
-            x: The input, or one tensor per source index where the graph has several input nodes.
+            x: The input. Where the graph has several input nodes: one tensor per source index, or a list with one
+                tensor per input node, in order.
+            *more: The tensors of the other input nodes, where `x` is that of the first: `cell(s0, s1)`.
         """
-        return self.forward_with_auxiliary(x)[0]
+        return self.forward_with_auxiliary(x, *more)[0]
 
-    def forward_with_auxiliary(self, x: Tensor | Mapping[int, Tensor]) -> tuple[Tensor, dict[Any, Tensor]]:
-        """Execute the graph.
+    def forward_with_auxiliary(self, x: Inputs, *more: Tensor) -> tuple[Tensor, dict[Any, Tensor]]:
+        """Execute the graph; arguments as of `forward`.
 
         Returns:
             The output of the last node, and the outputs of the other sinks by node (by path, such as `(5, 3)` for node
@@ -189,9 +193,13 @@ class Graph(ArchitectureMixin):
         plan = self.plan
         if isinstance(x, Mapping):
             return plan.run(list(route(self, self._by_source(x), label(self)).values()), self.assignment)
-        if plan.n_inputs != 1:
-            raise GraphError(f"graph {label(self)!r} has {plan.n_inputs} input nodes; pass {{source_index: tensor}}")
-        return plan.run([x], self.assignment)
+        inputs: list[Any] = [*x] if isinstance(x, list | tuple) and plan.n_inputs != 1 and not more else [x, *more]
+        if plan.n_inputs != len(inputs):
+            raise GraphError(
+                f"graph {label(self)!r} has {plan.n_inputs} input nodes, and got {len(inputs)} tensor(s); pass one for "
+                "each, in order, or {source_index: tensor}"
+            )
+        return plan.run(inputs, self.assignment)
 
     def _by_source(self, x: Mapping[int, Tensor]) -> dict[int, Tensor]:
         if self.input_node_idxs is None:

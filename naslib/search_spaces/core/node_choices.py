@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,8 +15,10 @@ from naslib.errors import GraphError
 
 from ._module_graph import ModuleGraph, label
 from ._ops_by_name import op_name
+from .assignment import Draw
 from .chosen_inputs import ChosenInputs
 from .edge import EdgeData
+from .entering import Entering as Entering
 from .in_place import guarded
 from .primitives import AbstractCombOp, AbstractPrimitive
 from .shared_work import Passes, SharedWork
@@ -24,57 +26,6 @@ from .types import EdgeLike
 
 # Entry of a node whose combination was chosen: the name of the decision, and which of the candidates it is
 DECIDED = "_decision"
-
-
-@dataclass(slots=True)
-class Entering:
-    """What a combination gets: the tensors that enter a node, ordered by source index, with the data of their edges.
-
-    Attributes:
-        tensors: Of any shape.
-        edges: As many.
-        first: Name and shape of the output of the candidate that was computed first from these tensors.
-    """
-
-    tensors: tuple[Tensor, ...]
-    edges: Sequence[EdgeLike]
-    first: list[tuple[str, torch.Size]] = field(default_factory=list)
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the tensors."""
-        return self.tensors[0].device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of the tensors."""
-        return self.tensors[0].dtype
-
-    def detach(self) -> Entering:
-        """Return the same without history."""
-        return self.holding([tensor.detach() for tensor in self.tensors])
-
-    def holding(self, tensors: Sequence[Tensor]) -> Entering:
-        """Return the same with other tensors.
-
-        Each has the shape of the one in its place, `(n, c, h, w)` or any other.
-        """
-        return Entering(tuple(tensors), self.edges, self.first)
-
-    def check(self, name: str, output: Tensor) -> None:
-        """Raise `GraphError` unless the output of a candidate has the shape of those before, `(n, c, h, w)` or other.
-
-        Raises:
-            GraphError: If it has another; the plan adds at which node.
-        """
-        if not self.first:
-            self.first.append((name, output.shape))
-        elif output.shape != self.first[0][1]:
-            other, shape = self.first[0]
-            raise GraphError(
-                f"the candidates of a comb_op must return one shape: {other} returns {tuple(shape)}, {name} "
-                f"{tuple(output.shape)}"
-            )
 
 
 class Combination(AbstractPrimitive):
@@ -126,22 +77,49 @@ class NodeChoice(AbstractCombOp):
         self.data = data
         self.mixed = data.op
 
-    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, tensors: list[Tensor], edges_data: Sequence[EdgeLike], ran: list[Any] | None = None
+    ) -> Tensor:
         """Combine as the assignment says that holds, else by the weights.
 
         Tensors of any shape that the combinations take.
-        """
-        return self.mixed(Entering(tuple(tensors), edges_data), edge_data=self.data)
 
-    def combine_shared(self, tensors: list[Tensor], edges: Sequence[EdgeLike], chosen: Any, passes: Passes) -> Tensor:
+        Args:
+            tensors: What enters the node.
+            edges_data: Data of the edges.
+            ran: Receives what the decision ran (`Entering.ran`).
+        """
+        entering = Entering(tuple(tensors), edges_data, ran=[] if ran is None else ran)
+        return self.mixed(entering, edge_data=self.data)
+
+    def combine_shared(self, entering: Entering, chosen: Any, passes: Passes) -> Tensor:
         """Combine by an entry of an assignment, as a plan does.
 
         Tensors of any shape that the combinations take.
         """
-        op, entering = self.mixed, Entering(tuple(tensors), edges)
+        op = self.mixed
         if type(chosen) in (int, tuple):
             chosen = op.weights_of(chosen, self.data)
+        entering.ran.append(chosen)
         return op.apply_shared(entering, chosen, SharedWork(_of_outputs(passes), guarded=True))
+
+    def used_of(self, chosen: Any, count: int) -> Sequence[int] | None:
+        """Return which of `count` inputs have an effect under an entry of an assignment; None where that is not said.
+
+        Args:
+            chosen: Weights `(n_ops,)`, of which all candidates run; what was drawn; or indices.
+            count: Number of inputs.
+        """
+        running = self.mixed.running(chosen)
+        if running is None:
+            return None
+        candidates, used = self.mixed.primitives, set[int]()
+        for index in running:
+            combine = getattr(candidates[index], "combine", None)
+            if not isinstance(combine, AbstractCombOp):
+                return None
+            used.update(combine.used_inputs(count))
+        return sorted(used)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> NodeChoice:
         super()._apply(fn, recurse)
@@ -153,6 +131,32 @@ class NodeChoice(AbstractCombOp):
 def _of_outputs(passes: Passes) -> Passes:
     """Return the passes without the kernels that read one tensor."""
     return replace(passes, native=False)
+
+
+def weights_that_ran(ran: Sequence[Any], where: str) -> int | Tensor:
+    """Return what the decision of a node ran: the index of one candidate alone, or the weights of all, `(n,)`.
+
+    Of a draw whose weights get a gradient, the weights, those of candidates that did not run being 0; the gradient is
+    that of all of them.
+
+    Args:
+        ran: See `Entering.ran`.
+        where: Place in words, for the message.
+
+    Raises:
+        GraphError: If it is not known, because a MixedOp of another kind combines by itself.
+    """
+    if not ran:
+        raise GraphError(f"{where} reads a choice whose MixedOp does not say which candidates it ran")
+    chosen = ran[-1]
+    if not isinstance(chosen, Draw):
+        return chosen
+    alone = len(chosen.on) == 1 and chosen.unit
+    if alone and not chosen.weights.requires_grad:
+        return chosen.on[0]
+    off = torch.ones_like(chosen.weights, requires_grad=False)
+    off[list(chosen.on)] = 0.0
+    return chosen.weights - chosen.weights.detach() * off
 
 
 class ChoiceAt(NamedTuple):

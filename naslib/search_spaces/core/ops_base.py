@@ -92,14 +92,20 @@ class AbstractPrimitive(nn.Module):
 class AbstractCombOp(AbstractPrimitive):
     """Base of combinations at nodes that read the data of the edges which enter the node.
 
+    One that sets `reads_choices` combines by what was chosen at other nodes, too. It is called as
+    `combine(tensors, edges_data, choices)`, with one entry per such node: the index of the combination that runs there
+    alone, or `(n,)` weights of all of them.
+
     Args:
         comb_op: A plain combination of a list of tensors that a subclass may build on.
 
     Attributes:
         COMBINES_ONE: Whether it is also called where one tensor enters the node.
+        reads_choices: Nodes of the same graph, earlier ones, whose lists of combinations are decided.
     """
 
     COMBINES_ONE: ClassVar[bool] = False
+    reads_choices: tuple[int, ...] = ()
 
     def __init__(self, comb_op: Callable[[list[Tensor]], Tensor] | None = None) -> None:
         super().__init__({"comb_op": comb_op})

@@ -87,3 +87,43 @@ class TokenHead(AbstractPrimitive):
         `(n, C_in, t)` to `(n, t, n_outputs)`.
         """
         return self.linear(x.transpose(1, 2))
+
+
+class AuxiliaryHead(AbstractPrimitive):
+    """Classify features in the middle of the network: pool to 2x2, two convolutions, linear.
+
+    The pooling has stride `s = max(1, floor(3 n / 8))` and window `n - s` for a side of n pixels, which gives 2x2 from
+    any size, the authors' window 5 and stride 3 at 8 pixels, and their window 5 and stride 2 at 7.
+
+    Args:
+        C: Number of input channels.
+        n_classes: Number of classes.
+    """
+
+    def __init__(self, C: int, n_classes: int) -> None:
+        super().__init__(locals())
+        # The name of this child keeps the head out of published parameter counts.
+        self.auxiliary = nn.Sequential(
+            nn.Conv2d(C, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(768, n_classes),
+        )
+
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
+        """Return the auxiliary logits.
+
+        `(n, C_in, h, w)` to `(n, classes)`.
+        """
+        x = F.relu(x)
+        if min(x.shape[-2:]) < 2:
+            x = F.adaptive_avg_pool2d(x, 2)
+        else:
+            strides = [max(1, 3 * side // 8) for side in x.shape[-2:]]
+            window = [side - stride for side, stride in zip(x.shape[-2:], strides, strict=True)]
+            x = F.avg_pool2d(x, window, strides)
+        return self.auxiliary(x)

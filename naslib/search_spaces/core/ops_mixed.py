@@ -15,6 +15,7 @@ from naslib.search_spaces.core.kernels.weighted_sum import mixture
 
 from .assignment import current
 from .elastic.entangled import EntangledCandidate, mixed_candidates
+from .entering import Entering
 from .ops_base import AbstractPrimitive, add_into, call_op_shared, split_op_norm
 from .ops_basic import Zero
 from .shared_work import Passes, SharedWork
@@ -174,6 +175,25 @@ class MixedOp(AbstractPrimitive):
                 row[index] = 1.0
         return row
 
+    def running(self, chosen: Any) -> tuple[int, ...] | None:
+        """Return which candidates an entry of an assignment runs; None where it may be all of them.
+
+        Args:
+            chosen: See `weights_of`.
+        """
+        return None
+
+    def row_of(self, chosen: Any, edge_data: EdgeLike) -> Tensor | None:
+        """Return by what the candidates are added up, where this operation does nothing else; None where it may.
+
+        `(n_ops,)`. What computes several edges at once asks this instead of calling the operations.
+
+        Args:
+            chosen: What the assignment has for the decision.
+            edge_data: Of the edge.
+        """
+        return None
+
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Mix the candidates by what the assignment says that holds, else by the weights on the edge.
 
@@ -186,6 +206,8 @@ class MixedOp(AbstractPrimitive):
             weights = self.weights_of(assignment.of_copy(self.decision, self.copy), edge_data)  # type: ignore[arg-type]
         if self.post_process_hook is not None:
             weights = self.post_process_hook(weights, edge_data)
+        if isinstance(x, Entering):
+            x.ran.append(weights)
         return self.apply_weights(x, weights)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from naslib.errors import ArchitectureError, did_you_mean
 from naslib.search_spaces.core import primitives as ops
-from naslib.search_spaces.core.ops_base import AbstractPrimitive, call_op
+from naslib.search_spaces.core.ops_base import AbstractPrimitive
+from naslib.search_spaces.core.ops_heads import AuxiliaryHead as AuxiliaryHead
 from naslib.search_spaces.core.ops_named import OPERATIONS, make_operation
 from naslib.search_spaces.core.types import EdgeLike
 
@@ -40,72 +40,6 @@ class ImageNetStem(AbstractPrimitive):
         `(n, C_in, h, w)` to `(n, C_out, h / 4, w / 4)`, rounded up.
         """
         return self.op(x)
-
-
-class AuxiliaryHead(AbstractPrimitive):
-    """Classify features in the middle of the network: pool to 2x2, two convolutions, linear.
-
-    The pooling has stride `s = max(1, floor(3 n / 8))` and window `n - s` for a side of n pixels, which gives 2x2 from
-    any size, the authors' window 5 and stride 3 at 8 pixels, and their window 5 and stride 2 at 7.
-
-    Args:
-        C: Number of input channels.
-        n_classes: Number of classes.
-    """
-
-    def __init__(self, C: int, n_classes: int) -> None:
-        super().__init__(locals())
-        # The name of this child keeps the head out of published parameter counts.
-        self.auxiliary = nn.Sequential(
-            nn.Conv2d(C, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
-            nn.ReLU(),
-            nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(768, n_classes),
-        )
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the auxiliary logits.
-
-        `(n, C_in, h, w)` to `(n, classes)`.
-        """
-        x = F.relu(x)
-        if min(x.shape[-2:]) < 2:
-            x = F.adaptive_avg_pool2d(x, 2)
-        else:
-            strides = [max(1, 3 * side // 8) for side in x.shape[-2:]]
-            window = [side - stride for side, stride in zip(x.shape[-2:], strides, strict=True)]
-            x = F.avg_pool2d(x, window, strides)
-        return self.auxiliary(x)
-
-
-class Added(AbstractPrimitive):
-    """Add several operations on one input: the two edges of a node that takes one node twice.
-
-    Args:
-        *ops: The operations.
-    """
-
-    def __init__(self, *ops: nn.Module) -> None:
-        super().__init__()
-        self.ops = nn.ModuleList(ops)
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the sum.
-
-        `(n, c, h, w)` to what each of the operations gives.
-        """
-        first, *others = (call_op(op, x) for op in self.ops)
-        for other in others:
-            first = first + other
-        return first
-
-    def get_embedded_ops(self) -> list[nn.Module]:
-        """Return the operations."""
-        return list(self.ops)
 
 
 def candidates(channels: int, stride: int, names: Sequence[str] = DARTS) -> list[nn.Module]:

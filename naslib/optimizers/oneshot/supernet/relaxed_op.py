@@ -13,8 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from naslib.search_spaces.core.assignment import assigned, current
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, frozen_batch_norm_statistics
+from naslib.search_spaces.core.entering import Entering
 from naslib.search_spaces.core.kernels.weighted_sum import inner_product
-from naslib.search_spaces.core.node_choices import Entering
 from naslib.search_spaces.core.ops_mixed import left_of
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
@@ -151,6 +151,29 @@ class RelaxedMixedOp(MixedOp):
             return chosen
         return draw_of((chosen,) if isinstance(chosen, int) else chosen, self.primitives)
 
+    def running(self, chosen: Any) -> tuple[int, ...] | None:
+        """Return which candidates an entry of an assignment runs, in the forward or in the backward.
+
+        None where it may be all of them, or what surrounds the mixture reads the input as well.
+        """
+        if self.on_weights or self._surroundings or isinstance(chosen, Tensor):
+            return None
+        if isinstance(chosen, Draw):
+            return None if chosen.removed else (*chosen.on, *chosen.evaluated)
+        return (chosen,) if isinstance(chosen, int) else tuple(chosen)
+
+    def row_of(self, chosen: Any, edge_data: EdgeLike) -> Tensor | None:
+        """Return the weights of a mixture with nothing around it; None of what was drawn, is watched or surrounded.
+
+        `(n_ops,)`.
+        """
+        own = type(self)
+        mixes = own.apply_shared is RelaxedMixedOp.apply_shared and own._mix is RelaxedMixedOp._mix
+        if not mixes or self.on_weights or self._surroundings or not self.relaxes_in_batch():
+            return None
+        weights = self.weights_of(chosen, edge_data)
+        return weights if isinstance(weights, Tensor) else None
+
     def get_weights(self, edge_data: EdgeLike) -> Tensor:
         """Return the logits of the edge.
 
@@ -180,6 +203,8 @@ class RelaxedMixedOp(MixedOp):
         """
         for change in self.on_weights:
             weights = change(weights)
+        if isinstance(x, Entering):
+            x.ran.append(weights)
         if not self._surroundings:
             return self._mix(x, work, weights)
         inner: Inner = partial(self._mix, weights=weights)
