@@ -315,7 +315,8 @@ def _copy_graphs_in(module: nn.Module, memo: dict[int, Any]) -> None:
     for child in module._modules.values():
         if child is None or id(child) in memo:
             continue
-        if hasattr(child, "copy_sharing_edges"):
-            memo[id(child)] = child.copy_sharing_edges()
+        copy_graph: Any = getattr(child, "copy_sharing_edges", None)
+        if copy_graph is not None:
+            memo[id(child)] = copy_graph()
         else:
             _copy_graphs_in(child, memo)
