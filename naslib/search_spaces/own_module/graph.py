@@ -65,6 +65,7 @@ class ModuleSearchSpace(Graph):
         super().put_architecture(spec)
         if self.instantiate_model:
             self.prepare_evaluation()
+            self.parse()
 
     def prepare_evaluation(self) -> None:
         """Replace what is decided by plain layers; the code stays known."""
@@ -101,7 +102,6 @@ class ModuleSearchSpace(Graph):
         new._hold(self._source.anew())
         if self._code is not None:
             new.put_architecture(self._code)
-            new.parse()
         return new
 
     def evaluation_network(
