@@ -25,6 +25,7 @@ FLOORS = {
     "naslib.tasks": 2,
     "naslib.search_spaces": 3,
     "naslib.benchmarks": 3,
+    "naslib.choices": 3,
     "naslib.hardware": 4,
     "naslib.optimizers": 5,
     "naslib.mixed_operations": 6,

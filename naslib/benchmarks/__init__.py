@@ -1,3 +1,4 @@
+from .accel_nasbench import AccelNASBenchTable as AccelNASBenchTable
 from .autoprox import AutoProxTable as AutoProxTable
 from .base import Benchmark as Benchmark
 from .hat import HatLatencyTable as HatLatencyTable
@@ -9,5 +10,6 @@ from .lookup import BENCHMARKS as BENCHMARKS
 from .lookup import get_dataset_api as get_dataset_api
 from .nasbench101 import NasBench101Table as NasBench101Table
 from .nasbench201 import NasBench201Table as NasBench201Table
+from .nasbench_macro import NasBenchMacroTable as NasBenchMacroTable
 from .tanglenas import TangleNASCellTable as TangleNASCellTable
 from .tanglenas import TangleNASMacroTable as TangleNASMacroTable

@@ -92,7 +92,7 @@ def _is_path(dataset: str) -> bool:
 def _check_torch_names(raw: dict[str, Any]) -> Problems:
     """Check the names of torch's optimizers and criteria where they are not the defaults."""
     problems: Problems = []
-    keys = (("search", "op_optimizer"), ("search", "arch_optimizer"))
+    keys = (("search", "op_optimizer"), ("search", "arch_optimizer"), ("evaluation", "op_optimizer"))
     for section, key in (*keys, ("search", "loss_criteria"), ("evaluation", "loss_criteria")):
         value = raw.get(section, {}).get(key)
         if not isinstance(value, str) or value in ("", SearchKeys.model_fields[key].default):

@@ -13,6 +13,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.training.lengths import length_of
 from naslib.training.named_schedules import build_schedule
+from naslib.utils.pytorch_helper import create_optimizer
 
 from ._config_data import load_config_data, loader_options
 
@@ -32,9 +33,10 @@ class ConfigBuilders:
 
     @staticmethod
     def build_eval_optimizer(parameters: Iterable[nn.Parameter], config: Any) -> torch.optim.Optimizer:
-        """Return the optimizer of the retraining: SGD with momentum."""
+        """Return the optimizer of the retraining: `evaluation.op_optimizer`, SGD with momentum if that says nothing."""
         evaluation = config.evaluation
-        return torch.optim.SGD(
+        return create_optimizer(
+            evaluation.get("op_optimizer", "SGD"),
             parameters,
             lr=evaluation.learning_rate,
             momentum=evaluation.momentum,

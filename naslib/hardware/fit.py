@@ -26,7 +26,8 @@ class FittedTable:
     the reference operation of its decision, whose share is in `fixed`.
 
     Attributes:
-        positions: Names of the decisions (`"1>2"`: the edge from node 1 to node 2 of the cell).
+        positions: Names of the decisions (`"layer_03/1-2"`), or where in the cell they are (`"1>2"`: the edge from node
+            1 to node 2).
         ops: Names of the operations.
         milliseconds: `(n_positions, n_ops)`; all copies of a cell together.
         fixed: Milliseconds of the network whose operations are all the reference one.
@@ -57,9 +58,8 @@ class FittedTable:
         Raises:
             ConfigError: If an edge or an operation is not among those of the fit.
         """
-        copies: dict[str, int] = {}
-        for edge in edges:
-            copies[_position(edge)] = copies.get(_position(edge), 0) + 1
+        places = [self._position(edge) for edge in edges]
+        copies = {place: places.count(place) for place in places}
         names = {_name(op) for edge in edges for op in edge.ops}
         problems = [
             f"the fit has no position {p!r} (it has {self.positions})" for p in copies if p not in self.positions
@@ -73,12 +73,16 @@ class FittedTable:
             raise ConfigError(problems)
         return [
             [
-                self.milliseconds[self.positions.index(_position(edge))][self.ops.index(_name(op))]
-                / copies[_position(edge)]
+                self.milliseconds[self.positions.index(place)][self.ops.index(_name(op))] / copies[place]
                 for op in edge.ops
             ]
-            for edge in edges
+            for place, edge in zip(places, edges, strict=True)
         ]
+
+    def _position(self, edge: TracedEdge) -> str:
+        """Return the position of an edge: the name of its decision, or where in its cell it is."""
+        name, _ = edge.place
+        return name if name in self.positions else name.rpartition("/")[2].replace("-", ">")
 
     def write(self, path: str | Path) -> None:
         """Write the fit as JSON."""
@@ -88,11 +92,6 @@ class FittedTable:
     def from_record(cls, record: Mapping[str, Any]) -> FittedTable:
         """Return the fit that `write` wrote."""
         return cls(**{name: record[name] for name in cls.__dataclass_fields__})
-
-
-def _position(edge: TracedEdge) -> str:
-    name, _ = edge.place
-    return name.rpartition("/")[2].replace("-", ">")
 
 
 def _name(op: Any) -> str:
@@ -175,13 +174,35 @@ def fit_nasbench201(latencies: str | Path, table: str | Path, device: str) -> Fi
     Raises:
         ConfigError: For an unknown device.
     """
+    row = _measured_on(latencies, device)
+    with np.load(table) as file:
+        ops, choices = [_NB201_OPS[str(name)] for name in file["op_names"]], file["ops"]
+    return fit_choices(
+        choices, row, positions=_NB201_EDGES, ops=ops, reference=ops.index("Zero"), info={"device": device}
+    )
+
+
+def fit_fbnet(latencies: str | Path, device: str) -> FittedTable:
+    """Fit a table for the space `fbnet` with its published stages to latencies of 5,000 of its networks.
+
+    Args:
+        latencies: `fbnet_latency.npz`: `devices`, `latency_ms` `(n_devices, n)`, `op_names` and `op_idx` `(n, 22)`.
+        device: One of the devices (`"pixel3"`, `"raspi4"` ...).
+
+    Raises:
+        ConfigError: For an unknown device.
+    """
+    row = _measured_on(latencies, device)
+    with np.load(latencies) as file:
+        ops, choices = [str(name) for name in file["op_names"]], file["op_idx"]
+    labels = [f"layer_{number:02}/1-2" for number in range(1, choices.shape[1] + 1)]
+    return fit_choices(choices, row, positions=labels, ops=ops, reference=ops.index("skip"), info={"device": device})
+
+
+def _measured_on(latencies: str | Path, device: str) -> np.ndarray:
+    """Return the latencies of all networks of a file on a device, `(n,)`."""
     with np.load(latencies) as file:
         devices, measured = [str(name) for name in file["devices"]], file["latency_ms"]
     if device not in devices:
         raise ConfigError(f"no latencies on {device!r}{did_you_mean(device, devices)} (known: {', '.join(devices)})")
-    with np.load(table) as file:
-        ops, choices = [_NB201_OPS[str(name)] for name in file["op_names"]], file["ops"]
-    row = measured[devices.index(device)]
-    return fit_choices(
-        choices, row, positions=_NB201_EDGES, ops=ops, reference=ops.index("Zero"), info={"device": device}
-    )
+    return measured[devices.index(device)]

@@ -13,9 +13,12 @@ from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
 from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
+from .nats_size.graph import NATSBenchSizeSearchSpace as NATSBenchSizeSearchSpace
 from .nni_zoo.darts_space import DartsCellSearchSpace as DartsCellSearchSpace
 from .nni_zoo.macro_space import ENASMacroSearchSpace as ENASMacroSearchSpace
 from .nni_zoo.micro_space import ENASMicroSearchSpace as ENASMicroSearchSpace
+from .ofa_mobilenetv3.graph import OFAMobileNetV3SearchSpace as OFAMobileNetV3SearchSpace
+from .own_module.graph import ModuleSearchSpace as ModuleSearchSpace
 from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpace
 from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES

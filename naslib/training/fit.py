@@ -16,8 +16,8 @@ def check_fits(space: Any, info: Any, task: Any = None) -> None:
         task: What is learned, if its number of outputs is another than that of the classes.
 
     Raises:
-        ConfigError: If the channels of the images are others, or there are more classes than outputs; says how to
-            make the space instead.
+        ConfigError: If the channels of the images are others, there are more classes than outputs, or the space's own
+            `check_image_size` says so; says how to make the space instead.
     """
     channels, classes = getattr(space, "in_channels", None), getattr(space, "n_classes", None)
     if info is None:
@@ -36,3 +36,5 @@ def check_fits(space: Any, info: Any, task: Any = None) -> None:
         )
     if problems:
         raise ConfigError(problems)
+    if getattr(info, "image_size", None) is not None and hasattr(space, "check_image_size"):
+        space.check_image_size(info.image_size)

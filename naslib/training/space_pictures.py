@@ -89,7 +89,7 @@ def _written(candidate: Any) -> str:
 
 
 def _cells(graph: Graph) -> Iterator[DrawnCell]:
-    """Yield the kinds of cells that have something to choose, by name and structure."""
+    """Yield the kinds of cells that have something to choose; numbers in their names make no kind."""
     seen = set()
     for nested in graphs_in_scope(graph):
         edges = tuple(
@@ -100,7 +100,7 @@ def _cells(graph: Graph) -> Iterator[DrawnCell]:
         if not chooses and not combines:
             continue
         name = nested.name or "cell"
-        key = (name, tuple(nested.nodes), edges)
+        key = (re.sub(r"\d+", "#", name), tuple(nested.nodes), edges)
         if key not in seen:
             seen.add(key)
             marks = {node: f"{node}: 1 of {len(nested.nodes[node]['comb_op'])}" for node in combines}

@@ -49,7 +49,7 @@ def describe_architecture(architecture: Graph, with_norms: bool = True) -> dict[
         "class": f"{cls.__module__}:{cls.__qualname__}",
         "arguments": to_jsonable(constructor_arguments(architecture)),
     }
-    if architecture.codec is not None:
+    if architecture.codec is not None or architecture._code is not None:
         record["code"] = list(architecture.get_code())
     else:
         record["ops"] = _ops_by_edge(architecture)
@@ -133,8 +133,9 @@ def _put_combinations(space: Graph, positions: list[dict[str, int]]) -> None:
         ArchitectureError: If the space has not these candidates.
     """
     graphs = space.nested_graphs()
-    decisions = [decision for decision in space.decision_space.decisions if decision.kind == "op"]
-    sites = [(decision.name, site) for decision in decisions for site in decision.sites if site.head is None]
+    decisions = [decision for decision in space.decision_space.decisions if decision.kind != "value"]
+    sites = [(decision.name, site) for decision in decisions for site in decision.sites]
+    sites = [(name, site) for name, site in sites if site.head is None and site.positions]
     for name, site in sites:
         graph = graphs[site.number]
         index = positions[site.number].get(str(site.tail)) if site.number < len(positions) else None

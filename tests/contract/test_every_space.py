@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from random import Random
 
 import pytest
@@ -123,6 +125,24 @@ def test_what_is_retrained_has_weights_of_its_own(entry: Entry) -> None:
     outputs = build_task(entry.task).forward(network.eval(), batch)
     assert not any(isinstance(module, MixedOp) for module in network.modules())
     assert (outputs[0] if isinstance(outputs, tuple) else outputs).isfinite().all()
+
+
+@torch.no_grad()
+def test_copies_compute_the_same_with_weights_of_their_own(entry: Entry) -> None:
+    graph = _drawn(entry, 9)
+    graph.compile()
+    graph.parse()
+    graph.eval()
+    inputs = entry.batch(2, 4)[0]
+    torch.manual_seed(1)  # of operations that draw noise
+    expected = graph(inputs)
+    for twin in (graph.clone(), copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):
+        assert type(twin) is type(graph) and twin.get_code() == graph.get_code()
+        twin.parse()
+        torch.manual_seed(1)
+        assert torch.equal(twin.eval()(inputs), expected)
+        own = {parameter.data_ptr() for parameter in graph.parameters()}
+        assert not own & {parameter.data_ptr() for parameter in twin.parameters()}
 
 
 @torch.no_grad()

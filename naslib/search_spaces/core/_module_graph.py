@@ -166,6 +166,23 @@ class ModuleGraph(nn.Module, nx.DiGraph, metaclass=_GraphType):
 
     __str__ = __repr__
 
+    def decision_name(self, place: str) -> str | None:
+        """Return what a decision of this graph is called, None where its place gives it a name.
+
+        Args:
+            place: `"1-3"` for the edge from 1 to 3, `"4:comb_op"` for the combination at node 4.
+        """
+        return None
+
+    def chosen_inputs(self) -> tuple[str, int, int | None] | None:
+        """Return name, number of inputs and how many of them are chosen, of a graph that chooses among its inputs.
+
+        None where the decisions of the graph are among operations and combinations. Where any subset is chosen (None),
+        the operations on the edges are `Zero` and the identity, in order of the inputs; else the combinations at the
+        node are the sums of so many inputs, in the order of `itertools.combinations`.
+        """
+        return None
+
     def edge_name(self, u: int, v: int) -> str:
         """Return the name under which the op of edge (u, v) is registered."""
         return f"{self.name}-edge({u},{v})"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
 from naslib.errors import ArchitectureError, SpecAlreadySetError, did_you_mean
 
 from ._updates import Scope, UpdatesMixin
@@ -12,12 +14,17 @@ from .edge import EdgeData
 from .literals import plain, read_literal, shortened
 from .primitives import AbstractPrimitive
 
+# Attribute of a candidate that is known by another name than that of its class
+GIVEN_NAME = "_candidate_name"
 Choice = tuple[UpdatesMixin, int, int, EdgeData, Any]
 _FORM = '[{"graph": ..., "edge": [source, target], "op": ...}, ...], as Graph.genotype() returns it'
 
 
 def op_name(op: Any) -> str:
-    """Return the name of an op as people of the field write it."""
+    """Return the name of an op as people of the field write it, or that which its space has given it."""
+    given = vars(op).get(GIVEN_NAME) if isinstance(op, nn.Module) else None
+    if given is not None:
+        return str(given)
     return op.get_op_name if isinstance(op, AbstractPrimitive) else type(op).__name__
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ._module_graph import ModuleGraph, graphs_within
+from naslib.errors import GraphError
+
 from ._updates import Scope, UpdatesMixin
 from .edge import EdgeData
 from .node_choices import choices_at
@@ -36,7 +37,9 @@ class SearchedEdge:
         copies: All of them, the first one first.
         positions: Which candidates the space ever selects.
         indices: Those by position.
-        condition: `(edge, positions)`: the candidates of another decision that it is inside of.
+        condition: Name and indices: the candidates of another decision that it is inside of; None where it is always
+            there, or inside of several.
+        is_reached: Whether it is anywhere but in candidates that are never selected.
         taken: The name of the decision on the inputs of a node, and which of them the edge is; None where it stays.
     """
 
@@ -44,7 +47,8 @@ class SearchedEdge:
     cell: str
     copies: list[Copy]
     positions: tuple[int, ...] = ()
-    condition: tuple[SearchedEdge, tuple[int, ...]] | None = None
+    condition: tuple[str, int | tuple[int, ...]] | None = None
+    is_reached: bool = True
     taken: tuple[str, int] | None = None
     indices: dict[int, int] = field(default_factory=dict)
 
@@ -80,10 +84,21 @@ def searched_edges(graph: UpdatesMixin, scope: Scope) -> dict[Hashable, Searched
     numbers = {id(nested): number for number, nested in enumerate(graph.nested_graphs())}
     groups: dict[Hashable, SearchedEdge] = {}
     used: dict[str, int] = {}
+    named: set[str] = set()
 
     def add(key: Hashable, place: Copy, what: str) -> None:
         if key in groups:
             groups[key].copies.append(place)
+            return
+        given = place.graph.decision_name(what)
+        if given is not None:
+            if given in named:
+                raise GraphError(
+                    f"two choices are called {given!r} and are not one decision: choices of equal labels are one where "
+                    "they are in one ModuleSearchSpace; give them labels of their own"
+                )
+            named.add(given)
+            groups[key] = SearchedEdge(given, given, [place])
             return
         name = place.graph.name or "graph"
         count = used[f"{name}/{what}"] = used.get(f"{name}/{what}", 0) + 1
@@ -104,59 +119,11 @@ def searched_edges(graph: UpdatesMixin, scope: Scope) -> dict[Hashable, Searched
     return groups
 
 
-def find_conditions(graph: UpdatesMixin, groups: dict[Hashable, SearchedEdge]) -> None:
-    """Note of which candidate of which decision the edges of nested graphs are a part."""
-    always = {id(nested) for nested in _reached([graph], groups)}
-    if all(id(edges.copies[0].graph) in always for edges in groups.values()):
-        return
-    owners: dict[int, dict[int, tuple[SearchedEdge, set[int]]]] = {}
-    for edges in groups.values():
-        for *_, data in edges.copies:
-            for position, op in enumerate(candidates_on(data) or ()):
-                for inner in _reached(graphs_within(op), groups):
-                    owner = owners.setdefault(id(inner), {}).setdefault(id(edges), (edges, set()))
-                    owner[1].add(position)
-    for edges in groups.values():
-        found: dict[int, tuple[SearchedEdge, set[int]]] = {}
-        for nested, *_ in edges.copies:
-            if id(nested) in always:
-                found = {}
-                break
-            for key, (other, positions) in owners.get(id(nested), {}).items():
-                found.setdefault(key, (other, set()))[1].update(positions)
-        if len(found) == 1:
-            ((other, positions),) = found.values()
-            edges.condition = other, tuple(sorted(positions))
-
-
-def _reached(graphs: Sequence[ModuleGraph], groups: dict[Hashable, SearchedEdge]) -> list[ModuleGraph]:
-    """Return graphs and what is nested in them, as far as that does not depend on another decision."""
-    found: dict[int, ModuleGraph] = {}
-    stack = list(graphs)
-    while stack:
-        graph = stack.pop()
-        if id(graph) in found:
-            continue
-        found[id(graph)] = graph
-        for node in graph._node.values():
-            stack += graphs_within(node.get("subgraph"))
-        for _, _, data in graph.edges(data=True):
-            if candidates_on(data) is None or key_of(data) not in groups:
-                stack += graphs_within(data.op)
-    return list(found.values())
-
-
 def is_reachable(edges: SearchedEdge) -> bool:
     """Say whether the candidates that the edges are inside of are ever selected."""
-    if edges.condition is None:
-        return True
-    other, positions = edges.condition
-    return any(position in other.indices for position in positions) and is_reachable(other)
+    return edges.is_reached
 
 
 def condition_of(edges: SearchedEdge) -> tuple[str, int | tuple[int, ...]] | None:
-    if edges.condition is None:
-        return None
-    other, positions = edges.condition
-    indices = tuple(other.indices[position] for position in positions if position in other.indices)
-    return other.name, indices if len(indices) > 1 else indices[0]
+    """Return of which candidates of which other decision the edges are a part, as a `Decision` says it."""
+    return edges.condition

@@ -127,15 +127,15 @@ class ArchitectureMixin(StatementMixin):
         code = self._checked_code(spec)
         if self.instantiate_model:
             if self._code is not None:
-                raise SpecAlreadySetError(
-                    "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
-                )
+                raise _already_set()
             self._codec().apply(self, code)
             put_values(self, {})  # of entangled candidates, the slice
         self._code = code
 
     def _put_stated(self, spec: Any) -> None:
         """Put an architecture of a space without a codec on the edges; one by edges may be any that they allow."""
+        if self._code is not None:
+            raise _already_set()
         self.compile()
         found = choices_of(self, self.OPTIMIZER_SCOPE, spec) if self._names_edges(spec) else None
         if found is not None:
@@ -309,6 +309,12 @@ def _as_index(spec: Any) -> int | None:
     if isinstance(spec, str) and spec.strip().isdecimal():
         return int(spec)
     return int(spec) if isinstance(spec, numbers.Integral) and not isinstance(spec, bool) else None
+
+
+def _already_set() -> SpecAlreadySetError:
+    return SpecAlreadySetError(
+        "an architecture has been set on this graph already; take a fresh search space, or a clone of it"
+    )
 
 
 def _code_of_index(index: int, dataset_api: Any) -> Code:

@@ -28,7 +28,9 @@ class Site(NamedTuple):
         number: Of that graph in `nested_graphs()` of the search space.
         head: Source of the edge; None at a node.
         tail: Target of the edge, or the node.
-        positions: Which of the ops on the edge the decision's candidates are, in order; empty at a node.
+        positions: Which of the ops on the edge, or of the combinations at the node, the decision's candidates are, in
+            order; empty for the inputs of a node that keeps so many edges.
+        bit: Where any subset is chosen, which of the decision's candidates the edge is.
     """
 
     graph: str
@@ -36,6 +38,7 @@ class Site(NamedTuple):
     head: int | None
     tail: int
     positions: tuple[int, ...] = ()
+    bit: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from naslib.errors import GraphError
 from ._module_graph import ModuleGraph, label
 from ._ops_by_name import op_name
 from .assignment import Draw
+from .chosen_inputs import ChosenInputs
 from .edge import EdgeData
 from .entering import Entering as Entering
 from .in_place import guarded
@@ -154,6 +155,14 @@ class ChoiceAt(NamedTuple):
     node: int
     data: EdgeData
     key: Hashable
+
+
+def is_of_inputs(data: EdgeData) -> bool:
+    """Say whether a decision, given by what carries it, is one of inputs: which of them are added up."""
+    op = data.op
+    embedded = op.get_embedded_ops() if isinstance(op, AbstractPrimitive) else op
+    sums = [c.combine for c in embedded or () if isinstance(c, Combination)] if isinstance(embedded, list) else []
+    return data.has("gate") or any(isinstance(combine, ChosenInputs) for combine in sums)
 
 
 def is_combination(data: EdgeData) -> bool:

@@ -175,6 +175,17 @@ class MixedOp(AbstractPrimitive):
                 row[index] = 1.0
         return row
 
+    def row_of(self, chosen: Any, edge_data: EdgeLike) -> Tensor | None:
+        """Return by what the candidates are added up, where this operation does nothing else; None where it may.
+
+        `(n_ops,)`. What computes several edges at once asks this instead of calling the operations.
+
+        Args:
+            chosen: What the assignment has for the decision.
+            edge_data: Of the edge.
+        """
+        return None
+
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Mix the candidates by what the assignment says that holds, else by the weights on the edge.
 

@@ -83,4 +83,6 @@ def _value(spec: Any) -> Any:
         spec = spec.keywords
     elif isinstance(spec, tuple) and hasattr(spec, "_asdict"):
         spec = spec._asdict()
+    if isinstance(spec, Mapping) and "genotype" in spec:  # what a run wrote
+        return _value(spec["genotype"])
     return plain(spec)

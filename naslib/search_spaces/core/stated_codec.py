@@ -8,13 +8,14 @@ from typing import Any
 from naslib.errors import ArchitectureError, SpecAlreadySetError
 
 from ._ops_by_name import names_by_edge, op_name
+from .chosen_inputs import chosen_at, gate_of, position_at
 from .codec import Code, Codec
 from .decisions import MASKED, Decision, Site
 from .edge import EdgeData
 from .elastic.candidates import put_values
 from .literals import plain, read_literal, shortened
 from .node_choices import choices_at, combinations_in, put_combination
-from .ops_basic import DropPath
+from .ops_basic import DropPath, Zero
 from .ops_mixed import MixedOp
 from .schema import DecisionSpace
 from .statement import StatementMixin, label_of
@@ -93,11 +94,27 @@ class StatedCodec(Codec[StatementMixin]):
         Raises:
             ArchitectureError: If the graph is not discrete, or has lost edges otherwise than its space states.
         """
+        return self._code_from(self.choices_in(graph))
+
+    def choices_in(self, graph: StatementMixin) -> dict[str, Any]:
+        """Return by decision what is on the edges and at the nodes of a discrete graph, and its sizes.
+
+        Raises:
+            ArchitectureError: If the graph is not discrete.
+        """
         operations: dict[str, Any] = {}
         for nested in graph.nested_graphs():
             for _, _, data in nested.edges(data=True):
                 name = label_of(data)
-                if name in self._space.names and name not in operations:
+                if name is None:
+                    continue
+                gate = gate_of(name)
+                if gate is not None and self._is_subset(gate[0]):
+                    if not isinstance(data.op, Zero):
+                        operations[gate[0]] = {*operations.get(gate[0], ()), gate[1]}
+                    else:
+                        operations.setdefault(gate[0], set())
+                elif name in self._space.names and name not in operations:
                     operations[name] = candidate_on(self._space.decision(name), data)
             operations |= self._combinations_in(nested)
         operations |= {
@@ -107,7 +124,11 @@ class StatedCodec(Codec[StatementMixin]):
             raise ArchitectureError(
                 f"{self.name} is not discrete yet: set an architecture, or let an optimizer find one"
             )
-        return self._code_from(operations)
+        return {name: _in_order(picked) for name, picked in operations.items()}
+
+    def _is_subset(self, name: str) -> bool:
+        """Say whether there is a decision of that name on any subset of inputs."""
+        return name in self._space.names and self._space.decision(name).n_chosen is None
 
     def _combinations_in(self, graph: StatementMixin) -> dict[str, Any]:
         """Return the combinations that were chosen at the nodes of one graph, by decision."""
@@ -115,7 +136,8 @@ class StatedCodec(Codec[StatementMixin]):
         for name, index in combinations_in(graph).values():
             if name in self._space.names:
                 decision = self._space.decision(name)
-                found[name] = decision.candidates[decision.sites[0].positions.index(index)]
+                picked = tuple(decision.candidates[i] for i in chosen_at(decision, decision.sites[0], index))
+                found[name] = picked if decision.kind == "inputs" else picked[0]
         return found
 
     def apply(self, graph: StatementMixin, code: Code) -> None:
@@ -126,7 +148,7 @@ class StatedCodec(Codec[StatementMixin]):
             (decision, graphs[site.number], site)
             for decision in self._space.decisions
             for site in decision.sites
-            if decision.kind == "op" and isinstance(site, Site)
+            if isinstance(site, Site) and site.positions
         ]
         undecided = all(_candidates_at(nested, site) is not None for _, nested, site in edges)
         if not undecided or graph.chosen_values:
@@ -138,12 +160,12 @@ class StatedCodec(Codec[StatementMixin]):
             if site.head is None:
                 candidates = _candidates_at(nested, site)
                 if indices is not None and candidates is not None:
-                    put_combination(nested, site.tail, candidates[site.positions[indices[0]]], decision.name)
+                    put_combination(nested, site.tail, candidates[position_at(decision, site, indices)], decision.name)
             elif indices is not None:
-                data = nested.edges[site.head, site.tail]
+                data, position = nested.edges[site.head, site.tail], position_at(decision, site, indices)
                 data.set("primitives", list(data.op))
-                data.set("op_index", site.positions[indices[0]], shared=True)  # an elastic layer becomes a plain one
-                data.set("op", data.op[site.positions[indices[0]]])
+                data.set("op_index", position, shared=True)  # an elastic layer becomes a plain one
+                data.set("op", data.op[position])
             elif self._is_dropped(decision, code):
                 nested.remove_edge(site.head, site.tail)
         values = [decision.name for decision in self._space.decisions if decision.kind == "value"]
@@ -155,6 +177,11 @@ class StatedCodec(Codec[StatementMixin]):
             return False
         other = self._space.decision(decision.condition[0])
         return other.kind == "inputs" and code[self._space.genes(other.name).start] != MASKED
+
+
+def _in_order(picked: Any) -> Any:
+    """Return the indices of chosen inputs in order; anything else as it is."""
+    return tuple(sorted(picked)) if isinstance(picked, set) else picked
 
 
 def _candidates_at(graph: StatementMixin, site: Site) -> list[Any] | None:

@@ -13,11 +13,13 @@ from naslib.errors import UnsupportedBySpaceError
 from naslib.utils.log import get_logger
 
 from ._ops_by_name import numbered, op_name
-from ._searched_edges import SearchedEdge, condition_of, find_conditions, is_reachable, key_of
+from ._owners import find_conditions
+from ._searched_edges import SearchedEdge, condition_of, is_reachable, key_of
 from ._searched_edges import searched_edges as searched_edges
 from ._selection import KEPT_EDGES
 from ._stated_values import stated_values
 from ._updates import Scope, UpdatesMixin
+from .chosen_inputs import gate_name
 from .decisions import Decision, Site
 from .edge import EdgeData
 from .node_choices import NodeChoice
@@ -100,7 +102,8 @@ class StatementMixin(UpdatesMixin):
         for decision in space.decisions:
             for site in decision.sites:
                 if isinstance(site, Site) and site.head is not None:
-                    graphs[site.number].edges[site.head, site.tail]._shared[_LABEL] = decision.name
+                    name = decision.name if site.bit is None else gate_name(decision.name, site.bit)
+                    graphs[site.number].edges[site.head, site.tail]._shared[_LABEL] = name
         return space
 
     def present_decisions(self, scope: Scope = None) -> DecisionSpace:
@@ -206,7 +209,7 @@ def state(
     Copies of an edge (`Graph.copy`) share their decision. The label is `cell/1-3` for the edge from 1 to 3 of a graph
     called "cell", and `cell/3` for the inputs of its node 3; of several graphs of one name that decide differently, the
     second is `cell#2`. Decisions inside a candidate depend on that candidate. Candidates that the space never selects
-    (`select_primitive`) are left out.
+    (`select_primitive`) are left out. Copies of a node share their decision as well; the
     combination at a node that has a list of them is `cell/3:comb_op`. The sizes of elastic layers come last, under
     their labels (`stated_values`).
 
@@ -225,6 +228,10 @@ def state(
     groups = searched_edges(graph, scope)
     selectable: dict[tuple[Any, ...], tuple[int, ...]] = {}  # asked once of candidates that are alike
     for edges in groups.values():
+        if edges.copies[0].graph.chosen_inputs() is not None:
+            edges.positions = tuple(range(len(edges.candidates)))
+            edges.indices = {position: position for position in edges.positions}
+            continue
         alike = tuple((type(op), op_name(op)) for op in edges.candidates)
         if alike not in selectable:
             selectable[alike] = _selectable(graph, edges.candidates)
@@ -232,7 +239,7 @@ def state(
         edges.indices = {position: index for index, position in enumerate(edges.positions)}
     find_conditions(graph, groups)
     decisions = _inputs(groups, kept_edges) if kept_edges is not None else []
-    decisions += [_operation(edges, names) for edges in groups.values() if is_reachable(edges)]
+    decisions += _candidates(groups, names)
     decisions += stated_values(graph, groups)
     if not decisions:
         raise UnsupportedBySpaceError(
@@ -283,6 +290,27 @@ def _inputs(groups: dict[Hashable, SearchedEdge], kept_edges: int) -> list[Decis
         sources = tuple(edges.copies[0].head for edges in entering_edges)
         found.append(Decision(name, "inputs", sources, kept_edges, condition_of(first), tuple(places)))
     return found
+
+
+def _candidates(groups: dict[Hashable, SearchedEdge], names: Callable[[Any], str]) -> list[Decision]:
+    """Return the decisions that candidates carry, those on the inputs of a graph that chooses among them included."""
+    found: dict[str, Decision] = {}
+    for edges in groups.values():
+        if not is_reachable(edges):
+            continue
+        chosen = edges.copies[0].graph.chosen_inputs()
+        if chosen is None:
+            found[edges.name] = _operation(edges, names)
+            continue
+        name, n_inputs, n_chosen = chosen
+        sites = [
+            Site(graph.name, number, u, v, edges.positions, None if n_chosen is not None else (u or 0) - 1)
+            for graph, number, u, v, _ in edges.copies
+        ]
+        before = found[name].sites if name in found else ()
+        places = (*before, *sites)
+        found[name] = Decision(name, "inputs", tuple(range(n_inputs)), n_chosen, condition_of(edges), places)
+    return list(found.values())
 
 
 def _operation(edges: SearchedEdge, names: Callable[[Any], str]) -> Decision:

@@ -89,7 +89,7 @@ class DartsRNNSearchSpace(Graph):
         self.concat = list(range(1, nodes + 1)) if concat is None else sorted(concat)
         self.shares = shares
         if nodes != 8 or self.concat != list(range(1, 9)):
-            self.codec = RecurrentCodec(nodes, self.concat)  # type: ignore[misc]
+            self.codec = RecurrentCodec(nodes, self.concat)
         norm = nn.BatchNorm1d(hidden, affine=False) if batch_norm else None
         state_dropout = StateDropout(dropout_hidden)
         cell = make_cell(hidden, nodes, self.concat, state_dropout, norm)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +14,7 @@ from naslib.search_spaces.core.primitives import AbstractPrimitive
 from naslib.search_spaces.core.types import EdgeLike
 from naslib.utils.passage import held_memory
 
+from .mixture import CellMixture
 from .primitives import EMBEDDING_RANGE, Gates, SequenceDropout, StateDropout, dropout_mask
 
 # By what name a network remembers its state
@@ -94,20 +97,20 @@ class RecurrentLayer(AbstractPrimitive):
                 "that go on must have the same number of rows, and be read by one network"
             )
         self.dropout.begin(state)
+        cell = CellMixture.of(self.cell) or self.cell  # once for all steps
         states = []
         for step in self.dropout_input(x).unbind(1):
-            state = self._step(step, state.to(x.dtype))
+            state = self._step(step, state.to(x.dtype), cell)
             states.append(state)
         if memory is not None:
             memory.after[_STATE] = state.detach()
         return torch.stack(states, dim=1)
 
-    def _step(self, x: Tensor, state: Tensor) -> Tensor:
+    def _step(self, x: Tensor, state: Tensor, cell: Callable[[Tensor], Tensor]) -> Tensor:
         both = torch.cat([x, self.dropout(state)], dim=-1)
         gate, inner = self.gates(both, both)
         first = state + gate * (inner.tanh() - state)
-        output: Tensor = self.cell(first if self.norm is None else self.norm(first))
-        return output
+        return cell(first if self.norm is None else self.norm(first))
 
 
 class WordDecoder(AbstractPrimitive):

@@ -40,7 +40,7 @@ class BlockStringCodec(ChainCodec):
         code = []
         for label, name, short, full in zip(self.labels, names, self.names, self.strings, strict=True):
             known = short if name in short else full
-            spelled = name if name in known else _canonical(label, name)
+            spelled = name if name in known else _spelled(name)
             if spelled not in known:
                 raise ArchitectureError(
                     f"{label} has no alternative {name!r}{did_you_mean(spelled, full)} (it has: {', '.join(full)})"
@@ -49,8 +49,9 @@ class BlockStringCodec(ChainCodec):
         return tuple(code)
 
 
-def _canonical(label: str, text: str) -> str:
+def _spelled(text: str) -> str:
+    """Return a block string as `format_block` writes it, any other text as it is."""
     try:
         return canonical_block(text)
-    except ConfigError as error:
-        raise ArchitectureError(f"{label}: {error}") from error
+    except ConfigError:
+        return text

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from naslib.data.info import ImageSize
-from naslib.errors import ConfigError
+from naslib.errors import BenchmarkError, ConfigError, did_you_mean
 from naslib.search_spaces.core.mobile.chain import MobileChain, check_sizes, check_task, layer_of
 from naslib.search_spaces.core.mobile.codec import ChainCodec
 from naslib.search_spaces.core.mobile.layers import (
@@ -20,6 +20,7 @@ from naslib.search_spaces.core.mobile.layers import (
     scaled_width,
 )
 from naslib.search_spaces.core.mobile.strings import BlockSpec, expand_alternatives, parse_block
+from naslib.search_spaces.core.query_metrics import Metric
 
 from .codec import BlockStringCodec
 from .primitives import stage_of
@@ -35,6 +36,19 @@ ACCEL_STAGES = tuple(
     )
     for channels, stride, most in _SKELETON
 )
+# MnasNet-B1 with a choice of kernel, expansion and squeeze-and-excitation for each stage but the first; the network
+# itself is one of the architectures
+MNASNET_STAGES = (
+    "ds_r1_k3_s1_e1_c16_noskip",
+    "ir_r3_k3|5_s2_e3|6_c24_se0|0.25",
+    "ir_r3_k3|5_s2_e3|6_c40_se0|0.25",
+    "ir_r3_k3|5_s2_e3|6_c80_se0|0.25",
+    "ir_r2_k3|5_s1_e3|6_c96_se0|0.25",
+    "ir_r4_k3|5_s2_e3|6_c192_se0|0.25",
+    "ir_r1_k3|5_s1_e3|6_c320_se0|0.25",
+)
+# Lists of stages by name
+STAGES = {"mnasnet": MNASNET_STAGES, "accel_nasbench": ACCEL_STAGES}
 Stage = str | Sequence[str]
 
 
@@ -50,7 +64,8 @@ class MnasNetSearchSpace(MobileChain):
         n_classes: Number of classes or of values.
         in_channels: Channels of the images.
         image_size: Side of the images, or height and width; kernels are compared with it. None leaves that out.
-        blocks: The stages; the alternatives of one have one stride and one number of channels.
+        blocks: The stages; the alternatives of one have one stride and one number of channels. Or the name of a list:
+            `mnasnet` (MnasNet-B1 with eight alternatives for six of its stages), `accel_nasbench`.
         decide: `"stage"` or `"block"`.
         stem_channels: Channels of the stem.
         stem_stride: Stride of the stem; 1 for small images.
@@ -70,6 +85,7 @@ class MnasNetSearchSpace(MobileChain):
     """
 
     NAME = "mnasnet"
+    QUERYABLE = True
     TASKS = ("classification", "regression")
     INPUTS = ("image",)
 
@@ -78,7 +94,7 @@ class MnasNetSearchSpace(MobileChain):
         n_classes: int = 1000,
         in_channels: int = 3,
         image_size: ImageSize | None = None,
-        blocks: Sequence[Stage] = ACCEL_STAGES,
+        blocks: str | Sequence[Stage] = "mnasnet",
         decide: str = "stage",
         stem_channels: int = 32,
         stem_stride: int = 2,
@@ -102,7 +118,7 @@ class MnasNetSearchSpace(MobileChain):
         self.n_classes = n_classes
         self.in_channels = in_channels
         self.image_size = image_size
-        self.blocks = tuple(stage if isinstance(stage, str) else tuple(stage) for stage in blocks)
+        self.blocks = blocks if isinstance(blocks, str) else [s if isinstance(s, str) else list(s) for s in blocks]
         self.decide = decide
         self.stem_channels = stem_channels
         self.stem_stride = stem_stride
@@ -115,6 +131,7 @@ class MnasNetSearchSpace(MobileChain):
         self.bn_eps = bn_eps
         self.bn_momentum = bn_momentum
         self.task = task
+        self.QUERYABLE = self.is_benchmark
         self.build_chain(self._steps(stages), image_size)
         self.set_batch_norm(bn_eps, bn_momentum)
 
@@ -136,6 +153,32 @@ class MnasNetSearchSpace(MobileChain):
         """Return the codec of the space, whose genotypes are block strings."""
         return BlockStringCodec(self.NAME, names, self._strings)
 
+    def query(
+        self,
+        metric: Metric,
+        dataset: str | None = None,
+        path: str | None = None,
+        epoch: int = -1,
+        full_lc: bool = False,
+        dataset_api: Any = None,
+    ) -> Any:
+        """Ask Accel-NASBench about this architecture; see `Graph.query`.
+
+        Raises:
+            BenchmarkError: If the space is not that of the benchmark, `blocks="accel_nasbench"`, or the architecture is
+                not among those that it has.
+        """
+        if not self.is_benchmark:
+            raise BenchmarkError(
+                f'the benchmark of {self.NAME} knows architectures of blocks="accel_nasbench", each stage one decision'
+            )
+        return super().query(metric, dataset, path, epoch, full_lc, dataset_api)
+
+    @property
+    def is_benchmark(self) -> bool:
+        """Whether its codes are those of Accel-NASBench."""
+        return self.blocks == "accel_nasbench" and self.decide == "stage"
+
     def block_strings(self) -> list[str]:
         """Return the block strings of all stages of a discrete architecture, those that are fixed included.
 
@@ -151,13 +194,17 @@ def _read(blocks: Any, decide: str, se_style: str, width_mult: float) -> list[li
     """Return the alternatives of each decision."""
     name = MnasNetSearchSpace.NAME
     problems = []
+    blocks = STAGES.get(blocks, blocks) if isinstance(blocks, str) else blocks
     if decide not in ("stage", "block"):
         problems.append(f'{name}: decide is "stage" or "block", not {decide!r}')
     if se_style not in SQUEEZE_STYLES:
         problems.append(f"{name}: se_style is one of {', '.join(SQUEEZE_STYLES)}, not {se_style!r}")
     if not width_mult > 0:
         problems.append(f"{name}: width_mult must be positive, not {width_mult}")
-    if isinstance(blocks, str) or not isinstance(blocks, Sequence) or not blocks:
+    if isinstance(blocks, str):
+        hint = did_you_mean(blocks, STAGES)
+        problems.append(f"{name}: no list of blocks is called {blocks!r}{hint} (there are: {', '.join(STAGES)})")
+    elif not isinstance(blocks, Sequence) or not blocks:
         problems.append(f"{name}: blocks is a list with a block string, or a list of them, for each stage")
     if problems:
         raise ConfigError(problems)

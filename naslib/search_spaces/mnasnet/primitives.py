@@ -29,8 +29,11 @@ class StageBlocks(Sequential):
 
     @property
     def get_op_name(self) -> str:
-        """The block string without what all alternatives of a stage have in common: `ir_r3_k5_e3_se0.25`."""
-        return short_name(spec_of(self.blocks, activation=""))
+        """The block string without what all alternatives of a stage have in common: `ir_r3_k5_e3_se0.25`.
+
+        An activation other than ReLU is in it.
+        """
+        return short_name(spec_of(self.blocks))
 
 
 def short_name(spec: BlockSpec) -> str:

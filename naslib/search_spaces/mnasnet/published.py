@@ -15,15 +15,8 @@ _A1 = (
     "ir_r3_k5_s2_e6_c160_se0.25",
     "ir_r1_k3_s1_e6_c320",
 )
-_B1 = (
-    "ds_r1_k3_s1_e1_c16_noskip",
-    "ir_r3_k3_s2_e3_c24",
-    "ir_r3_k5_s2_e3_c40",
-    "ir_r3_k5_s2_e6_c80",
-    "ir_r2_k3_s1_e6_c96",
-    "ir_r4_k5_s2_e6_c192",
-    "ir_r1_k3_s1_e6_c320",
-)
+# Of the stages of the space as it comes, without the first, which is fixed
+_B1 = ("ir_r3_k3_e3", "ir_r3_k5_e3", "ir_r3_k5_e6", "ir_r2_k3_e6", "ir_r4_k5_e6", "ir_r1_k3_e6")
 _V3_LARGE = (
     "ds_r1_k3_s1_e1_c16_nre",
     "ir_r1_k3_s2_e4_c24_nre",
@@ -45,7 +38,10 @@ def mnasnet_a1(n_classes: int = 1000, in_channels: int = 3, **sizes: Any) -> Mna
 
 def mnasnet_b1(n_classes: int = 1000, in_channels: int = 3, **sizes: Any) -> MnasNetSearchSpace:
     """Return MnasNet-B1 ([Tan2019mnasnet]): 4,383,312 parameters with 1,000 classes."""
-    return _network(_B1, n_classes, in_channels, sizes)
+    graph = MnasNetSearchSpace(n_classes, in_channels, **sizes)
+    graph.set_spec(list(_B1))
+    graph.parse()
+    return graph
 
 
 def mobilenetv3_large(n_classes: int = 1000, in_channels: int = 3, **sizes: Any) -> MnasNetSearchSpace:

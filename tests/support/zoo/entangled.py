@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from naslib.search_spaces import TangleNASCellSearchSpace, TangleNASMacroSearchSpace
+from naslib.search_spaces import (
+    NATSBenchSizeSearchSpace,
+    OFAMobileNetV3SearchSpace,
+    TangleNASCellSearchSpace,
+    TangleNASMacroSearchSpace,
+)
+from naslib.search_spaces.core.decisions import Code
+from naslib.search_spaces.core.schema import DecisionSpace
 
 from . import Entry
 
@@ -34,7 +43,50 @@ def _images_of_12(n: int, seed: int, in_channels: int = 3, n_classes: int = 4) -
     return inputs, torch.randint(n_classes, (n,), generator=generator)
 
 
+def _ofa(**sizes: Any) -> OFAMobileNetV3SearchSpace:
+    return OFAMobileNetV3SearchSpace(
+        kernels=(3, 5),
+        expansions=(2, 3),
+        depths=(1, 2),
+        widths=(8,) * 9,
+        strides=(1, 2, 1, 1, 1, 2),
+        image_size=8,
+        **sizes,
+    )
+
+
+def _ofa_size(kernels: int, expansions: int, depths: tuple[int, ...]) -> int:
+    """Return how many networks there are: in each of five stages, some blocks that choose a kernel and an expansion."""
+    return int(sum((kernels * expansions) ** depth for depth in depths)) ** 5
+
+
+def _ofa_neighbours(space: DecisionSpace, code: Code) -> int:
+    """Return one other for each size; of a longer stage, as many as its second block has forms."""
+    total = 0
+    for decision in space.active(code):
+        is_short = decision.name.endswith("depth") and space.choices(code)[decision.name] == 1
+        total += 4 if is_short else 1
+    return total
+
+
 ENTRIES: dict[str, Entry] = {
+    "nats_size": Entry(
+        lambda **sizes: NATSBenchSizeSearchSpace(channels=(2, 3, 4), **sizes),
+        size=3**5,
+        refused={**NO_SIZES, **NEED_EDGES},
+    ),
+    "ofa_mobilenetv3": Entry(
+        lambda **sizes: _ofa(**sizes),
+        size=_ofa_size(kernels=2, expansions=2, depths=(1, 2)),
+        neighbours=_ofa_neighbours,
+        refused={**NO_SIZES, **NEED_EDGES},
+    ),
+    "ofa_mobilenetv3_at_resolutions": Entry(
+        lambda **sizes: _ofa(resolutions=(6, 8), **sizes),
+        size=2 * _ofa_size(kernels=2, expansions=2, depths=(1, 2)),
+        neighbours=_ofa_neighbours,
+        refused={**NO_SIZES, **NEED_EDGES},
+    ),
     "tanglenas_cell": Entry(
         lambda **sizes: TangleNASCellSearchSpace(channels=4, image_size=8, **sizes),
         size=(4**3) ** 2,

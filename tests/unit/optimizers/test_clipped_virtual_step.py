@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 from small_spaces import batch, mlp_space
-from torch import Tensor
+from torch import Tensor, nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers import DARTSOptimizer
+from naslib.optimizers.oneshot.supernet.bilevel import at_weights
 
 RATE, DECAY = 0.7, 0.01
 
@@ -82,3 +83,18 @@ def test_it_needs_a_virtual_step_and_a_norm() -> None:
         DARTSOptimizer(clip_virtual_step=True)
     with pytest.raises(ConfigError, match=r"needs search\.grad_clip"):
         DARTSOptimizer(clip_virtual_step=True, unrolled=True, grad_clip=0)
+
+
+def test_a_module_that_is_reached_in_two_ways_has_its_weights_back() -> None:
+    shared = nn.Linear(2, 2)
+    network = nn.Sequential(shared, nn.ModuleDict({"again": shared}), nn.Linear(2, 2))
+    network[2].weight = shared.weight
+    before = dict(network.named_parameters(remove_duplicate=False))
+    other = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+    with at_weights(network, other):
+        seen = dict(network.named_parameters(remove_duplicate=False))
+        assert all(not float(tensor.abs().sum()) for tensor in network[2]._parameters.values())
+        assert network[0]._parameters["weight"] is other["0.weight"] is network[2]._parameters["weight"]
+        assert all(parameter is not before[name] for name, parameter in seen.items())
+    after = dict(network.named_parameters(remove_duplicate=False))
+    assert list(after) == list(before) and all(after[name] is before[name] for name in before)

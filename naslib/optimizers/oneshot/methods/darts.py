@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.bilevel import (
+    at_weights,
     exact_product,
     finite_difference_product,
     gradient_of,
@@ -155,11 +155,8 @@ class DARTSOptimizer(OneShotOptimizer):
         task = self.task
 
         def evaluate(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-            def supernet(*args: Any, **kwargs: Any) -> Any:
-                return functional_call(self.graph, dict(weights), args, kwargs)
-
-            with self.sampling():
-                logits = task.forward(supernet, data)
+            with self.sampling(), at_weights(self.graph, weights):
+                logits = task.forward(self.graph, data)
             return logits, task.loss(logits, data)
 
         return evaluate

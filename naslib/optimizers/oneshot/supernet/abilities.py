@@ -25,6 +25,7 @@ class Ability(StrEnum):
     OPERATIONS = "operations"  # all decisions are among operations; none is a size of elastic layers
     EDGES = "edges"  # all decisions are on edges; none is among the combinations at a node
     OWN_WEIGHTS = "own weights"  # every candidate has weights of its own; none shares them with others
+    FLAT = "flat"  # no decision is inside of a candidate of another
     STRUCTURE = "structure"  # candidates may leave the supernet during the search
     SECOND_ORDER = "second order"  # there is a second-order architecture step
     UNROLLED = "unrolled"  # it is taken

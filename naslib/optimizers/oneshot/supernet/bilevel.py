@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 Weights = dict[str, Tensor]
@@ -13,6 +14,34 @@ Loss = Callable[[Mapping[str, Tensor]], Tensor]
 
 # Radius of the finite difference relative to the gradient's norm ([Liu2019darts], footnote to Eq. 8)
 FINITE_DIFFERENCE_RADIUS = 0.01
+
+
+@contextmanager
+def at_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let a module compute with other tensors in place of some of its parameters.
+
+    A parameter that several modules hold, or a module that is reached in several ways, is replaced wherever it is. (Of
+    such modules `torch.func.functional_call` does not give the parameters back.)
+
+    Args:
+        module: The module.
+        weights: By the names of `module.named_parameters()`.
+    """
+    own = dict(module.named_parameters())
+    others = {id(own[name]): tensor for name, tensor in weights.items()}
+    places = [
+        (owner._parameters, name, parameter)
+        for owner in module.modules()
+        for name, parameter in owner._parameters.items()
+        if id(parameter) in others
+    ]
+    try:
+        for held, name, parameter in places:
+            held[name] = others[id(parameter)]  # type: ignore[assignment]
+        yield
+    finally:
+        for held, name, parameter in places:
+            held[name] = parameter
 
 
 def virtual_step(

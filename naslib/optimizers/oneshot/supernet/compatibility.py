@@ -11,10 +11,12 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import accepted_keywords
+from naslib.search_spaces.core._module_graph import graphs_within
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.elastic import EntangledCandidate
 from naslib.search_spaces.core.elastic.candidates import is_size
-from naslib.search_spaces.core.node_choices import is_combination
+from naslib.search_spaces.core.node_choices import choices_at, is_combination, is_of_inputs
+from naslib.search_spaces.core.primitives import MixedOp
 
 from .abilities import Ability as Ability
 from .abilities import Reasons as Reasons
@@ -180,7 +182,16 @@ def claims_of_space(decisions: Sequence[EdgeData]) -> list[Claim]:
     if any(is_combination(data) for data in decisions):
         why = "{part} looks at operations on edges, and the space decides combinations at nodes as well"
         claims.append(Claim("combinations at nodes", {}, {Ability.EDGES: why}))
+    if any(is_of_inputs(data) for data in decisions):
+        why = "which inputs are added up is one decision, whose candidates cannot leave the supernet one by one"
+        claims.append(Claim("chosen inputs", {}, {Ability.STRUCTURE: why}))
     candidates = [op for data in decisions for op in data.op.get_embedded_ops() or ()]
+    if any(decides_inside(op) for op in candidates):
+        reasons = {
+            Ability.FLAT: "{part} takes each candidate for itself, and some have decisions of their own inside",
+            Ability.STRUCTURE: "a decision inside of a candidate would leave the supernet with it",
+        }
+        claims.append(Claim("decisions inside of candidates", {}, reasons))
     if any(isinstance(op, EntangledCandidate) for op in candidates):
         why = "{part} looks at the weights of each candidate, and these share theirs"
         claims.append(Claim("entangled candidates", {}, {Ability.OWN_WEIGHTS: why}))
@@ -188,6 +199,13 @@ def claims_of_space(decisions: Sequence[EdgeData]) -> list[Claim]:
         why = "{part} looks at the weights of each candidate, and some of these are the same objects"
         claims.append(Claim("candidates with weights in common", {}, {Ability.OWN_WEIGHTS: why}))
     return claims
+
+
+def decides_inside(candidate: Any) -> bool:
+    """Say whether a candidate has decisions on edges or at nodes inside of it."""
+    graphs = [nested for graph in graphs_within(candidate) for nested in graph.nested_graphs()]
+    edges = (data for graph in graphs for *_, data in graph.edges(data=True))
+    return any(isinstance(data.op, MixedOp) for data in edges) or any(True for g in graphs for _ in choices_at(g))
 
 
 def share_weights(candidates: Iterable[nn.Module]) -> bool:

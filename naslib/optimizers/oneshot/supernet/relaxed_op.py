@@ -151,6 +151,18 @@ class RelaxedMixedOp(MixedOp):
             return chosen
         return draw_of((chosen,) if isinstance(chosen, int) else chosen, self.primitives)
 
+    def row_of(self, chosen: Any, edge_data: EdgeLike) -> Tensor | None:
+        """Return the weights of a mixture with nothing around it; None of what was drawn, is watched or surrounded.
+
+        `(n_ops,)`.
+        """
+        own = type(self)
+        mixes = own.apply_shared is RelaxedMixedOp.apply_shared and own._mix is RelaxedMixedOp._mix
+        if not mixes or self.on_weights or self._surroundings or not self.relaxes_in_batch():
+            return None
+        weights = self.weights_of(chosen, edge_data)
+        return weights if isinstance(weights, Tensor) else None
+
     def get_weights(self, edge_data: EdgeLike) -> Tensor:
         """Return the logits of the edge.
 

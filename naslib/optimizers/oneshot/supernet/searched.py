@@ -63,7 +63,7 @@ def searched_decisions(graph: Graph, scope: Scope) -> list[SearchedDecision]:
 def _names(candidates: Sequence[nn.Module], stated: Decision | None) -> tuple[str, ...]:
     """Return what the candidates are called: as the space states, else by their own names; equal names are numbered."""
     known: dict[int, str] = {}
-    if stated is not None and stated.sites:
+    if stated is not None and stated.sites and stated.kind == "op":
         known = dict(zip(stated.sites[0].positions, stated.candidates, strict=True))
     names: list[str] = []
     for position, candidate in enumerate(candidates):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from naslib.errors import GraphError
+from naslib.search_spaces.core.chosen_inputs import position_at
 from naslib.search_spaces.core.decisions import MASKED, Decision, Site
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
@@ -52,13 +53,24 @@ class StatedSupernet:
             code: A canonical code of `space`.
         """
         return tuple(
-            edge.site.positions[code[edge.gene]] if edge.decision is not None and code[edge.gene] != MASKED else MASKED
+            MASKED
+            if edge.decision is None or code[edge.gene] == MASKED
+            else edge.site.positions[code[edge.gene]]
+            if edge.decision.kind != "inputs"
+            else _position(edge, edge.decision, code)
             for edge in self.edges
         )
 
     def same_decisions(self, space: DecisionSpace | None) -> bool:
         """Say whether codes of another statement mean the same here: candidates may be called otherwise."""
         return space is not None and [*map(_form, space.decisions)] == [*map(_form, self.space.decisions)]
+
+
+def _position(edge: StatedEdge, decision: Decision, code: Sequence[int]) -> int:
+    """Return which candidate carries the inputs that a code has chosen."""
+    if edge.site.bit is not None:
+        return edge.site.positions[code[edge.gene]]
+    return position_at(decision, edge.site, tuple(code[edge.gene : edge.gene + decision.n_genes]))
 
 
 def _form(decision: Decision) -> tuple[object, ...]:
@@ -80,19 +92,21 @@ def stated(graph: Graph, scope: Scope) -> StatedSupernet:
     graphs = graph.nested_graphs()
     found: dict[int, tuple[Decision, Site]] = {}
     for decision in space.decisions:
-        if decision.kind == "inputs":
+        sites = [site for site in decision.sites if isinstance(site, Site)]
+        if decision.kind == "inputs" and not any(site.positions for site in sites):
             continue
         if decision.kind == "value":
             found[id(_value_edge(graph, decision).alpha)] = decision, _site_of_value(graph, decision.name)
             continue
-        sites = [site for site in decision.sites if isinstance(site, Site)]
-        carrier = data_at(graphs[sites[0].number], sites[0]) if sites else None
-        if carrier is None or not carrier.has("alpha"):
+        carriers = [(site, data_at(graphs[site.number], site)) for site in sites]
+        if not carriers or any(carrier is None or not carrier.has("alpha") for _, carrier in carriers):
             raise GraphError(
                 f"the space {graph.get_type()} states the decision {decision.name!r}, which is on no edge of its "
                 "supernet; core.statement.state reads the decisions off the edges"
             )
-        found[id(carrier.alpha)] = decision, sites[0]
+        for site, carrier in carriers:
+            if carrier is not None:
+                found.setdefault(id(carrier.alpha), (decision, site))
     sites_of = _sites(graph, scope)
     edges = []
     for parameter in parameters:
@@ -108,7 +122,7 @@ def _edge(space: DecisionSpace, decision: Decision | None, site: Site) -> Stated
     if decision.condition is not None:
         condition = space.decision(decision.condition[0])
         inputs = condition if condition.kind == "inputs" else None
-    return StatedEdge(site, decision, space.genes(decision.name).start, inputs)
+    return StatedEdge(site, decision, space.genes(decision.name).start + (site.bit or 0), inputs)
 
 
 def _sites(graph: Graph, scope: Scope) -> dict[int, Site]:

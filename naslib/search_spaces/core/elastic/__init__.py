@@ -23,9 +23,15 @@ from .network import set_mixing as set_mixing
 from .network import values_in as values_in
 from .norm import ElasticBatchNorm2d as ElasticBatchNorm2d
 from .norm import ElasticLayerNorm as ElasticLayerNorm
+from .resolution import AtResolution as AtResolution
+from .resolution import Resize as Resize
 from .sequence import ElasticSequential as ElasticSequential
+from .shortcut import ElasticShortcut as ElasticShortcut
 from .sizes import Size as Size
 from .sizes import Value as Value
+from .sorting import Sortable as Sortable
+from .sorting import order_of_importance as order_of_importance
+from .sorting import permute as permute
 from .transformer import BlockKind as BlockKind
 from .transformer import BlockSizes as BlockSizes
 from .transformer import TransformerBlock as TransformerBlock

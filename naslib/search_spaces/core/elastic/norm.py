@@ -55,7 +55,7 @@ class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
 
         `(n, c, h, w)` in and out.
         """
-        return self._normalize(x, self.slice_of("weight", sizes), self.slice_of("bias", sizes))
+        return self.normalize(x, self.slice_of("weight", sizes), self.slice_of("bias", sizes))
 
     def run_mixed(self, x: Tensor, mixture: Mixture) -> Tensor:
         """Normalise, and multiply each channel by the weights of the sizes that have it.
@@ -63,14 +63,18 @@ class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
         `(n, c, h, w)` in and out.
         """
         if self.weight is not None:
-            return self._normalize(x, self.mixed_slices("weight", mixture), self.mixed_slices("bias", mixture))
+            return self.normalize(x, self.mixed_slices("weight", mixture), self.mixed_slices("bias", mixture))
         ones = torch.ones(mixture.box, device=x.device, dtype=x.dtype)
-        return self._normalize(x, None, None) * mixed(ones, mixture, {0: 0}).view(-1, 1, 1)
+        return self.normalize(x, None, None) * mixed(ones, mixture, {0: 0}).view(-1, 1, 1)
 
     def _mix_outputs(self, x: Tensor, mixture: Mixture) -> Tensor:
         return self.run_mixed(x, mixture)
 
-    def _normalize(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    def normalize(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Normalise the channels of `x`, and apply a weight and a bias of as many entries.
+
+        `(n, c, h, w)` in and out, weight and bias `(c,)`.
+        """
         updates = self.training and self.track_running_stats
         momentum = 0.0 if self.momentum is None else self.momentum
         if updates and self.num_batches_tracked is not None:

@@ -18,6 +18,7 @@ from naslib.search_spaces.core.assignment import Assignment, assigned
 from naslib.search_spaces.core.elastic import Elastic, count_parameters, index_assignment, set_mixing
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import DropPath, set_drop_path_prob
+from naslib.search_spaces.published import published
 
 
 def _tiny(**arguments: Any) -> AutoFormerSearchSpace:
@@ -64,17 +65,30 @@ def _parameters(architecture: Any, relative: int, classes: int, patches: int, pa
     ("AutoFormer-B", "base", 14, 53_691_688),  # 53.7 M
 ])  # fmt: skip
 def test_published_networks_build_and_count(name: str, preset: str, relative: int, parameters: int) -> None:
-    published = PUBLISHED[name]
+    architecture = PUBLISHED[name]
     plain = _meta(n_classes=1000, image_size=224, preset=preset, relative=relative)
-    more = plain.arguments_for(published)
+    more = plain.arguments_for(architecture)
     assert more == ({"mlp_ratio": [3.0, 3.5, 4.0]} if preset == "tiny" else {})
     space = _meta(n_classes=1000, image_size=224, preset=preset, relative=relative, **more) if more else plain
-    assert space.arguments_for(published) == {}
-    assert count_parameters(space, index_assignment(space, published)) == parameters
-    assert _parameters(published, relative, 1000, 196, 16) == parameters
-    space.set_spec(published)
+    assert space.arguments_for(architecture) == {}
+    assert count_parameters(space, index_assignment(space, architecture)) == parameters
+    assert _parameters(architecture, relative, 1000, 196, 16) == parameters
+    space.set_spec(architecture)
     assert sum(parameter.numel() for parameter in _parsed(space).parameters()) == parameters
-    assert space.genotype() == published
+    assert space.genotype() == architecture
+
+
+@pytest.mark.parametrize(("name", "parameters"), [
+    ("autoformer-t", 5_867_944), ("autoformer-s", 22_891_432), ("autoformer-b", 53_691_688),
+])  # fmt: skip
+def test_published_networks_are_found_by_name(name: str, parameters: int) -> None:
+    with torch.device("meta"):
+        network = published(name)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    with torch.device("meta"):
+        other = published(name, n_classes=10, in_channels=1)
+    embed = other.genotype()["embed"]
+    assert parameters - sum(p.numel() for p in other.parameters()) == 990 * (embed + 1) + 2 * 256 * embed
 
 
 def _parsed(space: Graph) -> Graph:

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from naslib.errors import GraphError
-from naslib.optimizers import DARTSOptimizer
+from naslib.optimizers import OPTIMIZERS, DARTSOptimizer
+from naslib.optimizers.oneshot.supernet.relaxed_op import watching_weights
 from naslib.search_spaces import DartsRNNSearchSpace
 from naslib.search_spaces.core.shared_work import Passes
 from naslib.search_spaces.darts_rnn.codec import recurrent_cell
 from naslib.search_spaces.darts_rnn.layers import RecurrentLayer
+from naslib.search_spaces.darts_rnn.mixture import CellMixture
 from naslib.utils.passage import Memory
 from tests.support.recurrent_reference import discrete_cell, mixed_cell, unroll
 
@@ -176,3 +178,48 @@ def test_one_matrix_for_all_that_read_a_node_survives_copies() -> None:
     found = optimizer.get_final_architecture()
     assert sum(p.numel() for p in found.parameters()) == count
     assert found.edges[3, 4].op.embedding is found.edges[1, 2].op.embedding
+
+
+@pytest.mark.parametrize(
+    ("method", "keywords", "at_once"),
+    [
+        ("darts", {}, True),
+        ("drnas", {}, True),
+        ("gdas", {}, False),  # what is drawn runs by itself
+        ("darts_minus", {}, False),  # an auxiliary connection is around each mixture
+    ],
+)
+def test_a_cell_is_mixed_at_once_where_it_is_a_mixture_only(method: str, keywords: dict, at_once: bool) -> None:
+    optimizer = OPTIMIZERS.get(method)(epochs=2, **keywords)
+    optimizer.adapt_search_space(make())
+    optimizer.new_epoch(0)
+    optimizer.graph.double()
+    for alpha in optimizer.architectural_weights:
+        alpha.data = torch.randn(alpha.shape, dtype=torch.float64)
+    widened(optimizer.graph)
+    cell, x = recurrent_cell(optimizer.graph), tokens()
+    sample = optimizer.sample()
+    with optimizer.assigned(sample):
+        assert (CellMixture.of(cell) is not None) is at_once
+        found = optimizer.graph(x)
+        optimizer.graph.set_passes(**dataclasses.asdict(Passes.none()))
+        cell.set_passes(**dataclasses.asdict(Passes.none()))
+        assert CellMixture.of(cell) is None
+        torch.testing.assert_close(found, optimizer.graph(x), rtol=1e-9, atol=1e-11)
+    assert CellMixture.of(cell) is None  # nothing is assigned
+
+
+def test_what_is_watched_or_hooked_is_not_mixed_at_once() -> None:
+    optimizer = DARTSOptimizer()
+    optimizer.adapt_search_space(make())
+    cell = recurrent_cell(optimizer.graph)
+    with optimizer.assigned(optimizer.sample()):
+        assert CellMixture.of(cell) is not None
+        op = cell.edges[1, 3].op
+        with watching_weights([op], lambda op, weights: weights):
+            assert CellMixture.of(cell) is None
+        for module in (op, op.primitives[2], op.primitives[2].gates, cell.nodes[3]["comb_op"], cell):
+            handle = module.register_forward_hook(lambda *args: None)
+            assert CellMixture.of(cell) is None
+            handle.remove()
+        assert CellMixture.of(cell) is not None

@@ -111,9 +111,8 @@ class GSparseOptimizer(OneShotOptimizer):
 
     def needs(self) -> Mapping[Ability, str]:
         """Return groups of weights that belong to one operation each."""
-        return dict.fromkeys(
-            (Ability.OPERATIONS, Ability.EDGES, Ability.OWN_WEIGHTS), "its groups are the weights of an operation"
-        )
+        of_operations = (Ability.OPERATIONS, Ability.EDGES, Ability.OWN_WEIGHTS, Ability.FLAT)
+        return dict.fromkeys(of_operations, "its groups are the weights of an operation")
 
     def removes(self) -> Mapping[Ability, str]:
         """Return what there is not: weights from architecture parameters, and their training."""
