@@ -148,8 +148,8 @@ def test_cells_that_decide_alike_are_one_decision_in_a_graph() -> None:
         return graph
 
     names = space(alike=True).decision_space.names
-    assert len(names) == 5 and all(name.startswith("normal_cell/") for name in names)
-    assert len(space(alike=False).decision_space.names) == 10
+    assert len(names) == 6 and all(name.startswith("normal_cell/") for name in names)
+    assert len(space(alike=False).decision_space.names) == 12
     with pytest.raises(GraphError, match="they have not the same nodes and edges"):
         DartsCell(2, 3, 3, 4, False, False).decide_like(DartsCell(3, 3, 3, 4, False, False))
 
