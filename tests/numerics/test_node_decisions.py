@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from node_space import NodeSpace, cell_of, combined
-from small_searches import METHODS, batches, ready
+from small_searches import METHODS, batches, chosen, ready
 from small_spaces import images
 from torch import nn
 
