@@ -21,7 +21,6 @@ ENTRIES = {
             size=size,  # [Zela2020nasbench1shot1]
             neighbours=one_decision_away if number == 2 else None,  # loose ends have several codes
             refused={
-                "enas": "chooses operations and inputs, not combinations at nodes",
                 "gsparsity": "the space decides combinations at nodes as well",
                 "pc_darts": "no node sums two or more edges under search",
             },

@@ -33,7 +33,6 @@ NO_SIZES = {
     "darts_pt": _SIZES,
     "one_shot": _SIZES,
     "gsparsity": _SIZES,
-    "enas": "enas chooses operations and a number of inputs, not",
 }
 
 

@@ -42,7 +42,6 @@ def _gpt(n_classes: int, in_channels: int, **arguments: Any) -> GPTSearchSpace:
 _REFUSED = {
     "darts_minus": "no edge has a mixture that it can be put around",
     "darts_pt": "a size that is taken out leaves its weights to the others",
-    "enas": "chooses operations and a number of inputs, not 'embed'",
     "gsparsity": "its groups are the weights of an operation",
     "lambda_darts": "needs a cell that the network has at least twice",
     "one_shot": "a network has one of the sizes",

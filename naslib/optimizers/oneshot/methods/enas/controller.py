@@ -2,65 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from naslib.search_spaces.core.codec import NO_EDGE
-
-from .controller_space import Cell, ControllerSpace, Node
+from .controller_space import ControllerSpace
+from .walk import Pick, Rollout, Walk, Words
+from .walk import squash as squash
 
 # Every parameter starts uniform in +- this, as in the authors' code
 INITIAL_RANGE = 0.1
-# `(n,)` log-probabilities of the alternatives -> the position of the one that is taken
-Pick = Callable[[Tensor], int]
-
-
-class Rollout(NamedTuple):
-    """An architecture and how likely it was.
-
-    Attributes:
-        code: One entry per decision: the operation, or `NO_EDGE`.
-        tokens: What was decided, in order: positions among the alternatives.
-        log_prob: Scalar, sum of the log-probabilities of the tokens; it has the controller's gradient.
-        entropy: Scalar, sum of the entropies of the distributions that the tokens were drawn from; without a gradient.
-    """
-
-    code: tuple[int, ...]
-    tokens: tuple[int, ...]
-    log_prob: Tensor
-    entropy: Tensor
-
-
-def squash(logits: Tensor, temperature: float, constant: float | None) -> Tensor:
-    """Return `constant * tanh(logits / temperature)`: within +- the constant, which keeps every alternative possible.
-
-    Args:
-        logits: Of any shape.
-        temperature: Divides the logits.
-        constant: None leaves the tanh out.
-    """
-    scaled = logits / temperature
-    return scaled if constant is None else constant * torch.tanh(scaled)
+Entropy = Literal["distribution", "sampled"]
 
 
 class Controller(nn.Module):
-    """Emit the architectures of a supernet as sequences ([Pham2018enas], and the authors' micro controller).
+    """Emit the architectures of a supernet as sequences ([Pham2018enas], and the authors' two controllers).
 
-    In a cell whose nodes keep only some of their edges, every such node first takes its inputs, one after another and
-    without repetition, by attention over the nodes before it; then each kept edge takes its operation. In other cells
-    the edges take their operations one after another. The input of a step is what was decided before: the embedding of
-    an operation, or the state of the LSTM at the node that was taken.
+    *Cells* (their micro controller). In a cell whose nodes keep only some of their edges, or choose the input of an
+    edge, every such node first takes its inputs, one after another, by attention over the nodes before it (edges
+    without repetition, inputs of edges independently); then each kept edge takes its operation. In other cells the
+    edges take their operations one after another. The input of a step is what was decided before: the embedding of an
+    operation, or the state of the LSTM at the node that was taken. What is neither an operation nor an input (a
+    combination, a size) has words of its own. What depends on another choice is decided after it, where it is made.
+
+    *Layers* (their macro controller). Where the space is a chain of layers, the i-th with i skips to those before, each
+    takes its operation, and then by attention every earlier layer or not: with probabilities softmax([-q, q]), q being
+    the attention. The next input is the sum of the states at the layers that were taken, over one more than their
+    number.
 
     Args:
         choices: The architectures.
         hidden: Units of the LSTM.
         temperature: Divides all logits.
         tanh_constant: Bounds the logits; None does not.
-        op_tanh_reduce: Divides the bound of the operations' logits where inputs are taken as well.
+        op_tanh_reduce: Divides the bound of the operations' logits in cells that take inputs as well.
+        skip_target: The rate of skips that the penalty asks for, in (0, 1).
+        entropy: `"distribution"`: of all that could have been taken; `"sampled"`: -p log p of what was.
     """
 
     def __init__(
@@ -70,24 +49,32 @@ class Controller(nn.Module):
         temperature: float = 1.0,
         tanh_constant: float | None = 1.1,
         op_tanh_reduce: float = 2.5,
+        skip_target: float = 0.4,
+        entropy: Entropy = "distribution",
     ) -> None:
         super().__init__()
         self.choices = choices
         self.temperature = temperature
         self.tanh_constant = tanh_constant
         self.op_tanh_reduce = op_tanh_reduce
-        n_ops = max(choices.widths)
+        self.skip_target = skip_target
+        self.entropy: str = entropy
+        n_ops = choices.n_operations()
         self.lstm = nn.LSTMCell(hidden, hidden, bias=False)
         self.start = nn.Parameter(torch.empty(1, hidden))
-        self.embedding = nn.Parameter(torch.empty(n_ops, hidden))
-        self.to_ops = nn.Linear(hidden, n_ops)
-        if any(cell.chooses_inputs for cell in choices.cells):
+        if n_ops:
+            self.embedding = nn.Parameter(torch.empty(n_ops, hidden))
+            self.to_ops = nn.Linear(hidden, n_ops, bias=not choices.layers)
+        if choices.layers or any(cell.chooses_inputs for cell in choices.cells):
             self.key = nn.Linear(hidden, hidden, bias=False)
             self.query = nn.Linear(hidden, hidden, bias=False)
             self.to_attention = nn.Linear(hidden, 1, bias=False)
+        self.words = nn.ModuleList(Words(hidden, width) for width in choices.vocabulary_widths())
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -INITIAL_RANGE, INITIAL_RANGE)
-        nn.init.zeros_(self.to_ops.bias)
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
 
     def sample(self, generator: torch.Generator | None = None) -> Rollout:
         """Draw an architecture.
@@ -112,93 +99,6 @@ class Controller(nn.Module):
         Args:
             pick: Makes each of them.
         """
-        walk = _Walk(self, pick)
-        for cell in self.choices.cells:
-            if cell.chooses_inputs:
-                walk.cell_with_inputs(cell)
-            else:
-                walk.cell_of_operations(cell)
+        walk = Walk(self, pick)
+        walk.everything()
         return walk.rollout()
-
-
-class _Walk:
-    """One pass through the decisions: the state of the LSTM, and what has been decided."""
-
-    def __init__(self, controller: Controller, pick: Pick) -> None:
-        self.controller = controller
-        self.pick = pick
-        self.state: tuple[Tensor, Tensor] | None = None
-        self.x: Tensor = controller.start
-        self.code = [NO_EDGE] * len(controller.choices.widths)
-        self.tokens: list[int] = []
-        self.log_probs: list[Tensor] = []
-        self.entropies: list[Tensor] = []
-
-    def rollout(self) -> Rollout:
-        """Return what was decided."""
-        log_prob, entropy = torch.stack(self.log_probs).sum(), torch.stack(self.entropies).sum()
-        return Rollout(tuple(self.code), tuple(self.tokens), log_prob, entropy)
-
-    def cell_of_operations(self, cell: Cell) -> None:
-        """Decide the operations of all edges."""
-        self.x = self.controller.start
-        for node in cell.nodes:
-            for decision in node.decisions:
-                self._operation(decision, self.controller.tanh_constant)
-
-    def cell_with_inputs(self, cell: Cell) -> None:
-        """Decide the inputs and operations of all nodes; the state at a node is what later nodes attend to."""
-        controller = self.controller
-        constant = controller.tanh_constant
-        reduced = None if constant is None else constant / controller.op_tanh_reduce
-        self.x = controller.start
-        anchors: dict[int, Tensor] = {}
-        keys: dict[int, Tensor] = {}
-        for source in cell.inputs:
-            hidden = self._advance()
-            anchors[source], keys[source] = torch.zeros_like(hidden), controller.key(hidden)
-        for node in cell.nodes:
-            for decision in self._inputs(node, anchors, keys):
-                self._operation(decision, reduced)
-            anchors[node.index] = self._advance()
-            keys[node.index] = controller.key(anchors[node.index])
-            self.x = controller.start
-
-    def _inputs(self, node: Node, anchors: dict[int, Tensor], keys: dict[int, Tensor]) -> list[int]:
-        """Return the decisions of the edges that are kept, in the order in which they were taken."""
-        if not node.chooses_inputs:
-            return list(node.decisions)
-        controller = self.controller
-        left = list(zip(node.sources, node.decisions, strict=True))
-        taken = []
-        for _ in range(node.n_kept):
-            query = controller.query(self._advance())
-            attention = torch.tanh(torch.cat([keys[source] for source, _ in left]) + query)
-            logits = squash(
-                controller.to_attention(attention).flatten(), controller.temperature, controller.tanh_constant
-            )
-            source, decision = left.pop(self._choose(logits))
-            self.x = anchors[source]
-            taken.append(decision)
-        return taken
-
-    def _operation(self, decision: int, constant: float | None) -> None:
-        controller = self.controller
-        allowed = list(controller.choices.allowed[decision])
-        logits = controller.to_ops(self._advance()).flatten()[allowed]
-        op = allowed[self._choose(squash(logits, controller.temperature, constant))]
-        self.code[decision] = op
-        self.x = controller.embedding[op : op + 1]
-
-    def _advance(self) -> Tensor:
-        self.state = self.controller.lstm(self.x, self.state)
-        return self.state[0]
-
-    def _choose(self, logits: Tensor) -> int:
-        log_probs = F.log_softmax(logits, dim=-1)
-        detached = log_probs.detach()
-        token = self.pick(detached)
-        self.tokens.append(token)
-        self.log_probs.append(log_probs[token])
-        self.entropies.append(-(detached.exp() * detached).sum())
-        return token

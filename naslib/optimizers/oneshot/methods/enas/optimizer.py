@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch, Stateful
 from naslib.optimizers.oneshot.paths.entries import PathEntry, assignment_of
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
@@ -22,8 +22,9 @@ from naslib.search_spaces.core.batch_norm import measurement_mode
 from naslib.search_spaces.core.drawing import draw
 from naslib.search_spaces.core.graph import EdgeView, Graph
 
-from .controller import Controller
-from .controller_space import ControllerSpace, controller_space_of
+from .controller import Controller, Entropy
+from .controller_space import ControllerSpace
+from .reading import controller_space_of
 
 # The authors' Adam: denominators are at least this, so small gradients give small steps
 ADAM_EPS = 1e-3
@@ -52,8 +53,29 @@ class PathRelaxation:
         return draws
 
 
-def _is_positive(value: float | None) -> bool:
-    return value is None or value > 0
+class Protocol(NamedTuple):
+    """What the authors' two searches do differently.
+
+    Attributes:
+        samples_per_step: Paths judged in a step.
+        controller_aggregate: Paths per step of the controller.
+        tanh_constant: Bound of the logits.
+        entropy: Which entropy is in the reward.
+    """
+
+    samples_per_step: int
+    controller_aggregate: int
+    tanh_constant: float
+    entropy: Entropy
+
+
+# micro: 30 controller steps of 10 paths an epoch of 281 batches; macro: 50 of 20 and 351
+CELLS, LAYERS = Protocol(1, 10, 1.1, "distribution"), Protocol(2, 20, 1.5, "sampled")
+ENTROPIES: tuple[str, ...] = get_args(Entropy)
+
+
+def _is_positive(value: float | str | None) -> bool:
+    return value is None or isinstance(value, str) or value > 0
 
 
 def _problems_of_aggregation(per_step: int, aggregate: int) -> list[str]:
@@ -65,6 +87,16 @@ def _problems_of_aggregation(per_step: int, aggregate: int) -> list[str]:
     ]
 
 
+def _wrong_words(entropy: str | None, tanh_constant: float | str | None) -> list[str]:
+    problems = []
+    if entropy is not None and entropy not in ENTROPIES:
+        hint = did_you_mean(str(entropy), ENTROPIES)
+        problems.append(f"entropy must be one of {', '.join(ENTROPIES)}, not {entropy!r}{hint}")
+    if isinstance(tanh_constant, str) and tanh_constant != "auto":
+        problems.append(f"tanh_constant must be a number, null or 'auto', not {tanh_constant!r}")
+    return problems
+
+
 @OPTIMIZERS.register("enas")
 class ENASOptimizer(OneShotOptimizer):
     """Efficient neural architecture search by parameter sharing ([Pham2018enas]).
@@ -72,21 +104,31 @@ class ENASOptimizer(OneShotOptimizer):
     The weight step trains one path drawn from the controller (M = 1). The controller ascends
     `(R - b) grad log pi(path)`, R being the accuracy of a drawn path on one validation batch (which parts may change)
     plus `entropy_weight` times the entropy of the controller (a constant to the gradient), b the moving average of R,
-    updated before it is subtracted. Neither weights nor batch norm statistics are touched by it.
+    updated before it is subtracted. Neither weights nor batch norm statistics are touched by it. Any decision can be
+    chosen: operations, inputs, combinations at nodes, sizes. In a chain of layers that choose their skips the
+    controller is that of the authors' macro search, and descends `skip_weight` times the penalty of its rate of skips
+    as well.
 
     Every step draws `samples_per_step` paths on its validation batch; after `controller_aggregate` of them the
     controller takes one step by the mean of their gradients. `arch_learning_rate` and `arch_weight_decay` are the
     controller's.
 
+    Where an argument has two defaults, they are those of the authors' micro search and, for chains of layers, of their
+    macro search (`CELLS`, `LAYERS`).
+
     Args:
-        samples_per_step: Paths judged in a step; divides `controller_aggregate`.
-        controller_aggregate: Paths per step of the controller.
+        samples_per_step: Paths judged in a step; divides `controller_aggregate`. None: 1 or 2.
+        controller_aggregate: Paths per step of the controller. None: 10 or 20.
         entropy_weight: Of the entropy in the reward.
+        entropy: `"distribution"`, of all that could have been taken, or `"sampled"`, -p log p of what was. None: the
+            former, or the latter.
         baseline_decay: In [0, 1): how much of the moving average is kept.
         baseline_start: The average to begin with; None begins with the first reward.
         temperature: Divides the controller's logits; positive.
-        tanh_constant: Bound of the logits that are squashed by tanh; None for no squashing.
+        tanh_constant: Bound of the logits that are squashed by tanh; None for no squashing; `"auto"`: 1.1 or 1.5.
         op_tanh_reduce: Divides that bound for operations, in cells whose nodes choose their inputs.
+        skip_target: Rate of skips, in (0, 1), that the controller of layers is drawn to.
+        skip_weight: Of that penalty in the controller's loss; 0 for none.
         controller_hidden: Units of the controller's LSTM.
         controller_grad_clip: Largest norm of the controller's gradient; None or 0 for no clipping.
         n_samples: Paths among which the final architecture is chosen.
@@ -107,14 +149,17 @@ class ENASOptimizer(OneShotOptimizer):
 
     def __init__(
         self,
-        samples_per_step: int = 1,
-        controller_aggregate: int = 10,
+        samples_per_step: int | None = None,
+        controller_aggregate: int | None = None,
         entropy_weight: float = 1e-4,
+        entropy: str | None = None,
         baseline_decay: float = 0.99,
         baseline_start: float | None = 0.0,
         temperature: float = 1.0,
-        tanh_constant: float | None = 1.1,
+        tanh_constant: float | str | None = "auto",
         op_tanh_reduce: float = 2.5,
+        skip_target: float = 0.4,
+        skip_weight: float = 0.8,
         controller_hidden: int = 64,
         controller_grad_clip: float | None = None,
         n_samples: int = 100,
@@ -126,23 +171,49 @@ class ENASOptimizer(OneShotOptimizer):
         sizes = {"temperature": temperature, "tanh_constant": tanh_constant, "op_tanh_reduce": op_tanh_reduce}
         sizes |= {"controller_hidden": controller_hidden, "n_samples": n_samples}
         problems = [f"{key} must be positive, got {value}" for key, value in sizes.items() if not _is_positive(value)]
-        problems += _problems_of_aggregation(samples_per_step, controller_aggregate)
+        problems += _wrong_words(entropy, tanh_constant)
+        if not 0 < skip_target < 1 or skip_weight < 0:
+            problems.append(
+                f"skip_target must be in (0, 1) and skip_weight not negative, got {skip_target}, {skip_weight}"
+            )
+        by_kind = [
+            _problems_of_aggregation(
+                kind.samples_per_step if samples_per_step is None else samples_per_step,
+                kind.controller_aggregate if controller_aggregate is None else controller_aggregate,
+            )
+            for kind in (CELLS, LAYERS)
+        ]
+        problems += by_kind[0] if all(by_kind) else []
         problems += conflicts(claims_of(self))
         if problems:
             raise ConfigError(problems)
-        self.samples_per_step = samples_per_step
-        self.controller_aggregate = controller_aggregate
+        self._given = (samples_per_step, controller_aggregate, tanh_constant, entropy)
+        self._settle(CELLS)
         self.entropy_weight = entropy_weight
+        self.skip_weight = skip_weight
         self.baseline = RewardBaseline(baseline_decay)
         self.baseline_start = baseline_start
         self.controller_grad_clip = controller_grad_clip
         self.n_samples = n_samples
-        self._controller_settings = (controller_hidden, temperature, tanh_constant, op_tanh_reduce)
+        self._controller_settings: dict[str, Any] = {
+            "hidden": controller_hidden,
+            "temperature": temperature,
+            "op_tanh_reduce": op_tanh_reduce,
+            "skip_target": skip_target,
+        }
         self.controller: Controller
         self.path_choices: ControllerSpace
         self._entries: dict[str, PathEntry] = {}
         self.accumulated: list[Tensor] | None = None
         self.n_accumulated = 0
+
+    def _settle(self, kind: Protocol) -> None:
+        """Take what was given, and else what the authors do in a kind of space."""
+        per_step, aggregate, constant, entropy = self._given
+        self.samples_per_step: int = kind.samples_per_step if per_step is None else per_step
+        self.controller_aggregate: int = kind.controller_aggregate if aggregate is None else aggregate
+        self.tanh_constant: float | None = kind.tanh_constant if isinstance(constant, str) else constant
+        self.entropy: Any = kind.entropy if entropy is None else entropy
 
     # the supernet
 
@@ -171,7 +242,12 @@ class ENASOptimizer(OneShotOptimizer):
         self.path_choices = controller_space_of(graph, self.scope)
         ops = [data.op.primitives for data in decisions_in(graph, self.scope)]
         self._entries = {name: PathEntry(of) for name, of in zip(self.decision_names, ops, strict=True)}
-        self.controller = Controller(self.path_choices, *self._controller_settings)
+        self._settle(LAYERS if self.path_choices.layers else CELLS)
+        if problems := _problems_of_aggregation(self.samples_per_step, self.controller_aggregate):
+            raise ConfigError(problems)
+        self.controller = Controller(
+            self.path_choices, tanh_constant=self.tanh_constant, entropy=self.entropy, **self._controller_settings
+        )
         self.architecture_parameters = list(self.controller.parameters())
         self.accumulated, self.n_accumulated = None, 0
         self.baseline.value = self.baseline_start
@@ -229,7 +305,10 @@ class ENASOptimizer(OneShotOptimizer):
             rollout = self.controller.sample()
             logits, loss = self._evaluate(rollout.code, data_val)
             reward = self._reward(rollout.code, logits, data_val) + self.entropy_weight * float(rollout.entropy)
-            self._accumulate(-self.baseline.advantage(reward) * rollout.log_prob)
+            loss_of_path = -self.baseline.advantage(reward) * rollout.log_prob
+            if rollout.penalty is not None and self.skip_weight:
+                loss_of_path = loss_of_path + self.skip_weight * rollout.penalty
+            self._accumulate(loss_of_path)
         sums = self.accumulated or []
         return [total / self.controller_aggregate for total in sums], logits, loss
 
