@@ -168,12 +168,12 @@ class NasBench101Table(Benchmark):
         return np.array([self._figure(metric, row, length) for row in rows], dtype=np.float64)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
-        """Say whether `query` has an answer for this metric, data set and epoch, of some cells at least."""
+        """Say whether `query` has an answer for this metric, data set and epoch, whatever the cell."""
         try:
-            self._length(as_metric(metric), dataset, epoch)
+            self._length(metric := as_metric(metric), dataset, epoch)
         except BenchmarkError:
             return False
-        return True
+        return metric not in _OF_SOME
 
     @classmethod
     def covers(cls, dataset: str) -> bool:

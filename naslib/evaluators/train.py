@@ -21,7 +21,7 @@ from naslib.training.lengths import length_of
 from naslib.training.loaders import image_shape
 from naslib.training.named_schedules import build_schedule
 from naslib.training.randomness import LoaderState
-from naslib.training.schedule import Schedule
+from naslib.training.schedule import Schedule, scaled_rate
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
@@ -210,7 +210,8 @@ class TrainEvaluator(Evaluator):
                 loss.backward()
                 if how.grad_clip:
                     nn.utils.clip_grad_norm_(parameters, how.grad_clip)
-                optimizer.step()
+                with scaled_rate(optimizer, task.rate_share(batch)):
+                    optimizer.step()
                 meter.update(outputs, batch, loss.detach(), step)
                 schedule.after_step()
             check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")

@@ -17,6 +17,7 @@ from naslib.optimizers.oneshot.methods.gdas import GDASOptimizer as GDASOptimize
 from naslib.optimizers.oneshot.methods.gsparsity import GSparseOptimizer as GSparseOptimizer
 from naslib.optimizers.oneshot.methods.lambda_darts import LambdaDARTSOptimizer as LambdaDARTSOptimizer
 from naslib.optimizers.oneshot.methods.mixed_op import MixedOpOptimizer as MixedOpOptimizer
+from naslib.optimizers.oneshot.methods.ofa import OFAOptimizer as OFAOptimizer
 from naslib.optimizers.oneshot.methods.oles import OLESOptimizer as OLESOptimizer
 from naslib.optimizers.oneshot.methods.oneshot_train import OneShotNASOptimizer as OneShotNASOptimizer
 from naslib.optimizers.oneshot.methods.p_darts import PDARTSOptimizer as PDARTSOptimizer

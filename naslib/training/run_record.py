@@ -24,6 +24,7 @@ from .pictures import draw_arch_weights, draw_cells
 from .plain import describe_values
 from .report import write_genotype, write_summary
 from .retrain import is_retraining_of
+from .space_pictures import draw_choices
 
 logger = get_logger(__name__)
 
@@ -123,6 +124,7 @@ class RunRecord:
             return
         write_genotype(self.folder, architecture)
         draw_cells(architecture, self.folder)
+        draw_choices(architecture, self.folder)
         if is_found:
             draw_arch_weights(self.folder)
 

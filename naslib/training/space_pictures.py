@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from naslib.search_spaces.core.architecture import op_name
+from naslib.search_spaces.core.choices import ChoiceGraph
 from naslib.search_spaces.core.decisions import Decision
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Identity, Zero
 
-from .cell_layout import CellEdge, DrawnCell, graphs_in_scope, node_labels
+from .cell_layout import CellEdge, DrawnCell, cells_of, graphs_in_scope, node_labels
+from .chain_picture import boxes_of, draw_chain
 from .pictures import colours_of, draw_cell, save_figure
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Cells of more nodes are drawn as tables only: on paper they are knots
-_MOST_NODES = 12
+_MOST_NODES = 24
 # As many candidates are named on an edge, more are counted
 _NAMED = 2
 # inches
@@ -29,6 +30,7 @@ _LINE, _CHAR, _GAP, _MARGIN, _WIDEST = 0.3, 0.072, 0.08, 0.2, 9.0
 # As many candidates of a decision, and rows of a table, are drawn
 _MOST_CANDIDATES, _MOST_ROWS = 24, 40
 _KINDS = {"op": "#e3eaf6", "inputs": "#dcebdc", "value": "#f3e3c8"}
+_CHOSEN = "#f0b95a"
 
 
 class Row(NamedTuple):
@@ -38,10 +40,37 @@ class Row(NamedTuple):
     kind: str
     rule: str
     candidates: tuple[str, ...]
+    chosen: tuple[str, ...] = ()
+
+
+def draw_choices(architecture: Graph, folder: Path) -> list[Path]:
+    """Draw what an architecture without cells has chosen, `decisions.svg` and `.png`: a table, the chosen set off.
+
+    Args:
+        architecture: A discrete architecture.
+        folder: Where the pictures go.
+
+    Returns:
+        The files; none of an architecture with cells (`draw_cells` draws these), or that is known by no decisions.
+    """
+    space = architecture._decision_space
+    if space is None or cells_of(architecture):
+        return []
+    code = architecture.get_code()
+    choices = space.choices(code)
+    rows = []
+    for row, decision in zip(rows_of(space.active(code), joined=False), space.active(code), strict=True):
+        picked = choices[decision.name] if decision.kind == "inputs" else (choices[decision.name],)
+        more = () if picked else ("none",)  # of any subset, the empty one
+        chosen = tuple(map(_written, picked)) or more
+        rows.append(row._replace(candidates=(*row.candidates, *more), chosen=chosen))
+    return save_figure(_draw_rows(rows), folder / "decisions")
 
 
 def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
-    """Draw a search space: a picture for each kind of cell, `<name>_<cell>`, and its decisions, `<name>_decisions`.
+    """Draw a search space: its kinds of cells, `<name>_<cell>`, its chain of layers and the table of its decisions.
+
+    The chain, `<name>_chain`, is there where the network is one; the decisions are `<name>_decisions`.
 
     Args:
         space: A space in which nothing is decided yet.
@@ -56,20 +85,36 @@ def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
     """
     graph = space.clone()
     graph.compile()
-    cells = [cell for cell in _cells(graph) if len(cell.nodes) <= _MOST_NODES]
+    # of cells that are numbered, the largest that can be drawn stands for all
+    kinds: dict[str, DrawnCell] = {}
+    for cell in _cells(graph):
+        kind = _without_numbers(cell.name)
+        if 2 < len(cell.nodes) <= _MOST_NODES and (kind not in kinds or len(cell.edges) > len(kinds[kind].edges)):
+            kinds[kind] = cell
+    cells = list(kinds.values())
     colours = colours_of(cells)
     files: list[Path] = []
     for cell in cells:
         files += save_figure(draw_cell(cell, colours), folder / f"{name}_{cell.name}")
+    boxes = boxes_of(graph)
+    if boxes:
+        files += save_figure(draw_chain(boxes), folder / f"{name}_chain")
     rows = rows_of(graph.decision_space.decisions)
     return files + save_figure(_draw_rows(rows), folder / f"{name}_decisions")
 
 
-def rows_of(decisions: Sequence[Decision]) -> list[Row]:
-    """Return the rows of the table of decisions, those that differ in numbers of their names alone joined in one."""
+def rows_of(decisions: Sequence[Decision], joined: bool = True) -> list[Row]:
+    """Return the rows of the table of decisions.
+
+    Args:
+        decisions: The decisions.
+        joined: Whether those that differ in numbers of their names alone become one row.
+    """
+    groups: dict[Any, list[Decision]] = {}
+    for decision in decisions:
+        groups.setdefault(_likeness(decision) if joined else decision.name, []).append(decision)
     found = []
-    for _, alike in itertools.groupby(decisions, key=_likeness):
-        group = list(alike)
+    for group in groups.values():
         first, last = group[0], group[-1]
         name = first.name if len(group) == 1 else f"{first.name} ... {last.name}  ({len(group)})"
         chosen = "any of" if first.n_chosen is None else f"{first.n_chosen} of"
@@ -80,7 +125,11 @@ def rows_of(decisions: Sequence[Decision]) -> list[Row]:
 
 
 def _likeness(decision: Decision) -> tuple[Any, ...]:
-    return re.sub(r"\d+", "#", decision.name), decision.kind, decision.n_chosen, decision.candidates
+    return _without_numbers(decision.name), decision.kind, decision.n_chosen, decision.candidates
+
+
+def _without_numbers(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
 
 
 def _written(candidate: Any) -> str:
@@ -92,6 +141,8 @@ def _cells(graph: Graph) -> Iterator[DrawnCell]:
     """Yield the kinds of cells that have something to choose; numbers in their names make no kind."""
     seen = set()
     for nested in graphs_in_scope(graph):
+        if isinstance(nested, ChoiceGraph):  # one edge, or one node: the table says it
+            continue
         edges = tuple(
             _describe(u, v, data) for u, v, data in sorted(nested.edges(data=True), key=lambda edge: edge[:2])
         )
@@ -103,7 +154,7 @@ def _cells(graph: Graph) -> Iterator[DrawnCell]:
         key = (re.sub(r"\d+", "#", name), tuple(nested.nodes), edges)
         if key not in seen:
             seen.add(key)
-            marks = {node: f"{node}: 1 of {len(nested.nodes[node]['comb_op'])}" for node in combines}
+            marks = {node: f"{node}\n1 of {len(nested.nodes[node]['comb_op'])}" for node in combines}
             yield DrawnCell(name, tuple(sorted(nested.nodes)), edges, {**marks, **node_labels(nested)})
 
 
@@ -140,7 +191,8 @@ def _draw_rows(rows: Sequence[Row]) -> Figure:
         axes.text(_MARGIN, top + _LINE / 2, row.name, fontsize=8, va="center", family="DejaVu Sans Mono")
         axes.text(left, top + _LINE / 2, row.rule, fontsize=8, va="center", color="#666666")
         for x, w, line, text in chips:
-            _draw_chip(axes, (x, top + line * _LINE), w, text, _KINDS[row.kind])
+            colour = _CHOSEN if text in row.chosen else "#ffffff" if row.chosen else _KINDS[row.kind]
+            _draw_chip(axes, (x, top + line * _LINE), w, text, colour)
         top += tall
     for name in names[len(shown) :]:
         axes.text(_MARGIN, top + _LINE / 2, name, fontsize=8, va="center", color="#666666")

@@ -25,7 +25,7 @@ KEYWORDS: dict[str, Any] = {
     "pc_darts": {"parts": {"warm_up": {"epochs": 1}}},  # the architecture is trained from the second epoch on
 }
 # Methods that train the weights alone, and choose among random paths at the end
-NO_ARCHITECTURE = {"fair_nas", "one_shot", "random_nas", "spos"}
+NO_ARCHITECTURE = {"fair_nas", "ofa", "one_shot", "random_nas", "spos"}
 EPOCHS = 4
 
 

@@ -61,7 +61,7 @@ OTHERS: dict[str, tuple[str, set[str]]] = {
     **{name: ("draw", set()) for name in ("reinmax", "edge_popup", "mixed_op")},
     **{name: ("gates", set()) for name in ("binary", "binary_masked", "binary_proxyless_style")},
     "binary_moving_average": ("gates", {"progressive_shrinking"}),
-    **{name: ("path", set()) for name in ("fair_nas", "one_shot", "random_nas", "gsparsity")},
+    **{name: ("path", set()) for name in ("fair_nas", "ofa", "one_shot", "random_nas", "gsparsity")},
     "setn": ("path", {f"-{name}" for name in UNTRAINED | {"early_stopping"}}),
 }
 # Keywords by which one step of a method on the small space shows something

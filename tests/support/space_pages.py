@@ -87,6 +87,20 @@ def filled(text: str) -> str:
     return _PLACE.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}", text)
 
 
+def show(name: str) -> None:
+    """Show all pictures of a space on its page: those that are not there yet come after its first paragraph."""
+    if not page_of(name).exists():
+        return
+    there = {picture.name for picture in pictures_of(name)}
+    lines = page_of(name).read_text()
+    for old in set(re.findall(r"\]\(pictures/([^)]+)\)", lines)) - there:
+        lines = re.sub(rf"!\[[^\]]*\]\(pictures/{re.escape(old)}\)\n\n?", "", lines)
+    missing = sorted(there - set(re.findall(r"\]\(pictures/([^)]+)\)", lines)), key=lambda found: "decisions" in found)
+    shown = [f"![the {found.removeprefix(name)[1:-4].replace('_', ' ')}](pictures/{found})" for found in missing]
+    title, first, *rest = lines.split("\n\n")
+    page_of(name).write_text("\n\n".join([title, first, *shown, *rest]))
+
+
 def main() -> None:
     """Print the tables, or write them and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,6 +119,7 @@ def main() -> None:
             for path in draw_space(space(), PICTURES, names[0]):
                 if path.suffix == ".png":
                     path.unlink()
+            show(names[0])
 
 
 if __name__ == "__main__":

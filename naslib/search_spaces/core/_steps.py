@@ -110,9 +110,16 @@ class CombineStep:
     module_name: str
     frees: tuple[int, ...] = ()
 
+    def reads(self, works: Works) -> Sequence[int]:
+        """Return the slots whose values have an effect in a forward."""
+        combine = self.attributes["comb_op"]
+        if not isinstance(combine, AbstractCombOp):
+            return self.sources
+        return [self.sources[position] for position in combine.used_inputs(len(self.sources))]
+
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the combination."""
-        inputs = [values[source] for source in self.sources]
+        inputs = _present([values[source] for source in self.sources])
         combine = self.attributes["comb_op"]
         if combine is builtins.sum:  # which would add a 0 first
             return _add_up(inputs) if works.passes.accumulate else functools.reduce(operator.add, inputs)
@@ -135,9 +142,17 @@ class ChoiceStep(CombineStep):
 
     decision: Any = None
 
+    def reads(self, works: Works) -> Sequence[int]:
+        """Return the slots whose values have an effect in a forward: of what was drawn, what a candidate reads."""
+        choice: NodeChoice = self.attributes["comb_op"]
+        if self.decision is None or works.assignment is None or not choice.mixed.relaxes_in_batch():
+            return self.sources
+        positions = choice.used_of(works.assignment[self.decision], len(self.sources))
+        return self.sources if positions is None else [self.sources[position] for position in positions]
+
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the mixture of the combinations, or that which was drawn."""
-        inputs = [values[source] for source in self.sources]
+        inputs = _present([values[source] for source in self.sources])
         choice: NodeChoice = self.attributes["comb_op"]
         ran = works.ran[self.target] = []
         if self.decision is None or works.assignment is None or not choice.mixed.relaxes_in_batch():
@@ -151,6 +166,18 @@ class ChoiceStep(CombineStep):
         return f"{mixed.get_op_name}({', '.join(candidate.get_op_name for candidate in mixed.primitives)})"
 
 
+def _present(inputs: list[Any]) -> list[Any]:
+    """Return the inputs of a combination, in place of those that it does not read, and nobody computed, empty ones."""
+    if None not in map(_kind, inputs):
+        return inputs
+    empty = next(value for value in inputs if value is not None).new_empty(0)
+    return [empty if value is None else value for value in inputs]
+
+
+def _kind(value: Any) -> type | None:
+    return None if value is None else type(value)
+
+
 @dataclass(slots=True)
 class DependentStep(CombineStep):
     """Combine the inputs of a node by what was chosen at other nodes.
@@ -159,6 +186,10 @@ class DependentStep(CombineStep):
     """
 
     read: tuple[tuple[NodeAttributes, int], ...] = ()
+
+    def reads(self, works: Works) -> Sequence[int]:
+        """Return the slots that it combines, and those of the nodes whose choices it asks for."""
+        return (*self.sources, *(slot for _, slot in self.read))
 
     def run(self, values: Values, works: Works) -> Tensor:
         """Return the combination."""

@@ -6,7 +6,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,7 @@ class Graph(ArchitectureMixin):
     Attributes:
         QUERYABLE: Whether a discretized graph can be queried in a benchmark.
         TASKS: Names of the tasks that a space has a head for; None where it does not say.
+        MUST_DECIDE: Whether each decision has to take part in a forward, which is held against the first batch.
         INPUTS: What it reads: `"image"`, `"sequence"`, `"tokens"`; None where it does not say.
         input_node_idxs: What `set_input` was told.
         assignment: What its decisions run in forwards for which no other assignment holds; None draws them anew.
@@ -61,6 +62,7 @@ class Graph(ArchitectureMixin):
     QUERYABLE = False
     TASKS: tuple[str, ...] | None = None
     INPUTS: tuple[str, ...] | None = None
+    MUST_DECIDE: ClassVar[bool] = False
 
     _plan: Plan | None = None
 

@@ -103,6 +103,24 @@ class NodeChoice(AbstractCombOp):
         entering.ran.append(chosen)
         return op.apply_shared(entering, chosen, SharedWork(_of_outputs(passes), guarded=True))
 
+    def used_of(self, chosen: Any, count: int) -> Sequence[int] | None:
+        """Return which of `count` inputs have an effect under an entry of an assignment; None where that is not said.
+
+        Args:
+            chosen: Weights `(n_ops,)`, of which all candidates run; what was drawn; or indices.
+            count: Number of inputs.
+        """
+        running = self.mixed.running(chosen)
+        if running is None:
+            return None
+        candidates, used = self.mixed.primitives, set[int]()
+        for index in running:
+            combine = getattr(candidates[index], "combine", None)
+            if not isinstance(combine, AbstractCombOp):
+                return None
+            used.update(combine.used_inputs(count))
+        return sorted(used)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> NodeChoice:
         super()._apply(fn, recurse)
         self.data.apply_to_tensors(fn)

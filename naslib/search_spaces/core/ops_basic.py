@@ -147,6 +147,32 @@ class Sequential(AbstractPrimitive):
         return list(self.op)
 
 
+class Added(AbstractPrimitive):
+    """Add several operations on one input: the two edges of a node that takes one node twice.
+
+    Args:
+        *ops: The operations.
+    """
+
+    def __init__(self, *ops: nn.Module) -> None:
+        super().__init__()
+        self.ops = nn.ModuleList(ops)
+
+    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
+        """Return the sum.
+
+        `(n, c, h, w)` to what each of the operations gives.
+        """
+        first, *others = (call_op(op, x) for op in self.ops)
+        for other in others:
+            first = first + other
+        return first
+
+    def get_embedded_ops(self) -> list[Any] | None:
+        """Return the operations."""
+        return list(self.ops)
+
+
 class DropPath(AbstractPrimitive):
     """Drop the output of an operation for whole samples, in training only.
 
@@ -155,15 +181,18 @@ class DropPath(AbstractPrimitive):
     Args:
         op: The operation.
         drop_prob: Probability of dropping, in [0, 1); the training loop raises it by the epoch.
+        depth: What `set_drop_path_prob` multiplies a probability by, in (0, 1]: how deep this is in the network.
 
     Attributes:
         drop_prob: The same, to be set at any time.
+        depth: The same.
     """
 
-    def __init__(self, op: nn.Module, drop_prob: float = 0.0) -> None:
+    def __init__(self, op: nn.Module, drop_prob: float = 0.0, depth: float = 1.0) -> None:
         super().__init__()
         self.op = op
         self.drop_prob = drop_prob
+        self.depth = depth
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Apply the operation and drop.
@@ -188,7 +217,7 @@ class DropPath(AbstractPrimitive):
 
 
 def set_drop_path_prob(module: nn.Module, drop_prob: float) -> int:
-    """Set the probability of every `DropPath` in a network.
+    """Set the probability of every `DropPath` in a network, multiplied by its depth.
 
     Args:
         module: The network.
@@ -199,5 +228,5 @@ def set_drop_path_prob(module: nn.Module, drop_prob: float) -> int:
     """
     found = [child for child in module.modules() if isinstance(child, DropPath)]
     for child in found:
-        child.drop_prob = drop_prob
+        child.drop_prob = drop_prob * child.depth
     return len(found)

@@ -175,6 +175,14 @@ class MixedOp(AbstractPrimitive):
                 row[index] = 1.0
         return row
 
+    def running(self, chosen: Any) -> tuple[int, ...] | None:
+        """Return which candidates an entry of an assignment runs; None where it may be all of them.
+
+        Args:
+            chosen: See `weights_of`.
+        """
+        return None
+
     def row_of(self, chosen: Any, edge_data: EdgeLike) -> Tensor | None:
         """Return by what the candidates are added up, where this operation does nothing else; None where it may.
 

@@ -14,13 +14,22 @@ An operation of one's own is registered in the same way and is a candidate by it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import nn
 
+from naslib.errors import ConfigError, did_you_mean
 from naslib.registry import Registry, catalogue
 
 from . import primitives as ops
+from ._ops_by_name import op_name
+from .literals import shortened
+
+Names = tuple[str, ...]
+NONE = "none"
 
 OPERATIONS: Registry[Any] = catalogue.OPERATIONS
 
@@ -40,6 +49,58 @@ def make_operation(name: str, C_in: int, C_out: int, stride: int, search: bool) 
     """
     op: nn.Module = OPERATIONS.get(name)(C_in, C_out, stride, search)
     return op
+
+
+def checked_names(given: Any, where: str, problems: list[str]) -> Names:
+    """Return the names of operations in a list that a person gave.
+
+    Args:
+        given: The list.
+        where: What it is, for messages.
+        problems: What is wrong with it is added here: a name that is unknown or there twice, nothing but `none`.
+    """
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        problems.append(f"{where} must be a list of names of operations, not {shortened(given)}")
+        return ()
+    names = tuple(name.lower() for name in given)
+    for name in names:
+        if name not in OPERATIONS:
+            hint = did_you_mean(name, OPERATIONS.names()) or f" (known: {', '.join(OPERATIONS.names())})"
+            problems.append(f"{where}: there is no operation {name!r}{hint}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    problems += [f"{where} has {name!r} twice" for name in twice]
+    if not set(names) - {NONE}:
+        problems.append(f"{where} needs an operation other than {NONE}")
+    return names
+
+
+@lru_cache
+def names_by_op(operations: Names, make: Callable[..., nn.Module] = make_operation) -> dict[str, str]:
+    """Return the names of operations by those that they have on edges, at stride 1 and at stride 2.
+
+    Args:
+        operations: Names, as a genotype writes them.
+        make: Makes them: `make_operation`, or what a space has in its place.
+
+    Raises:
+        ConfigError: If two go by one name on edges, or one cannot be made.
+    """
+    found: dict[str, str] = {}
+    for name in operations:
+        for stride in (1, 2):
+            try:
+                with torch.device("meta"):
+                    op = make(name, 8, 8, stride, search=True)
+            except TypeError as error:
+                message = f"the operation {name!r} is not made by (C_in, C_out, stride, search): {error}"
+                raise ConfigError(message) from error
+            other = found.setdefault(op_name(op), name)
+            if other != name:
+                raise ConfigError(
+                    f"the operations {other!r} and {name!r} are both {op_name(op)} on an edge: an architecture could "
+                    "not be told from another; give one of them a get_op_name of its own"
+                )
+    return found
 
 
 @OPERATIONS.register("none")

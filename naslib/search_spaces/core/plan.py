@@ -18,6 +18,7 @@ from naslib.search_spaces.core.kernels.autograd import ordinary_autograd
 from ._attributes import remember_auxiliary
 from ._fx import modules_of
 from ._module_graph import ModuleGraph
+from ._needed import skipped
 from ._steps import CallStep as CallStep
 from ._steps import CheckpointStep as CheckpointStep
 from ._steps import ChoiceStep as ChoiceStep
@@ -73,6 +74,7 @@ class Plan:
     def __post_init__(self) -> None:
         self._traced = replace(self.passes, mix=False)
         self._transformed = replace(self.passes, mix=False, accumulate=False)
+        self._combinations = [step for step in self.steps if isinstance(step, CombineStep)]
 
     def run(self, inputs: Sequence[Tensor], standing: Assignment | None = None) -> tuple[Tensor, dict[Any, Tensor]]:
         """Execute the steps.
@@ -121,15 +123,20 @@ class Plan:
 
     def _run_eagerly(self, values: Values, works: Works) -> None:
         step: Step | None = None
+        unread = skipped(self.steps, self._combinations, self._kept(), works) if self._combinations else ()
         try:
             for step in self.steps:
-                values[step.target] = step.run(values, works)
+                if step.target not in unread:
+                    values[step.target] = step.run(values, works)
                 for slot in step.frees:
                     values[slot] = works.slots[slot] = None
         except Exception as error:
             if step is not None:
                 error.add_note(f"while executing {step.where}")
             raise
+
+    def _kept(self) -> set[int]:
+        return {self.output, *(output.slot for output in self.auxiliary)}
 
     def _remember(self, values: Values) -> None:
         by_graph: dict[int, tuple[ModuleGraph, dict[int, Tensor]]] = {}

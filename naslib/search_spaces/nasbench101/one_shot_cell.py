@@ -64,15 +64,24 @@ class Reading(AbstractCombOp):
 
 
 class Joining(Reading):
-    """Concatenate what the vertices give, zeros for those that are not read; add the projected input where it is."""
+    """Concatenate what the vertices give, zeros for those that are not read; add the projected input where it is.
+
+    Args:
+        parents: See `Reading`; at least one vertex.
+        vertices: How many vertices there are.
+    """
+
+    def __init__(self, parents: Sequence[int], vertices: int) -> None:
+        super().__init__(parents)
+        self.vertices = vertices
 
     def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Return the output of the cell.
 
         `(n, k c, h, w)` of the projected input and `(n, c, h, w)` of each of the k vertices, to `(n, k c, h, w)`.
         """
-        vertices = enumerate(tensors[1:], start=1)
-        joined = torch.cat([x if v in self.parents else torch.zeros_like(x) for v, x in vertices], dim=1)
+        nothing = torch.zeros_like(tensors[self.parents[-1]])
+        joined = torch.cat([tensors[v] if v in self.parents else nothing for v in range(1, self.vertices + 1)], dim=1)
         return tensors[0] + joined if 0 in self.parents else joined
 
 
@@ -93,9 +102,8 @@ def make_one_shot_cell(sub_space: int) -> Graph:
             cell.add_edge(2 * u + 1, node, EdgeData().finalize())
         if v <= vertices:
             cell.add_edge(node, node + 1)
-        kind = Reading if v <= vertices else Joining
         if v > 1:
-            readings = [kind(parents) for parents in ways]
+            readings = [Reading(parents) if v <= vertices else Joining(parents, vertices) for parents in ways]
             cell.nodes[node]["comb_op"] = readings if len(readings) > 1 else readings[0]
     return cell
 

@@ -7,21 +7,17 @@ connection and separable convolution), `s3` (those and `none`), `s4` (separable 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import torch
-
 from naslib.errors import ConfigError, did_you_mean
-from naslib.search_spaces.core._ops_by_name import op_name
 from naslib.search_spaces.core.literals import plain, shortened
-from naslib.search_spaces.core.ops_named import OPERATIONS, make_operation
+from naslib.search_spaces.core.ops_named import NONE, Names, checked_names
 
 from .spellings import CELL_KEYS, OPS
 
-NONE = "none"
 DARTS = (
     *("skip_connect", NONE, "max_pool_3x3", "avg_pool_3x3"),
     *("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"),
@@ -53,7 +49,6 @@ NAMED: dict[str, Any] = {
     "s3": (NONE, "skip_connect", "sep_conv_3x3"),
     "s4": ("noise", "sep_conv_3x3"),
 }
-Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -159,49 +154,7 @@ def _edges(given: Any, nodes: int, where: str, problems: list[str]) -> tuple[Nam
         problems.append(f"{where} is a list of operations, or of one such list per edge, not {shortened(given)}")
         return ()
     if not isinstance(values[0], list):
-        return (_names(values, where, problems),) * n_edges
+        return (checked_names(values, where, problems),) * n_edges
     if len(values) != n_edges:
         problems.append(f"{where} has {len(values)} lists; cells with {nodes} nodes have {n_edges} edges")
-    return tuple(_names(edge, f"{where}[{index}]", problems) for index, edge in enumerate(values))
-
-
-def _names(given: Sequence[Any], where: str, problems: list[str]) -> Names:
-    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        problems.append(f"{where} must be a list of names of operations, not {shortened(given)}")
-        return ()
-    names = tuple(name.lower() for name in given)
-    for name in names:
-        if name not in OPERATIONS:
-            hint = did_you_mean(name, OPERATIONS.names()) or f" (known: {', '.join(OPERATIONS.names())})"
-            problems.append(f"{where}: there is no operation {name!r}{hint}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    problems += [f"{where} has {name!r} twice" for name in twice]
-    if not set(names) - {NONE}:
-        problems.append(f"{where} needs an operation other than {NONE}")
-    return names
-
-
-@lru_cache
-def genotype_names(operations: Names) -> dict[str, str]:
-    """Return the names that genotypes use by those that operations on edges have, at stride 1 and at stride 2.
-
-    Raises:
-        ConfigError: If two operations go by one name on edges, or one cannot be made.
-    """
-    found: dict[str, str] = {}
-    for name in operations:
-        for stride in (1, 2):
-            try:
-                with torch.device("meta"):
-                    op = make_operation(name, 8, 8, stride, search=True)
-            except TypeError as error:
-                raise ConfigError(
-                    f"the operation {name!r} is not made by (C_in, C_out, stride, search): {error}"
-                ) from error
-            other = found.setdefault(op_name(op), name)
-            if other != name:
-                raise ConfigError(
-                    f"the operations {other!r} and {name!r} are both {op_name(op)} on an edge: an architecture could "
-                    "not be told from another; give one of them a get_op_name of its own"
-                )
-    return found
+    return tuple(checked_names(edge, f"{where}[{index}]", problems) for index, edge in enumerate(values))

@@ -9,15 +9,14 @@ from torch import nn
 from naslib.data.info import ImageSize, plain_size
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.ops_named import OPERATIONS
+from naslib.search_spaces.core.ops_named import NONE, OPERATIONS
 
-from .candidates import NONE
 from .codec import DartsCodec
 from .genotype import OPS, Genotype, as_genotype
 from .listed_codec import WrittenCodec
 from .macro import CellSpec, MacroSpec, attach_auxiliary, build_macro, make_cell, resolve_stem
 from .outputs import set_outputs
-from .primitives import Added, make_op
+from .primitives import make_op
 
 
 class DartsEvaluationNetwork(Graph):
@@ -96,7 +95,7 @@ class _CellMaker:
             op: nn.Module = make_op(name, place.channels, 2 if place.is_reduction and source <= 2 else 1)
             op = op if isinstance(op, ops.Identity) else ops.DropPath(op)
             if cell.has_edge(source, target):  # the node takes it twice
-                op = Added(cell.edges[source, target].op, op)
+                op = ops.Added(cell.edges[source, target].op, op)
             else:
                 cell.add_edge(source, target)
             cell.edges[source, target].set("op", op)

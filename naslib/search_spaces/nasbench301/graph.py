@@ -16,10 +16,11 @@ from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.literals import plain
+from naslib.search_spaces.core.ops_named import names_by_op
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.statement import state
 
-from .candidates import Primitives, default_primitives, genotype_names, read_primitives
+from .candidates import Primitives, default_primitives, read_primitives
 from .codec import DartsCodec, nodes_of
 from .conversions import OP_OF_PRIMITIVE
 from .evaluation import DartsEvaluationNetwork
@@ -94,7 +95,7 @@ class NasBench301SearchSpace(Graph):
         spec = MacroSpec(cells, channels, nodes, in_channels, n_classes, resolve_stem(stem, image_size), affine=False)
         self.primitives = plain(primitives)
         self.candidates = read_primitives(primitives, nodes)
-        self.names_in_genotype = {**OP_OF_PRIMITIVE, **genotype_names(self.candidates.offered)}
+        self.names_in_genotype = {**OP_OF_PRIMITIVE, **names_by_op(self.candidates.offered)}
         build_macro(self, spec, _CellMaker(nodes, self.candidates))
         if self.candidates != default_primitives(nodes):
             self.codec = ListedCodec(nodes, self.candidates)

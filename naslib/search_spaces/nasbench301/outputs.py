@@ -4,42 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.combine import channel_concat
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive, Sequential
-from naslib.search_spaces.core.types import EdgeLike
-
-
-class ConcatOfSome(AbstractCombOp):
-    """Concatenate some of what enters a node along the channels; the rest has no further effect.
-
-    All intermediate nodes keep their edge to the output, so that none becomes an output of the network by itself.
-
-    Args:
-        positions: Which of the inputs, ordered by source index, make the output.
-    """
-
-    def __init__(self, positions: Sequence[int]) -> None:
-        super().__init__(channel_concat)
-        self.positions = tuple(positions)
-
-    def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
-        """Return the chosen tensors, concatenated.
-
-        `(n, c, h, w)` each; the channels add up.
-        """
-        return channel_concat([tensors[position] for position in self.positions])
-
-    def used_inputs(self, count: int) -> Sequence[int]:
-        """Return the chosen positions."""
-        return self.positions
-
-    def extra_repr(self) -> str:
-        """Name the inputs."""
-        return f"positions={self.positions}"
+from naslib.search_spaces.core.primitives import AbstractPrimitive, Sequential
+from naslib.search_spaces.core.primitives import ConcatOfSome as ConcatOfSome
 
 
 def outputs_of(cell: Graph) -> list[int]:

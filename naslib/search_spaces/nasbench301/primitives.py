@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from naslib.errors import ArchitectureError, did_you_mean
 from naslib.search_spaces.core import primitives as ops
-from naslib.search_spaces.core.ops_base import AbstractPrimitive, call_op
+from naslib.search_spaces.core.ops_base import AbstractPrimitive
 from naslib.search_spaces.core.ops_heads import AuxiliaryHead as AuxiliaryHead
 from naslib.search_spaces.core.ops_named import OPERATIONS, make_operation
 from naslib.search_spaces.core.types import EdgeLike
@@ -40,32 +40,6 @@ class ImageNetStem(AbstractPrimitive):
         `(n, C_in, h, w)` to `(n, C_out, h / 4, w / 4)`, rounded up.
         """
         return self.op(x)
-
-
-class Added(AbstractPrimitive):
-    """Add several operations on one input: the two edges of a node that takes one node twice.
-
-    Args:
-        *ops: The operations.
-    """
-
-    def __init__(self, *ops: nn.Module) -> None:
-        super().__init__()
-        self.ops = nn.ModuleList(ops)
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the sum.
-
-        `(n, c, h, w)` to what each of the operations gives.
-        """
-        first, *others = (call_op(op, x) for op in self.ops)
-        for other in others:
-            first = first + other
-        return first
-
-    def get_embedded_ops(self) -> list[nn.Module]:
-        """Return the operations."""
-        return list(self.ops)
 
 
 def candidates(channels: int, stride: int, names: Sequence[str] = DARTS) -> list[nn.Module]:

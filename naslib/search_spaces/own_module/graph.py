@@ -35,6 +35,8 @@ class ModuleSearchSpace(Graph):
         GraphError: If no module is made, it has no choices, or choices of one label differ.
     """
 
+    MUST_DECIDE = True
+
     def __init__(self, module_or_factory: nn.Module | Callable[[], nn.Module] | str) -> None:
         super().__init__(name="module")
         self._source = source_of(module_or_factory)
@@ -42,7 +44,7 @@ class ModuleSearchSpace(Graph):
         self._hold(self._source.first())
 
     def _hold(self, module: nn.Module) -> None:
-        self.add_edge(1, 2, EdgeData({"op": settled(module)}))
+        self.add_edge(1, 2, EdgeData({"op": settled(module)}).finalize())
 
     @property
     def module(self) -> nn.Module:
@@ -63,6 +65,7 @@ class ModuleSearchSpace(Graph):
         super().put_architecture(spec)
         if self.instantiate_model:
             self.prepare_evaluation()
+            self.parse()
 
     def prepare_evaluation(self) -> None:
         """Replace what is decided by plain layers; the code stays known."""
@@ -100,7 +103,6 @@ class ModuleSearchSpace(Graph):
         new._hold(self._source.anew())
         if self._code is not None:
             new.put_architecture(self._code)
-            new.parse()
         return new
 
     def evaluation_network(

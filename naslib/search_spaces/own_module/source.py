@@ -164,7 +164,7 @@ def _imported(name: str) -> Callable[[], nn.Module]:
 def _name_of(factory: Any) -> str | None:
     """Return how a factory can be imported, None where it cannot."""
     module, path = getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(path, str) or module == "__main__" or "<" in path:
+    if not isinstance(module, str) or not isinstance(path, str) or "<" in path:
         return None
     name = f"{module}:{path}"
     try:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.evaluators.batches import on_device
 from naslib.tasks import LanguageModelling
 from naslib.utils.passage import Memory, Passage, held_memory
 
@@ -100,3 +101,17 @@ def test_passages_travel_between_processes_and_are_copied() -> None:
     for again in (pickle.loads(pickle.dumps(batch)), copy.deepcopy(batch)):
         assert isinstance(again, Passage) and again.goes_on and again.share == 0.5
         assert torch.equal(again[0], batch[0]) and torch.equal(again.memory.before["count"], torch.full((2, 1), 2.0))
+
+
+def test_trials_go_on_as_well() -> None:
+    class Loader:
+        def batches(self, epoch: int, start: int = 0):
+            for _ in range(start, 3):
+                tokens = torch.zeros(2, 4, dtype=torch.int64)
+                yield Passage((tokens, tokens), goes_on=True)
+
+    task, begins = LanguageModelling(), []
+    for batch in on_device(Loader(), "training", 0, task, CPU, channels_last=False):
+        begins.append(float(batch.memory.before.get("count", torch.zeros(1, 1))[0, 0]))
+        task.forward(Counting(), batch)
+    assert begins == [0.0, 4.0, 8.0]

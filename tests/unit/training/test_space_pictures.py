@@ -6,9 +6,11 @@ from pathlib import Path
 
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.decisions import Decision
+from naslib.search_spaces.core.elastic import ElasticLinear, Value
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Identity, Zero
 from naslib.training.cell_layout import cells_of
+from naslib.training.chain_picture import boxes_of
 from naslib.training.space_pictures import _cells, draw_space, rows_of
 
 
@@ -43,7 +45,7 @@ def test_edges_say_what_can_stand_on_them() -> None:
         (1, 3, "3 operations", "op"),
         (2, 3, "none", "zero"),
     ]
-    assert cell.labels == {3: "3: 1 of 2"}
+    assert cell.labels == {3: "3\n1 of 2"}
 
 
 def test_the_nodes_of_a_cell_with_two_inputs_have_the_names_of_the_field() -> None:
@@ -59,10 +61,41 @@ def test_a_space_is_drawn_cell_by_cell(tmp_path: Path) -> None:
     assert [file.name for file in files] == [
         "nasbench201_cell.svg",
         "nasbench201_cell.png",
+        "nasbench201_chain.svg",
+        "nasbench201_chain.png",
         "nasbench201_decisions.svg",
         "nasbench201_decisions.png",
     ]
     assert files[0].read_text().count("<text") + files[0].read_text().count('<g id="text_') >= 11
-    first = files[2].read_bytes()
+    first = files[4].read_bytes()
     again = draw_space(NasBench201SearchSpace(channels=4, cells_per_stage=1), tmp_path, "nasbench201")
-    assert again[2].read_bytes() == first
+    assert again[4].read_bytes() == first
+
+
+def test_a_chain_is_drawn_layer_by_layer() -> None:
+    space = NasBench201SearchSpace(channels=4, cells_per_stage=2)
+    cell = ("6 edges to decide",)
+    assert boxes_of(space) == [
+        ("Stem", False, ()),
+        ("cell  x2", True, cell),
+        ("ResNetBasicblock", False, ()),
+        ("cell  x2", True, cell),
+        ("ResNetBasicblock", False, ()),
+        ("cell  x2", True, cell),
+        ("Sequential", False, ()),
+    ]
+    assert boxes_of(NasBench301SearchSpace(cells=3, channels=4)) == []  # cells that read two others are no chain
+
+
+def test_a_layer_of_a_chain_says_its_candidates_and_sizes() -> None:
+    graph = Graph(name="net", scope="all")
+    graph.add_nodes_from([1, 2, 3, 4])
+    graph.add_edges_from([(1, 2), (2, 3), (3, 4)])
+    graph.edges[1, 2].set("op", [Identity(), Zero(1)])
+    graph.edges[2, 3].set("op", ElasticLinear(Value([4, 8], "wide"), 3))
+    graph.edges[3, 4].set("op", Identity())
+    assert boxes_of(graph) == [
+        ("one of", True, ("Identity", "Zero")),
+        ("ElasticLinear", True, ("wide: 4, 8",)),
+        ("Identity", False, ()),
+    ]

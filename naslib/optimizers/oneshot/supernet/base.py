@@ -21,6 +21,7 @@ from .searched import NamedWeights
 from .stage_schedules import restarting_cosine
 from .structure import CurrentModel
 from .supernet import SupernetOptimizer
+from .trial_forward import check_forward
 
 
 class OneShotOptimizer(SupernetOptimizer):
@@ -341,6 +342,7 @@ class OneShotOptimizer(SupernetOptimizer):
         task = self.task
         device = task.device_of(data).type
         with evaluation_mode(self.graph), torch.autocast(device, torch.bfloat16, enabled=self.amp):
+            check_forward(self.graph, self.scope, lambda: task.forward(self.graph, data))
             return task.forward(self.graph, data)
 
     def exact_loss(self, data: Batch) -> Tensor:

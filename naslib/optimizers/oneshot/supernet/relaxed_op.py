@@ -151,6 +151,17 @@ class RelaxedMixedOp(MixedOp):
             return chosen
         return draw_of((chosen,) if isinstance(chosen, int) else chosen, self.primitives)
 
+    def running(self, chosen: Any) -> tuple[int, ...] | None:
+        """Return which candidates an entry of an assignment runs, in the forward or in the backward.
+
+        None where it may be all of them, or what surrounds the mixture reads the input as well.
+        """
+        if self.on_weights or self._surroundings or isinstance(chosen, Tensor):
+            return None
+        if isinstance(chosen, Draw):
+            return None if chosen.removed else (*chosen.on, *chosen.evaluated)
+        return (chosen,) if isinstance(chosen, int) else tuple(chosen)
+
     def row_of(self, chosen: Any, edge_data: EdgeLike) -> Tensor | None:
         """Return the weights of a mixture with nothing around it; None of what was drawn, is watched or surrounded.
 

@@ -12,20 +12,27 @@ from .stages import locate
 
 
 def cosine_in_each_stage(
-    optimizer: torch.optim.Optimizer, rate: float, rate_min: float, lengths: Sequence[int]
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    rate_min: float,
+    lengths: Sequence[int],
+    rates: Sequence[float] | None = None,
 ) -> LambdaLR:
     """Return the schedule that falls from `rate` to `rate_min` by a cosine in every stage.
 
     Args:
         optimizer: Of the weights.
         rate: At the first epoch of a stage.
-        rate_min: After its last.
+        rate_min: After its last; a stage that begins below it stays where it begins.
         lengths: Number of epochs per stage.
+        rates: At the first epoch of each stage, where these differ.
     """
 
     def factor(epoch: int) -> float:
-        _, done, length = locate(lengths, epoch)
-        return (rate_min + (rate - rate_min) * _cosine(done, length)) / rate
+        stage, done, length = locate(lengths, epoch)
+        first = rate if rates is None else rates[stage]
+        last = min(rate_min, first)
+        return (last + (first - last) * _cosine(done, length)) / rate
 
     return LambdaLR(optimizer, factor)
 

@@ -130,17 +130,18 @@ class ValueChoice(Value):
         """Give a value without a label one."""
         object.__setattr__(self, "label", label)
 
+    def __str__(self) -> str:
+        return f"ValueChoice({list(self.values)})" if self.label.startswith(AUTOMATIC) else self.label
+
     def _is_no_number(self, *_: Any) -> NoReturn:
-        name = (
-            f"ValueChoice({list(self.values)})" if self.label.startswith(AUTOMATIC) else f"ValueChoice {self.label!r}"
-        )
+        name = str(self) if self.label.startswith(AUTOMATIC) else f"ValueChoice {self.label!r}"
         raise ConfigError(
             f"{name} is used as a number where none is chosen yet: it is an argument of elastic layers (ElasticConv2d, "
             "ElasticLinear ... of naslib.search_spaces.core.elastic) and of RepeatChoice, not of torch's own layers"
         )
 
     __int__ = __float__ = __index__ = __mod__ = __rmod__ = __truediv__ = __rtruediv__ = _is_no_number
-    __lt__ = __le__ = __gt__ = __ge__ = __pow__ = __bool__ = _is_no_number
+    __lt__ = __le__ = __gt__ = __ge__ = __pow__ = _is_no_number
 
 
 class RepeatChoice(ElasticSequential):

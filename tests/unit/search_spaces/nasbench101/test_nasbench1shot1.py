@@ -119,7 +119,7 @@ def test_readings_are_called_by_what_they_read() -> None:
     assert space.decision("cell/10:comb_op").candidates[:2] == ("0+1+2", "0+1+3")
     assert tuple(Reading((0, 2)).used_inputs(3)) == (0, 2)
     x = torch.ones(1, 2, 1, 1)
-    assert Joining((0, 2))([torch.full((1, 4, 1, 1), 5.0), x, 2 * x], []).flatten().tolist() == [5, 5, 7, 7]
+    assert Joining((0, 2), 2)([torch.full((1, 4, 1, 1), 5.0), x, 2 * x], []).flatten().tolist() == [5, 5, 7, 7]
 
 
 @needs_file

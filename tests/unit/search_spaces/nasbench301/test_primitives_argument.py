@@ -13,8 +13,8 @@ from torch import nn
 from naslib.errors import ArchitectureError, ConfigError
 from naslib.search_spaces import NasBench301SearchSpace
 from naslib.search_spaces.core import primitives as ops
-from naslib.search_spaces.core.ops_named import OPERATIONS, make_operation
-from naslib.search_spaces.nasbench301.candidates import NAMED, genotype_names, read_primitives
+from naslib.search_spaces.core.ops_named import OPERATIONS, make_operation, names_by_op
+from naslib.search_spaces.nasbench301.candidates import NAMED, read_primitives
 from naslib.search_spaces.nasbench301.codec import DartsCodec, count_parameters
 from naslib.search_spaces.nasbench301.conversions import convert_compact_to_genotype, convert_naslib_to_compact
 from naslib.search_spaces.nasbench301.evaluation import DartsEvaluationNetwork
@@ -193,7 +193,7 @@ def test_an_operation_of_ones_own_by_its_name() -> None:
     finally:
         for name in ("twice", "also_twice"):
             del OPERATIONS._entries[name]
-        genotype_names.cache_clear()
+        names_by_op.cache_clear()
 
 
 def test_every_registered_operation_keeps_or_halves_the_size_and_sets_the_channels() -> None:
