@@ -96,6 +96,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "enas_micro": "naslib.search_spaces.nni_zoo.micro_space:ENASMicroSearchSpace",
         "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
+        "hierarchical": "naslib.search_spaces.hierarchical.graph:HierarchicalSearchSpace",
         "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
         "nasbench1shot1": "naslib.search_spaces.nasbench101.one_shot:NasBench1Shot1SearchSpace",

@@ -6,6 +6,7 @@ from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
 from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
+from .hierarchical.graph import HierarchicalSearchSpace as HierarchicalSearchSpace
 from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
 from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1SearchSpace
