@@ -79,7 +79,8 @@ class ModuleSearchSpace(Graph):
     def _decided(self) -> tuple[int, ...]:
         """Return the code of what is decided; what only left-out parts had to decide is its first candidate."""
         space = self.decision_space
-        choices = StatedCodec(self.get_type(), space).choices_in(self)
+        codec = StatedCodec(self.get_type(), space)
+        choices = codec.with_inputs(codec.choices_in(self))
         for decision in space.decisions:
             if decision.condition is None and decision.name not in choices:
                 first = decision.candidates[: decision.n_chosen or 0]

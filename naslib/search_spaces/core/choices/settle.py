@@ -185,11 +185,11 @@ def _name_values(places: list[tuple[str, nn.Module]]) -> None:
 def _check(
     places: list[tuple[str, nn.Module]], marks: list[tuple[str, Mark]], labels: dict[int, str], values: set[str]
 ) -> None:
-    if not marks and not values:
+    if not marks and not values and not any(isinstance(part, Graph) for _, part in places):
         raise GraphError(
             f"{type(places[0][1]).__name__} has no choice in it: nothing can be searched. Put a LayerChoice, an "
             "InputChoice or a RepeatChoice in the place of a layer, or a ValueChoice as an argument of an elastic "
-            "layer (naslib.choices)"
+            "layer (naslib.choices), or a graph with candidates on its edges"
         )
     first: dict[str, tuple[str, Mark]] = {}
     for path, mark in marks:
