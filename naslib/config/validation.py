@@ -232,7 +232,7 @@ def _averaging_problems(evaluation: Mapping[str, Any]) -> Problems:
     if evaluation["averaging"] is None:
         return []
     problems: Problems = []
-    if evaluation["momentum"]:
+    if evaluation["momentum"] and str(evaluation["op_optimizer"]).lower() == "sgd":
         problems.append(("evaluation.averaging", "averaged SGD has no momentum: set evaluation.momentum: 0.0"))
     if evaluation["train_portion"] == 1:
         why = "it begins when validation becomes no better: set evaluation.train_portion below 1"

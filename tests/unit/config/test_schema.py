@@ -101,6 +101,7 @@ EVALUATION = {
 EVALUATION_OURS = {
     "mode": "auto",
     "genotype": None,
+    "averaging": None,
     "network_args": {},
     "cells": None,
     "channels": None,
@@ -151,6 +152,7 @@ WRONG_RANGE = [
     *[("search.tau_max", 0), ("search.tau_min", 0), ("search.arch_learning_rate", 0), ("search.fidelity", -2)],
     *[("search.checkpoint_steps", -1), ("search.population_size", 0), ("search.sample_size", 0), ("search.k", 0)],
     *[("evaluation.drop_path_prob", 1), ("evaluation.auxiliary_weight", -0.1), ("evaluation.cells", 0)],
+    ("evaluation.averaging", 0),
     *[("evaluation.channels", 0), ("seed", -1), ("seed", 2**32), ("workers", -1), ("out_dir", ""), ("dataset", "")],
 ]
 WRONG_TYPE = [
