@@ -11,5 +11,6 @@ from .lookup import get_dataset_api as get_dataset_api
 from .nasbench101 import NasBench101Table as NasBench101Table
 from .nasbench201 import NasBench201Table as NasBench201Table
 from .nasbench_macro import NasBenchMacroTable as NasBenchMacroTable
+from .nasbench_nlp import NasBenchNLPTable as NasBenchNLPTable
 from .tanglenas import TangleNASCellTable as TangleNASCellTable
 from .tanglenas import TangleNASMacroTable as TangleNASMacroTable

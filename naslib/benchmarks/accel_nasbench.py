@@ -32,7 +32,7 @@ class AccelNASBenchTable(RowTable):
         BenchmarkError: If the file is not this table.
     """
 
-    name = "mnasnet"
+    name = "accel_nasbench"
     title = "Accel-NASBench"
     datasets = ("imagenet",)
     aliases = {"imagenet-1k": "imagenet", "imagenet1k": "imagenet"}

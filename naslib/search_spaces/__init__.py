@@ -6,6 +6,7 @@ from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
 from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
+from .hierarchical.graph import HierarchicalSearchSpace as HierarchicalSearchSpace
 from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
 from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1SearchSpace
@@ -13,6 +14,7 @@ from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
 from .nasbench301.graph import NasBench301SearchSpace as NasBench301SearchSpace
 from .nasbench_asr.graph import NasBenchASRSearchSpace as NasBenchASRSearchSpace
 from .nasbench_macro.graph import NasBenchMacroSearchSpace as NasBenchMacroSearchSpace
+from .nasbench_nlp.graph import NasBenchNLPSearchSpace as NasBenchNLPSearchSpace
 from .nasnet.graph import NASNetSearchSpace as NASNetSearchSpace
 from .nasnet.graph import PNASSearchSpace as PNASSearchSpace
 from .nats_size.graph import NATSBenchSizeSearchSpace as NATSBenchSizeSearchSpace

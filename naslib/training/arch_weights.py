@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from naslib.errors import CheckpointError
+from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.node_choices import choices_at
@@ -25,8 +26,8 @@ class RecordedDecision:
 
     Attributes:
         name: Its label, `normal_cell/3-5`.
-        graph: Name of the graph (of the first copy, where several share it).
-        edge: Source and target node.
+        graph: Name of the graph (of the first copy, where several share it); `sizes` for sizes of elastic layers.
+        edge: Source and target node; of a node that node twice, of a size its number twice.
         ops: Names of the candidates.
     """
 
@@ -129,6 +130,8 @@ def _name_decisions(graph: Any, weights: Sequence[Tensor], labels: Sequence[str]
             place, node, data = nested.name or "graph", choice.node, choice.data
             name = f"{place}/{node}:comb_op"
             found.setdefault(id(data.alpha), RecordedDecision(name, place, (node, node), _op_names(data)))
+    for number, (label, data) in enumerate((getattr(graph, "value_edges", None) or {}).items()):
+        found.setdefault(id(data.alpha), RecordedDecision(label, "sizes", (number, number), _op_names(data)))
     names = tuple(f"op{i}" for i in range(max((w.numel() for w in weights), default=0)))
     decisions = [
         found.get(id(w)) or RecordedDecision(f"decision/{i}", "decision", (i, i), names[: w.numel()])
@@ -144,4 +147,4 @@ def _op_names(data: EdgeData) -> tuple[str, ...]:
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         return tuple(names)
     embedded = getattr(data.op, "primitives", None) or []
-    return tuple(str(getattr(op, "get_op_name", type(op).__name__)) for op in embedded)
+    return tuple(str(op_name(op)) for op in embedded)

@@ -17,6 +17,7 @@ from naslib.utils.log import get_logger
 
 from .cell_layout import NODE_RADIUS, DrawnCell, PlacedEdge, cells_of, place_edges, place_nodes
 from .checkpoint import load_verified
+from .found_chain import chain_of, draw_found_chain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,11 +43,14 @@ _TITLE = 0.35
 
 
 def draw_cells(architecture: Graph, folder: Path) -> list[Path]:
-    """Draw the kinds of cells of a discrete architecture to `cell_<name>.svg` and `.png`.
+    """Draw the kinds of cells of a discrete architecture to `cell_<name>.svg` and `.png`; a chain to `chain.svg`.
 
     Returns:
         The files.
     """
+    chain = chain_of(architecture)
+    if chain is not None:
+        return save_figure(draw_found_chain(chain), folder / "chain")
     cells = cells_of(architecture)
     colours = colours_of(cells)
     names: dict[str, int] = {}

@@ -20,6 +20,8 @@ TINY += ["evaluation.channels=4", "evaluation.cells=2"]
 EXTRA = {
     "readme_flow.py": [],
     "own_search_space.py": [],
+    "own_module.py": [],
+    "own_transformer.py": [],
     "own_data.py": ["dataset=shapes", "dataset_args.n_images=200"],
     "mixed_operations.py": [],
     "own_optimizer.py": ["optimizer=sigmoid_darts", "search.start=0.4"],
@@ -33,7 +35,11 @@ def test_every_example_is_tested():
     assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(EXTRA)
 
 
-@pytest.mark.parametrize("name", sorted(EXTRA))
+# A network of a size of its own
+LONG = {"own_module.py"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in sorted(EXTRA)])
 def test_example_runs(name: str, tmp_path: Path):
     command = [sys.executable, str(ROOT / "examples" / name), "--config", "darts.yaml", *TINY, *EXTRA[name]]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}

@@ -118,3 +118,18 @@ def test_which_pass_takes_which_convolution(monkeypatch: pytest.MonkeyPatch, cap
     assert run(_conv(5, 2, 4, 2), subsample=False) == []
     for other in (_conv(3, 2, 1, 1), _conv(3, 2, 1, 2), _conv(3, 2, 2, 2, bias=True), _conv(3, 2, 2, 2, groups=8)):
         assert run(other) == []
+
+
+def test_a_block_under_autocast_has_a_backward():
+    """Regression: the backward is outside of autocast, and its rewrite refused a weight of another type."""
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False)
+    x = torch.randn(2, 16, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
+    work = SharedWork(Passes(), guarded=True)
+    gradients = []
+    for convolve in (lambda: work.convolve(conv, x), lambda: conv(x)):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = convolve()
+        assert y.dtype == torch.bfloat16
+        gradients.append(torch.autograd.grad(y.float().square().sum(), [x, conv.weight]))
+    _compare(*gradients)

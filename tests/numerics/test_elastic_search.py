@@ -9,18 +9,16 @@ from typing import Any
 import pytest
 import torch
 from elastic_space import ElasticSpace
+from small_searches import METHODS, batches, chosen, ready
 from small_spaces import images
 from torch import nn
 
 from naslib.errors import ArchitectureError, ConfigError, SpecAlreadySetError
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.sizes import SizeLimits, mac_table, parameter_table
-from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
-from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces import NasBench201SearchSpace
-from naslib.search_spaces.core.assignment import Assignment, current
+from naslib.search_spaces.core.assignment import current
 from naslib.search_spaces.core.batch_norm import evaluation_mode
-from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.elastic import (
     ElasticConv2d,
     ElasticLinear,
@@ -34,11 +32,6 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Identity, ReLUConvBN
 from naslib.training.space_record import describe_architecture, rebuild_architecture
 
-METHODS = sorted(
-    {
-        OPTIMIZERS.get(n).__name__: n for n in OPTIMIZERS.names() if issubclass(OPTIMIZERS.get(n), OneShotOptimizer)
-    }.values()
-)
 # Why a method cannot decide sizes, or take candidates that share weights
 REFUSED = {
     "darts_pt": "a size that is taken out leaves its weights to the others",
@@ -52,33 +45,12 @@ REFUSED = {
 ADDS_TO_EDGES = ("darts_minus",)
 
 
-def _made(name: str, space: Graph | None = None, seed: int = 0, dtype: torch.dtype = torch.float32, **keys: Any) -> Any:
-    torch.manual_seed(seed)
-    random.seed(seed)
-    optimizer: Any = OPTIMIZERS.get(name)(epochs=2, **keys)
-    optimizer.adapt_search_space(space if space is not None else ElasticSpace())
-    optimizer.before_training()
-    optimizer.graph.to(dtype)
-    for parameter in optimizer.architecture_parameters:
-        parameter.data = parameter.data.to(dtype)
-    optimizer.new_epoch(0)
-    return optimizer
-
-
-def _batches(dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
-    return images(dtype=dtype), images(seed=1, dtype=dtype)
-
-
-def _chosen(optimizer: Any, discrete: Graph) -> Assignment:
-    """Return the assignment of what is in a discrete architecture."""
-    genotype = discrete.genotype()
-    return Assignment(
-        {d.name: d.candidates.index(genotype[d.name]) if d.name in genotype else NO_EDGE for d in optimizer.decisions}
-    )
+def _made(name: str, space: Graph | None = None, **keys: Any) -> Any:
+    return ready(name, space if space is not None else ElasticSpace(), **keys)
 
 
 def test_all_methods_are_here():
-    assert len(METHODS) == 30 and set(REFUSED) <= set(METHODS)
+    assert len(METHODS) >= 31 and set(REFUSED) <= set(METHODS)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -88,7 +60,7 @@ def test_a_method_searches_sizes_or_says_why_not(name: str):
             _made(name)
         return
     optimizer = _made(name)
-    train, valid = _batches()
+    train, valid = batches()
     for _ in range(2):
         *_, loss, _ = optimizer.step(train, valid)
     assert bool(loss.isfinite())
@@ -101,7 +73,7 @@ def test_a_method_searches_sizes_or_says_why_not(name: str):
     if name not in ADDS_TO_EDGES:
         x = valid[0]
         for training in (False, True):
-            with torch.no_grad(), optimizer.assigned(_chosen(optimizer, discrete)):
+            with torch.no_grad(), optimizer.assigned(chosen(optimizer, discrete)):
                 expected = optimizer.graph.train(training)(x)
             with torch.no_grad():
                 assert torch.equal(discrete.train(training)(x), expected)
@@ -109,40 +81,11 @@ def test_a_method_searches_sizes_or_says_why_not(name: str):
         assert parameter.requires_grad
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in REFUSED])
-def test_a_restored_search_goes_on_as_if_nothing_had_happened(name: str):
-    train, valid = _batches()
-    first = _made(name)
-    for _ in range(2):
-        first.step(train, valid)
-    states = {key: _copied(item.state_dict()) for key, item in first.get_checkpointables().items()}
-    rng = torch.get_rng_state(), random.getstate()
-    first.step(train, valid)
-    second = _made(name, seed=1)
-    for key, item in second.get_checkpointables().items():
-        item.load_state_dict(states[key])
-    torch.set_rng_state(rng[0])
-    random.setstate(rng[1])
-    second.step(train, valid)
-    for a, b in zip(first.graph.state_dict().values(), second.graph.state_dict().values(), strict=True):
-        assert torch.equal(a, b)
-    for a, b in zip(first.architectural_weights, second.architectural_weights, strict=True):
-        assert torch.equal(a, b)
-
-
-def _copied(state: Any) -> Any:
-    if isinstance(state, torch.Tensor):
-        return state.clone()
-    if isinstance(state, dict):
-        return {key: _copied(value) for key, value in state.items()}
-    return [_copied(value) for value in state] if isinstance(state, list) else state
-
-
 @pytest.mark.parametrize("mix", ["weights", "outputs"])
 def test_the_architecture_gradient_of_sizes_is_the_derivative(mix: str):
     """Central differences of the validation loss by every entry of every parameter."""
     optimizer = _made("darts", ElasticSpace(mix=mix), dtype=torch.float64)
-    train, valid = _batches(torch.float64)
+    train, valid = batches(torch.float64)
     with torch.no_grad():
         for index, alpha in enumerate(optimizer.architectural_weights):
             alpha.copy_(torch.linspace(-0.4, 0.5, alpha.numel(), dtype=torch.float64) + 0.1 * index)
@@ -165,14 +108,14 @@ def test_the_architecture_gradient_of_sizes_is_the_derivative(mix: str):
 @pytest.mark.parametrize("hessian", ["exact", "finite_difference"])
 def test_second_order_runs_through_sizes(hessian: str):
     optimizer = _made("darts", dtype=torch.float64, unrolled=True, hessian=hessian)
-    train, valid = _batches(torch.float64)
+    train, valid = batches(torch.float64)
     gradient, _, _ = optimizer.architecture_gradient(train, valid)
     assert all(bool(g.isfinite().all()) and bool(g.abs().sum() > 0) for g in gradient)
 
 
 def test_exact_and_finite_products_agree():
     """On a smooth network, with the mixture of sizes in both layers."""
-    train, valid = _batches(torch.float64)
+    train, valid = batches(torch.float64)
     found = []
     width = Value((2, 4, 3), "width")
     for hessian in ("exact", "finite_difference"):
@@ -189,7 +132,7 @@ def test_exact_and_finite_products_agree():
 def test_a_draw_runs_its_slice_in_the_weight_step():
     """In the weight step of GDAS the convolutions are called with the widths that were drawn."""
     optimizer = _made("gdas")
-    train, _ = _batches()
+    train, _ = batches()
     stem = optimizer.graph.edges[1, 2].op.get_embedded_ops()[0]
     assert isinstance(stem, ElasticConv2d)
     widths: list[tuple[int, int]] = []
@@ -207,7 +150,7 @@ def test_a_draw_runs_its_slice_in_the_weight_step():
 def test_sizes_of_paths_are_those_of_the_networks():
     """Parameters and multiply-accumulates of all 36 architectures, with entangled candidates and sizes."""
     optimizer = _made("spos")
-    train, valid = _batches()
+    train, valid = batches()
     parameters, macs = parameter_table(optimizer), mac_table(optimizer, (2, 8, 8))
     codes = list(optimizer.paths.iterate())
     assert len(codes) == 36
@@ -249,7 +192,7 @@ def test_a_network_whose_sizes_alone_are_searched():
     graph.add_edge(1, 2, op=nn.Sequential(*layers))
     for name in ("darts", "gdas", "spos", "drnas"):
         optimizer = _made(name, graph)
-        train, valid = _batches()
+        train, valid = batches()
         optimizer.step(train, valid)
         optimizer.select_architecture([train], [valid])
         found = optimizer.get_final_architecture()
@@ -272,7 +215,7 @@ def test_a_chain_of_mixtures_by_hand():
     network = nn.Sequential(nn.Flatten(), ElasticLinear(128, first, bias=False), ElasticLinear(first, 3), nn.Identity())
     graph.add_edge(1, 2, op=network)
     optimizer = _made("darts", graph, dtype=torch.float64)
-    (x, _), _ = _batches(torch.float64)
+    (x, _), _ = batches(torch.float64)
     with torch.no_grad():
         optimizer.architectural_weights[0].copy_(torch.tensor([0.3, -0.5, 1.0]))
     p = optimizer.architectural_weights[0].softmax(0)

@@ -7,13 +7,24 @@ import torch
 from reference import interpret
 
 from naslib.optimizers import DARTSOptimizer
-from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
+from naslib.search_spaces import (
+    FBNetSearchSpace,
+    MnasNetSearchSpace,
+    NasBench201SearchSpace,
+    NasBench301SearchSpace,
+    SimpleCellSearchSpace,
+)
 from naslib.search_spaces.core.graph import Graph
 
 SPACES = {
     "simple_cell": lambda: SimpleCellSearchSpace(channels=4),
     "nasbench201": lambda: NasBench201SearchSpace(channels=4, cells_per_stage=1),
     "nasbench301": lambda: NasBench301SearchSpace(channels=4, cells=3),
+    # 16 channels reach the hand-written kernels
+    "fbnet": lambda: FBNetSearchSpace(10, widths=(16, 16), n_cells=(2, 1), strides=(1, 2), head_channels=8),
+    "mnasnet": lambda: MnasNetSearchSpace(
+        10, blocks=["ir_r2_k3|5_s2_e2_c8_se0.5", "er|ds|cn_r2_k3_s1_c8"], stem_channels=8, head_channels=8
+    ),
 }
 
 

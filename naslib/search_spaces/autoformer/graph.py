@@ -102,8 +102,8 @@ class AutoFormerSearchSpace(Graph):
 
     def get_type(self) -> str:
         """Return the name of the space: with the preset's where the choices are all those of a preset of the paper."""
-        own = self.choices[:4]
-        named = (name for name in ("tiny", "small", "base") if PRESETS[name][:4] == own)
+        own = self.choices[:5]  # embed to head_dim; patches and positions may differ
+        named = (name for name in ("tiny", "small", "base") if PRESETS[name][:5] == own)
         return next((f"autoformer_{name}" for name in named), "autoformer")
 
     def set_spec(self, spec: Any, dataset_api: Any = None) -> None:

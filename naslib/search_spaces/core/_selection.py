@@ -24,15 +24,21 @@ def keep_strongest_edges(node: tuple[int, Any], in_edges: list[tuple[int, EdgeDa
     The strength of an edge is its largest `op_weights` other than that of `Zero`, and the lower source wins a tie.
     Nodes with a final edge, or with an edge without `op_weights`, are left alone.
     """
-    _keep(in_edges, KEPT_EDGES)
+    flag_weaker_edges(in_edges, KEPT_EDGES)
 
 
 def keep_strongest_edge(node: tuple[int, Any], in_edges: list[tuple[int, EdgeData]], out_edges: Any) -> None:
     """Flag all but the strongest edge into a node for removal, by the rule of `keep_strongest_edges`."""
-    _keep(in_edges, 1)
+    flag_weaker_edges(in_edges, 1)
 
 
-def _keep(in_edges: list[tuple[int, EdgeData]], kept: int) -> None:
+def flag_weaker_edges(in_edges: list[tuple[int, EdgeData]], kept: int) -> None:
+    """Flag all but the strongest of the edges into a node for removal, as `keep_strongest_edges` ranks them.
+
+    Args:
+        in_edges: Sources and edges.
+        kept: How many stay.
+    """
     if len(in_edges) <= kept or any(data.is_final() or not data.has("op_weights") for _, data in in_edges):
         return
     ranked = sorted(in_edges, key=_rank)

@@ -15,6 +15,7 @@ from naslib.errors import ArchitectureError, BenchmarkApiMissing, SpecAlreadySet
 from ._ops_by_name import choices_of, put_ops
 from ._ops_by_name import op_name as op_name
 from .codec import Code, Codec, as_random
+from .decisions import Site
 from .edge import EdgeData
 from .elastic.candidates import put_values
 from .literals import read_literal
@@ -263,6 +264,7 @@ class ArchitectureMixin(StatementMixin):
         candidates by the names of its decisions, or the form that the space gives them.
         """
         beside = self.chosen_values or any(combinations_in(nested) for nested in self.nested_graphs())
+        beside = beside or _decides_beside_edges(self._decision_space)
         if self.codec is not None or self._code is not None or beside or self._is_spelled():
             return self._codec().genotype(self.get_code())
         found = []
@@ -309,6 +311,13 @@ def _as_index(spec: Any) -> int | None:
     if isinstance(spec, str) and spec.strip().isdecimal():
         return int(spec)
     return int(spec) if isinstance(spec, numbers.Integral) and not isinstance(spec, bool) else None
+
+
+def _decides_beside_edges(space: DecisionSpace | None) -> bool:
+    """Say whether a space decides sizes, or combinations at nodes, which a list of operations by edge does not say."""
+    decisions = space.decisions if space is not None else ()
+    sites = [site for decision in decisions for site in decision.sites if isinstance(site, Site)]
+    return any(d.kind == "value" for d in decisions) or any(s.head is None and s.positions for s in sites)
 
 
 def _already_set() -> SpecAlreadySetError:

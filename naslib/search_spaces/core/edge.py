@@ -305,4 +305,18 @@ def _copy_private(value: Any, memo: dict[int, Any]) -> Any:
         return value.copy_sharing_edges()
     if type(value) is list:
         return [_copy_private(item, memo) for item in value]
+    if isinstance(value, nn.Module):
+        _copy_graphs_in(value, memo)
     return copy.deepcopy(value, memo)
+
+
+def _copy_graphs_in(module: nn.Module, memo: dict[int, Any]) -> None:
+    """Copy the outermost graphs in a module in the manner of `Graph.copy`, for what copies the module."""
+    for child in module._modules.values():
+        if child is None or id(child) in memo:
+            continue
+        copy_graph: Any = getattr(child, "copy_sharing_edges", None)
+        if copy_graph is not None:
+            memo[id(child)] = copy_graph()
+        else:
+            _copy_graphs_in(child, memo)

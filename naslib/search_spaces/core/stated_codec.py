@@ -79,6 +79,10 @@ class StatedCodec(Codec[StatementMixin]):
 
     def _code_from(self, operations: Mapping[str, Any]) -> Code:
         """Return the code of the operations that are there; of inputs, those are chosen whose edges have one."""
+        return self._space.code_of(self.with_inputs(operations))
+
+    def with_inputs(self, operations: Mapping[str, Any]) -> dict[str, Any]:
+        """Return choices by decision, and the inputs that follow from them: those whose edges have an operation."""
         choices = dict(operations)
         for decision in self._space.decisions:
             if decision.kind == "op" and decision.name in operations and decision.condition is not None:
@@ -86,7 +90,7 @@ class StatedCodec(Codec[StatementMixin]):
                 if other.kind == "inputs":
                     source = other.candidates[decision.condition_indices[0]]
                     choices[other.name] = (*choices.get(other.name, ()), source)
-        return self._space.code_of(choices)
+        return choices
 
     def from_graph(self, graph: StatementMixin) -> Code:
         """Read the code off a discrete graph that was made of a space by an optimizer, or by `set_spec`.

@@ -16,7 +16,7 @@ from ._ops_by_name import numbered, op_name
 from ._owners import find_conditions
 from ._searched_edges import SearchedEdge, condition_of, is_reachable, key_of
 from ._searched_edges import searched_edges as searched_edges
-from ._selection import KEPT_EDGES
+from ._selection import KEPT_EDGES, flag_weaker_edges
 from ._stated_values import stated_values
 from ._updates import Scope, UpdatesMixin
 from .chosen_inputs import gate_name
@@ -47,18 +47,34 @@ class StatementMixin(UpdatesMixin):
     Attributes:
         OPTIMIZER_SCOPE: Scopes that an optimizer adapts.
         ALLOWS_ZERO: Whether a discrete architecture may have `Zero` on an edge under search.
+        KEPT_EDGES: How many of the edges under search that enter a node of this graph are kept, wherever it is nested:
+            those with the strongest operations. None leaves it to the rule of the space.
         NO_SUPERNET: Why its architectures share no weights, so that only searches on codes take the space; empty where
             they do.
     """
 
     OPTIMIZER_SCOPE: str | list[str] = "all"
     ALLOWS_ZERO: bool = True
+    KEPT_EDGES: int | None = None
     NO_SUPERNET: str = ""
     _decision_space: DecisionSpace | None = None  # where it cannot be read off the edges any more
 
     @_default
     def prepare_discretization(self) -> None:
         """Remove what the space does not keep in a discrete architecture, reading `op_weights` of the edges."""
+
+    def prune_parts(self, scope: Scope = None) -> None:
+        """Remove the weaker edges, by `op_weights`, in graphs that say how many their nodes keep (`KEPT_EDGES`).
+
+        Args:
+            scope: Which graphs are searched; `OPTIMIZER_SCOPE` if None.
+        """
+        for graph in self._graphs_in_scope(self.OPTIMIZER_SCOPE if scope is None else scope):
+            if graph.KEPT_EDGES is not None:
+                for node in sorted(graph._node):
+                    entering = [(u, graph._succ[u][node]) for u in sorted(graph._pred[node])]
+                    flag_weaker_edges([(u, data) for u, data in entering if not data.is_final()], graph.KEPT_EDGES)
+        self._remove_flagged_edges()
 
     @_default
     def select_primitive(self, edge_data: EdgeData) -> int:
@@ -238,7 +254,7 @@ def state(
         edges.positions = selectable[alike]
         edges.indices = {position: index for index, position in enumerate(edges.positions)}
     find_conditions(graph, groups)
-    decisions = _inputs(groups, kept_edges) if kept_edges is not None else []
+    decisions = _inputs(groups, kept_edges)
     decisions += _candidates(groups, names)
     decisions += stated_values(graph, groups)
     if not decisions:
@@ -266,17 +282,22 @@ def _selectable(graph: StatementMixin, candidates: Sequence[Any]) -> tuple[int, 
     return tuple(found)
 
 
-def _inputs(groups: dict[Hashable, SearchedEdge], kept_edges: int) -> list[Decision]:
+def _inputs(groups: dict[Hashable, SearchedEdge], kept_edges: int | None) -> list[Decision]:
     """Return a decision for each node that more edges enter than it keeps; the edges take note of it."""
     copies = [copy for edges in groups.values() for copy in edges.copies]
     graphs = {copy.number: copy.graph for copy in copies}
     sites: dict[tuple[Hashable, ...], list[Site]] = {}
+    kept_at: dict[tuple[Hashable, ...], int] = {}
     for number, nested in graphs.items():
+        kept = nested.KEPT_EDGES if isinstance(nested, StatementMixin) and nested.KEPT_EDGES else kept_edges
+        if kept is None:
+            continue
         for node in sorted({copy.tail for copy in copies if copy.number == number}):
             entering = [(u, nested._succ[u][node]) for u in sorted(nested._pred[node])]
             searched = [(u, data) for u, data in entering if not data.is_final()]
-            if len(searched) > kept_edges and all(key_of(data) in groups for _, data in searched):
+            if len(searched) > kept and all(key_of(data) in groups for _, data in searched):
                 key = tuple(key_of(data) for _, data in searched)
+                kept_at[key] = kept
                 sites.setdefault(key, []).append(Site(nested.name, number, None, node))
     found = []
     for keys, places in sites.items():
@@ -288,7 +309,7 @@ def _inputs(groups: dict[Hashable, SearchedEdge], kept_edges: int) -> list[Decis
         for index, edges in enumerate(entering_edges):
             edges.taken = name, index
         sources = tuple(edges.copies[0].head for edges in entering_edges)
-        found.append(Decision(name, "inputs", sources, kept_edges, condition_of(first), tuple(places)))
+        found.append(Decision(name, "inputs", sources, kept_at[keys], condition_of(first), tuple(places)))
     return found
 
 

@@ -14,11 +14,12 @@ from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.combine import mean
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.ops_words import WordDecoder, WordEmbedding
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.statement import state
 
 from .codec import CELL, RecurrentCodec, shape_of
-from .layers import RecurrentLayer, WordDecoder, WordEmbedding
+from .layers import RecurrentLayer
 from .primitives import ACTIVATIONS, Gates, Highway, NormedSum, StateDropout
 
 # Of the network that the authors retrain

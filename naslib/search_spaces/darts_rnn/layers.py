@@ -1,4 +1,4 @@
-"""The layers around the recurrent cell: words in, steps over time, words out."""
+"""The layer around the recurrent cell: steps over time."""
 
 from __future__ import annotations
 
@@ -6,51 +6,19 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from naslib.errors import GraphError
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.ops_words import SequenceDropout
 from naslib.search_spaces.core.primitives import AbstractPrimitive
 from naslib.search_spaces.core.types import EdgeLike
 from naslib.utils.passage import held_memory
 
 from .mixture import CellMixture
-from .primitives import EMBEDDING_RANGE, Gates, SequenceDropout, StateDropout, dropout_mask
+from .primitives import Gates, StateDropout
 
 # By what name a network remembers its state
 _STATE = "recurrent"
-
-
-class WordEmbedding(AbstractPrimitive):
-    """Turn words `(n, t)` into vectors `(n, t, hidden)`; in training some words are zero, and some channels of a row.
-
-    Args:
-        vocabulary: Number of words.
-        hidden: Size of the vectors.
-        dropout: Share of channels, the same for all words of a row.
-        dropout_words: Share of the words of the vocabulary, in all rows of a batch.
-    """
-
-    def __init__(self, vocabulary: int, hidden: int, dropout: float = 0.0, dropout_words: float = 0.0) -> None:
-        super().__init__(locals())
-        self.embedding = nn.Embedding(vocabulary, hidden)
-        self.dropout = SequenceDropout(dropout)
-        self.dropout_words = dropout_words
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the vectors from U(-.1, .1), as the authors do."""
-        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the vectors.
-
-        `(n, t)` to `(n, t, hidden)`.
-        """
-        weight = self.embedding.weight
-        if self.training and self.dropout_words:
-            weight = weight * dropout_mask(weight, (len(weight), 1), self.dropout_words)
-        return self.dropout(F.embedding(x.long(), weight))
 
 
 class RecurrentLayer(AbstractPrimitive):
@@ -111,33 +79,3 @@ class RecurrentLayer(AbstractPrimitive):
         gate, inner = self.gates(both, both)
         first = state + gate * (inner.tanh() - state)
         return cell(first if self.norm is None else self.norm(first))
-
-
-class WordDecoder(AbstractPrimitive):
-    """Turn outputs `(n, t, hidden)` into logits of the next word, by the vectors of the embedding (tied weights).
-
-    Args:
-        embedding: Of the words.
-        dropout: Share of the outputs' channels that are dropped in training, the same at all positions of a row.
-    """
-
-    def __init__(self, embedding: nn.Embedding, dropout: float = 0.0) -> None:
-        super().__init__({"dropout": dropout})
-        self.embedding = embedding
-        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
-        self.dropout = SequenceDropout(dropout)
-
-    def reset_parameters(self) -> None:
-        """Set the bias to zero; the weights are the embedding's."""
-        nn.init.zeros_(self.bias)
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the logits.
-
-        `(n, t, hidden)` to `(n, t, vocabulary)`.
-        """
-        dropped = self.dropout(x)
-        memory = held_memory()
-        if memory is not None and self.training:
-            memory.note(x, dropped)
-        return F.linear(dropped, self.embedding.weight, self.bias)

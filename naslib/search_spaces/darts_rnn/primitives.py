@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from naslib.search_spaces.core.ops_words import dropout_mask
 from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive
 from naslib.search_spaces.core.shared_work import SharedWork
 from naslib.search_spaces.core.types import EdgeLike
@@ -19,42 +20,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "identity": lambda x: x,
 }
-# Weights of the cell are drawn from U(-.04, .04), embeddings from U(-.1, .1)
-CELL_RANGE, EMBEDDING_RANGE = 0.04, 0.1
-
-
-def dropout_mask(like: Tensor, shape: Sequence[int], probability: float) -> Tensor:
-    """Return zeros with the given probability, and `1 / (1 - probability)` elsewhere.
-
-    Args:
-        like: Has the type and the device.
-        shape: Of the mask.
-        probability: In [0, 1).
-    """
-    keep = 1.0 - probability
-    return like.new_empty(tuple(shape)).bernoulli_(keep).div_(keep)
-
-
-class SequenceDropout(nn.Module):
-    """Drop the same channels of a row at all its positions ([Gal2016variational]); only in training.
-
-    Args:
-        probability: In [0, 1).
-    """
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return `(n, t, channels)`."""
-        if not self.training or not self.probability:
-            return x
-        return x * dropout_mask(x, (x.shape[0], 1, x.shape[2]), self.probability)
-
-    def extra_repr(self) -> str:
-        """Return the probability."""
-        return f"probability={self.probability}"
+# Weights of the cell are drawn from U(-.04, .04)
+CELL_RANGE = 0.04
 
 
 class StateDropout(nn.Module):

@@ -116,8 +116,9 @@ class GPTSearchSpace(Graph):
         self.add_edge(3, 4, op=head)
 
     def get_type(self) -> str:
-        """Return the name of the space: with the preset's where the choices are all those of the benchmark's."""
-        named = (name for name in ("s", "m", "l") if PRESETS[name][:5] == self.choices[:5])
+        """Return the name of the space: with the preset's where its networks are those of the benchmark."""
+        as_there = self.positions == "rotary" and self.parallel and self.tied
+        named = (name for name in ("s", "m", "l") if as_there and PRESETS[name] == self.choices)
         return next((f"gpt_{name}" for name in named), "gpt")
 
     def set_spec(self, spec: Any, dataset_api: Any = None) -> None:

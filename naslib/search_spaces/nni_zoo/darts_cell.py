@@ -6,7 +6,6 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.search_spaces.core import primitives as core_ops
-from naslib.search_spaces.core._selection import keep_strongest_edges
 from naslib.search_spaces.core.combine import channel_concat
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
@@ -57,6 +56,8 @@ class DartsCell(Graph):
         ConfigError: If a number is not positive.
     """
 
+    KEPT_EDGES = 2
+
     def __init__(
         self, n_nodes: int, channels_pp: int, channels_p: int, channels: int, reduction_p: bool, reduction: bool
     ) -> None:
@@ -85,7 +86,3 @@ class DartsCell(Graph):
             self.add_edge(node, output, EdgeData().finalize())
         self.nodes[output]["comb_op"] = channel_concat
         self.set_input(INPUTS)
-
-    def prepare_discretization(self) -> None:
-        """Keep the two strongest edges into every intermediate node."""
-        self.update_nodes(keep_strongest_edges, scope=self.OPTIMIZER_SCOPE, single_instances=True)

@@ -7,7 +7,6 @@ from typing import Any
 from torch import nn
 
 from naslib.search_spaces.core import primitives as core_ops
-from naslib.search_spaces.core._selection import keep_strongest_edges
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.ops_heads import AuxiliaryHead
 
@@ -74,10 +73,6 @@ class DartsCellSearchSpace(Graph):
         last, output = 2 + cells, 4 + cells
         self.add_edge(last, output)
         self.edges[last, output].set("op", classifier(widths[1], n_classes))
-
-    def prepare_discretization(self) -> None:
-        """Keep the two strongest edges into every intermediate node."""
-        self.update_nodes(keep_strongest_edges, scope=self.OPTIMIZER_SCOPE, single_instances=True)
 
     def put_architecture(self, spec: Any) -> None:
         """Make this graph the architecture `spec`, which may also be one that NNI has exported.

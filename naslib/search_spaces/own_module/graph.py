@@ -65,6 +65,7 @@ class ModuleSearchSpace(Graph):
         super().put_architecture(spec)
         if self.instantiate_model:
             self.prepare_evaluation()
+            self.parse()
 
     def prepare_evaluation(self) -> None:
         """Replace what is decided by plain layers; the code stays known."""
@@ -78,7 +79,8 @@ class ModuleSearchSpace(Graph):
     def _decided(self) -> tuple[int, ...]:
         """Return the code of what is decided; what only left-out parts had to decide is its first candidate."""
         space = self.decision_space
-        choices = StatedCodec(self.get_type(), space).choices_in(self)
+        codec = StatedCodec(self.get_type(), space)
+        choices = codec.with_inputs(codec.choices_in(self))
         for decision in space.decisions:
             if decision.condition is None and decision.name not in choices:
                 first = decision.candidates[: decision.n_chosen or 0]
@@ -101,7 +103,6 @@ class ModuleSearchSpace(Graph):
         new._hold(self._source.anew())
         if self._code is not None:
             new.put_architecture(self._code)
-            new.parse()
         return new
 
     def evaluation_network(

@@ -1,10 +1,15 @@
-"""Cell spaces: the lists of operations of the DARTS space, NASNet, PNAS."""
+"""Cell spaces: the lists of operations of the DARTS space, NASNet, PNAS, hierarchical cells."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from naslib.search_spaces import NasBench301SearchSpace, NASNetSearchSpace, PNASSearchSpace
+from naslib.search_spaces import (
+    HierarchicalSearchSpace,
+    NasBench301SearchSpace,
+    NASNetSearchSpace,
+    PNASSearchSpace,
+)
 
 from . import Entry
 
@@ -50,5 +55,16 @@ ENTRIES = {
         lambda **sizes: PNASSearchSpace(channels=4, cells_per_stage=1, blocks=2, **sizes),
         size=(2 * 8) ** 2 * (3 * 8) ** 2,
         evaluation=_TINY_BLOCKS,
+    ),
+    # three edges of two motifs with seven operations, and three of the cell with none or one of the motifs
+    "hierarchical": Entry(
+        lambda **sizes: HierarchicalSearchSpace(channels=4, motifs=2, motif_nodes=3, cell_nodes=3, **sizes),
+        size=7**6 * 3**3,
+        evaluation={"cells_per_stage": 1, "channels": 4},
+        refused={
+            "gsparsity": "takes each candidate for itself, and some have decisions of their own inside",
+            "p_darts": "a decision inside of a candidate would leave the supernet with it",
+            "pc_darts": "no node sums two or more edges under search",
+        },
     ),
 }

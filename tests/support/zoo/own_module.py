@@ -134,7 +134,6 @@ ENTRIES = {
         neighbours=neighbours,
         refused={
             "darts_pt": "a size that is taken out leaves its weights to the others",
-            "enas": "enas chooses operations and a number of inputs",
             "gsparsity": "looks at operations, and the space decides sizes as well",
             "one_shot": "a network has one of the sizes",
             "p_darts": "the values of a size share one weight and cannot leave the supernet",
@@ -145,7 +144,6 @@ ENTRIES = {
         lambda n_classes, in_channels: ModuleSearchSpace(lambda: Inputs(n_classes, in_channels)),
         size=2**3 * 3 * 3,
         refused={
-            "enas": "enas chooses operations and a number of inputs",
             "gsparsity": "looks at operations on edges",
             "lambda_darts": "needs a cell that the network has at least twice",
             "p_darts": "which inputs are added up is one decision",

@@ -100,7 +100,7 @@ def test_a_search_asks_the_surrogate(small: Any) -> None:
     optimizer = RegularizedEvolution(
         epochs=120, population_size=20, sample_size=5, objectives=["perplexity"], fidelity=-1
     )
-    space = GPTSearchSpace(10, preset="s", head_dim=4)
+    space = _gpt("s")
     space.instantiate_model = False
     optimizer.adapt_search_space(space, "openwebtext", dataset_api=small)
     for epoch in range(120):
@@ -133,7 +133,11 @@ def test_what_the_surrogates_do_not_know_is_said(small: Any) -> None:
 
 
 def test_choices_of_ones_own_have_no_benchmark(tmp_path: Path) -> None:
-    for space in (GPTSearchSpace(10), AutoFormerSearchSpace()):
+    with torch.device("meta"):
+        others = [GPTSearchSpace(10, preset="s", **{name: value}) for name, value in (
+            ("head_dim", 32), ("positions", "learned"), ("parallel", False), ("tied", False), ("bias", 1)
+        )]  # fmt: skip
+    for space in (GPTSearchSpace(10), AutoFormerSearchSpace(), *others):
         assert space.get_type() in ("gpt", "autoformer")
         with pytest.raises(BenchmarkError, match=r"no benchmark of the search space"):
             get_dataset_api(space.get_type(), data_dir=tmp_path)
@@ -176,7 +180,7 @@ def test_what_the_table_of_vision_transformers_lacks_is_said() -> None:
     with pytest.raises(BenchmarkError, match=r"was not trained on cifar100; 1\d\d of 200 were"):
         table.query(missing, Metric.TEST_ACCURACY, "cifar100")
     unknown = (0, 0, *[0] * 24, *[-1] * 4)
-    with pytest.raises(BenchmarkError, match=r"none of the 200 architectures that Auto-Prox trained"):
+    with pytest.raises(BenchmarkError, match=r"none of the 200 architectures of Auto-Prox"):
         table.query(unknown, Metric.TEST_ACCURACY, "cifar100")
     with pytest.raises(BenchmarkError, match=r"has TEST_ACCURACY, and no VAL_ACCURACY"):
         table.query(missing, Metric.VAL_ACCURACY, "cifar100")
@@ -236,3 +240,22 @@ def test_what_was_not_measured_is_an_error_or_called_a_guess(hat: Any) -> None:
         hat.interpolate(transformer, "wmt14enfr_gpu")
     with pytest.raises(ArchitectureError, match=r"10 numbers"):
         hat.query((640, 6), Metric.LATENCY, dataset)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return np.argsort(np.argsort(values)).astype(float)
+
+
+@needs_hat
+@pytest.mark.slow
+def test_guesses_rank_transformers_as_measurements_do(hat: Any) -> None:
+    """Every tenth row is guessed from all others."""
+    for dataset in hat.datasets:
+        table, guesses = hat._tables[dataset], []
+        latencies = table[::10, 10:12].sum(1)
+        for row in range(0, len(table), 10):
+            hat._tables[dataset] = np.delete(table, row, 0)
+            guesses.append(hat.interpolate(tuple(table[row, :10]), dataset))
+        hat._tables[dataset] = table
+        off = np.median(np.abs(np.array(guesses) / latencies - 1))
+        assert np.corrcoef(_ranks(np.array(guesses)), _ranks(latencies))[0, 1] > 0.91 and off < 0.11

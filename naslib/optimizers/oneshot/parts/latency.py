@@ -109,6 +109,7 @@ class Latency(Part):
         own = {
             Ability.OPERATIONS: "a table has the latencies of operations, not of sizes",
             Ability.EDGES: "a table has the latencies of operations on edges",
+            Ability.FLAT: "a table adds up all decisions, also those inside of candidates that are not chosen",
         }
         return {**super().needs(), **own}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import Inner, RelaxedMixedOp, Surrounding
@@ -88,6 +91,10 @@ class PartialChannelConnections(Part):
         if k < 1:
             raise ConfigError(f"k must be at least 1, got {k}")
         self.k = k
+
+    def needs(self) -> Mapping[Ability, str]:
+        """Return candidates without decisions inside: these would see a k-th of a k-th of the channels."""
+        return {**super().needs(), Ability.FLAT: "it would narrow what is inside of a narrowed candidate once more"}
 
     def adapt(self, graph: Graph) -> None:
         """Build the candidates again and surround the mixtures.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers.oneshot.supernet.compatibility import decides_inside
 from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.search_spaces.core.assignment import assigned
 from naslib.search_spaces.core.codec import NO_EDGE, Code
@@ -50,7 +51,7 @@ def candidates_of(optimizer: PathHost) -> list[tuple[int, int, nn.Module]]:
 
 
 class MeasuredSizes:
-    """The size of an architecture where the space decides sizes, which do not add up: each is measured by itself.
+    """The size of an architecture where sizes do not add up (see `adds_up`): each is measured by itself.
 
     Args:
         optimizer: Whose supernet.
@@ -68,9 +69,13 @@ class MeasuredSizes:
             return self.measure(choices)
 
 
-def decides_sizes(optimizer: PathHost) -> bool:
-    """Say whether some decisions are among sizes of elastic layers."""
-    return bool(optimizer.graph.value_edges)
+def adds_up(optimizer: PathHost) -> bool:
+    """Say whether the size of an architecture is the sum of those of its operations.
+
+    It is not where sizes of elastic layers are decided, or candidates have decisions of their own inside.
+    """
+    inside = any(decides_inside(op) for _, _, op in candidates_of(optimizer))
+    return not optimizer.graph.value_edges and not inside
 
 
 def parameter_table(optimizer: PathHost) -> SizeTable | MeasuredSizes:
@@ -78,7 +83,7 @@ def parameter_table(optimizer: PathHost) -> SizeTable | MeasuredSizes:
     candidates = candidates_of(optimizer)
     within = {id(p): p.numel() for _, _, op in candidates for p in op.parameters()}
     common = sum(p.numel() for p in optimizer.graph.parameters() if id(p) not in within)
-    if not decides_sizes(optimizer):
+    if adds_up(optimizer):
         sizes = [count_parameters(op) / 1e6 for _, _, op in candidates]
         return SizeTable(optimizer, common / 1e6 + sum(sizes), sizes)
 
@@ -102,7 +107,7 @@ def mac_table(optimizer: PathHost, image_shape: Sequence[int]) -> SizeTable | Me
     """
     if optimizer.graph.passes.native:
         raise ConfigError("max_macs: multiply-accumulates of native kernels are not counted; set native=off")
-    if decides_sizes(optimizer):
+    if not adds_up(optimizer):
         return MeasuredSizes(optimizer, lambda choices: count_macs(optimizer.graph, image_shape))
     ops = [op for _, _, op in candidates_of(optimizer)]
     with assigned(optimizer.everything()):

@@ -365,6 +365,7 @@ class SupernetOptimizer(SamplingOptimizer):
             for data, of_decision in zip(decisions_in(graph, self.scope), scores, strict=True):
                 data.set("op_weights", of_decision.clone(), shared=True)
         graph.prepare_discretization()
+        graph.prune_parts(self.scope)
 
     def undecided(self) -> str:
         """Return why the search decided nothing (all decisions tied, parameters that never moved); "" where it did."""

@@ -71,11 +71,19 @@ class LayerGraph(ChoiceGraph):
         """Return the label."""
         return self.label
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, *more: Any) -> Any:
         """Run what is in force; the output is a tensor of its own.
 
         `x` has any shape that the candidates take.
+
+        Raises:
+            GraphError: If there is more than one input.
         """
+        if more:
+            raise GraphError(
+                f"decision {self.label!r}: a LayerChoice is called with one tensor, not with {1 + len(more)}; let the "
+                "candidates keep what else they need, or take a tuple"
+            )
         output = self._guarded(lambda: super(LayerGraph, self).forward(x))
         return output.clone() if output is x else output
 
@@ -127,7 +135,7 @@ class InputGraph(ChoiceGraph):
         """Return label, number of inputs, and how many are chosen."""
         return self.label, self.n_candidates, self.n_chosen
 
-    def forward(self, inputs: Any) -> Tensor:
+    def forward(self, inputs: Any, *more: Any) -> Tensor:
         """Add up what is in force; the output is a tensor of its own.
 
         The inputs have one shape, which stays.
@@ -135,6 +143,7 @@ class InputGraph(ChoiceGraph):
         Raises:
             GraphError: If there is another number of inputs, or they differ in shape.
         """
+        inputs = [inputs, *more] if more else inputs
         if not isinstance(inputs, list | tuple) or not all(isinstance(x, Tensor) for x in inputs):
             raise GraphError(
                 f"decision {self.label!r}: an InputChoice is called with a list of tensors, not with {_kind(inputs)}"

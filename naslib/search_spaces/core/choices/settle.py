@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from naslib.errors import GraphError
+from naslib.search_spaces.core._ops_by_name import GIVEN_NAME
 from naslib.search_spaces.core.elastic import Elastic, Size
 from naslib.search_spaces.core.graph import Graph
 
@@ -130,7 +131,7 @@ class _Walk:
             return
         self.seen.add(id(part))
         yield path, part
-        members = [(name, member) for name, member in part._modules.items()]
+        members = [(_name_of(part, name, member), member) for name, member in part._modules.items()]
         if isinstance(part, Graph):
             members += self._of_graph(part)
         for name, member in members:
@@ -145,6 +146,12 @@ class _Walk:
             for target in sorted(graph._succ[node]):
                 found += _listed(graph._succ[node][target].op, f"{graph.name or 'graph'}/{node}-{target}")
         return found
+
+
+def _name_of(part: nn.Module, name: str, member: Any) -> str:
+    """Return by what a part goes in the path: the candidates of a mapping by their keys."""
+    given = vars(member).get(GIVEN_NAME) if isinstance(part, LayerChoice) and member is not None else None
+    return name if given is None else str(given)
 
 
 def _listed(op: Any, place: str) -> list[tuple[str, Any]]:
@@ -178,11 +185,11 @@ def _name_values(places: list[tuple[str, nn.Module]]) -> None:
 def _check(
     places: list[tuple[str, nn.Module]], marks: list[tuple[str, Mark]], labels: dict[int, str], values: set[str]
 ) -> None:
-    if not marks and not values:
+    if not marks and not values and not any(isinstance(part, Graph) for _, part in places):
         raise GraphError(
             f"{type(places[0][1]).__name__} has no choice in it: nothing can be searched. Put a LayerChoice, an "
             "InputChoice or a RepeatChoice in the place of a layer, or a ValueChoice as an argument of an elastic "
-            "layer (naslib.choices)"
+            "layer (naslib.choices), or a graph with candidates on its edges"
         )
     first: dict[str, tuple[str, Mark]] = {}
     for path, mark in marks:

@@ -65,6 +65,8 @@ def _is_depthwise(module: nn.Module, x: Tensor) -> bool:
         return False
     if module.groups % _LANES or module.bias is not None or module.padding_mode != "zeros":
         return False
+    if torch.is_autocast_enabled("cpu"):  # the backward is outside of it, and would get its type for the output alone
+        return False
     fits = x.dim() == 4 and x.shape[1] == module.in_channels and x.device.type == "cpu"
     return fits and not torch.compiler.is_compiling() and x.stride(1) == 1
 

@@ -78,10 +78,10 @@ def test_mnasnet_b1_is_an_architecture_of_the_space_as_it_comes() -> None:
 
 @pytest.mark.skipif(not ACCEL.is_file(), reason=f"no {ACCEL.name}")
 def test_accel_nasbench_measured_architectures_of_the_space() -> None:
-    table = get_dataset_api("mnasnet", "imagenet", ACCEL)
+    table = get_dataset_api("accel_nasbench", "imagenet", ACCEL)
     with torch.device("meta"):
         space = MnasNetSearchSpace(blocks="accel_nasbench")
-    assert space.decision_space.size() == 36**6 * 48 and space.QUERYABLE
+    assert space.decision_space.size() == 36**6 * 48 and space.QUERYABLE and space.get_type() == "accel_nasbench"
     with np.load(ACCEL) as file:
         arch, params, top1 = file["arch"], file["params_m"], file["val_top1"]
     codes = codes_of(arch)
@@ -105,9 +105,11 @@ def test_accel_nasbench_measured_architectures_of_the_space() -> None:
 
 @pytest.mark.skipif(not ACCEL.is_file(), reason=f"no {ACCEL.name}")
 def test_another_space_by_block_strings_is_not_in_the_benchmark() -> None:
-    table = get_dataset_api("mnasnet", "imagenet", ACCEL)
+    table = get_dataset_api("accel_nasbench", "imagenet", ACCEL)
     space = _space()
-    assert not space.QUERYABLE
+    assert not space.QUERYABLE and space.get_type() == "mnasnet"
+    with pytest.raises(BenchmarkError, match="there is no benchmark of the search space 'mnasnet'"):
+        get_dataset_api(space.get_type(), "imagenet", ACCEL)
     space.set_spec((0, 0))
     with pytest.raises(BenchmarkError, match='knows architectures of blocks="accel_nasbench"'):
         space.query(Metric.VAL_ACCURACY, "imagenet", dataset_api=table)

@@ -20,10 +20,12 @@ from naslib.search_spaces import (
     ProxylessNASSearchSpace,
 )
 from naslib.search_spaces.core.assignment import Assignment
+from naslib.search_spaces.core.elastic import entangle_edges
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.mobile import MBConv
 from naslib.search_spaces.core.mobile.chain import layer_of
 from naslib.search_spaces.core.primitives import DropPath, Identity
+from naslib.search_spaces.proxylessnas.primitives import MBInvertedConv
 from naslib.training.fit import check_fits
 from tests.support.zoo import ENTRIES
 from tests.support.zoo.chains import ENTRIES as CHAINS
@@ -253,3 +255,29 @@ def test_partial_channels_narrow_the_blocks() -> None:
     optimizer.before_training()
     assert optimizer.graph(torch.rand(2, 3, 8, 8)).shape == (2, 4)
     assert optimizer.get_final_architecture().get_code()
+
+
+def test_entangled_blocks_are_slices_of_the_largest() -> None:
+    sizes = {"widths": (4, 8), "n_cells": (2, 1), "strides": (1, 2), "stem_channels": 4, "first_channels": 4}
+    space = ProxylessNASSearchSpace(4, **sizes, kernels=(3, 5), head_channels=8, stem_stride=1)
+    entangle_edges(space, [MBInvertedConv])
+    optimizer = OPTIMIZERS.get("darts")(epochs=1)
+    optimizer.adapt_search_space(space)
+    largest = ProxylessNASSearchSpace(4, **sizes, kernels=(5,), expansions=(6,), head_channels=8, stem_stride=1)
+    largest.set_spec((0, 0))
+    largest.parse()
+    sizes_of = [sum(p.numel() for p in graph.parameters()) for graph in (optimizer.graph, largest)]
+    assert sizes_of[0] == sizes_of[1]
+    optimizer.before_training()
+    optimizer.graph.eval()
+    x = torch.rand(2, 3, 8, 8)
+    for code in ((0, 4, 3), (1, 2, 0)):
+        scores = [
+            torch.eye(len(d.candidates))[gene]
+            for d, gene in zip(optimizer.graph.decision_space.decisions, code, strict=True)
+        ]
+        found = optimizer.discretized(scores).eval()
+        assert found.get_code() == code and found.genotype()[0] == ("3x3_MBConv3", "3x3_MBConv6")[code[0]]
+        assignment = Assignment(dict(zip(optimizer.graph.decision_space.names, code, strict=True)))
+        with optimizer.assigned(assignment), torch.no_grad():
+            assert torch.equal(optimizer.graph(x), found(x))

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from naslib.errors import ArchitectureError, GraphError
+from naslib.optimizers import DARTSOptimizer
+from naslib.search_spaces import ModuleSearchSpace
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.nni_zoo import DartsCell, DartsCellSearchSpace, ENASMacroSearchSpace, ENASMicroSearchSpace
 
@@ -146,7 +148,22 @@ def test_cells_that_decide_alike_are_one_decision_in_a_graph() -> None:
         return graph
 
     names = space(alike=True).decision_space.names
-    assert len(names) == 5 and all(name.startswith("normal_cell/") for name in names)
-    assert len(space(alike=False).decision_space.names) == 10
+    assert len(names) == 6 and all(name.startswith("normal_cell/") for name in names)
+    assert len(space(alike=False).decision_space.names) == 12
     with pytest.raises(GraphError, match="they have not the same nodes and edges"):
         DartsCell(2, 3, 3, 4, False, False).decide_like(DartsCell(3, 3, 3, 4, False, False))
+
+
+def test_a_module_of_cells_is_a_search_space() -> None:
+    """Each cell brings its rule along: two inputs of a node are kept, by whatever searches the module."""
+    space = ModuleSearchSpace(_Stacked)
+    assert space.decision_space.size() == 7**2 * 3 * 7**2
+    optimizer = DARTSOptimizer(epochs=1)
+    optimizer.adapt_search_space(space)
+    found = optimizer.get_final_architecture()
+    cells = [cell for cell in found.nested_graphs() if isinstance(cell, DartsCell)]
+    assert len(cells) == 2 and all(len(cell._pred[node]) == 2 for cell in cells for node in (5, 6))
+    again = ModuleSearchSpace(_Stacked)
+    again.set_spec(found.genotype())
+    assert again.get_code() == found.get_code()
+    assert found.get_final_architecture()(torch.randn(2, 3, 8, 8)).shape == (2, 12, 8, 8)

@@ -130,10 +130,10 @@ def _condition(supernet: StatedSupernet, edge: StatedEdge) -> Condition | None:
         return None
     name = decision.condition[0]
     for index, other in enumerate(supernet.edges):
-        if other.decision is not None and other.decision.name == name:
+        if other.decision is not None and other.decision.name == name and other.decision.kind != "inputs":
             positions = other.site.positions
             return Condition(index, tuple(positions[k] for k in decision.condition_indices))
-    return None  # on inputs of another graph, which are always decided before
+    return None  # on inputs of another graph: decided in any case, and run where that is
 
 
 def _order(units: Sequence[Cell | Single]) -> tuple[Cell | Single, ...]:
@@ -182,6 +182,6 @@ def _vocabularies(supernet: StatedSupernet, candidates: Candidates) -> tuple[int
         if _is_size(edge):
             words = edge.decision.name if edge.decision is not None else (len(ops), edge.site.tail)
         elif _is_at_node(edge) and not _selects(ops):
-            words = edge.decision.candidates if edge.decision is not None else len(ops)
+            words = (len(ops), edge.decision.candidates if edge.decision is not None else ())
         found.append(None if words is None else numbers.setdefault(words, len(numbers)))
     return tuple(found) if numbers else ()

@@ -1,0 +1,49 @@
+"""Searches on small spaces: an optimizer that is ready to step, batches, and what a discrete architecture chose."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import torch
+from small_spaces import images
+
+from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
+from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.assignment import Assignment
+from naslib.search_spaces.core.codec import NO_EDGE
+from naslib.search_spaces.core.graph import Graph
+
+# Every weight-sharing method, by one of its names
+METHODS = sorted(
+    {
+        OPTIMIZERS.get(n).__name__: n for n in OPTIMIZERS.names() if issubclass(OPTIMIZERS.get(n), OneShotOptimizer)
+    }.values()
+)
+
+
+def ready(name: str, space: Graph, seed: int = 0, dtype: torch.dtype = torch.float32, **keys: Any) -> Any:
+    """Return an optimizer by name that has adapted a space and begun its first epoch, all of one type."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    optimizer: Any = OPTIMIZERS.get(name)(epochs=2, **keys)
+    optimizer.adapt_search_space(space)
+    optimizer.before_training()
+    optimizer.graph.to(dtype)
+    for parameter in optimizer.architecture_parameters:
+        parameter.data = parameter.data.to(dtype)
+    optimizer.new_epoch(0)
+    return optimizer
+
+
+def batches(dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+    """Return a training and a validation batch of images."""
+    return images(dtype=dtype), images(seed=1, dtype=dtype)
+
+
+def chosen(optimizer: Any, discrete: Graph) -> Assignment:
+    """Return the assignment of what is in a discrete architecture."""
+    genotype = discrete.genotype()
+    return Assignment(
+        {d.name: d.candidates.index(genotype[d.name]) if d.name in genotype else NO_EDGE for d in optimizer.decisions}
+    )
