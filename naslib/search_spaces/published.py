@@ -10,7 +10,7 @@ from .core.graph import Graph
 
 
 def published(name: str, n_classes: int = 1000, in_channels: int = 3, **sizes: Any) -> Graph:
-    """Return a published network, untrained: a discrete graph of its space, whose code it has.
+    """Return a published network, untrained and ready to run; where it is an architecture of its space, with its code.
 
     Args:
         name: Such as `"proxylessnas-gpu"` or `"mobilenetv3-large"`; all are in `naslib.registry.catalogue.PUBLISHED`.
@@ -21,4 +21,7 @@ def published(name: str, n_classes: int = 1000, in_channels: int = 3, **sizes: A
     Raises:
         UnknownNameError: If there is none of that name.
     """
-    return catalogue.PUBLISHED.get(name)(n_classes=n_classes, in_channels=in_channels, **sizes)
+    network: Graph = catalogue.PUBLISHED.get(name)(n_classes=n_classes, in_channels=in_channels, **sizes)
+    if not network.is_parsed:
+        network.parse()
+    return network

@@ -12,7 +12,7 @@ from naslib.search_spaces import SimpleCellSearchSpace
 
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 GIVEN = [
-    (nn.Sequential(nn.Linear(3, 3)), "Sequential is a torch module without one; put it on the edge of a graph"),
+    (nn.Sequential(nn.Linear(3, 3)), "Sequential is a torch module; mark what is to be chosen in it"),
     ("nasbench201", "not the text 'nasbench201'; naslib.search_spaces.get_search_space"),
     (SimpleCellSearchSpace, "not the class SimpleCellSearchSpace; give an instance"),
     (None, "not None of type NoneType"),

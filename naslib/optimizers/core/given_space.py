@@ -31,8 +31,9 @@ def require_graph(search_space: Any) -> None:
     kind = type(search_space).__name__
     if isinstance(search_space, nn.Module):
         raise GraphError(
-            f"{expected}, and {kind} is a torch module without one; put it on the edge of a graph, and lists of "
-            "candidate modules on the edges to search: graph.add_edge(1, 2, op=module), graph.add_edge(2, 3, op=[a, b])"
+            f"{expected}, and {kind} is a torch module; mark what is to be chosen in it (naslib.choices) and give "
+            "ModuleSearchSpace(module), or put it on the edge of a graph, and lists of candidate modules on the edges "
+            "to search: graph.add_edge(1, 2, op=module), graph.add_edge(2, 3, op=[a, b])"
         )
     raise GraphError(f"{expected}, not {search_space!r} of type {kind}")
 

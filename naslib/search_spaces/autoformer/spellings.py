@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from naslib.errors import ArchitectureError
+from naslib.search_spaces.core.literals import as_mapping
 
 # Keys of an architecture in the places where they are published: the authors' files, tables of accuracies
 _SPELLINGS = (
@@ -47,6 +48,7 @@ def read_spec(spec: Any) -> Any:
     Raises:
         ArchitectureError: If its lists are not as long as it is deep.
     """
+    spec = as_mapping(spec)
     if not isinstance(spec, Mapping):
         return spec
     for keys in _SPELLINGS:

@@ -150,11 +150,10 @@ class LabelledDag:
                 label.
         """
         edges = pairs(size)
-        bits, labels = code[: len(edges)], code[len(edges) :]
+        is_code = isinstance(code, tuple | list) and all(isinstance(gene, int) for gene in code)
+        bits, labels = (code[: len(edges)], code[len(edges) :]) if is_code else ((), ())
         if len(labels) != size - 2 or any(bit not in (0, 1) for bit in bits):
-            raise ArchitectureError(
-                f"a cell is {len(edges)} bits and {size - 2} operations, not {shortened(list(code))}"
-            )
+            raise ArchitectureError(f"a cell is {len(edges)} bits and {size - 2} operations, not {shortened(code)}")
         matrix = [[0] * size for _ in range(size)]
         for (u, v), bit in zip(edges, bits, strict=True):
             matrix[u][v] = int(bit)

@@ -139,3 +139,18 @@ def _read_call(node: ast.Call) -> Any:
     if arguments and (name in _WRAPPERS or name.rstrip("0123456789").rstrip("_") in _NUMBER_TYPES):
         return arguments[0]
     return Call(name, arguments, keywords)
+
+
+def as_mapping(spec: Any) -> Any:
+    """Return the mapping that a text is, and anything else as it is.
+
+    Args:
+        spec: An architecture as a user gives it.
+    """
+    if not isinstance(spec, str) or not spec.strip().startswith("{"):
+        return spec
+    try:
+        found = read_literal(spec)
+    except ValueError:
+        return spec  # whoever reads it says what is wrong with it
+    return found if isinstance(found, Mapping) else spec

@@ -51,6 +51,14 @@ class SequenceDropout(nn.Module):
         return f"probability={self.probability}"
 
 
+class WordVectors(nn.Embedding):
+    """An embedding whose vectors begin in U(-.1, .1), as in the code of [Liu2019darts] and of [Merity2018awdlstm]."""
+
+    def reset_parameters(self) -> None:
+        """Draw the vectors."""
+        nn.init.uniform_(self.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+
+
 class WordEmbedding(AbstractPrimitive):
     """Turn words `(n, t)` into vectors `(n, t, hidden)`; in training some words are zero, and some channels of a row.
 
@@ -63,14 +71,9 @@ class WordEmbedding(AbstractPrimitive):
 
     def __init__(self, vocabulary: int, hidden: int, dropout: float = 0.0, dropout_words: float = 0.0) -> None:
         super().__init__(locals())
-        self.embedding = nn.Embedding(vocabulary, hidden)
+        self.embedding = WordVectors(vocabulary, hidden)
         self.dropout = SequenceDropout(dropout)
         self.dropout_words = dropout_words
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the vectors from U(-.1, .1), as the authors of [Liu2019darts] and [Merity2018awdlstm] do."""
-        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Return the vectors.

@@ -206,7 +206,7 @@ def _sources(name: Any, inputs: Any, nodes: Mapping[Any, Any]) -> list[Any]:
     found: list[Any] = []
     for source in inputs:
         state = _number(source, "h_prev_")
-        if source in nodes:
+        if isinstance(source, str | int) and source in nodes:
             found.append(str(source))
         elif source == "x":
             found.append(X)

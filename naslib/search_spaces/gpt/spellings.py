@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from naslib.errors import ArchitectureError
+from naslib.search_spaces.core.literals import as_mapping
 
 _TEXT = re.compile(r"gpt-(?P<scale>[a-z]+)-(?P<numbers>\d+(?:-\d+)*)-(?P<bias>True|False)")
 _KEYS = ("sample_embed_dim", "sample_n_layer", "sample_n_head", "sample_mlp_ratio", "sample_bias")
@@ -30,6 +31,7 @@ def read_spec(spec: Any) -> Any:
                 f"{spec!r} has {depth} layers, and {len(layers)} numbers for them; it has a ratio and heads for each"
             )
         return _choices_of(embed, layers[depth:], layers[:depth], match["bias"])
+    spec = as_mapping(spec)
     if isinstance(spec, Mapping) and all(key in spec for key in _KEYS):
         embed, depth, heads, ratios, bias = (spec[key] for key in _KEYS)
         if not all(isinstance(row, list | tuple) and len(row) >= depth for row in (heads, ratios)):

@@ -37,7 +37,8 @@ class LooseEnds(AbstractCombOp):
         super().__init__()
         self.reads_choices = tuple(readers)
         self.n_inputs, self.channels = n_inputs, channels
-        self.weight = nn.Parameter(torch.empty(channels, n_inputs, channels, 1, 1))
+        # without the kernel's two dimensions: torch lays out any five by a format that it has not for this one
+        self.weight = nn.Parameter(torch.empty(channels, n_inputs, channels))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -63,7 +64,7 @@ class LooseEnds(AbstractCombOp):
         weight = self.weight[:, left]
         if weights:
             unused = unused_probability(weights, self.n_inputs)[left].to(weight.dtype)
-            weight = weight * unused.view(1, -1, 1, 1, 1)
+            weight = weight * unused.view(1, -1, 1)
         return F.conv2d(F.relu(torch.cat([tensors[index] for index in left], dim=1)), flat(weight))
 
     def convolution(self, left: Sequence[int]) -> nn.Conv2d:
@@ -76,7 +77,7 @@ class LooseEnds(AbstractCombOp):
 def flat(weight: Tensor) -> Tensor:
     """Return the weight of a convolution of all channels in a row.
 
-    `(channels, nodes, channels, 1, 1)` to `(channels, nodes * channels, 1, 1)`.
+    `(channels, nodes, channels)` to `(channels, nodes * channels, 1, 1)`.
     """
     return weight.reshape(weight.shape[0], -1, 1, 1)
 

@@ -95,6 +95,8 @@ class Made(Source):
         return self.first()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if inspect.ismethod(self.factory):  # of the space that is being pickled, say
+            return Made, (self.factory,)
         try:
             pickle.dumps(self.factory)
         except (pickle.PicklingError, AttributeError, TypeError) as error:

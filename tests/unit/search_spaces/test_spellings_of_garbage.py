@@ -11,10 +11,18 @@ import pytest
 import torch
 
 from naslib.errors import ArchitectureError
-from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
+from naslib.search_spaces import (
+    NasBench101SearchSpace,
+    NasBench201SearchSpace,
+    NasBench301SearchSpace,
+    NasBenchNLPSearchSpace,
+    SimpleCellSearchSpace,
+)
 from naslib.search_spaces.core.graph import Graph
 
 SPACES = {
+    "nasbench101": NasBench101SearchSpace(channels=8),
+    "nasbench_nlp": NasBenchNLPSearchSpace(20, embedding=4, hidden=4, layers=1),
     "nasbench201": NasBench201SearchSpace(channels=2, cells_per_stage=1),
     "nasbench301": NasBench301SearchSpace(channels=2, cells=2),
     "simple_cell": SimpleCellSearchSpace(channels=2),
@@ -68,7 +76,8 @@ def valid(name: str) -> list[Any]:
     code = space.codec.random(rng)
     identity, genotype = space.codec.identity(code), space.codec.genotype(code)
     nodes = [[["none", 0]], [["none", 0], ["none", 1]], [["none", 0], ["none", 1], ["none", 2]]]
-    return [list(code), identity, genotype, nodes if name == "nasbench201" else list(genotype.values())]
+    whole = {"nasbench201": nodes, "nasbench_nlp": genotype}
+    return [list(code), identity, genotype, whole[name] if name in whole else list(genotype.values())]
 
 
 def attempt(space: Graph, spec: Any) -> bool:

@@ -15,7 +15,7 @@ from naslib.search_spaces import AutoFormerSearchSpace
 from naslib.search_spaces.autoformer.presets import PRESETS
 from naslib.search_spaces.autoformer.spellings import PUBLISHED, choices_of, read_spec, recipe_of
 from naslib.search_spaces.core.assignment import Assignment, assigned
-from naslib.search_spaces.core.elastic import Elastic, count_parameters, index_assignment, set_mixing
+from naslib.search_spaces.core.elastic import Elastic, SelfAttention, count_parameters, index_assignment, set_mixing
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import DropPath, set_drop_path_prob
 from naslib.search_spaces.published import published
@@ -186,8 +186,9 @@ def test_recipes_of_others_are_read() -> None:
     authors = {"EMBED_DIM": 8, "DEPTH": 2, "NUM_HEADS": [2, 1], "MLP_RATIO": [1.5, 1]}
     searched = {"embed_dim": [8, 8], "layer_num": 2, "num_heads": [2, 1], "mlp_ratio": [1.5, 1]}
     assert read_spec(authors) == read_spec(searched) == read_spec(recipe)
+    assert read_spec(str(authors)) == read_spec(authors) and read_spec("{no") == "{no"
     space = _tiny()
-    space.set_spec(authors)
+    space.set_spec(str(authors))
     found = recipe_of(space.genotype())
     assert found == {"hidden_dim": 8, "depth": 2, "num_heads": [2, 1], "mlp_ratio": [1.5, 1]}
     with pytest.raises(ArchitectureError, match=r"depth 3 has a list of so many num_heads"):
@@ -207,6 +208,8 @@ def test_what_is_retrained_begins_anew() -> None:
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert same and all("norm" in name or name.endswith("bias") for name in same)
     assert {module.p for module in network.modules() if isinstance(module, nn.Dropout)} == {0.0, 0.25}
+    attentions = [module for module in network.modules() if isinstance(module, SelfAttention)]
+    assert [attention.dropout for attention in attentions] == [0.25, 0.25]
     assert set_drop_path_prob(network, 0.5) == 2
     assert all(module.drop_prob == 0.5 for module in network.modules() if isinstance(module, DropPath))
     with pytest.raises(UnsupportedBySpaceError, match=r"evaluation.channels=16"):

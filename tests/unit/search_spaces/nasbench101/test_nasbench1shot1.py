@@ -166,3 +166,12 @@ def test_what_is_none_of_it_is_refused() -> None:
     other.parse()
     with pytest.raises(UnsupportedBySpaceError, match="have 9 cells"):
         other.evaluation_network(cells=20)
+
+
+def test_garbage_is_refused() -> None:
+    codec = _space(1)._codec()
+    names = {"cell/6:comb_op": 3}
+    for spec in (None, 1, "", "{", {}, [], [[0, 1], [0, 0]], names, ["a"] * 26, [10**30] * 7, {1: 2}, object()):
+        with pytest.raises(ArchitectureError):
+            codec.canonical(spec)
+        assert not codec.is_valid(spec)  # type: ignore[arg-type]

@@ -266,3 +266,13 @@ def test_every_recipe_of_the_benchmark_builds_with_its_parameters() -> None:
         network.set_spec(recipe)
         output = network(torch.zeros(2, 3, dtype=torch.long))
         assert output.shape == (2, 3, 7) and output.isfinite().all()
+
+
+def test_what_is_drawn_anew_begins_where_the_authors_begin() -> None:
+    graph = _network(RNN)
+    vectors, linear = graph.edges[1, 2].op.embedding.weight, graph.edges[2, 3].op.cell.linear["0"]
+    before = vectors.detach().clone()
+    graph.reset_weights(inplace=True)
+    assert not torch.equal(vectors, before)
+    for weights, bound in ((vectors, 0.1), *((weight, 5**-0.5) for weight in (*linear.weights, linear.bias))):
+        assert weights.abs().max() <= bound and weights.std() > bound / 4

@@ -140,7 +140,7 @@ def _micro_reference(cell: Graph, inputs: Sequence[Tensor], arc: Sequence[int], 
             total = total + micro_operation(op, ops[node, branch], values[source])
         values.append(total)
     left = [index for index in range(len(values)) if index not in used]
-    weight = torch.cat([final[:, index] for index in left], 1)
+    weight = torch.cat([final[:, index] for index in left], 1)[..., None, None]
     return bn(F.conv2d(torch.cat([values[index] for index in left], 1).relu(), weight))
 
 

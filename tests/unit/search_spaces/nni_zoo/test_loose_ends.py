@@ -32,7 +32,7 @@ def _ends(n: int) -> LooseEnds:
 
 def _rule(ends: LooseEnds, tensors: Sequence[Tensor], taken: Sequence[int]) -> Tensor:
     left = [index for index in range(len(tensors)) if index not in taken]
-    return sum(F.conv2d(tensors[index].relu(), ends.weight[:, index]) for index in left)
+    return sum(F.conv2d(tensors[index].relu(), ends.weight[:, index, :, None, None]) for index in left)
 
 
 def test_what_nobody_takes_is_projected_by_its_slices() -> None:
@@ -201,5 +201,7 @@ def test_a_choice_that_is_not_there_is_named() -> None:
 
 
 def test_the_flat_weight_is_that_of_a_concatenation() -> None:
-    weight = torch.randn(3, 2, 3, 1, 1)
-    assert torch.equal(flat(weight), torch.cat([weight[:, 0], weight[:, 1]], 1))
+    weight = torch.randn(3, 2, 3)
+    assert torch.equal(flat(weight), torch.cat([weight[:, 0], weight[:, 1]], 1)[..., None, None])
+    ends = LooseEnds((5, 6), 4, 3).to(memory_format=torch.channels_last)
+    assert torch.equal(ends.convolution([1, 3]).weight, flat(ends.weight[:, [1, 3]]))

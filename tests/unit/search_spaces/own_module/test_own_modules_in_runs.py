@@ -194,6 +194,38 @@ def test_a_space_of_a_lambda_is_pickled_without_it() -> None:
         space.evaluation_network()
 
 
+class OwnSpace(ModuleSearchSpace):
+    """A space with arguments, whose own method makes the module."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__(self.make)
+        self.width = width
+
+    def make(self) -> nn.Module:
+        width = getattr(self, "width", 4)
+        return nn.Sequential(
+            nn.Linear(6, width),
+            LayerChoice([nn.Linear(width, 3), nn.Sequential(nn.ReLU(), nn.Linear(width, 3))], "last"),
+        )
+
+
+def test_a_space_whose_own_method_makes_the_module() -> None:
+    space = OwnSpace()
+    space.set_spec((0,))
+    again = pickle.loads(pickle.dumps(space))
+    x = tensors(4, 0).tensors[0]
+    assert torch.equal(again(x), space(x)) and again.genotype() == {"last": "Linear"}
+    assert again.evaluation_network()(x).shape == (4, 3)
+
+
+def test_one_layer_in_two_places_is_one_choice() -> None:
+    layer = LayerChoice({"linear": nn.Linear(6, 6), "none": nn.Identity()})
+    space = ModuleSearchSpace(nn.ModuleDict({"a": nn.Sequential(layer), "b": nn.Sequential(layer)}))
+    assert space.decision_space.names == ("a.0",)
+    space.set_spec({"a.0": "linear"})
+    assert space.module["a"][0] is space.module["b"][0] is not layer[0]
+
+
 def test_pictures(tmp_path: Path) -> None:
     space = ModuleSearchSpace(row_net)
     files = draw_space(space, tmp_path, "rows")
