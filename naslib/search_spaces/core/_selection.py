@@ -48,6 +48,8 @@ def flag_weaker_edges(in_edges: list[tuple[int, EdgeData]], kept: int) -> None:
     """
     if len(in_edges) <= kept or any(data.is_final() or not data.has("op_weights") for _, data in in_edges):
         return
+    if any(data.has("gate") for _, data in in_edges):  # of inputs, any number of which may be chosen
+        return
     ranked = sorted(in_edges, key=_rank)
     for _, data in ranked[kept:]:
         data.delete()
