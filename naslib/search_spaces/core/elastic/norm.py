@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from naslib.errors import GraphError
 from naslib.search_spaces.core.batch_norm import count_batch
 
 from .in_force import Mixture, Point, Sizes
 from .layer import Elastic, Extracted, checked_mix
 from .sizes import Size
-from .weights import Axes, mixed, sliced
+from .weights import Axes, coefficients, padded, sliced
 
 
 class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
@@ -62,10 +63,18 @@ class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
 
         `(n, c, h, w)` in and out.
         """
-        if self.weight is not None:
-            return self.normalize(x, self.mixed_slices("weight", mixture), self.mixed_slices("bias", mixture))
-        ones = torch.ones(mixture.box, device=x.device, dtype=x.dtype)
-        return self.normalize(x, None, None) * mixed(ones, mixture, {0: 0}).view(-1, 1, 1)
+        weight, bias = self.slice_of("weight", mixture.box), self.slice_of("bias", mixture.box)
+        like = torch.ones(mixture.box, device=x.device, dtype=x.dtype) if weight is None else weight
+        share: Tensor | None = None
+        for group in mixture.groups:
+            if group.weights is not None:
+                of_group = coefficients(like, group, {0: 0})
+                share = of_group if share is None else share * of_group
+        if share is None:
+            return self.normalize(x, weight, bias)
+        if weight is not None:
+            return self.normalize(x, weight * share, bias * share)  # type: ignore[operator]
+        return self.normalize(x, None, None) * share.view(-1, 1, 1)
 
     def _mix_outputs(self, x: Tensor, mixture: Mixture) -> Tensor:
         return self.run_mixed(x, mixture)
@@ -143,6 +152,20 @@ class ElasticLayerNorm(Elastic, nn.LayerNorm):
         `(..., width)` in and out.
         """
         return F.layer_norm(x, sizes, self.slice_of("weight", sizes), self.slice_of("bias", sizes), self.eps)
+
+    def _mix_outputs(self, x: Tensor, mixture: Mixture) -> Tensor:
+        """Return the weighted sum of the normalised slices; the affine parameters are weighted rather than outputs."""
+        if not self.elementwise_affine:
+            return super()._mix_outputs(x, mixture)
+        points, row = mixture.joint()
+        total: Tensor | None = None
+        for sizes, share in sorted(zip(points, row.to(x.dtype).unbind(), strict=True), key=lambda pair: pair[0]):
+            weight, bias = (None if part is None else part[: sizes[0]] * share for part in (self.weight, self.bias))
+            y = F.layer_norm(x.narrow(-1, 0, sizes[0]), sizes, weight, bias, self.eps)
+            total = y if total is None else y + padded(total, -1, sizes[0])
+        if total is None:
+            raise GraphError("a mixture needs at least one size")
+        return padded(total, -1, mixture.box[0])
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
         """Return the `nn.LayerNorm` of some sizes."""

@@ -54,8 +54,9 @@ def rotated(x: Tensor, n: int, base: float = 10_000.0) -> Tensor:
     Returns:
         `(..., tokens, head_dim)`.
     """
-    frequencies = base ** (-torch.arange(0, n, 2, device=x.device, dtype=torch.float64) / n)
-    angles = torch.arange(x.shape[-2], device=x.device, dtype=torch.float64).unsqueeze(1) * frequencies
+    exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+    frequencies = base ** (-torch.arange(0, n, 2, device=x.device, dtype=exact) / n)
+    angles = torch.arange(x.shape[-2], device=x.device, dtype=exact).unsqueeze(1) * frequencies
     cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     first, second, rest = x.split((n // 2, n // 2, x.shape[-1] - n), dim=-1)
     return torch.cat((first * cosine - second * sine, first * sine + second * cosine, rest), dim=-1)
