@@ -69,13 +69,15 @@ class DrawnCell:
 
 @dataclass(frozen=True)
 class PlacedEdge:
-    """An edge with its bend (the control point's offset by length), the centre of its label and its vertical extent."""
+    """An edge with its bend (the control point's offset by length), the centre of its label and how far it reaches."""
 
     edge: CellEdge
     bend: float
     label_at: Point
     lowest: float
     highest: float
+    leftmost: float
+    rightmost: float
 
 
 def cells_of(architecture: Graph) -> list[DrawnCell]:
@@ -182,7 +184,10 @@ def place_edges(cell: DrawnCell, positions: Mapping[int, Point]) -> list[PlacedE
 
 
 def _placed(edge: CellEdge, bend: float, at: NDArray[np.float64], points: NDArray[np.float64]) -> PlacedEdge:
-    return PlacedEdge(edge, bend, (float(at[0]), float(at[1])), float(points[:, 1].min()), float(points[:, 1].max()))
+    half_label = len(edge.label) * LABEL_WIDTH_PER_CHAR / 2
+    (left, low), (right, high) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    x, y = float(at[0]), float(at[1])
+    return PlacedEdge(edge, bend, (x, y), low, high, min(left, x - half_label), max(right, x + half_label))
 
 
 def _length(edge: CellEdge, positions: Mapping[int, Point]) -> float:

@@ -78,10 +78,12 @@ def draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
     heights = [y for _, y in positions.values()]
     lowest = min([edge.lowest for edge in edges] + heights) - 0.4
     highest = max([edge.highest for edge in edges] + heights) + 0.4
-    width, height = max(x for x, _ in positions.values()) + 1.2, highest - lowest
+    leftmost = min([edge.leftmost for edge in edges] + [-0.4]) - 0.2
+    rightmost = max([edge.rightmost for edge in edges] + [x + 0.4 for x, _ in positions.values()]) + 0.2
+    width, height = rightmost - leftmost, highest - lowest
     figure = Figure(figsize=(width, height + _TITLE))
     axes = figure.add_axes((0, 0, 1, height / (height + _TITLE)))
-    axes.set_xlim(-0.6, width - 0.6)
+    axes.set_xlim(leftmost, rightmost)
     axes.set_ylim(lowest, highest)
     axes.axis("off")
     figure.suptitle(cell.name.replace("_", " "), y=1 - 0.08 / (height + _TITLE), va="top", fontsize=11)

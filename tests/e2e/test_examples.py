@@ -15,9 +15,12 @@ from naslib.optimizers import OPTIMIZERS
 from naslib.search_spaces import SimpleCellSearchSpace
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = ["search.epochs=1", "evaluation.epochs=1", "search_space_args={cells: 2, nodes: 1, channels: 4}"]
-TINY += ["evaluation.channels=4", "evaluation.cells=2"]
+SHORT = ["search.epochs=1", "evaluation.epochs=1"]
+TINY = [*SHORT, "search_space_args={cells: 2, nodes: 1, channels: 4}", "evaluation.channels=4", "evaluation.cells=2"]
 EXTRA = {
+    "darts_cell.py": SHORT,
+    "enas_macro.py": [*SHORT, "search_space_args={layers: 3, channels: 4}", "search.n_samples=2"],
+    "enas_micro.py": [*SHORT, "search_space_args={layers: 1, nodes: 1, channels: 4}", "search.n_samples=2"],
     "readme_flow.py": [],
     "own_search_space.py": [],
     "own_module.py": [],
@@ -27,6 +30,8 @@ EXTRA = {
     "own_optimizer.py": ["optimizer=sigmoid_darts", "search.start=0.4"],
     "own_task.py": ["task=ordinal", "task_args.distance_weight=1.0"],
 }
+# Examples that have a config of their own, and sizes in it
+CONFIGS = {name: name.replace(".py", ".yaml") for name in ("darts_cell.py", "enas_macro.py", "enas_micro.py")}
 # What an example ends with, where that is not the accuracy
 LAST = {"own_task.py": "% within one"}
 
@@ -36,12 +41,13 @@ def test_every_example_is_tested():
 
 
 # A network of a size of its own
-LONG = {"own_module.py"}
+LONG = {"darts_cell.py", "own_module.py"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in sorted(EXTRA)])
 def test_example_runs(name: str, tmp_path: Path):
-    command = [sys.executable, str(ROOT / "examples" / name), "--config", "darts.yaml", *TINY, *EXTRA[name]]
+    words = EXTRA[name] if name in CONFIGS else [*TINY, *EXTRA[name]]
+    command = [sys.executable, str(ROOT / "examples" / name), "--config", CONFIGS.get(name, "darts.yaml"), *words]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     command += [f"out_dir={tmp_path}"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,9 +14,15 @@ KEPT_EDGES = 2
 
 
 def select_without_zero(edge_data: EdgeData) -> int:
-    """Return the index of the candidate with the largest of the edge's `op_weights`, leaving `Zero` out."""
-    weights = _weights_without_zero(edge_data)
-    return int(weights.argmax())
+    """Return the index of the candidate with the largest of the edge's `op_weights`, leaving `Zero` out.
+
+    Where all others are struck out (minus infinity) it is the first of them, and `Zero` only where there is no other.
+    """
+    index = int(_weights_without_zero(edge_data).argmax())
+    candidates = _candidates(edge_data)
+    if not isinstance(candidates[index], Zero):
+        return index
+    return next((position for position, op in enumerate(candidates) if not isinstance(op, Zero)), index)
 
 
 def keep_strongest_edges(node: tuple[int, Any], in_edges: list[tuple[int, EdgeData]], out_edges: Any) -> None:
@@ -41,6 +48,8 @@ def flag_weaker_edges(in_edges: list[tuple[int, EdgeData]], kept: int) -> None:
     """
     if len(in_edges) <= kept or any(data.is_final() or not data.has("op_weights") for _, data in in_edges):
         return
+    if any(data.has("gate") for _, data in in_edges):  # of inputs, any number of which may be chosen
+        return
     ranked = sorted(in_edges, key=_rank)
     for _, data in ranked[kept:]:
         data.delete()
@@ -51,8 +60,13 @@ def _rank(edge: tuple[int, EdgeData]) -> tuple[float, int]:
     return -float(_weights_without_zero(data).max()), source
 
 
+def _candidates(edge_data: EdgeData) -> Sequence[Any]:
+    candidates: Sequence[Any] = edge_data.op if isinstance(edge_data.op, list) else edge_data.op.primitives
+    return candidates
+
+
 def _weights_without_zero(edge_data: EdgeData) -> Tensor:
-    candidates = edge_data.op if isinstance(edge_data.op, list) else edge_data.op.primitives
+    candidates = _candidates(edge_data)
     weights = edge_data.op_weights.detach().clone()
     if not all(isinstance(op, Zero) for op in candidates):
         for index, op in enumerate(candidates):

@@ -126,25 +126,33 @@ def noise(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
 @OPERATIONS.register("max_pool_3x3")
 def max_pool_3x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
     """Return max pooling in windows of 3 x 3."""
-    return _pool(ops.MaxPool(C_in, 3, stride, use_bn=search), C_in, C_out, search)
+    if C_in == C_out:
+        return ops.MaxPool(C_in, 3, stride, use_bn=search)
+    return ops.MaxPool1x1(3, stride, C_in, C_out, affine=not search)
 
 
 @OPERATIONS.register("max_pool_5x5")
 def max_pool_5x5(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
     """Return max pooling in windows of 5 x 5."""
-    return _pool(ops.MaxPool(C_in, 5, stride, use_bn=search), C_in, C_out, search)
+    if C_in == C_out:
+        return ops.MaxPool(C_in, 5, stride, use_bn=search)
+    return ops.MaxPool1x1(5, stride, C_in, C_out, affine=not search)
 
 
 @OPERATIONS.register("max_pool_7x7")
 def max_pool_7x7(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
     """Return max pooling in windows of 7 x 7."""
-    return _pool(ops.MaxPool(C_in, 7, stride, use_bn=search), C_in, C_out, search)
+    if C_in == C_out:
+        return ops.MaxPool(C_in, 7, stride, use_bn=search)
+    return ops.MaxPool1x1(7, stride, C_in, C_out, affine=not search)
 
 
 @OPERATIONS.register("avg_pool_3x3")
 def avg_pool_3x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
     """Return average pooling in windows of 3 x 3, the padding not counted."""
-    return _pool(ops.AvgPool(C_in, 3, stride, use_bn=search), C_in, C_out, search)
+    if C_in == C_out:
+        return ops.AvgPool(C_in, 3, stride, use_bn=search)
+    return ops.AvgPool1x1(3, stride, C_in, C_out, affine=not search)
 
 
 @OPERATIONS.register("sep_conv_3x3")
@@ -199,12 +207,6 @@ def conv_3x1_1x3(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
 def conv_7x1_1x7(C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:
     """Return a 1 x 7 and a 7 x 1 convolution, one after the other."""
     return ops.FactorizedConv(C_in, C_out, 7, stride, affine=not search)
-
-
-def _pool(pool: nn.Module, C_in: int, C_out: int, search: bool) -> nn.Module:
-    if C_in == C_out:
-        return pool
-    return ops.Sequential(pool, nn.Conv2d(C_in, C_out, 1, bias=False), nn.BatchNorm2d(C_out, affine=not search))
 
 
 def _sep_conv(kernel: int, C_in: int, C_out: int, stride: int, search: bool) -> nn.Module:

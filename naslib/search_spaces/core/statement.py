@@ -244,13 +244,14 @@ def state(
     groups = searched_edges(graph, scope)
     selectable: dict[tuple[Any, ...], tuple[int, ...]] = {}  # asked once of candidates that are alike
     for edges in groups.values():
-        if edges.copies[0].graph.chosen_inputs() is not None:
-            edges.positions = tuple(range(len(edges.candidates)))
-            edges.indices = {position: position for position in edges.positions}
-            continue
         alike = tuple((type(op), op_name(op)) for op in edges.candidates)
         if alike not in selectable:
             selectable[alike] = _selectable(graph, edges.candidates)
+        if len(selectable[alike]) < len(alike) and edges.copies[0].graph.chosen_inputs() is not None:
+            raise UnsupportedBySpaceError(
+                f"{type(graph).__name__} never selects Zero (select_primitive), by which the choice of any subset of "
+                f"inputs {edges.name!r} leaves one out"
+            )
         edges.positions = selectable[alike]
         edges.indices = {position: index for index, position in enumerate(edges.positions)}
     find_conditions(graph, groups)
@@ -290,7 +291,7 @@ def _inputs(groups: dict[Hashable, SearchedEdge], kept_edges: int | None) -> lis
     kept_at: dict[tuple[Hashable, ...], int] = {}
     for number, nested in graphs.items():
         kept = nested.KEPT_EDGES if isinstance(nested, StatementMixin) and nested.KEPT_EDGES else kept_edges
-        if kept is None:
+        if kept is None or nested.chosen_inputs() is not None:  # the latter says itself which of them are chosen
             continue
         for node in sorted({copy.tail for copy in copies if copy.number == number}):
             entering = [(u, nested._succ[u][node]) for u in sorted(nested._pred[node])]

@@ -49,7 +49,7 @@ ENTRIES = {
         ),
         size=((2 * 4) ** 2 * 2) ** 2,
         evaluation=_TINY_BLOCKS,
-        refused={"enas": "combinations at nodes", "gsparsity": "combinations at nodes"},
+        refused={"gsparsity": "combinations at nodes"},
     ),
     "pnas": Entry(
         lambda **sizes: PNASSearchSpace(channels=4, cells_per_stage=1, blocks=2, **sizes),

@@ -99,7 +99,6 @@ ENTRIES = {
     "conditional_kinds": Entry(EveryKind, size=1 + 2 + 2 * 3, neighbours=ways_of_every_kind,
         refused={
             "darts_pt": "a size that is taken out leaves its weights to the others",
-            "enas": "enas chooses operations and inputs, not combinations at nodes",
             "gsparsity": "looks at operations, and the space decides sizes as well",
             "lambda_darts": "needs a cell that the network has at least twice",
             "one_shot": "a network has one of the sizes",

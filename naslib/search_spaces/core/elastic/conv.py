@@ -94,15 +94,20 @@ class ElasticConv2d(Elastic, nn.Conv2d):
         """
         if name != "weight" or not self.transforms:
             return super().slice_of(name, sizes)
+        return self._transformed(sizes)[sizes[_KERNEL]]
+
+    def _transformed(self, sizes: Point) -> dict[int, Tensor]:
+        """Return the kernels of all sides from the largest down to that of some sizes, each `(c_out, c_in, k, k)`."""
         kernel, largest = sizes[_KERNEL], self.kernel_size[0]
         weight = sliced(self.weight, (sizes[_OUT], sizes[_PER_GROUP], largest, largest))
-        smaller = [size for size in reversed(self.sizes.values("kernel_size")) if kernel <= size < largest]
-        for size in smaller:
+        found = {largest: weight}
+        for size in [size for size in reversed(self.sizes.values("kernel_size")) if kernel <= size < largest]:
             centre = sliced(weight, (*weight.shape[:2], size, size), (2, 3))
             matrix = self.transforms[f"{weight.shape[2]}to{size}"]
             # by einsum: a product with `F.linear` would count as work per image (`count_macs`)
             weight = torch.einsum("oik,jk->oij", centre.flatten(2), matrix).unflatten(2, (size, size))
-        return weight
+            found[size] = weight
+        return found
 
     def source(self, name: str) -> Any:
         """Return what a parameter's slices are told apart by: for transformed kernels also by whose transforms."""
@@ -134,13 +139,21 @@ class ElasticConv2d(Elastic, nn.Conv2d):
         axes, centred = self.SLICES["weight"], self.CENTRED["weight"]
         if not self.transforms:
             return self.mixed_slices("weight", mixture)  # type: ignore[return-value]
+        kernels = _sizes_in(mixture, _KERNEL)
+        side = mixture.box[_KERNEL]
+        found = self._transformed((*mixture.box[:_KERNEL], min(kernels), *mixture.box[_KERNEL + 1 :]))
+        own = next(group for group in mixture.groups if _KERNEL in group.dims)
         total: Tensor | None = None
-        for kernel in _sizes_in(mixture, _KERNEL):
-            of_kernel = mixture.where(_KERNEL, kernel)
-            box = (*mixture.box[:_KERNEL], kernel, *mixture.box[_KERNEL + 1 :])
-            border = (mixture.box[_KERNEL] - kernel) // 2
-            weight = F.pad(self.slice_of("weight", box), [border] * 4)  # type: ignore[arg-type]
-            term = mixed(weight, of_kernel, axes, centred)
+        if own.weights is not None and own.dims == (_KERNEL,):  # by kernels alone: the other sizes once for all of them
+            row = own.weights.to(self.weight.dtype)
+            for (kernel,), weight in zip(own.points, row.unbind(), strict=True):
+                term = F.pad(found[kernel], [(side - kernel) // 2] * 4) * weight
+                total = term if total is None else total + term
+            others = mixture._replace(groups=tuple(group for group in mixture.groups if group is not own))
+            return mixed(total, others, axes, centred)  # type: ignore[arg-type]
+        for kernel in kernels:
+            term = F.pad(found[kernel], [(side - kernel) // 2] * 4)
+            term = mixed(term, mixture.where(_KERNEL, kernel), axes, centred)
             total = term if total is None else total + term
         return total  # type: ignore[return-value]
 

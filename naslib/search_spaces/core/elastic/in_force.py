@@ -115,6 +115,7 @@ class Sizes:
         self.box: Point = tuple(int(size.largest) for size in self.sizes)
         self.largest: Point = self.at(_fixed(self.leaves, {}))
         self._parts = _connected(self.sizes)
+        self._known: dict[Any, tuple[Point, ...]] = {}  # what was computed of points already
 
     def points(self) -> Iterator[Point]:
         """Yield the sizes of every combination of values."""
@@ -158,9 +159,11 @@ class Sizes:
         for leaf in mixed:
             row: Any = entries[leaf.label]
             weights = row if weights is None else (weights.unsqueeze(1) * row).flatten()
-        chosen = [{**fixed, **numbers} for numbers in combinations(mixed)]
-        points = tuple(tuple(int(self.sizes[dim].at(numbers)) for dim in dims) for numbers in chosen)
-        return Group(dims, points, weights)
+        key = dims, tuple(leaf.label for leaf in mixed), tuple(fixed.items())
+        if key not in self._known:
+            chosen = [{**fixed, **numbers} for numbers in combinations(mixed)]
+            self._known[key] = tuple(tuple(int(self.sizes[dim].at(numbers)) for dim in dims) for numbers in chosen)
+        return Group(dims, self._known[key], weights)
 
 
 def _fixed(leaves: Any, entries: Mapping[str, Any]) -> dict[str, Number]:

@@ -14,7 +14,7 @@ from naslib.search_spaces.core.batch_norm import count_batch
 from .in_force import Mixture, Point, Sizes
 from .layer import Elastic, Extracted, checked_mix
 from .sizes import Size
-from .weights import Axes, mixed, padded, sliced
+from .weights import Axes, coefficients, padded, sliced
 
 
 class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
@@ -63,10 +63,18 @@ class ElasticBatchNorm2d(Elastic, nn.BatchNorm2d):
 
         `(n, c, h, w)` in and out.
         """
-        if self.weight is not None:
-            return self.normalize(x, self.mixed_slices("weight", mixture), self.mixed_slices("bias", mixture))
-        ones = torch.ones(mixture.box, device=x.device, dtype=x.dtype)
-        return self.normalize(x, None, None) * mixed(ones, mixture, {0: 0}).view(-1, 1, 1)
+        weight, bias = self.slice_of("weight", mixture.box), self.slice_of("bias", mixture.box)
+        like = torch.ones(mixture.box, device=x.device, dtype=x.dtype) if weight is None else weight
+        share: Tensor | None = None
+        for group in mixture.groups:
+            if group.weights is not None:
+                of_group = coefficients(like, group, {0: 0})
+                share = of_group if share is None else share * of_group
+        if share is None:
+            return self.normalize(x, weight, bias)
+        if weight is not None:
+            return self.normalize(x, weight * share, bias * share)  # type: ignore[operator]
+        return self.normalize(x, None, None) * share.view(-1, 1, 1)
 
     def _mix_outputs(self, x: Tensor, mixture: Mixture) -> Tensor:
         return self.run_mixed(x, mixture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
@@ -60,8 +61,8 @@ class ElasticSequential(Elastic):
             if depth:
                 x = self.blocks[depth - 1](x)
             if depth in by_depth:
-                term = x * by_depth[depth].to(x.dtype)
-                total = term if total is None else total + term
+                weight = by_depth[depth].to(x.dtype)
+                total = x * weight if total is None else torch.addcmul(total, x, weight)
         return total
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:

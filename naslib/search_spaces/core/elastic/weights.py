@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .in_force import Mixture, Point
+from .in_force import Group, Mixture
 
 # Axis of a tensor -> dimension of the layer that its length is; axes that are not named keep their length
 Axes = dict[int, int]
@@ -50,38 +52,76 @@ def mixed(weight: Tensor, mixture: Mixture, axes: Axes, centred: Sequence[int] =
     """
     for group in mixture.groups:
         if group.weights is not None:
-            weight = weight * _coefficients(weight, group.dims, group.points, group.weights, axes, centred)
+            weight = weight * coefficients(weight, group, axes, centred)
     return weight
 
 
-def _coefficients(
-    weight: Tensor, dims: Sequence[int], points: Sequence[Point], row: Tensor, axes: Axes, centred: Sequence[int]
-) -> Tensor:
-    """Return what the mixture of one group multiplies a weight by, in a shape that broadcasts to it."""
-    row = row.to(weight.dtype)
-    factors: list[Tensor] = []
-    kept: list[int] = []
+def coefficients(weight: Tensor, group: Group, axes: Axes, centred: Sequence[int] = ()) -> Tensor:
+    """Return what the mixture of one group, which has weights, multiplies a weight by.
+
+    It has as many axes as `weight`, of length 1 where it is the same along one; a scalar where it is the same for all.
+
+    Args:
+        weight: As large as the mixture's box along the axes.
+        group: Sizes that depend on the same decisions, and their weights.
+        axes: What lengths along the axes are.
+        centred: Axes of which the middle is taken.
+    """
+    row: Tensor = group.weights.to(weight.dtype)  # type: ignore[union-attr]
+    shape = [1] * weight.dim()
+    parts: list[_Part] = []
     for axis, dim in axes.items():
-        if dim not in dims:
+        if dim not in group.dims:
             continue
-        lengths = [point[dims.index(dim)] for point in points]
-        full = weight.shape[axis]
+        at, full = group.dims.index(dim), weight.shape[axis]
+        lengths = tuple(point[at] for point in group.points)
         if any(length != full for length in lengths):
-            kept.append(axis)
-            factors.append(_masks(lengths, full, axis in centred, weight))
-    if not factors:
+            shape[axis] = full
+            parts.append((lengths, full, axis in centred))
+    if not parts:
         return row.sum()
-    letters = "abcdefgh"[: len(factors)]
-    found = torch.einsum(f"z,{','.join('z' + letter for letter in letters)}->{letters}", row, *factors)
-    return found.reshape([weight.shape[axis] if axis in kept else 1 for axis in range(weight.dim())])
+    tables = _tables(tuple(parts), weight)
+    if len(tables) == 1:
+        return (row @ tables[0]).view(shape)
+    letters = "abcdefgh"[: len(tables)]
+    found = torch.einsum(f"z,{','.join('z' + letter for letter in letters)}->{letters}", row, *tables)
+    return found.reshape(shape)
 
 
-def _masks(lengths: Sequence[int], full: int, centred: bool, like: Tensor) -> Tensor:
-    """Return `(n_points, full)`: 1 where a slice is, 0 elsewhere."""
-    positions = torch.arange(full, device=like.device)
-    n = torch.tensor(list(lengths), device=like.device).unsqueeze(1)
-    start = (full - n) // 2 if centred else torch.zeros_like(n)
-    return ((positions >= start) & (positions < start + n)).to(like.dtype)
+# Lengths of the slices along an axis, the length of the axis, and whether slices are in its middle
+_Part = tuple[tuple[int, ...], int, bool]
+# Several axes are one table up to so many entries
+_ENTRIES = 4096
+
+
+def _tables(parts: tuple[_Part, ...], like: Tensor) -> tuple[Tensor, ...]:
+    """Return per axis, or for several small ones together, `(n_points, entries)`: 1 where a slice is, 0 elsewhere."""
+    plain = type(like) in (Tensor, nn.Parameter) and not torch.compiler.is_compiling()
+    if not plain or torch._C._functorch.peek_interpreter_stack() is not None:
+        return _made(parts, like.device, like.dtype)
+    return _kept(parts, like.device, like.dtype)
+
+
+def _made(parts: tuple[_Part, ...], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    masks = []
+    for lengths, full, centred in parts:
+        positions = torch.arange(full, device=device)
+        n = torch.tensor(lengths, device=device).unsqueeze(1)
+        start = (full - n) // 2 if centred else torch.zeros_like(n)
+        masks.append(((positions >= start) & (positions < start + n)).to(dtype))
+    entries = math.prod(full for _, full, _ in parts)
+    if len(masks) == 1 or entries > _ENTRIES:
+        return tuple(masks)
+    table = masks[0]
+    for mask in masks[1:]:
+        table = (table.unsqueeze(2) * mask.unsqueeze(1)).flatten(1)
+    return (table,)
+
+
+@lru_cache(maxsize=4096)
+def _kept(parts: tuple[_Part, ...], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    with torch.inference_mode(False), torch.no_grad():  # they are used with gradients later
+        return _made(parts, device, dtype)
 
 
 def padded(x: Tensor, axis: int, length: int) -> Tensor:

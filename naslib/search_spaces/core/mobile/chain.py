@@ -22,8 +22,8 @@ from .codec import EDGE, LAYER, ChainCodec, label_of_layer, searched_layers
 
 # The scope of the layers
 SCOPE = "layer"
-# Layers that a message names
-_TOLD = 3
+# Layers that a message names, and blocks of each
+_TOLD, _NAMED = 3, 6
 
 
 class MobileChain(Graph):
@@ -104,8 +104,9 @@ class MobileChain(Graph):
             passed = [self._pass(candidate, size) for candidate in candidates]
             wrong = [op_name(candidate) for candidate, (_, fits) in zip(candidates, passed, strict=True) if not fits]
             if wrong:
+                told = wrong if len(wrong) <= _NAMED else [*wrong[:_NAMED], f"and {len(wrong) - _NAMED} more"]
                 problems.append(
-                    f"{label}: kernels larger than the features they read, {size_text(size)}: {', '.join(wrong)}"
+                    f"{label}: kernels larger than the features they read, {size_text(size)}: {', '.join(told)}"
                 )
             size = passed[0][0]
         if problems:

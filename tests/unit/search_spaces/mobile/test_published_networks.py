@@ -13,11 +13,13 @@ from naslib.search_spaces import published
 
 # With 1,000 classes
 PARAMETERS = {
+    "efficientnet-b0": 5_288_548,
     "fbnet-c": 5_572_200,
     "mnasnet-a1": 3_887_038,
     "mnasnet-b1": 4_383_312,
     "mobilenetv2": 3_504_872,
     "mobilenetv3-large": 5_483_032,
+    "mobilenetv3-small": 2_542_856,
     "proxylessnas-cpu": 4_361_648,
     "proxylessnas-gpu": 7_119_848,
     "proxylessnas-mobile": 4_080_512,
@@ -26,6 +28,8 @@ PARAMETERS = {
 TORCHVISION = {
     "mobilenetv2": models.mobilenet_v2,
     "mobilenetv3-large": models.mobilenet_v3_large,
+    "mobilenetv3-small": models.mobilenet_v3_small,
+    "efficientnet-b0": models.efficientnet_b0,
     "mnasnet-b1": models.mnasnet1_0,
 }
 

@@ -19,7 +19,7 @@ from naslib.search_spaces.nasbench101.decisions import CELLS
 from naslib.search_spaces.nasbench101.network import count_parameters, make_cell, vertex_channels
 
 CODEC = NasBench101SearchSpace.codec
-# The best cell of the paper by mean test accuracy has these parameters and accuracy in the table
+# The example in the README of the benchmark's code, with 2,694,282 parameters
 INCEPTION_LIKE = {
     "matrix": [
         [0, 1, 1, 1, 0, 1, 0],
@@ -169,6 +169,16 @@ def test_channels_are_shared_among_what_enters_the_output() -> None:
     assert sorted(channels[v] for v in entering) == [32, 32, 33, 33]
     (other,) = [v for v in range(1, dag.size - 1) if v not in entering]
     assert channels[other] == channels[dag.targets(other)[0]]
+
+
+def test_the_example_of_the_authors_has_its_parameters() -> None:
+    code = CODEC.canonical(INCEPTION_LIKE)
+    assert count_parameters(dag_of(code)) == 2_694_282
+    with torch.device("meta"):
+        graph = NasBench101SearchSpace()
+        graph.set_spec(code)
+        graph.parse()
+    assert sum(p.numel() for p in graph.parameters()) == 2_694_282
 
 
 @pytest.mark.parametrize("seed", range(3))

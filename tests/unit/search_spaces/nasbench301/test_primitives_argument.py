@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 from naslib.errors import ArchitectureError, ConfigError
+from naslib.optimizers import PDARTSOptimizer
 from naslib.search_spaces import NasBench301SearchSpace
 from naslib.search_spaces.core import primitives as ops
+from naslib.search_spaces.core._selection import select_without_zero
+from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.ops_named import OPERATIONS, make_operation, names_by_op
 from naslib.search_spaces.nasbench301.candidates import NAMED, read_primitives
 from naslib.search_spaces.nasbench301.codec import DartsCodec, count_parameters
@@ -242,3 +245,17 @@ def test_the_cells_of_other_papers_in_the_form_of_darts_count_exactly(name: str,
     assert small(torch.randn(2, 3, 8, 8)).shape == (2, 10)
     with pytest.raises(ArchitectureError, match=r"takes node \d twice|unknown operation"):
         NasBench301SearchSpace(nodes=5, **TINY).set_spec(genotype)
+
+
+def test_an_edge_with_one_operation_beside_none_keeps_it() -> None:
+    """P-DARTS strikes skip connections out, also where there is nothing else."""
+    torch.manual_seed(0)
+    optimizer = PDARTSOptimizer(epochs=1, max_skips=0)
+    optimizer.adapt_search_space(_space(["none", "skip_connect"]))
+    optimizer.before_training()
+    found = optimizer.get_final_architecture().genotype()
+    assert {op for op, _ in (*found["normal"], *found["reduce"])} == {"skip_connect"}
+    struck = EdgeData({"op": [ops.Zero(1), ops.Identity()], "op_weights": torch.tensor([0.0, -torch.inf])})
+    assert select_without_zero(struck) == 1
+    nothing = EdgeData({"op": [ops.Zero(1), ops.Zero(1)], "op_weights": torch.tensor([0.0, 1.0])})
+    assert select_without_zero(nothing) == 1

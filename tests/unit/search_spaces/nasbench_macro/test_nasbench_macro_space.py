@@ -107,3 +107,21 @@ def test_a_search_on_codes_asks_the_table(method, table) -> None:
         optimizer.new_epoch(epoch)
     found = optimizer.get_final_architecture()
     assert found.query(Metric.TEST_ACCURACY, "cifar10", dataset_api=table) > 91.0
+
+
+@with_table
+def test_networks_that_are_the_same_have_the_same_row(table) -> None:
+    """Which of the later layers of a stage is left out makes no difference."""
+
+    def same(code: tuple[int, ...]) -> tuple[int, ...]:
+        found: list[int] = []
+        for first, last in ((0, 2), (2, 5), (5, 8)):
+            kept = [digit for digit in code[first + 1 : last] if digit]
+            found += [code[first], *kept, *[0] * (last - first - 1 - len(kept))]
+        return tuple(found)
+
+    codes = [*_code_only("00000000").get_arch_iterator()]
+    ours, theirs = (
+        table.query_batch(np.array(rows), Metric.TEST_ACCURACY, "cifar10") for rows in (codes, [*map(same, codes)])
+    )
+    assert np.array_equal(ours, theirs) and len({*map(same, codes)}) == 3969
