@@ -53,8 +53,12 @@ def test_an_input_of_any_space_is_judged_by_itself(space: str):
             network(entry.batch(6, seed, in_channels=3, n_classes=3)[0])
     network.eval()
     inputs, others = (entry.batch(6, seed, in_channels=3, n_classes=3)[0] for seed in (4, 5))
-    with torch.no_grad():
-        together, apart = network(inputs), network(torch.cat([inputs[:1], others[1:]]))
+    found = []
+    for batch in (inputs, torch.cat([inputs[:1], others[1:]])):
+        torch.manual_seed(1)  # of operations that draw noise
+        with torch.no_grad():
+            found.append(network(batch))
+    together, apart = found
     torch.testing.assert_close(together[:1], apart[:1])
 
 
