@@ -104,7 +104,7 @@ def _kill_and_resume(spawn, tmp_path: Path, words: list[str], kills: int, seed: 
 
 
 def test_killed_at_random_points(spawn, tmp_path):
-    _kill_and_resume(spawn, tmp_path, [*TINY, *NB201, "optimizer=darts"], kills=3, seed=1)
+    _kill_and_resume(spawn, tmp_path, [*TINY, *NB201, "optimizer=darts"], kills=2, seed=1)
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_killed_often(spawn, tmp_path, space, optimizer, seed):
 @pytest.mark.slow
 def test_second_order_and_no_validation_part(spawn, tmp_path):
     words = [*TINY, *NB201, "optimizer=darts", "search.unrolled=true", "search.train_portion=1.0"]
-    _kill_and_resume(spawn, tmp_path, words, kills=3, seed=4)
+    _kill_and_resume(spawn, tmp_path, words, kills=2, seed=4)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
