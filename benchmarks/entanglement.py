@@ -115,7 +115,7 @@ def search(
         epochs=epochs,
         batch_norm="batch",
         op_optimizer="Adam" if is_macro else "SGD",  # without norms, plain gradients hardly move it
-        learning_rate=1e-3 if is_macro else 0.025,
+        learning_rate=2e-3 if is_macro else 0.025,
         arch_learning_rate=1e-2,  # of a short search
         **_SELECTION.get(method, {}),
     )

@@ -11,8 +11,6 @@ from naslib.registry import Registry
 
 from .accel_nasbench import AccelNASBenchTable
 from .autoprox import AutoProxTable
-from .accel_nasbench import AccelNASBenchTable
-from .autoprox import AutoProxTable
 from .base import Benchmark
 from .hat import HatLatencyTable
 from .hwgpt import HWGPTBenchL, HWGPTBenchM, HWGPTBenchS

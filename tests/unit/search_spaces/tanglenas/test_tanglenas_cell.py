@@ -13,8 +13,10 @@ from torch import nn
 from naslib.benchmarks import TangleNASCellTable
 from naslib.errors import ArchitectureError, ConfigError
 from naslib.optimizers import DARTSOptimizer
+from naslib.optimizers.oneshot.parts._resize import common_shape
 from naslib.search_spaces import TangleNASCellSearchSpace
 from naslib.search_spaces.core.architecture import op_name
+from naslib.search_spaces.core.elastic import entangle
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.tanglenas_cell.codec import OP_NAMES, count_parameters
 from naslib.search_spaces.tanglenas_cell.graph import candidates
@@ -157,6 +159,13 @@ def test_an_architecture_asks_the_table() -> None:
     by_index = TangleNASCellSearchSpace()
     by_index.set_spec(table.index_of(BEST), dataset_api=table)
     assert by_index.get_code() == BEST and OP_NAMES[by_index.get_code()[2]] == "dil_conv_3x3"
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_parts_around_edges_see_the_shape_of_entangled_candidates(stride: int) -> None:
+    """The auxiliary connection of DARTS- has the stride of the operations that share their weights."""
+    shared = entangle(candidates(4, stride)[:2])
+    assert common_shape(shared) == common_shape(candidates(4, stride)) == (4, 4, stride)
 
 
 def test_drawn_architectures_are_all_over_the_space() -> None:
