@@ -41,7 +41,7 @@ def test_every_example_is_tested():
 
 
 # A network of a size of its own
-LONG = {"darts_cell.py", "own_module.py"}
+LONG = {"darts_cell.py", "enas_micro.py", "own_module.py"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in sorted(EXTRA)])
