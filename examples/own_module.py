@@ -1,4 +1,4 @@
-"""A torchvision ResNet as a search space: `python examples/own_module.py --config darts.yaml search.epochs=3`."""
+"""A torchvision ResNet as a search space: `python examples/own_module.py --config darts.yaml search.epochs=2`."""
 
 from torch import nn
 from torchvision.models import resnet18

@@ -27,6 +27,15 @@ _NASLIB = {
     )
     for tail in ("", ".optimizer")
 }
+_SPACES = "naslib.search_spaces"
+_NASLIB |= {
+    f"{_SPACES}.nasbenchasr": f"{_SPACES}.nasbench_asr.graph",
+    f"{_SPACES}.nasbenchasr.graph": f"{_SPACES}.nasbench_asr.graph",
+    f"{_SPACES}.nasbenchnlp": f"{_SPACES}.nasbench_nlp.graph",
+    f"{_SPACES}.nasbenchnlp.conversions": f"{_SPACES}.nasbench_nlp.conversions",
+    f"{_SPACES}.nasbenchnlp.graph": f"{_SPACES}.nasbench_nlp.graph",
+    f"{_SPACES}.transbench101.graph": _SPACES,
+}
 # Modules of ours that have moved: a FutureWarning names the new place; the old one goes with release 0.3.
 _MOVED = {
     **{

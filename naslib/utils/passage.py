@@ -52,7 +52,7 @@ class Memory:
             self._notes.append((raw, dropped))
 
     def take_notes(self) -> list[tuple[Tensor, Tensor]]:
-        """Return what was noted in the last forward, once."""
+        """Return what was noted in the last forward, once: outputs before and after dropout, `(n, t, channels)`."""
         found, self._notes = self._notes, []
         return found
 

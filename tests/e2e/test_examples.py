@@ -40,8 +40,8 @@ def test_every_example_is_tested():
     assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(EXTRA)
 
 
-# A network of a size of its own
-LONG = {"darts_cell.py", "own_module.py"}
+# What takes longer than the others: networks of a size of their own, and one of two that are alike
+LONG = {"darts_cell.py", "enas_micro.py", "own_module.py"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in sorted(EXTRA)])

@@ -68,8 +68,8 @@ class _Walk:
             return
         leaves = part.sizes.leaves if isinstance(part, Elastic) else ()
         yield from ((leaf, owner) for leaf in leaves)
-        if isinstance(part, ElasticSequential) and isinstance(part.sizes.sizes[0], Value):
-            yield from self._chain(part, part.sizes.sizes[0], owner)
+        if isinstance(part, ElasticSequential) and len(part.sizes.leaves) == 1:
+            yield from self._chain(part, part.sizes.leaves[0], owner)
             return
         embedded = part.get_embedded_ops() or () if isinstance(part, AbstractPrimitive) else ()
         members = {id(member): member for member in (*part._modules.values(), *embedded)}
@@ -79,8 +79,9 @@ class _Walk:
     def _chain(
         self, chain: ElasticSequential, depth: Value, owner: Owner
     ) -> Iterator[tuple[ModuleGraph | Value, Owner]]:
+        lengths = [int(chain.sizes.sizes[0].at({depth.label: value})) for value in depth.values]
         for position, block in enumerate(chain.blocks):
-            long = frozenset(index for index, value in enumerate(depth.values) if value > position)
+            long = frozenset(index for index, length in enumerate(lengths) if length > position)
             yield from self.through(block, owner if len(long) == len(depth.values) else (depth.label, long))
 
     def _graph(self, graph: ModuleGraph, owner: Owner) -> Iterator[tuple[ModuleGraph | Value, Owner]]:

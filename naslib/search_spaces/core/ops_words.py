@@ -22,7 +22,7 @@ def dropout_mask(like: Tensor, shape: Sequence[int], probability: float) -> Tens
 
     Args:
         like: Has the type and the device.
-        shape: Of the mask.
+        shape: Of the mask, `(n, channels)` or any other.
         probability: In [0, 1).
     """
     keep = 1.0 - probability

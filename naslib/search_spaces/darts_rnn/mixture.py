@@ -88,7 +88,8 @@ class CellMixture:
             mixed = inner * weights[-1]
             for activation, weight in zip(_BENT, weights, strict=False):
                 mixed = torch.addcmul(mixed, activation(inner), weight)
-            found = torch.lerp(state.unsqueeze(1) * total, mixed, gate)
+            passed = state.unsqueeze(1) * total
+            found = passed + gate * (mixed - passed)  # `lerp` takes one type only, and autocast has two
             totals = found if totals is None else totals[:, 1:] + found
             state = totals[:, 0] if norm is None else norm(totals[:, 0])
             states.append(state)

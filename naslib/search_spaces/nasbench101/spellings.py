@@ -15,7 +15,7 @@ from .cells import N_GENES, OPS, VERTICES
 
 _ENDS = ("input", "output")
 # The numbers of the labels in the tuples of NASLib: input, output, maxpool3x3, conv1x1-bn-relu, conv3x3-bn-relu
-_IN_TUPLES = ("input", "output", *OPS[::-1])
+IN_TUPLES = ("input", "output", *OPS[::-1])
 _FORM = '{"matrix": [[0, 1, ...], ...], "ops": ["input", "conv3x3-bn-relu", ..., "output"]}'
 
 
@@ -90,6 +90,6 @@ def _of_tuple(spec: Sequence[int]) -> LabelledDag:
         )
     rows = [list(spec[size * row : size * (row + 1)]) for row in range(size)]
     numbers = spec[size * size :]
-    if any(not 0 <= number < len(_IN_TUPLES) for number in numbers):
-        raise ArchitectureError(f"the operations of NASLib's tuple are 0..{len(_IN_TUPLES) - 1}, not {list(numbers)}")
-    return _cell(rows, [_IN_TUPLES[number] for number in numbers])
+    if any(not 0 <= number < len(IN_TUPLES) for number in numbers):
+        raise ArchitectureError(f"the operations of NASLib's tuple are 0..{len(IN_TUPLES) - 1}, not {list(numbers)}")
+    return _cell(rows, [IN_TUPLES[number] for number in numbers])

@@ -15,6 +15,7 @@ from naslib.search_spaces.core.recipe_code import N_GENES, code_of, recipe_decis
 from naslib.search_spaces.core.recipes import Recipe, read_text
 
 from .changes import changed, changes, drawn_change, random_recipe
+from .conversions import is_compact, read_compact
 
 # Changes that may give no cell, or the same, before all are listed
 _ATTEMPTS = 200
@@ -94,7 +95,7 @@ class NasBenchNLPCodec(Codec[Any]):
         return RECIPES.random(rng)
 
     def canonical(self, spec: Any) -> Code:
-        """Return the code of a cell: a code, or the authors' recipe as value or as text.
+        """Return the code of a cell: a code, the authors' recipe, or NASLib's compact form, as value or as text.
 
         Raises:
             ArchitectureError: If it is none of this space.
@@ -104,6 +105,8 @@ class NasBenchNLPCodec(Codec[Any]):
             return self.canonical(spec["genotype"])
         if isinstance(spec, Mapping):
             return code_of(Recipe.read(spec).ordered())
+        if is_compact(spec):
+            return code_of(read_compact(spec).ordered())
         if not isinstance(spec, list) or len(spec) != N_GENES:
             raise ArchitectureError(f"a recurrent cell is a recipe or {N_GENES} ints, not {shortened(spec)}")
         return RECIPES.canonical(spec)

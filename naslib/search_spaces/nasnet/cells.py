@@ -6,7 +6,7 @@ operation, from a state; and the node 5 + 3 k that combines them. The last node 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.combine import channel_concat
@@ -16,8 +16,7 @@ from naslib.search_spaces.core.graph import Graph
 from .genotype import Cell
 from .macro import Place
 from .primitives import fitted, make
-
-CONCAT_RULES = ("unused", "all")
+from .rules import OutputRule
 
 
 def node_of_state(state: int) -> int:
@@ -74,18 +73,40 @@ def read_states(cell: Graph) -> list[int]:
     return [state_of_node(source) for _, node, _ in branches(blocks_of(cell)) for source in cell.predecessors(node)]
 
 
-def follow_rule(cell: Graph, rule: str) -> None:
-    """Let a discrete cell of a search network give out what the rule says: the unused blocks, or all.
+def follow_rule(cell: Graph, rule: OutputRule) -> None:
+    """Let a discrete cell of a search network give out what the rule says.
 
     What follows has the weights of the supernet, which read all blocks: zeros stand for those that are not given out.
     """
+    if rule.fixed:  # as in the supernet
+        return
     blocks, output, read = blocks_of(cell), max(cell.nodes), set(read_states(cell))
     unread = [node for node in (1, 2) if state_of_node(node) not in read]
     cell.add_edges_from((node, output, EdgeData().finalize()) for node in unread)
-    given = [block for block in range(blocks) if rule == "all" or 2 + block not in read]
+    given = [block for block in range(blocks) if rule.name == "all" or 2 + block not in read]
     if unread or len(given) < blocks:
         positions = [len(unread) + block for block in given]
         cell.nodes[output]["comb_op"] = ops.ConcatWithZeros(positions, ignored=len(unread))
+
+
+def fix_output(cell: Graph, states: Sequence[int], widths: tuple[int, int], C: int, strided: bool) -> None:
+    """Let a cell give out some of its states, whatever its blocks read.
+
+    All states have an edge to the output, so that none becomes an output of the network by itself.
+
+    Args:
+        cell: The cell.
+        states: Those that it gives out.
+        widths: Channels of its inputs.
+        C: Channels of its blocks.
+        strided: Whether it is a reduction cell.
+    """
+    output = max(cell.nodes)
+    for state in (0, 1):
+        op = fitted(widths[state], C, strided) if state in states else ops.Identity()
+        cell.add_edge(node_of_state(state), output, EdgeData({"op": op}).finalize())
+    if len(states) < 2 + blocks_of(cell):
+        cell.nodes[output]["comb_op"] = ops.ConcatOfSome(states)
 
 
 def discrete_cell(cell: Cell, place: Place, drop_path: str = "scheduled") -> Graph:
@@ -98,7 +119,6 @@ def discrete_cell(cell: Cell, place: Place, drop_path: str = "scheduled") -> Gra
     """
     C, blocks = place.channels, cell.blocks
     graph = empty_cell("reduction_cell" if place.is_reduction else "normal_cell", blocks)
-    output = max(graph.nodes)
     depth = (place.index + 1) / place.total if drop_path == "scheduled" else 1.0
     for position, node, _ in branches(blocks):
         name, state = cell.edges[position]
@@ -110,9 +130,5 @@ def discrete_cell(cell: Cell, place: Place, drop_path: str = "scheduled") -> Gra
     for block, combine in enumerate(cell.combine):
         if combine == "concat":
             graph.nodes[block_node(block)]["comb_op"] = ops.Concat1x1(2, C)
-    for state in (0, 1):
-        op = fitted(place.widths[state], C, place.is_reduction) if state in cell.concat else ops.Identity()
-        graph.add_edge(node_of_state(state), output, EdgeData({"op": op}).finalize())
-    if len(cell.concat) < 2 + blocks:
-        graph.nodes[output]["comb_op"] = ops.ConcatOfSome(cell.concat)
+    fix_output(graph, cell.concat, place.widths, C, place.is_reduction)
     return graph

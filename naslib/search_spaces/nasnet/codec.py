@@ -15,7 +15,8 @@ from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.stated_codec import StatedCodec
 
 from .cells import block_node, branches, follow_rule, node_of_state, state_of_node
-from .genotype import RULES, Cell, CellGenotype, as_cells, to_json
+from .genotype import Cell, CellGenotype, as_cells, to_json
+from .rules import OutputRule
 
 # What a decision calls the combinations
 COMBINATION_OF = {"sum": "add", "Concat1x1": "concat"}
@@ -33,7 +34,7 @@ class BlockCodec(Codec[Graph]):
         cells: Names of the graphs that decide: of the normal and the reduction cell, or of the one that is both.
         names: Names of operations in genotypes, by those on edges.
         blocks: Number of blocks.
-        rule: What makes the output of a cell: a key of `RULES`.
+        rule: What makes the output of a cell.
         combine: How blocks combine their branches: the combinations that there are.
     """
 
@@ -44,7 +45,7 @@ class BlockCodec(Codec[Graph]):
         cells: Sequence[str],
         names: Mapping[str, str],
         blocks: int,
-        rule: str,
+        rule: OutputRule,
         combine: Sequence[str],
     ) -> None:
         self.name = name
@@ -76,7 +77,7 @@ class BlockCodec(Codec[Graph]):
             return self.canonical(spec["genotype"])
         if isinstance(spec, Mapping) and spec and set(spec) <= set(self._space.names):
             return self._space.code_of(spec)
-        if isinstance(spec, Mapping | Call | CellGenotype) or hasattr(spec, "normal") or _has_four_parts(spec):
+        if is_written(spec):
             return self._code_of(as_cells(spec, self.operations, len(self.cells) == 1, self.rule))
         return self._space.canonical(plain(spec))
 
@@ -87,7 +88,7 @@ class BlockCodec(Codec[Graph]):
     def to_cells(self, code: Code) -> CellGenotype:
         """Return the cells of a code."""
         choices = self._space.choices(code)
-        found = [self._cell(name, choices) for name in self.cells]
+        found = [self._cell(number, name, choices) for number, name in enumerate(self.cells)]
         return CellGenotype(found[0], found[-1])
 
     def identity(self, code: Code) -> Code:
@@ -101,7 +102,7 @@ class BlockCodec(Codec[Graph]):
         Raises:
             ArchitectureError: If a branch has not exactly one edge, or an edge carries no operation of the space.
         """
-        cells = [self._read(next(iter(self._cells_of(graph, name))), name) for name in self.cells]
+        cells = [self._read(number, self._cells_of(graph, name)[0], name) for number, name in enumerate(self.cells)]
         return self._code_of(CellGenotype(cells[0], cells[-1]))
 
     def apply(self, graph: Graph, code: Code) -> None:
@@ -122,7 +123,7 @@ class BlockCodec(Codec[Graph]):
             raise ArchitectureError(f"the graph {graph.name!r} has no cell called {name!r}")
         return found
 
-    def _cell(self, name: str, choices: Mapping[str, Any]) -> Cell:
+    def _cell(self, number: int, name: str, choices: Mapping[str, Any]) -> Cell:
         edges = []
         for _, node, _ in branches(self.blocks):
             (source,) = choices[f"{name}/{node}"]
@@ -132,14 +133,14 @@ class BlockCodec(Codec[Graph]):
             COMBINATION_OF[choices[key.format(node)]] if key.format(node) in choices else self.combine[0]
             for node in map(block_node, range(self.blocks))
         ]
-        return Cell(tuple(edges), RULES[self.rule](edges), tuple(combine))
+        return Cell(tuple(edges), self.rule.states(number, edges), tuple(combine))
 
     def _code_of(self, genotype: CellGenotype) -> Code:
         if len(self.cells) == 1 and genotype.normal != genotype.reduce:
             raise ArchitectureError(f"{self.name} has one cell for both strides; the genotype has two that differ")
         choices: dict[str, Any] = {}
-        for name, cell in zip(self.cells, genotype, strict=False):
-            self._check(name, cell)
+        for number, (name, cell) in enumerate(zip(self.cells, genotype, strict=False)):
+            self._check(number, name, cell)
             for position, node, _ in branches(self.blocks):
                 op, state = cell.edges[position]
                 source = node_of_state(state)
@@ -150,19 +151,20 @@ class BlockCodec(Codec[Graph]):
                     choices[f"{name}/{block_node(block)}:comb_op"] = _NAME_OF_COMBINATION[combine]
         return self._space.code_of(choices)
 
-    def _check(self, name: str, cell: Cell) -> None:
+    def _check(self, number: int, name: str, cell: Cell) -> None:
         """Raise `ArchitectureError` unless a cell is one of this space."""
         if cell.blocks != self.blocks:
             raise ArchitectureError(f"{name} has {cell.blocks} blocks; the cells of this space have {self.blocks}")
         if other := set(cell.combine) - set(self.combine):
             raise ArchitectureError(f"{name} combines by {', '.join(sorted(other))}; this space by {self.combine}")
-        if cell.concat != RULES[self.rule](cell.edges):
+        expected = self.rule.states(number, cell.edges)
+        if cell.concat != expected:
             raise ArchitectureError(
-                f"{name} gives out the states {list(cell.concat)}; cells of this space give out "
-                f"{list(RULES[self.rule](cell.edges))} (concat={self.rule}). BlockNetwork builds any"
+                f"{name} gives out the states {list(cell.concat)}; cells of this space give out {list(expected)} "
+                f"(concat={self.rule.name}): give the space the states, concat={{normal: [...], reduce: [...]}}"
             )
 
-    def _read(self, cell: Graph, name: str) -> Cell:
+    def _read(self, number: int, cell: Graph, name: str) -> Cell:
         edges = []
         for _, node, _ in branches(self.blocks):
             sources = list(cell.predecessors(node))
@@ -179,7 +181,7 @@ class BlockCodec(Codec[Graph]):
             "concat" if isinstance(cell.nodes[block_node(block)].get("comb_op"), Concat1x1) else "add"
             for block in range(self.blocks)
         ]
-        return Cell(tuple(edges), RULES[self.rule](edges), tuple(combine))
+        return Cell(tuple(edges), self.rule.states(number, edges), tuple(combine))
 
 
 class WrittenBlockCodec(Codec[Graph]):
@@ -271,6 +273,9 @@ def _in_order(cell: Cell) -> Cell:
     return cell._replace(edges=tuple(edges))
 
 
-def _has_four_parts(spec: Any) -> bool:
+def is_written(spec: Any) -> bool:
+    """Say whether a value has the form of a genotype, and not of a code."""
+    if isinstance(spec, Mapping | Call | CellGenotype) or hasattr(spec, "normal"):
+        return True
     values = plain(spec) if isinstance(spec, list | tuple) else None
     return isinstance(values, list) and len(values) == 4 and isinstance(values[0], list)

@@ -8,11 +8,13 @@ Read as well is what the published TensorFlow code calls operations, hidden stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from naslib.errors import ArchitectureError, did_you_mean
 from naslib.search_spaces.core.literals import Call, plain, read_literal, shortened
+
+from .rules import UNUSED, OutputRule
 
 COMBINATIONS = ("add", "concat")
 _TF_NAMES = {"none": "skip_connect"}
@@ -48,21 +50,7 @@ class CellGenotype(NamedTuple):
     reduce: Cell
 
 
-def unused(edges: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-    """Return the states made in the cell that no block reads, which the output concatenates by [Zoph2018nasnet]."""
-    read = {state for _, state in edges}
-    return tuple(state for state in range(2, 2 + len(edges) // 2) if state not in read)
-
-
-def every_block(edges: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-    """Return the outputs of all blocks, what the published network of [Liu2018pnas] concatenates."""
-    return tuple(range(2, 2 + len(edges) // 2))
-
-
-RULES: dict[str, Callable[[Sequence[tuple[str, int]]], tuple[int, ...]]] = {"unused": unused, "all": every_block}
-
-
-def as_cells(spec: Any, operations: Sequence[str], one_cell: bool = False, rule: str = "unused") -> CellGenotype:
+def as_cells(spec: Any, operations: Sequence[str], one_cell: bool = False, rule: OutputRule = UNUSED) -> CellGenotype:
     """Return the genotype that a mapping, a tuple of four or a text stands for.
 
     Args:
@@ -71,7 +59,7 @@ def as_cells(spec: Any, operations: Sequence[str], one_cell: bool = False, rule:
             `normal_combine` and `reduce_combine` (all add if missing).
         operations: Those that there are.
         one_cell: Whether one cell is enough, which is the reduction cell as well.
-        rule: What makes the output where the genotype does not say it: a key of `RULES`.
+        rule: What makes the output where the genotype does not say it.
 
     Raises:
         ArchitectureError: If it stands for none; all problems at once.
@@ -79,12 +67,12 @@ def as_cells(spec: Any, operations: Sequence[str], one_cell: bool = False, rule:
     fields = _fields(spec)
     problems: list[str] = []
     cells = {}
-    for name, keys in _CELL_KEYS.items():
+    for number, (name, keys) in enumerate(_CELL_KEYS.items()):
         key = next((key for key in keys if key in fields), None)
         if key is None:
             continue
         beside = {part: _beside(fields, keys, part) for part in ("concat", "combine")}
-        cells[name] = _cell(key, fields[key], beside, operations, rule, problems)
+        cells[name] = _cell(key, fields[key], beside, operations, (rule, number), problems)
     missing = [name for name in _CELL_KEYS if name not in cells]
     if missing and not (one_cell and missing == ["reduce"]):
         wanted = "cell" if one_cell else "normal and reduce"
@@ -147,7 +135,12 @@ def _beside(fields: Mapping[str, Any], keys: Sequence[str], part: str) -> Any:
 
 
 def _cell(
-    name: str, given: Any, beside: Mapping[str, Any], operations: Sequence[str], rule: str, problems: list[str]
+    name: str,
+    given: Any,
+    beside: Mapping[str, Any],
+    operations: Sequence[str],
+    rule: tuple[OutputRule, int],
+    problems: list[str],
 ) -> Cell | None:
     before = len(problems)
     concat = beside["concat"]
@@ -170,7 +163,7 @@ def _cell(
             edges.append(edge)
     if len(problems) > before:
         return None
-    outputs = RULES[rule](edges) if concat is None else _outputs(f"{name}_concat", concat, edges, problems)
+    outputs = rule[0].states(rule[1], edges) if concat is None else _outputs(f"{name}_concat", concat, edges, problems)
     combine = _combinations(f"{name}_combine", beside["combine"], len(edges) // 2, problems)
     return Cell(tuple(edges), outputs, combine) if len(problems) == before else None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from torch import nn
@@ -15,17 +16,18 @@ from naslib.search_spaces.core._ops_by_name import op_name
 from naslib.search_spaces.core._selection import keep_strongest_edge, select_without_zero
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
-from naslib.search_spaces.core.literals import plain
+from naslib.search_spaces.core.literals import plain, read_literal
 from naslib.search_spaces.core.ops_named import NONE, Names, checked_names, names_by_op
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.statement import state
 
-from .cells import block_node, branches, empty_cell
-from .codec import BlockCodec
-from .genotype import COMBINATIONS, RULES
+from .cells import block_node, branches, empty_cell, fix_output
+from .codec import BlockCodec, is_written
+from .genotype import COMBINATIONS, as_cells
 from .macro import Macro, Place, build, resolve_stem, scopes
 from .network import BlockNetwork
 from .primitives import NASNET, PNAS, make
+from .rules import ALL, UNUSED, OutputRule, read_rule
 
 EVALUATION_CELLS_PER_STAGE = 6
 EVALUATION_CHANNELS = 32
@@ -49,7 +51,8 @@ class NASNetSearchSpace(Graph):
         primitives: The operations, a list of registered names (`OPERATIONS`); the 13 of the paper if None.
         combine: How blocks combine their branches: `"add"`, `"concat"` (with a 1x1 convolution to the channels of the
             block), or both in a list, as a decision of each block.
-        concat: What makes the output of a cell: `"unused"`, the blocks that no other reads, or `"all"` blocks.
+        concat: What makes the output of a cell: `"unused"`, the blocks that no other reads, `"all"` blocks, or the same
+            states for every architecture, `{"normal": [...], "reduce": [...]}`.
         stem: `"cifar"`, `"imagenet"`, or `"auto"`: the latter from 96 pixels on.
         image_size: Side of the images, or height and width, for `stem="auto"`.
         task: What it is for.
@@ -78,13 +81,13 @@ class NASNetSearchSpace(Graph):
         blocks: int = 5,
         primitives: Sequence[str] | None = None,
         combine: str | Sequence[str] = "add",
-        concat: str = "unused",
+        concat: str | Mapping[str, Sequence[int]] = "unused",
         stem: str = "auto",
         image_size: ImageSize = 32,
         task: str = "classification",
     ) -> None:
         super().__init__("makrograph")
-        names, combinations = self._check(primitives, combine, concat, blocks, task)
+        names, combinations, rule = self._check(primitives, combine, concat, blocks, task)
         self.n_classes = n_classes
         self.in_channels = in_channels
         self.auxiliary = auxiliary
@@ -93,7 +96,7 @@ class NASNetSearchSpace(Graph):
         self.blocks = blocks
         self.primitives = plain(primitives)
         self.combine = plain(combine)
-        self.concat = concat
+        self.concat = plain(concat)
         self.stem = stem
         self.image_size = plain_size(image_size)
         self.task = task
@@ -109,15 +112,15 @@ class NASNetSearchSpace(Graph):
             affine=False,
         )
         self.OPTIMIZER_SCOPE = scopes()[:-1] + (["stem"] if macro.stem == "imagenet" else [])
-        build(self, macro, _CellMaker(self.CELLS, blocks, names, combinations), lambda place: blocks * place.channels)
+        build(self, macro, _CellMaker(self.CELLS, blocks, names, combinations, rule), rule_width(rule, blocks))
         self.codec = BlockCodec(
-            self.NAME, self.present_decisions(), self.CELLS, self.names_in_genotype, blocks, concat, combinations
+            self.NAME, self.present_decisions(), self.CELLS, self.names_in_genotype, blocks, rule, combinations
         )
 
     def _check(
-        self, primitives: Any, combine: Any, concat: str, blocks: int, task: str
-    ) -> tuple[Names, tuple[str, ...]]:
-        """Return the operations and the combinations.
+        self, primitives: Any, combine: Any, concat: Any, blocks: int, task: str
+    ) -> tuple[Names, tuple[str, ...], OutputRule]:
+        """Return the operations, the combinations and the rule of the output.
 
         Raises:
             ConfigError: If something is not as it must be; all problems at once.
@@ -133,15 +136,39 @@ class NASNetSearchSpace(Graph):
         ]
         if not combinations and not unknown:
             problems.append("combine needs add, concat or both")
-        if concat not in RULES:
-            problems.append(f"concat is 'unused' or 'all', not {concat!r}")
+        rule = read_rule(concat, blocks, problems)
+        if len(self.CELLS) == 1 and len(set(rule.fixed)) == 2:
+            problems.append(f"concat: {self.NAME} has one cell for both strides; give both the same states")
         if blocks < 1:
             problems.append(f"blocks must be at least 1, not {blocks}")
         if task not in self.TASKS:
             problems.append(f"{self.NAME} has no head for {task}, only for {', '.join(self.TASKS)}")
         if problems:
             raise ConfigError(problems)
-        return names, combinations
+        return names, combinations, rule
+
+    def arguments_for(self, spec: Any) -> dict[str, Any]:
+        """Return the number of blocks and what makes the output, where those of `spec` are others.
+
+        Raises:
+            ArchitectureError: If `spec` has the form of a genotype, and is invalid.
+        """
+        if isinstance(spec, str):
+            with suppress(ValueError):
+                spec = read_literal(spec)
+        if not is_written(spec) or not isinstance(self.codec, BlockCodec):
+            return {}
+        cells = as_cells(spec, self.codec.operations, len(self.CELLS) == 1, self.codec.rule)
+        found: dict[str, Any] = {} if cells.normal.blocks == self.blocks else {"blocks": cells.normal.blocks}
+
+        def holds(rule: OutputRule) -> bool:
+            return all(cell.concat == rule.states(number, cell.edges) for number, cell in enumerate(cells))
+
+        if not holds(self.codec.rule):
+            named = next((rule.name for rule in (UNUSED, ALL) if holds(rule)), None)
+            fixed = {"normal": list(cells.normal.concat), "reduce": list(cells.reduce.concat)}
+            found["concat"] = fixed if named is None else named
+        return found
 
     def select_primitive(self, edge_data: EdgeData) -> int:
         """Return the index of the strongest candidate other than Zero."""
@@ -234,7 +261,7 @@ class PNASSearchSpace(NASNetSearchSpace):
         blocks: int = 5,
         primitives: Sequence[str] | None = None,
         combine: str | Sequence[str] = "add",
-        concat: str = "all",
+        concat: str | Mapping[str, Sequence[int]] = "all",
         stem: str = "auto",
         image_size: ImageSize = 32,
         task: str = "classification",
@@ -258,8 +285,10 @@ class PNASSearchSpace(NASNetSearchSpace):
 class _CellMaker:
     """Make cells whose edges under search share their entries with the same edge of all other cells of the kind."""
 
-    def __init__(self, cells: tuple[str, ...], blocks: int, names: Names, combinations: tuple[str, ...]) -> None:
-        self.blocks, self.names, self.combinations = blocks, names, combinations
+    def __init__(
+        self, cells: tuple[str, ...], blocks: int, names: Names, combinations: tuple[str, ...], rule: OutputRule
+    ) -> None:
+        self.blocks, self.names, self.combinations, self.rule = blocks, names, combinations, rule
         templates = [_searchable_cell(name, blocks) for name in cells]
         self.templates = {False: templates[0], True: templates[-1]}
         self.candidates: dict[tuple[int, int], list[nn.Module]] = {}
@@ -274,6 +303,9 @@ class _CellMaker:
             found = [sum if name == "add" else _concatenation(place.channels) for name in self.combinations]
             if found != [sum]:
                 cell.nodes[block_node(block)]["comb_op"] = found[0] if len(found) == 1 else found
+        if self.rule.fixed:
+            states = self.rule.fixed[place.is_reduction]
+            fix_output(cell, states, place.widths, place.channels, place.is_reduction)
         return cell
 
     def make_candidates(self, channels: int, stride: int) -> list[nn.Module]:
@@ -287,6 +319,11 @@ class _CellMaker:
                 if isinstance(module, nn.Conv2d):
                     module.reset_parameters()
         return fresh
+
+
+def rule_width(rule: OutputRule, blocks: int) -> Callable[[Place], int]:
+    """Return a function of places that returns the channels of the output of a search network's cell there."""
+    return lambda place: place.channels * (len(rule.fixed[place.is_reduction]) if rule.fixed else blocks)
 
 
 def _concatenation(channels: int) -> nn.Module:

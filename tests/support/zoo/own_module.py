@@ -137,7 +137,7 @@ ENTRIES = {
             "gsparsity": "looks at operations, and the space decides sizes as well",
             "one_shot": "a network has one of the sizes",
             "p_darts": "the values of a size share one weight and cannot leave the supernet",
-            "pc_darts": "cannot be built with 1/4 of its channels",
+            "pc_darts": "it would narrow what is inside of a narrowed candidate once more",
         },
     ),
     "own_inputs": Entry(
@@ -157,7 +157,7 @@ ENTRIES = {
             "gsparsity": "takes each candidate for itself, and some have decisions of their own inside",
             "lambda_darts": "needs a cell that the network has at least twice",
             "p_darts": "a decision inside of a candidate would leave the supernet with it",
-            "pc_darts": "no node sums two or more edges under search",
+            "pc_darts": "it would narrow what is inside of a narrowed candidate once more",
         },
     ),
 }  # fmt: skip

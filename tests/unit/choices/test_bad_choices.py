@@ -13,6 +13,7 @@ from naslib.errors import ArchitectureError, ConfigError, DecisionError, GraphEr
 from naslib.optimizers import DARTSOptimizer
 from naslib.search_spaces import ModuleSearchSpace
 from naslib.search_spaces.core.elastic import ElasticLinear, ElasticMultiheadAttention
+from naslib.search_spaces.core.graph import EdgeData, Graph
 
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 1, 2, 0])
@@ -225,6 +226,15 @@ def test_what_the_first_batch_shows(module: nn.Module, words: str) -> None:
     with pytest.raises(GraphError) as raised:
         probed(module)
     assert words in str(raised.value)
+
+
+def test_candidates_on_an_edge_of_a_graph_are_compared_as_well() -> None:
+    net = Graph(name="net")
+    net.add_edge(1, 2, EdgeData({"op": BROADCAST}))
+    optimizer = DARTSOptimizer(epochs=1)
+    optimizer.adapt_search_space(net)
+    with pytest.raises(GraphError, match=r"decision 'net/1-2': .* Linear makes \(4, 3\) and Linear \(4, 1\)"):
+        optimizer.probe((X, Y))
 
 
 def test_what_the_first_batch_has_nothing_against() -> None:

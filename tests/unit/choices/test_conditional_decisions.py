@@ -86,6 +86,16 @@ def test_a_decision_in_a_block_depends_on_the_chain_being_so_long() -> None:
     assert len(space.module[0]) == 2
 
 
+def test_a_chain_whose_length_is_computed() -> None:
+    half = ValueChoice([1, 2], "half")
+    layers = [LayerChoice([nn.Linear(3, 3), nn.Identity()], f"layer{index}") for index in range(4)]
+    space = ModuleSearchSpace(nn.Sequential(RepeatChoice(lambda i: nn.Sequential(layers[i]), 2 * half)))
+    conditions = [d.condition for d in space.decision_space.decisions]
+    assert conditions == [None, None, ("half", 1), ("half", 1), None]
+    space.set_spec({"half": 1, "layer0": "Linear", "layer1": "Identity"})
+    assert len(space.module[0]) == 2
+
+
 def test_what_several_candidates_decide_is_always_decided() -> None:
     def inner() -> LayerChoice:
         return LayerChoice([nn.Linear(3, 3), nn.Identity()], "inner")

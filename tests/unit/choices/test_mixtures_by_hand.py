@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
 from naslib.choices import InputChoice, LayerChoice, RepeatChoice, ValueChoice
+from naslib.errors import GraphError
 from naslib.optimizers import DARTSOptimizer, GDASOptimizer
 from naslib.search_spaces import ModuleSearchSpace
 from naslib.search_spaces.core.assignment import Assignment, assigned
 from naslib.search_spaces.core.elastic import ElasticLinear
+from naslib.search_spaces.nni_zoo import DartsCell
 
 
 class Net(nn.Module):
@@ -201,6 +204,49 @@ def test_a_choice_called_twice_draws_once() -> None:
         assert torch.equal(first, second)
         drawn.add(first.sum().item())
     assert len(drawn) == 3
+
+
+def test_what_is_computed_again_in_the_backward_is_not_drawn_anew() -> None:
+    class Frugal(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = LayerChoice([nn.Linear(3, 3), nn.Tanh()], "layer")
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.utils.checkpoint.checkpoint(self.layer, x.requires_grad_(), use_reentrant=False)
+
+    torch.manual_seed(0)
+    optimizer = GDASOptimizer(epochs=1)
+    optimizer.adapt_search_space(ModuleSearchSpace(Frugal))
+    with pytest.raises(GraphError, match="decision 'layer' is computed again in the backward"):
+        optimizer.graph(rows().float()).sum().backward()
+
+
+def test_cells_of_the_zoo_are_layers_of_a_module() -> None:
+    class Cells(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = LayerChoice({"relu": nn.ReLU(), "conv": nn.Conv2d(4, 4, 1)})
+            self.cells = nn.ModuleList(DartsCell(2, 4, last, 4, False, False) for last in (4, 8))
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.act(x)
+            return self.head(self.cells[1](x, self.cells[0](x, x)).mean((2, 3)))
+
+    space = ModuleSearchSpace(Cells)
+    # each cell: two operations of 7 on the first node, two of three edges on the second
+    assert space.decision_space.size() == 2 * (7**2 * 3 * 7**2) ** 2
+    torch.manual_seed(0)
+    optimizer = DARTSOptimizer(epochs=1)
+    optimizer.adapt_search_space(space)
+    x = torch.randn(2, 4, 8, 8)
+    assert optimizer.graph(x).shape == (2, 3)
+    found = optimizer.get_final_architecture()
+    assert len(found.genotype()["normal_cell/6"]) == len(found.genotype()["normal_cell#2/6"]) == 2
+    space.set_spec(found.genotype())
+    assert space.get_code() == found.get_code() and space(x).shape == (2, 3)
+    assert found.evaluation_network()(x).shape == (2, 3)
 
 
 def test_an_assignment_outside_of_an_optimizer_sizes_elastic_layers() -> None:

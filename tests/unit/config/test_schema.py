@@ -102,6 +102,7 @@ EVALUATION_OURS = {
     "mode": "auto",
     "genotype": None,
     "averaging": None,
+    "op_optimizer": "SGD",
     "network_args": {},
     "cells": None,
     "channels": None,

@@ -13,12 +13,13 @@ from training_runs import loaders, small_trainer
 
 from naslib import load_network
 from naslib.optimizers import DARTSOptimizer
-from naslib.search_spaces import SEARCH_SPACES, NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
+from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_statistics, use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.simple_sequence.graph import SimpleSequenceSearchSpace
 from naslib.training.export import NetworkRecord
 from naslib.training.space_record import _put_ops
+from tests.support.zoo import ENTRIES
 
 SPACES = {
     "simple_cell": (lambda: SimpleCellSearchSpace(n_classes=3, channels=4), {}),
@@ -31,11 +32,34 @@ SPACES = {
 }
 
 
-def test_every_space_is_tried():
-    known = {SEARCH_SPACES.get(name) for name in SEARCH_SPACES.names()}
-    others = known - {type(make()) for make, _ in SPACES.values()}
-    # a norm per position: what it gives for one sequence cannot depend on the others
-    assert others == {SimpleSequenceSearchSpace} and not list(batch_norm_modules(SimpleSequenceSearchSpace()))
+def test_a_space_of_sequences_has_a_norm_per_position():
+    """What it gives for one sequence cannot depend on the others."""
+    assert not list(batch_norm_modules(SimpleSequenceSearchSpace()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", sorted(ENTRIES))
+def test_an_input_of_any_space_is_judged_by_itself(space: str):
+    entry = ENTRIES[space]
+    torch.manual_seed(0)
+    graph = entry.make(n_classes=3, in_channels=3)
+    graph.sample_random_architecture(rng=1)
+    graph.compile()
+    graph.parse()
+    network = graph.evaluation_network(**entry.evaluation)
+    network.train()
+    for seed in range(3):
+        with torch.no_grad():
+            network(entry.batch(6, seed, in_channels=3, n_classes=3)[0])
+    network.eval()
+    inputs, others = (entry.batch(6, seed, in_channels=3, n_classes=3)[0] for seed in (4, 5))
+    found = []
+    for batch in (inputs, torch.cat([inputs[:1], others[1:]])):
+        torch.manual_seed(1)  # of operations that draw noise
+        with torch.no_grad():
+            found.append(network(batch))
+    together, apart = found
+    torch.testing.assert_close(together[:1], apart[:1])
 
 
 def _searched(space: str, batch_norm: str) -> Graph:

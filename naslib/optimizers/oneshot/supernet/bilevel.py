@@ -25,7 +25,7 @@ def at_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[Non
 
     Args:
         module: The module.
-        weights: By the names of `module.named_parameters()`.
+        weights: By the names of `module.named_parameters()`, of their shapes; a matrix is `(n, m)`.
     """
     own = dict(module.named_parameters())
     others = {id(own[name]): tensor for name, tensor in weights.items()}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from naslib.errors import GraphError
 from naslib.search_spaces.core._ops_by_name import GIVEN_NAME
+from naslib.search_spaces.core.assignment import current
 from naslib.search_spaces.core.chosen_inputs import ChosenInputs, gate_name, subsets
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
@@ -43,6 +45,11 @@ class ChoiceGraph(Graph):
         raise NotImplementedError(f"{type(self).__name__} does not define plain()")
 
     def _guarded(self, run: Callable[[], Any]) -> Any:
+        if not torch.compiler.is_compiling() and current() is None and torch._C._current_graph_task_id() != -1:
+            raise GraphError(
+                f"decision {self.label!r} is computed again in the backward, where it is not known what was drawn: a "
+                "module that is searched does not use torch.utils.checkpoint around its choices"
+            )
         try:
             return run()
         except GraphError as error:

@@ -17,6 +17,7 @@ from naslib.search_spaces.core.shared_work import Passes
 from naslib.search_spaces.darts_rnn.codec import recurrent_cell
 from naslib.search_spaces.darts_rnn.layers import RecurrentLayer
 from naslib.search_spaces.darts_rnn.mixture import CellMixture
+from naslib.tasks import build_task
 from naslib.utils.passage import Memory
 from tests.support.recurrent_reference import discrete_cell, mixed_cell, unroll
 
@@ -224,3 +225,18 @@ def test_what_is_watched_or_hooked_is_not_mixed_at_once() -> None:
             assert CellMixture.of(cell) is None
             handle.remove()
         assert CellMixture.of(cell) is not None
+
+
+@pytest.mark.parametrize("method", ["darts", "gdas", "spos"])
+def test_a_step_in_half_precision(method: str) -> None:
+    losses = []
+    for amp in (False, True):
+        torch.manual_seed(0)
+        optimizer = OPTIMIZERS.get(method)(epochs=2, amp=amp, task=build_task("language_modelling"))
+        optimizer.adapt_search_space(make())
+        optimizer.before_training()
+        optimizer.new_epoch(0)
+        optimizer.graph.train()
+        batch = optimizer.task.to_device((tokens(1), tokens(2)), torch.device("cpu"))
+        losses.append(float(optimizer.step(batch, batch)[2]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)

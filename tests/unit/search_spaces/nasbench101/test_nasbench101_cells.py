@@ -15,6 +15,11 @@ from naslib.optimizers import DARTSOptimizer
 from naslib.search_spaces import NasBench101SearchSpace
 from naslib.search_spaces.core.labelled_dag import LabelledDag
 from naslib.search_spaces.nasbench101.cells import OPS, all_cells, canonical_code, dag_of
+from naslib.search_spaces.nasbench101.conversions import (
+    convert_naslib_to_spec,
+    convert_spec_to_tuple,
+    convert_tuple_to_spec,
+)
 from naslib.search_spaces.nasbench101.decisions import CELLS
 from naslib.search_spaces.nasbench101.network import count_parameters, make_cell, vertex_channels
 
@@ -99,6 +104,19 @@ def test_a_cell_is_read_in_the_forms_that_people_write() -> None:
         list(code),
     ):
         assert CODEC.canonical(spec) == code
+
+
+def test_the_forms_of_naslib_are_converted() -> None:
+    given = convert_spec_to_tuple(INCEPTION_LIKE)
+    assert len(given) == 56 and given[:7] == (0, 1, 1, 1, 0, 1, 0) and given[49:] == (0, 3, 4, 4, 4, 2, 1)
+    spec = convert_tuple_to_spec(given)
+    assert spec["matrix"].tolist() == INCEPTION_LIKE["matrix"] and spec["ops"] == INCEPTION_LIKE["ops"]
+    graph = NasBench101SearchSpace(channels=8)
+    graph.set_spec(spec)
+    again = convert_naslib_to_spec(graph)
+    assert CODEC.canonical(again) == graph.get_code() == CODEC.canonical(given)
+    with pytest.raises(ArchitectureError, match="code of nasbench101"):
+        convert_tuple_to_spec(graph.get_code())
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from naslib.search_spaces.nasbench301.candidates import NAMED, read_primitives
 from naslib.search_spaces.nasbench301.codec import DartsCodec, count_parameters
 from naslib.search_spaces.nasbench301.conversions import convert_compact_to_genotype, convert_naslib_to_compact
 from naslib.search_spaces.nasbench301.evaluation import DartsEvaluationNetwork
+from naslib.search_spaces.nasbench301.listed_codec import ListedCodec
 
 TINY: dict[str, Any] = {"channels": 4, "cells": 3}
 
@@ -82,7 +83,8 @@ def test_the_spaces_of_robust_darts() -> None:
     assert s1.at(1, 1, 4) == ("max_pool_3x3", "sep_conv_3x3") and s1.at(1, 4, 5) == ("skip_connect", "dil_conv_5x5")
     for name in ("s1", "s2", "s3", "s4"):
         # two inputs of 2, 3, 4 and 5, and one of two operations on each of the 16 edges: none is never chosen
-        assert _space(name, nodes=4).decision_space.size() == (1 * 3 * 6 * 10) ** 2 * 2**16
+        codec = ListedCodec(4, read_primitives(name, 4))
+        assert codec.decision_space.size() == (1 * 3 * 6 * 10) ** 2 * 2**16
     assert set(_space("s4").decision_space.decision("normal_cell/1-3").candidates) == {"noise", "sep_conv_3x3"}
 
 

@@ -19,6 +19,7 @@ from naslib.search_spaces.core.recipe_code import recipe_of
 from naslib.search_spaces.core.recipes import MAX_NODES, Recipe
 from naslib.search_spaces.nasbench_nlp.changes import changed, changes
 from naslib.search_spaces.nasbench_nlp.codec import RECIPES
+from naslib.search_spaces.nasbench_nlp.conversions import convert_compact_to_recipe, convert_recipe_to_compact
 from naslib.utils.passage import Memory
 
 CODEC = NasBenchNLPSearchSpace.codec
@@ -77,6 +78,19 @@ def test_a_cell_has_one_code_whatever_its_names() -> None:
         assert CODEC.canonical(CODEC.genotype(code)) == code and len(code) == 101
     blend = {**GRU, "h_new_0": {"op": "blend", "input": ["z_act", "h_act", "h_prev_0"]}}
     assert CODEC.canonical(blend) != CODEC.canonical(GRU)
+
+
+def test_the_compact_form_of_naslib_is_read() -> None:
+    compact = convert_recipe_to_compact(RNN)
+    assert compact == (((0, 4), (1, 4), (4, 5)), (0, 0, 0, 0, 6, 2), (5,))
+    for recipe in (RNN, LSTM, GRU, TWO_STATES):
+        compact = convert_recipe_to_compact(recipe)
+        assert CODEC.canonical(compact) == CODEC.canonical(str(compact)) == CODEC.canonical(recipe)
+        assert CODEC.canonical(convert_compact_to_recipe(compact)) == CODEC.canonical(recipe)
+    with pytest.raises(ArchitectureError, match="the operations of a compact form are 1 to 7"):
+        CODEC.canonical((((0, 4), (1, 4)), (0, 0, 0, 0, 9), (4,)))
+    with pytest.raises(ArchitectureError, match="the nodes of a compact form are 0 to 4"):
+        CODEC.canonical((((0, 4), (7, 4)), (0, 0, 0, 0, 6), (4,)))
 
 
 def test_states_but_the_first_have_no_order() -> None:

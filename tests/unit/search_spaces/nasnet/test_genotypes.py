@@ -8,13 +8,15 @@ from random import Random
 from typing import Any
 
 import pytest
+import torch
 
 from naslib.errors import ArchitectureError, ConfigError
 from naslib.search_spaces import NASNetSearchSpace, PNASSearchSpace
 from naslib.search_spaces.nasnet.cells import branches, node_of_state, state_of_node
-from naslib.search_spaces.nasnet.genotype import as_cells, to_json, unused
+from naslib.search_spaces.nasnet.genotype import as_cells, to_json
 from naslib.search_spaces.nasnet.primitives import NASNET, PNAS
 from naslib.search_spaces.nasnet.published import NASNET_A, PNASNET_5
+from naslib.search_spaces.nasnet.rules import ALL, UNUSED
 
 TINY: dict[str, Any] = {"channels": 4, "cells_per_stage": 1}
 OPS = ("skip_connect", "conv_1x1", "sep_conv_3x3")
@@ -64,7 +66,8 @@ def test_every_spelling_is_one_genotype() -> None:
 
 def test_what_no_block_reads_is_the_output() -> None:
     edges = [("a", 0), ("a", 1), ("a", 2), ("a", 2), ("a", 0), ("a", 1)]
-    assert unused(edges) == (3, 4)  # the inputs of the cell are not made in it
+    assert ALL.states(0, edges) == (2, 3, 4)
+    assert UNUSED.states(0, edges) == (3, 4)  # the inputs of the cell are not made in it
     spec = {"normal": [("skip_connect", 0)] * 2, "reduce": [("skip_connect", 1)] * 2}
     cells = as_cells(spec, NASNET)
     assert cells.normal.concat == (2,) and cells.normal.combine == ("add",)
@@ -172,7 +175,9 @@ def test_combinations_are_decisions_where_there_are_two() -> None:
         ({"primitives": ["sep_conv_3x4"]}, "no operation 'sep_conv_3x4'; did you mean 'sep_conv_3x3'"),
         ({"combine": "ad"}, "no combination 'ad'; did you mean 'add'"),
         ({"combine": []}, "combine needs add, concat or both"),
-        ({"concat": "some"}, "concat is 'unused' or 'all'"),
+        ({"concat": "some"}, "concat is 'unused', 'all', or the states"),
+        ({"concat": {"normal": [2]}}, "concat has the states of normal and reduce"),
+        ({"concat": {"normal": [2], "reduce": [9]}}, r"concat.reduce must be some of the states 0 to 3, not \[9\]"),
         ({"blocks": 0}, "blocks must be at least 1"),
         ({"channels": 0}, "channels must be at least 1"),
         ({"cells_per_stage": 0}, "cells_per_stage must be at least 1"),
@@ -184,3 +189,23 @@ def test_combinations_are_decisions_where_there_are_two() -> None:
 def test_wrong_arguments(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _space(**given)
+
+
+def test_a_space_can_have_the_outputs_of_nasnet_a() -> None:
+    small = _space(primitives=None)
+    arguments = small.arguments_for(NASNET_A)
+    assert arguments == {"blocks": 5, "concat": {"normal": [0, 2, 3, 4, 5, 6], "reduce": [3, 4, 5, 6]}}
+    assert small.arguments_for(json.dumps(to_json(NASNET_A))) == arguments
+    space = NASNetSearchSpace(**TINY, **arguments)
+    assert space.arguments_for(NASNET_A) == {} and space.arguments_for(space.codec.random(Random(0))) == {}
+    space.set_spec(NASNET_A)
+    assert space.genotype() == to_json(NASNET_A)
+    space.parse()
+    out, others = space.forward_with_auxiliary(torch.randn(2, 3, 16, 16))
+    assert out.shape == (2, 10) and others == {}
+    network = space.evaluation_network(cells_per_stage=1, channels=4, auxiliary=False)
+    assert network.codec.to_cells(network.get_code()) == NASNET_A
+    every = {**to_json(NASNET_A), "normal_concat": [2, 3, 4, 5, 6], "reduce_concat": [2, 3, 4, 5, 6]}
+    assert NASNetSearchSpace(**TINY).arguments_for(every) == {"concat": "all"}
+    with pytest.raises(ConfigError, match="one cell for both strides"):
+        _space(PNASSearchSpace, concat={"normal": [2], "reduce": [3]})

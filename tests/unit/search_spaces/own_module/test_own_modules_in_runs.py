@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 import torch
-from own_modules import RowNet, row_net
+from own_modules import RowNet, TwoLayers, row_net
 from torch import nn
 from training_runs import config_for, differences, load, loaders, tensors
 
 import naslib
 import naslib.history
+from naslib.build import main
 from naslib.choices import LayerChoice
 from naslib.defaults.trainer import Trainer
 from naslib.errors import GraphError
 from naslib.optimizers import OPTIMIZERS
-from naslib.search_spaces import ModuleSearchSpace
+from naslib.search_spaces import SEARCH_SPACES, ModuleSearchSpace
 from naslib.search_spaces.core.given_weights import pretrained
 from naslib.training import run_record
 from naslib.training.checkpoint import get_last_checkpoint
@@ -192,6 +193,18 @@ def test_a_space_of_a_lambda_is_pickled_without_it() -> None:
     space.sample_random_architecture(rng=0)
     with pytest.raises(GraphError, match="cannot be made anew from a pickle"):
         space.evaluation_network()
+
+
+def test_a_config_names_a_registered_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SEARCH_SPACES, "_entries", dict(SEARCH_SPACES._entries))
+    SEARCH_SPACES.register("two_layers")(TwoLayers)
+    words = ["search_space=two_layers", "search_space_args={width: 2}", "search.epochs=1", "evaluation.epochs=1"]
+    assert main(["--config", "darts.yaml", *words, "search.batch_size=256", f"out_dir={tmp_path}"]) == 0
+    (summary,) = tmp_path.rglob("summary.json")
+    content = json.loads(summary.read_text())
+    assert content["search_space"] == "two_layers" and set(content["genotype"]) == {"1", "2"}
+    network = naslib.load_network(summary.parent).network
+    assert isinstance(network, TwoLayers) and network.width == 2 and network.module[0].out_channels == 2
 
 
 class OwnSpace(ModuleSearchSpace):
