@@ -27,9 +27,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from naslib.benchmarks import Benchmark, get_dataset_api
+from naslib.benchmarks import get_dataset_api
 from naslib.data.registry import load_data
-from naslib.optimizers import OPTIMIZERS, DARTSOptimizer, OneShotOptimizer
+from naslib.optimizers import OPTIMIZERS, DARTSOptimizer
 from naslib.search_spaces import OFAMobileNetV3SearchSpace, TangleNASCellSearchSpace, TangleNASMacroSearchSpace
 from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.batch_norm import evaluation_mode
@@ -107,11 +107,11 @@ def make_space(name: str, cell_channels: int, macro_channels: int) -> Graph:
 
 def search(
     space: Graph, method: str, weights: Batch, architecture: Batch, *, epochs: int, batch: int, seed: int
-) -> tuple[OneShotOptimizer, Graph]:
+) -> tuple[Any, Graph]:
     """Search, and return the optimizer with its supernet, and the architecture found."""
     torch.manual_seed(seed)
     is_macro = isinstance(space, TangleNASMacroSearchSpace)
-    optimizer = OPTIMIZERS.get(method)(
+    optimizer: Any = OPTIMIZERS.get(method)(
         epochs=epochs,
         batch_norm="batch",
         op_optimizer="Adam" if is_macro else "SGD",  # without norms, plain gradients hardly move it
@@ -138,7 +138,7 @@ def _batches(data: Batch, size: int) -> list[Batch]:
 
 
 @torch.no_grad()
-def accuracies(optimizer: OneShotOptimizer, codes: Sequence[Sequence[int]], data: Batch) -> list[float]:
+def accuracies(optimizer: Any, codes: Sequence[Sequence[int]], data: Batch) -> list[float]:
     """Return the accuracy in percent of architectures in the supernet, each run by its own slices."""
     names = optimizer.search_space.decision_space.names
     found = []
@@ -155,7 +155,7 @@ def run_searches(options: argparse.Namespace) -> list[Found]:
     """Search both spaces by all methods and seeds."""
     results = []
     for name in options.spaces:
-        table = get_dataset_api(name, DATASETS[name], options.data)
+        table: Any = get_dataset_api(name, DATASETS[name], options.data)
         codes = table.codes[np.random.default_rng(0).permutation(len(table.codes))[: options.ranked]].tolist()
         truth = table.query_batch(np.array(codes), Metric.TEST_ACCURACY, DATASETS[name])
         everything = table.query_batch(table.codes, Metric.TEST_ACCURACY, DATASETS[name])
@@ -171,7 +171,7 @@ def _run(
     name: str,
     method: str,
     seed: int,
-    table: Benchmark,
+    table: Any,
     codes: list[list[int]],
     truth: np.ndarray,
     everything: np.ndarray,
@@ -231,7 +231,7 @@ def run_step(options: argparse.Namespace) -> str:
     largest = Assignment({name: space.decision(name).candidates.index(value) for name, value in labels.items()})
     batch = _random_batch(options)
 
-    def one_pass(optimizer: OneShotOptimizer, assignment: Assignment | None) -> None:
+    def one_pass(optimizer: Any, assignment: Assignment | None) -> None:
         optimizer.op_optimizer.zero_grad(set_to_none=True)
         if assignment is None:
             optimizer.forward_loss(batch)[1].backward()
@@ -254,7 +254,7 @@ def run_step(options: argparse.Namespace) -> str:
     )
 
 
-def _chain(options: argparse.Namespace) -> OneShotOptimizer:
+def _chain(options: argparse.Namespace) -> Any:
     torch.manual_seed(0)
     optimizer = DARTSOptimizer(epochs=10)
     strides = (1, 2, 2, 2, 1, 2)
@@ -262,7 +262,7 @@ def _chain(options: argparse.Namespace) -> OneShotOptimizer:
         OFAMobileNetV3SearchSpace(10, width_mult=options.width, strides=strides, image_size=options.side)
     )
     optimizer.before_training()
-    optimizer.graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer.graph.to(memory_format=torch.channels_last)
     optimizer.graph.train()
     optimizer.new_epoch(0)
     return optimizer
