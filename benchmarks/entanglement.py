@@ -277,7 +277,9 @@ def _random_batch(options: argparse.Namespace) -> Batch:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.entanglement", description=(__doc__ or "").split("\n")[0]
+        prog="python -m benchmarks.entanglement",
+        description=(__doc__ or "").split("\n")[0],
+        epilog="each has its own --help: searches (--data DIR, --spaces, --seeds, --csv ...), step (--rounds ...)",
     )
     kinds = parser.add_subparsers(dest="what", required=True)
     searches = kinds.add_parser("searches", help="search the spaces of the tables")

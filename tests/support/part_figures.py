@@ -348,9 +348,9 @@ def _alignment(optimizer: OneShotOptimizer) -> Tensor:
         found.append(-part._now * flat(torch.autograd.grad(cosine, optimizer.weights, materialize_grads=True)))
         raise _Done
 
-    def forward(data: Any) -> tuple[Tensor, Tensor]:
+    def forward(data: Any, *loss: Any) -> tuple[Tensor, Tensor]:
         is_weight_step = any(edge.op.on_weights for edge in edges) and torch.is_grad_enabled()
-        return double_backward(data) if is_weight_step else kept(data)
+        return double_backward(data) if is_weight_step else kept(data, *loss)
 
     kept = optimizer.forward_loss
     optimizer.graph.set_passes(checkpoint=False, native=False)

@@ -11,7 +11,7 @@ from naslib.search_spaces.core.elastic import BlockKind, BlockSizes, ElasticSequ
 from naslib.search_spaces.core.elastic.choices import Given, choice, listed, preset_named
 from naslib.search_spaces.core.graph import Graph
 
-from .presets import PRESETS, Choices
+from .presets import PRESETS, AutoFormerChoices
 from .primitives import PatchStem, TokenClassifier
 from .spellings import read_spec
 
@@ -179,7 +179,7 @@ def _checked_dropout(dropout: float) -> float:
     return dropout
 
 
-def _checked_patch(found: Choices, sides: tuple[int, int]) -> int:
+def _checked_patch(found: AutoFormerChoices, sides: tuple[int, int]) -> int:
     """Return the side of a patch.
 
     Raises:

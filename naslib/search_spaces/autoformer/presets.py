@@ -7,7 +7,7 @@ from typing import NamedTuple
 from naslib.search_spaces.core.elastic.sizes import Number
 
 
-class Choices(NamedTuple):
+class AutoFormerChoices(NamedTuple):
     """What can be chosen, and what goes with it.
 
     Attributes:
@@ -31,9 +31,11 @@ class Choices(NamedTuple):
 
 # The first three are those of [Chen2021autoformer], Table 1; queries, keys and values have 64 features per head
 PRESETS = {
-    "tiny": Choices((192, 216, 240), (12, 13, 14), (3, 4), (3.5, 4)),
-    "small": Choices((320, 384, 448), (12, 13, 14), (5, 6, 7), (3, 3.5, 4)),
-    "base": Choices((528, 576, 624), (14, 15, 16), (8, 9, 10), (3, 3.5, 4)),
-    "cifar": Choices((96, 128, 160), (5, 6, 7), (2, 3, 4), (1.5, 2, 3), head_dim=32, patch_size=4, relative=0),
-    "mini": Choices((32, 48, 64), (2, 3, 4), (2, 3, 4), (1, 2, 3), head_dim=16, patch_size=0, relative=0),
+    "tiny": AutoFormerChoices((192, 216, 240), (12, 13, 14), (3, 4), (3.5, 4)),
+    "small": AutoFormerChoices((320, 384, 448), (12, 13, 14), (5, 6, 7), (3, 3.5, 4)),
+    "base": AutoFormerChoices((528, 576, 624), (14, 15, 16), (8, 9, 10), (3, 3.5, 4)),
+    "cifar": AutoFormerChoices(
+        (96, 128, 160), (5, 6, 7), (2, 3, 4), (1.5, 2, 3), head_dim=32, patch_size=4, relative=0
+    ),
+    "mini": AutoFormerChoices((32, 48, 64), (2, 3, 4), (2, 3, 4), (1, 2, 3), head_dim=16, patch_size=0, relative=0),
 }

@@ -9,7 +9,7 @@ from naslib.search_spaces.core.elastic import BlockKind, BlockSizes, ElasticSequ
 from naslib.search_spaces.core.elastic.choices import Given, choice, listed, preset_named
 from naslib.search_spaces.core.graph import Graph
 
-from .presets import PRESETS, Choices
+from .presets import PRESETS, GPTChoices
 from .primitives import WordHead, WordStem
 from .spellings import read_spec
 
@@ -162,7 +162,7 @@ class GPTSearchSpace(Graph):
         return network
 
 
-def _rotary(found: Choices) -> int:
+def _rotary(found: GPTChoices) -> int:
     """Return how many entries of a head are turned: half of them, an even number."""
     turned = found.head_dim // 4 * 2
     if not turned:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from naslib.search_spaces.core.elastic.sizes import Number
 
 
-class Choices(NamedTuple):
+class GPTChoices(NamedTuple):
     """What can be chosen, and what goes with it.
 
     Attributes:
@@ -29,8 +29,8 @@ class Choices(NamedTuple):
 
 # The first three are those of [Sukthanker2024hwgptbench]
 PRESETS = {
-    "s": Choices((192, 384, 768), (10, 11, 12), (4, 8, 12), (2, 3, 4)),
-    "m": Choices((256, 512, 1024), (22, 23, 24), (8, 12, 16), (2, 3, 4)),
-    "l": Choices((320, 640, 1280), (34, 35, 36), (8, 16, 20), (2, 3, 4)),
-    "mini": Choices((32, 48, 64), (2, 3, 4), (2, 3, 4), (1, 2, 3), head_dim=16),
+    "s": GPTChoices((192, 384, 768), (10, 11, 12), (4, 8, 12), (2, 3, 4)),
+    "m": GPTChoices((256, 512, 1024), (22, 23, 24), (8, 12, 16), (2, 3, 4)),
+    "l": GPTChoices((320, 640, 1280), (34, 35, 36), (8, 16, 20), (2, 3, 4)),
+    "mini": GPTChoices((32, 48, 64), (2, 3, 4), (2, 3, 4), (1, 2, 3), head_dim=16),
 }

@@ -20,7 +20,7 @@ from naslib.search_spaces.core.elastic.layer import Extracted
 from naslib.search_spaces.core.primitives import AbstractPrimitive
 
 
-class WordEmbedding(nn.Embedding):
+class SmallEmbedding(nn.Embedding):
     """An embedding that begins with small vectors, as one must that is the last layer as well."""
 
     def reset_parameters(self) -> None:
@@ -29,16 +29,16 @@ class WordEmbedding(nn.Embedding):
 
 
 class ElasticWordEmbedding(ElasticEmbedding):
-    """A `WordEmbedding` whose number of features is a decision."""
+    """A `SmallEmbedding` whose number of features is a decision."""
 
     def reset_parameters(self) -> None:
         """Draw the vectors from N(0, 0.02)."""
         nn.init.normal_(self.weight, std=0.02)
 
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
-        """Return the `WordEmbedding` of some sizes."""
+        """Return the `SmallEmbedding` of some sizes."""
         with torch.device("meta"):
-            embedding = WordEmbedding(self.num_embeddings, sizes[0])
+            embedding = SmallEmbedding(self.num_embeddings, sizes[0])
         embedding.weight = self.kept("weight", sizes, extracted)  # type: ignore[assignment]
         return embedding
 

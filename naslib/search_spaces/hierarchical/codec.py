@@ -15,7 +15,7 @@ from naslib.search_spaces.core.ops_basic import DropPath
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.stated_codec import StatedCodec
 
-from .genotype import Edge, Hierarchy, Sizes, as_hierarchy, edges, motif_name, to_json, trivial
+from .genotype import Edge, Hierarchy, HierarchySizes, as_hierarchy, edges, motif_name, to_json, trivial
 from .primitives import NAMES, NONE
 
 CELL = "cell"
@@ -33,7 +33,7 @@ class HierarchicalCodec(Codec[Graph]):
 
     name = "hierarchical"
 
-    def __init__(self, space: DecisionSpace, sizes: Sizes) -> None:
+    def __init__(self, space: DecisionSpace, sizes: HierarchySizes) -> None:
         self._space = space
         self.sizes = sizes
 

@@ -19,8 +19,8 @@ Edge = tuple[int, int]
 _EDGE = re.compile(r"\(?\s*(\d+)\s*[-,]\s*(\d+)\s*\)?")
 
 
-class Sizes(NamedTuple):
-    """Sizes of a genotype.
+class HierarchySizes(NamedTuple):
+    """HierarchySizes of a genotype.
 
     Attributes:
         motifs: Number of motifs of the second level.
@@ -39,7 +39,7 @@ class Sizes(NamedTuple):
 
 
 # Of the paper
-PUBLISHED = Sizes()
+PUBLISHED = HierarchySizes()
 
 
 class Hierarchy(NamedTuple):
@@ -59,7 +59,7 @@ def edges(nodes: int) -> list[Edge]:
     return [(i, j) for i in range(1, nodes + 1) for j in range(i + 1, nodes + 1)]
 
 
-def trivial(sizes: Sizes) -> Hierarchy:
+def trivial(sizes: HierarchySizes) -> Hierarchy:
     """Return what evolution starts from: every motif, and the cell, is a chain of identities.
 
     A chain in the cell is one of its first motif, which is one of identities.
@@ -69,7 +69,7 @@ def trivial(sizes: Sizes) -> Hierarchy:
     return Hierarchy(tuple(dict(chain) for _ in range(sizes.motifs)), cell)
 
 
-def as_hierarchy(spec: Any, sizes: Sizes) -> Hierarchy:
+def as_hierarchy(spec: Any, sizes: HierarchySizes) -> Hierarchy:
     """Return the architecture that a mapping, or the text of one, stands for.
 
     Raises:

@@ -15,8 +15,8 @@ from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.statement import state
 
 from .codec import CELL, HierarchicalCodec
-from .genotype import Sizes, edges, motif_name
-from .macro import Macro, build
+from .genotype import HierarchySizes, edges, motif_name
+from .macro import HierarchicalMacro, build
 from .network import HierarchicalNetwork
 from .primitives import NAMES, OPERATIONS, make
 
@@ -78,8 +78,10 @@ class HierarchicalSearchSpace(Graph):
         self.motif_nodes = motif_nodes
         self.cell_nodes = cell_nodes
         self.task = task
-        sizes = Sizes(motifs, motif_nodes, cell_nodes)
-        build(self, Macro(cells_per_stage, channels, in_channels, n_classes, affine=False), _CellMaker(sizes))
+        sizes = HierarchySizes(motifs, motif_nodes, cell_nodes)
+        build(
+            self, HierarchicalMacro(cells_per_stage, channels, in_channels, n_classes, affine=False), _CellMaker(sizes)
+        )
         self.codec = HierarchicalCodec(self.present_decisions(), sizes)
 
     def state_decisions(self, scope: Scope = None) -> DecisionSpace:
@@ -101,7 +103,7 @@ class HierarchicalSearchSpace(Graph):
         """
         network = HierarchicalNetwork(
             self.genotype(),
-            Sizes(self.motifs, self.motif_nodes, self.cell_nodes),
+            HierarchySizes(self.motifs, self.motif_nodes, self.cell_nodes),
             n_classes=self.n_classes,
             in_channels=self.in_channels,
             cells_per_stage=EVALUATION_CELLS_PER_STAGE if cells_per_stage is None else cells_per_stage,
@@ -120,7 +122,7 @@ def _name(op: Any) -> str:
 class _CellMaker:
     """Make cells whose edges share their decisions with those of all cells, and motifs that do so with their uses."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: HierarchySizes) -> None:
         self.sizes = sizes
         self.cell = _empty(CELL, sizes.cell_nodes)
         self.motifs = [_empty(motif_name(number), sizes.motif_nodes) for number in range(sizes.motifs)]

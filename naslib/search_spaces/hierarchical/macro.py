@@ -16,15 +16,15 @@ from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core._collector import paused_garbage_collection
 from naslib.search_spaces.core.graph import Graph
 
-from .primitives import SeparableConv
+from .primitives import SingleSeparableConv
 
 STAGES = 3
 FIRST_CELL = 3
 
 
 @dataclass(frozen=True)
-class Macro:
-    """Sizes of a network.
+class HierarchicalMacro:
+    """What sizes a network has.
 
     Attributes:
         cells_per_stage: Cells in each of the three stages.
@@ -53,7 +53,7 @@ class Macro:
             raise ConfigError(problems)
 
 
-def build(graph: Graph, macro: Macro, cell_at: Callable[[int, int], tuple[Graph, int]]) -> None:
+def build(graph: Graph, macro: HierarchicalMacro, cell_at: Callable[[int, int], tuple[Graph, int]]) -> None:
     """Put stem, cells, the convolutions between them and the classifier into an empty graph.
 
     Args:
@@ -73,7 +73,7 @@ def build(graph: Graph, macro: Macro, cell_at: Callable[[int, int], tuple[Graph,
                 ends = position == macro.cells_per_stage - 1 and stage < STAGES - 1
                 graph.add_node(node + 1, subgraph=cell)
                 graph.add_edges_from([(node, node + 1), (node + 1, node + 2)])
-                between = SeparableConv(width, 2 * C if ends else C, 2 if ends else 1, affine=macro.affine)
+                between = SingleSeparableConv(width, 2 * C if ends else C, 2 if ends else 1, affine=macro.affine)
                 graph.edges[node + 1, node + 2].set("op", between)
                 C *= 2 if ends else 1
                 node += 2

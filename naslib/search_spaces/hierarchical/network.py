@@ -14,8 +14,8 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
 
-from .genotype import PUBLISHED, Edge, Hierarchy, Sizes, as_hierarchy, motif_name
-from .macro import Macro, build
+from .genotype import PUBLISHED, Edge, Hierarchy, HierarchySizes, as_hierarchy, motif_name
+from .macro import HierarchicalMacro, build
 from .primitives import make
 
 logger = get_logger(__name__)
@@ -46,7 +46,7 @@ class HierarchicalNetwork(Graph):
     def __init__(
         self,
         genotype: Any,
-        sizes: Sizes = PUBLISHED,
+        sizes: HierarchySizes = PUBLISHED,
         n_classes: int = 10,
         in_channels: int = 3,
         cells_per_stage: int = 2,
@@ -64,7 +64,7 @@ class HierarchicalNetwork(Graph):
         self.channels = channels
         self.merge = merge
         maker = _Maker(hierarchy, sizes, merge)
-        build(self, Macro(cells_per_stage, channels, in_channels, n_classes, affine=True), maker)
+        build(self, HierarchicalMacro(cells_per_stage, channels, in_channels, n_classes, affine=True), maker)
 
 
 def on_the_way(table: Mapping[Edge, str], nodes: int) -> list[Edge]:
@@ -82,7 +82,7 @@ def on_the_way(table: Mapping[Edge, str], nodes: int) -> list[Edge]:
 class _Maker:
     """Make the cells of an architecture: `(channels of the input, of the stage)` to a graph, and its channels."""
 
-    def __init__(self, hierarchy: Hierarchy, sizes: Sizes, merge: str) -> None:
+    def __init__(self, hierarchy: Hierarchy, sizes: HierarchySizes, merge: str) -> None:
         self.sizes, self.merge = sizes, merge
         nodes = sizes.motif_nodes
         self.motifs = {

@@ -22,7 +22,7 @@ NAMES = {
     "Identity": "identity",
     "ConvBnReLU1x1": "conv_1x1",
     "DepthwiseConv": "dw_conv_3x3",
-    "SeparableConv": "sep_conv_3x3",
+    "SingleSeparableConv": "sep_conv_3x3",
     "MaxPool": "max_pool_3x3",
     "AvgPool": "avg_pool_3x3",
 }
@@ -49,7 +49,7 @@ class DepthwiseConv(AbstractPrimitive):
         return self.op(x)
 
 
-class SeparableConv(AbstractPrimitive):
+class SingleSeparableConv(AbstractPrimitive):
     """Apply a 3x3 depthwise and a 1x1 convolution, BN and ReLU.
 
     Args:
@@ -89,7 +89,7 @@ def make(name: str, C_in: int, C_out: int, search: bool) -> tuple[nn.Module, int
     if name == "conv_1x1":
         return ops.ConvBnReLU(C_in, C_out, 1, affine=affine), C_out
     if name == "sep_conv_3x3":
-        return SeparableConv(C_in, C_out, affine=affine), C_out
+        return SingleSeparableConv(C_in, C_out, affine=affine), C_out
     if name == "dw_conv_3x3":
         return DepthwiseConv(C_in, affine=affine), C_in
     if name == "max_pool_3x3":

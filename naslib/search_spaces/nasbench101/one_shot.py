@@ -22,7 +22,7 @@ from .network import MODULES, STACKS, STEM_CHANNELS
 from .one_shot_cell import (
     COUNTS_LOOSE_ENDS,
     PARENTS,
-    LooseEnds,
+    LooseVertices,
     dag_of_decisions,
     decisions_of_dag,
     fill,
@@ -161,7 +161,7 @@ class NasBench1Shot1SearchSpace(Graph):
     def state_decisions(self, scope: Scope = None) -> DecisionSpace:
         """State the operation of every vertex, and what it reads; loose ends count as the paper counts them."""
         stated = state(self, scope)
-        return stated if COUNTS_LOOSE_ENDS[self.search_space] else LooseEnds(stated.decisions, self.search_space)
+        return stated if COUNTS_LOOSE_ENDS[self.search_space] else LooseVertices(stated.decisions, self.search_space)
 
     def _codec(self) -> OneShotCodec:
         return OneShotCodec(self.decision_space, self.search_space)

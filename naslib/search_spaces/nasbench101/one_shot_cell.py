@@ -120,7 +120,7 @@ def fill(cell: Graph, sub_space: int, C_in: int, channels: int) -> None:
             cell.edges[node, node + 1].set("op", ops)
 
 
-class LooseEnds(CodeClasses):
+class LooseVertices(CodeClasses):
     """Decisions of a sub-space in which the operation of a vertex that nothing reads makes no difference.
 
     Args:
@@ -161,7 +161,7 @@ class LooseEnds(CodeClasses):
             yield tuple(genes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LooseEnds, (self.decisions, self.sub_space)
+        return LooseVertices, (self.decisions, self.sub_space)
 
 
 def operation_name(vertex: int) -> str:

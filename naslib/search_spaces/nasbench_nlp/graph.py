@@ -22,7 +22,7 @@ from .layers import RecipeLayer
 _SHARES = ("dropout", "dropout_hidden", "dropout_input", "dropout_words", "dropout_weights")
 
 
-class Undecided(ops.AbstractPrimitive):
+class UndecidedRecipe(ops.AbstractPrimitive):
     """Stand where a recurrent layer will be: a forward is an error."""
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
@@ -87,7 +87,7 @@ class NasBenchNLPSearchSpace(Graph):
             raise ConfigError("; ".join(wrong))
         self.n_classes, self.in_channels, self.task = n_classes, in_channels, task
         words = WordEmbedding(n_classes, embedding, dropout_input, dropout_words)
-        chain = [words, *(Undecided() for _ in range(layers)), WordDecoder(words.embedding, dropout)]
+        chain = [words, *(UndecidedRecipe() for _ in range(layers)), WordDecoder(words.embedding, dropout)]
         self.add_nodes_from(range(1, len(chain) + 2))
         for source, op in enumerate(chain, start=1):
             self.add_edge(source, source + 1, EdgeData({"op": op}))

@@ -13,7 +13,7 @@ from naslib.search_spaces.core.combine import channel_concat
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 
-from .genotype import Cell
+from .genotype import BlockCell
 from .macro import Place
 from .primitives import fitted, make
 from .rules import OutputRule
@@ -109,7 +109,7 @@ def fix_output(cell: Graph, states: Sequence[int], widths: tuple[int, int], C: i
         cell.nodes[output]["comb_op"] = ops.ConcatOfSome(states)
 
 
-def discrete_cell(cell: Cell, place: Place, drop_path: str = "scheduled") -> Graph:
+def discrete_cell(cell: BlockCell, place: Place, drop_path: str = "scheduled") -> Graph:
     """Return the cell of a network that is trained from scratch, which gives out the states that its genotype says.
 
     Args:

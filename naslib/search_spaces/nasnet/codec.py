@@ -15,7 +15,7 @@ from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.stated_codec import StatedCodec
 
 from .cells import block_node, branches, follow_rule, node_of_state, state_of_node
-from .genotype import Cell, CellGenotype, as_cells, to_json
+from .genotype import BlockCell, CellGenotype, as_cells, to_json
 from .rules import OutputRule
 
 # What a decision calls the combinations
@@ -123,7 +123,7 @@ class BlockCodec(Codec[Graph]):
             raise ArchitectureError(f"the graph {graph.name!r} has no cell called {name!r}")
         return found
 
-    def _cell(self, number: int, name: str, choices: Mapping[str, Any]) -> Cell:
+    def _cell(self, number: int, name: str, choices: Mapping[str, Any]) -> BlockCell:
         edges = []
         for _, node, _ in branches(self.blocks):
             (source,) = choices[f"{name}/{node}"]
@@ -133,7 +133,7 @@ class BlockCodec(Codec[Graph]):
             COMBINATION_OF[choices[key.format(node)]] if key.format(node) in choices else self.combine[0]
             for node in map(block_node, range(self.blocks))
         ]
-        return Cell(tuple(edges), self.rule.states(number, edges), tuple(combine))
+        return BlockCell(tuple(edges), self.rule.states(number, edges), tuple(combine))
 
     def _code_of(self, genotype: CellGenotype) -> Code:
         if len(self.cells) == 1 and genotype.normal != genotype.reduce:
@@ -151,7 +151,7 @@ class BlockCodec(Codec[Graph]):
                     choices[f"{name}/{block_node(block)}:comb_op"] = _NAME_OF_COMBINATION[combine]
         return self._space.code_of(choices)
 
-    def _check(self, number: int, name: str, cell: Cell) -> None:
+    def _check(self, number: int, name: str, cell: BlockCell) -> None:
         """Raise `ArchitectureError` unless a cell is one of this space."""
         if cell.blocks != self.blocks:
             raise ArchitectureError(f"{name} has {cell.blocks} blocks; the cells of this space have {self.blocks}")
@@ -164,7 +164,7 @@ class BlockCodec(Codec[Graph]):
                 f"(concat={self.rule.name}): give the space the states, concat={{normal: [...], reduce: [...]}}"
             )
 
-    def _read(self, number: int, cell: Graph, name: str) -> Cell:
+    def _read(self, number: int, cell: Graph, name: str) -> BlockCell:
         edges = []
         for _, node, _ in branches(self.blocks):
             sources = list(cell.predecessors(node))
@@ -181,7 +181,7 @@ class BlockCodec(Codec[Graph]):
             "concat" if isinstance(cell.nodes[block_node(block)].get("comb_op"), Concat1x1) else "add"
             for block in range(self.blocks)
         ]
-        return Cell(tuple(edges), self.rule.states(number, edges), tuple(combine))
+        return BlockCell(tuple(edges), self.rule.states(number, edges), tuple(combine))
 
 
 class WrittenBlockCodec(Codec[Graph]):
@@ -248,12 +248,12 @@ class WrittenBlockCodec(Codec[Graph]):
         """
         raise UnsupportedBySpaceError("BlockNetwork(genotype) builds a network; one that is built has its genotype")
 
-    def _cell(self, code: Code) -> Cell:
+    def _cell(self, code: Code) -> BlockCell:
         n = 4 * self.blocks
         edges = [(self.operations[op], state) for state, op in zip(code[:n:2], code[1:n:2], strict=True)]
         combine = ["concat" if gene else "add" for gene in code[n : n + self.blocks]]
         mask = code[-1]
-        return Cell(tuple(edges), tuple(s for s in range(self.blocks + 2) if mask >> s & 1), tuple(combine))
+        return BlockCell(tuple(edges), tuple(s for s in range(self.blocks + 2) if mask >> s & 1), tuple(combine))
 
     def _code_of(self, genotype: CellGenotype) -> Code:
         code: list[int] = []
@@ -264,7 +264,7 @@ class WrittenBlockCodec(Codec[Graph]):
         return tuple(code)
 
 
-def _in_order(cell: Cell) -> Cell:
+def _in_order(cell: BlockCell) -> BlockCell:
     """Return a cell with the branches of every block that adds them in order of state and operation."""
     edges: list[tuple[str, int]] = []
     for block, combine in enumerate(cell.combine):

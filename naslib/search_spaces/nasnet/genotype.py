@@ -24,7 +24,7 @@ _CELL_KEYS = {
 }
 
 
-class Cell(NamedTuple):
+class BlockCell(NamedTuple):
     """A cell of blocks.
 
     Attributes:
@@ -46,8 +46,8 @@ class Cell(NamedTuple):
 class CellGenotype(NamedTuple):
     """The cells of a network; of a space with one cell, which is used with stride 2 as well, `reduce` is the same."""
 
-    normal: Cell
-    reduce: Cell
+    normal: BlockCell
+    reduce: BlockCell
 
 
 def as_cells(spec: Any, operations: Sequence[str], one_cell: bool = False, rule: OutputRule = UNUSED) -> CellGenotype:
@@ -141,7 +141,7 @@ def _cell(
     operations: Sequence[str],
     rule: tuple[OutputRule, int],
     problems: list[str],
-) -> Cell | None:
+) -> BlockCell | None:
     before = len(problems)
     concat = beside["concat"]
     if isinstance(given, Mapping) and "operations" in given:
@@ -165,7 +165,7 @@ def _cell(
         return None
     outputs = rule[0].states(rule[1], edges) if concat is None else _outputs(f"{name}_concat", concat, edges, problems)
     combine = _combinations(f"{name}_combine", beside["combine"], len(edges) // 2, problems)
-    return Cell(tuple(edges), outputs, combine) if len(problems) == before else None
+    return BlockCell(tuple(edges), outputs, combine) if len(problems) == before else None
 
 
 def _edge(where: str, pair: Any, block: int, operations: Sequence[str], problems: list[str]) -> tuple[str, int] | None:

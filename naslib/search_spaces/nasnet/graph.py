@@ -24,7 +24,7 @@ from naslib.search_spaces.core.statement import state
 from .cells import block_node, branches, empty_cell, fix_output
 from .codec import BlockCodec, is_written
 from .genotype import COMBINATIONS, as_cells
-from .macro import Macro, Place, build, resolve_stem, scopes
+from .macro import BlockMacro, Place, build, resolve_stem, scopes
 from .network import BlockNetwork
 from .primitives import NASNET, PNAS, make
 from .rules import ALL, UNUSED, OutputRule, read_rule
@@ -101,7 +101,7 @@ class NASNetSearchSpace(Graph):
         self.image_size = plain_size(image_size)
         self.task = task
         self.names_in_genotype = names_by_op(tuple(name for name in names if name != NONE), make)
-        macro = Macro(
+        macro = BlockMacro(
             cells_per_stage,
             channels,
             in_channels,

@@ -27,7 +27,7 @@ REDUCTIONS = ("added", "first")
 
 
 @dataclass(frozen=True)
-class Macro:
+class BlockMacro:
     """Sizes of a network.
 
     Attributes:
@@ -126,7 +126,7 @@ def resolve_stem(stem: str, image_size: ImageSize) -> str:
     return stem
 
 
-def places(macro: Macro) -> list[Place]:
+def places(macro: BlockMacro) -> list[Place]:
     """Return the places of all cells in order."""
     plan: list[tuple[bool, str, Fraction]] = []
     if macro.stem == "imagenet":
@@ -151,7 +151,7 @@ def places(macro: Macro) -> list[Place]:
     return found
 
 
-def build(graph: Graph, macro: Macro, cell_at: Callable[[Place], Graph], width_of: Callable[[Place], int]) -> None:
+def build(graph: Graph, macro: BlockMacro, cell_at: Callable[[Place], Graph], width_of: Callable[[Place], int]) -> None:
     """Put stem, cells, preprocessing and classifier into an empty graph.
 
     Args:
@@ -183,7 +183,7 @@ def build(graph: Graph, macro: Macro, cell_at: Callable[[Place], Graph], width_o
     graph.edges[node, output].set("op", classifier)
 
 
-def attach_auxiliary(graph: Graph, macro: Macro, width_of: Callable[[Place], int]) -> None:
+def attach_auxiliary(graph: Graph, macro: BlockMacro, width_of: Callable[[Place], int]) -> None:
     """Hang the auxiliary head behind the cell before the last reduction cell, as the node before the output."""
     every = places(macro)
     last = max((place.index for place in every if place.is_reduction), default=1)
@@ -193,7 +193,7 @@ def attach_auxiliary(graph: Graph, macro: Macro, width_of: Callable[[Place], int
     graph.edges[place.node, node].set("op", ops.AuxiliaryHead(width_of(place), macro.n_classes))
 
 
-def _add_stem(graph: Graph, macro: Macro) -> tuple[int, int]:
+def _add_stem(graph: Graph, macro: BlockMacro) -> tuple[int, int]:
     """Add nodes 1 to 3; return the channels of nodes 2 and 3, and by how much the image is smaller there."""
     graph.add_nodes_from((1, 2, 3))
     graph.add_edges_from([(1, 2), (2, 3)])

@@ -14,7 +14,7 @@ from naslib.search_spaces.core.ops_named import NONE, OPERATIONS
 from .cells import discrete_cell
 from .codec import WrittenBlockCodec
 from .genotype import as_cells
-from .macro import Macro, Place, attach_auxiliary, build, resolve_stem
+from .macro import BlockMacro, Place, attach_auxiliary, build, resolve_stem
 from .published import NASNET_A, PNASNET_5
 
 # Of the published code of both papers
@@ -37,9 +37,9 @@ class BlockNetwork(Graph):
         stem: `"cifar"`, `"imagenet"`, or `"auto"`: the latter from 96 pixels on.
         image_size: Side of the images, or height and width, for `stem="auto"`.
         stem_channels: Channels of the first convolution of the stem for large images.
-        reductions: `"added"` or `"first"`: see `Macro`.
-        skips_reduction: See `Macro`.
-        raw_first_input: See `Macro`.
+        reductions: `"added"` or `"first"`: see `BlockMacro`.
+        skips_reduction: See `BlockMacro`.
+        raw_first_input: See `BlockMacro`.
         drop_path: `"scheduled"`: a cell at depth l of L drops `l / L` of the probability of the epoch, version 3 of the
             published ScheduledDropPath; `"uniform"`: all drop alike.
 
@@ -83,7 +83,7 @@ class BlockNetwork(Graph):
         self.drop_path = drop_path
         self.codec = WrittenBlockCodec(cells.normal.blocks, operations)
         self._code = self.codec.canonical(cells)
-        macro = Macro(
+        macro = BlockMacro(
             cells_per_stage,
             channels,
             in_channels,

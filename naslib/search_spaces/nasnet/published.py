@@ -6,12 +6,12 @@ own blocks read, against the rule of its paper, and PNASNet-5 all of its blocks.
 
 from __future__ import annotations
 
-from .genotype import Cell, CellGenotype
+from .genotype import BlockCell, CellGenotype
 
 
-def _cell(text: str, concat: tuple[int, ...]) -> Cell:
+def _cell(text: str, concat: tuple[int, ...]) -> BlockCell:
     edges = tuple((op, int(state)) for op, state in (edge.split(":") for edge in text.split()))
-    return Cell(edges, concat, ("add",) * (len(edges) // 2))
+    return BlockCell(edges, concat, ("add",) * (len(edges) // 2))
 
 
 # [Zoph2018nasnet], figure 4

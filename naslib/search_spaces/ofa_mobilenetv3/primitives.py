@@ -46,7 +46,7 @@ def conv_bn(
     return nn.Sequential(*layers, *([ACTIVATIONS[act]()] if act else []))
 
 
-class SqueezeExcite(nn.Module):
+class ElasticSqueezeExcite(nn.Module):
     """Multiply channels by what a small network makes of their averages.
 
     Args:
@@ -87,7 +87,7 @@ class InvertedResidual(nn.Module):
         expansion: How many times as many channels are in between, likewise; 1 for no widening.
         stride: Of the depthwise convolution.
         act: A name of `ACTIVATIONS`.
-        has_se: Whether channels are weighed (`SqueezeExcite`).
+        has_se: Whether channels are weighed (`ElasticSqueezeExcite`).
         kernel_transform: Whether smaller kernels are learned maps of larger ones (`ElasticConv2d`).
         mix: See `Elastic`.
     """
@@ -116,7 +116,7 @@ class InvertedResidual(nn.Module):
             ElasticBatchNorm2d(hidden, mix=mix),
             ACTIVATIONS[act](),
         )
-        self.se = SqueezeExcite(hidden, mix) if has_se else None
+        self.se = ElasticSqueezeExcite(hidden, mix) if has_se else None
         self.narrow = conv_bn(hidden, outputs, 1, 1, "", mix)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def decision_names() -> list[str]:
     return [f"{cell}/{u}-{v}" for cell in CELLS for u, v in EDGES]
 
 
-class CellGenotype(Spelling):
+class TangleNASGenotype(Spelling):
     """The authors' genotype: `normal` and `reduce`, three pairs of an operation and its source each.
 
     `normal_concat` and `reduce_concat` are always nodes 1 and 2. As text also in the form of a `Genotype(...)`.

@@ -16,7 +16,7 @@ from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.spelled_codec import SpelledCodec
 from naslib.search_spaces.core.statement import state
 
-from .codec import CELLS, EDGES, OP_NAMES, CellGenotype, decision_names
+from .codec import CELLS, EDGES, OP_NAMES, TangleNASGenotype, decision_names
 
 ENTANGLEMENTS = ("weights", "outputs", "none")
 _DROPOUT = 0.2
@@ -100,7 +100,7 @@ class TangleNASCellSearchSpace(Graph):
         return "tanglenas_cell"
 
     def _codec(self) -> SpelledCodec:
-        return SpelledCodec(self.get_type(), self.decision_space, CellGenotype())
+        return SpelledCodec(self.get_type(), self.decision_space, TangleNASGenotype())
 
 
 def candidates(channels: int, stride: int) -> list[nn.Module]:

@@ -13,7 +13,7 @@ from naslib.search_spaces.core.batch_norm import make_batch_norm_affine
 from naslib.search_spaces.core.graph import Graph
 
 from .micro_codec import EDGE_LIST, TransBench101MicroCodec
-from .primitives import LARGE, Patches, PuzzleHead, Skip, check_sizes, make_stem
+from .primitives import LARGE, Patches, PuzzleHead, StridedSkip, check_sizes, make_stem
 
 # Module by module: whether its first cell halves the image and doubles the channels
 _MODULES = (True, False, True, False, True)
@@ -153,7 +153,7 @@ def candidates(C_in: int, C_out: int, stride: int) -> list[nn.Module]:
     """Return the four operations of an edge, in the order of the benchmark's digits."""
     return [
         ops.Zero(stride, C_in, C_out),
-        ops.Identity() if stride == 1 else Skip(C_in, C_out, affine=False),
+        ops.Identity() if stride == 1 else StridedSkip(C_in, C_out, affine=False),
         ops.ReLUConvBN(C_in, C_out, 1, stride=stride, affine=False),
         ops.ReLUConvBN(C_in, C_out, 3, stride=stride, affine=False),
     ]

@@ -12,7 +12,7 @@ from naslib.search_spaces.core.types import EdgeLike
 LARGE = 96
 
 
-class Skip(ops.FactorizedReduce):
+class StridedSkip(ops.FactorizedReduce):
     """The skip connection of an edge that halves the image and changes the channels; an `Identity` by name."""
 
     @property

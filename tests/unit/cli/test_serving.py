@@ -43,10 +43,25 @@ def test_tables_hold_names_that_exist() -> None:
 @pytest.mark.parametrize(
     ("space", "task", "kind", "message"),
     [
-        ("nasbench201", "segmentation", "image", "for segmentation on images there is: simple_cell$"),
-        ("darts", "language_modelling", "tokens", "no head for language_modelling on tokens.*: simple_sequence"),
-        ("simple_cell", "regression", "sequence", "regression on sequences.*: simple_sequence"),
-        ("simple_sequence", "classification", "image", "classification on images.*: darts, nasbench201.*simple_cell"),
+        (
+            "nasbench201",
+            "segmentation",
+            "image",
+            "for segmentation on images there is: simple_cell, transbench101_macro, transbench101_micro$",
+        ),
+        (
+            "darts",
+            "language_modelling",
+            "tokens",
+            "no head for language_modelling on tokens.*: darts_rnn, gpt, .*simple_sequence",
+        ),
+        ("simple_cell", "regression", "sequence", "regression on sequences.*: nasbench_asr, simple_sequence"),
+        (
+            "simple_sequence",
+            "classification",
+            "image",
+            "classification on images.*: autoformer, darts, .*nasbench201.*simple_cell",
+        ),
         ("simple_sequence", "segmentation", None, "no head for segmentation"),
     ],
 )

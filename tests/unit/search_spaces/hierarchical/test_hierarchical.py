@@ -15,12 +15,12 @@ from naslib.errors import ArchitectureError, ConfigError
 from naslib.optimizers import SPOSOptimizer
 from naslib.search_spaces import HierarchicalSearchSpace
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.hierarchical.genotype import Sizes, as_hierarchy, edges, to_json, trivial
+from naslib.search_spaces.hierarchical.genotype import HierarchySizes, as_hierarchy, edges, to_json, trivial
 from naslib.search_spaces.hierarchical.network import HierarchicalNetwork, on_the_way
 from naslib.search_spaces.hierarchical.primitives import OPERATIONS
 
 TINY: dict[str, Any] = {"channels": 4, "motifs": 2, "motif_nodes": 3, "cell_nodes": 3}
-SMALL = Sizes(2, 3, 3)
+SMALL = HierarchySizes(2, 3, 3)
 GENOTYPE = {
     "motifs": [
         {"1-2": "conv_1x1", "1-3": "identity", "2-3": "dw_conv_3x3"},
@@ -241,7 +241,7 @@ def test_what_a_search_finds_has_the_motifs_of_its_cell() -> None:
 
 def test_the_trivial_architecture_builds_at_the_size_of_the_paper() -> None:
     with torch.device("meta"):
-        network = HierarchicalNetwork(trivial(Sizes()), cells_per_stage=2, channels=16)
+        network = HierarchicalNetwork(trivial(HierarchySizes()), cells_per_stage=2, channels=16)
         network.parse()
     # nothing but stem, six separable convolutions and a linear layer has weights
     between = [(16, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 64)]

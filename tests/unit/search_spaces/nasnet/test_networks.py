@@ -16,8 +16,8 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import ConcatWithZeros, DropPath, set_drop_path_prob
 from naslib.search_spaces.nasnet import network as networks
 from naslib.search_spaces.nasnet.cells import block_node, branch_node, node_of_state
-from naslib.search_spaces.nasnet.genotype import Cell
-from naslib.search_spaces.nasnet.macro import Macro, places
+from naslib.search_spaces.nasnet.genotype import BlockCell
+from naslib.search_spaces.nasnet.macro import BlockMacro, places
 from naslib.search_spaces.nasnet.network import BlockNetwork
 from naslib.search_spaces.nasnet.primitives import ProjectedSkip, make
 from naslib.search_spaces.nasnet.published import NASNET_A, PNASNET_5
@@ -45,7 +45,7 @@ def test_published_networks_count_exactly(build: Callable[..., BlockNetwork], si
 
 
 def test_which_cells_there_are() -> None:
-    added = places(Macro(2, 8, 3, 10, "cifar", skips_reduction=True))
+    added = places(BlockMacro(2, 8, 3, 10, "cifar", skips_reduction=True))
     assert [(p.is_reduction, p.channels, p.inputs) for p in added] == [
         (False, 8, (2, 3)),
         (False, 8, (3, 4)),
@@ -56,7 +56,7 @@ def test_which_cells_there_are() -> None:
         (False, 32, (7, 9)),
         (False, 32, (9, 10)),
     ]
-    first = places(Macro(2, 8, 3, 10, "imagenet", reductions="first"))
+    first = places(BlockMacro(2, 8, 3, 10, "imagenet", reductions="first"))
     assert [(p.is_reduction, p.channels, p.scope) for p in first] == [
         (True, 2, "stem"),
         (True, 4, "stem"),
@@ -68,10 +68,10 @@ def test_which_cells_there_are() -> None:
         (False, 32, "n_stage_3"),
     ]
     with pytest.raises(ConfigError, match="two cells at least"):
-        Macro(1, 8, 3, 10, "cifar", skips_reduction=True)
+        BlockMacro(1, 8, 3, 10, "cifar", skips_reduction=True)
 
 
-def _by_hand(graph: Graph, cell: Cell, older: Tensor, newer: Tensor) -> Tensor:
+def _by_hand(graph: Graph, cell: BlockCell, older: Tensor, newer: Tensor) -> Tensor:
     """Compute a cell from its genotype, with the modules on the edges."""
     states = [older, newer]
     for block in range(cell.blocks):
@@ -99,7 +99,7 @@ def test_a_network_is_wired_as_its_genotype_says(genotype: Any, reductions: str,
     x = torch.randn(2, 3, 33, 33, dtype=torch.float64)
     values = {1: x, 2: network.edges[1, 2].op(x)}
     values[3] = values[2]
-    macro = Macro(2, 8, 3, 5, stem, reductions=reductions)
+    macro = BlockMacro(2, 8, 3, 5, stem, reductions=reductions)
     for place in places(macro):
         older, newer = place.inputs
         before = [network.edges[node, place.node].op(values[node]) for node in (older, newer)]

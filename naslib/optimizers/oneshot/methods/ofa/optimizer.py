@@ -20,7 +20,7 @@ from naslib.search_spaces.core.elastic import Sortable
 from naslib.utils.log import get_logger
 
 from .distillation import Teacher, soft_loss, tells_classes
-from .phases import RESOLUTION, Phase, default_phases, kind_of, lengths_of, open_values, read_phases, sizes_of
+from .phases import RESOLUTION, ShrinkingPhase, default_phases, kind_of, lengths_of, open_values, read_phases, sizes_of
 
 logger = get_logger(__name__)
 
@@ -84,7 +84,7 @@ class OFAOptimizer(EvolvedPathOptimizer):
         self.sort_channels = sort_channels
         self.phase = 0
         self.teacher = Teacher()
-        self._phases: list[Phase] = []
+        self._phases: list[ShrinkingPhase] = []
         self._lengths: list[int] = []
         self._open: list[dict[str, tuple[int, ...]]] = []
 
@@ -241,7 +241,7 @@ class OFAOptimizer(EvolvedPathOptimizer):
         return {**super().get_checkpointables(), "teacher": self.teacher}
 
 
-def _check(phases: list[Phase] | None, distillation: str, weight: float, sandwich: bool) -> None:
+def _check(phases: list[ShrinkingPhase] | None, distillation: str, weight: float, sandwich: bool) -> None:
     problems = []
     if distillation not in DISTILLATIONS:
         hint = did_you_mean(str(distillation), DISTILLATIONS)

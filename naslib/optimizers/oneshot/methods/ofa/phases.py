@@ -21,7 +21,7 @@ _RATES = {"kernel": 0.37, "first": 0.03, "last": 0.09}
 
 
 @dataclass(frozen=True)
-class Phase:
+class ShrinkingPhase:
     """A part of the search.
 
     Attributes:
@@ -51,7 +51,7 @@ def sizes_of(decisions: Sequence[Decision]) -> dict[str, list[Decision]]:
     return found
 
 
-def default_phases(kinds: Mapping[str, Sequence[Decision]]) -> list[Phase]:
+def default_phases(kinds: Mapping[str, Sequence[Decision]]) -> list[ShrinkingPhase]:
     """Return the authors' phases for the sizes that a space has; their epochs are shares.
 
     The full network, then all kernels, then depth, then each other kind in the order of the space, one more value
@@ -60,20 +60,20 @@ def default_phases(kinds: Mapping[str, Sequence[Decision]]) -> list[Phase]:
     Args:
         kinds: Decisions of sizes by their kind.
     """
-    phases = [Phase(_FULL)]
+    phases = [ShrinkingPhase(_FULL)]
     if "kernel" in kinds:
-        phases.append(Phase(_KERNEL, {"kernel": None}, 1, _RATES["kernel"]))
+        phases.append(ShrinkingPhase(_KERNEL, {"kernel": None}, 1, _RATES["kernel"]))
     others = [kind for kind in kinds if kind not in ("kernel", "depth", RESOLUTION)]
     subnets = 2
     for kind in (["depth"] if "depth" in kinds else []) + others:
         if max(len(decision.candidates) for decision in kinds[kind]) > 2:
-            phases.append(Phase(_FIRST, {kind: 2}, subnets, _RATES["first"]))
-        phases.append(Phase(_LAST, {kind: None}, subnets, _RATES["last"]))
+            phases.append(ShrinkingPhase(_FIRST, {kind: 2}, subnets, _RATES["first"]))
+        phases.append(ShrinkingPhase(_LAST, {kind: None}, subnets, _RATES["last"]))
         subnets = 4
     return phases
 
 
-def lengths_of(phases: Sequence[Phase], epochs: int) -> list[int]:
+def lengths_of(phases: Sequence[ShrinkingPhase], epochs: int) -> list[int]:
     """Divide a search in proportion to the phases' shares; the last phase has an epoch in any case.
 
     Where there are fewer epochs than phases, some have none: what they would have trained begins with the next one.
@@ -87,7 +87,7 @@ def lengths_of(phases: Sequence[Phase], epochs: int) -> list[int]:
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def read_phases(given: Any) -> list[Phase]:
+def read_phases(given: Any) -> list[ShrinkingPhase]:
     """Return phases from a config: mappings of `epochs`, `sizes`, `subnets` and `rate`.
 
     Raises:
@@ -118,7 +118,9 @@ def read_phases(given: Any) -> list[Phase]:
         found.append((values, sizes))
     if problems:
         raise ConfigError(problems)
-    return [Phase(values["epochs"], sizes, values["subnets"], float(values["rate"])) for values, sizes in found]
+    return [
+        ShrinkingPhase(values["epochs"], sizes, values["subnets"], float(values["rate"])) for values, sizes in found
+    ]
 
 
 def _read_sizes(given: Any) -> tuple[dict[str, int | None], list[str]]:
@@ -134,7 +136,9 @@ def _read_sizes(given: Any) -> tuple[dict[str, int | None], list[str]]:
     return {kind: None if number == ALL else number for kind, number in given.items()}, wrong
 
 
-def open_values(phases: Sequence[Phase], kinds: Mapping[str, Sequence[Decision]]) -> list[dict[str, tuple[int, ...]]]:
+def open_values(
+    phases: Sequence[ShrinkingPhase], kinds: Mapping[str, Sequence[Decision]]
+) -> list[dict[str, tuple[int, ...]]]:
     """Return per phase which candidates of each size are trained, by the name of the decision, the largest first.
 
     Args:
