@@ -64,7 +64,7 @@ ENTRIES = {
         refused={
             "gsparsity": "takes each candidate for itself, and some have decisions of their own inside",
             "p_darts": "a decision inside of a candidate would leave the supernet with it",
-            "pc_darts": "no node sums two or more edges under search",
+            "pc_darts": "takes each candidate for itself, and some have decisions of their own inside",
         },
     ),
 }
