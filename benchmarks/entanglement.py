@@ -279,8 +279,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.entanglement",
         description=(__doc__ or "").split("\n")[0],
-        epilog="each has its own --help: searches (--data, --spaces, --methods, --seeds, --epochs, --held-out, --csv ...), "
-        "step (--rounds, --side, --width ...)",
+        epilog="each has its own --help: searches (--data, --spaces, --methods, --seeds, --epochs, --held-out, "
+        "--csv ...), step (--rounds, --side, --width ...)",
     )
     kinds = parser.add_subparsers(dest="what", required=True)
     searches = kinds.add_parser("searches", help="search the spaces of the tables")
