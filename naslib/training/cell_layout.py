@@ -48,7 +48,7 @@ class DrawnCell:
         name: Of its graph.
         nodes: In order.
         edges: What passes between them.
-        labels: What is written on a node instead of its number; `$...$` is set as mathematics.
+        labels: What is written on a node instead of its number, in short lines.
     """
 
     name: str
@@ -109,7 +109,7 @@ def node_labels(graph: Graph) -> dict[int, str]:
     sources = sorted(node for node in graph.nodes if not graph.in_degree(node))
     sinks = [node for node in graph.nodes if not graph.out_degree(node)]
     if not labels and len(sources) == 2 and len(sinks) == 1:
-        return {sources[0]: "$c_{k-2}$", sources[1]: "$c_{k-1}$", sinks[0]: "$c_{k}$"}
+        return {sources[0]: "c_{k-2}", sources[1]: "c_{k-1}", sinks[0]: "c_{k}"}
     return labels
 
 

@@ -99,7 +99,7 @@ def _draw_node(axes: Axes, label: str, at: tuple[float, float], face: str) -> No
     from matplotlib.patches import Circle
 
     axes.add_patch(Circle(at, NODE_RADIUS, facecolor=face, edgecolor="#333333", linewidth=1.1, zorder=3))
-    size = 6.5 if "\n" in label else 10 if len(label) <= 2 or "$" in label else 8
+    size = 6.5 if "\n" in label else 10 if len(label) <= 3 else 8
     axes.text(*at, label, ha="center", va="center", fontsize=size, zorder=4)
 
 

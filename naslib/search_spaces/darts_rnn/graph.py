@@ -186,8 +186,8 @@ def make_cell(hidden: int, nodes: int, concat: Sequence[int], dropout: StateDrop
     cell = Graph(name=CELL, scope=CELL)
     output = nodes + 2
     for node in range(1, output):
-        cell.add_node(node, label=f"$s_{{{node - 1}}}$")
-    cell.add_node(output, label="$h_t$")
+        cell.add_node(node, label=f"s_{node - 1}")
+    cell.add_node(output, label="h_t")
     for target in range(2, output):
         gates = Gates(hidden, dropout)
         if norm is not None:

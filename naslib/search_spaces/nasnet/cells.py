@@ -63,7 +63,7 @@ def empty_cell(name: str, blocks: int) -> Graph:
         cell.add_edge(node, output, EdgeData().finalize())
         cell.nodes[node]["label"] = f"{node}\nstate {2 + block}"
     cell.nodes[output]["comb_op"] = channel_concat
-    for node, label in ((1, "$c_{k-2}$"), (2, "$c_{k-1}$"), (output, "$c_{k}$")):
+    for node, label in ((1, "c_{k-2}"), (2, "c_{k-1}"), (output, "c_{k}")):
         cell.nodes[node]["label"] = label
     return cell
 

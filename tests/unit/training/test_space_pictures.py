@@ -52,7 +52,7 @@ def test_the_nodes_of_a_cell_with_two_inputs_have_the_names_of_the_field() -> No
     space = NasBench301SearchSpace(cells=3, channels=4)
     space.sample_random_architecture(rng=0)
     for cell in cells_of(space):
-        assert cell.labels == {1: "$c_{k-2}$", 2: "$c_{k-1}$", 7: "$c_{k}$"}
+        assert cell.labels == {1: "c_{k-2}", 2: "c_{k-1}", 7: "c_{k}"}
         assert cell.inputs == (1, 2) and cell.outputs == (7,)
 
 
