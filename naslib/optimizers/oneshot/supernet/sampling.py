@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from naslib.search_spaces.core.assignment import Draw as Draw
 from naslib.search_spaces.core.codec import NO_EDGE
-from naslib.search_spaces.core.primitives import Zero
+from naslib.search_spaces.core.primitives import Identity, Zero
 
 from .relaxations import gumbel_noise
 
@@ -23,15 +23,22 @@ def draw_of(indices: Sequence[int], ops: Sequence[nn.Module]) -> Draw:
 
     Args:
         indices: Of the candidates.
-        ops: All candidates. Where none is a `Zero`, an edge that is left out is computed and multiplied by 0.
+        ops: All candidates. Where none is a `Zero`, an edge that is left out has the zeros of the candidate with the
+            fewest parameters, computed and multiplied by 0.
     """
     on = tuple(index for index in indices if index != NO_EDGE)
     if on:
         return Draw(on, torch.ones(len(ops)))
     zero = next((index for index, op in enumerate(ops) if isinstance(op, Zero)), None)
     if zero is None:
-        return Draw((0,), torch.zeros(len(ops)), unit=False, removed=True)
+        return Draw((_lightest(ops),), torch.zeros(len(ops)), unit=False, removed=True)
     return Draw((zero,), torch.ones(len(ops)), removed=True)
+
+
+def _lightest(ops: Sequence[nn.Module]) -> int:
+    """Return the index of the candidate that costs the least: an identity, else that with the fewest parameters."""
+    sizes = [sum(parameter.numel() for parameter in op.parameters()) for op in ops]
+    return min(range(len(ops)), key=lambda index: (sizes[index], not isinstance(ops[index], Identity), index))
 
 
 def deterministic_ranking(logits: Tensor) -> Tensor:
