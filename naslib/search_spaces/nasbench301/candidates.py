@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.search_spaces.core.literals import plain, shortened
@@ -88,6 +88,9 @@ class Primitives:
     def chosen_from(self, cell: int, source: int, node: int) -> Names:
         """Return what an architecture can have on an edge; see `at`."""
         return tuple(name for name in self.at(cell, source, node) if name != NONE)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # nothing of it changes
 
 
 def edges_before(node: int) -> int:
