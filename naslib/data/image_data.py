@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,12 +136,9 @@ class ImageData:
         Raises:
             DataError: If shapes, types or targets cannot be used; the message says what was expected.
         """
-        if (x_test is None) != (y_test is None):
-            raise DataError(f"data set {name!r}: give both x_test and y_test or neither")
-        given = [(f"{name!r} x_train", x_train), (f"{name!r} x_test", x_test)]
-        images = to_images([(key, x) for key, x in given if x is not None], name, scale, layout)
-        wanted = [(f"{name!r} y_train", y_train), (f"{name!r} y_test", y_test)]
-        pairs = [(key, y, x) for (key, y), x in zip(wanted, images.parts, strict=False) if y is not None]
+        given, wanted = _by_part(name, (x_train, x_test), (y_train, y_test))
+        images = to_images(given, name, scale, layout)
+        pairs = [(key, y, x) for (key, y), x in zip(wanted, images.parts, strict=True)]
         targets = read_targets(name, pairs, task, multi_label, class_names)
         parts = [ImageSet(x, y) for x, y in zip(images.parts, targets.parts, strict=True)]
         if len(parts) == 1:
@@ -164,6 +162,17 @@ class ImageData:
             multi_label=multi_label,
         )
         return cls(info, *parts)
+
+
+def _by_part(name: str, *kinds: tuple[Any, Any]) -> list[list[tuple[str, Any]]]:
+    """Return images and targets of the parts that are given, each with what it is called in messages."""
+    found = [
+        [(f"{name!r} {kind}_{part}", part_of) for part, part_of in zip(("train", "test"), both, strict=True)]
+        for kind, both in zip("xy", kinds, strict=True)
+    ]
+    if len({both[1] is None for both in kinds}) > 1:
+        raise DataError(f"data set {name!r}: give both x_test and y_test or neither")
+    return [[pair for pair in pairs if pair[1] is not None] for pairs in found]
 
 
 def default_augmentation(task: str, size: ImageSize) -> tuple[int, int]:

@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import nn
 
-from naslib.data.info import ImageSize, height_and_width
+from naslib.data.info import ImageSize
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.graph import Graph
 
 from .macro_codec import TransBench101MacroCodec
-from .primitives import LARGE, BasicBlock, Patches, PuzzleHead, check_sizes, make_stem
+from .primitives import BasicBlock, build_chain, check_sizes
 
 
 class TransBench101SearchSpaceMacro(Graph):
@@ -63,26 +63,13 @@ class TransBench101SearchSpaceMacro(Graph):
         Args:
             code: A canonical code.
         """
-        stem = make_stem(self.in_channels, self.channels, max(height_and_width(self.image_size)) >= LARGE)
-        edge_ops: list[nn.Module] = [ops.Sequential(Patches(), stem) if self.patches > 1 else stem]
+        modules: list[nn.Module] = []
         width = self.channels
         for digit in (digit for digit in code if digit):
             out, stride = (2 * width if digit in (2, 4) else width), (2 if digit in (3, 4) else 1)
-            edge_ops.append(ops.Sequential(BasicBlock(width, out, stride), BasicBlock(out, out)))
+            modules.append(ops.Sequential(BasicBlock(width, out, stride), BasicBlock(out, out)))
             width = out
-        last = len(edge_ops) + 1
-        self.add_nodes_from(range(1, last + 2))
-        for source, op in enumerate(edge_ops, start=1):
-            self.add_edge(source, source + 1)
-            self.edges[source, source + 1].set("op", op)
-        self.add_edge(last, last + 1)
-        if self.dense or self.task == "segmentation":
-            self.add_edge(1, last + 1)
-            self.nodes[last + 1]["comb_op"] = ops.DenseHead(self.in_channels, width, self.n_classes)
-        elif self.patches > 1:
-            self.edges[last, last + 1].set("op", PuzzleHead(self.patches, width, self.n_classes))
-        else:
-            self.edges[last, last + 1].set("op", ops.PooledHead(width, self.n_classes))
+        build_chain(self, modules, width, self)
 
     def evaluation_network(
         self, cells: int | None = None, channels: int | None = None, auxiliary: bool | None = None

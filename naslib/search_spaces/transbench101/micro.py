@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import nn
 
-from naslib.data.info import ImageSize, height_and_width
+from naslib.data.info import ImageSize
 from naslib.errors import UnsupportedBySpaceError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.batch_norm import make_batch_norm_affine
 from naslib.search_spaces.core.graph import Graph
 
 from .micro_codec import EDGE_LIST, TransBench101MicroCodec
-from .primitives import LARGE, Patches, PuzzleHead, StridedSkip, check_sizes, make_stem
+from .primitives import StridedSkip, build_chain, check_sizes
 
 # Module by module: whether its first cell halves the image and doubles the channels
 _MODULES = (True, False, True, False, True)
@@ -66,8 +66,7 @@ class TransBench101SearchSpaceMicro(Graph):
         self._build()
 
     def _build(self) -> None:
-        stem = make_stem(self.in_channels, self.channels, max(height_and_width(self.image_size)) >= LARGE)
-        edge_ops: list[nn.Module] = [ops.Sequential(Patches(), stem) if self.patches > 1 else stem]
+        modules: list[nn.Module] = []
         width, cell = self.channels, _make_cell()
         for scope, shrinks in zip(self.OPTIMIZER_SCOPE, _MODULES, strict=True):
             for number in range(self.cells_per_module):
@@ -75,20 +74,8 @@ class TransBench101SearchSpaceMicro(Graph):
                 copy = cell.copy().set_scope(scope)
                 _fill_cell(copy, width, 2 * width if strided else width, 2 if strided else 1)
                 width = 2 * width if strided else width
-                edge_ops.append(copy)
-        last = len(edge_ops) + 1
-        self.add_nodes_from(range(1, last + 2))
-        for source, op in enumerate(edge_ops, start=1):
-            self.add_edge(source, source + 1)
-            self.edges[source, source + 1].set("op", op)
-        self.add_edge(last, last + 1)
-        if self.dense or self.task == "segmentation":
-            self.add_edge(1, last + 1)
-            self.nodes[last + 1]["comb_op"] = ops.DenseHead(self.in_channels, width, self.n_classes)
-        elif self.patches > 1:
-            self.edges[last, last + 1].set("op", PuzzleHead(self.patches, width, self.n_classes))
-        else:
-            self.edges[last, last + 1].set("op", ops.PooledHead(width, self.n_classes))
+                modules.append(copy)
+        build_chain(self, modules, width, self)
 
     def set_spec(self, spec: Any, dataset_api: Any = None) -> None:
         """Make this graph the architecture `spec`: the benchmark's network, whose norms have weight and bias.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from torch import Tensor, nn
 
+from naslib.data.info import ImageSize, height_and_width
 from naslib.errors import ConfigError
 from naslib.search_spaces.core import primitives as ops
+from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.types import EdgeLike
 
 # From this many pixels on the stem halves the images twice, as in the benchmark
@@ -82,6 +87,18 @@ class PuzzleHead(ops.AbstractPrimitive):
         return self.linear(x.flatten(2).mean(2).reshape(-1, self.linear.in_features))
 
 
+class NetworkSizes(Protocol):
+    """What both spaces of TransNAS-Bench-101 are told."""
+
+    n_classes: int
+    in_channels: int
+    channels: int
+    task: str
+    patches: int
+    dense: bool
+    image_size: ImageSize
+
+
 def make_stem(in_channels: int, channels: int, large: bool) -> nn.Module:
     """Return the stem: two convolutions of stride 2 for large images, one of stride 1 for small ones."""
     if not large:
@@ -91,6 +108,32 @@ def make_stem(in_channels: int, channels: int, large: bool) -> nn.Module:
         nn.BatchNorm2d(channels // 2),
         ops.ReLUConvBN(channels // 2, channels, 3, stride=2),
     )
+
+
+def build_chain(graph: Graph, modules: Sequence[nn.Module], width: int, sizes: NetworkSizes) -> None:
+    """Put the stem, the modules and the head of the task on the edges of an empty graph, in place.
+
+    Args:
+        graph: The makrograph.
+        modules: From the stem to the head.
+        width: Channels of the last module.
+        sizes: What both spaces are told.
+    """
+    stem = make_stem(sizes.in_channels, sizes.channels, max(height_and_width(sizes.image_size)) >= LARGE)
+    edge_ops = [ops.Sequential(Patches(), stem) if sizes.patches > 1 else stem, *modules]
+    last = len(edge_ops) + 1
+    graph.add_nodes_from(range(1, last + 2))
+    for source, op in enumerate(edge_ops, start=1):
+        graph.add_edge(source, source + 1)
+        graph.edges[source, source + 1].set("op", op)
+    graph.add_edge(last, last + 1)
+    if sizes.dense or sizes.task == "segmentation":
+        graph.add_edge(1, last + 1)
+        graph.nodes[last + 1]["comb_op"] = ops.DenseHead(sizes.in_channels, width, sizes.n_classes)
+    elif sizes.patches > 1:
+        graph.edges[last, last + 1].set("op", PuzzleHead(sizes.patches, width, sizes.n_classes))
+    else:
+        graph.edges[last, last + 1].set("op", ops.PooledHead(width, sizes.n_classes))
 
 
 def check_sizes(space: str, tasks: tuple[str, ...], task: str, channels: int, patches: int, dense: bool) -> None:
