@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Benchmark, as_metric, check_dataset
+from .opened import opened
 
 _N_FEATURES = 10
 _TABLES = (
@@ -84,14 +84,9 @@ class HatLatencyTable(Benchmark):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise BenchmarkDataMissing(f"no latencies of HAT at {self.path}")
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                self.fields = tuple(str(field) for field in file["fields"])
-                self._tables = {name: file[name].astype(np.float64) for name in _TABLES}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise BenchmarkError(f"{self.path} is not the table of HAT: {error}") from error
+        with opened(self.path, "table of the latencies of HAT") as file:
+            self.fields = tuple(str(field) for field in file["fields"])
+            self._tables = {name: file[name].astype(np.float64) for name in _TABLES}
         if any(table.shape[1:] != (_N_FEATURES + 4,) for table in self._tables.values()):
             raise BenchmarkError(f"{self.path} is not the table of HAT: its rows have {_N_FEATURES + 4} columns")
         self._rows: dict[str, dict[tuple[float, ...], list[int]]] = {}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError, did_you_mean
+from naslib.errors import ArchitectureError, BenchmarkError, did_you_mean
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Benchmark, Code, as_metric, check_dataset
+from .opened import opened
 
 Floats = NDArray[np.float64]
 PRECISIONS = ("float16", "bfloat16")
@@ -82,16 +82,11 @@ class HWGPTBench(Benchmark):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise BenchmarkDataMissing(f"no surrogates of HW-GPT-Bench at {self.path}")
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                self._perplexity = _network(file, f"ppl_{self.key}")
-                self._memory = {kind: _network(file, f"{kind}_memory_{self.key}") for kind in PRECISIONS}
-                ends = (float(file[f"ppl_{self.key}.max_min_stats.{end}"]) for end in ("min", "max"))
-                self.limits = next(ends), next(ends)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise BenchmarkError(f"{self.path} has not the surrogates of HW-GPT-Bench: {error}") from error
+        with opened(self.path, "table of the surrogates of HW-GPT-Bench") as file:
+            self._perplexity = _network(file, f"ppl_{self.key}")
+            self._memory = {kind: _network(file, f"{kind}_memory_{self.key}") for kind in PRECISIONS}
+            ends = (float(file[f"ppl_{self.key}.max_min_stats.{end}"]) for end in ("min", "max"))
+            self.limits = next(ends), next(ends)
 
     def query(
         self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False

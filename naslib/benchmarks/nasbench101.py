@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.labelled_dag import LabelledDag
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Benchmark, Code, as_metric, check_dataset
+from .opened import opened
 
 _VERTICES, _N_OPS, _EPOCHS = 7, 3, 108
 # Digits of a hash that a search compares first: as many as fit a float exactly
@@ -48,16 +48,11 @@ class NasBench101Table(Benchmark):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise BenchmarkDataMissing(f"no NAS-Bench-101 table at {self.path}")
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                self._data = {name: file[name] for name in file.files}
+        with opened(self.path, "NAS-Bench-101 table") as file:
+            self._data = {name: file[name] for name in file.files}
             self._some = {int(row): place for place, row in enumerate(self._data["mf_index"])}
             self._lengths = [int(length) for length in self._data["mf_epochs"]]
             self._cells = [self._data[name].tolist() for name in ("nv", "adj", "ops")]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise BenchmarkError(f"{self.path} is not a compact NAS-Bench-101 table: {error}") from error
         self._hashes: dict[int, str] = {}
         self._rows: dict[Code, int] = {}
 

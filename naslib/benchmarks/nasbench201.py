@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Benchmark, Code, as_metric, check_dataset
+from .opened import opened
 
 # the order of ops in a code, and for every position of a code the column of its edge in the file's `ops`
 _CODE_OPS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
@@ -66,14 +66,9 @@ class NasBench201Table(Benchmark):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise BenchmarkDataMissing(f"no NAS-Bench-201 table at {self.path}")
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                self._names = frozenset(file.files)
-                self._index_of_key = _official_indices(file["ops"], file["op_names"], file["edges"])
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-            raise BenchmarkError(f"{self.path} is not a compact NAS-Bench-201 table: {error}") from error
+        with opened(self.path, "NAS-Bench-201 table") as file:
+            self._names = frozenset(file.files)
+            self._index_of_key = _official_indices(file["ops"], file["op_names"], file["edges"])
         self._index = {code: int(self._index_of_key[_key(code)]) for code in np.ndindex((len(_CODE_OPS),) * 6)}
         self._code = {index: code for code, index in self._index.items()}
         self._raw: dict[str, np.ndarray] = {}

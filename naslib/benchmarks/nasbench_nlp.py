@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -10,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.core.recipe_code import code_of
 from naslib.search_spaces.core.recipes import Recipe
 
 from .base import Benchmark, Code, as_metric, check_dataset
+from .opened import opened
 
 _ALIASES = {"wikitext-2": "wikitext2", "wikitext_2": "wikitext2"}
 _LOSSES = {Metric.TRAIN_LOSS: "train_loss", Metric.VAL_LOSS: "valid_loss", Metric.TEST_LOSS: "test_loss"}
@@ -44,15 +44,10 @@ class NasBenchNLPTable(Benchmark):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise BenchmarkDataMissing(f"no NAS-Bench-NLP table at {self.path}")
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                self._data = {name: file[name] for name in (*_LOSSES.values(), "wall_time", "num_params")}
-                recipes = file["recipe"].tolist()
+        with opened(self.path, "NAS-Bench-NLP table") as file:
+            self._data = {name: file[name] for name in (*_LOSSES.values(), "wall_time", "num_params")}
+            recipes = file["recipe"].tolist()
             self._codes = [code_of(Recipe.read(recipe).ordered()) for recipe in recipes]
-        except (OSError, ValueError, KeyError, ArchitectureError, zipfile.BadZipFile) as error:
-            raise BenchmarkError(f"{self.path} is not a compact NAS-Bench-NLP table: {error}") from error
         self.epochs = self._data["valid_loss"].shape[1]
         self._rows: dict[Code, list[int]] = {}
         for row, code in enumerate(self._codes):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Benchmark, Code, as_metric, check_dataset
+from .opened import opened
 
 _GROUPS = (Metric.RAW, Metric.ALL)
 
@@ -42,13 +42,8 @@ class RowTable(Benchmark):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise BenchmarkDataMissing(f"no {self.title} table at {self.path}")
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                codes, columns = self._read(file)
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-            raise BenchmarkError(f"{self.path} is not a table of {self.title}: {error}") from error
+        with opened(self.path, f"{self.title} table") as file:
+            codes, columns = self._read(file)
         distinct, place = np.unique(codes, axis=0, return_inverse=True)
         rows = place.reshape(-1)
         self._columns = {

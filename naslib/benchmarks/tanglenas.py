@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Benchmark, Code, as_metric, check_dataset
+from .opened import opened
 
 _EPOCHS = 200
 _OPS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
@@ -42,13 +42,10 @@ class TangleNASTable(Benchmark):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise BenchmarkDataMissing(f"no TangleNAS tables at {self.path}")
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                self.codes = self.read_codes(file)
-                names = [name for name in file.files if name.startswith(self.prefix) and name != f"{self.prefix}ops"]
-                self._raw = {name: file[name] for name in names}
+        with opened(self.path, "TangleNAS table") as file:
+            self.codes = self.read_codes(file)
+            names = [name for name in file.files if name.startswith(self.prefix) and name != f"{self.prefix}ops"]
+            self._raw = {name: file[name] for name in names}
             n_codes = int(np.prod(self.widths))
             if self.codes.shape != (n_codes, len(self.widths)) or any(len(v) != n_codes for v in self._raw.values()):
                 raise ValueError(f"expected {n_codes} architectures")
@@ -59,8 +56,6 @@ class TangleNASTable(Benchmark):
             missing = [column for column, _ in self.columns.values() if column not in self._raw]
             if missing:
                 raise ValueError(f"the column {missing[0]} is missing")
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-            raise BenchmarkError(f"{self.path} is not the file of the TangleNAS tables: {error}") from error
         self._lists: dict[tuple[Metric, str | None, int], list[float]] = {}
 
     @property

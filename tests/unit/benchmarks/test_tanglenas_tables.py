@@ -84,7 +84,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkDataMissing):
         TangleNASMacroTable(tmp_path / "tanglenas_toy.npz")
     np.savez(tmp_path / "tanglenas_toy.npz", macro_channels=np.zeros((2, 4)), macro_kernels=np.full((2, 4), 3))
-    with pytest.raises(BenchmarkError, match="is not the file"):
+    with pytest.raises(BenchmarkError, match="is not a compact TangleNAS table"):
         TangleNASMacroTable(tmp_path / "tanglenas_toy.npz")
 
 

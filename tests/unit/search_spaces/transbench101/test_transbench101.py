@@ -133,7 +133,7 @@ def test_the_table_answers_for_its_best_cell() -> None:
     best = graph.query(Metric.VAL_ACCURACY, "class_scene", dataset_api=table)
     assert best == pytest.approx(54.936306)
     graph.set_spec((0, 0, 0, 0, 0, 3))
-    with pytest.raises(ArchitectureError, match="2,128 cells"):
+    with pytest.raises(ArchitectureError, match="2,128 architectures of TransNAS"):
         graph.query(Metric.VAL_ACCURACY, "class_scene", dataset_api=table)
     with pytest.raises(BenchmarkError, match="VAL_ACCURACY, PARAMETERS, FLOPS"):
         table.query((3, 3, 2, 1, 3, 2), Metric.LATENCY, "class_scene")

@@ -1,0 +1,36 @@
+"""Opened: the arrays of a benchmark's file, and what is wrong with it in one error."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from naslib.errors import BenchmarkDataMissing, BenchmarkError
+
+
+@contextmanager
+def opened(path: Path, content: str) -> Iterator[Any]:
+    """Open the arrays of a `.npz` file, by name; nothing in it is executed.
+
+    What goes wrong while it is read and looked at, inside of the `with`, is said of the file.
+
+    Args:
+        path: The file.
+        content: What is in it, as it is called in messages.
+
+    Raises:
+        BenchmarkDataMissing: If there is no such file.
+        BenchmarkError: If it cannot be read, or is another file.
+    """
+    if not path.is_file():
+        raise BenchmarkDataMissing(f"no {content} at {path}")
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            yield file
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise BenchmarkError(f"{path} is not a compact {content}: {error}") from error
