@@ -7,9 +7,15 @@ from typing import Any
 
 from naslib.data.info import ImageSize, height_and_width, plain_size
 from naslib.errors import ConfigError, did_you_mean
-from naslib.search_spaces.core.elastic import BlockKind, BlockSizes, ElasticSequential, TransformerBlock, set_dropout
+from naslib.search_spaces.core.elastic import (
+    BlockKind,
+    BlockSizes,
+    ElasticSequential,
+    TransformerBlock,
+    checked_dropout,
+)
 from naslib.search_spaces.core.elastic.choices import Given, choice, listed, preset_named
-from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.transformer_space import TransformerSpace
 
 from .presets import PRESETS, AutoFormerChoices
 from .primitives import PatchStem, TokenClassifier
@@ -18,7 +24,7 @@ from .spellings import read_spec
 _POOLINGS = ("mean", "token")
 
 
-class AutoFormerSearchSpace(Graph):
+class AutoFormerSearchSpace(TransformerSpace):
     """The space of AutoFormer ([Chen2021autoformer]): one vision transformer, of which all others are slices.
 
     Makrograph: 1 images, 2 tokens (patches, a class token, positions), 3 tokens behind the layers, 4 outputs.
@@ -138,29 +144,6 @@ class AutoFormerSearchSpace(Graph):
         more = {name: values - {*getattr(self.choices, name)} for name, values in wanted.items()}
         return {name: sorted({*getattr(self.choices, name)} | new) for name, new in more.items() if new}
 
-    def evaluation_network(
-        self,
-        cells: int | None = None,
-        channels: int | None = None,
-        auxiliary: bool | None = None,
-        dropout: float | None = None,
-    ) -> Graph:
-        """Return the network that is retrained for this architecture: fresh weights; its branches know drop-path.
-
-        Args:
-            cells: Not taken: an architecture has its depth.
-            channels: Not taken: an architecture has its width.
-            auxiliary: Not used; there is no auxiliary head.
-            dropout: Share of features and attention weights that is dropped; as in the search if None.
-
-        Raises:
-            UnsupportedBySpaceError: If `cells` or `channels` are given.
-        """
-        network = super().evaluation_network(cells, channels, auxiliary)
-        if dropout is not None:
-            set_dropout(network, _checked_dropout(dropout))
-        return network
-
 
 def _check(task: str, pooling: str, dropout: float) -> None:
     problems = []
@@ -170,13 +153,7 @@ def _check(task: str, pooling: str, dropout: float) -> None:
         problems.append(f"pooling is {' or '.join(_POOLINGS)}, not {pooling!r}{did_you_mean(str(pooling), _POOLINGS)}")
     if problems:
         raise ConfigError(problems)
-    _checked_dropout(dropout)
-
-
-def _checked_dropout(dropout: float) -> float:
-    if not 0.0 <= dropout < 1.0:
-        raise ConfigError(f"dropout is a share from 0, less than 1, not {dropout}")
-    return dropout
+    checked_dropout(dropout)
 
 
 def _checked_patch(found: AutoFormerChoices, sides: tuple[int, int]) -> int:

@@ -11,7 +11,7 @@ from naslib.errors import ArchitectureError, SpecAlreadySetError, did_you_mean
 
 from ._updates import Scope, UpdatesMixin
 from .edge import EdgeData
-from .literals import plain, read_literal, shortened
+from .literals import as_value, plain, shortened
 from .primitives import AbstractPrimitive
 
 # Attribute of a candidate that is known by another name than that of its class
@@ -95,11 +95,7 @@ def _candidate(candidates: Sequence[Any], name: str, place: tuple[str, int, int]
 
 def names_by_edge(spec: Any) -> dict[tuple[str, int, int], str]:
     """Return the name of the operation by graph and edge."""
-    if isinstance(spec, str):
-        try:
-            spec = read_literal(spec)
-        except ValueError as error:
-            raise ArchitectureError(f"cannot read an architecture from {shortened(spec)}: {error}") from error
+    spec = as_value(spec)
     if isinstance(spec, Mapping) and "genotype" in spec:
         return names_by_edge(spec["genotype"])
     found: dict[tuple[str, int, int], str] = {}

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from naslib.errors import ArchitectureError
+
 # Calls that stand for their first argument: NumPy and torch print numbers and arrays so
 _WRAPPERS = ("list", "tuple", "int", "float", "str", "tensor", "array", "asarray", "Tensor")
 _NUMBER_TYPES = ("int", "uint", "float")
@@ -27,6 +29,20 @@ class Call(NamedTuple):
     name: str
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
+
+
+def as_value(spec: Any) -> Any:
+    """Return an architecture as a value: of a text what it writes down, anything else as it is.
+
+    Raises:
+        ArchitectureError: If the text writes down nothing.
+    """
+    if not isinstance(spec, str):
+        return spec
+    try:
+        return read_literal(spec)
+    except ValueError as error:
+        raise ArchitectureError(f"cannot read an architecture from {shortened(spec)}: {error}") from error
 
 
 def plain(value: Any) -> Any:

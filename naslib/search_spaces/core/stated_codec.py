@@ -13,7 +13,7 @@ from .codec import Code, Codec
 from .decisions import MASKED, Decision, Site
 from .edge import EdgeData
 from .elastic.candidates import put_values
-from .literals import plain, read_literal, shortened
+from .literals import as_value, plain
 from .node_choices import choices_at, combinations_in, put_combination
 from .ops_basic import DropPath, Zero
 from .ops_mixed import MixedOp
@@ -52,12 +52,7 @@ class StatedCodec(Codec[StatementMixin]):
         Raises:
             ArchitectureError: If it is none of this space.
         """
-        if isinstance(spec, str):
-            try:
-                spec = read_literal(spec)
-            except ValueError as error:
-                raise ArchitectureError(f"cannot read an architecture from {shortened(spec)}: {error}") from error
-        spec = plain(spec)
+        spec = plain(as_value(spec))
         if isinstance(spec, Mapping) and "genotype" in spec:
             return self.canonical(spec["genotype"])
         if isinstance(spec, Mapping):

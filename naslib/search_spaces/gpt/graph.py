@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from naslib.errors import ConfigError, did_you_mean
-from naslib.search_spaces.core.elastic import BlockKind, BlockSizes, ElasticSequential, TransformerBlock, set_dropout
+from naslib.search_spaces.core.elastic import (
+    BlockKind,
+    BlockSizes,
+    ElasticSequential,
+    TransformerBlock,
+    checked_dropout,
+)
 from naslib.search_spaces.core.elastic.choices import Given, choice, listed, preset_named
-from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.transformer_space import TransformerSpace
 
 from .presets import PRESETS, GPTChoices
 from .primitives import WordHead, WordStem
@@ -16,7 +22,7 @@ from .spellings import read_spec
 _POSITIONS = ("rotary", "learned")
 
 
-class GPTSearchSpace(Graph):
+class GPTSearchSpace(TransformerSpace):
     """The space of HW-GPT-Bench ([Sukthanker2024hwgptbench]): one language model, of which all others are slices.
 
     It reads tokens and gives logits for the next token at each position; no position reads what comes after it.
@@ -138,29 +144,6 @@ class GPTSearchSpace(Graph):
         """
         return super().check_spec(read_spec(spec), dataset_api)
 
-    def evaluation_network(
-        self,
-        cells: int | None = None,
-        channels: int | None = None,
-        auxiliary: bool | None = None,
-        dropout: float | None = None,
-    ) -> Graph:
-        """Return the network that is retrained for this architecture: fresh weights; its branches know drop-path.
-
-        Args:
-            cells: Not taken: an architecture has its depth.
-            channels: Not taken: an architecture has its width.
-            auxiliary: Not used; there is no auxiliary head.
-            dropout: Share of features and attention weights that is dropped; as in the search if None.
-
-        Raises:
-            UnsupportedBySpaceError: If `cells` or `channels` are given.
-        """
-        network = super().evaluation_network(cells, channels, auxiliary)
-        if dropout is not None:
-            set_dropout(network, _checked_dropout(dropout))
-        return network
-
 
 def _rotary(found: GPTChoices) -> int:
     """Return how many entries of a head are turned: half of them, an even number."""
@@ -183,10 +166,4 @@ def _check(task: str, positions: str, context: int, dropout: float) -> None:
         problems.append(f"context is a number of positions from 1, not {context}")
     if problems:
         raise ConfigError(problems)
-    _checked_dropout(dropout)
-
-
-def _checked_dropout(dropout: float) -> float:
-    if not 0.0 <= dropout < 1.0:
-        raise ConfigError(f"dropout is a share from 0, less than 1, not {dropout}")
-    return dropout
+    checked_dropout(dropout)

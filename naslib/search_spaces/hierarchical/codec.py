@@ -10,7 +10,7 @@ from naslib.errors import ArchitectureError
 from naslib.search_spaces.core._ops_by_name import op_name
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.literals import plain, read_literal, shortened
+from naslib.search_spaces.core.literals import as_value, plain
 from naslib.search_spaces.core.ops_basic import DropPath
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.stated_codec import StatedCodec
@@ -48,11 +48,7 @@ class HierarchicalCodec(Codec[Graph]):
         Raises:
             ArchitectureError: If it is none of this space.
         """
-        if isinstance(spec, str):
-            try:
-                spec = read_literal(spec)
-            except ValueError as error:
-                raise ArchitectureError(f"cannot read an architecture from {shortened(spec)}: {error}") from error
+        spec = as_value(spec)
         if isinstance(spec, Mapping) and spec and set(spec) <= set(self._space.names):
             return self._space.code_of(spec)
         if isinstance(spec, Mapping | Hierarchy):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.edge_codec import Edge, EdgeCodec
-from naslib.search_spaces.core.literals import plain, read_literal
+from naslib.search_spaces.core.literals import as_value, plain
 
 OP_NAMES = ("linear", "conv5", "conv5d2", "conv7", "conv7d2", "Zero")
 SKIPS = ("Zero", "Identity")
@@ -41,11 +41,7 @@ class NasBenchASRCodec(EdgeCodec):
         Raises:
             ArchitectureError: If it is none of these.
         """
-        if isinstance(spec, str):
-            try:
-                spec = read_literal(spec)
-            except ValueError as error:
-                raise ArchitectureError(f"cannot read an architecture of {self.name} from {spec!r}: {error}") from error
+        spec = as_value(spec)
         spec = plain(spec)
         if isinstance(spec, list) and spec and all(isinstance(node, list) for node in spec):
             if [len(node) for node in spec] != [2 + number for number in range(NODES)]:

@@ -9,7 +9,7 @@ from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.core._ops_by_name import op_name
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.literals import Call, plain, read_literal, shortened
+from naslib.search_spaces.core.literals import Call, as_value, plain
 from naslib.search_spaces.core.primitives import Concat1x1
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.stated_codec import StatedCodec
@@ -68,11 +68,7 @@ class BlockCodec(Codec[Graph]):
         Raises:
             ArchitectureError: If it is none of this space.
         """
-        if isinstance(spec, str):
-            try:
-                spec = read_literal(spec)
-            except ValueError as error:
-                raise ArchitectureError(f"cannot read an architecture from {shortened(spec)}: {error}") from error
+        spec = as_value(spec)
         if isinstance(spec, Mapping) and "genotype" in spec:
             return self.canonical(spec["genotype"])
         if isinstance(spec, Mapping) and spec and set(spec) <= set(self._space.names):

@@ -35,4 +35,5 @@ from .sorting import permute as permute
 from .transformer import BlockKind as BlockKind
 from .transformer import BlockSizes as BlockSizes
 from .transformer import TransformerBlock as TransformerBlock
+from .transformer import checked_dropout as checked_dropout
 from .transformer import set_dropout as set_dropout

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from naslib.errors import ConfigError
 from naslib.search_spaces.core.ops_basic import DropPath
 
 from .attention import ElasticMultiheadAttention
@@ -97,6 +98,17 @@ class TransformerBlock(nn.Module):
         attended = x + self.drop_path(self.dropout(self.attention(self.attention_norm(x))))
         read = x if self.parallel else attended
         return attended + self.drop_path(self.dropout(self.linear(self.linear_norm(read))))
+
+
+def checked_dropout(share: float) -> float:
+    """Return a share of features that are dropped.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    if not 0.0 <= share < 1.0:
+        raise ConfigError(f"dropout is a share from 0, less than 1, not {share}")
+    return share
 
 
 def set_dropout(network: nn.Module, share: float) -> None:

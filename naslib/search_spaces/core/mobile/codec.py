@@ -10,7 +10,7 @@ from naslib.search_spaces.core._ops_by_name import op_name
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.decisions import Decision
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.literals import plain, read_literal, shortened
+from naslib.search_spaces.core.literals import as_value, plain
 from naslib.search_spaces.core.ops_basic import DropPath
 from naslib.search_spaces.core.ops_mixed import MixedOp
 from naslib.search_spaces.core.schema import DecisionSpace
@@ -77,10 +77,7 @@ class ChainCodec(Codec[Graph]):
         """
         text = text.strip()
         if text[:1] in ("[", "(", "{"):
-            try:
-                return read_literal(text)
-            except ValueError as error:
-                raise ArchitectureError(f"cannot read an architecture from {shortened(text)}: {error}") from error
+            return as_value(text)
         words = text.replace(",", " ").split()
         return [int(word) for word in words] if all(word.isdecimal() for word in words) else words
 
