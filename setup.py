@@ -24,7 +24,18 @@ CORE = [
     "matplotlib>=3.9",
     "tensorboard>=2.18",
 ]
-TEST = ["pytest>=8.2", "pytest-xdist>=3.6.1", "hypothesis>=6.100"]
+# What some classes need beside the core; each is imported where it is used, and named by the error that misses it.
+EXTRAS = {
+    "optuna": ["optuna>=4.5"],
+    "moocore": ["moocore>=0.2"],
+    "trees": ["lightgbm>=4.5", "xgboost-cpu>=3.0", "ngboost>=0.5.8,!=0.6.0"],  # 0.6.0 wants an old scikit-learn
+}
+TEST = [
+    "pytest>=8.2",
+    "pytest-xdist>=3.6.1",
+    "hypothesis>=6.100",
+    *(name for names in EXTRAS.values() for name in names),
+]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "types-tqdm", "pre-commit"]
 
 # README's links lead to files beside it, which a package page does not have: there they are names of files.
@@ -52,7 +63,12 @@ setup(
         "naslib._configs": ["*.yaml", "*/*.yaml"],
     },
     install_requires=CORE,
-    extras_require={"test": TEST, "dev": DEV},
+    extras_require={
+        **EXTRAS,
+        "all": sorted(name for names in EXTRAS.values() for name in names),
+        "test": TEST,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["naslib = naslib.cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3.11",

@@ -67,6 +67,10 @@ class BenchmarkDataMissing(BenchmarkError, FileNotFoundError):
     """The benchmark's data file is not in the data directory."""
 
 
+class PredictorError(NASLibError, ValueError):
+    """A predictor that is asked before it is fitted, or fitted to what it cannot learn from."""
+
+
 class DataError(NASLibError, ValueError):
     """A data set that cannot be trained on."""
 

@@ -27,6 +27,7 @@ FLOORS = {
     "naslib.benchmarks": 3,
     "naslib.choices": 3,
     "naslib.hardware": 4,
+    "naslib.predictors": 4,
     "naslib.optimizers": 5,
     "naslib.mixed_operations": 6,
     "naslib.training": 6,

@@ -1,3 +1,5 @@
+from naslib.registry.catalogue import BENCHMARKS as BENCHMARKS
+
 from .accel_nasbench import AccelNASBenchTable as AccelNASBenchTable
 from .autoprox import AutoProxTable as AutoProxTable
 from .base import Benchmark as Benchmark
@@ -6,7 +8,6 @@ from .hat import HatTransformer as HatTransformer
 from .hwgpt import HWGPTBenchL as HWGPTBenchL
 from .hwgpt import HWGPTBenchM as HWGPTBenchM
 from .hwgpt import HWGPTBenchS as HWGPTBenchS
-from .lookup import BENCHMARKS as BENCHMARKS
 from .lookup import get_dataset_api as get_dataset_api
 from .nasbench101 import NasBench101Table as NasBench101Table
 from .nasbench201 import NasBench201Table as NasBench201Table

@@ -7,34 +7,9 @@ import os
 from pathlib import Path
 
 from naslib.errors import BenchmarkDataMissing, BenchmarkError, did_you_mean
-from naslib.registry import Registry
+from naslib.registry.catalogue import BENCHMARKS
 
-from .accel_nasbench import AccelNASBenchTable
-from .autoprox import AutoProxTable
 from .base import Benchmark
-from .hat import HatLatencyTable
-from .hwgpt import HWGPTBenchL, HWGPTBenchM, HWGPTBenchS
-from .nasbench101 import NasBench101Table
-from .nasbench201 import NasBench201Table
-from .nasbench_macro import NasBenchMacroTable
-from .nasbench_nlp import NasBenchNLPTable
-from .tanglenas import TangleNASCellTable, TangleNASMacroTable
-from .transbench101 import TransBench101MicroTable
-
-BENCHMARKS: Registry[type[Benchmark]] = Registry("benchmark")
-BENCHMARKS.register("accel_nasbench")(AccelNASBenchTable)
-BENCHMARKS.register("autoformer_tiny")(AutoProxTable)
-BENCHMARKS.register("gpt_l")(HWGPTBenchL)
-BENCHMARKS.register("gpt_m")(HWGPTBenchM)
-BENCHMARKS.register("gpt_s")(HWGPTBenchS)
-BENCHMARKS.register("hat")(HatLatencyTable)
-BENCHMARKS.register("nasbench101", "nb101", "nasbench1shot1")(NasBench101Table)
-BENCHMARKS.register("nasbench201", "nb201")(NasBench201Table)
-BENCHMARKS.register("nasbench_macro", "nb_macro")(NasBenchMacroTable)
-BENCHMARKS.register("nasbench_nlp", "nb_nlp")(NasBenchNLPTable)
-BENCHMARKS.register("tanglenas_cell")(TangleNASCellTable)
-BENCHMARKS.register("tanglenas_macro")(TangleNASMacroTable)
-BENCHMARKS.register("transbench101_micro")(TransBench101MicroTable)
 
 
 def get_dataset_api(

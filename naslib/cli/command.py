@@ -12,6 +12,7 @@ from naslib.errors import ConfigError, NASLibError, SearchInterrupted, exit_code
 from naslib.utils.log import get_logger
 
 from .door import read_config, schema_extensions
+from .subcommands import SUBCOMMANDS, overview, subcommand
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,9 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
+        if words and words[0] in SUBCOMMANDS:
+            return subcommand(words[0])(words[1:])
+        if words and words[0] == "run":
+            del words[0]
         if not words:
             raise ConfigError(f"give a config: naslib --config FILE (shipped: {list_shipped()}); --help shows more")
-        command = parse_cli(words)
+        command = parse_cli(words, f"\nother commands (each has --help):\n{overview()}\n")
         if command.print_schema:
             sys.stdout.write(json_schema_text(schema_extensions()) + "\n")
             return 0

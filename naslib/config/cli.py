@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from naslib import __version__
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
+from naslib.config.parser import CommandParser
 from naslib.config.run_folder import prepare_run_folder, require_run
 from naslib.config.schema import SECTIONS, keys_of
 from naslib.errors import ConfigError, did_you_mean
@@ -81,23 +82,13 @@ class CommandLine:
         return list(self.overrides)
 
 
-class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises instead of exiting."""
+def default_argument_parser(epilog: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command line.
 
-    def error(self, message: str) -> NoReturn:
-        """Raise the message as a ConfigError."""
-        raise ConfigError(f"command line: {message} (see --help)")
-
-
-def default_argument_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = _Parser(
-        prog="naslib",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    Args:
+        epilog: What its help ends with, beside the examples.
+    """
+    parser = CommandParser(prog="naslib", description=_DESCRIPTION, epilog=_EPILOG + epilog)
     add = parser.add_argument
     add(
         "--config",
@@ -124,15 +115,19 @@ def default_argument_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse_cli(argv: Sequence[str]) -> CommandLine:
+def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
     """Parse the words of a command line (without the program's name).
 
     Options and overrides may come in any order. `--help` prints examples and exits.
 
+    Args:
+        argv: The words.
+        epilog: What the help ends with.
+
     Raises:
         ConfigError: If an option is unknown, lacks its value, or contradicts another.
     """
-    parser = default_argument_parser()
+    parser = default_argument_parser(epilog)
     found, unknown = parser.parse_known_intermixed_args([str(word) for word in argv])
     if unknown:
         raise ConfigError(

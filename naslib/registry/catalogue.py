@@ -75,6 +75,43 @@ PARTS: Registry[Any] = Registry(
     },
 )
 
+# By search space; `space:kind` where a table answers for something else than the accuracy of the space's networks.
+BENCHMARKS: Registry[Any] = Registry(
+    "benchmark",
+    {
+        "accel_nasbench": "naslib.benchmarks.accel_nasbench:AccelNASBenchTable",
+        "autoformer_tiny": "naslib.benchmarks.autoprox:AutoProxTable",
+        "gpt_l": "naslib.benchmarks.hwgpt:HWGPTBenchL",
+        "gpt_m": "naslib.benchmarks.hwgpt:HWGPTBenchM",
+        "gpt_s": "naslib.benchmarks.hwgpt:HWGPTBenchS",
+        "hat": "naslib.benchmarks.hat:HatLatencyTable",
+        "nasbench101": "naslib.benchmarks.nasbench101:NasBench101Table",
+        "nasbench1shot1": "naslib.benchmarks.nasbench101:NasBench101Table",
+        "nasbench201": "naslib.benchmarks.nasbench201:NasBench201Table",
+        "nasbench_macro": "naslib.benchmarks.nasbench_macro:NasBenchMacroTable",
+        "nasbench_nlp": "naslib.benchmarks.nasbench_nlp:NasBenchNLPTable",
+        "nb101": "naslib.benchmarks.nasbench101:NasBench101Table",
+        "nb201": "naslib.benchmarks.nasbench201:NasBench201Table",
+        "nb_macro": "naslib.benchmarks.nasbench_macro:NasBenchMacroTable",
+        "nb_nlp": "naslib.benchmarks.nasbench_nlp:NasBenchNLPTable",
+        "tanglenas_cell": "naslib.benchmarks.tanglenas:TangleNASCellTable",
+        "tanglenas_macro": "naslib.benchmarks.tanglenas:TangleNASMacroTable",
+        "transbench101_micro": "naslib.benchmarks.transbench101:TransBench101MicroTable",
+    },
+)
+
+# Predictors of the value of an architecture, under NASLib's names.
+PREDICTORS: Registry[Any] = Registry(
+    "predictor",
+    {},
+)
+
+# Functions of a network and one batch.
+PROXIES: Registry[Any] = Registry(
+    "zero-cost proxy",
+    {},
+)
+
 # The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",

@@ -105,6 +105,15 @@ class Registry(Generic[T]):
         found = [key for key in self.names() if self._entries.get(key) is entry or self._places.get(key) == place]
         return str(preferred) if str(preferred).lower() in found else next(iter(found), None)
 
+    def place(self, name: str) -> str:
+        """Return where the entry called `name` is, `"module:name"`, without importing it.
+
+        Raises:
+            UnknownNameError: As in `get`.
+        """
+        key = self._key(name)
+        return self._places.get(key) or _place(self._entries[key])
+
     def _key(self, name: str) -> str:
         key = str(name).lower()
         if key not in self:

@@ -1,0 +1,204 @@
+"""Predictor: learn from architectures with known values what others will have."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from naslib.errors import ConfigError, PredictorError, did_you_mean
+from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.graph import Graph
+from naslib.utils.encodings import EncodingType
+
+Codes = list[Code]
+
+
+class Predictor(ABC):
+    """Predict a value of architectures; larger or smaller being better is the caller's affair.
+
+    Architectures are codes of a space, or graphs of it that have one (`graph.arch`). A subclass writes `_fit` and
+    `_predict`, which see codes and float64 values alone.
+
+    Args:
+        space: The search space (a `Graph`, or its codec), which turns codes into features. None: it is that of the
+            graphs that `fit` is given; codes alone then raise.
+        encoding_type: How a code becomes numbers (`EncodingType` or its value); the predictor's own if None.
+        seed: Of everything that is random in it; two with one seed, fitted to the same, predict the same.
+
+    Attributes:
+        hyperparams: The hyperparameters that it is fitted with.
+        is_fitted: Whether `fit` has ended.
+
+    Raises:
+        ConfigError: For an encoding that there is not.
+    """
+
+    # Values of the hyperparameters where none are set, and what they are drawn from (see `set_random_hyperparams`)
+    DEFAULTS: ClassVar[Mapping[str, Any]] = {}
+    DEFAULT_ENCODING: ClassVar[EncodingType] = EncodingType.ADJACENCY_ONE_HOT
+    MIN_LABELS: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        *,
+        space: Graph | Codec[Any] | None = None,
+        encoding_type: EncodingType | str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.space: Graph | None = space if isinstance(space, Graph) else None
+        self._codec: Codec[Any] | None = space._codec() if isinstance(space, Graph) else space
+        self.encoding_type = as_encoding(encoding_type) if encoding_type is not None else self.DEFAULT_ENCODING
+        self.seed = seed
+        self.hyperparams: dict[str, Any] = dict(self.DEFAULTS)
+        self.is_fitted = False
+
+    @property
+    def codec(self) -> Codec[Any]:
+        """The codec of the space.
+
+        Raises:
+            PredictorError: If no space was given, and none was seen.
+        """
+        if self._codec is None:
+            raise PredictorError(
+                f"{type(self).__name__} does not know the space that its codes are of: give it space=..., or fit it to "
+                "graphs"
+            )
+        return self._codec
+
+    def fit(self, xtrain: Sequence[Any], ytrain: Sequence[float], train_info: Any = None) -> Any:
+        """Learn from architectures with known values.
+
+        Args:
+            xtrain: n codes, or graphs with one.
+            ytrain: Their n values.
+            train_info: What else is known of each, n entries, for predictors that use it.
+
+        Returns:
+            The error on the training set where the predictor has one, else None.
+
+        Raises:
+            PredictorError: If the numbers differ, there are too few, or a value is not finite; the message names them.
+        """
+        codes, values = self.codes_of(xtrain), np.asarray(ytrain, dtype=np.float64).reshape(-1)
+        if len(codes) != len(values):
+            raise PredictorError(f"{len(codes)} architectures and {len(values)} values; each has one")
+        if len(codes) < self.MIN_LABELS:
+            raise PredictorError(
+                f"{type(self).__name__} needs at least {self.MIN_LABELS} architectures with values, not {len(codes)}"
+            )
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            raise PredictorError(
+                f"{len(bad)} of {len(values)} values are not finite, the first at place {bad[0]} ({values[bad[0]]}) of "
+                f"{codes[bad[0]]}: leave failed architectures out"
+            )
+        result = self._fit(codes, values, train_info)
+        self.is_fitted = True
+        return result
+
+    def query(self, xtest: Sequence[Any], info: Any = None) -> np.ndarray:
+        """Return the predicted values, `(n,)` float64, of n codes or graphs.
+
+        Args:
+            xtest: The architectures.
+            info: What else is known of each, for predictors that use it.
+
+        Raises:
+            PredictorError: Before `fit`.
+        """
+        return self._predict(self._ready(xtest), info)[0]
+
+    def predict(self, codes: Sequence[Any], info: Any = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return mean and standard deviation, each `(n,)` float64, of n codes or graphs.
+
+        The standard deviation is that of the predictor's belief about the value; None where it has none.
+
+        Raises:
+            PredictorError: Before `fit`.
+        """
+        return self._predict(self._ready(codes), info)
+
+    def codes_of(self, architectures: Sequence[Any]) -> Codes:
+        """Return the codes of architectures, and remember the space of the first graph.
+
+        Raises:
+            ArchitectureError: If one is no architecture of the space.
+        """
+        found: Codes = []
+        for given in architectures:
+            if isinstance(given, Graph):
+                if self._codec is None:
+                    self.space, self._codec = given, given._codec()
+                code = getattr(given, "arch", None)
+                found.append(self.codec.canonical(code) if code is not None else self.codec.from_graph(given))
+            else:
+                found.append(given if type(given) is tuple else tuple(int(gene) for gene in given))
+        return found
+
+    def get_hyperparams(self) -> dict[str, Any]:
+        """Return the hyperparameters."""
+        return dict(self.hyperparams)
+
+    def set_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
+        """Set some or all hyperparameters, for the next `fit`.
+
+        Raises:
+            ConfigError: For one that the predictor does not have.
+        """
+        for name in hyperparams:
+            if name not in self.DEFAULTS:
+                known = ", ".join(self.DEFAULTS) or "none"
+                raise ConfigError(
+                    f"{type(self).__name__} has no hyperparameter {name!r}{did_you_mean(name, self.DEFAULTS)} "
+                    f"(it has: {known})"
+                )
+        self.hyperparams.update(hyperparams)
+
+    def set_random_hyperparams(self, rng: np.random.Generator | None = None) -> dict[str, Any]:
+        """Draw hyperparameters as the study of predictors did (White et al., 2021), set them, and return them.
+
+        Args:
+            rng: Where they are drawn from; a generator of the predictor's seed if None.
+        """
+        drawn = self._draw(rng if rng is not None else np.random.default_rng(self.seed))
+        self.set_hyperparams(drawn)
+        return self.get_hyperparams()
+
+    def get_data_reqs(self) -> dict[str, Any]:
+        """Return what the predictor must be given beside architectures and values, by NASLib's names."""
+        return {"requires_partial_lc": False, "metric": None, "requires_hyperparameters": False, "hyperparams": None,
+                "unlabeled": False, "unlabeled_factor": 0}  # fmt: skip
+
+    def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Return random hyperparameters; the defaults unless overridden."""
+        return dict(self.DEFAULTS)
+
+    def _ready(self, architectures: Sequence[Any]) -> Codes:
+        if not self.is_fitted:
+            raise PredictorError(f"{type(self).__name__} has not been fitted: call fit(architectures, values) first")
+        return self.codes_of(architectures)
+
+    @abstractmethod
+    def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> Any:
+        """Learn from codes and their values, `(n,)` float64 and finite."""
+
+    @abstractmethod
+    def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return mean and standard deviation, `(n,)` float64 each."""
+
+
+def as_encoding(encoding_type: EncodingType | str) -> EncodingType:
+    """Return the encoding of that name (any case), or the encoding itself.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
+    value = str(getattr(encoding_type, "value", encoding_type)).lower()
+    known = {kind.value: kind for kind in EncodingType}
+    if value not in known:
+        raise ConfigError(f"unknown encoding {encoding_type!r}{did_you_mean(value, known)} (known: {', '.join(known)})")
+    return known[value]
