@@ -30,11 +30,12 @@ EXTRAS = {
     "moocore": ["moocore>=0.2"],
     "trees": ["lightgbm>=4.5", "xgboost-cpu>=3.0", "ngboost>=0.5.8,!=0.6.0"],  # 0.6.0 wants an old scikit-learn
 }
+ALL = sorted(name for names in EXTRAS.values() for name in names)
 TEST = [
     "pytest>=8.2",
     "pytest-xdist>=3.6.1",
     "hypothesis>=6.100",
-    *(name for names in EXTRAS.values() for name in names),
+    *ALL,
 ]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "types-tqdm", "pre-commit"]
 
@@ -65,7 +66,7 @@ setup(
     install_requires=CORE,
     extras_require={
         **EXTRAS,
-        "all": sorted(name for names in EXTRAS.values() for name in names),
+        "all": ALL,
         "test": TEST,
         "dev": DEV,
     },
