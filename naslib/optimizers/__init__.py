@@ -34,6 +34,10 @@ from naslib.optimizers.oneshot.methods.spos import SPOSOptimizer as SPOSOptimize
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotOptimizer
 
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
+from .discrete import Bananas as Bananas
+from .discrete import BasePredictor as BasePredictor
+from .discrete import LocalSearch as LocalSearch
+from .discrete import Npenas as Npenas
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .registry import OPTIMIZERS as OPTIMIZERS

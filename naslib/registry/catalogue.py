@@ -14,10 +14,12 @@ from .registry import Registry
 OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
+        "bananas": "naslib.optimizers.discrete.bananas.optimizer:Bananas",
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
         "binary_masked": "naslib.optimizers.oneshot.methods.binary:BinaryMaskedOptimizer",
         "binary_moving_average": "naslib.optimizers.oneshot.methods.binary:BinaryMovingAverageOptimizer",
         "binary_proxyless_style": "naslib.optimizers.oneshot.methods.binary:BinaryProxylessStyleOptimizer",
+        "bp": "naslib.optimizers.discrete.bp.optimizer:BasePredictor",
         "darts": "naslib.optimizers.oneshot.methods.darts:DARTSOptimizer",
         "darts_minus": "naslib.optimizers.oneshot.methods.darts_minus:DARTSMinusOptimizer",
         "darts_plus": "naslib.optimizers.oneshot.methods.darts_plus:DARTSPlusOptimizer",
@@ -30,7 +32,10 @@ OPTIMIZERS: Registry[Any] = Registry(
         "gdas": "naslib.optimizers.oneshot.methods.gdas:GDASOptimizer",
         "gsparsity": "naslib.optimizers.oneshot.methods.gsparsity.optimizer:GSparseOptimizer",
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
+        "local_search": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
+        "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
+        "npenas": "naslib.optimizers.discrete.npenas.optimizer:Npenas",
         "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
         "oles": "naslib.optimizers.oneshot.methods.oles:OLESOptimizer",
         "one_shot": "naslib.optimizers.oneshot.methods.oneshot_train:OneShotNASOptimizer",
@@ -103,7 +108,9 @@ BENCHMARKS: Registry[Any] = Registry(
 # Predictors of the value of an architecture, under NASLib's names.
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
-    {},
+    {
+        "grid_gp": "naslib.predictors.grid_gp:GridGP",
+    },
 )
 
 # Functions of a network and one batch.
