@@ -121,7 +121,15 @@ BENCHMARKS: Registry[Any] = Registry(
 # Predictors of the value of an architecture, under NASLib's names.
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
-    {},
+    {
+        "lce": "naslib.predictors.curves.lce:LCEPredictor",
+        "lce_m": "naslib.predictors.curves.lce:LCEMPredictor",
+        "lcsvr": "naslib.predictors.curves.lcsvr:SVR_Estimator",
+        "sotl": "naslib.predictors.curves.soloss:sotl",
+        "sotle": "naslib.predictors.curves.soloss:sotle",
+        "valacc": "naslib.predictors.curves.early_stopping:valacc",
+        "valloss": "naslib.predictors.curves.early_stopping:valloss",
+    },
 )
 
 # Functions of a network and one batch.
