@@ -57,7 +57,8 @@ def az_nas_parts(
         subject: The network and its batch.
         init: Whether weights are drawn anew (Kaiming normal by fan-in), as in the authors' code.
         blocks: Names of the modules that are the blocks; None for the children of the network, those of an
-            `nn.Sequential` or of an only child in their place, that put out `(n, channels, ...)`.
+            `nn.Sequential` or of an only child in their place, that put out `(n, channels, ...)`, or
+            `(n, positions, channels)` where the inputs are images or tokens.
 
     Raises:
         PredictorError: If there are fewer than two blocks, or one does not exist.
@@ -81,10 +82,14 @@ def az_nas_parts(
 def _features(subject: Subject, blocks: Sequence[str] | None) -> list[Tensor]:
     """Return what each block puts out, `(n, channels, ...)`, in the order of execution."""
     found: list[Tensor] = []
+    is_sequence = subject.inputs().is_floating_point() and subject.inputs().dim() == 3  # (n, channels, length)
 
     def see(_: nn.Module, given: Any, output: Any) -> Any:
         if isinstance(output, Tensor) and output.dim() > 2 and output.is_floating_point():
-            found.append(output)
+            channels_last = output.dim() == 3 and not is_sequence
+            seen = output.transpose(1, 2) if channels_last else output
+            found.append(seen)
+            output = seen.transpose(1, 2) if channels_last else seen
             return output.clone()  # what works in place afterwards leaves the features alone
         return None
 
