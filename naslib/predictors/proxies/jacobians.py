@@ -54,9 +54,11 @@ def _jacobian(subject: Subject, proxy: str) -> np.ndarray:
     """Return the gradient of the sum of the outputs by the inputs, `(n, numbers of an input)` float64."""
     inputs = subject.differentiable_inputs(proxy)
     outputs = subject.outputs(inputs)
-    if not outputs.requires_grad:
+    grad = None
+    if outputs.requires_grad:
+        (grad,) = torch.autograd.grad(outputs.sum(), inputs, allow_unused=True)
+    if grad is None:
         raise PredictorError(f"{proxy}: the outputs of this network do not depend on its inputs")
-    (grad,) = torch.autograd.grad(outputs.sum(), inputs)
     found: np.ndarray = grad.flatten(1).double().cpu().numpy()
     return found
 

@@ -165,7 +165,7 @@ def test_what_a_proxy_does_not_take():
 def test_values_that_are_not_finite_are_errors():
     made, data = network((1,) * 6), batch()  # no operation but `none`: the output is the bias
     assert compute_proxy("snip", made, Classification(), data) == 0.0
-    with pytest.raises(PredictorError, match="jacov: the outputs of this network do not depend|constant Jacobian"):
+    with pytest.raises(PredictorError, match="jacov: the outputs of this network do not depend on its inputs"):
         compute_proxy("jacov", made, Classification(), data)
     flat = nn.Sequential(nn.Flatten(), nn.Linear(128, CLASSES))
     nn.init.zeros_(flat[1].weight)
