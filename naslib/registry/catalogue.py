@@ -135,7 +135,28 @@ PREDICTORS: Registry[Any] = Registry(
 # Functions of a network and one batch.
 PROXIES: Registry[Any] = Registry(
     "zero-cost proxy",
-    {},
+    {
+        "az_nas": "naslib.predictors.proxies.az_nas:az_nas",
+        "epe_nas": "naslib.predictors.proxies.jacobians:epe_nas",
+        "fisher": "naslib.predictors.proxies.gradients:fisher",
+        "flops": "naslib.predictors.proxies.size:flops",
+        "grad_norm": "naslib.predictors.proxies.gradients:grad_norm",
+        "grasp": "naslib.predictors.proxies.gradients:grasp",
+        "jacov": "naslib.predictors.proxies.jacobians:jacov",
+        "l2_norm": "naslib.predictors.proxies.size:l2_norm",
+        "linear_regions": "naslib.predictors.proxies.regions:linear_regions",
+        "logsynflow": "naslib.predictors.proxies.flow:logsynflow",
+        "ntk": "naslib.predictors.proxies.tangents:ntk",
+        "nwot": "naslib.predictors.proxies.regions:nwot",
+        "params": "naslib.predictors.proxies.size:params",
+        "plain": "naslib.predictors.proxies.gradients:plain",
+        "snip": "naslib.predictors.proxies.gradients:snip",
+        "swap": "naslib.predictors.proxies.regions:swap",
+        "synflow": "naslib.predictors.proxies.flow:synflow",
+        "vkdnw": "naslib.predictors.proxies.tangents:vkdnw",
+        "zen": "naslib.predictors.proxies.zen:zen",
+        "zico": "naslib.predictors.proxies.gradients:zico",
+    },
 )
 
 # The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
