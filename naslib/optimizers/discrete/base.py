@@ -98,7 +98,8 @@ class DiscreteOptimizer(ReportingOptimizer):
         """Return the architecture to evaluate next, and the number of the trial that is its parent.
 
         Returns:
-            A `Proposal` where the method says for how long the architecture is trained. None while the method has nothing to ask for until it is told more; never if nothing is pending.
+            A `Proposal` where the method says for how long the architecture is trained; None while the method has
+            nothing to ask for until it is told more, never if nothing is pending.
         """
 
     @overload
@@ -192,7 +193,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.record.add_trial(trial, merit)
         self._learn(trial.code, merit, trial.number)
 
-    def _lose(self, trial: Trial) -> None:  # noqa: B027 - a hook, empty by default
+    def _lose(self, trial: Trial) -> None:
         """Take note, beside the record, of a trial that has failed or was stopped early."""
 
     def _tell_code(self, code: Code, value: Any) -> None:

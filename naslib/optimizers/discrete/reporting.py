@@ -75,7 +75,8 @@ class ReportingOptimizer(MetaOptimizer):
         """Return the `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
 
         Those of a benchmark are queried: the test accuracy of the longest schedule, the others of the fidelity that the
-        best architecture was evaluated at. An evaluator says the validation accuracy alone, where its first objective is one.
+        best architecture was evaluated at. An evaluator says the validation accuracy alone, where its first objective
+        is one.
 
         Args:
             report_incumbent: Whether to report on the best architecture rather than on the latest.
