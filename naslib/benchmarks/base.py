@@ -23,11 +23,14 @@ class Benchmark(ABC):
         name: Name of the search space.
         datasets: Names of the data sets.
         file_name: Name of its file in the data directory.
+        is_one_training: Whether fewer epochs are the beginning of the longest training, so that a training can go on
+            where another one ended; in a table of separate schedules they are not.
     """
 
     name: ClassVar[str] = ""
     file_name: ClassVar[str] = ""
     datasets: ClassVar[tuple[str, ...]] = ()
+    is_one_training: ClassVar[bool] = False
 
     @abstractmethod
     def query(
