@@ -159,7 +159,7 @@ class NasBench101Table(Benchmark):
         if metric in (Metric.RAW, Metric.ALL):
             raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
         length = self._length(metric, dataset, epoch)
-        rows = [self.index_of(tuple(code)) for code in np.asarray(codes).tolist()]
+        rows = [self.index_of(tuple(code)) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
         return np.array([self._figure(metric, row, length) for row in rows], dtype=np.float64)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:

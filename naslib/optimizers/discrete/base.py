@@ -7,7 +7,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from naslib.benchmarks.base import as_metric
+from naslib.benchmarks.base import as_metric, metric_of
+from naslib.benchmarks.figure import Figure
 from naslib.errors import (
     BenchmarkApiMissing,
     ConfigError,
@@ -75,8 +76,8 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.objective_names = None if objectives is None else [getattr(o, "name", str(o)) for o in objectives]
         self.evaluator = evaluator
         self.objectives: tuple[Objective, ...] = (_objective_of(self.metric),)
-        self.metrics: tuple[Metric, ...] = (self.metric,)
-        self._metric: Metric | None = None  # what `new_epoch` asks a benchmark for
+        self.metrics: tuple[Metric | Figure, ...] = (self.metric,)
+        self._metric: Metric | Figure | None = None  # what `new_epoch` asks a benchmark for
         self._minimizes = False
         self.record, self._answers = SearchRecord(), {}
         self.rng = random.Random()
@@ -265,7 +266,7 @@ class DiscreteOptimizer(ReportingOptimizer):
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
         """Settle what the benchmark is asked for, and raise if it does not answer."""
         names = self.objective_names
-        self.metrics = (self.metric,) if not names else tuple(as_metric(name) for name in names)
+        self.metrics = (self.metric,) if not names else tuple(metric_of(dataset_api, n) for n in names)
         self.objectives = tuple(_objective_of(metric) for metric in self.metrics)
         probe = codec.random(random.Random(0))
         self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
@@ -334,7 +335,7 @@ def _codec_of(space: Graph, name: str) -> Codec:
         ) from error
 
 
-def _objective_of(metric: Metric) -> Objective:
+def _objective_of(metric: Metric | Figure) -> Objective:
     return Objective(metric.name, metric.maximize, metric.unit)
 
 
