@@ -14,10 +14,12 @@ from .registry import Registry
 OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
+        "asha": "naslib.optimizers.discrete.asha.optimizer:ASHA",
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
         "binary_masked": "naslib.optimizers.oneshot.methods.binary:BinaryMaskedOptimizer",
         "binary_moving_average": "naslib.optimizers.oneshot.methods.binary:BinaryMovingAverageOptimizer",
         "binary_proxyless_style": "naslib.optimizers.oneshot.methods.binary:BinaryProxylessStyleOptimizer",
+        "bohb": "naslib.optimizers.discrete.bohb.optimizer:BOHB",
         "darts": "naslib.optimizers.oneshot.methods.darts:DARTSOptimizer",
         "darts_minus": "naslib.optimizers.oneshot.methods.darts_minus:DARTSMinusOptimizer",
         "darts_plus": "naslib.optimizers.oneshot.methods.darts_plus:DARTSPlusOptimizer",
@@ -29,6 +31,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "fair_nas": "naslib.optimizers.oneshot.methods.fair_nas:FairNASOptimizer",
         "gdas": "naslib.optimizers.oneshot.methods.gdas:GDASOptimizer",
         "gsparsity": "naslib.optimizers.oneshot.methods.gsparsity.optimizer:GSparseOptimizer",
+        "hyperband": "naslib.optimizers.discrete.hyperband.optimizer:Hyperband",
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
         "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
@@ -51,8 +54,10 @@ OPTIMIZERS: Registry[Any] = Registry(
         "sdarts_adv": "naslib.optimizers.oneshot.methods.sdarts:SDARTSAdversarialOptimizer",
         "sdarts_rs": "naslib.optimizers.oneshot.methods.sdarts:SDARTSRandomOptimizer",
         "setn": "naslib.optimizers.oneshot.methods.setn:SETNOptimizer",
+        "sh": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
+        "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
     },
 )
 
