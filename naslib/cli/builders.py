@@ -6,7 +6,8 @@ import inspect
 from typing import Any
 
 from naslib.benchmarks.base import Benchmark
-from naslib.benchmarks.lookup import covers, get_dataset_api
+from naslib.benchmarks.joined import JoinedBenchmark
+from naslib.benchmarks.lookup import covers, find_figure, get_dataset_api
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
@@ -109,12 +110,25 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
     """
     if not space.QUERYABLE and not required:
         return None
+    name, where = space.get_type(), (config.dataset, config.get("data"))
     try:
-        return get_dataset_api(space.get_type(), config.dataset, config.get("data"))
+        return _with_figures(get_dataset_api(name, *where), config.search.get("objectives") or (), name, where)
     except BenchmarkError:
         if required:
             raise
         return None
+
+
+def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[str, Any]) -> Benchmark:
+    """Return a benchmark that also answers for objectives that other tables of the space have by name."""
+    others = []
+    for name in objectives:
+        try:
+            first.metric_of(name)
+        except BenchmarkError:
+            table = find_figure(space, str(getattr(name, "name", name)), *where)
+            others += [table] if table is not None and table not in others else []
+    return JoinedBenchmark(first, others) if others else first
 
 
 def build_optimizer(config: Any) -> MetaOptimizer:
