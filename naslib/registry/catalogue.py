@@ -103,7 +103,14 @@ BENCHMARKS: Registry[Any] = Registry(
 # Predictors of the value of an architecture, under NASLib's names.
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
-    {},
+    {
+        "bananas": "naslib.predictors.mlp:BananasPredictor",
+        "bayes_lin_reg": "naslib.predictors.linear:BayesianLinearRegression",
+        "et": "naslib.predictors.forests:ExtraTreesPredictor",
+        "graf": "naslib.predictors.forests:GrafPredictor",
+        "mlp": "naslib.predictors.mlp:MLPPredictor",
+        "rf": "naslib.predictors.forests:RandomForestPredictor",
+    },
 )
 
 # Functions of a network and one batch.
