@@ -9,7 +9,7 @@ import numpy as np
 
 from naslib.errors import ConfigError
 
-from .base import Codes, Predictor
+from .tabular import TabularPredictor
 
 # Length scales, in the median distance of two training rows, and variances of the noise, in that of the function
 LENGTHS = (0.5, 0.7, 1.0, 1.4, 2.0)
@@ -85,31 +85,27 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.maximum(products, 0.0)
 
 
-class GridGP(Predictor):
+class GridGP(TabularPredictor):
     """A Gaussian process on standardized features; see `GridProcess`.
 
-    Constant features are left out. The standard deviation is that of the function, without noise.
+    The standard deviation is that of the function, without noise.
+
+    Raises:
+        ConfigError: From `set_hyperparams`, for a grid that is empty or has a number that is not above 0.
     """
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"lengths": LENGTHS, "noises": NOISES}
 
-    def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> Any:
-        lengths, noises = self.hyperparams["lengths"], self.hyperparams["noises"]
-        if not len(lengths) or not len(noises) or min(*lengths, *noises) <= 0:
-            raise ConfigError(f"lengths and noises are numbers above 0, not {lengths} and {noises}")
-        rows = self._features(codes)
-        self._shift, spread = rows.mean(0), rows.std(0)
-        self._spread = np.where(spread > 0, spread, np.inf)
-        self._mean, self._std = float(values.mean()), float(values.std()) or 1.0
-        scaled = (values - self._mean) / self._std
-        self._process = GridProcess((rows - self._shift) / self._spread, scaled, lengths, noises)
+    def set_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
+        """Set the grids."""
+        for name in ("lengths", "noises"):
+            grid = hyperparams.get(name, LENGTHS)
+            if isinstance(grid, str) or not isinstance(grid, Sequence) or not grid or not min(grid) > 0:
+                raise ConfigError(f"{name} of GridGP are numbers above 0, not {grid!r}")
+        super().set_hyperparams(hyperparams)
 
-    def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        if not codes:
-            return np.zeros(0), np.zeros(0)
-        mean, std = self._process.predict((self._features(codes) - self._shift) / self._spread)
-        return mean * self._std + self._mean, std * self._std
+    def _learn(self, rows: np.ndarray, values: np.ndarray) -> None:
+        self._process = GridProcess(rows, values, self.hyperparams["lengths"], self.hyperparams["noises"])
 
-    def _features(self, codes: Codes) -> np.ndarray:
-        vectors = [self.codec.encode(code, "adjacency_one_hot") for code in codes]
-        return np.asarray(vectors, dtype=np.float64)
+    def _infer(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        return self._process.predict(rows)

@@ -132,7 +132,6 @@ BENCHMARKS: Registry[Any] = Registry(
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
     {
-        "grid_gp": "naslib.predictors.grid_gp:GridGP",
         "lce": "naslib.predictors.curves.lce:LCEPredictor",
         "lce_m": "naslib.predictors.curves.lce:LCEMPredictor",
         "lcsvr": "naslib.predictors.curves.lcsvr:SVR_Estimator",
@@ -144,6 +143,7 @@ PREDICTORS: Registry[Any] = Registry(
         "bayes_lin_reg": "naslib.predictors.linear:BayesianLinearRegression",
         "et": "naslib.predictors.forests:ExtraTreesPredictor",
         "graf": "naslib.predictors.forests:GrafPredictor",
+        "grid_gp": "naslib.predictors.grid_gp:GridGP",
         "mlp": "naslib.predictors.mlp:MLPPredictor",
         "rf": "naslib.predictors.forests:RandomForestPredictor",
     },

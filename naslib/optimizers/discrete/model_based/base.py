@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any
 
 import numpy as np
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, UnsupportedBySpaceError
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.predictors import PREDICTORS
+from naslib.predictors.base import as_encoding
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
+from naslib.utils.encodings import EncodingType
+from naslib.utils.log import get_logger
 
 from .candidates import Candidates, Parent
 from .state import ModelState
 from .surrogate import Surrogate
 from .transforms import as_transform, transformed
 
+logger = get_logger(__name__)
+
+# Encodings that are no row of numbers
+_OF_GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
 # Draws of an architecture that was not asked for yet, before one that was is taken
 _ATTEMPTS = 100
 # Labels that no surrogate goes without
@@ -37,7 +45,8 @@ class ModelBasedSearch(DiscreteOptimizer):
         num_init: Random architectures before the first model.
         num_ensemble: Predictors in the model, which differ in their seeds.
         predictor_type: Their name in `PREDICTORS`.
-        encoding_type: How an architecture becomes numbers; what the space does not have is one-hot.
+        encoding_type: How an architecture becomes numbers. Predictors that read graphs or sequences have an encoding of
+            their own; a space without this one is read one-hot, and the log says so.
         predictor_args: Hyperparameters of the predictors that are not their defaults.
         value_transform: `none`, `log` or `rank`: what the model is fitted to (`transforms.transformed`).
         max_labels: To how many trials the model is fitted at most: the best half, and the newest of the others.
@@ -79,6 +88,7 @@ class ModelBasedSearch(DiscreteOptimizer):
         self.value_transform = as_transform(value_transform)
         self.max_labels = max_labels
         self.state = ModelState()
+        self._encoding: str | None = encoding_type
 
     @abstractmethod
     def choose(self, surrogate: Surrogate, values: np.ndarray, rng: np.random.Generator) -> list[Parent]:
@@ -123,17 +133,39 @@ class ModelBasedSearch(DiscreteOptimizer):
         return Surrogate.of_type(
             self.predictor_type,
             self.graph,
-            self.encoding_type,
+            self._encoding,
             self.num_ensemble,
             self.rng.getrandbits(31),
             self.predictor_args,
         )
 
     def adapted(self) -> None:
-        """Make a model once, so that what it cannot be is said before the search."""
+        """Make a model once, so that what it cannot be is said before the search.
+
+        Raises:
+            ConfigError: If the predictor, its encoding or its hyperparameters cannot be had, or it needs more to be
+                known of architectures than their values.
+        """
+        kind = PREDICTORS.get(self.predictor_type)
+        self._encoding = None if kind.DEFAULT_ENCODING in _OF_GRAPHS else self._encoding_of_space()
         state = self.rng.getstate()
-        self.make_surrogate()
+        surrogate = self.make_surrogate()
         self.rng.setstate(state)
+        if surrogate.members[0].get_data_reqs()["requires_partial_lc"]:
+            raise ConfigError(
+                f"search.predictor_type: {self.predictor_type!r} reads learning curves of the architectures that it "
+                "predicts, and those a search asks for have none yet"
+            )
+
+    def _encoding_of_space(self) -> str:
+        """Return the encoding, or the one-hot one where the space does not have it."""
+        kind = as_encoding(self.encoding_type)
+        try:
+            self.codec.encode_batch([self.codec.random(Random(0))], kind, self.graph)
+        except UnsupportedBySpaceError as error:
+            logger.info("the model reads architectures one-hot: %s", error)
+            kind = EncodingType.ADJACENCY_ONE_HOT
+        return kind.value
 
     def _fewest_labels(self) -> int:
         return max(_FEWEST, int(PREDICTORS.get(self.predictor_type).MIN_LABELS))
