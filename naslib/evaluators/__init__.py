@@ -5,6 +5,7 @@ from naslib.registry.catalogue import EVALUATORS as EVALUATORS
 from .base import Evaluator as Evaluator
 from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
+from .predictor import PredictorEvaluator as PredictorEvaluator
 from .processes import ProcessExecutor as ProcessExecutor
 from .search import TrialSearch as TrialSearch
 from .supernet import SupernetEvaluator as SupernetEvaluator

@@ -180,6 +180,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "predictor": "naslib.evaluators.predictor:PredictorEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
         "table": "naslib.evaluators.table:TableEvaluator",
         "train": "naslib.evaluators.train:TrainEvaluator",
