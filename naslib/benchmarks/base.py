@@ -67,6 +67,17 @@ class Benchmark(ABC):
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
 
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
+        """Return the architectures that have an answer, as the codec of the space spells them.
+
+        Returns:
+            None if all of the space have one.
+
+        Raises:
+            BenchmarkError: If none has one, as in `query`.
+        """
+        return None
+
     def knows(self, dataset: str) -> bool:
         """Say whether the data set is in the benchmark, under its name or an alias."""
         return type(self).covers(dataset)
