@@ -134,6 +134,12 @@ PREDICTORS: Registry[Any] = Registry(
         "sotle": "naslib.predictors.curves.soloss:sotle",
         "valacc": "naslib.predictors.curves.early_stopping:valacc",
         "valloss": "naslib.predictors.curves.early_stopping:valloss",
+        "bananas": "naslib.predictors.mlp:BananasPredictor",
+        "bayes_lin_reg": "naslib.predictors.linear:BayesianLinearRegression",
+        "et": "naslib.predictors.forests:ExtraTreesPredictor",
+        "graf": "naslib.predictors.forests:GrafPredictor",
+        "mlp": "naslib.predictors.mlp:MLPPredictor",
+        "rf": "naslib.predictors.forests:RandomForestPredictor",
     },
 )
 
