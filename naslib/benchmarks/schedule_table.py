@@ -179,7 +179,7 @@ class ScheduleTable(Benchmark):
         name = self._dataset(dataset)
         column = self._columns.get((name, metric))
         if column is None:
-            there = ", ".join(one.name for one in Metric if (name, one) in self._columns)
+            there = ", ".join(one.name for of, one in self._columns if of == name)
             raise BenchmarkError(f"{self.path.name} has no {metric.name} on {name} (it has: {there})")
         if epoch == -1 or not column.lengths:
             return column, column.values.shape[1] - 1

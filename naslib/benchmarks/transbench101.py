@@ -85,8 +85,8 @@ class TransBench101MicroTable(ScheduleTable):
         if "tasks" in file.files:
             return codes, _task_columns(file)
         proxies = [str(name) for name in file["proxies"]]
-        figures = {metric: file["scores"][:, proxies.index(name)] for metric, name in _FIGURES.items()}
-        figures[Metric.VAL_ACCURACY] = file["valid_acc"]
+        figures = {Metric.VAL_ACCURACY: file["valid_acc"]}
+        figures |= {metric: file["scores"][:, proxies.index(name)] for metric, name in _FIGURES.items()}
         ends = {Metric.VAL_ACCURACY: (_SCENE_EPOCHS,)}
         return codes, {(_TASKS[0], one): Column(values[:, None], ends.get(one, ())) for one, values in figures.items()}
 

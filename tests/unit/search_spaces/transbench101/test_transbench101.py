@@ -135,7 +135,7 @@ def test_the_table_answers_for_its_best_cell() -> None:
     graph.set_spec((0, 0, 0, 0, 0, 3))
     with pytest.raises(ArchitectureError, match="2,128 architectures of TransNAS"):
         graph.query(Metric.VAL_ACCURACY, "class_scene", dataset_api=table)
-    with pytest.raises(BenchmarkError, match="VAL_ACCURACY, FLOPS, PARAMETERS"):
+    with pytest.raises(BenchmarkError, match="VAL_ACCURACY, PARAMETERS, FLOPS"):
         table.query((3, 3, 2, 1, 3, 2), Metric.LATENCY, "class_scene")
     with pytest.raises(BenchmarkError, match="class_scene"):
         table.query((3, 3, 2, 1, 3, 2), Metric.VAL_ACCURACY, "jigsaw")
