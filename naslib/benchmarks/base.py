@@ -27,12 +27,15 @@ class Benchmark(ABC):
             `"robustness"`, `"proxies"`, `"curves"` or a name of its own.
         datasets: Names of the data sets.
         file_name: Name of its file in the data directory.
+        is_one_training: Whether fewer epochs are the beginning of the longest training, so that a training can go on
+            where another one ended; in a table of separate schedules they are not.
     """
 
     name: ClassVar[str] = ""
     kind: ClassVar[str] = "accuracy"
     file_name: ClassVar[str] = ""
     datasets: ClassVar[tuple[str, ...]] = ()
+    is_one_training: ClassVar[bool] = False
 
     @abstractmethod
     def query(

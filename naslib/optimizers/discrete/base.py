@@ -23,6 +23,7 @@ from naslib.search_spaces.core.codec import Code, Codec, as_random
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
+from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
 from .reporting import ReportingOptimizer
 
@@ -94,11 +95,12 @@ class DiscreteOptimizer(ReportingOptimizer):
         return self._codec
 
     @abstractmethod
-    def propose(self) -> tuple[Code, int | None] | None:
+    def propose(self) -> tuple[Code, int | None] | Proposal | None:
         """Return the architecture to evaluate next, and the number of the trial that is its parent.
 
         Returns:
-            None while the method has nothing to ask for until it is told more; never if nothing is pending.
+            A `Proposal` where the method says for how long the architecture is trained; None while the method has
+            nothing to ask for until it is told more, never if nothing is pending.
         """
 
     @overload
@@ -130,7 +132,10 @@ class DiscreteOptimizer(ReportingOptimizer):
         trials: list[Trial] = []
         record = self.record
         while len(trials) < n and (proposal := self.propose()) is not None:
-            trial = Trial(record.asked, proposal[0], self.fidelity, parent=proposal[1])
+            if isinstance(proposal, Proposal):
+                trial = proposal.trial(record.asked, self.fidelity)
+            else:
+                trial = Trial(record.asked, proposal[0], self.fidelity, parent=proposal[1])
             record.asked += 1
             record.pending[trial.number] = trial
             trials.append(trial)
@@ -176,14 +181,21 @@ class DiscreteOptimizer(ReportingOptimizer):
             raise ConfigError(f"trial {trial.number} has {len(trial.values)} values; the objectives are {names}")
         del self.record.pending[trial.number]
         self.record.seconds += trial.seconds
+        self.record.epochs += trial.epochs
         if trial.state is State.COMPLETE and trial.values:
-            merit = self.objectives[0].merit(trial.values[0])
-            self.record.add_trial(trial, merit)
-            self._learn(trial.code, merit, trial.number)
-        elif trial.state is State.FAILED:
-            self.record.failed += 1
-            self.record.last_failure = f"trial {trial.number}: {trial.user.get('error', 'no value was told')}"
+            self._take(trial, self.objectives[0].merit(trial.values[0]))
+        else:
+            self.record.add_without_value(trial)
+            self._lose(trial)
         return trial
+
+    def _take(self, trial: Trial, merit: float) -> None:
+        """Take note of a complete trial; larger merits are better."""
+        self.record.add_trial(trial, merit)
+        self._learn(trial.code, merit, trial.number)
+
+    def _lose(self, trial: Trial) -> None:
+        """Take note, beside the record, of a trial that has failed or was stopped early."""
 
     def _tell_code(self, code: Code, value: Any) -> None:
         if value is None or value != value:
@@ -302,7 +314,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             )
         (trial,) = self.ask(1)
         outcome = self.evaluator.evaluate(trial)
-        self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user)
+        self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user, state=outcome.state)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name: the record as `"model"`, and the random state."""
