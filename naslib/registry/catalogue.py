@@ -126,13 +126,42 @@ BENCHMARKS: Registry[Any] = Registry(
 # Predictors of the value of an architecture, under NASLib's names.
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
-    {},
+    {
+        "lce": "naslib.predictors.curves.lce:LCEPredictor",
+        "lce_m": "naslib.predictors.curves.lce:LCEMPredictor",
+        "lcsvr": "naslib.predictors.curves.lcsvr:SVR_Estimator",
+        "sotl": "naslib.predictors.curves.soloss:sotl",
+        "sotle": "naslib.predictors.curves.soloss:sotle",
+        "valacc": "naslib.predictors.curves.early_stopping:valacc",
+        "valloss": "naslib.predictors.curves.early_stopping:valloss",
+    },
 )
 
 # Functions of a network and one batch.
 PROXIES: Registry[Any] = Registry(
     "zero-cost proxy",
-    {},
+    {
+        "az_nas": "naslib.predictors.proxies.az_nas:az_nas",
+        "epe_nas": "naslib.predictors.proxies.jacobians:epe_nas",
+        "fisher": "naslib.predictors.proxies.gradients:fisher",
+        "flops": "naslib.predictors.proxies.size:flops",
+        "grad_norm": "naslib.predictors.proxies.gradients:grad_norm",
+        "grasp": "naslib.predictors.proxies.gradients:grasp",
+        "jacov": "naslib.predictors.proxies.jacobians:jacov",
+        "l2_norm": "naslib.predictors.proxies.size:l2_norm",
+        "linear_regions": "naslib.predictors.proxies.regions:linear_regions",
+        "logsynflow": "naslib.predictors.proxies.flow:logsynflow",
+        "ntk": "naslib.predictors.proxies.tangents:ntk",
+        "nwot": "naslib.predictors.proxies.regions:nwot",
+        "params": "naslib.predictors.proxies.size:params",
+        "plain": "naslib.predictors.proxies.gradients:plain",
+        "snip": "naslib.predictors.proxies.gradients:snip",
+        "swap": "naslib.predictors.proxies.regions:swap",
+        "synflow": "naslib.predictors.proxies.flow:synflow",
+        "vkdnw": "naslib.predictors.proxies.tangents:vkdnw",
+        "zen": "naslib.predictors.proxies.zen:zen",
+        "zico": "naslib.predictors.proxies.gradients:zico",
+    },
 )
 
 # The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
