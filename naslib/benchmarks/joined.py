@@ -26,6 +26,7 @@ class JoinedBenchmark(Benchmark):
     def __init__(self, first: Benchmark, others: Sequence[Benchmark]) -> None:
         self.first, self.others = first, tuple(others)
         self.name, self.kind, self.datasets = first.name, first.kind, first.datasets  # type: ignore[misc]
+        self.is_one_training = first.is_one_training  # type: ignore[misc]
 
     @property
     def figures(self) -> tuple[Figure, ...]:
