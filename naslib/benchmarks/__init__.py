@@ -3,12 +3,16 @@ from naslib.registry.catalogue import BENCHMARKS as BENCHMARKS
 from .accel_nasbench import AccelNASBenchTable as AccelNASBenchTable
 from .autoprox import AutoProxTable as AutoProxTable
 from .base import Benchmark as Benchmark
+from .figure import Figure as Figure
+from .figure_table import FigureTable as FigureTable
 from .hat import HatLatencyTable as HatLatencyTable
 from .hat import HatTransformer as HatTransformer
 from .hwgpt import HWGPTBenchL as HWGPTBenchL
 from .hwgpt import HWGPTBenchM as HWGPTBenchM
 from .hwgpt import HWGPTBenchS as HWGPTBenchS
+from .joined import JoinedBenchmark as JoinedBenchmark
 from .lookup import get_dataset_api as get_dataset_api
+from .lookup import kinds as kinds
 from .nasbench101 import NasBench101Table as NasBench101Table
 from .nasbench201 import NasBench201Table as NasBench201Table
 from .nasbench_macro import NasBenchMacroTable as NasBenchMacroTable

@@ -10,12 +10,17 @@ from naslib.errors import BenchmarkDataMissing, BenchmarkError, did_you_mean
 from naslib.registry.catalogue import BENCHMARKS
 
 from .base import Benchmark
+from .figure_table import FigureTable
 from .own import find_table
 from .trained import TrainedTable
 
 
 def get_dataset_api(
-    search_space: str, dataset: str | None = None, data_dir: str | os.PathLike[str] | None = None
+    search_space: str,
+    dataset: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    kind: str = "accuracy",
+    device: str | None = None,
 ) -> Benchmark:
     """Return the benchmark of a search space.
 
@@ -27,20 +32,18 @@ def get_dataset_api(
         search_space: Name of the space, such as `"nasbench201"`.
         dataset: Data set that will be asked for; not checked if None.
         data_dir: A directory, or the file itself.
+        kind: What it is asked about: `"accuracy"`, or one of `kinds(search_space)`, such as `"latency"`, `"energy"`,
+            `"robustness"`, `"proxies"` or `"curves"`.
+        device: Whose latency `LATENCY` is, where there are several.
 
     Raises:
-        BenchmarkError: If there is no benchmark of the space, or it lacks the data set.
+        BenchmarkError: If there is no benchmark of the space, or it lacks the kind, the data set or the device.
         BenchmarkDataMissing: If the benchmark's file is not there; the message says where it is expected.
     """
-    key = str(search_space).lower()
-    own = own_table(search_space, dataset, data_dir)
+    own = own_table(search_space, dataset, data_dir) if kind == "accuracy" and device is None else None
     if own is not None:
         return own
-    if key not in BENCHMARKS:
-        raise BenchmarkError(
-            f"there is no benchmark of the search space {search_space!r}{did_you_mean(key, BENCHMARKS)} "
-            f"(there are: {', '.join(BENCHMARKS.names())})"
-        )
+    key = _key(search_space, kind)
     path = _find(BENCHMARKS.get(key).file_name, data_dir)
     benchmark = _open(key, path, path.stat().st_mtime_ns)
     if dataset is not None and not benchmark.knows(dataset):
@@ -48,7 +51,50 @@ def get_dataset_api(
             f"the {benchmark.name} benchmark has no data set {dataset!r}{did_you_mean(dataset, benchmark.datasets)} "
             f"(it has: {', '.join(benchmark.datasets)})"
         )
-    return benchmark
+    return benchmark if device is None else _on(benchmark, device)
+
+
+def kinds(search_space: str) -> list[str]:
+    """Return what benchmarks of a space are about, `"accuracy"` first where there is one."""
+    name = str(search_space).lower()
+    found = [key.partition(":")[2] or "accuracy" for key in BENCHMARKS if key.partition(":")[0] == name]
+    return sorted(found, key=lambda kind: (kind != "accuracy", kind))
+
+
+def find_figure(
+    search_space: str, name: str, dataset: str | None = None, data_dir: str | os.PathLike[str] | None = None
+) -> Benchmark | None:
+    """Return the benchmark of a space that has a figure of that name, of those whose files are here."""
+    for kind in kinds(search_space):
+        try:
+            benchmark = get_dataset_api(search_space, dataset, data_dir, kind)
+        except BenchmarkError:
+            continue
+        if any(figure.name.lower() == name.lower() for figure in benchmark.figures):
+            return benchmark
+    return None
+
+
+def _key(search_space: str, kind: str) -> str:
+    name, kind = str(search_space).lower(), str(kind).lower()
+    spaces = sorted({key.partition(":")[0] for key in BENCHMARKS})
+    there = kinds(name)
+    if not there:
+        raise BenchmarkError(
+            f"there is no benchmark of the search space {search_space!r}{did_you_mean(name, spaces)} "
+            f"(there are: {', '.join(spaces)})"
+        )
+    if kind not in there:
+        raise BenchmarkError(
+            f"the benchmarks of {name} do not tell {kind!r}{did_you_mean(kind, there)} (they tell: {', '.join(there)})"
+        )
+    return name if kind == "accuracy" else f"{name}:{kind}"
+
+
+def _on(benchmark: Benchmark, device: str) -> Benchmark:
+    if not isinstance(benchmark, FigureTable):
+        raise BenchmarkError(f"the {benchmark.name} benchmark has one latency: leave device={device!r} out")
+    return benchmark.on(device)
 
 
 def covers(search_space: str, dataset: str) -> bool:
@@ -71,8 +117,7 @@ def own_table(
     places = [data_dir] if data_dir and Path(data_dir).is_file() else []
     if published and not places:
         return None
-    known = BENCHMARKS.get(search_space).name if search_space in BENCHMARKS else search_space
-    return find_table(known, dataset, places if published else _places(data_dir))
+    return find_table(search_space, dataset, places if published else _places(data_dir))
 
 
 def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:

@@ -31,6 +31,7 @@ _ALIASES = {
     "imagenet16": "imagenet16-120",
 }
 _EPOCHS = (200, 12)
+_SEEDS = (777, 888, 999)
 # metric -> (column behind the prefix, divisor to the metric's unit); `{}` stands for the epoch
 _COLUMNS = {
     Metric.VAL_ACCURACY: ("valid_{}", 1.0),
@@ -161,6 +162,33 @@ class NasBench201Table(Benchmark):
         except BenchmarkError:
             return False
         return True
+
+    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+        """Return the seeds of the trainings that are known one by one: 777, 888, and 999 for half of the cells."""
+        name, length = self._place(dataset, epoch)
+        column = _COLUMNS.get(as_metric(metric), ("", 1.0))[0].format(length)
+        return _SEEDS if f"{_PREFIX[name]}_{column}_seeds" in self._names else ()
+
+    def query_seed(
+        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, seed: int = 777
+    ) -> float:
+        """Return one figure of one training.
+
+        Raises:
+            BenchmarkError: If the table has no training of that seed; the message lists the seeds of the architecture.
+            ArchitectureError: If `code` is none.
+        """
+        metric, row = as_metric(metric), self.index_of(code)
+        known = self.seeds(metric, dataset, epoch)
+        name, length = self._place(dataset, epoch)
+        values: dict[int, float] = {}
+        if known:
+            stored = self._stored(f"{_PREFIX[name]}_{_COLUMNS[metric][0].format(length)}_seeds")[row]
+            values = {one: float(value) for one, value in zip(known, stored, strict=True) if value == value}
+        if seed not in values:
+            there = ", ".join(map(str, values)) or "none: only means are known"
+            raise BenchmarkError(f"there is no {metric.name} of the seed {seed} on {name} (seeds: {there})")
+        return values[seed]
 
     @classmethod
     def covers(cls, dataset: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from naslib.errors import BenchmarkDataMissing, BenchmarkError
+from naslib.errors import BenchmarkDataMissing, BenchmarkError, NASLibError
 
 
 @contextmanager
@@ -32,5 +32,7 @@ def opened(path: Path, content: str) -> Iterator[Any]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             yield file
+    except NASLibError:
+        raise
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise BenchmarkError(f"{path} is not a compact {content}: {error}") from error

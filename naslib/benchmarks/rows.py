@@ -128,7 +128,7 @@ class RowTable(Benchmark):
             BenchmarkError: If there is no answer; the message lists what there is.
             ArchitectureError: If the table lacks an architecture.
         """
-        rows = [self._row(tuple(code)) for code in np.asarray(codes).tolist()]
+        rows = [self._row(tuple(code)) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
         return self._measured(metric, self._column(metric, dataset, epoch)[rows])
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from naslib.benchmarks.base import Benchmark
-from naslib.benchmarks.lookup import covers, get_dataset_api, own_table
+from naslib.benchmarks.joined import JoinedBenchmark
+from naslib.benchmarks.lookup import covers, find_figure, get_dataset_api, own_table
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
@@ -113,17 +114,29 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
     Raises:
         BenchmarkError: If it is required and cannot answer; the message says where its file is expected.
     """
+    name, where = space.get_type(), (config.dataset, config.get("data"))
     try:
-        place = (space.get_type(), config.dataset, config.get("data"))
-        if not space.QUERYABLE and not required and own_table(*place) is None:
+        if not space.QUERYABLE and not required and own_table(name, *where) is None:
             return None
-        api = get_dataset_api(*place)
+        api = get_dataset_api(name, *where)
         check_networks(api, space)
+        return _with_figures(api, config.search.get("objectives") or (), name, where)
     except BenchmarkError:
         if required:
             raise
         return None
-    return api
+
+
+def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[str, Any]) -> Benchmark:
+    """Return a benchmark that also answers for objectives that other tables of the space have by name."""
+    others = []
+    for name in objectives:
+        try:
+            first.metric_of(name)
+        except BenchmarkError:
+            table = find_figure(space, str(getattr(name, "name", name)), *where)
+            others += [table] if table is not None and table not in others else []
+    return JoinedBenchmark(first, others) if others else first
 
 
 def build_optimizer(config: Any) -> MetaOptimizer:

@@ -13,8 +13,8 @@ from torch import nn
 
 from naslib.errors import ConfigError, DataError, TrialFailed, TrialStopped
 from naslib.history import Objective, Outcome, Trial
-from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.flops import count_macs
+from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Classification, Measured, Meter, Task
 from naslib.training.lengths import length_of
@@ -179,17 +179,10 @@ class TrainEvaluator(Evaluator):
 
     def build_network(self, code: tuple[int, ...]) -> nn.Module:
         """Return the network of an architecture, with fresh weights."""
-        architecture = self.space.clone()
-        architecture.set_spec(code)
-        architecture.prepare_evaluation()
-        architecture.parse()
-        if self.network_args is not None:
-            network = architecture.evaluation_network(**self.network_args)
-        else:
-            network = Graph.evaluation_network(architecture)
+        network = fresh_network(self.space, code, self.network_args)
         if self.how.channels_last:
             network.to(memory_format=torch.channels_last)
-        return use_running_statistics(network)
+        return network
 
     def _train(self, network: nn.Module, epochs: int, should_stop: ShouldStop, watch: Watch | None) -> Measured:
         """Train, and return what the last epoch measured."""

@@ -40,9 +40,15 @@ class Trials(list[Trial]):
         self.objectives, self.about = objectives, dict(about or {})
 
     def best(self) -> Trial | None:
-        """Return the best complete trial by the first objective, of equals the first; None if there is none."""
+        """Return the best complete trial by the first objective, of equals the first; None if there is none.
+
+        Of trials at several fidelities it is the best at the highest one that a complete trial has.
+        """
         merit = (self.objectives[0] if self.objectives else Objective("value")).merit
         found = [trial for trial in self if trial.state is State.COMPLETE and trial.values]
+        fidelities = {trial.fidelity for trial in found}
+        highest = -1 if -1 in fidelities else max(fidelities, default=-1)
+        found = [trial for trial in found if trial.fidelity == highest]
         return max(found, key=lambda trial: merit(trial.values[0] if trial.values else 0.0), default=None)
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:

@@ -14,10 +14,12 @@ from .registry import Registry
 OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
+        "asha": "naslib.optimizers.discrete.asha.optimizer:ASHA",
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
         "binary_masked": "naslib.optimizers.oneshot.methods.binary:BinaryMaskedOptimizer",
         "binary_moving_average": "naslib.optimizers.oneshot.methods.binary:BinaryMovingAverageOptimizer",
         "binary_proxyless_style": "naslib.optimizers.oneshot.methods.binary:BinaryProxylessStyleOptimizer",
+        "bohb": "naslib.optimizers.discrete.bohb.optimizer:BOHB",
         "darts": "naslib.optimizers.oneshot.methods.darts:DARTSOptimizer",
         "darts_minus": "naslib.optimizers.oneshot.methods.darts_minus:DARTSMinusOptimizer",
         "darts_plus": "naslib.optimizers.oneshot.methods.darts_plus:DARTSPlusOptimizer",
@@ -29,6 +31,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "fair_nas": "naslib.optimizers.oneshot.methods.fair_nas:FairNASOptimizer",
         "gdas": "naslib.optimizers.oneshot.methods.gdas:GDASOptimizer",
         "gsparsity": "naslib.optimizers.oneshot.methods.gsparsity.optimizer:GSparseOptimizer",
+        "hyperband": "naslib.optimizers.discrete.hyperband.optimizer:Hyperband",
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
         "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
@@ -51,8 +54,10 @@ OPTIMIZERS: Registry[Any] = Registry(
         "sdarts_adv": "naslib.optimizers.oneshot.methods.sdarts:SDARTSAdversarialOptimizer",
         "sdarts_rs": "naslib.optimizers.oneshot.methods.sdarts:SDARTSRandomOptimizer",
         "setn": "naslib.optimizers.oneshot.methods.setn:SETNOptimizer",
+        "sh": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
+        "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
     },
 )
 
@@ -81,6 +86,7 @@ BENCHMARKS: Registry[Any] = Registry(
     {
         "accel_nasbench": "naslib.benchmarks.accel_nasbench:AccelNASBenchTable",
         "autoformer_tiny": "naslib.benchmarks.autoprox:AutoProxTable",
+        "fbnet:latency": "naslib.benchmarks.mobile_figures:FBNetLatencyTable",
         "gpt_l": "naslib.benchmarks.hwgpt:HWGPTBenchL",
         "gpt_m": "naslib.benchmarks.hwgpt:HWGPTBenchM",
         "gpt_s": "naslib.benchmarks.hwgpt:HWGPTBenchS",
@@ -88,28 +94,74 @@ BENCHMARKS: Registry[Any] = Registry(
         "nasbench101": "naslib.benchmarks.nasbench101:NasBench101Table",
         "nasbench1shot1": "naslib.benchmarks.nasbench101:NasBench101Table",
         "nasbench201": "naslib.benchmarks.nasbench201:NasBench201Table",
+        "nasbench201:energy": "naslib.benchmarks.nasbench201_figures:HWNASBench201Table",
+        "nasbench201:hardware": "naslib.benchmarks.nasbench201_figures:HWNASBench201Table",
+        "nasbench201:latency": "naslib.benchmarks.nasbench201_figures:NasBench201LatencyTable",
+        "nasbench201:proxies": "naslib.benchmarks.nasbench201_figures:NasBench201ProxyTable",
+        "nasbench201:proxies_freerea": "naslib.benchmarks.nasbench201_figures:FreeREAProxyTable",
+        "nasbench201:proxies_naslib": "naslib.benchmarks.nasbench201_figures:NASLibProxyTable201",
+        "nasbench201:robustness": "naslib.benchmarks.nasbench201_figures:NasBench201RobustnessTable",
+        "nasbench301:curves": "naslib.benchmarks.darts_trained:DartsCurvesTable",
+        "nasbench301:latency": "naslib.benchmarks.darts_trained:OnceDartsTable",
+        "nasbench301:proxies": "naslib.benchmarks.darts_trained:NASLibProxyTable301",
+        "nasbench301:swap": "naslib.benchmarks.darts_trained:SwapDartsTable",
         "nasbench_macro": "naslib.benchmarks.nasbench_macro:NasBenchMacroTable",
         "nasbench_nlp": "naslib.benchmarks.nasbench_nlp:NasBenchNLPTable",
         "nb101": "naslib.benchmarks.nasbench101:NasBench101Table",
         "nb201": "naslib.benchmarks.nasbench201:NasBench201Table",
         "nb_macro": "naslib.benchmarks.nasbench_macro:NasBenchMacroTable",
         "nb_nlp": "naslib.benchmarks.nasbench_nlp:NasBenchNLPTable",
+        "ofa_mobilenetv3": "naslib.benchmarks.mobile_figures:OFAMobileNetV3Table",
+        "ofa_mobilenetv3:latency": "naslib.benchmarks.mobile_figures:OFALatencyTable",
+        "spikenas": "naslib.benchmarks.spikenas:SpikeNASTable",
         "tanglenas_cell": "naslib.benchmarks.tanglenas:TangleNASCellTable",
         "tanglenas_macro": "naslib.benchmarks.tanglenas:TangleNASMacroTable",
+        "transbench101_macro:proxies_naslib": "naslib.benchmarks.transbench101:NASLibMacroProxyTable",
         "transbench101_micro": "naslib.benchmarks.transbench101:TransBench101MicroTable",
+        "transbench101_micro:proxies": "naslib.benchmarks.transbench101:TransBench101ProxyTable",
+        "transbench101_micro:proxies_naslib": "naslib.benchmarks.transbench101:NASLibMicroProxyTable",
     },
 )
 
 # Predictors of the value of an architecture, under NASLib's names.
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
-    {},
+    {
+        "lce": "naslib.predictors.curves.lce:LCEPredictor",
+        "lce_m": "naslib.predictors.curves.lce:LCEMPredictor",
+        "lcsvr": "naslib.predictors.curves.lcsvr:SVR_Estimator",
+        "sotl": "naslib.predictors.curves.soloss:sotl",
+        "sotle": "naslib.predictors.curves.soloss:sotle",
+        "valacc": "naslib.predictors.curves.early_stopping:valacc",
+        "valloss": "naslib.predictors.curves.early_stopping:valloss",
+    },
 )
 
 # Functions of a network and one batch.
 PROXIES: Registry[Any] = Registry(
     "zero-cost proxy",
-    {},
+    {
+        "az_nas": "naslib.predictors.proxies.az_nas:az_nas",
+        "epe_nas": "naslib.predictors.proxies.jacobians:epe_nas",
+        "fisher": "naslib.predictors.proxies.gradients:fisher",
+        "flops": "naslib.predictors.proxies.size:flops",
+        "grad_norm": "naslib.predictors.proxies.gradients:grad_norm",
+        "grasp": "naslib.predictors.proxies.gradients:grasp",
+        "jacov": "naslib.predictors.proxies.jacobians:jacov",
+        "l2_norm": "naslib.predictors.proxies.size:l2_norm",
+        "linear_regions": "naslib.predictors.proxies.regions:linear_regions",
+        "logsynflow": "naslib.predictors.proxies.flow:logsynflow",
+        "ntk": "naslib.predictors.proxies.tangents:ntk",
+        "nwot": "naslib.predictors.proxies.regions:nwot",
+        "params": "naslib.predictors.proxies.size:params",
+        "plain": "naslib.predictors.proxies.gradients:plain",
+        "snip": "naslib.predictors.proxies.gradients:snip",
+        "swap": "naslib.predictors.proxies.regions:swap",
+        "synflow": "naslib.predictors.proxies.flow:synflow",
+        "vkdnw": "naslib.predictors.proxies.tangents:vkdnw",
+        "zen": "naslib.predictors.proxies.zen:zen",
+        "zico": "naslib.predictors.proxies.gradients:zico",
+    },
 )
 
 # The keyword-only parameters of an evaluator are the keys of `search.evaluator_args`.
