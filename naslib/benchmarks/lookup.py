@@ -43,7 +43,7 @@ def get_dataset_api(
         BenchmarkError: If there is no benchmark of the space, or it lacks the kind, the data set or the device.
         BenchmarkDataMissing: If the benchmark's file is not there; the message says where it is expected.
     """
-    own = own_table(search_space, dataset, data_dir) if kind == "accuracy" else None
+    own = own_table(search_space, dataset, data_dir) if kind == "accuracy" and device is None else None
     if own is not None:
         return own
     key = _key(search_space, kind)
@@ -120,8 +120,7 @@ def own_table(
     places = [data_dir] if data_dir and Path(data_dir).is_file() else []
     if published and not places:
         return None
-    known = BENCHMARKS.get(search_space).name if search_space in BENCHMARKS else search_space
-    return find_table(known, dataset, places if published else _places(data_dir))
+    return find_table(search_space, dataset, places if published else _places(data_dir))
 
 
 def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
