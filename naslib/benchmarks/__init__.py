@@ -19,3 +19,4 @@ from .nasbench_macro import NasBenchMacroTable as NasBenchMacroTable
 from .nasbench_nlp import NasBenchNLPTable as NasBenchNLPTable
 from .tanglenas import TangleNASCellTable as TangleNASCellTable
 from .tanglenas import TangleNASMacroTable as TangleNASMacroTable
+from .trained import TrainedTable as TrainedTable

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 # name: the module with `main(words) -> exit status`; what it does, in a few words
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
+    "compare": ("naslib.cli.compare", "several methods over several seeds, with curves and a table of ranks"),
+    "bench": ("naslib.cli.bench", "build | merge | latency | info: a benchmark of any space"),
     "list": ("naslib.cli.listing", "what there is: optimizers, spaces, data sets, tasks ..."),
 }
 

@@ -14,10 +14,14 @@ from .registry import Registry
 OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
+        "asha": "naslib.optimizers.discrete.asha.optimizer:ASHA",
+        "bananas": "naslib.optimizers.discrete.bananas.optimizer:Bananas",
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
         "binary_masked": "naslib.optimizers.oneshot.methods.binary:BinaryMaskedOptimizer",
         "binary_moving_average": "naslib.optimizers.oneshot.methods.binary:BinaryMovingAverageOptimizer",
         "binary_proxyless_style": "naslib.optimizers.oneshot.methods.binary:BinaryProxylessStyleOptimizer",
+        "bohb": "naslib.optimizers.discrete.bohb.optimizer:BOHB",
+        "bp": "naslib.optimizers.discrete.bp.optimizer:BasePredictor",
         "darts": "naslib.optimizers.oneshot.methods.darts:DARTSOptimizer",
         "darts_minus": "naslib.optimizers.oneshot.methods.darts_minus:DARTSMinusOptimizer",
         "darts_plus": "naslib.optimizers.oneshot.methods.darts_plus:DARTSPlusOptimizer",
@@ -29,8 +33,12 @@ OPTIMIZERS: Registry[Any] = Registry(
         "fair_nas": "naslib.optimizers.oneshot.methods.fair_nas:FairNASOptimizer",
         "gdas": "naslib.optimizers.oneshot.methods.gdas:GDASOptimizer",
         "gsparsity": "naslib.optimizers.oneshot.methods.gsparsity.optimizer:GSparseOptimizer",
+        "hyperband": "naslib.optimizers.discrete.hyperband.optimizer:Hyperband",
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
+        "local_search": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
+        "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
+        "npenas": "naslib.optimizers.discrete.npenas.optimizer:Npenas",
         "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
         "oles": "naslib.optimizers.oneshot.methods.oles:OLESOptimizer",
         "one_shot": "naslib.optimizers.oneshot.methods.oneshot_train:OneShotNASOptimizer",
@@ -51,8 +59,10 @@ OPTIMIZERS: Registry[Any] = Registry(
         "sdarts_adv": "naslib.optimizers.oneshot.methods.sdarts:SDARTSAdversarialOptimizer",
         "sdarts_rs": "naslib.optimizers.oneshot.methods.sdarts:SDARTSRandomOptimizer",
         "setn": "naslib.optimizers.oneshot.methods.setn:SETNOptimizer",
+        "sh": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
+        "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
     },
 )
 
@@ -121,7 +131,22 @@ BENCHMARKS: Registry[Any] = Registry(
 # Predictors of the value of an architecture, under NASLib's names.
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
-    {},
+    {
+        "bananas": "naslib.predictors.mlp:BananasPredictor",
+        "bayes_lin_reg": "naslib.predictors.linear:BayesianLinearRegression",
+        "et": "naslib.predictors.forests:ExtraTreesPredictor",
+        "graf": "naslib.predictors.forests:GrafPredictor",
+        "grid_gp": "naslib.predictors.grid_gp:GridGP",
+        "lce": "naslib.predictors.curves.lce:LCEPredictor",
+        "lce_m": "naslib.predictors.curves.lce:LCEMPredictor",
+        "lcsvr": "naslib.predictors.curves.lcsvr:SVR_Estimator",
+        "mlp": "naslib.predictors.mlp:MLPPredictor",
+        "rf": "naslib.predictors.forests:RandomForestPredictor",
+        "sotl": "naslib.predictors.curves.soloss:sotl",
+        "sotle": "naslib.predictors.curves.soloss:sotle",
+        "valacc": "naslib.predictors.curves.early_stopping:valacc",
+        "valloss": "naslib.predictors.curves.early_stopping:valloss",
+    },
 )
 
 # Functions of a network and one batch.

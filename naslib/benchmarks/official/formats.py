@@ -1,0 +1,2 @@
+FORMATS = {}
+Format = convert = format_of = None
