@@ -184,6 +184,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
         "table": "naslib.evaluators.table:TableEvaluator",
         "train": "naslib.evaluators.train:TrainEvaluator",
