@@ -95,10 +95,11 @@ def make(
 ) -> DiscreteOptimizer:
     """Return an adapted optimizer; everything random in it follows from the seed."""
     name, settings = method
-    optimizer: Any = OPTIMIZERS.get(name)(**{**settings, **keywords})
+    kind: Any = OPTIMIZERS.get(name)
+    optimizer: DiscreteOptimizer = kind(**{**settings, **keywords})
     np.random.seed(seed)
     optimizer.adapt_search_space(space, dataset, dataset_api=api)
-    return optimizer  # type: ignore[no-any-return]
+    return optimizer
 
 
 def found_by(optimizer: DiscreteOptimizer, evaluations: int) -> list[tuple[int, ...]]:
@@ -183,7 +184,8 @@ def run_seconds(options: argparse.Namespace) -> list[Row]:
             spent, count = 0.0, 0
             while True:
                 optimizer.new_epoch(count)
-                spent += float(api.query(optimizer.record.latest, Metric.TRAIN_TIME, "cifar10", 12))
+                latest = optimizer.record.latest or ()
+                spent += float(api.query(latest, Metric.TRAIN_TIME, "cifar10", 12))
                 if spent > options.budget:  # the last one was not over in time
                     break
                 count += 1

@@ -7,6 +7,7 @@ from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
 from .predictor import PredictorEvaluator as PredictorEvaluator
 from .processes import ProcessExecutor as ProcessExecutor
+from .proxy import ProxyEvaluator as ProxyEvaluator
 from .search import TrialSearch as TrialSearch
 from .supernet import SupernetEvaluator as SupernetEvaluator
 from .table import TableEvaluator as TableEvaluator
