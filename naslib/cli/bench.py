@@ -76,7 +76,7 @@ def _build(words: Sequence[str]) -> int:
     seeds = [_number(word, "--seeds", "numbers separated by commas, such as 1,2") for word in given.seeds.split(",")]
     shard = _shard(given.shard)
     from naslib.benchmarks.results import save_results  # torch, for a command that can begin
-    from naslib.evaluators.build_table import build_folder, build_table, collect
+    from naslib.evaluators.table_builder import build_folder, build_table, collect
     from naslib.utils.log import setup_logger
 
     setup_logger(None)
@@ -144,7 +144,7 @@ def _merge(words: Sequence[str]) -> int:
 
 def _folder(folder: Path) -> Any:
     """Return the results of the folder of a build."""
-    from naslib.evaluators.build_table import collect
+    from naslib.evaluators.table_builder import collect
     from naslib.history.load import load
 
     protocol = load(folder).about.get("protocol", {})
@@ -156,7 +156,7 @@ def _again(protocol: dict[str, Any], what: str) -> Any:
     config = protocol.get("config")
     if config is None:
         raise ConfigError(
-            f"{what} was built by a program, not from a config: call naslib.evaluators.build_table.collect(folder, "
+            f"{what} was built by a program, not from a config: call naslib.evaluators.table_builder.collect(folder, "
             "evaluator) or measure_latencies(results, evaluator) there"
         )
     from naslib.registry.catalogue import OPTIMIZERS  # noqa: F401 - the names that a config may use

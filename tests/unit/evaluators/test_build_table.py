@@ -19,7 +19,7 @@ from naslib.benchmarks import TrainedTable
 from naslib.benchmarks.results import load_results, merged
 from naslib.errors import ConfigError, DataError, HistoryError, RunFolderError
 from naslib.evaluators import TrainEvaluator, TrainingOfTrials
-from naslib.evaluators.build_table import build_folder, build_table, collect
+from naslib.evaluators.table_builder import build_folder, build_table, collect
 from naslib.evaluators.building import plan_build
 from naslib.evaluators.executors import SerialExecutor
 from naslib.evaluators.latency import measure_latencies
