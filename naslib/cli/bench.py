@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from naslib.config.parser import CommandParser
+from naslib.config.seeds import parse_seeds
 from naslib.errors import ConfigError, did_you_mean
 
 _EPILOG = """\
@@ -61,7 +62,7 @@ def _build(words: Sequence[str]) -> int:
     add("config", help="a config, as for `naslib --config`")
     add("--out", required=True, metavar="FILE.npz", help="the table; trainings are kept in FILE.build beside it")
     add("--architectures", default="all", metavar="N", help="how many, drawn at random, or all (default)")
-    add("--seeds", default="1", metavar="1,2", help="each architecture is trained with each (default: 1)")
+    add("--seeds", default="1", metavar="1,2", help="each architecture is trained with each, also 1-3 (default: 1)")
     add("--order-seed", type=int, default=0, help="of the random order of architectures (default: 0)")
     add("--shard", default="1/1", metavar="I/N", help="train every N-th architecture, from the I-th (default: 1/1)")
     add("--workers", type=int, default=1, help="trainings at a time (default: 1)")
@@ -73,7 +74,7 @@ def _build(words: Sequence[str]) -> int:
     given = parser.parse_intermixed_args(list(words))
     _check_executor(given.executor)
     count = _count(given.architectures)
-    seeds = [_number(word, "--seeds", "numbers separated by commas, such as 1,2") for word in given.seeds.split(",")]
+    seeds = parse_seeds(given.seeds)
     shard = _shard(given.shard)
     from naslib.benchmarks.results import save_results  # torch, for a command that can begin
     from naslib.evaluators.table_builder import build_folder, build_table, collect

@@ -127,7 +127,7 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
         return None
 
 
-def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[str, Any]) -> Benchmark:
+def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[Any, ...]) -> Benchmark:
     """Return a benchmark that also answers for objectives that other tables of the space have by name."""
     others = []
     for name in objectives:

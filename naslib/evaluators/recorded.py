@@ -71,7 +71,7 @@ class RecordedTraining(Evaluator):
         """Return the parameters and multiply-accumulates of the network of an architecture."""
         shape = image_shape(self.training.valid)
         if self.training.network_args is None:
-            found = self.training.space._codec().sizes(code, self.training.space, shape)
+            found = self.training.space._codec().network_sizes(code, self.training.space, shape)
             if found is not None:
                 return found
         before = rng_snapshot()

@@ -16,8 +16,10 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.seeding import set_seed
 
 # What a method needs so that it does all that it does within some evaluations
+BY_MODEL = {"predictor_type": "bayes_lin_reg", "num_init": 8, "k": 6, "num_candidates": 20}
 SMALL: dict[str, dict[str, Any]] = {
     "RegularizedEvolution": {"population_size": 5, "sample_size": 3},
+    **dict.fromkeys(("Bananas", "BasePredictor", "Npenas"), BY_MODEL),
 }
 
 

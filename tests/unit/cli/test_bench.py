@@ -73,7 +73,7 @@ def test_from_a_config_to_a_table_that_a_search_asks(config: Path, capsys: pytes
         (["build", "tiny.yaml", "--out", "a.npz", "--executor", "ray"], "--executor ray is not there yet"),
         (["build", "tiny.yaml", "--out", "a.npz", "--executor", "proces"], "did you mean 'process'"),
         (["build", "tiny.yaml", "--out", "a.npz", "--architectures", "many"], "is a number or all, not 'many'"),
-        (["build", "tiny.yaml", "--out", "a.npz", "--seeds", "1,x"], "numbers separated by commas"),
+        (["build", "tiny.yaml", "--out", "a.npz", "--seeds", "1,x"], "seeds are numbers and stretches"),
         (["build", "tiny.yaml", "--out", "a.npz", "--shard", "2"], "--shard is I/N, such as 1/4, not '2'"),
         (["build", "tiny.yaml", "--out", "a.npz", "--shard", "3/2"], "not 3/2"),
         (["build", "tiny.yaml", "--out", "a.csv"], "a table is a .npz file, not 'a.csv'"),

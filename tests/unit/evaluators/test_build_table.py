@@ -116,7 +116,7 @@ def test_what_is_recorded_is_what_a_trial_of_that_length_measures():
 def test_sizes_are_closed_forms_where_the_space_has_them_and_counted_elsewhere():
     evaluator, code = recorded(), (2, 0, 3, 1, 2, 4)
     closed = evaluator.sizes(code)
-    evaluator.training.space.codec = type("Plain", (type(CODEC),), {"sizes": lambda *_: None})()
+    evaluator.training.space.codec = type("Plain", (type(CODEC),), {"network_sizes": lambda *_: None})()
     assert evaluator.sizes(code) == closed
     network = evaluator.training.build_network(code)
     assert closed[0] == sum(parameter.numel() for parameter in network.parameters())
