@@ -52,11 +52,6 @@ class JoinedBenchmark(Benchmark):
         """Return the seeds that the first table knows."""
         return self.first.seeds(metric, dataset, epoch)
 
-    def known_codes(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
-        """Return the architectures that have an answer; see `Benchmark.known_codes`."""
-        table, length = self._who(metric, epoch)
-        return table.known_codes(metric, dataset, length)
-
     def knows(self, dataset: str) -> bool:
         """Say whether the first table has the data set."""
         return self.first.knows(dataset)
