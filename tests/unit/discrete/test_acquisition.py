@@ -69,6 +69,10 @@ def test_thompson_sampling_takes_the_word_of_one_member() -> None:
     assert min(found.count(row) for row in set(found)) > 70
 
 
+def test_two_orders_in_turn() -> None:
+    assert acquisition.in_turn(np.array([3, 1, 0, 2]), np.array([1, 2, 3, 0])).tolist() == [3, 1, 2, 0]
+
+
 class _Members:
     """An ensemble as NASLib has it, whose members say 1, 2 and 6 of an architecture."""
 

@@ -131,6 +131,18 @@ def acquisition_function(
     return value
 
 
+def in_turn(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the places of two orders, one of each in turn, each place once.
+
+    Args:
+        first: Places in an order, `(n,)`.
+        second: The same places in another order.
+    """
+    both = np.stack([first, second], axis=1).ravel()
+    _, where = np.unique(both, return_index=True)
+    return np.asarray(both[np.sort(where)])
+
+
 def by_promise(scores: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Return the places of all architectures, the most promising first; of equals, that with the larger mean.
 
