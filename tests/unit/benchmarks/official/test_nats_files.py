@@ -192,6 +192,10 @@ def test_a_graph_of_the_size_space_is_queried(size: NATSSizeTable) -> None:
     graph = NATSBenchSizeSearchSpace()
     graph.set_spec("8:8:8:8:40")
     assert graph.query(VAL, "cifar10", dataset_api=size) == 34.0
+    other = NATSBenchSizeSearchSpace(channels=(4, 8))
+    other.set_spec("4:4:4:4:8")
+    with pytest.raises(BenchmarkError, match="in no benchmark"):  # its code is (0, 0, 0, 0, 1), which means 16 there
+        other.query(VAL, "cifar10", dataset_api=size)
 
 
 def test_another_file_is_named(tmp_path: Path) -> None:
