@@ -21,3 +21,4 @@ from .nasbench_nlp import NasBenchNLPTable as NasBenchNLPTable
 from .nats_size import NATSSizeTable as NATSSizeTable
 from .tanglenas import TangleNASCellTable as TangleNASCellTable
 from .tanglenas import TangleNASMacroTable as TangleNASMacroTable
+from .trained import TrainedTable as TrainedTable

@@ -13,6 +13,8 @@ from .base import Benchmark
 from .figure_table import FigureTable
 from .official.cache import compact_of
 from .official.formats import format_of, formats_of, official_in
+from .own import find_table
+from .trained import TrainedTable
 
 
 def get_dataset_api(
@@ -26,7 +28,8 @@ def get_dataset_api(
 
     Its file is looked for in `data_dir`, in the directory that the environment variable `NASLIB_DATA` names, and in
     `./data`; it is opened once per process. A benchmark's own file, as its authors published it, is read too: it is
-    converted once, into the user's cache.
+    converted once, into the user's cache. A table of one's own (`naslib bench build`) is that file, or is called
+    `<space>_<dataset>.npz`; such a table of NAS-Bench-201 and the digits comes with naslib.
 
     Args:
         search_space: Name of the space, such as `"nasbench201"`.
@@ -40,6 +43,9 @@ def get_dataset_api(
         BenchmarkError: If there is no benchmark of the space, or it lacks the kind, the data set or the device.
         BenchmarkDataMissing: If the benchmark's file is not there; the message says where it is expected.
     """
+    own = own_table(search_space, dataset, data_dir) if kind == "accuracy" and device is None else None
+    if own is not None:
+        return own
     key = _key(search_space, kind)
     path = _find(key, data_dir)
     benchmark = _open(key, path, path.stat().st_mtime_ns if path.exists() else 0)
@@ -100,11 +106,32 @@ def covers(search_space: str, dataset: str) -> bool:
     return key in BENCHMARKS and BENCHMARKS.get(key).covers(dataset)
 
 
+def own_table(
+    search_space: str, dataset: str | None = None, data_dir: str | os.PathLike[str] | None = None
+) -> TrainedTable | None:
+    """Return the table of a space that was built by `naslib bench build`; None where there is none.
+
+    A benchmark that somebody has published goes first where it has the data set, unless the file of a table is named.
+
+    Raises:
+        BenchmarkError: If the file that is named is a table of something else.
+    """
+    published = search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset))
+    places = [data_dir] if data_dir and Path(data_dir).is_file() else []
+    if published and not places:
+        return None
+    return find_table(search_space, dataset, places if published else _places(data_dir))
+
+
+def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
+    return [Path(place).expanduser() for place in (data_dir, os.environ.get("NASLIB_DATA"), "data") if place]
+
+
 def _find(key: str, data_dir: str | os.PathLike[str] | None) -> Path:
     """Return the compact file of a benchmark, of an official one that is converted where there is no other."""
     kind = BENCHMARKS.get(key)
     names = getattr(kind, "file_names", (kind.file_name,))
-    places = [Path(place).expanduser() for place in (data_dir, os.environ.get("NASLIB_DATA"), "data") if place]
+    places = _places(data_dir)
     for place in places:
         official = format_of(place, key)
         if official is not None and place.exists():
