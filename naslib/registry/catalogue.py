@@ -106,10 +106,20 @@ PREDICTORS: Registry[Any] = Registry(
     {
         "bananas": "naslib.predictors.mlp:BananasPredictor",
         "bayes_lin_reg": "naslib.predictors.linear:BayesianLinearRegression",
+        "bohamiann": "naslib.predictors.bohamiann:BOHAMIANN",
+        "dngo": "naslib.predictors.dngo:DNGOPredictor",
+        "ensemble": "naslib.predictors.ensemble:Ensemble",
         "et": "naslib.predictors.forests:ExtraTreesPredictor",
+        "gp": "naslib.predictors.gaussian:GPPredictor",
+        "gpwl": "naslib.predictors.weisfeiler_lehman:GPWLPredictor",
         "graf": "naslib.predictors.forests:GrafPredictor",
+        "lgb": "naslib.predictors.boosting:LGBoost",
         "mlp": "naslib.predictors.mlp:MLPPredictor",
+        "ngb": "naslib.predictors.boosting:NGBoost",
         "rf": "naslib.predictors.forests:RandomForestPredictor",
+        "sparse_gp": "naslib.predictors.gaussian:SparseGPPredictor",
+        "var_sparse_gp": "naslib.predictors.gaussian:VarSparseGPPredictor",
+        "xgb": "naslib.predictors.boosting:XGBoost",
     },
 )
 
