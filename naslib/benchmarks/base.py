@@ -11,6 +11,8 @@ import numpy as np
 from naslib.errors import BenchmarkError, did_you_mean
 from naslib.search_spaces.core.query_metrics import Metric
 
+from .figure import Figure, find_metric
+
 Code = tuple[int, ...]
 
 
@@ -21,13 +23,19 @@ class Benchmark(ABC):
 
     Attributes:
         name: Name of the search space.
+        kind: What it is about: `"accuracy"` (of trained networks, with their times and sizes), `"latency"`, `"energy"`,
+            `"robustness"`, `"proxies"`, `"curves"` or a name of its own.
         datasets: Names of the data sets.
         file_name: Name of its file in the data directory.
+        is_one_training: Whether fewer epochs are the beginning of the longest training, so that a training can go on
+            where another one ended; in a table of separate schedules they are not.
     """
 
     name: ClassVar[str] = ""
+    kind: ClassVar[str] = "accuracy"
     file_name: ClassVar[str] = ""
     datasets: ClassVar[tuple[str, ...]] = ()
+    is_one_training: ClassVar[bool] = False
 
     @abstractmethod
     def query(
@@ -51,7 +59,7 @@ class Benchmark(ABC):
         """Return one figure of many architectures.
 
         Args:
-            codes: `(n, length of a code)` integers.
+            codes: `(n, length of a code)` integers, or n codes of any lengths.
             metric: What to ask for; a scalar metric.
             dataset: Data set they were trained on.
             epoch: Length of the training schedule in epochs, -1 for the longest.
@@ -66,6 +74,34 @@ class Benchmark(ABC):
     @abstractmethod
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What it can be asked for beside the members of `Metric`, by name."""
+        return ()
+
+    def metric_of(self, name: Metric | Figure | str) -> Metric | Figure:
+        """Return the metric or figure of that name (any case), or itself.
+
+        Raises:
+            BenchmarkError: If there is none of that name; the message names the nearest.
+        """
+        return find_metric(name, self.figures)
+
+    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+        """Return the seeds of the trainings that are known one by one, for a metric; none where only means are."""
+        return ()
+
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
+        """Return the architectures that have an answer, as the codec of the space spells them.
+
+        Returns:
+            None if all of the space have one.
+
+        Raises:
+            BenchmarkError: If none has one, as in `query`.
+        """
+        return None
 
     def knows(self, dataset: str) -> bool:
         """Say whether the data set is in the benchmark, under its name or an alias."""
@@ -89,6 +125,17 @@ def as_metric(metric: Metric | str) -> Metric:
     if name not in Metric.__members__:
         raise BenchmarkError(f"unknown metric {metric!r}{did_you_mean(name, Metric.__members__)}")
     return Metric[name]
+
+
+def metric_of(benchmark: Any, name: Metric | Figure | str) -> Metric | Figure:
+    """Return what a benchmark calls by a name: one of its figures, or a metric; also of one that is not ours.
+
+    Raises:
+        BenchmarkError: If there is none of that name.
+    """
+    if isinstance(benchmark, Benchmark):
+        return benchmark.metric_of(name)
+    return name if isinstance(name, Figure) else as_metric(name)
 
 
 def check_dataset(dataset: str | None, datasets: Sequence[str], aliases: dict[str, str]) -> str:

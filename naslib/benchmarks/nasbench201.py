@@ -31,6 +31,7 @@ _ALIASES = {
     "imagenet16": "imagenet16-120",
 }
 _EPOCHS = (200, 12)
+_SEEDS = (777, 888, 999)
 # metric -> (column behind the prefix, divisor to the metric's unit); `{}` stands for the epoch
 _COLUMNS = {
     Metric.VAL_ACCURACY: ("valid_{}", 1.0),
@@ -101,24 +102,33 @@ class NasBench201Table(Benchmark):
     # queries
 
     def query(
-        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
+        self,
+        code: Code,
+        metric: Metric,
+        dataset: str | None = None,
+        epoch: int = -1,
+        full_lc: bool = False,
+        seed: int | None = None,
     ) -> Any:
         """Return one figure of one architecture; a dictionary for RAW, ALL and HP.
 
         `RAW` is everything in the table about the architecture; `ALL` is every scalar metric on `dataset` at `epoch`,
-        None where the table lacks it; `HP` is flops, params, latency and train_time, NASLib's "cost info".
+        None where the table lacks it; `HP` is flops, params, latency and train_time, NASLib's "cost info". With a seed
+        the answer is that of one training (`seeds_of`), without one the mean.
 
         Raises:
             BenchmarkError: If there is no answer; the message lists what there is.
             ArchitectureError: If `code` is none.
         """
         column = self._by_code.get((metric, dataset, epoch))
-        if column is not None and not full_lc:
+        if column is not None and not full_lc and seed is None:
             try:
                 return column[code]
             except (KeyError, TypeError):
                 return column[self._code[self.index_of(code)]]
         metric = as_metric(metric)
+        if seed is not None:
+            return self._of_seed(code, metric, dataset, epoch, seed)
         if full_lc:
             raise BenchmarkError(
                 f"{self.path.name} has no learning curves (full_lc); only the ends of 12 and 200 epochs"
@@ -161,6 +171,29 @@ class NasBench201Table(Benchmark):
         except BenchmarkError:
             return False
         return True
+
+    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+        """Return the seeds of the trainings that are known one by one: 777, 888, and 999 for half of the cells."""
+        name, length = self._place(dataset, epoch)
+        column = _COLUMNS.get(as_metric(metric), ("", 1.0))[0].format(length)
+        return _SEEDS if f"{_PREFIX[name]}_{column}_seeds" in self._names else ()
+
+    def _of_seed(self, code: Code, metric: Metric, dataset: str | None, epoch: int, seed: int) -> float:
+        """Return one figure of one training.
+
+        Raises:
+            BenchmarkError: If the table has no training of that seed; the message lists the seeds of the architecture.
+        """
+        known, row = self.seeds_of(metric, dataset, epoch), self.index_of(code)
+        name, length = self._place(dataset, epoch)
+        values: dict[int, float] = {}
+        if known:
+            stored = self._stored(f"{_PREFIX[name]}_{_COLUMNS[metric][0].format(length)}_seeds")[row]
+            values = {one: float(value) for one, value in zip(known, stored, strict=True) if value == value}
+        if seed not in values:
+            there = ", ".join(map(str, values)) or "none: only means are known"
+            raise BenchmarkError(f"there is no {metric.name} of the seed {seed} on {name} (seeds: {there})")
+        return values[seed]
 
     @classmethod
     def covers(cls, dataset: str) -> bool:
@@ -212,7 +245,7 @@ class NasBench201Table(Benchmark):
 
     def _stored(self, name: str) -> np.ndarray:
         if name not in self._raw:
-            with np.load(self.path, allow_pickle=False) as file:
+            with opened(self.path, "NAS-Bench-201 table") as file:
                 self._raw[name] = file[name]
         return self._raw[name]
 

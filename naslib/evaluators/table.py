@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from naslib.benchmarks.base import as_metric
+from naslib.benchmarks.base import metric_of
+from naslib.benchmarks.figure import Figure
 from naslib.errors import ConfigError
 from naslib.history import Objective, Outcome, Trial
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
@@ -33,15 +34,16 @@ class TableEvaluator(Evaluator):
         self,
         dataset_api: Any,
         dataset: str | None,
-        metrics: Sequence[Metric | str] = (Metric.VAL_ACCURACY,),
+        metrics: Sequence[Metric | Figure | str] = (Metric.VAL_ACCURACY,),
         fidelity: int = -1,
     ) -> None:
         if not metrics:
             raise ConfigError("a table is asked for at least one metric")
         self.dataset_api, self.dataset, self.fidelity = as_dataset_api(dataset_api), dataset, fidelity
-        self.metrics = tuple(as_metric(metric) for metric in metrics)
+        self.metrics = tuple(metric_of(self.dataset_api, metric) for metric in metrics)
         self.objectives = tuple(Objective(m.name, m.maximize, m.unit) for m in self.metrics)
         has = getattr(self.dataset_api, "has", None)
+        self.can_continue = self.has_curves = bool(getattr(self.dataset_api, "is_one_training", False))
         self.tells_time = has is not None and bool(has(Metric.TRAIN_TIME, dataset, fidelity))
 
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from random import Random
 from typing import Any, Generic, TypeVar
 
@@ -169,6 +169,20 @@ class Codec(ABC, Generic[G]):
     def identity(self, code: Code) -> Any:
         """Return what is hashed as an architecture, such that `canonical` reads it: the code."""
         return code
+
+    def function_of(self, code: Code) -> Hashable:
+        """Return what canonical codes have in common that are one function of input and weights: here the code."""
+        return code
+
+    def network_sizes(self, code: Code, graph: Any, input_shape: Sequence[int]) -> tuple[int, int] | None:
+        """Return the parameters and multiply-accumulates of a network in closed form; None where there is none.
+
+        Args:
+            code: The architecture.
+            graph: The search space with its sizes.
+            input_shape: Of one input, without the batch.
+        """
+        return None
 
     def genotype(self, code: Code) -> Any:
         """Return the JSON-able genotype that people of this space write."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -20,6 +20,7 @@ from naslib.utils.encodings import EncodingType
 from . import conversions
 from .conversions import EDGE_LIST, OP_NAMES
 from .encodings import encode, encode_batch, is_own
+from .functions import function_of
 
 _CONV3X3, _CONV1X1 = OP_NAMES.index("ReLUConvBN3x3"), OP_NAMES.index("ReLUConvBN1x1")
 _N_EDGES, _N_OPS = len(EDGE_LIST), len(OP_NAMES)
@@ -85,6 +86,16 @@ class NasBench201Codec(Codec[Graph]):
             ArchitectureError: If `spec` is none.
         """
         return conversions.read_spec(spec)
+
+    def function_of(self, code: Code) -> Hashable:
+        """Return what architectures have in common that are one function of input and weights."""
+        return function_of(code)
+
+    def network_sizes(self, code: Code, graph: Any, input_shape: Sequence[int]) -> tuple[int, int] | None:
+        """Return the parameters and multiply-accumulates of a network of the benchmark, in closed form."""
+        arguments = (code, graph.n_classes, graph.channels, graph.cells_per_stage, graph.in_channels)
+        height, width = input_shape[-2:]
+        return count_parameters(*arguments), count_macs(*arguments, (height, width))
 
     def genotype(self, code: Code) -> str:
         """Return the benchmark's string."""
