@@ -90,7 +90,10 @@ def measured(data: Data, setting: str, labels: int, name: str, seed: int) -> dic
     predictor.fit([data.codes[i] for i in train], data.valid[train], train_info)
     found = predictor.query([data.codes[i] for i in test], test_info)
     return {
-        "setting": setting, "labels": labels, "predictor": name, "seed": seed,
+        "setting": setting,
+        "labels": labels,
+        "predictor": name,
+        "seed": seed,
         "spearman": round(float(spearmanr(found, data.test[test]).statistic), 5),
         "kendall": round(float(kendalltau(found, data.test[test]).statistic), 5),
         "seconds": round(time.process_time() - begun, 2),
