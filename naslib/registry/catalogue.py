@@ -122,9 +122,13 @@ BENCHMARKS: Registry[Any] = Registry(
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
     {
+        "bonas": "naslib.predictors.neural.bonas:BonasPredictor",
+        "gcn": "naslib.predictors.neural.gcn:GCNPredictor",
         "lce": "naslib.predictors.curves.lce:LCEPredictor",
         "lce_m": "naslib.predictors.curves.lce:LCEMPredictor",
         "lcsvr": "naslib.predictors.curves.lcsvr:SVR_Estimator",
+        "nao": "naslib.predictors.neural.seminas:nao",
+        "seminas": "naslib.predictors.neural.seminas:seminas",
         "sotl": "naslib.predictors.curves.soloss:sotl",
         "sotle": "naslib.predictors.curves.soloss:sotle",
         "valacc": "naslib.predictors.curves.early_stopping:valacc",

@@ -1,0 +1,7 @@
+"""What predictors are made of: networks on graphs and sequences, Bayesian linear regression."""
+
+from .bayesian_linear import BayesianLinear as BayesianLinear
+from .graph_networks import DirectedGraphConvolution as DirectedGraphConvolution
+from .graph_networks import DirectedGraphNetwork as DirectedGraphNetwork
+from .graph_networks import GlobalNodeNetwork as GlobalNodeNetwork
+from .sequence_model import SequenceModel as SequenceModel
