@@ -32,6 +32,7 @@ FLOORS = {
     "naslib.mixed_operations": 6,
     "naslib.training": 6,
     "naslib.evaluators": 7,
+    "naslib.comparison": 7,
     "naslib.defaults": 8,
     "naslib.cli": 9,
     "naslib.__main__": 10,

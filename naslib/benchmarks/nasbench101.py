@@ -32,7 +32,8 @@ class NasBench101Table(Benchmark):
 
     On CIFAR-10, 108 epochs (-1): TEST_ACCURACY, the mean of three runs, and PARAMETERS of all cells. VAL_ACCURACY of
     one run after 4, 12, 36 and 108 epochs, and TRAIN_TIME of 108, of 30,001 cells; a query about another one is an
-    error, and `sample_code` draws among these.
+    error, and `sample_code` draws among these. A table that `naslib data convert` made of the official file has them of
+    all cells, the mean of three runs.
 
     Args:
         path: The file.
@@ -104,8 +105,13 @@ class NasBench101Table(Benchmark):
         return self._cell(index).ordered().code(_VERTICES)
 
     def sample_code(self, rng: Random) -> Code:
-        """Return one of the 30,001 cells whose validation accuracy is known."""
-        return self.code_of(rng.choice(list(self._some)))
+        """Return one of the cells whose validation accuracy is known."""
+        return self.code_of(int(rng.choice(self._data["mf_index"])))
+
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code] | None:
+        """Return the cells of which a metric is known that not all have; None for one that all have."""
+        self._length(metric := as_metric(metric), dataset, epoch)
+        return [self.code_of(row) for row in self._some] if metric in _OF_SOME else None
 
     def _cell(self, row: int) -> LabelledDag:
         size, edges, number = (column[row] for column in self._cells)
@@ -168,7 +174,7 @@ class NasBench101Table(Benchmark):
             self._length(metric := as_metric(metric), dataset, epoch)
         except BenchmarkError:
             return False
-        return metric not in _OF_SOME
+        return metric not in _OF_SOME or len(self._some) == len(self)
 
     @classmethod
     def covers(cls, dataset: str) -> bool:

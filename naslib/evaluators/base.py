@@ -24,11 +24,16 @@ class Evaluator(ABC):
         objectives: What the values are; the first decides.
         fidelity: Epochs of training that a trial gets where the method does not say.
         is_instant: Whether an answer costs nothing, so that none needs to be kept for a search that was killed.
+        can_continue: Whether a trial goes on where the one below it ended, at the cost of the epochs that are added
+            (`Trial.from_epoch`).
+        has_curves: Whether it asks `trial.stopping` after each epoch, and keeps the values in `user["curve"]`.
     """
 
     objectives: tuple[Objective, ...]
     fidelity: int
     is_instant: bool = False
+    can_continue: bool = False
+    has_curves: bool = False
 
     @abstractmethod
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:

@@ -79,4 +79,4 @@ def evaluated(evaluator: Evaluator, trial: Trial, should_stop: ShouldStop) -> Tr
     except Exception as error:
         error.add_note(f"while evaluating trial {trial.number}, architecture {trial.code}")
         raise
-    return trial.completed(outcome.values, outcome.seconds, outcome.user)
+    return trial.completed(outcome.values, outcome.seconds, outcome.user, outcome.state)

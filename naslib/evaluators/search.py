@@ -29,7 +29,7 @@ class TrialSearch:
     the last W - 1 are, and results are told in the order of the numbers whichever comes first. What is found is thus a
     function of the seed and, for a method that learns from results, of W, never of how long anything took. A search
     that was killed goes on the same way: it asks again for what it had asked for, and what the history knows is not
-    evaluated a second time.
+    evaluated a second time. A trial that continues another one has its seed.
 
     Args:
         optimizer: The method, adapted; its state may be that of a checkpoint.
@@ -128,7 +128,7 @@ class TrialSearch:
         if self.is_instant:  # nothing is drawn in it
             self.executor.submit(trial)
             return
-        trial = dataclasses.replace(trial, seed=derive_seed(self.seed, "trial", trial.number))
+        trial = dataclasses.replace(trial, seed=derive_seed(self.seed, "trial", trial.root))
         known = self._known.pop(trial.number, None)
         if known is not None and _is_same(known, trial):
             self._finished[trial.number] = dataclasses.replace(known, parent=trial.parent)

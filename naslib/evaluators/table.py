@@ -43,6 +43,7 @@ class TableEvaluator(Evaluator):
         self.metrics = tuple(metric_of(self.dataset_api, metric) for metric in metrics)
         self.objectives = tuple(Objective(m.name, m.maximize, m.unit) for m in self.metrics)
         has = getattr(self.dataset_api, "has", None)
+        self.can_continue = self.has_curves = bool(getattr(self.dataset_api, "is_one_training", False))
         self.tells_time = has is not None and bool(has(Metric.TRAIN_TIME, dataset, fidelity))
 
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,8 +13,8 @@ from torch import nn
 
 from naslib.errors import ConfigError, DataError, TrialFailed, TrialStopped
 from naslib.history import Objective, Outcome, Trial
-from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.flops import count_macs
+from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Classification, Measured, Meter, Task
 from naslib.training.lengths import length_of
@@ -30,6 +30,8 @@ from .batches import on_device
 
 # Whether something asks to stop is looked up after as many steps: it may be a system call.
 _STEPS_BETWEEN_QUESTIONS = 4
+# Told of a training: the network, how many epochs are over (first 0), and what the last of them measured
+Watch = Callable[[nn.Module, int, Measured | None], None]
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,13 @@ class TrainEvaluator(Evaluator):
         self._carried = [LoaderState(self.train), LoaderState(self.valid)]
         self._opening = [state.capture() for state in self._carried]
 
-    def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
+    def evaluate(self, trial: Trial, should_stop: ShouldStop = never, watch: Watch | None = None) -> Outcome:
         """Train and score the network of a trial; the global generators are left as they were.
+
+        Args:
+            trial: The trial.
+            should_stop: Asked now and then; once it says yes, the evaluation is given up.
+            watch: Called before the first epoch and after each. It changes nothing: not the weights, no generator.
 
         Raises:
             TrialFailed: If a loss became NaN or infinite, or memory ran out.
@@ -135,7 +142,7 @@ class TrainEvaluator(Evaluator):
         seed = trial.seed if trial.seed is not None else derive_seed(self.seed, "trial", trial.number)
         with self._as_at_first(seed), _memory_is_limited():
             network = self.build_network(trial.code).to(self._device)
-            trained = self._train(network, trial.fidelity, should_stop)
+            trained = self._train(network, trial.fidelity, should_stop, watch)
             score = self._score(network, should_stop)
             measured = self._measure(network, score)
         user = {**trained.by_key("train"), **score.by_key("valid"), "params": measured["params"]}
@@ -172,19 +179,12 @@ class TrainEvaluator(Evaluator):
 
     def build_network(self, code: tuple[int, ...]) -> nn.Module:
         """Return the network of an architecture, with fresh weights."""
-        architecture = self.space.clone()
-        architecture.set_spec(code)
-        architecture.prepare_evaluation()
-        architecture.parse()
-        if self.network_args is not None:
-            network = architecture.evaluation_network(**self.network_args)
-        else:
-            network = Graph.evaluation_network(architecture)
+        network = fresh_network(self.space, code, self.network_args)
         if self.how.channels_last:
             network.to(memory_format=torch.channels_last)
-        return use_running_statistics(network)
+        return network
 
-    def _train(self, network: nn.Module, epochs: int, should_stop: ShouldStop) -> Measured:
+    def _train(self, network: nn.Module, epochs: int, should_stop: ShouldStop, watch: Watch | None) -> Measured:
         """Train, and return what the last epoch measured."""
         how, task = self.how, self.training_task.to(self._device)
         optimizer = torch.optim.SGD(
@@ -196,6 +196,8 @@ class TrainEvaluator(Evaluator):
         )
         schedule, meter = self._schedule(optimizer, epochs), task.meter(self._device)
         parameters = list(network.parameters())
+        if watch is not None:
+            watch(network, 0, None)
         for epoch in range(epochs):
             network.train()
             meter.reset()
@@ -216,6 +218,8 @@ class TrainEvaluator(Evaluator):
                 schedule.after_step()
             check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
             schedule.after_epoch(*([meter.read()] * 2))
+            if watch is not None:
+                watch(network, epoch + 1, meter.read())
         return meter.read()
 
     def _batches(self, loader: Any, name: str, epoch: int) -> Iterator[Any]:

@@ -9,4 +9,5 @@ from .sqlite import SqliteHistory as SqliteHistory
 from .trial import Objective as Objective
 from .trial import Outcome as Outcome
 from .trial import State as State
+from .trial import Stopping as Stopping
 from .trial import Trial as Trial

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
 Code = tuple[int, ...]
+# Told the values of the first objective after each epoch so far, it returns None to go on, or why to stop: plain values
+# that are kept in `user`. It travels to other processes.
+Stopping = Callable[[Sequence[float]], Mapping[str, Any] | None]
 
 
 class State(Enum):
@@ -55,11 +58,13 @@ class Outcome(NamedTuple):
         values: One per objective, in their order.
         seconds: What the evaluation took, or is said to have taken where a table answers.
         user: Whatever else is worth keeping, as plain JSON-able values.
+        state: COMPLETE, or PRUNED if the trial's `stopping` has ended it; `user["epochs"]` then says how far it came.
     """
 
     values: tuple[float, ...]
     seconds: float = 0.0
     user: Mapping[str, Any] = {}
+    state: State = State.COMPLETE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,7 +81,10 @@ class Trial:
         seed: Of everything random in the evaluation.
         worker: Number of the worker that evaluated it; None in the process of the search.
         parent: Number of the trial that it is a child of, None without one.
-        user: Whatever else is worth keeping, as plain JSON-able values.
+        user: Whatever else is worth keeping, as plain JSON-able values. A trial that goes on where another one of the
+            same architecture ended has here the number of the first of them, `root`, and the epochs that are done,
+            `from_epoch`.
+        stopping: What may end the trial early; while it is evaluated only, and never kept.
     """
 
     number: int
@@ -89,6 +97,22 @@ class Trial:
     worker: int | None = None
     parent: int | None = None
     user: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    stopping: Stopping | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    @property
+    def root(self) -> int:
+        """Number of the trial that its training began with: its own unless it continues another one."""
+        return int(self.user.get("root", self.number))
+
+    @property
+    def from_epoch(self) -> int:
+        """Epochs of its training that are those of a trial before; 0 if it begins anew."""
+        return int(self.user.get("from_epoch", 0))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training that it has cost, as far as is known: 0 where the fidelity is no number of epochs."""
+        return max(0, int(self.user.get("epochs", self.fidelity)) - self.from_epoch)
 
     def started(self, worker: int | None = None) -> Trial:
         """Return the trial as it is once its evaluation has begun."""
@@ -115,7 +139,14 @@ class Trial:
     def failed(self, reason: str, seconds: float = 0.0, user: Mapping[str, Any] | None = None) -> Trial:
         """Return the trial as failed; `user["error"]` says why."""
         kept = {**self.user, **(user or {}), "error": reason}
-        return dataclasses.replace(self, state=State.FAILED, values=None, seconds=float(seconds), user=kept)
+        return dataclasses.replace(
+            self, state=State.FAILED, values=None, seconds=float(seconds), user=kept, stopping=None
+        )
+
+
+def is_longer(fidelity: int, than: int) -> bool:
+    """Say whether one number of epochs is larger than another; -1 is the longest."""
+    return fidelity != than and (fidelity == -1 or (than != -1 and fidelity > than))
 
 
 def as_values(values: float | Sequence[float]) -> tuple[float, ...]:

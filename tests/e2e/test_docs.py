@@ -19,6 +19,7 @@ from doc_blocks import ROOT, Block, blocks, commands, pages, words
 
 import naslib
 from naslib.build import build_optimizer, main, schema_extensions
+from naslib.cli.subcommands import SUBCOMMANDS
 from naslib.config.find import find_config_file
 from naslib.config.loader import load_config
 
@@ -27,6 +28,8 @@ TINY = ["search.epochs=1", "evaluation.epochs=1", "search_space_args={cells: 2, 
 TINY += ["evaluation.channels=4", "evaluation.cells=2", "search.batch_size=256", "evaluation.batch_size=256"]
 PYTHON_PAGES = sorted({block.page for block in blocks() if block.language == "python"})
 YAML = [block for block in blocks() if block.language == "yaml"]
+# Subcommands whose next word is one again
+NESTED = {"bench", "data"}
 # Words that stand for something
 PLACEHOLDERS = {"FILE", "key=value", "...", "DIR"}
 
@@ -98,7 +101,13 @@ def test_command(block: Block, tmp_path: Path, monkeypatch, capsys):
 
 
 def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
-    """Say with `--dry-run` whether the command could do what it is given."""
+    """Say whether the command could do what it is given: with `--dry-run`; of a subcommand, by the options it has."""
+    if given and given[0] in SUBCOMMANDS:
+        with suppress(SystemExit):
+            main([*given[: 1 + (given[0] in NESTED)], "--help"])
+        help_text = capsys.readouterr().out
+        assert all(word.partition("=")[0] in help_text for word in given if word.startswith("--")), help_text
+        return
     if PLACEHOLDERS & set(given) or given in (["-m"], []):
         return
     monkeypatch.chdir(folder)

@@ -21,8 +21,10 @@ from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.random_state import RandomState as RandomState
 from naslib.search_spaces.core.codec import Code, Codec, as_random
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
+from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
 from .reporting import ReportingOptimizer
 
@@ -94,11 +96,12 @@ class DiscreteOptimizer(ReportingOptimizer):
         return self._codec
 
     @abstractmethod
-    def propose(self) -> tuple[Code, int | None] | None:
+    def propose(self) -> tuple[Code, int | None] | Proposal | None:
         """Return the architecture to evaluate next, and the number of the trial that is its parent.
 
         Returns:
-            None while the method has nothing to ask for until it is told more; never if nothing is pending.
+            A `Proposal` where the method says for how long the architecture is trained; None while the method has
+            nothing to ask for until it is told more, never if nothing is pending.
         """
 
     @overload
@@ -130,7 +133,10 @@ class DiscreteOptimizer(ReportingOptimizer):
         trials: list[Trial] = []
         record = self.record
         while len(trials) < n and (proposal := self.propose()) is not None:
-            trial = Trial(record.asked, proposal[0], self.fidelity, parent=proposal[1])
+            if isinstance(proposal, Proposal):
+                trial = proposal.trial(record.asked, self.fidelity)
+            else:
+                trial = Trial(record.asked, proposal[0], self.fidelity, parent=proposal[1])
             record.asked += 1
             record.pending[trial.number] = trial
             trials.append(trial)
@@ -176,14 +182,21 @@ class DiscreteOptimizer(ReportingOptimizer):
             raise ConfigError(f"trial {trial.number} has {len(trial.values)} values; the objectives are {names}")
         del self.record.pending[trial.number]
         self.record.seconds += trial.seconds
+        self.record.epochs += trial.epochs
         if trial.state is State.COMPLETE and trial.values:
-            merit = self.objectives[0].merit(trial.values[0])
-            self.record.add_trial(trial, merit)
-            self._learn(trial.code, merit, trial.number)
-        elif trial.state is State.FAILED:
-            self.record.failed += 1
-            self.record.last_failure = f"trial {trial.number}: {trial.user.get('error', 'no value was told')}"
+            self._take(trial, self.objectives[0].merit(trial.values[0]))
+        else:
+            self.record.add_without_value(trial)
+            self._lose(trial)
         return trial
+
+    def _take(self, trial: Trial, merit: float) -> None:
+        """Take note of a complete trial; larger merits are better."""
+        self.record.add_trial(trial, merit)
+        self._learn(trial.code, merit, trial.number)
+
+    def _lose(self, trial: Trial) -> None:
+        """Take note, beside the record, of a trial that has failed or was stopped early."""
 
     def _tell_code(self, code: Code, value: Any) -> None:
         if value is None or value != value:
@@ -239,6 +252,8 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
+            known = _known(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
+            codec = within(codec, known)
             self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
             self.use_evaluator(self.evaluator)
@@ -253,13 +268,17 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
         """Settle what the benchmark is asked for, and raise if it does not answer."""
-        names = self.objective_names
-        self.metrics = (self.metric,) if not names else tuple(metric_of(dataset_api, n) for n in names)
+        self.metrics = self._metrics_in(dataset_api)
         self.objectives = tuple(_objective_of(metric) for metric in self.metrics)
         probe = codec.random(random.Random(0))
         self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
         for metric in self.metrics:
             dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
+
+    def _metrics_in(self, dataset_api: Any) -> tuple[Metric | Figure, ...]:
+        """Return what a benchmark is asked for."""
+        names = self.objective_names
+        return (self.metric,) if not names else tuple(metric_of(dataset_api, name) for name in names)
 
     def use_evaluator(self, evaluator: Any) -> None:
         """Take the objectives of an evaluator, and the fidelity that it evaluates at where it has one.
@@ -302,7 +321,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             )
         (trial,) = self.ask(1)
         outcome = self.evaluator.evaluate(trial)
-        self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user)
+        self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user, state=outcome.state)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name: the record as `"model"`, and the random state."""
@@ -321,6 +340,17 @@ def _codec_of(space: Graph, name: str) -> Codec:
         raise UnsupportedBySpaceError(
             f"{name} searches on codes, and {type(space).__name__} has no codec and no decision: {error}"
         ) from error
+
+
+def _known(dataset_api: Any, metrics: Sequence[Metric | Figure], dataset: str | None, epoch: int) -> list[Code] | None:
+    """Return the architectures of which a benchmark knows all metrics; None if these are all that there are."""
+    ask = getattr(dataset_api, "known_codes", None)
+    found = [ask(metric, dataset, epoch) for metric in metrics] if ask is not None else []
+    some = [codes for codes in found if codes is not None]
+    if not some:
+        return None
+    common = set(some[0]).intersection(*some[1:])
+    return [code for code in some[0] if code in common]
 
 
 def _objective_of(metric: Metric | Figure) -> Objective:

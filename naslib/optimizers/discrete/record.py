@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from naslib.history import Trial
+from naslib.history import State, Trial
+from naslib.history.trial import is_longer
 from naslib.search_spaces.core.codec import Code
 
 
 class SearchRecord:
     """What a search has seen, in a size that grows only when the incumbent changes.
 
-    Values are merits: larger is better, so that what is minimised stands here with the opposite sign.
+    Values are merits: larger is better, so that what is minimised stands here with the opposite sign. Values at
+    different fidelities are not compared: the incumbent is the best at the highest fidelity that a trial has reached.
 
     Attributes:
         evaluations: Number of architectures told with a value.
@@ -21,13 +23,16 @@ class SearchRecord:
         incumbent_value: Its value.
         incumbent_values: All its values, where a trial told them.
         incumbent_trial: The number of its trial, None where it was told as a code.
-        lowest: The smallest value so far.
+        incumbent_fidelity: Epochs of training that its value is of, -1 for the longest; None where nobody told.
+        lowest: The smallest value at that fidelity.
         trajectory: `(evaluations, value, code)` at every change of the incumbent.
         asked: Number of trials asked for; the number of the next one.
         pending: Trials asked for and not told yet, by number.
         failed: Number of trials that have failed.
         last_failure: Why the last one has.
+        pruned: Number of trials that were stopped early.
         seconds: What all told trials took.
+        epochs: Epochs of training that they cost; those that a trial shares with one that it continues count once.
     """
 
     def __init__(self) -> None:
@@ -37,13 +42,16 @@ class SearchRecord:
         self.incumbent_value = float("-inf")
         self.incumbent_values: tuple[float, ...] = ()
         self.incumbent_trial: int | None = None
+        self.incumbent_fidelity: int | None = None
         self.lowest = float("inf")
         self.trajectory: list[tuple[int, float, Code]] = []
         self.asked = 0
         self.pending: dict[int, Trial] = {}
         self.failed = 0
         self.last_failure = ""
+        self.pruned = 0
         self.seconds = 0.0
+        self.epochs = 0
 
     def add(self, code: Code, value: float) -> None:
         """Take note of an evaluated architecture."""
@@ -58,10 +66,27 @@ class SearchRecord:
 
     def add_trial(self, trial: Trial, merit: float) -> None:
         """Take note of a trial that has its values."""
+        if trial.fidelity != self.incumbent_fidelity:
+            before, self.incumbent_fidelity = self.incumbent_fidelity, trial.fidelity
+            if before is not None and is_longer(before, trial.fidelity):
+                self.incumbent_fidelity = before
+                self.evaluations += 1
+                self.latest = trial.code
+                return
+            if before is not None:
+                self.incumbent_value, self.lowest = float("-inf"), float("inf")
         changes = len(self.trajectory)
         self.add(trial.code, merit)
         if len(self.trajectory) > changes:
             self.incumbent_values, self.incumbent_trial = trial.values or (), trial.number
+
+    def add_without_value(self, trial: Trial) -> None:
+        """Take note of a trial that decides nothing: it has failed, or was stopped early."""
+        if trial.state is State.FAILED:
+            self.failed += 1
+            self.last_failure = f"trial {trial.number}: {trial.user.get('error', 'no value was told')}"
+        elif trial.state is State.PRUNED:
+            self.pruned += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain values."""
@@ -73,10 +98,13 @@ class SearchRecord:
             "incumbent_values": list(self.incumbent_values),
             "incumbent_trial": self.incumbent_trial,
             "asked": self.asked,
-            "pending": [[t.number, list(t.code), t.fidelity, t.parent] for t in self.pending.values()],
+            "pending": [[t.number, list(t.code), t.fidelity, t.parent, dict(t.user)] for t in self.pending.values()],
             "failed": self.failed,
             "last_failure": self.last_failure,
+            "pruned": self.pruned,
             "seconds": self.seconds,
+            "epochs": self.epochs,
+            "incumbent_fidelity": self.incumbent_fidelity,
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -91,7 +119,17 @@ class SearchRecord:
         self.incumbent_trial = state_dict.get("incumbent_trial")
         self.asked = int(state_dict.get("asked", self.evaluations))
         rows = state_dict.get("pending", ())
-        self.pending = {n: Trial(n, tuple(code), fidelity, parent=parent) for n, code, fidelity, parent in rows}
+        self.pending = {row[0]: _pending(*row) for row in rows}
         self.failed = int(state_dict.get("failed", 0))
         self.last_failure = str(state_dict.get("last_failure", ""))
+        self.pruned = int(state_dict.get("pruned", 0))
         self.seconds = float(state_dict.get("seconds", 0.0))
+        self.epochs = int(state_dict.get("epochs", 0))
+        fidelity = state_dict.get("incumbent_fidelity")
+        self.incumbent_fidelity = None if fidelity is None else int(fidelity)
+
+
+def _pending(
+    number: int, code: list[int], fidelity: int, parent: int | None, user: Mapping[str, Any] | None = None
+) -> Trial:
+    return Trial(number, tuple(code), fidelity, parent=parent, user=dict(user or {}))

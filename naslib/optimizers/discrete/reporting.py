@@ -74,8 +74,9 @@ class ReportingOptimizer(MetaOptimizer):
     def train_statistics(self, report_incumbent: bool = True) -> Statistics:
         """Return the `(train_acc, valid_acc, test_acc, train_time)` of the architecture found so far.
 
-        Those of a benchmark are queried: the test accuracy of the longest schedule, the others of the fidelity of the
-        search. An evaluator says the validation accuracy alone, where its first objective is one.
+        Those of a benchmark are queried: the test accuracy of the longest schedule, the others of the fidelity that the
+        best architecture was evaluated at. An evaluator says the validation accuracy alone, where its first objective
+        is one.
 
         Args:
             report_incumbent: Whether to report on the best architecture rather than on the latest.
@@ -87,11 +88,13 @@ class ReportingOptimizer(MetaOptimizer):
             first, value = self.objectives[0], self.record.incumbent_value
             is_accuracy = first.maximize and first.unit == "%" and self.record.incumbent is not None
             return (None, value if is_accuracy and report_incumbent else None, None, None)
+        reached = self.record.incumbent_fidelity if report_incumbent else None
+        fidelity = self.fidelity if reached is None else reached
         return (
-            self._ask_benchmark(Metric.TRAIN_ACCURACY, self.fidelity, report_incumbent),
-            self._ask_benchmark(Metric.VAL_ACCURACY, self.fidelity, report_incumbent),
+            self._ask_benchmark(Metric.TRAIN_ACCURACY, fidelity, report_incumbent),
+            self._ask_benchmark(Metric.VAL_ACCURACY, fidelity, report_incumbent),
             self._ask_benchmark(Metric.TEST_ACCURACY, -1, report_incumbent),
-            self._ask_benchmark(Metric.TRAIN_TIME, self.fidelity, report_incumbent),
+            self._ask_benchmark(Metric.TRAIN_TIME, fidelity, report_incumbent),
         )
 
     def test_statistics(self) -> float | None:

@@ -20,8 +20,7 @@ Choices = Mapping[str, Any]
 Constraint = Callable[[dict[str, Any]], bool]
 
 # Draws that constraints may refuse before the space is enumerated, and how large it may be then
-_ATTEMPTS = 200
-_ENUMERABLE = 1_000_000
+_ATTEMPTS, _ENUMERABLE = 200, 1_000_000
 
 
 class DecisionSpace:
@@ -273,9 +272,10 @@ class DecisionSpace:
             raise UnsupportedBySpaceError("the architecture has no neighbour in its space")
         return rng.choice(neighbours)
 
-    def perturb(self, code: Sequence[int], rate: float, rng: Any = None) -> Code:
+    def perturb(self, code: Sequence[int], rate: float | Sequence[float], rng: Any = None) -> Code:
         """Return a copy of `code` in which each gene is drawn anew, uniformly, with probability `rate`.
 
+        `rate` may also be one probability per gene; the genes of one decision then have the largest of theirs.
         A gene of inputs is drawn from what the others are not. What becomes active is as in `neighbours`, drawn
         uniformly where it takes over nothing. Where constraints refuse all attempts, `code` itself is returned.
         """
@@ -286,12 +286,13 @@ class DecisionSpace:
                 return found
         return code
 
-    def _perturbed(self, code: Code, rate: float, rng: Random) -> Code:
+    def _perturbed(self, code: Code, rate: float | Sequence[float], rng: Random) -> Code:
         genes, stack = [*code], [*self._roots]
         while stack:
             node = stack.pop()
             now = node.chosen(genes)
-            for after in node.selection.redraw(now, rate, rng):
+            own = max(rate[node.start : node.stop]) if isinstance(rate, Sequence) else rate
+            for after in node.selection.redraw(now, own, rng):
                 if after != now:
                     genes, undecided = changed(genes, node, after)
                     draw_into(genes, undecided, rng)
@@ -327,7 +328,11 @@ class DecisionSpace:
         """Return an architecture as `(width,)` zeros and ones; see `vectors`."""
         return self.vectors([code])[0]
 
-    def vectors(self, codes: Sequence[Sequence[int]]) -> np.ndarray:
+    def as_genes(self, codes: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
+        """Return canonical codes as ints, `(n, n_genes)`; what is none raises as in `vectors`."""
+        return self._vectors.checked(codes)
+
+    def vectors(self, codes: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
         """Return canonical codes as rows of zeros and ones, float32 `(n, width)`, different for different codes.
 
         A decision has one entry per candidate, 1 where that is chosen; all are 0 where it is not made.

@@ -1,0 +1,302 @@
+"""`naslib compare`: several methods over several seeds on one config, at one budget."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from naslib.config.cli import CommandLine
+from naslib.config.config import Config
+from naslib.config.parser import CommandParser
+from naslib.config.seeds import parse_seeds
+from naslib.errors import ConfigError, NASLibError, RunFolderError
+from naslib.registry.catalogue import OPTIMIZERS
+from naslib.utils.cores import allowed_cores
+from naslib.utils.files import atomic_write_text
+from naslib.utils.lock import RunLock
+
+from .door import read_config
+
+_EPILOG = """\
+examples:
+  naslib compare random_search.yaml --methods rs,re --seeds 1-5 --evaluations 50 --out compared
+  naslib compare random_search.yaml --methods rs,re --seeds 1-20 --budget 12000 data=DIR dataset=cifar10
+  naslib compare random_search.yaml --methods rs,re --with re search.population_size=20 --with re search.sample_size=5
+
+Every method has the same data, space, evaluation and budget; it has its own settings. Runs that are there are not
+repeated: the same command goes on where one was stopped. What is left in the folder: table.md, runs.csv, curves.csv,
+curves.png and .svg, ranks.png and .svg, and runs/, the folders of all runs.
+"""
+_ABOUT = "comparison.json"
+# More trials than any budget pays for
+_ENDLESS = 1_000_000
+_COMMON = ("dataset", "dataset_args", "search_space", "search_space_args", "evaluation")
+
+
+class Job(NamedTuple):
+    """One run of a comparison."""
+
+    method: str
+    seed: int
+    command: CommandLine
+    folder: Path
+
+
+def main(words: Sequence[str]) -> int:
+    """Run a comparison and print its table.
+
+    Returns:
+        0, or 2 if a run has failed.
+
+    Raises:
+        ConfigError: For anything wrong with the command line or one of its configs.
+        RunFolderError: If the folder holds another comparison.
+    """
+    asked = _parser().parse_intermixed_args(list(words))
+    seeds, methods = parse_seeds(asked.seeds), _methods(asked.methods)
+    out = Path(asked.out or Path("compare") / Path(asked.config).stem)
+    jobs = [job for method in methods for job in _jobs(asked, method, seeds, out)]
+    configs = {job.method: read_config(job.command) for job in jobs if job.seed == seeds[0]}
+    about = _protocol(configs, asked)
+    with RunLock(out):
+        _claim(out / _ABOUT, about)
+        failures = _run_all(jobs, asked.jobs or 1)
+        sys.stdout.write(_report(jobs, failures, configs, out, "seconds" if asked.budget else "evaluations"))
+    return 2 if failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        prog="naslib compare", description="Compare methods over seeds, at one budget.", epilog=_EPILOG
+    )
+    add = parser.add_argument
+    add("config", metavar="CONFIG", help="what all runs have in common")
+    add("--methods", required=True, metavar="A,B", help="optimizers by name")
+    add("--seeds", default="1-5", metavar="1-5", help="seeds: numbers and stretches (default 1-5)")
+    add("--budget", type=float, metavar="S", help="seconds of evaluation that each search has, simulated in a table")
+    add("--evaluations", type=int, metavar="N", help="evaluations that each search has instead")
+    add("--with", nargs=2, action="append", default=[], dest="settings", metavar=("METHOD", "KEY=VALUE"),
+        help="a key of the config for one method alone; may be repeated")  # fmt: skip
+    add("--jobs", type=int, metavar="N", help="runs at a time, each in a process of its own (default 1)")
+    add("--out", metavar="FOLDER", help="where it is left (default compare/<name of the config>)")
+    add("overrides", nargs="*", metavar="key=value", help="overrides of config keys, for all methods")
+    return parser
+
+
+def _methods(text: str) -> list[str]:
+    """Return the methods, all known.
+
+    Raises:
+        ConfigError: If there are none, or one is twice.
+        UnknownNameError: For a name that is no optimizer.
+    """
+    methods = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in methods:
+        OPTIMIZERS.place(name)
+    if not methods or len(set(methods)) < len(methods):
+        raise ConfigError(f"--methods names each method once, such as rs,re; not {text!r}")
+    return methods
+
+
+def _jobs(asked: Any, method: str, seeds: Sequence[int], out: Path) -> Iterator[Job]:
+    """Yield the runs of a method.
+
+    Raises:
+        ConfigError: For a budget that is none.
+    """
+    if asked.budget is not None and asked.evaluations is not None:
+        raise ConfigError("give --budget (seconds) or --evaluations, not both")
+    for name, value in (("--budget", asked.budget), ("--evaluations", asked.evaluations), ("--jobs", asked.jobs)):
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} must be above 0, not {value:g}")
+    unknown = [name for name, _ in asked.settings if name.lower() not in _methods(asked.methods)]
+    if unknown:
+        raise ConfigError(f"--with {unknown[0]}: no such method in --methods {asked.methods}")
+    words = [*asked.overrides, f"optimizer={method}", f"out_dir={out / 'runs'}"]
+    if asked.budget is not None:
+        words += [f"search.budget={asked.budget!r}", f"search.epochs={_ENDLESS}"]
+    if asked.evaluations is not None:
+        words.append(f"search.epochs={asked.evaluations}")
+    words += [setting for name, setting in asked.settings if name.lower() == method]
+    for seed in seeds:
+        command = CommandLine(config_file=asked.config, seed=seed, overrides=tuple(words), dry_run=True)
+        folder = Path(read_config(command).save)
+        yield Job(method, seed, command, folder)
+
+
+def _protocol(configs: Mapping[str, Config], asked: Any) -> dict[str, Any]:
+    """Return what must be the same for runs to be of one comparison."""
+    first = next(iter(configs.values())).to_dict()
+    about: dict[str, Any] = {key: first[key] for key in _COMMON if key in first}
+    about["fidelity"] = {name: config.search.get("fidelity") for name, config in configs.items()}
+    about |= {"budget": asked.budget, "evaluations": asked.evaluations}
+    about |= {"with": [list(pair) for pair in asked.settings], "overrides": asked.overrides}
+    plain: dict[str, Any] = json.loads(json.dumps(about, default=str))
+    return plain
+
+
+def _claim(path: Path, about: Mapping[str, Any]) -> None:
+    """Write what a comparison is about, or hold it against what is there.
+
+    Methods and seeds may be added; what all runs have in common may not change.
+
+    Raises:
+        RunFolderError: If the folder holds another comparison.
+    """
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(path, json.dumps(about, indent=2) + "\n")
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    shared = {*before.get("fidelity", {})} & {*about["fidelity"]}
+    fidelities = [{name: table["fidelity"][name] for name in shared} for table in (before, about)]
+    names = [key for key in about if key != "fidelity" and before.get(key) != about[key]]
+    names += ["fidelity"] if fidelities[0] != fidelities[1] else []
+    if names:
+        said = "; ".join(f"{name}: {before.get(name)!r} there, {about[name]!r} now" for name in names[:3])
+        raise RunFolderError(f"{path.parent} holds a comparison of something else ({said}): choose another --out")
+    merged = {**before, "fidelity": {**before["fidelity"], **about["fidelity"]}}
+    atomic_write_text(path, json.dumps(merged, indent=2) + "\n")
+
+
+def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
+    """Do the runs that are not there yet, and return what went wrong with which."""
+    from tqdm import tqdm
+
+    from naslib.comparison.runs import is_finished
+
+    open_jobs = [job for job in jobs if not is_finished(job.folder)]
+    failures: dict[tuple[str, int], str] = {}
+    if not open_jobs:
+        return failures
+    threads = max(1, allowed_cores() // workers)
+    with (
+        ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (threads,)) as pool,
+        tqdm(total=len(jobs), initial=len(jobs) - len(open_jobs), unit="run", ncols=80, file=sys.stderr) as bar,
+    ):
+        futures: dict[Future[str], Job] = {pool.submit(_run, job.command, str(job.folder)): job for job in open_jobs}
+        try:
+            for future in as_completed(futures):
+                job, trouble = futures[future], future.result()
+                bar.set_postfix_str(f"{job.method} {job.seed}")
+                bar.update()
+                if trouble:
+                    failures[job.method, job.seed] = trouble
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return failures
+
+
+def _quiet(threads: int) -> None:
+    """Prepare a process that does runs: what it would print is in the log of each run."""
+    import torch
+
+    torch.set_num_threads(threads)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+
+
+def _run(command: CommandLine, folder: str) -> str:
+    """Do one run, or go on with it, and return what went wrong, "" for nothing."""
+    import dataclasses
+
+    from naslib.config.run_folder import holds_run
+
+    from .pipeline import run
+
+    try:
+        wanted = dataclasses.replace(command, dry_run=False, resume=holds_run(folder))
+        run(wanted)
+    except NASLibError as error:
+        return "\n".join([str(error), *getattr(error, "__notes__", [])])
+    return ""
+
+
+def _report(
+    jobs: Sequence[Job],
+    failures: Mapping[tuple[str, int], str],
+    configs: Mapping[str, Config],
+    out: Path,
+    by: str,
+) -> str:
+    """Write tables and pictures of all runs that have ended, and return what to print."""
+    from naslib.comparison import Comparison, read_run
+    from naslib.comparison.report import draw, draw_rank_diagram, markdown_table, write_curves, write_runs
+
+    results = [read_run(job.folder, job.method) for job in jobs if (job.method, job.seed) not in failures]
+    lines = [f"failed: {method}, seed {seed}: {text}" for (method, seed), text in failures.items()]
+    seeds = [{run.seed for run in results if run.method == method} for method in configs]
+    common = sorted(set.intersection(*seeds)) if seeds else []
+    if not common:
+        return "\n".join([*lines, f"no seed has a result of every method; the runs are in {out / 'runs'}"]) + "\n"
+    chosen = [run for run in results if run.seed in common]
+    scores = {name: [run.score for run in chosen if run.method == name] for name in configs}
+    score, maximize = _score_of(chosen[0].folder)
+    comparison = Comparison(scores, maximize)
+    table = markdown_table(comparison, chosen, score)
+    atomic_write_text(out / "table.md", table)
+    write_runs(results, out / "runs.csv")
+    found = _curves(chosen, by)
+    spent = {"seconds": "seconds of evaluation", "evaluations": "evaluations"}[by]
+    write_curves(found, out / "curves.csv")
+    objective = next((run.objective for run in chosen if run.objective), None)
+    value = f"{objective.name} {f'({objective.unit})' if objective.unit else ''}".strip() if objective else ""
+    pictures = draw(comparison, found, value, spent, out, "curves") + draw_rank_diagram(comparison, out)
+    tested = _tested(found, next(iter(configs.values())))
+    if tested:
+        write_curves(tested, out / "curves_test.csv")
+        pictures += draw(comparison, tested, "TEST_ACCURACY (%)", spent, out, "curves_test")
+    drawn = ", ".join(path.name for path in pictures if path.suffix == ".png") or "no curves"
+    return "\n".join([*lines, table, f"{out}: table.md, runs.csv, curves.csv, {drawn}"]) + "\n"
+
+
+def _score_of(folder: Path) -> tuple[str, bool]:
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    unit = summary.get("score_unit") or ""
+    return f"{summary['score_name']}{f' ({unit})' if unit else ''}", bool(summary["maximize"])
+
+
+def _curves(results: Sequence[Any], by: str) -> dict[str, dict[int, Any]]:
+    """Return the curve of each run that has trials, by method and seed."""
+    from naslib.comparison import anytime
+
+    found: dict[str, dict[int, Any]] = {}
+    for run in results:
+        if run.objective is not None:
+            found.setdefault(run.method, {})[run.seed] = anytime(run.trials, run.objective, by)
+    return found
+
+
+def _tested(curves: Mapping[str, Mapping[int, Any]], config: Config) -> dict[str, dict[int, Any]]:
+    """Return the test accuracies of the best architectures so far, where a table tells them."""
+    import numpy as np
+
+    from naslib.benchmarks.lookup import get_dataset_api
+    from naslib.errors import BenchmarkError
+    from naslib.search_spaces.core.query_metrics import Metric
+
+    from .builders import build_space
+
+    if config.search.get("evaluator") not in (None, "table"):
+        return {}
+    try:
+        table = get_dataset_api(build_space(config).get_type(), config.dataset, config.get("data"))
+        if not table.has(Metric.TEST_ACCURACY, config.dataset):
+            return {}
+    except BenchmarkError:
+        return {}
+
+    def of(curve: Any) -> Any:
+        values = [table.query(code, Metric.TEST_ACCURACY, config.dataset) for code in curve.codes]
+        return curve._replace(best=np.array(values, dtype=np.float64))
+
+    return {method: {seed: of(curve) for seed, curve in by_seed.items()} for method, by_seed in curves.items()}

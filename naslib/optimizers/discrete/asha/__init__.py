@@ -1,0 +1,3 @@
+"""Asynchronous successive halving."""
+
+from .optimizer import ASHA as ASHA

@@ -1,0 +1,3 @@
+"""BOHB."""
+
+from .optimizer import BOHB as BOHB

@@ -1,0 +1,1 @@
+"""What the methods have in common that train many architectures briefly and few for long."""

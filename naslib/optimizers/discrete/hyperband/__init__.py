@@ -1,0 +1,3 @@
+"""Hyperband."""
+
+from .optimizer import Hyperband as Hyperband

@@ -1,0 +1,3 @@
+"""Successive halving."""
+
+from .optimizer import SuccessiveHalving as SuccessiveHalving
