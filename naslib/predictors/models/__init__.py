@@ -1,6 +1,5 @@
-"""What predictors are made of: networks on graphs and sequences, Bayesian linear regression."""
+"""What predictors are made of: networks on graphs and sequences."""
 
-from .bayesian_linear import BayesianLinear as BayesianLinear
 from .graph_networks import DirectedGraphConvolution as DirectedGraphConvolution
 from .graph_networks import DirectedGraphNetwork as DirectedGraphNetwork
 from .graph_networks import GlobalNodeNetwork as GlobalNodeNetwork

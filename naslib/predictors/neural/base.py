@@ -109,7 +109,7 @@ class NeuralPredictor(Predictor):
                 loss = loss_of(batch)
                 if not torch.isfinite(loss):
                     raise PredictorError(
-                        f"{type(self).__name__}: the loss is {float(loss)} in epoch {epoch + 1}; take a smaller lr "
+                        f"{type(self).__name__}: the loss is {loss.item()} in epoch {epoch + 1}; take a smaller lr "
                         f"({self.hyperparams.get('lr')})"
                     )
                 loss.backward()
@@ -127,6 +127,11 @@ class NeuralPredictor(Predictor):
             run(*(part[start : start + _AT_ONCE] for part in inputs)) for start in range(0, len(inputs[0]), _AT_ONCE)
         ]
         return torch.cat(rows).double().cpu().numpy()
+
+    @property
+    def _read_from(self) -> Graph | Codec[Any]:
+        """What encodes codes: a graph of the space where one is known, else the codec."""
+        return self.space if self.space is not None else self.codec
 
     @property
     def _is_ranking(self) -> bool:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from naslib.predictors.base import Codes
+from naslib.predictors.linear import Evidence
 from naslib.predictors.losses import get_loss
-from naslib.predictors.models.bayesian_linear import BayesianLinear
 from naslib.predictors.models.graph_networks import GlobalNodeNetwork
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
@@ -30,7 +30,8 @@ class BonasPredictor(NeuralPredictor):
 
     A graph network with a sigmoid head is trained on the values, mapped linearly to [.05, .95], with the weighted loss
     of the paper. Then the logits of these values are regressed on the embedding (and a constant) by Bayesian linear
-    regression. A prediction is the mean of the sigmoid of the normal that this gives, mapped back, and its deviation.
+    regression, its precisions by the evidence. A prediction is the mean of the sigmoid of the normal that this gives,
+    noise included, mapped back, and its deviation.
     """
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"gcn_hidden": 64, "batch_size": 128, "lr": 1e-3}
@@ -66,15 +67,14 @@ class BonasPredictor(NeuralPredictor):
 
             self._train(self.model, optimizer, len(codes), given["batch_size"], loss_of)
         self._estimate_norms(inputs)
-        self.regression = BayesianLinear()
-        self.regression.fit(self._embedded(inputs), np.log(scaled) - np.log1p(-scaled))
+        self.regression = Evidence(self._embedded(inputs), np.log(scaled) - np.log1p(-scaled), iterations=200)
         return float(np.abs(self._moments(inputs)[0] - values).mean())
 
     def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, np.ndarray]:
         return self._moments(self._inputs(codes)) if codes else (np.zeros(0), np.zeros(0))
 
     def _inputs(self, codes: Codes) -> Inputs:
-        vertices, adjacency, _ = graph_batch(self.codec, codes, self.encoding_type)
+        vertices, adjacency, _ = graph_batch(self._read_from, codes, self.encoding_type)
         return vertices.to(self.device), adjacency.to(self.device)
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:
@@ -98,7 +98,8 @@ class BonasPredictor(NeuralPredictor):
         return np.hstack([embedding, np.ones((len(embedding), 1))])
 
     def _moments(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
-        mean, std = self.regression.predict(self._embedded(inputs))
+        mean, of_function = self.regression.predict(self._embedded(inputs))
+        std = np.sqrt(np.square(of_function) + 1 / self.regression.beta)
         draws = 1 / (1 + np.exp(-(mean[:, None] + std[:, None] * _NODES)))
         weights = _WEIGHTS / _WEIGHTS.sum()
         first = draws @ weights

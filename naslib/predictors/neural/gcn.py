@@ -49,7 +49,7 @@ class GCNPredictor(NeuralPredictor):
         return (self._restored(self._outputs(self.model, self._inputs(codes))) if codes else np.zeros(0)), None
 
     def _inputs(self, codes: Codes) -> Inputs:
-        return tuple(part.to(self.device) for part in graph_batch(self.codec, codes, self.encoding_type))
+        return tuple(part.to(self.device) for part in graph_batch(self._read_from, codes, self.encoding_type))
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return hyperparameters from the ranges of White et al. (2021), [White2021powerful]."""

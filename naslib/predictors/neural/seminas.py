@@ -90,7 +90,7 @@ class SemiNASPredictor(NeuralPredictor):
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> float:
         rng = Random(self.seed)
         others = self._others(codes, rng) if self.semi else []
-        self.tokens = Tokens(self.codec, self.encoding_type, [*codes, *others])
+        self.tokens = Tokens(self._read_from, self.encoding_type, [*codes, *others])
         targets = self._standardised(values)
         own = self.tokens.sequences(codes).to(self.device)
         copies = self.augment if self.encoding_type is EncodingType.SEMINAS else 0

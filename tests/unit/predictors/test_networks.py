@@ -12,7 +12,6 @@ from scipy import integrate
 from torch.nn import functional as F
 
 from naslib.predictors.acquisition import expected_improvement, upper_confidence_bound
-from naslib.predictors.models.bayesian_linear import BayesianLinear
 from naslib.predictors.models.graph_networks import (
     DirectedGraphConvolution,
     DirectedGraphNetwork,
@@ -72,48 +71,6 @@ def test_the_global_node_network_is_a_chain_of_products():
     torch.testing.assert_close(network.embed(vertices, adjacency)[1].double(), h[-1], atol=1e-6, rtol=1e-5)
     head = network.head.weight[0].double() @ h[-1] + network.head.bias[0].double()
     assert float(network(vertices, adjacency)[1]) == pytest.approx(1 / (1 + math.exp(-float(head))), abs=1e-6)
-
-
-def test_bayesian_regression_is_the_closed_form():
-    rng = np.random.default_rng(0)
-    phi, t, new = rng.normal(size=(20, 6)), rng.normal(size=20), rng.normal(size=(3, 6))
-    model = BayesianLinear(alpha=0.7, beta=3.0, fixed=True)
-    model.fit(phi, t)
-    k = 3.0 * phi.T @ phi + 0.7 * np.eye(6)
-    mean, std = model.predict(new)
-    np.testing.assert_allclose(mean, new @ (3.0 * np.linalg.solve(k, phi.T @ t)), rtol=1e-10)
-    wanted = [row @ np.linalg.inv(k) @ row + 1 / 3.0 for row in new]
-    np.testing.assert_allclose(np.square(std), wanted, rtol=1e-10)
-
-
-def test_precisions_maximise_the_evidence():
-    rng = np.random.default_rng(1)
-    phi = rng.normal(size=(80, 4))
-    t = phi @ np.array([2.0, -1.0, 0.5, 1.5]) + rng.normal(0, 0.3, 80)
-    model = BayesianLinear()
-    model.fit(phi, t)
-
-    def log_evidence(alpha: float, beta: float) -> float:
-        covariance = np.eye(80) / beta + phi @ phi.T / alpha
-        _, determinant = np.linalg.slogdet(covariance)
-        return -0.5 * (determinant + t @ np.linalg.solve(covariance, t))
-
-    best = log_evidence(model.alpha, model.beta)
-    for factor in (0.9, 1.1):
-        assert log_evidence(model.alpha * factor, model.beta) < best
-        assert log_evidence(model.alpha, model.beta * factor) < best
-    assert 1 / math.sqrt(model.beta) == pytest.approx(0.3, rel=0.15)
-
-
-def test_more_features_than_targets_and_constant_targets():
-    rng = np.random.default_rng(2)
-    model = BayesianLinear()
-    model.fit(rng.normal(size=(5, 30)), rng.normal(size=5))
-    mean, std = model.predict(rng.normal(size=(4, 30)))
-    assert np.isfinite(mean).all() and (std > 0).all()
-    model = BayesianLinear()
-    model.fit(rng.normal(size=(9, 3)), np.zeros(9))
-    np.testing.assert_allclose(model.predict(rng.normal(size=(2, 3)))[0], 0, atol=1e-6)
 
 
 def test_expected_improvement_is_the_integral():

@@ -12,7 +12,12 @@ from naslib.errors import ConfigError, PredictorError, UnsupportedBySpaceError
 from naslib.predictors import PREDICTORS
 from naslib.predictors.measures import spearman
 from naslib.predictors.neural import BonasPredictor, GCNPredictor, SemiNASPredictor
-from naslib.search_spaces import NasBench201SearchSpace
+from naslib.search_spaces import (
+    NasBench101SearchSpace,
+    NasBench201SearchSpace,
+    NasBench301SearchSpace,
+    SimpleCellSearchSpace,
+)
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
 CODEC = NasBench201Codec()
@@ -77,6 +82,36 @@ def test_equal_values_are_learned():
         predictor.epochs = 3
         predictor.fit(CODES[:8], np.full(8, 91.0))
         assert np.abs(predictor.query(CODES[TEST]) - 91).max() < 1.5
+
+
+def test_bogcn_regresses_logits_on_its_embedding():
+    """Mean and deviation of a prediction by the closed form on the embedding, and by draws of the normal it gives."""
+    predictor = BonasPredictor(space=CODEC, epochs=20)
+    predictor.fit(CODES[TRAIN], VALUES[TRAIN])
+    phi, new = (predictor._embedded(predictor._inputs(CODES[part])) for part in (TRAIN, TEST))
+    low, high = VALUES[TRAIN].min(), VALUES[TRAIN].max()
+    scaled = 0.05 + 0.9 * (VALUES[TRAIN] - low) / (high - low)
+    alpha, beta = predictor.regression.alpha, predictor.regression.beta
+    k = beta * phi.T @ phi + alpha * np.eye(65)
+    mean = new @ (beta * np.linalg.solve(k, phi.T @ np.log(scaled / (1 - scaled))))
+    std = np.sqrt([row @ np.linalg.solve(k, row) + 1 / beta for row in new])
+    draws = 1 / (1 + np.exp(-np.random.default_rng(0).normal(mean, std, size=(20000, 24))))
+    found_mean, found_std = predictor.predict(CODES[TEST])
+    unit = (high - low) / 0.9
+    np.testing.assert_allclose(found_mean, low + (draws.mean(0) - 0.05) * unit, atol=0.15)
+    np.testing.assert_allclose(found_std, draws.std(0) * unit, rtol=0.05)
+
+
+@pytest.mark.parametrize("name", ["gcn", "bonas", "nao"])
+@pytest.mark.parametrize("space", [SimpleCellSearchSpace, NasBench101SearchSpace, NasBench301SearchSpace])
+def test_they_read_any_space_with_cells(name: str, space: type):
+    graph = space()
+    codec, rng = graph._codec(), Random(0)
+    codes = [codec.random(rng) for _ in range(9)]
+    predictor = PREDICTORS.build(name, space=graph, epochs=1)
+    predictor.fit(codes[:6], range(6))
+    found = predictor.query(codes)
+    assert found.shape == (9,) and np.isfinite(found).all() and len(set(found.round(9).tolist())) > 3
 
 
 def test_graphs_are_taken_as_codes():
