@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("naslib.cli.compare", "several methods over several seeds, with curves and a table of ranks"),
     "bench": ("naslib.cli.bench", "build | merge | latency | info: a benchmark of any space"),
+    "correlate": ("naslib.cli.correlate", "predictors and zero-cost proxies against a benchmark"),
     "list": ("naslib.cli.listing", "what there is: optimizers, spaces, data sets, tasks ..."),
 }
 
