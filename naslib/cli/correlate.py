@@ -46,11 +46,8 @@ def main(words: Sequence[str]) -> int:
     if asked.with_proxies and not (proxies and predictors):
         raise ConfigError("--with-proxies gives predictors the proxies: name some of both (--predictors, --proxies)")
     out = Path(asked.out or Path("correlate") / f"{asked.benchmark}-{asked.dataset}")
-    from naslib.utils.log import setup_logger  # torch, for a command that can begin
+    from .correlating import Correlation  # torch, for a command that can begin
 
-    from .correlating import Correlation
-
-    setup_logger(None)
     with RunLock(out):
         found = Correlation(
             asked.benchmark, asked.dataset, out, data=asked.data, metric=asked.metric, label_metric=asked.label_metric,

@@ -11,9 +11,12 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from naslib.benchmarks.lookup import get_dataset_api
+from naslib.config.loader import load_config
 from naslib.defaults._trials import build_evaluator
+from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkError, ConfigError, PredictorError, RunFolderError
 from naslib.evaluators.proxy import ProxyEvaluator
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -27,12 +30,13 @@ from naslib.utils.files import atomic_write_text
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import derive_seed
 
+from .builders import build_trainer
 from .correlation_report import MEASURES, report
+from .door import schema_extensions
 
 logger = get_logger(__name__)
 
 _SIZES = {"params": Metric.PARAMETERS, "flops": Metric.FLOPS}
-_EVERY = 25  # architectures between two lines of the log
 Code = tuple[int, ...]
 Row = dict[str, str]
 
@@ -88,6 +92,8 @@ class Correlation:
         self._candidates = self._known()
         self._scorers: dict[str, ProxyScorer] = {}
         self._scores = _Cache(out / "scores.csv")
+        self._trainer: Trainer | None = None
+        self._loaders: tuple[Any, Any, Any] = (None, None, None)
 
     def run(self, predictors: Sequence[str], proxies: Sequence[str], seeds: Sequence[int], with_proxies: bool) -> str:
         """Return the table of all rows, over the seeds; what the folder has is not computed again.
@@ -117,7 +123,6 @@ class Correlation:
     def _of_seed(self, seed: int, missing: Sequence[str], proxies: Sequence[str]) -> Iterator[tuple[str, Row]]:
         labelled, tested = self._split(seed)
         truth = self._ask(self.api, tested, self.metric)
-        logger.info("seed %d: %d rows", seed, len(missing))
         for name in missing:
             if name in proxies:
                 yield name, {"kind": "proxy", **self._measured(truth, self._by_proxy(name, tested))}
@@ -166,13 +171,11 @@ class Correlation:
         if self.proxy_api is not None:
             return self._ask(self.proxy_api, codes, self.proxy_api.metric_of(name))[:, None]
         rows = []
-        for number, code in enumerate(codes):
+        for code in tqdm(codes, desc=name, disable=None, leave=False):
             found = self._scores.get(code, name)
             if found is None:
                 found = self._computed(name, code)
                 self._scores.put(code, name, found)
-                if number % _EVERY == 0:
-                    logger.info("%s: %d of %d architectures", name, number, len(codes))
             rows.append(found)
         return np.asarray(rows, dtype=np.float64)
 
@@ -190,35 +193,34 @@ class Correlation:
             ConfigError: If the proxy makes no sense for the task.
         """
         if name not in self._scorers:
-            self._scorers[name] = self._evaluator(name, code).scorer
+            evaluator = self._evaluator(name)
+            evaluator.check(code)
+            self._scorers[name] = evaluator.scorer
         return self._scorers[name]
 
-    def _evaluator(self, name: str, code: Code) -> ProxyEvaluator:
-        from naslib.config.loader import load_config
-
-        from .builders import build_trainer
-        from .door import schema_extensions
-
-        source: dict[str, Any] = {
-            "dataset": self.dataset,
-            "search_space": self.name,
-            "search_space_args": self.space_args,
-            "optimizer": "random_search",
-            "seed": 0,
-            "search": {"evaluator": "proxy", "evaluator_args": {"proxy": name}, "batch_size": self.batch},
-        }
-        if self.data is not None:
-            source["data"] = self.data
-        config = load_config(source, [], extensions=schema_extensions())
-        trainer = build_trainer(config)
+    def _evaluator(self, name: str) -> ProxyEvaluator:
+        """Return the evaluator of a proxy, as a search on this data set would have it."""
+        if self._trainer is None:
+            source: dict[str, Any] = {
+                "dataset": self.dataset,
+                "search_space": self.name,
+                "search_space_args": self.space_args,
+                "optimizer": "random_search",
+                "seed": 0,
+                "search": {"evaluator": "proxy", "batch_size": self.batch},
+            }
+            if self.data is not None:
+                source["data"] = self.data
+            self._trainer = build_trainer(load_config(source, [], extensions=schema_extensions()))
+            self._loaders = self._trainer._loaders(self._trainer.build_search_dataloaders, None)
+        trainer, config = self._trainer, self._trainer.config.copy()
+        config.search["evaluator_args"] = {"proxy": name}
         optimizer = trainer.optimizer
         assert isinstance(optimizer, DiscreteOptimizer)
-        loaders = trainer._loaders(trainer.build_search_dataloaders, None)
         evaluator = build_evaluator(
-            optimizer, config, lambda: loaders, lambda: trainer.task, trainer.device, trainer._channels_last()
+            optimizer, config, lambda: self._loaders, lambda: trainer.task, trainer.device, trainer._channels_last()
         )
         assert isinstance(evaluator, ProxyEvaluator)
-        evaluator.check(code)
         return evaluator
 
     # architectures
