@@ -42,6 +42,7 @@ class DartsCurvesTable(_DartsCells):
     """
 
     kind = "curves"
+    is_one_training = True
     title = "the 600-epoch trainings of DARTS cells"
 
     def _read(self, file: Any) -> tuple[tuple[Figure, ...], dict[str, Sheet]]:

@@ -26,6 +26,7 @@ class JoinedBenchmark(Benchmark):
     def __init__(self, first: Benchmark, others: Sequence[Benchmark]) -> None:
         self.first, self.others = first, tuple(others)
         self.name, self.kind, self.datasets = first.name, first.kind, first.datasets  # type: ignore[misc]
+        self.is_one_training = first.is_one_training  # type: ignore[misc]
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -53,6 +54,11 @@ class JoinedBenchmark(Benchmark):
 
     def known_codes(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
         """Return the architectures that have an answer; None if all of the space have one."""
+        table, length = self._who(metric, epoch)
+        return table.known_codes(metric, dataset, length)
+
+    def known_codes(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
+        """Return the architectures that have an answer; see `Benchmark.known_codes`."""
         table, length = self._who(metric, epoch)
         return table.known_codes(metric, dataset, length)
 

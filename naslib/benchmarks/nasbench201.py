@@ -245,7 +245,7 @@ class NasBench201Table(Benchmark):
 
     def _stored(self, name: str) -> np.ndarray:
         if name not in self._raw:
-            with np.load(self.path, allow_pickle=False) as file:
+            with opened(self.path, "NAS-Bench-201 table") as file:
                 self._raw[name] = file[name]
         return self._raw[name]
 

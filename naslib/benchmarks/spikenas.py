@@ -39,6 +39,7 @@ class SpikeNASTable(FigureTable):
     datasets = ("cifar10",)
     aliases = {"cifar-10": "cifar10"}
     file_name = "spikenas.npz"
+    is_one_training = True
 
     def _read(self, file: Any) -> tuple[tuple[Figure, ...], dict[str, Sheet]]:
         codes, curves = file["ops"], file["valid_acc"].astype(np.float32) * np.float32(_STEP)

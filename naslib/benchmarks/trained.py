@@ -48,7 +48,6 @@ class TrainedTable(Benchmark):
         results: Everything in the file.
         name: Of the search space.
         datasets: The one data set.
-        seeds: The seeds.
         epochs: Length of the schedule.
 
     Raises:
@@ -56,12 +55,14 @@ class TrainedTable(Benchmark):
         BenchmarkError: If it is damaged, or another file.
     """
 
+    is_one_training = True
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.results = load_results(self.path)
         about = self.results.about
         self.name, self.datasets = str(about["space"]), (str(about["dataset"]),)  # type: ignore[misc]
-        self.seeds, self.epochs = self.results.seeds, self.results.epochs
+        self.epochs = self.results.epochs
         score = about["score"]["name"]
         self._curves = {**_SCORES.get(score, {}), **_LOSSES}
         self._index = {code: index for index, code in enumerate(self.results.codes)}
@@ -181,6 +182,23 @@ class TrainedTable(Benchmark):
             self._by_code[metric, dataset, epoch] = known
         return value
 
+    def query_seed(
+        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, seed: int = 0
+    ) -> float:
+        """Return one figure of the training of one architecture with one seed.
+
+        Raises:
+            BenchmarkError: If it was not trained with that seed; the message lists those that it was.
+            ArchitectureError: If the table lacks the architecture.
+        """
+        return float(self.query(code, metric, dataset, epoch, seed=seed))
+
+    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+        """Return the seeds of the trainings, for a metric that depends on them."""
+        metric = as_metric(metric)
+        self._length(dataset, epoch)
+        return self.results.seeds if metric in self._curves or metric is Metric.TRAIN_TIME else ()
+
     def query_batch(
         self,
         codes: np.ndarray | Sequence[Sequence[int]],
@@ -236,10 +254,10 @@ class TrainedTable(Benchmark):
         return self.epochs if epoch == -1 else epoch
 
     def _place_of(self, seed: int | None) -> int | None:
-        if seed is not None and seed not in self.seeds:
-            there = ", ".join(map(str, self.seeds))
+        if seed is not None and seed not in self.results.seeds:
+            there = ", ".join(map(str, self.results.seeds))
             raise BenchmarkError(f"{self.path.name} has no seed {seed!r} (it has: {there}; None is their mean)")
-        return None if seed is None else self.seeds.index(seed)
+        return None if seed is None else self.results.seeds.index(seed)
 
     def _column(self, metric: Metric, dataset: str | None, epoch: int, seed: int | None = None) -> np.ndarray:
         """Return a metric of all architectures, `(n,)`; NaN where it was not measured."""
@@ -290,7 +308,9 @@ class TrainedTable(Benchmark):
 
     def _missing(self, index: int, metric: Metric, seed: int | None) -> str:
         code, row = self.results.codes[index], self.results.rows[index]
-        there = [s for s, seconds in zip(self.seeds, self.results.seconds[row], strict=True) if seconds == seconds]
+        there = [
+            s for s, seconds in zip(self.results.seeds, self.results.seconds[row], strict=True) if seconds == seconds
+        ]
         of = "" if seed is None else f" with seed {seed}"
         return f"{self.path.name} has no {metric.name} of {code}{of}: it was trained with the seeds {there}"
 
@@ -319,7 +339,7 @@ class TrainedTable(Benchmark):
             "latency_ms": _plain(results.latency[row]),
             "seeds": {},
         }
-        for place, seed in enumerate(self.seeds):
+        for place, seed in enumerate(self.results.seeds):
             if results.seconds[row, place] == results.seconds[row, place]:
                 curves = {
                     name.replace("score", score): [_plain(v) for v in values[row, place]]

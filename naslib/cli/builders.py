@@ -114,18 +114,17 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
     Raises:
         BenchmarkError: If it is required and cannot answer; the message says where its file is expected.
     """
+    name, where = space.get_type(), (config.dataset, config.get("data"))
     try:
-        place = (space.get_type(), config.dataset, config.get("data"))
-        if not space.QUERYABLE and not required and own_table(*place) is None:
+        if not space.QUERYABLE and not required and own_table(name, *where) is None:
             return None
-        api = get_dataset_api(*place)
+        api = get_dataset_api(name, *where)
         check_networks(api, space)
-        api = _with_figures(api, config.search.get("objectives") or (), space.get_type(), place[1:])
+        return _with_figures(api, config.search.get("objectives") or (), name, where)
     except BenchmarkError:
         if required:
             raise
         return None
-    return api
 
 
 def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[Any, ...]) -> Benchmark:

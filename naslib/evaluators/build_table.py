@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from naslib.benchmarks.results import Results, save_results
-from naslib.errors import ConfigError, TrialStopped
+from naslib.errors import ConfigError, SearchInterrupted, TrialStopped
 from naslib.history import FILE_NAME, State, Trial
 from naslib.history.load import load
 from naslib.search_spaces.core.arguments import constructor_arguments
@@ -78,7 +78,7 @@ def build_table(
         ConfigError: For arguments that do not fit.
         RunFolderError: If another process builds this table.
         HistoryError: If the trainings there are of another table, or none is complete in the end.
-        TrialStopped: After Ctrl-C or SIGTERM; what is over is kept, and the table was written with it.
+        SearchInterrupted: After Ctrl-C or SIGTERM; what is over is kept, and the table was written with it.
     """
     space, path = evaluator.training.space, Path(out)
     if path.suffix != ".npz":
@@ -101,9 +101,11 @@ def build_table(
         except TrialStopped:
             if history.count(State.COMPLETE):
                 save_results(_collected(build_folder(path), plan.members, evaluator), path)
-            raise TrialStopped(
+            error = SearchInterrupted(
                 f"stopped; {build_folder(path)} keeps what is trained. The same command goes on with the rest"
-            ) from None
+            )
+            error.__dict__["signum"] = guard.signum
+            raise error from None
         results = _collected(build_folder(path), plan.members, evaluator)
     save_results(results, path)
     return results

@@ -100,7 +100,7 @@ def plan_build(
     order = sorted(groups)
     rng.shuffle(order)
     if architectures is not None and architectures > len(order):
-        raise ConfigError(f"{codec.name} has {len(order):,} architectures that differ, not {architectures:,}")
+        raise ConfigError(f"{codec.name} has {len(order):,} architectures that differ, fewer than {architectures:,}")
     chosen = tuple(order[:architectures])
     return BuildPlan(chosen, {c: groups[c] for c in chosen}, len(order), tuple(seeds), epochs, shard)
 

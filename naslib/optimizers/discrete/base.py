@@ -252,7 +252,9 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
-            codec = self._take_metrics(codec, dataset_api, dataset)
+            known = _known(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
+            codec = within(codec, known)
+            self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
             self.use_evaluator(self.evaluator)
         self.graph = search_space.clone()
@@ -264,21 +266,19 @@ class DiscreteOptimizer(ReportingOptimizer):
         self._reset()
         self.adapted()
 
-    def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> Codec:
-        """Settle what the benchmark is asked for, and raise if it does not answer.
-
-        Returns:
-            The codec, restricted to what the benchmark knows where it does not know all of the space.
-        """
-        names = self.objective_names
-        self.metrics = (self.metric,) if not names else tuple(metric_of(dataset_api, n) for n in names)
+    def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
+        """Settle what the benchmark is asked for, and raise if it does not answer."""
+        self.metrics = self._metrics_in(dataset_api)
         self.objectives = tuple(_objective_of(metric) for metric in self.metrics)
-        codec = within(codec, _known(dataset_api, self.metrics, dataset, self.fidelity))
         probe = codec.random(random.Random(0))
         self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
         for metric in self.metrics:
             dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
-        return codec
+
+    def _metrics_in(self, dataset_api: Any) -> tuple[Metric | Figure, ...]:
+        """Return what a benchmark is asked for."""
+        names = self.objective_names
+        return (self.metric,) if not names else tuple(metric_of(dataset_api, name) for name in names)
 
     def use_evaluator(self, evaluator: Any) -> None:
         """Take the objectives of an evaluator, and the fidelity that it evaluates at where it has one.

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
+from naslib.utils.encodings import EncodingType
 
 from .codec import Code, Codec
+from .encodings import NestedGraphs
 from .schema import DecisionSpace
 
 # Variations that are tried before the known ones are looked through
@@ -140,9 +142,31 @@ class KnownCodec(Codec[Any]):
         """Put an architecture on a graph, in place."""
         self.codec.apply(graph, code)
 
-    def encode(self, code: Code, encoding_type: Any) -> Any:
+    def fixed_edges(self) -> Any:
+        """Return by cell the edges that every architecture has, where the codec knows them."""
+        return self.codec.fixed_edges()
+
+    def encode(
+        self,
+        code: Code,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
         """Return the encoding of `code` for a predictor."""
-        return self.codec.encode(code, encoding_type)
+        return self.codec.encode(code, encoding_type, graph)
+
+    def encode_batch(
+        self,
+        codes: Sequence[Code] | np.ndarray,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
+        """Return the encodings of n canonical codes."""
+        return self.codec.encode_batch(codes, encoding_type, graph)
+
+    def decided_batch(self, codes: Sequence[Code] | np.ndarray) -> Sequence[Code] | np.ndarray:
+        """Return the codes of the decision space that stand for canonical codes."""
+        return self.codec.decided_batch(codes)
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of a user's spec."""

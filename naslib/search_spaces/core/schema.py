@@ -20,8 +20,7 @@ Choices = Mapping[str, Any]
 Constraint = Callable[[dict[str, Any]], bool]
 
 # Draws that constraints may refuse before the space is enumerated, and how large it may be then
-_ATTEMPTS = 200
-_ENUMERABLE = 1_000_000
+_ATTEMPTS, _ENUMERABLE = 200, 1_000_000
 
 
 class DecisionSpace:
