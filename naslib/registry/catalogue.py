@@ -198,6 +198,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "predictor": "naslib.evaluators.predictor:PredictorEvaluator",
         "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
         "table": "naslib.evaluators.table:TableEvaluator",
