@@ -5,78 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
 import pytest
+from curve_table import TABLE, Schedules, adapted, told, value_of
 
-from naslib.benchmarks.base import Benchmark
 from naslib.errors import BenchmarkError, CheckpointError, ConfigError, OptimizerStateError
 from naslib.evaluators import SerialExecutor, TableEvaluator, TrialSearch
 from naslib.evaluators.base import never
-from naslib.history import MemoryHistory, Objective, State, Trial
+from naslib.history import MemoryHistory, Objective, State
 from naslib.history.load import Trials
 from naslib.optimizers import ASHA, BOHB, Hyperband, RandomSearch, SuccessiveHalving
 from naslib.optimizers.discrete.fidelities.levels import checked_levels, geometric_levels, hyperband_sizes
-from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
 METHODS = [SuccessiveHalving, Hyperband, ASHA, BOHB]
-SPACE = NasBench201SearchSpace(channels=4, cells_per_stage=1)
-
-
-class Curves(Benchmark):
-    """A made-up table with curves of 27 epochs: what is best after one epoch is not what is best in the end."""
-
-    name, datasets, is_one_training = "curves", ("x",), True
-
-    def query(
-        self, code: tuple[int, ...], metric: Any, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
-    ) -> Any:
-        last = 27 if epoch == -1 else epoch
-        if not 1 <= last <= 27:
-            raise BenchmarkError(f"no epoch {epoch}")
-        if metric is Metric.TRAIN_TIME:
-            return 10.0 * last
-        curve = [50 - 30 / e**0.5 + sum(code) * e**0.1 + code[0] * (1 if e < 3 else -1) for e in range(1, last + 1)]
-        return curve if full_lc else curve[-1]
-
-    def query_batch(self, codes: Any, metric: Any, dataset: str | None = None, epoch: int = -1) -> Any:
-        return np.array([self.query(tuple(code), metric, dataset, epoch) for code in codes])
-
-    def has(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> bool:
-        return metric in (Metric.VAL_ACCURACY, Metric.TEST_ACCURACY, Metric.TRAIN_TIME)
-
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        return dataset == "x"
-
-
-class Schedules(Curves):
-    """The same, of trainings that are not one another's beginnings."""
-
-    is_one_training = False
-
-
-TABLE = Curves()
-
-
-def adapted(kind: type, seed: int = 0, table: Benchmark = TABLE, **kwargs: Any) -> Any:
-    np.random.seed(seed)
-    optimizer = kind(**{"fidelity": 27, **kwargs})
-    optimizer.adapt_search_space(SPACE, "x", dataset_api=table)
-    return optimizer
-
-
-def value_of(trial: Trial) -> float:
-    return float(TABLE.query(trial.code, Metric.VAL_ACCURACY, "x", trial.fidelity))
-
-
-def told(optimizer: Any, count: int) -> list[Trial]:
-    """Ask for and tell so many trials, one after the other."""
-    found = []
-    for _ in range(count):
-        (trial,) = optimizer.ask(1)
-        found.append(optimizer.tell(trial, value_of(trial)))
-    return found
 
 
 # levels and brackets
@@ -114,7 +55,7 @@ def test_levels_that_are_none(words, message):
 def test_a_longest_training_that_is_not_a_number_or_not_in_the_table(kind):
     with pytest.raises(ConfigError, match="say how many epochs it has"):
         adapted(kind, fidelity=-1)
-    with pytest.raises(ConfigError, match="search.min_fidelity is 30 epochs, and the longest training has 27"):
+    with pytest.raises(ConfigError, match=r"search\.min_fidelity is 30 epochs, and the longest training has 27"):
         adapted(kind, min_fidelity=30)
     with pytest.raises(ConfigError, match="end with 9 epochs, and the longest training has 27"):
         adapted(kind, fidelities=[3, 9])
@@ -332,7 +273,7 @@ def test_a_promotion_costs_the_epochs_that_are_added():
     trials = search(cold, None, epochs=13).trials()
     assert [trial.seconds for trial in trials] == [10.0] * 9 + [30.0] * 3 + [90.0]
     assert cold.record.epochs == 27 and all(trial.root == trial.number for trial in trials)
-    with pytest.raises(ConfigError, match="search.warm_start: this table has no learning curves"):
+    with pytest.raises(ConfigError, match=r"search\.warm_start: this table has no learning curves"):
         adapted(SuccessiveHalving, table=Schedules(), warm_start=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def evaluator(folder: Path | None = None, epochs: int = 9, generator: bool = Tru
 def rungs(levels: tuple[int, ...]) -> list[Trial]:
     """One architecture at ascending levels, each going on from the one before."""
     found = [Trial(0, CODE, levels[0], seed=3)]
-    for number, (before, level) in enumerate(zip(levels, levels[1:], strict=False), start=1):
+    for number, (before, level) in enumerate(pairwise(levels), start=1):
         user = {"root": 0, "from_epoch": before}
         found.append(Trial(number, CODE, level, seed=3, parent=number - 1, user=user))
     return found
