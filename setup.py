@@ -60,6 +60,7 @@ setup(
     package_dir={"naslib._configs": "configs"},
     package_data={
         "naslib": ["py.typed"],
+        "naslib.benchmarks": ["tables/*.npz"],
         "naslib.native": ["csrc/*.cpp", "csrc/*.h"],
         "naslib._configs": ["*.yaml", "*/*.yaml"],
     },

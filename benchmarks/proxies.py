@@ -63,10 +63,10 @@ def score(given: argparse.Namespace) -> None:
     done = {(int(row["index"]), row["proxy"]) for row in _read(given.csv)}
     indices, codes, _ = _architectures(given.data)
     rng = np.random.default_rng(given.seed)
-    chosen = rng.choice(len(indices), given.architectures, replace=False)
+    chosen = rng.permutation(len(indices))[: given.architectures]
     images = load_cifar10(given.data, 0)
     assert isinstance(images.train, ImageSet)
-    picked = torch.from_numpy(rng.choice(len(images.train), given.batch, replace=False))
+    picked = torch.from_numpy(rng.permutation(len(images.train))[: given.batch])
     inputs = images.train.images[picked].float() / 255
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (images.info.mean, images.info.std))
     batch = ((inputs - mean) / std, images.train.labels[picked])

@@ -15,7 +15,10 @@ from .lookup import get_dataset_api as get_dataset_api
 from .lookup import kinds as kinds
 from .nasbench101 import NasBench101Table as NasBench101Table
 from .nasbench201 import NasBench201Table as NasBench201Table
+from .nasbench301 import NasBench301Surrogate as NasBench301Surrogate
 from .nasbench_macro import NasBenchMacroTable as NasBenchMacroTable
 from .nasbench_nlp import NasBenchNLPTable as NasBenchNLPTable
+from .nats_size import NATSSizeTable as NATSSizeTable
 from .tanglenas import TangleNASCellTable as TangleNASCellTable
 from .tanglenas import TangleNASMacroTable as TangleNASMacroTable
+from .trained import TrainedTable as TrainedTable

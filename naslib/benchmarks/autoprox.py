@@ -83,6 +83,11 @@ class AutoProxTable(Benchmark):
         """
         return self.codes[random.randrange(len(self.codes))]
 
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code]:
+        """Return the architectures that were trained on a data set."""
+        name = self._checked(as_metric(metric), dataset, epoch)
+        return [code for code, row in self._row_of.items() if row[_COLUMNS[name]] is not None]
+
     def query(
         self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
     ) -> Any:

@@ -88,9 +88,20 @@ class Benchmark(ABC):
         """
         return find_metric(name, self.figures)
 
-    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
         """Return the seeds of the trainings that are known one by one, for a metric; none where only means are."""
         return ()
+
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
+        """Return the architectures that have an answer, as the codec of the space spells them.
+
+        Returns:
+            None if all of the space have one.
+
+        Raises:
+            BenchmarkError: If none has one, as in `query`.
+        """
+        return None
 
     def knows(self, dataset: str) -> bool:
         """Say whether the data set is in the benchmark, under its name or an alias."""

@@ -67,6 +67,8 @@ class FigureTable(Benchmark):
 
     title: ClassVar[str] = ""
     aliases: ClassVar[Mapping[str, str]] = {}
+    # Whether the file has all architectures of the space
+    is_complete: ClassVar[bool] = False
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -136,6 +138,16 @@ class FigureTable(Benchmark):
         """Say whether the table has an architecture, on a data set or on its first."""
         name = dataset if dataset is not None else next(iter(self._sheets))
         return tuple(code) in self._index(check_dataset(name, self.datasets, dict(self.aliases)))
+
+    def known_codes(
+        self, metric: Metric | Figure | str, dataset: str | None = None, epoch: int = -1
+    ) -> Sequence[Code] | None:
+        """Return the architectures of which a figure was measured; None if these are all of the space."""
+        values = self._column(self.metric_of(metric), dataset, epoch)
+        codes = self._sheet(dataset).codes
+        if self.is_complete and len(codes) == len(values) and np.isfinite(values).all():
+            return None
+        return [tuple(code) for code in codes[np.isfinite(values)].tolist()]
 
     @classmethod
     def covers(cls, dataset: str) -> bool:

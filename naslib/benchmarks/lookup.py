@@ -11,6 +11,10 @@ from naslib.registry.catalogue import BENCHMARKS
 
 from .base import Benchmark
 from .figure_table import FigureTable
+from .official.cache import compact_of
+from .official.formats import format_of, formats_of, official_in
+from .own import find_table
+from .trained import TrainedTable
 
 
 def get_dataset_api(
@@ -23,12 +27,14 @@ def get_dataset_api(
     """Return the benchmark of a search space.
 
     Its file is looked for in `data_dir`, in the directory that the environment variable `NASLIB_DATA` names, and in
-    `./data`; it is opened once per process.
+    `./data`; it is opened once per process. A benchmark's own file, as its authors published it, is read too: it is
+    converted once, into the user's cache. A table of one's own (`naslib bench build`) is that file, or is called
+    `<space>_<dataset>.npz`; such a table of NAS-Bench-201 and the digits comes with naslib.
 
     Args:
         search_space: Name of the space, such as `"nasbench201"`.
         dataset: Data set that will be asked for; not checked if None.
-        data_dir: A directory, or the file itself.
+        data_dir: A directory, or the file itself: the compact one, or the official file or folder.
         kind: What it is asked about: `"accuracy"`, or one of `kinds(search_space)`, such as `"latency"`, `"energy"`,
             `"robustness"`, `"proxies"` or `"curves"`.
         device: Whose latency `LATENCY` is, where there are several.
@@ -37,9 +43,12 @@ def get_dataset_api(
         BenchmarkError: If there is no benchmark of the space, or it lacks the kind, the data set or the device.
         BenchmarkDataMissing: If the benchmark's file is not there; the message says where it is expected.
     """
+    own = own_table(search_space, dataset, data_dir) if kind == "accuracy" and device is None else None
+    if own is not None:
+        return own
     key = _key(search_space, kind)
-    path = _find(BENCHMARKS.get(key).file_name, data_dir)
-    benchmark = _open(key, path, path.stat().st_mtime_ns)
+    path = _find(key, data_dir)
+    benchmark = _open(key, path, path.stat().st_mtime_ns if path.exists() else 0)
     if dataset is not None and not benchmark.knows(dataset):
         raise BenchmarkError(
             f"the {benchmark.name} benchmark has no data set {dataset!r}{did_you_mean(dataset, benchmark.datasets)} "
@@ -97,17 +106,56 @@ def covers(search_space: str, dataset: str) -> bool:
     return key in BENCHMARKS and BENCHMARKS.get(key).covers(dataset)
 
 
-def _find(file_name: str, data_dir: str | os.PathLike[str] | None) -> Path:
-    places = [Path(place) for place in (data_dir, os.environ.get("NASLIB_DATA"), "data") if place]
+def own_table(
+    search_space: str, dataset: str | None = None, data_dir: str | os.PathLike[str] | None = None
+) -> TrainedTable | None:
+    """Return the table of a space that was built by `naslib bench build`; None where there is none.
+
+    A benchmark that somebody has published goes first where it has the data set, unless the file of a table is named.
+
+    Raises:
+        BenchmarkError: If the file that is named is a table of something else.
+    """
+    published = search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset))
+    places = [data_dir] if data_dir and Path(data_dir).is_file() else []
+    if published and not places:
+        return None
+    return find_table(search_space, dataset, places if published else _places(data_dir))
+
+
+def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
+    return [Path(place).expanduser() for place in (data_dir, os.environ.get("NASLIB_DATA"), "data") if place]
+
+
+def _find(key: str, data_dir: str | os.PathLike[str] | None) -> Path:
+    """Return the compact file of a benchmark, of an official one that is converted where there is no other."""
+    kind = BENCHMARKS.get(key)
+    names = getattr(kind, "file_names", (kind.file_name,))
+    places = _places(data_dir)
     for place in places:
-        candidate = place if place.is_file() else place / file_name
-        if candidate.is_file():
-            return candidate.resolve()
-    looked = ", ".join(str(place / file_name) for place in places)
+        official = format_of(place, key)
+        if official is not None and place.exists():
+            return compact_of(place, official)
+        for candidate in [place] if place.is_file() else [place / name for name in names]:
+            if candidate.is_file():
+                return candidate.resolve()
+        found = official_in(place, key)
+        if found is not None:
+            return compact_of(*found)
+    looked = ", ".join(str(place / kind.file_name) for place in places)
     raise BenchmarkDataMissing(
-        f"no benchmark file {file_name}; looked for {looked}. Put it there, or name its directory with `data:` in the "
-        "config or the environment variable NASLIB_DATA"
+        f"no benchmark file {kind.file_name}; looked for {looked}. Put it there, or name its directory with `data:` in "
+        f"the config or the environment variable NASLIB_DATA{_made_from(key)}"
     )
+
+
+def _made_from(key: str) -> str:
+    """Return, of a benchmark whose official files are read, what they are called and where they are to be had."""
+    ways = formats_of(key)
+    if not ways:
+        return ""
+    named = "; ".join(f"{' or '.join(way.names)} from {way.source}" for way in ways)
+    return f". The official file may lie there too: {named} (`naslib data list` tells more)"
 
 
 @functools.lru_cache(maxsize=8)

@@ -108,6 +108,11 @@ class NasBench101Table(Benchmark):
         """Return one of the cells whose validation accuracy is known."""
         return self.code_of(int(rng.choice(self._data["mf_index"])))
 
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code] | None:
+        """Return the cells of which a metric is known that not all have; None for one that all have."""
+        self._length(metric := as_metric(metric), dataset, epoch)
+        return [self.code_of(row) for row in self._some] if metric in _OF_SOME else None
+
     def _cell(self, row: int) -> LabelledDag:
         size, edges, number = (column[row] for column in self._cells)
         matrix = [[0] * size for _ in range(size)]

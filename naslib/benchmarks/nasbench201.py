@@ -102,24 +102,33 @@ class NasBench201Table(Benchmark):
     # queries
 
     def query(
-        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, full_lc: bool = False
+        self,
+        code: Code,
+        metric: Metric,
+        dataset: str | None = None,
+        epoch: int = -1,
+        full_lc: bool = False,
+        seed: int | None = None,
     ) -> Any:
         """Return one figure of one architecture; a dictionary for RAW, ALL and HP.
 
         `RAW` is everything in the table about the architecture; `ALL` is every scalar metric on `dataset` at `epoch`,
-        None where the table lacks it; `HP` is flops, params, latency and train_time, NASLib's "cost info".
+        None where the table lacks it; `HP` is flops, params, latency and train_time, NASLib's "cost info". With a seed
+        the answer is that of one training (`seeds_of`), without one the mean.
 
         Raises:
             BenchmarkError: If there is no answer; the message lists what there is.
             ArchitectureError: If `code` is none.
         """
         column = self._by_code.get((metric, dataset, epoch))
-        if column is not None and not full_lc:
+        if column is not None and not full_lc and seed is None:
             try:
                 return column[code]
             except (KeyError, TypeError):
                 return column[self._code[self.index_of(code)]]
         metric = as_metric(metric)
+        if seed is not None:
+            return self._of_seed(code, metric, dataset, epoch, seed)
         if full_lc:
             raise BenchmarkError(
                 f"{self.path.name} has no learning curves (full_lc); only the ends of 12 and 200 epochs"
@@ -163,23 +172,19 @@ class NasBench201Table(Benchmark):
             return False
         return True
 
-    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
         """Return the seeds of the trainings that are known one by one: 777, 888, and 999 for half of the cells."""
         name, length = self._place(dataset, epoch)
         column = _COLUMNS.get(as_metric(metric), ("", 1.0))[0].format(length)
         return _SEEDS if f"{_PREFIX[name]}_{column}_seeds" in self._names else ()
 
-    def query_seed(
-        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, seed: int = 777
-    ) -> float:
+    def _of_seed(self, code: Code, metric: Metric, dataset: str | None, epoch: int, seed: int) -> float:
         """Return one figure of one training.
 
         Raises:
             BenchmarkError: If the table has no training of that seed; the message lists the seeds of the architecture.
-            ArchitectureError: If `code` is none.
         """
-        metric, row = as_metric(metric), self.index_of(code)
-        known = self.seeds(metric, dataset, epoch)
+        known, row = self.seeds_of(metric, dataset, epoch), self.index_of(code)
         name, length = self._place(dataset, epoch)
         values: dict[int, float] = {}
         if known:
@@ -240,7 +245,7 @@ class NasBench201Table(Benchmark):
 
     def _stored(self, name: str) -> np.ndarray:
         if name not in self._raw:
-            with np.load(self.path, allow_pickle=False) as file:
+            with opened(self.path, "NAS-Bench-201 table") as file:
                 self._raw[name] = file[name]
         return self._raw[name]
 

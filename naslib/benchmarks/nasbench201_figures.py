@@ -59,6 +59,7 @@ class NasBench201LatencyTable(_ByIndex):
     """
 
     kind = "latency"
+    is_complete = True
     title = "the latencies of NAS-Bench-201"
     datasets = ("cifar10",)
     file_name = "nb201_latency.npz"
@@ -83,6 +84,7 @@ class HWNASBench201Table(_ByIndex):
     """
 
     kind = "energy"
+    is_complete = True
     title = "HW-NAS-Bench"
     datasets = ("cifar10", "cifar100", "ImageNet16-120")
     file_name = "hw_nas_bench_nb201.npz"
@@ -112,6 +114,7 @@ class NasBench201RobustnessTable(_ByIndex):
     """
 
     kind = "robustness"
+    is_complete = True
     title = "the robustness of NAS-Bench-201"
     datasets = ("cifar10",)
     file_name = "nb201_robustness_c10.npz"
@@ -160,6 +163,7 @@ class FreeREAProxyTable(_ByIndex):
     """
 
     kind = "proxies_freerea"
+    is_complete = True
     title = "FreeREA's proxies of NAS-Bench-201"
     datasets = ("cifar10", "cifar100", "ImageNet16-120")
     file_name = "nb201_proxies_freerea.npz"

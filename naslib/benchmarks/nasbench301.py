@@ -231,11 +231,11 @@ def _count(names: Sequence[str], prefix: str) -> int:
 
 
 def _member(file: Any, prefix: str) -> Trees:
-    arrays = [file[f"{prefix}_{field}"] for field in _FIELDS]
-    features = arrays[0]
+    arrays: dict[str, Any] = {field: file[f"{prefix}_{field}"] for field in _FIELDS}
+    features = arrays["feature"]
     if features.size == 0 or features.max() >= len(FEATURES):
         raise ValueError(f"trees of {len(FEATURES)} features are expected")
-    return Trees(*arrays, base=float(file[f"{prefix}_base"]), inclusive=bool(file[f"{prefix}_inclusive"]))
+    return Trees(**arrays, base=float(file[f"{prefix}_base"]), inclusive=bool(file[f"{prefix}_inclusive"]))
 
 
 def member_arrays(prefix: str, trees: Trees) -> dict[str, np.ndarray]:

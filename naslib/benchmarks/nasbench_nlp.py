@@ -87,6 +87,12 @@ class NasBenchNLPTable(Benchmark):
         last = self._data["valid_loss"][:, -1]
         return rng.choice([code for code, rows in self._rows.items() if np.isfinite(last[rows]).any()])
 
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code]:
+        """Return the cells whose training did not diverge before the end of the epoch."""
+        metric, length = self._checked(metric, dataset, epoch)
+        losses = self._data["valid_loss"][:, length - 1]
+        return [code for code, rows in self._rows.items() if np.isfinite(losses[rows]).any()]
+
     # queries
 
     def query(

@@ -89,6 +89,11 @@ class RowTable(Benchmark):
         """Return one of the architectures of the table, drawn uniformly."""
         return rng.choice(self._codes)
 
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code]:
+        """Return the architectures of which the metric was measured."""
+        measured = np.isfinite(self._column(metric, dataset, epoch))
+        return [code for code, known in zip(self._codes, measured.tolist(), strict=True) if known]
+
     def _row(self, code: Code) -> int:
         row = self._rows.get(tuple(code))
         if row is None:

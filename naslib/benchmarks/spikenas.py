@@ -34,6 +34,7 @@ class SpikeNASTable(FigureTable):
 
     name = "spikenas"
     kind = "accuracy"
+    is_complete = True
     title = "SpikeNAS-Bench"
     datasets = ("cifar10",)
     aliases = {"cifar-10": "cifar10"}

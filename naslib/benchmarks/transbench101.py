@@ -1,4 +1,4 @@
-"""TransBench101MicroTable: cells of TransNAS-Bench-101, trained to classify scenes."""
+"""TransNAS-Bench-101 ([Duan2021transnas]): its cells and networks on seven tasks, and their proxies."""
 
 from __future__ import annotations
 
@@ -11,18 +11,60 @@ from naslib.search_spaces.core.query_metrics import Metric
 from .figure import Figure
 from .figure_table import FigureTable, Sheet
 from .nasbench201_figures import naslib_proxies
-from .rows import RowTable
+from .schedule_table import Column, Columns, ScheduleTable
 
-_N_OPS, _N_EDGES = 4, 6
+_N_OPS, _N_EDGES, _N_MODULES = 4, 6, 5
+# Epochs of training on class_scene in the benchmark
+_SCENE_EPOCHS = 25
 # Of the proxies in the file, which are figures of the network: metric -> name
 _FIGURES = {Metric.PARAMETERS: "params", Metric.FLOPS: "flops"}
 
 
-class TransBench101MicroTable(RowTable):
-    """Answer queries about the 2,128 micro cells without dead branches, on class_scene, from `tnb101_micro_scene.npz`.
+_TASKS = ("class_scene", "class_object", "room_layout", "jigsaw", "segmentsemantic", "normal", "autoencoder")
+# In the columns of a task: metric -> name behind the task, and the factor to its unit
+_CURVES = {
+    Metric.TRAIN_ACCURACY: "train_score",
+    Metric.VAL_ACCURACY: "valid_score",
+    Metric.TEST_ACCURACY: "test_score",
+    Metric.TRAIN_LOSS: "train_loss",
+    Metric.VAL_LOSS: "valid_loss",
+    Metric.TEST_LOSS: "test_loss",
+}
+_CONSTANT = {Metric.PARAMETERS: ("params", 1e-6), Metric.FLOPS: ("flops", 1e-6), Metric.LATENCY: ("latency_ms", 1.0)}
 
-    Codes are the digits of the benchmark's strings. Accuracies are of the validation images after the benchmark's
-    schedule, which is epoch -1. PARAMETERS and FLOPS are in millions.
+
+def _task_columns(file: Any) -> Columns:
+    """Return what the file of one space, as `naslib data convert` writes it, has of all its tasks."""
+    names = set(file.files)
+    columns: Columns = {}
+    for task in (str(name) for name in file["tasks"]):
+        for metric, kind in _CURVES.items():
+            if f"{task}_{kind}" in names:
+                values = file[f"{task}_{kind}"]
+                columns[task, metric] = Column(values, tuple(range(1, values.shape[1] + 1)), is_curve=True)
+        epochs = max((len(column.lengths) for (of, _), column in columns.items() if of == task), default=1)
+        if f"{task}_time" in names:
+            columns[task, Metric.TRAIN_TIME] = Column(file[f"{task}_time"][:, None], (epochs,))
+        for metric, (kind, factor) in _CONSTANT.items():
+            if f"{task}_{kind}" in names:
+                columns[task, metric] = Column(file[f"{task}_{kind}"][:, None] * factor)
+    return columns
+
+
+def _checked(codes: np.ndarray, n_digits: int) -> np.ndarray:
+    if codes.ndim != 2 or codes.shape[1] != _N_EDGES or codes.min() < 0 or codes.max() >= n_digits:
+        raise ValueError(f"codes are {_N_EDGES} ints in 0..{n_digits - 1}")
+    return codes
+
+
+class TransBench101MicroTable(ScheduleTable):
+    """Answer queries about micro cells of TransNAS-Bench-101.
+
+    Codes are the digits of the benchmark's strings. Of `tnb101_micro.npz`, which `naslib data convert` makes of the
+    official file: all 4,096 cells on seven tasks, every epoch of training. The accuracies of a task are its score:
+    top-1 or pixel accuracy in percent, of room_layout the negative loss, of normal and autoencoder the structural
+    similarity. Of `tnb101_micro_scene.npz`: the validation accuracy of the 2,128 cells without dead branches on
+    class_scene, after the benchmark's schedule (-1). PARAMETERS and FLOPS are in millions.
 
     Args:
         path: The file.
@@ -33,16 +75,42 @@ class TransBench101MicroTable(RowTable):
     """
 
     name = "transbench101_micro"
-    title = "TransNAS-Bench-101 without dead branches"
-    datasets = ("class_scene",)
+    title = "TransNAS-Bench-101 (micro)"
+    datasets = _TASKS
     file_name = "tnb101_micro_scene.npz"
+    file_names = ("tnb101_micro.npz", "tnb101_micro_scene.npz")
 
-    def _read(self, file: Any) -> tuple[np.ndarray, dict[Metric, np.ndarray]]:
-        codes, proxies = file["arch"], [str(name) for name in file["proxies"]]
-        if codes.ndim != 2 or codes.shape[1] != _N_EDGES or codes.min() < 0 or codes.max() >= _N_OPS:
-            raise ValueError(f"codes are {_N_EDGES} ints in 0..{_N_OPS - 1}")
-        columns = {metric: file["scores"][:, proxies.index(name)] for metric, name in _FIGURES.items()}
-        return codes, {Metric.VAL_ACCURACY: file["valid_acc"], **columns}
+    def _read(self, file: Any) -> tuple[np.ndarray, Columns]:
+        codes = _checked(file["arch"], _N_OPS)
+        if "tasks" in file.files:
+            return codes, _task_columns(file)
+        proxies = [str(name) for name in file["proxies"]]
+        figures = {Metric.VAL_ACCURACY: file["valid_acc"]}
+        figures |= {metric: file["scores"][:, proxies.index(name)] for metric, name in _FIGURES.items()}
+        ends = {Metric.VAL_ACCURACY: (_SCENE_EPOCHS,)}
+        return codes, {(_TASKS[0], one): Column(values[:, None], ends.get(one, ())) for one, values in figures.items()}
+
+
+class TransBench101MacroTable(ScheduleTable):
+    """Answer queries about the 3,256 macro networks of TransNAS-Bench-101 from `tnb101_macro.npz`.
+
+    Codes are six digits, 1 to 4 for each module and 0 for none; metrics are those of `TransBench101MicroTable`.
+
+    Args:
+        path: The file, as `naslib data convert transnas-macro` writes it.
+
+    Raises:
+        BenchmarkDataMissing: If there is no such file.
+        BenchmarkError: If the file is not this table.
+    """
+
+    name = "transbench101_macro"
+    title = "TransNAS-Bench-101 (macro)"
+    datasets = _TASKS
+    file_name = "tnb101_macro.npz"
+
+    def _read(self, file: Any) -> tuple[np.ndarray, Columns]:
+        return _checked(file["arch"], _N_MODULES), _task_columns(file)
 
 
 class TransBench101ProxyTable(FigureTable):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 from naslib.benchmarks.base import Benchmark
 from naslib.benchmarks.joined import JoinedBenchmark
-from naslib.benchmarks.lookup import covers, find_figure, get_dataset_api
+from naslib.benchmarks.lookup import covers, find_figure, get_dataset_api, own_table
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data
 from naslib.defaults._config_task import config_task
+from naslib.defaults._query import check_networks
 from naslib.defaults._trials import is_table
 from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
@@ -22,8 +24,12 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Task
+from naslib.utils.files import to_jsonable
+from naslib.utils.log import get_logger
 
 from .serving import check_serves, kind_of_task
+
+logger = get_logger(__name__)
 
 # What a space is built with where no data set says it, by the names of the space's arguments.
 _ANY_DATA = {"n_classes": 10, "in_channels": 3, "image_size": 32}
@@ -108,18 +114,20 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
     Raises:
         BenchmarkError: If it is required and cannot answer; the message says where its file is expected.
     """
-    if not space.QUERYABLE and not required:
-        return None
     name, where = space.get_type(), (config.dataset, config.get("data"))
     try:
-        return _with_figures(get_dataset_api(name, *where), config.search.get("objectives") or (), name, where)
+        if not space.QUERYABLE and not required and own_table(name, *where) is None:
+            return None
+        api = get_dataset_api(name, *where)
+        check_networks(api, space)
+        return _with_figures(api, config.search.get("objectives") or (), name, where)
     except BenchmarkError:
         if required:
             raise
         return None
 
 
-def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[str, Any]) -> Benchmark:
+def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[Any, ...]) -> Benchmark:
     """Return a benchmark that also answers for objectives that other tables of the space have by name."""
     others = []
     for name in objectives:
@@ -172,8 +180,22 @@ def _usual_evaluator(config: Any) -> str:
     A table whose file is not here is one: training thousands of architectures in its place is nobody's wish.
     """
     space = SEARCH_SPACES.get(config.search_space)
-    name = getattr(getattr(space, "codec", None), "name", None) or config.search_space
-    return "table" if space.QUERYABLE and covers(name, config.dataset) else "train"
+    name = getattr(getattr(space, "codec", None), "name", None)
+    if space.QUERYABLE and covers(name or config.search_space, config.dataset):
+        return "table"
+    own = own_table(name or space.__name__, config.dataset, config.get("data"))
+    if own is None:
+        return "train"
+    takes = _parameters(space.__init__)
+    defaults = {key: p.default for key, p in takes.items() if p.default is not p.empty}
+    try:
+        own.check_space(to_jsonable({**defaults, **(config.get("search_space_args") or {})}))
+    except BenchmarkError as other:
+        if config.get("data") and Path(config.data).is_file():  # the table that is meant
+            raise
+        logger.warning("the trials are trained: %s", other)
+        return "train"
+    return "table"
 
 
 def _required_table(config: Any, space: Graph) -> Benchmark | None:

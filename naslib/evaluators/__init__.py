@@ -6,6 +6,7 @@ from .base import Evaluator as Evaluator
 from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
 from .processes import ProcessExecutor as ProcessExecutor
+from .proxy import ProxyEvaluator as ProxyEvaluator
 from .search import TrialSearch as TrialSearch
 from .supernet import SupernetEvaluator as SupernetEvaluator
 from .table import TableEvaluator as TableEvaluator

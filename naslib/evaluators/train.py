@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -32,6 +32,8 @@ from .training import Training
 
 # Whether something asks to stop is looked up after as many steps: it may be a system call.
 _STEPS_BETWEEN_QUESTIONS = 4
+# Told of a training: the network, how many epochs are over (first 0), and what the last of them measured
+Watch = Callable[[nn.Module, int, Measured | None], None]
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,13 @@ class TrainEvaluator(Evaluator):
         self._carried = [LoaderState(self.train), LoaderState(self.valid)]
         self._opening = [state.capture() for state in self._carried]
 
-    def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
+    def evaluate(self, trial: Trial, should_stop: ShouldStop = never, watch: Watch | None = None) -> Outcome:
         """Train and score the network of a trial; the global generators are left as they were.
+
+        Args:
+            trial: The trial.
+            should_stop: Asked now and then; once it says yes, the evaluation is given up.
+            watch: Called before the first epoch and after each. It changes nothing: not the weights, no generator.
 
         Raises:
             TrialFailed: If a loss became NaN or infinite, or memory ran out.
@@ -150,7 +157,7 @@ class TrainEvaluator(Evaluator):
         with self._as_at_first(seed), _memory_is_limited():
             network = self.build_network(trial.code).to(self._device)
             training = self._begin(network, trial)
-            why = self._train(training, trial, should_stop)
+            why = self._train(training, trial, should_stop, watch)
             score = training.score if training.score is not None else self._score(network, should_stop)
             measured = self._measure(network, score)
         user: dict[str, Any] = {**training.trained.by_key("train"), **score.by_key("valid")}
@@ -215,11 +222,17 @@ class TrainEvaluator(Evaluator):
             training.load_state_dict(before)
         return training
 
-    def _train(self, training: Training, trial: Trial, should_stop: ShouldStop) -> Mapping[str, Any] | None:
+    def _train(
+        self, training: Training, trial: Trial, should_stop: ShouldStop, watch: Watch | None
+    ) -> Mapping[str, Any] | None:
         """Train up to the fidelity of the trial, and return why not if it was stopped early."""
         why = None
+        if watch is not None and training.epoch == 0:
+            watch(training.network, 0, None)
         while training.epoch < trial.fidelity and why is None:
             self._train_epoch(training, should_stop)
+            if watch is not None:
+                watch(training.network, training.epoch, training.trained)
             if self._is_watched(trial):
                 training.score = self._score_aside(training.network, should_stop)
                 training.curve.append(self._first_objective(training.network, training.score))

@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from naslib.errors import HistoryError
 from naslib.utils.files import atomic_write_text
@@ -22,14 +23,21 @@ class Trials(list[Trial]):
     Args:
         trials: The trials.
         objectives: What their values are.
+        about: What the history says of the search.
 
     Attributes:
         objectives: What their values are.
+        about: What the history says of the search.
     """
 
-    def __init__(self, trials: Iterable[Trial] = (), objectives: tuple[Objective, ...] = ()) -> None:
+    def __init__(
+        self,
+        trials: Iterable[Trial] = (),
+        objectives: tuple[Objective, ...] = (),
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(trials)
-        self.objectives = objectives
+        self.objectives, self.about = objectives, dict(about or {})
 
     def best(self) -> Trial | None:
         """Return the best complete trial by the first objective, of equals the first; None if there is none.
@@ -77,8 +85,9 @@ def load(run_folder: str | os.PathLike[str]) -> Trials:
         path = path / FILE_NAME
     if not path.is_file():
         raise HistoryError(f"there is no {FILE_NAME} in {path.parent}{_what_else(path.parent)}")
-    with SqliteHistory(path, readonly=True) as history:
-        return Trials(history.trials(), history.objectives)
+    history = SqliteHistory(path, readonly=True)
+    with history:
+        return Trials(history.trials(), history.objectives, history.about)
 
 
 def _what_else(folder: Path) -> str:

@@ -36,7 +36,11 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotO
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
+from .discrete import Bananas as Bananas
+from .discrete import BasePredictor as BasePredictor
 from .discrete import Hyperband as Hyperband
+from .discrete import LocalSearch as LocalSearch
+from .discrete import Npenas as Npenas
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .discrete import SuccessiveHalving as SuccessiveHalving

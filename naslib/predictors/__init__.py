@@ -5,3 +5,4 @@ from naslib.registry.catalogue import PROXIES as PROXIES
 
 from .base import Predictor as Predictor
 from .proxies.compute import compute_proxy as compute_proxy
+from .zerocost import ZeroCost as ZeroCost

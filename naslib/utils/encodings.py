@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class EncodingType(Enum):
-    """Name an encoding of an architecture; the values are NASLib's."""
+    """Name an encoding of an architecture; the values are NASLib's, and GRAF is of [Kadlecova2024graf]."""
 
     ADJACENCY_ONE_HOT = "adjacency_one_hot"
     ADJACENCY_MIX = "adjacency_mix"
@@ -15,3 +15,4 @@ class EncodingType(Enum):
     BONAS = "bonas"
     SEMINAS = "seminas"
     COMPACT = "compact"
+    GRAF = "graf"

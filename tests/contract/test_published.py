@@ -22,6 +22,8 @@ FILES = sorted(FOLDER.rglob("*.yaml"))
 # and `ofa`, whose own space has docs/methods for it
 WITHOUT = {"binary", "binary_masked", "binary_moving_average", "binary_proxyless_style", "mixed_op"}
 WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa"}
+# What was published of these is of NAS-Bench-101 with another signal than the table's
+WITHOUT |= {"ls", "bananas", "npenas", "bp"}
 # What was published of these is of hyperparameters, or with learning curves that the tables here do not have
 WITHOUT |= {"sh", "hyperband", "asha"}
 

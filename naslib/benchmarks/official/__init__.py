@@ -1,4 +1,3 @@
 from .formats import FORMATS as FORMATS
 from .formats import Format as Format
 from .formats import convert as convert
-from .formats import format_of as format_of

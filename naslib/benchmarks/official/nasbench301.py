@@ -22,7 +22,7 @@ _KINDS = {"valid": ("xgb", "lgb"), "time": ("lgb_time", "xgb_time")}
 
 
 def read_nasbench301(path: Path, progress: Progress) -> Arrays:
-    """Return the arrays of `nb301.npz` from the folder of ensembles, `nb_models_1.0` or `nb_models_0.9`, or one of them.
+    """Return the arrays of `nb301.npz` from the folder of ensembles, `nb_models_1.0` or `nb_models_0.9`, or of one.
 
     Of accuracies that of XGBoost is taken where it is there, else that of LightGBM; of times the other way round.
 
@@ -40,8 +40,8 @@ def read_nasbench301(path: Path, progress: Progress) -> Arrays:
     chosen = {prefix: next((kind for kind in order if kind in kinds), None) for prefix, order in _KINDS.items()}
     if chosen["valid"] is None:
         raise BenchmarkError(
-            f"{path} has ensembles of {', '.join(sorted(kinds))}; of boosted trees (xgb, lgb), which predict accuracies, "
-            "there is none. Graph networks need layers of torch-geometric and are not read: take xgb_v1.0 of the same "
+            f"{path} has ensembles of {', '.join(sorted(kinds))}, and none of boosted trees (xgb, lgb) that predicts "
+            "accuracies. Graph networks need layers of torch-geometric and are not read: take xgb_v1.0 of the same "
             "archive"
         )
     todo = [(prefix, member) for prefix, kind in chosen.items() if kind for member in kinds[kind]]

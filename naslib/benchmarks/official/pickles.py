@@ -197,7 +197,7 @@ def opened_bytes(path: Path) -> IO[bytes]:
     with path.open("rb") as file:
         start = file.read(3)
     if start == b"BZh":
-        return bz2.open(path, "rb")  # type: ignore[return-value]
+        return bz2.open(path, "rb")
     return path.open("rb")
 
 

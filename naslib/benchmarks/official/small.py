@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from naslib.errors import BenchmarkDataMissing
+from naslib.errors import BenchmarkDataMissing, BenchmarkError
 
 from .nats import topology_arrays, topology_ops
 from .pickles import read_guarded, read_pickle
@@ -136,23 +137,24 @@ def read_naslib_nb201(path: Path, progress: Progress) -> Arrays:
     names: list[str] = []
     for number, file in enumerate(files):
         data = read_pickle(file, content)
-
-        def tell(done: int, total: int, number: int = number) -> None:
-            progress(number * total + done, len(files) * total)
-
-        def run(data: Any = data, tell: Progress = tell) -> Arrays:
-            if not isinstance(data, Mapping) or len(data) != 5**6:
-                raise ValueError(f"expected {5**6:,} architectures by their strings")
-            ordered = names or list(data)
-            if not set(ordered) <= set(data):
-                raise ValueError("its architectures are others than those of the file before")
-            return _naslib_file([data[name] for name in ordered], tell)
-
-        found |= read_guarded(file, content, run)
-        names = names or list(data)
-        if number == 0:
-            found = read_guarded(file, content, lambda: topology_arrays(topology_ops(names))) | found
+        if not isinstance(data, Mapping) or len(data) != 5**6 or not set(names) <= set(data):
+            raise BenchmarkError(
+                f"{file} is not {content}: expected {5**6:,} architectures by their strings, those of the other files"
+            )
+        if not names:
+            names = list(data)
+            found = dict(read_guarded(file, content, partial(_naslib_ops, names)))
+        tell = partial(_tell, progress, number, len(files))
+        found |= read_guarded(file, content, partial(_naslib_file, [data[name] for name in names], tell))
     return found
+
+
+def _tell(progress: Progress, number: int, n_files: int, done: int, total: int) -> None:
+    progress(number * total + done, n_files * total)
+
+
+def _naslib_ops(names: list[str]) -> Arrays:
+    return topology_arrays(topology_ops(names))
 
 
 def _naslib_file(records: list[Any], progress: Progress) -> Arrays:
@@ -191,7 +193,7 @@ def _naslib_columns(prefix: str, records: list[Mapping[str, Any]], progress: Pro
 
 
 def read_naslib_proxies(path: Path, progress: Progress) -> Arrays:
-    """Return zero-cost proxies from NASLib's `zc_<space>.json` ([Krishnakumar2022zerocost]).
+    """Return zero-cost proxies from NASLib's `zc_<space>.json` ([Krishnakumar2022suitezero]).
 
     For every data set: `<data set>_arch` `(n, genes)`, NASLib's ints, `<data set>_acc` `(n,)` in the file's unit,
     `<data set>_score` and `<data set>_time` `(n, proxies)`; `proxies` names the columns. NaN is what was not computed.

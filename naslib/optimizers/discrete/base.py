@@ -21,6 +21,7 @@ from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.random_state import RandomState as RandomState
 from naslib.search_spaces.core.codec import Code, Codec, as_random
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
 from .parts import EarlyTermination, build_trial_parts
@@ -268,6 +269,8 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
+            known = _known(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
+            codec = within(codec, known)
             self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
             self.use_evaluator(self.evaluator)
@@ -284,8 +287,7 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
         """Settle what the benchmark is asked for, and raise if it does not answer."""
-        names = self.objective_names
-        self.metrics = (self.metric,) if not names else tuple(metric_of(dataset_api, n) for n in names)
+        self.metrics = self._metrics_in(dataset_api)
         self.objectives = tuple(_objective_of(metric) for metric in self.metrics)
         probe = codec.random(random.Random(0))
         self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
@@ -295,6 +297,11 @@ class DiscreteOptimizer(ReportingOptimizer):
             if not getattr(dataset_api, "is_one_training", False):
                 raise ConfigError("search.parts.early_termination looks at learning curves, and this table has none")
             self._metric = None  # `new_epoch` alone does not stop anything
+
+    def _metrics_in(self, dataset_api: Any) -> tuple[Metric | Figure, ...]:
+        """Return what a benchmark is asked for."""
+        names = self.objective_names
+        return (self.metric,) if not names else tuple(metric_of(dataset_api, name) for name in names)
 
     def use_evaluator(self, evaluator: Any) -> None:
         """Take the objectives of an evaluator, and the fidelity that it evaluates at where it has one.
@@ -372,6 +379,17 @@ def _codec_of(space: Graph, name: str) -> Codec:
         raise UnsupportedBySpaceError(
             f"{name} searches on codes, and {type(space).__name__} has no codec and no decision: {error}"
         ) from error
+
+
+def _known(dataset_api: Any, metrics: Sequence[Metric | Figure], dataset: str | None, epoch: int) -> list[Code] | None:
+    """Return the architectures of which a benchmark knows all metrics; None if these are all that there are."""
+    ask = getattr(dataset_api, "known_codes", None)
+    found = [ask(metric, dataset, epoch) for metric in metrics] if ask is not None else []
+    some = [codes for codes in found if codes is not None]
+    if not some:
+        return None
+    common = set(some[0]).intersection(*some[1:])
+    return [code for code in some[0] if code in common]
 
 
 def _objective_of(metric: Metric | Figure) -> Objective:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -288,7 +289,7 @@ def observed(network: nn.Module, task: Task, batch: Any, seed: int) -> Iterator[
 def split_batches(batch: Any) -> list[Any]:
     """Return the batches of a list of batches; a batch by itself is the only one.
 
-    A list or tuple of pairs or mappings is a list of batches; `[inputs, targets]` is one batch.
+    A list or tuple without a tensor or array in it is a list of batches; `[inputs, targets]` is one batch.
 
     Raises:
         DataError: If there is none.
@@ -296,7 +297,7 @@ def split_batches(batch: Any) -> list[Any]:
     if isinstance(batch, list | tuple) and not isinstance(batch, Passage):
         if not batch:
             raise DataError("a proxy needs a batch, and the list of batches is empty")
-        if all(isinstance(one, list | tuple | Mapping) for one in batch):
+        if not any(isinstance(one, Tensor | np.ndarray) for one in batch):
             return list(batch)
     return [batch]
 

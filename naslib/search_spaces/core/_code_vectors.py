@@ -38,17 +38,32 @@ class CodeVectors:
         # per gene: its first column, the bound of its values, and whether it is a bit
         self._columns, self._bounds, self._is_bit = np.array(columns), np.array(bounds), np.array(is_bit)
 
-    def of(self, codes: Sequence[Sequence[int]]) -> np.ndarray:
-        """Return canonical codes as rows of zeros and ones, float32 `(n, width)`.
+    def checked(self, codes: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
+        """Return canonical codes as ints, `(n, n_genes)`.
 
         Raises:
             ArchitectureError: If a code has another length, or a gene that is no candidate.
         """
-        genes = np.asarray(codes, dtype=np.int64).reshape(len(codes), -1) if len(codes) else np.empty((0, self.n_genes))
+        try:
+            given = np.asarray(codes).reshape(len(codes), -1) if len(codes) else np.empty((0, self.n_genes))
+            genes = given.astype(np.int64, copy=False)
+        except (TypeError, ValueError) as error:
+            raise self._refused(codes) from error
         if genes.shape[1] != self.n_genes or (genes < MASKED).any() or (genes >= self._bounds).any():
-            raise ArchitectureError(f"not codes of this space, which have {self.n_genes} genes: {shortened(codes[:1])}")
+            raise self._refused(codes)
+        if given.dtype.kind not in "iu" and (given != genes).any():
+            raise self._refused(codes)
+        return genes
+
+    def _refused(self, codes: Sequence[Sequence[int]] | np.ndarray) -> ArchitectureError:
+        shown = shortened([tuple(code) if isinstance(code, np.ndarray) else code for code in codes[:1]])
+        return ArchitectureError(f"not codes of this space, which have {self.n_genes} genes: {shown}")
+
+    def of(self, codes: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
+        """Return canonical codes as rows of zeros and ones, float32 `(n, width)`; see `checked`."""
+        genes = self.checked(codes)
         rows = np.zeros((len(genes), self.width), dtype=np.float32)
-        row, gene = np.nonzero(np.where(self._is_bit, genes > 0, genes >= 0))
-        chosen = np.where(self._is_bit[gene], 0, genes[row, gene]).astype(np.int64)
-        rows[row, self._columns[gene] + chosen] = 1
+        places = self._columns + np.where(self._is_bit, 0, genes) + self.width * np.arange(len(genes))[:, None]
+        is_one = genes >= self._is_bit  # a bit from 1, an index from 0
+        rows.reshape(-1)[places.reshape(-1) if is_one.all() else places[is_one]] = 1
         return rows

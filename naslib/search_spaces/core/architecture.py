@@ -218,7 +218,7 @@ class ArchitectureMixin(StatementMixin):
 
     def encode(self, encoding_type: Any = None) -> Any:
         """Return the architecture encoded for a predictor (`EncodingType`)."""
-        return self._codec().encode(self.get_code(), encoding_type)
+        return self._codec().encode(self.get_code(), encoding_type, self)
 
     def get_loss_fn(self) -> Callable[..., torch.Tensor]:
         """Return the loss that networks of this space are trained with.

@@ -97,7 +97,7 @@ class CodeClasses(DecisionSpace, ABC):
             raise UnsupportedBySpaceError("the architecture has no neighbour in its space")
         return rng.choice(neighbours)
 
-    def perturb(self, code: Sequence[int], rate: float, rng: Any = None) -> Code:
+    def perturb(self, code: Sequence[int], rate: float | Sequence[float], rng: Any = None) -> Code:
         """Return the architecture of a copy of `code` in which each gene is drawn anew with probability `rate`.
 
         Where no attempt gives one, `code` itself is returned.

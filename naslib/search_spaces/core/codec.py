@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from random import Random
 from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.utils.encodings import EncodingType
 
 from .decisions import Code as Code
 from .decisions import as_random as as_random
+from .encodings import FixedEdges, NestedGraphs, cells_of, encode_decided, first_of, fixed_edges_of, reads_cells
 from .schema import DecisionSpace
 
 # The kind of graph that a codec reads and changes
@@ -102,11 +105,62 @@ class Codec(ABC, Generic[G]):
             raise UnsupportedBySpaceError(f"{self.name} is too large to enumerate")
         return map(self.from_decisions, space.iterate())
 
-    def encode(self, code: Code, encoding_type: Any) -> Any:
-        """Return the encoding of `code` for a predictor (`EncodingType`): of a code space without more, one-hot."""
-        if getattr(encoding_type, "value", encoding_type) != EncodingType.ADJACENCY_ONE_HOT.value:
-            raise UnsupportedBySpaceError(f"{self.name} has no encoding {encoding_type}")
-        return self._stated(f"the encoding {encoding_type}").vector(self._decided(code))
+    def fixed_edges(self) -> FixedEdges | None:
+        """Return by cell the edges that every architecture has; None where the codec does not know them.
+
+        Encodings that read cells need them; where a codec does not know them they are read off a graph of the space.
+        """
+        return None
+
+    def encode(
+        self,
+        code: Code,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
+        """Return the encoding of `code` for a predictor; see `encode_batch`."""
+        found = self.encode_batch([self.canonical(code)], encoding_type, graph)
+        return tuple(found[0].tolist()) if _kind(encoding_type) == EncodingType.COMPACT.value else first_of(found)
+
+    def encode_batch(
+        self,
+        codes: Sequence[Code] | np.ndarray,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
+        """Return the encodings of n canonical codes.
+
+        Args:
+            codes: n codes, or `(n, length)` ints.
+            encoding_type: An `EncodingType` or its value.
+            graph: A graph of the space, where the codec does not know the edges of its cells (`fixed_edges`).
+
+        Returns:
+            `(n, width)`, or for graph encodings a dictionary of arrays whose first axis is n.
+
+        Raises:
+            UnsupportedBySpaceError: If there is no such encoding, or the space does not state its decisions.
+            ArchitectureError: If a code is none of this space.
+        """
+        known = {kind.value: kind for kind in EncodingType}
+        if _kind(encoding_type) not in known:
+            raise UnsupportedBySpaceError(f"{self.name} has no encoding {encoding_type} (it has: {', '.join(known)})")
+        kind = known[_kind(encoding_type)]
+        space, fixed = self._stated(f"the encoding {kind.value}"), self.fixed_edges()
+        if fixed is None and graph is not None and reads_cells(kind) and any(cell.name for cell in cells_of(space)):
+            fixed = fixed_edges_of(graph, space.names)
+            if not fixed:
+                raise UnsupportedBySpaceError(
+                    f"this graph of {self.name} holds a code alone, and the encoding {kind.value} reads the edges of "
+                    "its cells: give a search space as it is made"
+                )
+        return encode_decided(space, self.decided_batch(codes), kind, fixed)
+
+    def decided_batch(self, codes: Sequence[Code] | np.ndarray) -> Sequence[Code] | np.ndarray:
+        """Return the codes of the decision space that stand for canonical codes."""
+        if type(self).to_decisions is Codec.to_decisions:
+            return codes
+        return [self.to_decisions(tuple(code)) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of a user's spec: a code, a benchmark string or a genotype."""
@@ -115,6 +169,20 @@ class Codec(ABC, Generic[G]):
     def identity(self, code: Code) -> Any:
         """Return what is hashed as an architecture, such that `canonical` reads it: the code."""
         return code
+
+    def function_of(self, code: Code) -> Hashable:
+        """Return what canonical codes have in common that are one function of input and weights: here the code."""
+        return code
+
+    def network_sizes(self, code: Code, graph: Any, input_shape: Sequence[int]) -> tuple[int, int] | None:
+        """Return the parameters and multiply-accumulates of a network in closed form; None where there is none.
+
+        Args:
+            code: The architecture.
+            graph: The search space with its sizes.
+            input_shape: Of one input, without the batch.
+        """
+        return None
 
     def genotype(self, code: Code) -> Any:
         """Return the JSON-able genotype that people of this space write."""
@@ -128,3 +196,7 @@ class Codec(ABC, Generic[G]):
 
     def _decided(self, spec: Any) -> Code:
         return self.to_decisions(self.canonical(spec))
+
+
+def _kind(encoding_type: Any) -> Any:
+    return getattr(encoding_type, "value", encoding_type)

@@ -16,7 +16,7 @@ def fresh_network(space: Graph, code: Any, network_args: Mapping[str, Any] | Non
 
     Args:
         space: The search space; not changed.
-        code: The architecture.
+        code: The architecture; None where the space is one already (a graph whose architecture is set).
         network_args: Arguments of the space's `evaluation_network`, for a network of another size; None for the network
             of the space itself, with affine norms.
 
@@ -26,7 +26,8 @@ def fresh_network(space: Graph, code: Any, network_args: Mapping[str, Any] | Non
         UnsupportedBySpaceError: If they have one size.
     """
     architecture = space.clone()
-    architecture.set_spec(code)
+    if code is not None:
+        architecture.set_spec(code)
     architecture.prepare_evaluation()
     architecture.parse()
     if network_args is not None:

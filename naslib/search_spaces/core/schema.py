@@ -20,8 +20,7 @@ Choices = Mapping[str, Any]
 Constraint = Callable[[dict[str, Any]], bool]
 
 # Draws that constraints may refuse before the space is enumerated, and how large it may be then
-_ATTEMPTS = 200
-_ENUMERABLE = 1_000_000
+_ATTEMPTS, _ENUMERABLE = 200, 1_000_000
 
 
 class DecisionSpace:
@@ -329,7 +328,11 @@ class DecisionSpace:
         """Return an architecture as `(width,)` zeros and ones; see `vectors`."""
         return self.vectors([code])[0]
 
-    def vectors(self, codes: Sequence[Sequence[int]]) -> np.ndarray:
+    def as_genes(self, codes: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
+        """Return canonical codes as ints, `(n, n_genes)`; what is none raises as in `vectors`."""
+        return self._vectors.checked(codes)
+
+    def vectors(self, codes: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
         """Return canonical codes as rows of zeros and ones, float32 `(n, width)`, different for different codes.
 
         A decision has one entry per candidate, 1 where that is chosen; all are 0 where it is not made.

@@ -11,6 +11,7 @@ from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.decisions import MASKED, Decision
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.encodings import FixedEdges
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.literals import Call, plain, read_literal, shortened
 from naslib.search_spaces.core.primitives import MixedOp
@@ -41,6 +42,10 @@ class RecurrentCodec(Codec[Graph]):
     def decision_space(self) -> DecisionSpace:
         """One input per node, and the operation on it."""
         return _decisions(self.nodes)
+
+    def fixed_edges(self) -> FixedEdges:
+        """From the nodes whose mean is the output to that."""
+        return {CELL: tuple((node + 1, self.nodes + 2) for node in self.concat)}
 
     def to_decisions(self, code: Code) -> Code:
         """Return the code of the decision space that stands for `code`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from naslib.errors import UnsupportedBySpaceError
 from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.encodings import FixedEdges
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.labelled_dag import LabelledDag
 from naslib.search_spaces.core.schema import DecisionSpace
@@ -30,6 +31,10 @@ class NasBench101Codec(Codec[Graph]):
     def decision_space(self) -> DecisionSpace:
         """Which earlier vertices each vertex reads, and its operation."""
         return CELLS
+
+    def fixed_edges(self) -> FixedEdges:
+        """Every edge is decided."""
+        return {}
 
     def random(self, rng: Random) -> Code:
         """Draw one of the 423,624 cells uniformly."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from random import Random
 from typing import Any
+
+import numpy as np
 
 from naslib.data.info import ImageSize, height_and_width
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.decisions import Decision
+from naslib.search_spaces.core.encodings import FixedEdges, NestedGraphs
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.utils.encodings import EncodingType
 
 from . import conversions
 from .conversions import EDGE_LIST, OP_NAMES
-from .encodings import encode
+from .encodings import encode, encode_batch, is_own
+from .functions import function_of
 
 _CONV3X3, _CONV1X1 = OP_NAMES.index("ReLUConvBN3x3"), OP_NAMES.index("ReLUConvBN1x1")
 _N_EDGES, _N_OPS = len(EDGE_LIST), len(OP_NAMES)
@@ -51,9 +55,29 @@ class NasBench201Codec(Codec[Graph]):
         """Yield all 15,625 codes in lexicographic order."""
         return iter(_ALL_CODES)
 
-    def encode(self, code: Code, encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT) -> Any:
+    def fixed_edges(self) -> FixedEdges:
+        """Every edge is decided."""
+        return {}
+
+    def encode(
+        self,
+        code: Code,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
         """Return the encoding of `code` for a predictor."""
-        return encode(code, encoding_type)
+        return encode(code, encoding_type) if is_own(encoding_type) else super().encode(code, encoding_type, graph)
+
+    def encode_batch(
+        self,
+        codes: Sequence[Code] | np.ndarray,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
+        """Return the encodings of n codes; see `Codec.encode_batch`."""
+        if is_own(encoding_type):
+            return encode_batch(_DECISIONS.as_genes(codes), encoding_type)
+        return super().encode_batch(codes, encoding_type, graph)
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of an architecture in any of the forms that `conversions.read_spec` reads.
@@ -62,6 +86,16 @@ class NasBench201Codec(Codec[Graph]):
             ArchitectureError: If `spec` is none.
         """
         return conversions.read_spec(spec)
+
+    def function_of(self, code: Code) -> Hashable:
+        """Return what architectures have in common that are one function of input and weights."""
+        return function_of(code)
+
+    def network_sizes(self, code: Code, graph: Any, input_shape: Sequence[int]) -> tuple[int, int] | None:
+        """Return the parameters and multiply-accumulates of a network of the benchmark, in closed form."""
+        arguments = (code, graph.n_classes, graph.channels, graph.cells_per_stage, graph.in_channels)
+        height, width = input_shape[-2:]
+        return count_parameters(*arguments), count_macs(*arguments, (height, width))
 
     def genotype(self, code: Code) -> str:
         """Return the benchmark's string."""

@@ -92,6 +92,49 @@ def encode_seminas(op_indices: Sequence[int]) -> dict[str, Any]:
     return {**encode_gcn(op_indices), "operations": _vertex_categories(op_indices)}
 
 
+def encode_batch(genes: np.ndarray, encoding_type: EncodingType | str) -> Any:
+    """Return what `encode` does of n architectures at once: arrays, or a dictionary of arrays, whose first axis is n.
+
+    Args:
+        genes: Their op indices, `(n, 6)` in 0..4.
+        encoding_type: One of those that `is_own`.
+    """
+    kind = str(getattr(encoding_type, "value", encoding_type))
+    n = len(genes)
+    if kind == EncodingType.COMPACT.value:
+        return genes
+    if kind == EncodingType.ADJACENCY_MIX.value:
+        return genes.astype(np.float32)
+    if kind == EncodingType.ADJACENCY_ONE_HOT.value:
+        rows = np.zeros((n, len(EDGE_LIST) * NUM_OPS), dtype=np.float32)
+        rows.reshape(-1)[(genes + NUM_OPS * np.arange(genes.size).reshape(genes.shape)).reshape(-1)] = 1
+        return rows
+    if kind == EncodingType.PATH.value:
+        rows = np.zeros((n, sum(NUM_OPS**length for length in (1, 2, 3))), dtype=np.float32)
+        for path in PATHS:
+            offset = sum(NUM_OPS**length for length in range(1, len(path)))
+            rows[np.arange(n), offset + genes[:, path] @ (NUM_OPS ** np.arange(len(path)))] = 1
+        return rows
+    first = _ENCODERS_OF_GRAPHS[kind]([0] * len(EDGE_LIST))
+    categories = np.zeros((n, len(first["operations"])), dtype=np.int64)
+    categories[:, 1:7] = genes + 1
+    categories[:, 7:] = NUM_OPS + 1 + np.arange(categories.shape[1] - 7)  # the output, and the global vertex
+    one_hot = np.eye(categories[0, -1] + 1, dtype=np.float32)
+    found = {name: np.broadcast_to(np.asarray(value), (n, *np.shape(value))).copy() for name, value in first.items()}
+    found["operations"] = categories if kind == EncodingType.SEMINAS.value else one_hot[categories]
+    return found
+
+
+def is_own(encoding_type: Any) -> bool:
+    """Say whether an encoding is written out here; others follow from the decisions of the space."""
+    return encoding_type in _ENCODERS or encoding_type in {kind.value for kind in _ENCODERS}
+
+
+_ENCODERS_OF_GRAPHS: dict[str, Callable[[Sequence[int]], dict[str, Any]]] = {
+    EncodingType.GCN.value: encode_gcn,
+    EncodingType.BONAS.value: encode_bonas,
+    EncodingType.SEMINAS.value: encode_seminas,
+}
 _ENCODERS: dict[EncodingType, Callable[[Sequence[int]], Any]] = {
     EncodingType.ADJACENCY_ONE_HOT: encode_adjacency_one_hot,
     EncodingType.ADJACENCY_MIX: encode_adjacency_mix,

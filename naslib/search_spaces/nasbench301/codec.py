@@ -12,14 +12,16 @@ import torch
 
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.encodings import FixedEdges, NestedGraphs
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.literals import Call, plain, shortened
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.utils.encodings import EncodingType
 
 from . import conversions
+from .conversions import CELL_NAMES, FIRST_INTERMEDIATE
 from .decisions import decision_table
-from .encodings import encode
+from .encodings import encode, is_own
 from .genotype import OPS, Genotype, as_genotype, read_text, to_json
 from .primitives import make_op
 
@@ -146,9 +148,38 @@ class DartsCodec(Codec[Graph]):
                 return False
         return True
 
-    def encode(self, code: Code, encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT) -> Any:
+    def fixed_edges(self) -> FixedEdges:
+        """From every intermediate node to the output of its cell."""
+        last = FIRST_INTERMEDIATE + self.nodes
+        return {name: tuple((node, last) for node in range(FIRST_INTERMEDIATE, last)) for name in CELL_NAMES}
+
+    def encode(
+        self,
+        code: Code,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
         """Return the encoding of `code` for a predictor."""
+        if not is_own(encoding_type):
+            return super().encode(code, encoding_type, graph)
         return encode(self.to_compact(self.canonical(code)), encoding_type, len(self.operations))
+
+    def encode_batch(
+        self,
+        codes: Sequence[Code] | np.ndarray,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
+        """Return the encodings of n codes; see `Codec.encode_batch`. Compact are the codes themselves."""
+        if not is_own(encoding_type):
+            return super().encode_batch(codes, encoding_type, graph)
+        given = [tuple(code) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
+        if getattr(encoding_type, "value", encoding_type) == EncodingType.COMPACT.value or not given:
+            return np.array(given, dtype=np.int64).reshape(len(given), -1)
+        rows = [self.encode(code, encoding_type) for code in given]
+        if isinstance(rows[0], dict):
+            return {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
+        return np.stack(rows)
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of a flat code, a compact form, a genotype or a configuration, each as value or as text.

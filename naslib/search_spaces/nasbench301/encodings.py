@@ -158,6 +158,11 @@ _ENCODERS: dict[EncodingType, Callable[[Cells, int], Any]] = {
 }
 
 
+def is_own(encoding_type: Any) -> bool:
+    """Say whether an encoding is written out here; others follow from the decisions of the space."""
+    return encoding_type in _ENCODERS or encoding_type in {kind.value for kind in _ENCODERS}
+
+
 def encode(
     compact: Cells, encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT, n_ops: int = NUM_OPS
 ) -> Any:

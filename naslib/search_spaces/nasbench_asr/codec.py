@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.edge_codec import Edge, EdgeCodec
+from naslib.search_spaces.core.encodings import FixedEdges
 from naslib.search_spaces.core.literals import as_value, plain
 
 OP_NAMES = ("linear", "conv5", "conv5d2", "conv7", "conv7d2", "Zero")
@@ -34,6 +35,10 @@ class NasBenchASRCodec(EdgeCodec):
     name = "nasbench_asr"
     edges: ClassVar[tuple[Edge, ...]] = _EDGES
     candidates: ClassVar[tuple[tuple[str, ...], ...]] = tuple(OP_NAMES if u % 2 == 0 else SKIPS for u, _ in _EDGES)
+
+    def fixed_edges(self) -> FixedEdges:
+        """From each output to the operation of the node that follows, and from the last one on."""
+        return {self.cell: tuple((2 * node - 1, 2 * node) for node in range(1, NODES + 2))}
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of nine ints, or of three lists, as values or as text.

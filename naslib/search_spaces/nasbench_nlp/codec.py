@@ -69,10 +69,11 @@ class RecipeDecisions(CodeClasses):
                 return code_of(found)
         return rng.choice(self.neighbours(code))
 
-    def perturb(self, code: Sequence[int], rate: float, rng: Any = None) -> Code:
-        """Return the cell after as many changes as genes of it are drawn with probability `rate`."""
+    def perturb(self, code: Sequence[int], rate: float | Sequence[float], rng: Any = None) -> Code:
+        """Return the cell after as many changes as genes of it are drawn with probability `rate`, or each its own."""
         rng, code = as_random(rng), self.canonical(code)
-        for _ in range(sum(rng.random() < rate for gene in code if gene >= 0)):
+        rates = [rate] * len(code) if isinstance(rate, (int, float)) else list(rate)
+        for _ in range(sum(rng.random() < one for one, gene in zip(rates, code, strict=True) if gene >= 0)):
             code = self.mutate(code, rng)
         return code
 

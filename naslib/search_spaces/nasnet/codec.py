@@ -8,6 +8,7 @@ from typing import Any
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.core._ops_by_name import op_name
 from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.encodings import FixedEdges
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.literals import Call, as_value, plain
 from naslib.search_spaces.core.primitives import Concat1x1
@@ -61,6 +62,12 @@ class BlockCodec(Codec[Graph]):
     def decision_space(self) -> DecisionSpace:
         """The decisions of the space."""
         return self._space
+
+    def fixed_edges(self) -> FixedEdges:
+        """From the branches to their blocks, and from all blocks to the output, whichever the rule keeps of these."""
+        output = block_node(self.blocks - 1) + 1
+        within = [(node, block_node(position // 2)) for position, node, _ in branches(self.blocks)]
+        return {name: (*within, *((block_node(b), output) for b in range(self.blocks))) for name in self.cells}
 
     def canonical(self, spec: Any) -> Code:
         """Return the code of a code, a genotype or the candidates by decision, each as value or as text.

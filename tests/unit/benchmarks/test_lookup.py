@@ -44,8 +44,8 @@ def test_a_file_is_opened_once() -> None:
 
 @needs_file
 def test_unknown_data_set_is_named() -> None:
-    with pytest.raises(BenchmarkError, match=r"no data set 'digits'.*cifar10, cifar100, ImageNet16-120"):
-        get_dataset_api("nasbench201", "digits", FILE.parent)
+    with pytest.raises(BenchmarkError, match=r"no data set 'svhn'.*cifar10, cifar100, ImageNet16-120"):
+        get_dataset_api("nasbench201", "svhn", FILE.parent)
 
 
 def test_missing_file_says_where_it_is_expected(empty_working_directory: Path) -> None:

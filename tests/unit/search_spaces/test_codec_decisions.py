@@ -122,7 +122,7 @@ def test_all_variation_follows_from_the_statement() -> None:
         assert codec.mutate(first, rng) in codec.neighbours(first)
     assert codec.encode((1, 1), "adjacency_one_hot").tolist() == [0, 1, 0, 1, 0]
     with pytest.raises(UnsupportedBySpaceError, match="no encoding"):
-        codec.encode((1, 1), "path")
+        codec.encode((1, 1), "paths")
 
 
 def test_a_codec_without_a_statement_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,123 @@
+"""`naslib data`: which tables and data sets are here, and a benchmark's official file in compact form."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from naslib.config.parser import CommandParser
+from naslib.utils.locations import data_directories
+
+_EPILOG = """\
+examples:
+  naslib data list                                    every table and data set: here or missing, whence, licence
+  naslib data list --data DIR --missing               what is not in DIR
+  naslib data convert nats-tss NATS-tss-v1_0-3ffb9-simple data      writes data/nb201.npz
+  naslib data convert nasbench101 nasbench_full.tfrecord data/nb101.npz
+"""
+# Seconds between two lines of progress
+_EVERY = 0.5
+
+
+def main(words: Sequence[str]) -> int:
+    """Run `naslib data list` or `naslib data convert`.
+
+    Raises:
+        ConfigError: For words that are none of it, an unknown format, or an output that is there already.
+        BenchmarkError: For an official file that cannot be read.
+    """
+    parser = CommandParser(prog="naslib data", description="Tables of benchmarks, and data sets.", epilog=_EPILOG)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | convert")
+    listed = commands.add_parser("list", description="Show every table and data set, and where it comes from.")
+    listed.add_argument("--data", help="the data directory; else NASLIB_DATA and ./data are looked at")
+    listed.add_argument("--missing", action="store_true", help="only what is not here")
+    converted = commands.add_parser(
+        "convert",
+        description="Write the compact file of a benchmark from its official file or folder.",
+        epilog=_formats_text(),
+    )
+    converted.add_argument("format", metavar="FORMAT", help="one of those below")
+    converted.add_argument("input", metavar="IN", help="the official file or folder")
+    converted.add_argument("output", metavar="OUT", help="the .npz file to write, or a folder for it")
+    args = parser.parse_args(list(words))
+    if args.command == "list":
+        sys.stdout.write("\n".join(_list(args.data, args.missing)) + "\n")
+        return 0
+    return _convert(args.format, args.input, args.output)
+
+
+def _formats_text() -> str:
+    from naslib.benchmarks.official import FORMATS
+
+    width = max(map(len, FORMATS))
+    lines = [f"  {name:{width}}  {form.output}: {' or '.join(form.names)}" for name, form in FORMATS.items()]
+    return "formats, what each writes, and what it reads:\n" + "\n".join(lines)
+
+
+def _list(data_dir: str | os.PathLike[str] | None, missing: bool) -> list[str]:
+    """Return the lines of `naslib data list`."""
+    from naslib.benchmarks.sources import BENCHMARK_FILES, DATA_SETS, Source, benchmarks_of
+
+    folders = data_directories(data_dir)
+    lines = [f"looked in {', '.join(map(str, folders))}", "", "tables of benchmarks"]
+
+    def add(title: str, source: Source) -> None:
+        found = source.find(folders)
+        if missing and (found is not None or not source.files):
+            return
+        state = "comes with naslib's libraries" if not source.files else f"here: {found}" if found else "missing"
+        lines.append(f"  {title}: {state}")
+        lines.append(f"      {source.holds}")
+        lines.append(f"      from {source.origin}; licence: {source.licence}")
+        if found is None:
+            lines.extend(
+                f"      naslib data convert {form.name} {form.names[0]} {form.output}" for form in source.formats
+            )
+
+    for source in BENCHMARK_FILES:
+        add(f"{' or '.join(source.files)} ({', '.join(benchmarks_of(source))})", source)
+    lines += ["", "data sets"]
+    for name, source in DATA_SETS.items():
+        add(f"{name} ({' or '.join(source.files)})" if source.files else name, source)
+    return lines
+
+
+def _convert(name: str, given: str, output: str) -> int:
+    from naslib.benchmarks.official import FORMATS, convert
+
+    path = Path(given).expanduser()
+    written = convert(name, path, Path(output).expanduser(), _progress())
+    sys.stderr.write("\n" if sys.stderr.isatty() else "")
+    sys.stdout.write(f"{written}: {written.stat().st_size / 1e6:.1f} MB\n")
+    if name.lower() == "naslib-nb201":
+        sys.stdout.write(
+            "note: NASLib's accuracies are of the images held out from its training; VAL_ACCURACY and TEST_ACCURACY "
+            "are one number, as in NASLib\n"
+        )
+    benchmark = FORMATS[name.lower()].benchmark
+    if benchmark:
+        space, _, kind = benchmark.partition(":")
+        words = f"{space!r}, data_dir={str(written)!r}" + (f", kind={kind!r}" if kind else "")
+        sys.stdout.write(f"get_dataset_api({words}) opens it\n")
+    return 0
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Return what writes how much has been read: on a terminal in one line that changes, elsewhere at every tenth."""
+    terminal = sys.stderr.isatty()
+    last = [0.0, -1]
+
+    def tell(done: int, total: int) -> None:
+        now, share = time.monotonic(), done / total if total else 1.0
+        if terminal and (now - last[0] > _EVERY or done == total):
+            sys.stderr.write(f"\r{share:6.1%} of {total:,}")
+            sys.stderr.flush()
+            last[0] = now
+        elif not terminal and int(10 * share) > last[1]:
+            last[1] = int(10 * share)
+            sys.stderr.write(f"{share:.0%} of {total:,}\n")
+
+    return tell

@@ -1,0 +1,198 @@
+"""build_table: train architectures of a space and write a table of what came out; stopped at any moment, it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from naslib.benchmarks.results import Results, save_results
+from naslib.errors import ConfigError, SearchInterrupted, TrialStopped
+from naslib.history import FILE_NAME, State, Trial
+from naslib.history.load import load
+from naslib.search_spaces.core.arguments import constructor_arguments
+from naslib.training.decisions_record import describe_decisions
+from naslib.training.environment import describe_environment
+from naslib.training.signals import InterruptGuard
+from naslib.utils.files import to_jsonable
+from naslib.utils.lock import RunLock
+from naslib.utils.log import get_logger
+
+from .building import BuildPlan, functions_of, open_build, plan_build, results_of, run_build
+from .executors import Executor, SerialExecutor
+from .processes import ProcessExecutor
+from .recorded import RecordedTraining
+
+logger = get_logger(__name__)
+
+# Of the folder in which a build keeps its trainings, beside the table
+SUFFIX = ".build"
+# How often the log says how far a build is
+_SECONDS_BETWEEN_LINES = 20.0
+
+
+def build_folder(out: str | Path) -> Path:
+    """Return the folder in which the build of a table keeps its trainings: `mine.build` beside `mine.npz`."""
+    return Path(out).with_suffix(SUFFIX)
+
+
+def build_table(
+    evaluator: RecordedTraining,
+    out: str | Path,
+    *,
+    name: str,
+    dataset: str,
+    architectures: int | None = None,
+    seeds: Sequence[int] = (0,),
+    order_seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    workers: int = 1,
+    threads: int = 1,
+    about: Mapping[str, Any] | None = None,
+    retry_failed: bool = False,
+) -> Results:
+    """Train architectures of the evaluator's space, write the table, and return it.
+
+    Trainings are kept one by one in `<out without .npz>.build/history.sqlite`. Called again with the same arguments, it
+    trains what is not there yet; with more architectures, those.
+
+    Args:
+        evaluator: What trains; its `training.space` is the space, its fidelity the epochs.
+        out: The table, a `.npz`.
+        name: What the space is called when the table is looked for.
+        dataset: What the data set is called then.
+        architectures: How many; None for all.
+        seeds: Each architecture is trained with each of them.
+        order_seed: Of the order, in which every beginning is a uniform sample.
+        shard: `(i, n)`, i from 0: every n-th architecture, for n builds with tables of their own that are then merged.
+        workers: Trainings at a time, each in a process of its own if there is more than one.
+        threads: Of torch in each of these.
+        about: What else the protocol says, as plain values.
+        retry_failed: Whether trainings that have failed before are tried again.
+
+    Raises:
+        ConfigError: For arguments that do not fit.
+        RunFolderError: If another process builds this table.
+        HistoryError: If the trainings there are of another table, or none is complete in the end.
+        SearchInterrupted: After Ctrl-C or SIGTERM; what is over is kept, and the table was written with it.
+    """
+    space, path = evaluator.training.space, Path(out)
+    if path.suffix != ".npz":
+        raise ConfigError(f"a table is a .npz file, not {path.name!r}")
+    if workers < 1 or threads < 1:
+        raise ConfigError(f"workers and threads are at least 1, not {workers} and {threads}")
+    plan = plan_build(space._codec(), architectures, seeds, evaluator.fidelity, order_seed, shard)
+    evaluator.check(plan.codes[0])
+    protocol = {**protocol_of(evaluator, plan, name, dataset, order_seed), **(about or {}), "threads": threads}
+    with ExitStack() as stack:
+        stack.enter_context(RunLock(build_folder(path)))
+        environment = describe_environment(torch.device(evaluator.training.how.device), order_seed)
+        environment = {key: environment[key] for key in ("naslib", "python", "torch", "device", "cpu", "cpu_kernels")}
+        history = open_build(build_folder(path), protocol, environment, evaluator.objectives)
+        stack.callback(history.close)
+        executor = stack.enter_context(_executor(evaluator, workers, threads))
+        guard = stack.enter_context(InterruptGuard())
+        try:
+            run_build(plan, executor, history, lambda: guard.requested, _Report(workers), retry_failed)
+        except TrialStopped:
+            if history.count(State.COMPLETE):
+                save_results(_collected(build_folder(path), plan.members, evaluator), path)
+            error = SearchInterrupted(
+                f"stopped; {build_folder(path)} keeps what is trained. The same command goes on with the rest"
+            )
+            error.__dict__["signum"] = guard.signum
+            raise error from None
+        results = _collected(build_folder(path), plan.members, evaluator)
+    save_results(results, path)
+    return results
+
+
+def collect(folder: str | Path, evaluator: RecordedTraining) -> Results:
+    """Return the table of what a build has trained so far, also while it goes on.
+
+    Args:
+        folder: Of the build.
+        evaluator: As it was built with.
+
+    Raises:
+        HistoryError: If there is no complete training.
+    """
+    return _collected(Path(folder), functions_of(evaluator.training.space._codec()), evaluator)
+
+
+def _collected(
+    folder: Path, members: Mapping[tuple[int, ...], tuple[tuple[int, ...], ...]], evaluator: RecordedTraining
+) -> Results:
+    trials = load(folder / FILE_NAME)
+    return results_of(trials, trials.about, members, evaluator.sizes)
+
+
+def protocol_of(
+    evaluator: RecordedTraining, plan: BuildPlan, name: str, dataset: str, order_seed: int
+) -> dict[str, Any]:
+    """Return what must be the same for trainings to be of one table."""
+    space, training = evaluator.training.space, evaluator.training
+    score = training.task.scores[0]
+    described = evaluator.describe()
+    sizes = {part: _images(batches) for part, batches in (("train", training.train), ("valid", training.valid))}
+    protocol = {
+        "space": name,
+        "space_args": constructor_arguments(space),
+        "decisions": describe_decisions(space),
+        "dataset": dataset,
+        "images": {**sizes, "test": _images(evaluator.tests)},
+        "score": {"name": score.name, "maximize": score.maximize, "unit": score.unit},
+        "epochs": plan.epochs,
+        "seeds": list(plan.seeds),
+        "order_seed": order_seed,
+        "functions": plan.functions,
+        "training": {key: value for key, value in described.items() if key not in ("objectives", "epochs")},
+    }
+    plain: dict[str, Any] = to_jsonable(protocol)
+    return plain
+
+
+def _images(batches: Any) -> int | None:
+    """Return how many examples a loader has, None where it does not say."""
+    for entry in (getattr(batches, "indices", None), getattr(batches, "dataset", None)):
+        if isinstance(entry, Sized):
+            return len(entry)
+    return None
+
+
+@contextmanager
+def _executor(evaluator: RecordedTraining, workers: int, threads: int) -> Iterator[Executor]:
+    """Yield what runs the trainings; with one worker this process, on so many threads meanwhile."""
+    if workers > 1:
+        with ProcessExecutor(evaluator, workers, threads) as executor:
+            yield executor
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield SerialExecutor(evaluator)
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Report:
+    """Say now and then how far a build is."""
+
+    def __init__(self, workers: int) -> None:
+        self._began = self._said = time.monotonic()
+        self._workers, self._made = workers, 0
+
+    def __call__(self, trial: Trial, left: int) -> None:
+        self._made += 1
+        if trial.state is State.FAILED:
+            logger.warning("%s, seed %s, has failed: %s", list(trial.code), trial.seed, trial.user.get("error"))
+        now = time.monotonic()
+        if left and now - self._said < _SECONDS_BETWEEN_LINES:
+            return
+        self._said = now
+        each = (now - self._began) / self._made
+        logger.info("%d trained, %d left, %.2f s each: %.0f minutes", self._made, left, each, left * each / 60)

@@ -1,0 +1,3 @@
+"""BANANAS."""
+
+from .optimizer import Bananas as Bananas

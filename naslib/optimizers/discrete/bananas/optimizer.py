@@ -1,0 +1,122 @@
+"""Bananas: Bayesian optimisation with predictors, acquisition functions and mutations ([White2021bananas])."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from naslib.errors import ConfigError
+from naslib.optimizers.discrete.model_based import acquisition
+from naslib.optimizers.discrete.model_based.base import ModelBasedSearch, check_counts
+from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent, as_source
+from naslib.optimizers.discrete.model_based.surrogate import Surrogate
+from naslib.optimizers.registry import OPTIMIZERS
+from naslib.search_spaces.core.codec import Code
+
+
+@OPTIMIZERS.register("bananas")
+class Bananas(ModelBasedSearch):
+    """Evaluate, k at a time, what an acquisition function of a model finds most promising ([White2021bananas]).
+
+    `acq_fn_type` is the acquisition function: `its` draws from the belief of each architecture, `thompson` takes the
+    word of one member of the ensemble, `ucb` is mean + `explore_factor` std, `ei` the expected improvement, `pi` its
+    probability, `exploit_only` the mean. An ensemble of one knows no other member: `thompson` is then `its`.
+
+    `acq_fn_optimization` is where candidates come from: `mutation` of the best `num_arches_to_mutate`, each
+    `num_candidates / num_arches_to_mutate / max_mutations` times by `max_mutations` decisions; `random_sampling` of
+    `num_candidates`; `local_search`, climbs on the acquisition function from those best; `neighbours`, all their
+    neighbours (at most `num_candidates` of each), walks of up to `max_mutations` steps from them and random
+    architectures, `num_candidates` of both. The defaults are NASLib's.
+
+    Args:
+        k: Architectures in a round.
+        acq_fn_type: The acquisition function.
+        acq_fn_optimization: Where candidates come from.
+        num_arches_to_mutate: How many of the best architectures candidates are made of.
+        max_mutations: Mutations per candidate.
+        num_candidates: Candidates per round.
+        explore_factor: Of `ucb`.
+        ei_calibration_factor: `ei` divides the standard deviation by it.
+        **kwargs: Keywords of `ModelBasedSearch`.
+
+    Raises:
+        ConfigError: For an unknown keyword, name, or a number out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        k: int = 10,
+        acq_fn_type: str = "its",
+        acq_fn_optimization: str = "mutation",
+        num_arches_to_mutate: int = 2,
+        max_mutations: int = 1,
+        num_candidates: int = 100,
+        explore_factor: float = 0.5,
+        ei_calibration_factor: float = 5.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_counts(
+            k=k,
+            num_arches_to_mutate=num_arches_to_mutate,
+            max_mutations=max_mutations,
+            num_candidates=num_candidates,
+        )
+        if not ei_calibration_factor > 0 or explore_factor < 0:
+            raise ConfigError(
+                f"ei_calibration_factor must be above 0 and explore_factor not below it, not {ei_calibration_factor:g} "
+                f"and {explore_factor:g}"
+            )
+        self.k, self.num_candidates = k, num_candidates
+        self.acq_fn_type = acquisition.as_acquisition(acq_fn_type)
+        self.acq_fn_optimization = as_source(acq_fn_optimization)
+        self.num_arches_to_mutate, self.max_mutations = num_arches_to_mutate, max_mutations
+        self.explore_factor, self.ei_calibration_factor = explore_factor, ei_calibration_factor
+
+    def choose(self, surrogate: Surrogate, values: np.ndarray, rng: np.random.Generator) -> list[Parent]:
+        """Return the k most promising candidates."""
+        best = float(values.max())
+
+        def score(codes: Sequence[Code]) -> tuple[np.ndarray, np.ndarray]:
+            return self._acquisition(surrogate, codes, best, rng)
+
+        candidates = self._candidates(lambda codes: score(codes)[0])
+        if not candidates:
+            return []
+        scores, mean = score(candidates.codes)
+        return candidates.first(acquisition.by_promise(scores, mean), self.k)
+
+    def _candidates(self, score: Any) -> Candidates:
+        found, parents = self.new_candidates(), self.best_parents(self.num_arches_to_mutate)
+        source, count = self.acq_fn_optimization, self.num_candidates
+        if source == "mutation":
+            found.mutate(parents, count, self.max_mutations)
+        elif source == "random_sampling":
+            found.draw(count)
+        elif source == "local_search":
+            found.climb(parents, score)
+        else:
+            found.surround(parents, count, self.max_mutations)
+            found.draw(count)
+        return found
+
+    def _acquisition(
+        self, surrogate: Surrogate, codes: Sequence[Code], best: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the acquisition of architectures and the means of their belief, `(n,)` each."""
+        belief, kind = surrogate.predict(codes), self.acq_fn_type
+        mean, std = belief.mean, belief.std
+        if kind == "thompson" and len(belief.members) > 1:
+            return acquisition.thompson(belief.members, rng), mean
+        if kind in ("its", "thompson"):
+            return acquisition.its(mean, std, rng), mean
+        if kind == "ucb":
+            return acquisition.ucb(mean, std, self.explore_factor), mean
+        if kind == "ei":
+            return acquisition.ei(mean, std, best, self.ei_calibration_factor), mean
+        if kind == "pi":
+            return acquisition.pi(mean, std, best), mean
+        return acquisition.exploit_only(mean), mean

@@ -1,0 +1,3 @@
+"""A predictor that is fitted once."""
+
+from .optimizer import BasePredictor as BasePredictor

@@ -1,0 +1,3 @@
+"""Local search."""
+
+from .optimizer import LocalSearch as LocalSearch

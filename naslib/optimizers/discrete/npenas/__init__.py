@@ -1,0 +1,3 @@
+"""NPENAS."""
+
+from .optimizer import Npenas as Npenas

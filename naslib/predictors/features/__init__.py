@@ -1,0 +1,6 @@
+"""Features: architectures of any space, and what else is known of them, as numbers for predictors."""
+
+from .batch import encode_batch as encode_batch
+from .batch import feature_names as feature_names
+from .known import known_numbers as known_numbers
+from .scaling import Scaler as Scaler

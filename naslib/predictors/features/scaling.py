@@ -1,0 +1,27 @@
+"""Scaler: columns with mean 0 and standard deviation 1, for models that measure distances."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Scaler:
+    """Standardize features by what they are on a training set, without those that are constant on it.
+
+    Args:
+        rows: The training set, `(n, d)`.
+
+    Attributes:
+        kept: Indices of the columns that vary.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        rows = np.asarray(rows, dtype=np.float64)
+        self.kept = np.flatnonzero(np.ptp(rows, axis=0) > 0) if len(rows) else np.arange(rows.shape[1])
+        self.mean = rows[:, self.kept].mean(0)
+        self.std = rows[:, self.kept].std(0)
+        self.std[self.std == 0] = 1.0
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Return the features of any set, `(n, d')` float64."""
+        return (np.asarray(rows, dtype=np.float64)[:, self.kept] - self.mean) / self.std

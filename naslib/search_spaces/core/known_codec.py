@@ -1,0 +1,210 @@
+"""KnownCodec: the codes of a space of which only some are known, as in a table that is not complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from naslib.errors import ArchitectureError, UnsupportedBySpaceError
+from naslib.utils.encodings import EncodingType
+
+from .codec import Code, Codec
+from .encodings import NestedGraphs
+from .schema import DecisionSpace
+
+# Variations that are tried before the known ones are looked through
+_ATTEMPTS = 32
+# Architectures whose known neighbours are remembered
+_REMEMBERED = 4096
+
+
+class KnownCodec(Codec[Any]):
+    """Vary architectures as another codec does, and return those alone that are known.
+
+    A draw is uniform over the known codes. A mutation (crossover, perturbation) is the other codec's, drawn again until
+    it is known: it has the other's distribution among the known ones. Where none of some attempts is, a mutation is
+    drawn from the known neighbours, and where there are none either, from the known architectures that differ in the
+    fewest entries of their one-hot vectors (of a child of a crossover or perturbation: from it). So a search never
+    stands still, and on a table with few neighbours it goes on with what is nearest.
+
+    Its `decision_space` is that of the whole space, for features.
+
+    Args:
+        codec: Of the whole space.
+        codes: The known ones, as the codec spells them.
+
+    Raises:
+        ArchitectureError: If there is none.
+    """
+
+    def __init__(self, codec: Codec[Any], codes: Sequence[Code]) -> None:
+        self.name, self.codec = codec.name, codec
+        self.codes: list[Code] = sorted({tuple(code) for code in codes})
+        if not self.codes:
+            raise ArchitectureError(f"no architecture of {codec.name} is known: there is nothing to search")
+        self._known = frozenset(self.codes)
+        self._vectors: np.ndarray | None = None
+        self._near: dict[Code, list[Code]] = {}
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def decision_space(self) -> DecisionSpace | None:
+        """The decisions of the whole space."""
+        return self.codec.decision_space
+
+    def random(self, rng: Random) -> Code:
+        """Draw one of the known codes uniformly."""
+        return self.codes[int(rng.random() * len(self.codes))]
+
+    def mutate(self, code: Code, rng: Random) -> Code:
+        """Return a known architecture near `code`, another one where there is one; see the class."""
+        found = self._tried(lambda: self.codec.mutate(code, rng), code)
+        return found if found is not None else rng.choice(self._around(code))
+
+    def neighbours(self, code: Code) -> list[Code]:
+        """Return the known neighbours of `code`; where there are none, the known architectures nearest to it."""
+        return list(self._around(code))
+
+    def perturb(self, code: Code, rate: float, rng: Random) -> Code:
+        """Return a known architecture that is a perturbed copy of `code`, or one of those nearest to such a copy."""
+        found = self._tried(lambda: self.codec.perturb(code, rate, rng))
+        return found if found is not None else rng.choice(self._nearest(self.codec.perturb(code, rate, rng)))
+
+    def crossover(self, first: Code, second: Code, rng: Random) -> Code:
+        """Return a known architecture that is a child of two parents, or one of those nearest to such a child."""
+        found = self._tried(lambda: self.codec.crossover(first, second, rng))
+        return found if found is not None else rng.choice(self._nearest(self.codec.crossover(first, second, rng)))
+
+    def is_valid(self, code: Code) -> bool:
+        """Say whether `code` is known."""
+        return tuple(code) in self._known
+
+    def iterate(self) -> Iterator[Code]:
+        """Yield every known code once, sorted."""
+        return iter(self.codes)
+
+    def _tried(self, draw: Callable[[], Code], other_than: Code | None = None) -> Code | None:
+        for _ in range(_ATTEMPTS):
+            found = draw()
+            if found in self._known and found != other_than:
+                return found
+        return None
+
+    def _around(self, code: Code) -> list[Code]:
+        """Return the known neighbours, or what is nearest."""
+        found = self._near.get(code)
+        if found is None:
+            try:
+                found = [near for near in self.codec.neighbours(code) if near in self._known and near != code]
+            except UnsupportedBySpaceError:  # too many to list
+                found = []
+            found = found or self._nearest(code)
+            if len(self._near) < _REMEMBERED:
+                self._near[code] = found
+        return found
+
+    def _nearest(self, code: Code) -> list[Code]:
+        """Return the known codes that differ least from `code`, without itself unless it is the only one."""
+        vectors = self._known_vectors()
+        distance = np.abs(vectors - self._vector(code)).sum(axis=1)
+        distance[[known == code for known in self.codes] if code in self._known else []] = np.inf
+        least = distance.min()
+        return [code] if least == np.inf else [self.codes[place] for place in np.flatnonzero(distance == least)]
+
+    def _known_vectors(self) -> np.ndarray:
+        if self._vectors is None:
+            self._vectors = np.stack([self._vector(code) for code in self.codes])
+        return self._vectors
+
+    def _vector(self, code: Code) -> np.ndarray:
+        return self.codec._stated("distances").vector(self.codec.to_decisions(code))
+
+    # what is the other codec's
+
+    def to_decisions(self, code: Code) -> Code:
+        """Return the code of the decision space that stands for `code`."""
+        return self.codec.to_decisions(code)
+
+    def from_decisions(self, decided: Code) -> Code:
+        """Return the code that a code of the decision space stands for."""
+        return self.codec.from_decisions(decided)
+
+    def from_graph(self, graph: Any) -> Code:
+        """Read the code off a discretized graph."""
+        return self.codec.from_graph(graph)
+
+    def apply(self, graph: Any, code: Code) -> None:
+        """Put an architecture on a graph, in place."""
+        self.codec.apply(graph, code)
+
+    def fixed_edges(self) -> Any:
+        """Return by cell the edges that every architecture has, where the codec knows them."""
+        return self.codec.fixed_edges()
+
+    def encode(
+        self,
+        code: Code,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
+        """Return the encoding of `code` for a predictor."""
+        return self.codec.encode(code, encoding_type, graph)
+
+    def encode_batch(
+        self,
+        codes: Sequence[Code] | np.ndarray,
+        encoding_type: EncodingType | str = EncodingType.ADJACENCY_ONE_HOT,
+        graph: NestedGraphs | None = None,
+    ) -> Any:
+        """Return the encodings of n canonical codes."""
+        return self.codec.encode_batch(codes, encoding_type, graph)
+
+    def decided_batch(self, codes: Sequence[Code] | np.ndarray) -> Sequence[Code] | np.ndarray:
+        """Return the codes of the decision space that stand for canonical codes."""
+        return self.codec.decided_batch(codes)
+
+    def canonical(self, spec: Any) -> Code:
+        """Return the code of a user's spec."""
+        return self.codec.canonical(spec)
+
+    def identity(self, code: Code) -> Any:
+        """Return what is hashed as an architecture."""
+        return self.codec.identity(code)
+
+    def function_of(self, code: Code) -> Hashable:
+        """Return what codes have in common that are one function."""
+        return self.codec.function_of(code)
+
+    def network_sizes(self, code: Code, graph: Any, input_shape: Sequence[int]) -> tuple[int, int] | None:
+        """Return the parameters and multiply-accumulates of a network in closed form, where there is one."""
+        return self.codec.network_sizes(code, graph, input_shape)
+
+    def genotype(self, code: Code) -> Any:
+        """Return the genotype that people of this space write."""
+        return self.codec.genotype(code)
+
+
+def within(codec: Codec[Any], known: Sequence[Code] | None) -> Codec[Any]:
+    """Return the codec, restricted to the known codes unless they are all that there are.
+
+    Args:
+        codec: Of the whole space.
+        known: None if everything is known; what is not of the space, as the codec spells it, does not count.
+
+    Raises:
+        ArchitectureError: If nothing is known.
+    """
+    if known is None or is_all(codec, len(known)):
+        return codec
+    return KnownCodec(codec, [code for code in known if codec.is_valid(code)])
+
+
+def is_all(codec: Codec[Any], number: int) -> bool:
+    """Say whether so many different codes are the whole space, as far as that can be counted."""
+    space = codec.decision_space
+    return space is not None and space.size() == number
