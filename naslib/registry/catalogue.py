@@ -85,6 +85,14 @@ PARTS: Registry[Any] = Registry(
     },
 )
 
+# Ingredients of searches that evaluate trials; under `search.parts` as those of the weight-sharing methods.
+TRIAL_PARTS: Registry[Any] = Registry(
+    "part of a search of trials",
+    {
+        "early_termination": "naslib.optimizers.discrete.early_termination.part:EarlyTermination",
+    },
+)
+
 # By search space; `space:kind` where a table answers for something else than the accuracy of the space's networks.
 BENCHMARKS: Registry[Any] = Registry(
     "benchmark",
