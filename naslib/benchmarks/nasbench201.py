@@ -282,6 +282,19 @@ class NasBench201Table(Benchmark):
         return record
 
 
+def codes_of_rows(ops: np.ndarray, op_names: Sequence[str], edges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the codes of architectures that are written as in a compact file, `(n, 6)` int8.
+
+    Args:
+        ops: `(n, 6)`, the operation of every edge as its place in `op_names`.
+        op_names: The operations.
+        edges: The edges, source and target.
+    """
+    code_op = np.array([_CODE_OPS.index(str(name)) for name in op_names], dtype=np.int8)
+    columns = [[(int(u), int(v)) for u, v in edges].index(edge) for edge in _CODE_EDGES]
+    return code_op[ops[:, columns]]
+
+
 def _key(code: Sequence[int]) -> int:
     return sum(op * power for op, power in zip(code, _POWERS, strict=True))
 
@@ -296,9 +309,7 @@ def _plain(value: Any) -> Any:
 
 def _official_indices(ops: np.ndarray, op_names: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the row of every code, indexed by the code as a base-5 number."""
-    code_op = np.array([_CODE_OPS.index(str(name)) for name in op_names])
-    columns = [[(int(u), int(v)) for u, v in edges].index(edge) for edge in _CODE_EDGES]
-    keys = code_op[ops[:, columns]] @ np.array(_POWERS)
+    keys = codes_of_rows(ops, op_names, edges).astype(np.int64) @ np.array(_POWERS)
     if ops.shape != (_N_CODES, len(_CODE_EDGES)) or len(np.unique(keys)) != _N_CODES:
         raise ValueError(f"expected each of the {_N_CODES} architectures once")
     rows = np.empty(_N_CODES, dtype=np.intp)

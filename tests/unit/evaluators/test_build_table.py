@@ -19,11 +19,11 @@ from naslib.benchmarks import TrainedTable
 from naslib.benchmarks.results import load_results, merged
 from naslib.errors import ConfigError, DataError, HistoryError, RunFolderError
 from naslib.evaluators import TrainEvaluator, TrainingOfTrials
-from naslib.evaluators.table_builder import build_folder, build_table, collect
 from naslib.evaluators.building import plan_build
 from naslib.evaluators.executors import SerialExecutor
 from naslib.evaluators.latency import measure_latencies
 from naslib.evaluators.recorded import RecordedTraining
+from naslib.evaluators.table_builder import build_folder, build_table, collect
 from naslib.history import State, Trial
 from naslib.history.load import load
 from naslib.search_spaces import ModuleSearchSpace, NasBench201SearchSpace, NasBench301SearchSpace
