@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from naslib.errors import BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .figure_table import FigureTable
@@ -47,7 +48,8 @@ class ZeroCostApi(Mapping[str, dict[str, Any]]):
             there = kinds(self.search_space)
             kind = next((kind for kind in _KINDS if kind in there), _KINDS[0])
             table = get_dataset_api(self.search_space, self.dataset, self.data_dir, kind)
-            assert isinstance(table, FigureTable)
+            if not isinstance(table, FigureTable):
+                raise BenchmarkError(f"the {kind} of {self.search_space} are no table of proxies")
             codes = [tuple(code) for code in table.codes(self.dataset).tolist()]
             self._found = {str(code): self._entry(table.query(code, Metric.ALL, self.dataset)) for code in codes}
         return self._found

@@ -135,7 +135,7 @@ def _search_config(
     config = load_config(raw, kept, extensions=extensions)
     for key, value in aside.items():
         config.search.set_hidden(key, value)
-    config.set_hidden("config_id", number)
+    config.set_hidden("config_id", int(number))
     names = (config.search_space, config.dataset, config.optimizer, f"config_{number}", str(config.seed))
     if config_type == "nas_predictor":
         names = (config.dataset, "nas_predictors", config.search_space, config.search.predictor_type, str(config.seed))

@@ -1,46 +1,42 @@
-"""Predictors: what an architecture will reach, from its features, from short trainings, or from one batch of data.
-
-The classes are imported when they are first asked for, under NASLib's names where it has them.
-"""
-
-from __future__ import annotations
-
-import importlib
-from typing import Any
+"""Predictors: what an architecture will reach, from its features, from short trainings, or from one batch of data."""
 
 from naslib.registry.catalogue import PREDICTORS as PREDICTORS
 from naslib.registry.catalogue import PROXIES as PROXIES
 
 from .base import Predictor as Predictor
-
-_HERE = "naslib.predictors"
-# Where names are that no entry of the registry is called by
-_MORE = {
-    "OmniNGBPredictor": f"{_HERE}.omni.ngb",
-    "OmniSemiNASPredictor": f"{_HERE}.omni.seminas",
-    "OneShotPredictor": f"{_HERE}.oneshot",
-    "SemiNASPredictor": f"{_HERE}.neural.seminas",
-    "SoLosspredictor": f"{_HERE}.curves.soloss",
-    "EarlyStopping": f"{_HERE}.curves.early_stopping",
-    "ZeroCost": f"{_HERE}.zerocost",
-    "compute_proxy": f"{_HERE}.proxies.compute",
-}
-
-
-def _places() -> dict[str, str]:
-    """Return the module of every class by its name."""
-    registered = (PREDICTORS.place(name).split(":") for name in PREDICTORS.names())
-    return {attribute: module for module, attribute in registered} | _MORE
-
-
-def __getattr__(name: str) -> Any:
-    """Return the predictor class called `name`."""
-    places = _places()
-    if name not in places:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(places[name]), name)
-
-
-def __dir__() -> list[str]:
-    """List the names of the module, the lazy ones included."""
-    return sorted({*globals(), *_places()})
+from .bohamiann import BOHAMIANN as BOHAMIANN
+from .boosting import LGBoost as LGBoost
+from .boosting import NGBoost as NGBoost
+from .boosting import XGBoost as XGBoost
+from .curves.early_stopping import EarlyStopping as EarlyStopping
+from .curves.early_stopping import valacc as valacc
+from .curves.early_stopping import valloss as valloss
+from .curves.lce import LCEMPredictor as LCEMPredictor
+from .curves.lce import LCEPredictor as LCEPredictor
+from .curves.lcsvr import SVR_Estimator as SVR_Estimator
+from .curves.soloss import SoLosspredictor as SoLosspredictor
+from .curves.soloss import sotl as sotl
+from .curves.soloss import sotle as sotle
+from .dngo import DNGOPredictor as DNGOPredictor
+from .ensemble import Ensemble as Ensemble
+from .forests import ExtraTreesPredictor as ExtraTreesPredictor
+from .forests import GrafPredictor as GrafPredictor
+from .forests import RandomForestPredictor as RandomForestPredictor
+from .gaussian import GPPredictor as GPPredictor
+from .gaussian import SparseGPPredictor as SparseGPPredictor
+from .gaussian import VarSparseGPPredictor as VarSparseGPPredictor
+from .grid_gp import GridGP as GridGP
+from .linear import BayesianLinearRegression as BayesianLinearRegression
+from .mlp import BananasPredictor as BananasPredictor
+from .mlp import MLPPredictor as MLPPredictor
+from .neural.bonas import BonasPredictor as BonasPredictor
+from .neural.gcn import GCNPredictor as GCNPredictor
+from .neural.seminas import SemiNASPredictor as SemiNASPredictor
+from .neural.seminas import nao as nao
+from .neural.seminas import seminas as seminas
+from .omni.ngb import OmniNGBPredictor as OmniNGBPredictor
+from .omni.seminas import omni_seminas as omni_seminas
+from .oneshot import OneShotPredictor as OneShotPredictor
+from .proxies.compute import compute_proxy as compute_proxy
+from .weisfeiler_lehman import GPWLPredictor as GPWLPredictor
+from .zerocost import ZeroCost as ZeroCost

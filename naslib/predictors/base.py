@@ -138,7 +138,7 @@ class Predictor(ABC, metaclass=NASLibKeywords):
         found: Codes = []
         for item in architectures:
             given: Any = item if isinstance(item, Graph) else getattr(item, "arch", item)  # a module of `get_nbhd`
-            if isinstance(given, np.ndarray) and given.dtype.kind == "f":
+            if isinstance(given, np.ndarray) and (given.dtype.kind == "f" or self._codec is None):
                 self.of_rows = True
                 found.append(tuple(given.tolist()))
             elif isinstance(given, Graph):

@@ -14,7 +14,7 @@ _TABLE = {
     "accuracy": "naslib.utils.meters:accuracy",
     "compute_scores": "naslib.utils.scores:compute_scores",
     "count_parameters_in_MB": "naslib.utils.meters:count_parameters_in_MB",
-    "get_dataset_api": "naslib.benchmarks.lookup:get_dataset_api",
+    "get_dataset_api": "naslib.benchmarks.naslib_lookup:get_dataset_api",
     "get_last_checkpoint": "naslib.training.checkpoint:get_last_checkpoint",
     "get_logger": "naslib.utils.log:get_logger",
     "get_zc_benchmark_api": "naslib.benchmarks.zero_cost_api:get_zc_benchmark_api",
