@@ -91,16 +91,15 @@ class MultiFidelityOptimizer(DiscreteOptimizer):
 
     # what is evaluated, and how
 
-    def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> Codec:
+    def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
         """Settle the levels too, and raise if the benchmark does not know one."""
         self.levels = self._settle(self.fidelity)
-        codec = super()._take_metrics(codec, dataset_api, dataset)
+        super()._take_metrics(codec, dataset_api, dataset)
         probe = codec.random(random.Random(0))
         for level in self.levels:
             for metric in self.metrics:
                 dataset_api.query(probe, metric, dataset, epoch=level)
         self._settle_warmth(bool(getattr(dataset_api, "is_one_training", False)), "this table has no learning curves")
-        return codec
 
     def use_evaluator(self, evaluator: Any) -> None:
         """Take objectives and longest training of an evaluator.
