@@ -76,11 +76,12 @@ def build_evaluator(
         return table
     if not isinstance(optimizer.evaluator, str):
         return optimizer.evaluator
-    train, valid, _ = loaders()
+    kind = EVALUATORS.get(optimizer.evaluator)
+    train, valid, _ = loaders() if kind.needs_batches else (None, None, None)
     how = how_to_train(search, str(device), channels_last)
     names, seed = optimizer.objective_names, int(config.get("seed", 0))
-    kind = EVALUATORS.get(optimizer.evaluator)
-    built: Evaluator = kind(optimizer.graph, train, valid, how, task(), names, seed, **given)
+    learned = task() if kind.needs_batches else None
+    built: Evaluator = kind(optimizer.graph, train, valid, how, learned, names, seed, **given)
     return built
 
 
