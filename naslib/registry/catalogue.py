@@ -42,8 +42,8 @@ OPTIMIZERS: Registry[Any] = Registry(
         "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
         "npenas": "naslib.optimizers.discrete.npenas.optimizer:Npenas",
-        "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
         "nsga2": "naslib.optimizers.discrete.nsga2.optimizer:NSGA2",
+        "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
         "oles": "naslib.optimizers.oneshot.methods.oles:OLESOptimizer",
         "one_shot": "naslib.optimizers.oneshot.methods.oneshot_train:OneShotNASOptimizer",
         "oneshot": "naslib.optimizers.oneshot.methods.oneshot_train:OneShotNASOptimizer",
@@ -69,8 +69,8 @@ OPTIMIZERS: Registry[Any] = Registry(
         "sh": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
-        "tpe": "naslib.optimizers.discrete.tpe.optimizer:TPE",
         "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
+        "tpe": "naslib.optimizers.discrete.tpe.optimizer:TPE",
     },
 )
 
