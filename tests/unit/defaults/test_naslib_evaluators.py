@@ -135,7 +135,8 @@ def test_a_proxy_from_a_table_is_compared_with_accuracies(tmp_path):
 def test_bananas_reads_proxies_and_asks_only_for_architectures_that_have_them():
     codes = [code for code, _ in zip(SPACE.get_arch_iterator(), range(300), strict=False)][::5]
     api = {str(code): {"val_accuracy": 0.0, "good": {"score": value(code)}, "bad": {"score": 1.0}} for code in codes}
-    settings = {"num_init": 5, "k": 5, "predictor_type": "bayes_lin_reg", "num_ensemble": 1}
+    settings = {"num_init": 5, "k": 5, "predictor_type": "bayes_lin_reg", "num_ensemble": 1, "num_candidates": 500}
+    settings |= {"acq_fn_optimization": "random_sampling", "acq_fn_type": "exploit_only"}
     search = Bananas(**settings, zc_api=api, use_zc_api=True, zc_names=["good"])
     search.adapt_search_space(SPACE, "cifar10", dataset_api=Sums())
     asked = []
