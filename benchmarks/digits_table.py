@@ -1,8 +1,8 @@
 """The table of digits that comes with naslib: make it of a build, and say how good it is as a benchmark.
 
-    naslib bench build digits_table.yaml --seeds 1,2 --workers 2 --out digits.npz    # goes on where it was stopped
-    python -m benchmarks.digits_table --build digits.build                           # writes the shipped file
-    python -m benchmarks.digits_table                                                # what it is worth
+naslib bench build digits_table.yaml --seeds 1,2 --workers 2 --out digits.npz    # goes on where it was stopped
+python -m benchmarks.digits_table --build digits.build                           # writes the shipped file
+python -m benchmarks.digits_table                                                # what it is worth
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ class TrainedTable(Benchmark):
         """
         return float(self.query(code, metric, dataset, epoch, seed=seed))
 
-    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
         """Return the seeds of the trainings, for a metric that depends on them."""
         metric = as_metric(metric)
         self._length(dataset, epoch)

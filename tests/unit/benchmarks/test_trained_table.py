@@ -40,7 +40,7 @@ def test_means_seeds_epochs_and_curves(table: TrainedTable):
     assert table.query(FIRST, Metric.VAL_ACCURACY, full_lc=True) == [18.0, 33.0, 43.0]
     assert table.query(FIRST, Metric.TRAIN_LOSS, epoch=2, full_lc=True, seed=2) == [20.0, 40.0]
     assert table.query(FIRST, Metric.TEST_ACCURACY) == 45.0 and table.query(FIRST, Metric.TRAIN_ACCURACY) == 41.0
-    assert table.seeds_of(Metric.VAL_ACCURACY) == (1, 2) and table.seeds_of(Metric.PARAMETERS) == ()
+    assert table.seeds(Metric.VAL_ACCURACY) == (1, 2) and table.seeds(Metric.PARAMETERS) == ()
     assert table.is_one_training and len(table) == 3
 
 
