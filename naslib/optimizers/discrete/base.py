@@ -13,7 +13,6 @@ from naslib.errors import (
     BenchmarkApiMissing,
     ConfigError,
     OptimizerStateError,
-    UnsupportedBySpaceError,
 )
 from naslib.history import Objective, State, Trial
 from naslib.optimizers.core.given_space import require_graph
@@ -24,6 +23,7 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
+from .codes import codec_of, known_of
 from .parts import EarlyTermination, build_trial_parts
 from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
@@ -259,7 +259,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         require_graph(search_space)
         name = type(self).__name__
         dataset = dataset if dataset is not None else self.dataset
-        codec = _codec_of(search_space, name)
+        codec = codec_of(search_space, name)
         self.evaluator, self._metric = kwargs.get("evaluator", self.evaluator), None
         dataset_api = as_dataset_api(dataset_api)
         if self._asks_the_benchmark():
@@ -269,8 +269,7 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
-            known = _known(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
-            codec = within(codec, known)
+            codec = within(codec, known_of(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity))
             self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
             self.use_evaluator(self.evaluator)
@@ -365,31 +364,6 @@ class DiscreteOptimizer(ReportingOptimizer):
         if self.termination is not None:
             found["early_termination"] = self.termination
         return found
-
-
-def _codec_of(space: Graph, name: str) -> Codec:
-    """Return the codec of a space, or what does its work with the decisions that the space states.
-
-    Raises:
-        UnsupportedBySpaceError: If there is nothing to decide in it.
-    """
-    try:
-        return space._codec()
-    except UnsupportedBySpaceError as error:
-        raise UnsupportedBySpaceError(
-            f"{name} searches on codes, and {type(space).__name__} has no codec and no decision: {error}"
-        ) from error
-
-
-def _known(dataset_api: Any, metrics: Sequence[Metric | Figure], dataset: str | None, epoch: int) -> list[Code] | None:
-    """Return the architectures of which a benchmark knows all metrics; None if these are all that there are."""
-    ask = getattr(dataset_api, "known_codes", None)
-    found = [ask(metric, dataset, epoch) for metric in metrics] if ask is not None else []
-    some = [codes for codes in found if codes is not None]
-    if not some:
-        return None
-    common = set(some[0]).intersection(*some[1:])
-    return [code for code in some[0] if code in common]
 
 
 def _objective_of(metric: Metric | Figure) -> Objective:
