@@ -117,9 +117,11 @@ def own_table(
     Raises:
         BenchmarkError: If the file that is named is a table of something else.
     """
+    named = data_dir if data_dir and Path(data_dir).is_file() else None
+    if search_space in BENCHMARKS and named is not None and not is_results(named):
+        return None  # a published one's file
     if search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset)):
-        is_named = bool(data_dir) and Path(str(data_dir)).is_file() and is_results(str(data_dir))
-        return find_table(search_space, dataset, [str(data_dir)]) if is_named else None
+        return find_table(search_space, dataset, [named]) if named is not None else None
     return find_table(search_space, dataset, _places(data_dir))
 
 
