@@ -79,9 +79,25 @@ def _list(data_dir: str | os.PathLike[str] | None, missing: bool) -> list[str]:
 
     for source in BENCHMARK_FILES:
         add(f"{' or '.join(source.files)} ({', '.join(benchmarks_of(source))})", source)
+    lines += [] if missing else _own_tables(folders)
     lines += ["", "data sets"]
     for name, source in DATA_SETS.items():
         add(f"{name} ({' or '.join(source.files)})" if source.files else name, source)
+    return lines
+
+
+def _own_tables(folders: Sequence[Path]) -> list[str]:
+    """Return the lines on the tables that `naslib bench build` has made; one comes with naslib."""
+    from naslib.benchmarks.own import own_tables
+    from naslib.benchmarks.trained import TrainedTable
+
+    lines = ["", "tables of one's own (naslib bench build)"]
+    for path in own_tables(folders):
+        table = TrainedTable(path)
+        seeds = ", ".join(map(str, table.results.seeds))
+        lines.append(f"  {path.name}: {path}")
+        what = f"{table.name} on {table.datasets[0]}, {table.epochs} epochs, seeds {seeds}"
+        lines.append(f"      {len(table):,} architectures of {what}")
     return lines
 
 

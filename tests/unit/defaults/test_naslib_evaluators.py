@@ -144,7 +144,7 @@ def test_bananas_reads_proxies_and_asks_only_for_architectures_that_have_them():
         (trial,) = search.ask(1)
         search.tell(trial, [value(trial.code)])
         asked.append(trial.code)
-    assert set(asked) <= set(codes) and max(map(value, asked[5:10])) == max(map(value, set(codes) - set(asked[:5])))
+    assert set(asked) <= set(codes) and min(map(value, asked[5:10])) >= max(map(value, asked[:5]))
     with pytest.raises(ConfigError, match="get_zc_benchmark_api"):
         Bananas(**settings, use_zc_api=True)
     unknown = Bananas(**settings, zc_api=api, use_zc_api=True, zc_names=["better"])
