@@ -114,7 +114,7 @@ class NasBench201Table(Benchmark):
 
         `RAW` is everything in the table about the architecture; `ALL` is every scalar metric on `dataset` at `epoch`,
         None where the table lacks it; `HP` is flops, params, latency and train_time, NASLib's "cost info". With a seed
-        the answer is that of one training (`seeds_of`), without one the mean.
+        the answer is that of one training (`seeds`), without one the mean.
 
         Raises:
             BenchmarkError: If there is no answer; the message lists what there is.
@@ -172,11 +172,22 @@ class NasBench201Table(Benchmark):
             return False
         return True
 
-    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
         """Return the seeds of the trainings that are known one by one: 777, 888, and 999 for half of the cells."""
         name, length = self._place(dataset, epoch)
         column = _COLUMNS.get(as_metric(metric), ("", 1.0))[0].format(length)
         return _SEEDS if f"{_PREFIX[name]}_{column}_seeds" in self._names else ()
+
+    def query_seed(
+        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, *, seed: int
+    ) -> float:
+        """Return one figure of one training.
+
+        Raises:
+            BenchmarkError: If the table has no training of that seed; the message lists the seeds of the architecture.
+            ArchitectureError: If `code` is none.
+        """
+        return float(self.query(code, metric, dataset, epoch, seed=seed))
 
     def _of_seed(self, code: Code, metric: Metric, dataset: str | None, epoch: int, seed: int) -> float:
         """Return one figure of one training.
@@ -184,7 +195,7 @@ class NasBench201Table(Benchmark):
         Raises:
             BenchmarkError: If the table has no training of that seed; the message lists the seeds of the architecture.
         """
-        known, row = self.seeds_of(metric, dataset, epoch), self.index_of(code)
+        known, row = self.seeds(metric, dataset, epoch), self.index_of(code)
         name, length = self._place(dataset, epoch)
         values: dict[int, float] = {}
         if known:

@@ -68,7 +68,7 @@ def test_twelve_epochs_are_the_schedule_of_its_own(topology: NasBench201Table) -
 
 
 def test_seeds_one_by_one(topology: NasBench201Table) -> None:
-    assert topology.seeds_of(VAL, "cifar10") == (777, 888, 999)
+    assert topology.seeds(VAL, "cifar10") == (777, 888, 999)
     assert [topology.query(CODE, VAL, "cifar10", seed=seed) for seed in (777, 888, 999)] == [34, 35, 36]
     with pytest.raises(BenchmarkError, match="777, 888"):
         topology.query(topology.code_of(5), VAL, "cifar10", seed=999)
