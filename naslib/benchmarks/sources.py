@@ -106,6 +106,12 @@ BENCHMARK_FILES: tuple[Source, ...] = (
         "Apache-2.0",
     ),
     Source(
+        ("nb301_trained.npz",),
+        "NAS-Bench-301: cells of the DARTS space that were trained on CIFAR-10, with their curves",
+        _NASLIB,
+        "Apache-2.0",
+    ),
+    Source(
         ("darts_trained.npz",),
         "cells of the DARTS space that were trained: 270, 1,000 and 545, with curves and latencies",
         "https://github.com/antoyang/NAS-Benchmark, https://github.com/pym1024/SWAP and OnceNAS-Bench",
@@ -127,6 +133,12 @@ BENCHMARK_FILES: tuple[Source, ...] = (
         ("nb_macro.npz",),
         "NAS-Bench-Macro: 6,561 networks on CIFAR-10, 3 seeds, sizes",
         "https://github.com/xiusu/NAS-Bench-Macro",
+        "Apache-2.0",
+    ),
+    Source(
+        ("nb_asr.npz",),
+        "NAS-Bench-ASR: 8,242 cells on TIMIT, curves of 40 epochs, sizes, latencies",
+        "https://github.com/SamsungLabs/nb-asr",
         "Apache-2.0",
     ),
     Source(
