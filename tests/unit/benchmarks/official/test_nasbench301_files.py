@@ -208,10 +208,14 @@ def test_the_folder_is_opened_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_other_operations_are_not_in_the_benchmark(tmp_path: Path) -> None:
-    """The numbers in a code are then others: an answer would be of another architecture."""
+    """Operations of the DARTS space have one number whatever the list of candidates is; others have none there."""
     _write(tmp_path / "xgb_v1.0", "xgb", [_xgboost(1)])
     api = NasBench301Surrogate(convert("nasbench301", tmp_path / "xgb_v1.0", tmp_path / "nb301.npz"))
-    graph = NasBench301SearchSpace(primitives=["skip_connect", "sep_conv_3x3"], cells=2, channels=4)
-    graph.sample_random_architecture()
-    with pytest.raises(BenchmarkError, match="other operations"):
-        graph.query(VAL, "cifar10", dataset_api=api)
+    code = (0, 2, 1, 3) * 8
+    few = NasBench301SearchSpace(primitives=["skip_connect", "sep_conv_3x3"], cells=2, channels=4)
+    few.set_spec(code)
+    assert few.query(VAL, "cifar10", dataset_api=api) == api.query(code, VAL, "cifar10")
+    other = NasBench301SearchSpace(primitives=["conv_3x1_1x3"], cells=2, channels=4)
+    other.sample_random_architecture()
+    with pytest.raises(ArchitectureError, match=r"an operation a number in 0\.\.6"):
+        other.query(VAL, "cifar10", dataset_api=api)
