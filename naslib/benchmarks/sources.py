@@ -32,6 +32,11 @@ class Source:
         places = (folder / name for folder in folders for name in self.files)
         return next((place for place in places if place.exists()), None)
 
+    def find_official(self, folders: list[Path]) -> Path | None:
+        """Return the first official file that it can be converted from and that is in one of the folders."""
+        there = (entry for folder in folders if folder.is_dir() for entry in sorted(folder.iterdir()))
+        return next((entry for entry in there if any(form.knows(entry) for form in self.formats)), None)
+
     @property
     def formats(self) -> list[Format]:
         """The official formats that it can be converted from."""
