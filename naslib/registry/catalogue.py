@@ -127,6 +127,8 @@ BENCHMARKS: Registry[Any] = Registry(
         "nasbench301:latency": "naslib.benchmarks.darts_trained:OnceDartsTable",
         "nasbench301:proxies": "naslib.benchmarks.darts_trained:NASLibProxyTable301",
         "nasbench301:swap": "naslib.benchmarks.darts_trained:SwapDartsTable",
+        "nasbench301:trained": "naslib.benchmarks.nasbench301_trained:NasBench301TrainedTable",
+        "nasbench_asr": "naslib.benchmarks.nasbench_asr:NasBenchASRTable",
         "nasbench_macro": "naslib.benchmarks.nasbench_macro:NasBenchMacroTable",
         "nasbench_nlp": "naslib.benchmarks.nasbench_nlp:NasBenchNLPTable",
         "nats_size": "naslib.benchmarks.nats_size:NATSSizeTable",
