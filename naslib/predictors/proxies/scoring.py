@@ -61,7 +61,7 @@ class ProxyScorer:
         self.space, self.task, self.batch, self.seed = space, task, batch, seed
         self.network_args = dict(network_args) if network_args is not None else None
         self.device = torch.device(device)
-        self.parts = [part for name in self.names for part in _parts_of(name)]
+        self.parts = [part for name in self.names for part in parts_of(name)]
         self.maximize = [maximizes(part) for part in self.parts]
 
     def network(self, code: Any, seed: int | None = None) -> nn.Module:
@@ -162,5 +162,6 @@ def first_batches(loader: Any, n: int) -> list[Any]:
     return found
 
 
-def _parts_of(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
+    """Return the names of the scores of a proxy: itself, or the four of `az_nas`."""
     return [f"az_nas.{part}" for part in AZ_PARTS] if name == "az_nas" else [name]
