@@ -37,9 +37,6 @@ from .neural.seminas import seminas as seminas
 from .omni.ngb import OmniNGBPredictor as OmniNGBPredictor
 from .omni.seminas import omni_seminas as omni_seminas
 from .oneshot import OneShotPredictor as OneShotPredictor
-from .linear import BayesianLinearRegression as BayesianLinearRegression
-from .mlp import BananasPredictor as BananasPredictor
-from .mlp import MLPPredictor as MLPPredictor
 from .proxies.compute import compute_proxy as compute_proxy
 from .weisfeiler_lehman import GPWLPredictor as GPWLPredictor
 from .zerocost import ZeroCost as ZeroCost
