@@ -158,6 +158,13 @@ def table(rows: Sequence[dict[str, str]], kind: str) -> str:
     return "\n".join(lines)
 
 
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what is not in the file yet, or show it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -167,7 +174,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="print the tables and measure nothing")
     given = parser.parse_args(words)
-    rows = list(csv.DictReader(given.out.open(encoding="utf-8"))) if given.out.is_file() else []
+    rows = _rows(given.out)
     done = {(row["data"], int(row["epochs"]), int(row["seed"]), row["predictor"]) for row in rows}
     for kind in [] if given.show else given.sets:
         trainings = SETS[kind](given.data)

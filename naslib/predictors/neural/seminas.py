@@ -104,8 +104,14 @@ class SemiNASPredictor(NeuralPredictor):
         semi = {"unlabeled": self.semi, "unlabeled_factor": self.synthetic_factor}
         return {**super().get_data_reqs(), **curves, **semi}
 
-    def set_pre_computations(self, unlabeled: Sequence[Any] | None = None, **others: Any) -> None:
-        """Give architectures (codes or graphs) for pseudo-labels; without any they are drawn from the space."""
+    def pre_compute(self, xtrain: Any = None, xtest: Any = None, unlabeled: Sequence[Any] | None = None) -> None:
+        """Take architectures (codes or graphs) for pseudo-labels; without any they are drawn from the space.
+
+        Args:
+            xtrain: Not used.
+            xtest: Not used.
+            unlabeled: Architectures without values.
+        """
         self._unlabeled = None if unlabeled is None else list(unlabeled)
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> float:

@@ -146,7 +146,7 @@ def test_pseudo_labels_go_to_architectures_that_have_none():
     predictor = SemiNASPredictor("compact", semi=True, synthetic_factor=2, space=CODEC)
     others = predictor._others(CODES[:10], Random(0))
     assert len(others) == 20 == len(set(others)) and not set(others) & set(CODES[:10])
-    predictor.set_pre_computations(unlabeled=CODES[20:60])
+    predictor.pre_compute(unlabeled=CODES[20:60])
     assert predictor._others(CODES[:10], Random(0)) == CODES[20:40]
 
 
