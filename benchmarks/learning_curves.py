@@ -158,20 +158,29 @@ def table(rows: Sequence[dict[str, str]], kind: str) -> str:
     return "\n".join(lines)
 
 
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what is not in the file yet, or show it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the tables")
     parser.add_argument("--seeds", type=int, default=3, help="splits, from 0 on; lce_m has the first alone")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--only", nargs="+", help="some of the predictors")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="print the tables and measure nothing")
     given = parser.parse_args(words)
-    rows = list(csv.DictReader(given.out.open(encoding="utf-8"))) if given.out.is_file() else []
+    rows = _rows(given.out)
     done = {(row["data"], int(row["epochs"]), int(row["seed"]), row["predictor"]) for row in rows}
     for kind in [] if given.show else given.sets:
         trainings = SETS[kind](given.data)
-        for name in [*predictors(kind, trainings), "ridge"]:
+        names = [*predictors(kind, trainings), "ridge"]
+        for name in names if given.only is None else [name for name in names if name in given.only]:
             for seed in range(1 if name == "lce_m" else given.seeds):
                 for epochs in trainings.epochs:
                     if (kind, epochs, seed, name) in done:

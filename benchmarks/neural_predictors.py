@@ -83,6 +83,13 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what is not in the file yet, or show it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,7 +101,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--show", action="store_true", help="print the table and measure nothing")
     given = parser.parse_args(words)
     torch.set_num_threads(1)
-    rows = list(csv.DictReader(given.out.open(encoding="utf-8"))) if given.out.is_file() else []
+    rows = _rows(given.out)
     if not given.show:
         done = {(row["predictor"], int(row["labels"]), int(row["seed"])) for row in rows}
         for labels in given.labels:

@@ -36,6 +36,16 @@ from .neural.seminas import nao as nao
 from .neural.seminas import seminas as seminas
 from .omni.ngb import OmniNGBPredictor as OmniNGBPredictor
 from .omni.seminas import omni_seminas as omni_seminas
+from .curves import EarlyStopping as EarlyStopping
+from .curves import LCEMPredictor as LCEMPredictor
+from .curves import LCEPredictor as LCEPredictor
+from .curves import SoLosspredictor as SoLosspredictor
+from .curves import SVR_Estimator as SVR_Estimator
+from .neural import BonasPredictor as BonasPredictor
+from .neural import GCNPredictor as GCNPredictor
+from .neural import SemiNASPredictor as SemiNASPredictor
+from .omni import OmniNGBPredictor as OmniNGBPredictor
+from .omni import OmniSemiNASPredictor as OmniSemiNASPredictor
 from .oneshot import OneShotPredictor as OneShotPredictor
 from .proxies.compute import compute_proxy as compute_proxy
 from .weisfeiler_lehman import GPWLPredictor as GPWLPredictor

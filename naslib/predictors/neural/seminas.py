@@ -104,8 +104,14 @@ class SemiNASPredictor(NeuralPredictor):
         semi = {"unlabeled": self.semi, "unlabeled_factor": self.synthetic_factor}
         return {**super().get_data_reqs(), **curves, **semi}
 
-    def set_pre_computations(self, unlabeled: Sequence[Any] | None = None, **others: Any) -> None:
-        """Give architectures (codes or graphs) for pseudo-labels; without any they are drawn from the space."""
+    def pre_compute(self, xtrain: Any = None, xtest: Any = None, unlabeled: Sequence[Any] | None = None) -> None:
+        """Take architectures (codes or graphs) for pseudo-labels; without any they are drawn from the space.
+
+        Args:
+            xtrain: Not used.
+            xtest: Not used.
+            unlabeled: Architectures without values.
+        """
         self._unlabeled = None if unlabeled is None else list(unlabeled)
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> float:
@@ -179,7 +185,7 @@ class SemiNASPredictor(NeuralPredictor):
         return (self.tokens.sequences(codes).to(self.device),)
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Return hyperparameters from the ranges of White et al. (2021), [White2021powerful]."""
+        """Return hyperparameters from the ranges of White et al. (2021), [White2021predictors]."""
         return {
             "gcn_hidden": int(np.exp(rng.uniform(np.log(16), np.log(128)))),
             "batch_size": int(np.exp(rng.uniform(np.log(32), np.log(256)))),

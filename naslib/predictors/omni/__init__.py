@@ -2,4 +2,5 @@
 
 from .columns import KnownColumns as KnownColumns
 from .ngb import OmniNGBPredictor as OmniNGBPredictor
+from .seminas import OmniSemiNASPredictor as OmniSemiNASPredictor
 from .seminas import omni_seminas as omni_seminas

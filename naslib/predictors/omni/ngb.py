@@ -21,7 +21,7 @@ from .columns import KnownColumns, Named
 class OmniNGBPredictor(Predictor):
     """Predict a normal distribution by natural gradient boosting on proxies, curves and the encoded architecture.
 
-    The OMNI predictor of White et al. (2021), [White2021powerful]; boosting is NGBoost's, Duan et al. (2020),
+    The OMNI predictor of White et al. (2021), [White2021predictors]; boosting is NGBoost's, Duan et al. (2020),
     [Duan2020ngboost].
 
     Args:
@@ -119,7 +119,7 @@ class OmniNGBPredictor(Predictor):
         return drawn[int(np.argmin(losses))]
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Return hyperparameters from the ranges of White et al. (2021), [White2021powerful]."""
+        """Return hyperparameters from the ranges of White et al. (2021), [White2021predictors]."""
         return {
             "n_estimators": int(np.exp(rng.uniform(np.log(128), np.log(512)))),
             "learning_rate": float(np.exp(rng.uniform(np.log(1e-3), np.log(0.1)))),

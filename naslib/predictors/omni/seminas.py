@@ -26,7 +26,7 @@ def omni_seminas(
     space: Graph | Codec[Any] | None = None,
     seed: int = 0,
 ) -> SemiNASPredictor:
-    """Return SemiNAS whose predictor sees proxies and curves beside the embedding ([White2021powerful]).
+    """Return SemiNAS whose predictor sees proxies and curves beside the embedding ([White2021predictors]).
 
     Args:
         encoding_type: See `SemiNASPredictor`.
@@ -54,3 +54,7 @@ def omni_seminas(
         space=space,
         seed=seed,
     )
+
+
+# NASLib's name
+OmniSemiNASPredictor = omni_seminas

@@ -67,16 +67,16 @@ def test_columns_that_are_not_there():
 
 def test_omni_sees_all_three():
     whole = PREDICTORS.build("omni", space=CODEC)
-    whole.set_hyperparams({"n_estimators": 40})
+    whole.set_hyperparams({"n_estimators": 25})
     whole.fit(CODES[TRAIN], VALUES[TRAIN], INFO[TRAIN])
     mean, std = whole.predict(CODES[TEST], INFO[TEST])
     part = OmniNGBPredictor((), (), space=CODEC)
-    part.set_hyperparams({"n_estimators": 40})
+    part.set_hyperparams({"n_estimators": 25})
     part.fit(CODES[TRAIN], VALUES[TRAIN])
-    assert spearman(VALUES[TEST], mean) > 0.75 > spearman(VALUES[TEST], part.query(CODES[TEST]))
+    assert spearman(VALUES[TEST], mean) > 0.65 > spearman(VALUES[TEST], part.query(CODES[TEST]))
     assert (std > 0).all() and abs(mean.mean() - VALUES[TEST].mean()) < 1
     again = PREDICTORS.build("omni_ngb", space=CODEC)
-    again.set_hyperparams({"n_estimators": 40})
+    again.set_hyperparams({"n_estimators": 25})
     again.fit(CODES[TRAIN], VALUES[TRAIN], INFO[TRAIN])
     np.testing.assert_array_equal(again.query(CODES[TEST], INFO[TEST]), mean)
     wanted = whole.get_data_reqs()
@@ -90,7 +90,7 @@ def test_omni_searches_hyperparameters(monkeypatch):
 
     def draw(rng: np.random.Generator) -> dict[str, object]:
         rate = (1e-5, 0.05, 1e-4)[len(drawn)]
-        drawn.append({**OmniNGBPredictor.DEFAULTS, "n_estimators": 12, "learning_rate": rate, "max_depth": 2})
+        drawn.append({**OmniNGBPredictor.DEFAULTS, "n_estimators": 8, "learning_rate": rate, "max_depth": 2})
         return drawn[-1]
 
     monkeypatch.setattr(predictor, "_draw", draw)
@@ -111,8 +111,8 @@ def test_seminas_sees_columns_too():
     values = PROXY - LOSS
     scores = {}
     for name, predictor in {
-        "omni": omni_seminas("compact", semi=True, space=CODEC, epochs=20),
-        "alone": PREDICTORS.build("nao", encoding_type="compact", space=CODEC, epochs=20),
+        "omni": omni_seminas("compact", semi=True, space=CODEC, epochs=15),
+        "alone": PREDICTORS.build("nao", encoding_type="compact", space=CODEC, epochs=15),
     }.items():
         predictor.up_sample = 1
         predictor.set_hyperparams({"batch_size": 10, "lr": 1e-2, "gcn_hidden": 16})
