@@ -5,12 +5,14 @@
     python -m benchmarks.blackbox nb101 --data DIR            # 150 evaluations, 100 seeds
 
 `nb201` searches by the validation accuracy after 200 epochs and reports the test accuracy of the best architecture by
-validation; `hits` is the share of seeds that found the best row of the table by validation. `seconds` is the protocol
-of NAS-Bench-201: the validation accuracy on CIFAR-10 after 12 epochs guides, the training time is what the table tells,
-and the architecture found is read after 200 epochs on all data sets. `nb101` searches by the mean test accuracy,
-because the table has a validation accuracy for 30,001 cells only. With `--write` the summary goes to
-`benchmarks/results/blackbox-<what>.csv`, in place of the rows of the same method and data set. Settings of `bananas`
-are those of `configs/bananas.yaml`.
+validation. `seconds` is the protocol of NAS-Bench-201: the validation accuracy on CIFAR-10 after 12 epochs guides, the
+training time is what the table tells, and the architecture found is read after 200 epochs on all data sets. `nb101`
+searches by the mean test accuracy, because the table has a validation accuracy for 30,001 cells only. Settings of
+`bananas` are those of `configs/bananas.yaml`.
+
+With `--write` every search is a row of `benchmarks/results/blackbox-<what>.csv` as soon as it is over, and searches
+that are there are not repeated: the same command goes on after it was stopped, and with more seeds it adds them. The
+tables of all that is there are printed at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -38,39 +40,33 @@ from .harness import ROOT
 from .records import RESULTS
 
 Keywords = Mapping[str, Any]
+Code = tuple[int, ...]
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
+SEEDS = {"nb201": 50, "seconds": 500, "nb101": 100}
+# The largest value of what guides a search, in percent
+TOPS = {"cifar10": 91.60667, "cifar100": 73.49333, "ImageNet16-120": 46.73333}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a method found, over all seeds.
+    """What one search found.
 
     Attributes:
-        what: Table and protocol.
         dataset: Where the figures are of.
         method: Name of the method.
-        evaluations: Architectures evaluated per seed; their mean where seconds are the budget.
-        seeds: Number of seeds.
-        first_seed: The first of them.
-        valid: Mean validation accuracy of the best by validation, in percent; of what guides the search.
-        test: Mean test accuracy of the same, in percent.
-        test_std: Standard deviation over seeds.
-        test_least: The least test accuracy of a seed.
-        hits: Share of seeds that found the best row of the table by what guides the search.
-        cpu_seconds: CPU time of one search.
+        evaluations: Architectures evaluated.
+        seed: Of everything random.
+        guide: What guided the search, of the best architecture by it, in percent.
+        test: Test accuracy of the same, in percent.
+        cpu_seconds: CPU time of the search, in proportion where it went on.
     """
 
-    what: str
     dataset: str
     method: str
-    evaluations: float
-    seeds: int
-    first_seed: int
-    valid: float
+    evaluations: int
+    seed: int
+    guide: float
     test: float
-    test_std: float
-    test_least: float
-    hits: float
     cpu_seconds: float
 
 
@@ -95,161 +91,200 @@ def make(
 ) -> DiscreteOptimizer:
     """Return an adapted optimizer; everything random in it follows from the seed."""
     name, settings = method
-    optimizer: Any = OPTIMIZERS.get(name)(**{**settings, **keywords})
+    kind: Any = OPTIMIZERS.get(name)
+    optimizer: DiscreteOptimizer = kind(**{**settings, **keywords})
     np.random.seed(seed)
     optimizer.adapt_search_space(space, dataset, dataset_api=api)
-    return optimizer  # type: ignore[no-any-return]
+    return optimizer
 
 
-def found_by(optimizer: DiscreteOptimizer, evaluations: int) -> list[tuple[int, ...]]:
-    """Search, and return the best architecture so far after each evaluation."""
-    best: list[tuple[int, ...]] = []
+def best_after(optimizer: DiscreteOptimizer, evaluations: int) -> list[tuple[float, Code]]:
+    """Search, and return value and code of the best architecture after each evaluation."""
+    best: list[tuple[float, Code]] = []
     for epoch in range(evaluations):
         optimizer.new_epoch(epoch)
-        incumbent = optimizer.record.incumbent
-        if incumbent is not None:
-            best.append(incumbent)
+        best.append((optimizer.record.incumbent_value, optimizer.record.incumbent or ()))
     return best
 
 
-def summary(
-    what: str,
-    dataset: str,
-    method: str,
-    evaluations: float,
-    seeds: Sequence[int],
-    guide: np.ndarray,
-    test: np.ndarray,
-    top: float,
-    seconds: float,
-) -> Row:
-    """Return the row of a method.
-
-    Args:
-        what: Table and protocol.
-        dataset: Of the figures.
-        method: Name of the method.
-        evaluations: Per seed.
-        seeds: All of them.
-        guide: What guided the search, of the best of each seed, `(seeds,)`.
-        test: Test accuracy of the same.
-        top: The largest value of the guide in the table.
-        seconds: CPU time of all searches.
-    """
-    hits = float((guide >= top - 1e-6).mean())
-    figures = [float(guide.mean()), float(test.mean()), float(test.std(ddof=1)), float(test.min())]
-    valid, mean, std, least = (round(figure, 3) for figure in figures)
-    return Row(
-        what, dataset, method, round(evaluations, 1), len(seeds), seeds[0], valid, mean, std, least, round(hits, 3),
-        round(seconds / len(seeds), 2),
-    )  # fmt: skip
-
-
-def run_nb201(options: argparse.Namespace) -> list[Row]:
+def search_nb201(options: argparse.Namespace, done: set[tuple[str, str, int]]) -> Iterator[list[Row]]:
     """Search by validation accuracy after 200 epochs, for the numbers of evaluations."""
     space = NasBench201SearchSpace(channels=4, cells_per_stage=1)
-    api, rows = get_dataset_api("nasbench201", None, options.data), []
-    everything = np.array(list(space.codec.iterate()))
-    for dataset in options.datasets:
-        top = float(api.query_batch(everything, Metric.VAL_ACCURACY, dataset).max())
-        for method in options.methods:
-            began, ends = time.process_time(), []
-            for seed in options.seeds:
-                optimizer = make(methods_of("nb201")[method], space, api, dataset, seed)
-                best = found_by(optimizer, max(options.evaluations))
-                ends.append([best[count - 1] for count in options.evaluations])
-            seconds = time.process_time() - began
-            for place, count in enumerate(options.evaluations):
-                codes = np.array([end[place] for end in ends])
-                guide, test = (
-                    api.query_batch(codes, metric, dataset) for metric in (Metric.VAL_ACCURACY, Metric.TEST_ACCURACY)
-                )
-                share = seconds * count / max(options.evaluations)
-                rows.append(summary("nb201", dataset, method, count, options.seeds, guide, test, top, share))
-                print(rows[-1], flush=True)
-    return rows
+    api = get_dataset_api("nasbench201", None, options.data)
+    for method, dataset, seed in _left(options, options.datasets, done):
+        began = time.process_time()
+        best = best_after(
+            make(methods_of("nb201")[method], space, api, dataset, seed, fidelity=200), max(options.evaluations)
+        )
+        seconds = (time.process_time() - began) / len(best)
+        rows = []
+        for count in options.evaluations:
+            guide, code = best[count - 1]
+            test = float(api.query(code, Metric.TEST_ACCURACY, dataset))
+            rows.append(_row(dataset, method, count, seed, guide, test, seconds * count))
+        yield rows
 
 
-def run_seconds(options: argparse.Namespace) -> list[Row]:
+def search_seconds(options: argparse.Namespace, done: set[tuple[str, str, int]]) -> Iterator[list[Row]]:
     """Search CIFAR-10 by the 12-epoch validation accuracy until so many seconds of training are spent."""
     space = NasBench201SearchSpace(channels=4, cells_per_stage=1)
-    api, rows = get_dataset_api("nasbench201", None, options.data), []
-    everything = np.array(list(space.codec.iterate()))
-    top = float(api.query_batch(everything, Metric.VAL_ACCURACY, "cifar10", 12).max())
-    for method in options.methods:
-        began, ends, counts = time.process_time(), [], []
-        for seed in options.seeds:
-            optimizer = make(methods_of("seconds")[method], space, api, "cifar10", seed, fidelity=12)
-            spent, count = 0.0, 0
-            while True:
-                optimizer.new_epoch(count)
-                spent += float(api.query(optimizer.record.latest, Metric.TRAIN_TIME, "cifar10", 12))
-                if spent > options.budget:  # the last one was not over in time
-                    break
-                count += 1
-                best = optimizer.record.incumbent
-            ends.append(best)
-            counts.append(count)
-        seconds, codes = time.process_time() - began, np.array(ends)
-        guide = api.query_batch(codes, Metric.VAL_ACCURACY, "cifar10", 12)
-        for dataset in DATASETS:
-            test = api.query_batch(codes, Metric.TEST_ACCURACY, dataset)
-            rows.append(
-                summary("seconds", dataset, method, float(np.mean(counts)), options.seeds, guide, test, top, seconds)
-            )
-            print(rows[-1], flush=True)
-    return rows
-
-
-def run_nb101(options: argparse.Namespace) -> list[Row]:
-    """Search NAS-Bench-101 by the mean test accuracy; what guides and what is reported are the same."""
-    space, rows = NasBench101SearchSpace(), []
-    api: Any = get_dataset_api("nasbench101", "cifar10", options.data)
-    for method in options.methods:
-        began, ends = time.process_time(), []
-        for seed in options.seeds:
-            optimizer = make(
-                methods_of("nb101")[method], space, api, "cifar10", seed, metric="TEST_ACCURACY", fidelity=-1
-            )
-            found_by(optimizer, max(options.evaluations))
-            trajectory = optimizer.record.trajectory
-            ends.append([[v for n, v, _ in trajectory if n <= count][-1] for count in options.evaluations])
+    api = get_dataset_api("nasbench201", None, options.data)
+    for method, _, seed in _left(options, ("cifar10",), done):
+        began = time.process_time()
+        optimizer = make(methods_of("seconds")[method], space, api, "cifar10", seed, fidelity=12)
+        spent, count, best = 0.0, 0, (0.0, ())
+        while True:
+            optimizer.new_epoch(count)
+            record = optimizer.record
+            spent += float(api.query(record.latest or (), Metric.TRAIN_TIME, "cifar10", 12))
+            if spent > options.budget:  # the last one was not over in time
+                break
+            count, best = count + 1, (record.incumbent_value, record.incumbent or ())
         seconds = time.process_time() - began
-        for place, count in enumerate(options.evaluations):
-            test = np.array([end[place] for end in ends])
-            share = seconds * count / max(options.evaluations)
-            rows.append(summary("nb101", "cifar10", method, count, options.seeds, test, test, 94.3176, share))
-            print(rows[-1], flush=True)
-    return rows
+        tests = {dataset: float(api.query(best[1], Metric.TEST_ACCURACY, dataset)) for dataset in DATASETS}
+        yield [_row(dataset, method, count, seed, best[0], test, seconds) for dataset, test in tests.items()]
 
 
-RUNS = {"nb201": run_nb201, "seconds": run_seconds, "nb101": run_nb101}
+def search_nb101(options: argparse.Namespace, done: set[tuple[str, str, int]]) -> Iterator[list[Row]]:
+    """Search NAS-Bench-101 by the mean test accuracy; what guides and what is reported are the same."""
+    space = NasBench101SearchSpace()
+    api: Any = get_dataset_api("nasbench101", "cifar10", options.data)
+    how: Keywords = {"metric": "TEST_ACCURACY", "fidelity": -1}
+    for method, dataset, seed in _left(options, ("cifar10",), done):
+        began = time.process_time()
+        best = best_after(make(methods_of("nb101")[method], space, api, dataset, seed, **how), max(options.evaluations))
+        seconds = (time.process_time() - began) / len(best)
+        yield [
+            _row(dataset, method, count, seed, best[count - 1][0], best[count - 1][0], seconds * count)
+            for count in options.evaluations
+        ]
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
-    """Put rows into a CSV file, in place of those of the same data set, method and number of evaluations."""
-    names = [field.name for field in fields(Row)]
-    before = []
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            before = list(csv.DictReader(file))
-    now = [{name: str(value) for name, value in asdict(row).items()} for row in rows]
-    new = {_key(row) for row in now}
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([row for row in before if _key(row) not in new] + now)
+SEARCHES = {"nb201": search_nb201, "seconds": search_seconds, "nb101": search_nb101}
 
 
-def _key(row: Mapping[str, str]) -> tuple[str, ...]:
-    evaluations = "" if row["what"] == "seconds" else row["evaluations"]
-    return row["what"], row["dataset"], row["method"], evaluations
+def _left(
+    options: argparse.Namespace, datasets: Sequence[str], done: set[tuple[str, str, int]]
+) -> Iterator[tuple[str, str, int]]:
+    """Yield what is to be searched: method, data set, seed."""
+    for seed in options.seeds:
+        for method in options.methods:
+            for dataset in datasets:
+                if (method, dataset, seed) not in done:
+                    yield method, dataset, seed
+
+
+def _row(dataset: str, method: str, count: int, seed: int, guide: float, test: float, seconds: float) -> Row:
+    return Row(dataset, method, count, seed, round(guide, 5), round(test, 5), round(seconds, 3))
+
+
+# the file and its tables
+
+
+def path_of(what: str) -> Path:
+    """Return the file of a protocol."""
+    return RESULTS / f"blackbox-{what}.csv"
+
+
+def read(path: Path) -> list[Row]:
+    """Return the rows of a file; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Row(
+                row["dataset"],
+                row["method"],
+                *(int(row[key]) for key in ("evaluations", "seed")),
+                *(float(row[key]) for key in ("guide", "test", "cpu_seconds")),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def append(rows: Iterable[Row], path: Path) -> None:
+    """Put rows at the end of a file."""
+    is_new = not path.is_file()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def is_best(row: Row) -> bool:
+    """Say whether a search of NAS-Bench-201 found the best row of the table by what guided it."""
+    return row.guide > TOPS[row.dataset] - 1e-4
+
+
+def nb201_table(rows: Sequence[Row]) -> str:
+    """Return what the searches of NAS-Bench-201 found, one line per number of evaluations and method."""
+    lines = [
+        "| evaluations | method | seeds | CIFAR-10 | CIFAR-100 | ImageNet16-120 | validation | found the best row "
+        "| CPU s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for count in sorted({row.evaluations for row in rows}):
+        for method in methods_of("nb201"):
+            found = [[r for r in rows if (r.dataset, r.method, r.evaluations) == (d, method, count)] for d in DATASETS]
+            if not all(found):
+                continue
+            tests = " | ".join(_spread([row.test for row in part]) for part in found)
+            valid = " / ".join(f"{np.mean([row.guide for row in part]):.2f}" for part in found)
+            hits = " / ".join(f"{np.mean([is_best(row) for row in part]):.0%}" for part in found)
+            seconds = np.mean([row.cpu_seconds for part in found for row in part])
+            lines.append(
+                f"| {count} | {method} | {min(map(len, found))} | {tests} | {valid} | {hits} | {seconds:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def seconds_table(rows: Sequence[Row]) -> str:
+    """Return what the searches of 12,000 simulated seconds found, with two standard errors of the mean in brackets."""
+    lines = ["| method | seeds | evaluations | CIFAR-10 | CIFAR-100 | ImageNet16-120 |", "|---|---|---|---|---|---|"]
+    for method in dict.fromkeys(row.method for row in rows):
+        found = [[row for row in rows if (row.dataset, row.method) == (dataset, method)] for dataset in DATASETS]
+        cells = []
+        for part in found:
+            values = np.array([row.test for row in part])
+            cells.append(f"{_spread(values)} ({2 * values.std(ddof=1) / len(values) ** 0.5:.2f})")
+        count = np.mean([row.evaluations for row in found[0]])
+        lines.append(f"| {method} | {len(found[0])} | {count:.0f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def nb101_table(rows: Sequence[Row]) -> str:
+    """Return what the searches of NAS-Bench-101 found, as test errors, the best first."""
+    found = {method: [row for row in rows if row.method == method] for method in {row.method for row in rows}}
+    lines = ["| method | seeds | test error, % | worst seed | CPU s |", "|---|---|---|---|---|"]
+    for method, part in sorted(found.items(), key=lambda pair: -float(np.mean([row.test for row in pair[1]]))):
+        errors = [100 - row.test for row in part]
+        seconds = np.mean([row.cpu_seconds for row in part])
+        lines.append(f"| {method} | {len(part)} | {_spread(errors, 3)} | {max(errors):.3f} | {seconds:.1f} |")
+    return "\n".join(lines)
+
+
+TABLES = {"nb201": nb201_table, "seconds": seconds_table, "nb101": nb101_table}
+
+
+def table(what: str) -> str:
+    """Return the table of all that was written of a protocol."""
+    return TABLES[what](read(path_of(what)))
+
+
+def _spread(values: Sequence[float] | np.ndarray, digits: int = 2) -> str:
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=list(RUNS))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.blackbox",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=list(SEARCHES))
     parser.add_argument("--data", help="folder of nb201.npz and nb101.npz")
     parser.add_argument("--seeds", type=int, help="how many (nb201: 50, seconds: 500, nb101: 100)")
     parser.add_argument("--first-seed", type=int, default=0)
@@ -257,19 +292,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
     parser.add_argument("--evaluations", type=int, nargs="+", help="(nb201: 30 150, nb101: 150)")
     parser.add_argument("--budget", type=float, default=12_000.0, help="simulated seconds of `seconds`")
-    parser.add_argument("--write", action="store_true", help="put the summary into benchmarks/results")
+    parser.add_argument("--write", action="store_true", help="keep the searches in benchmarks/results")
     options = parser.parse_args(arguments)
     known = methods_of(options.what)
     options.methods = options.methods or list(known)
     unknown = sorted(set(options.methods) - set(known))
     if unknown:
         parser.error(f"no method {', '.join(unknown)} (there are: {', '.join(known)})")
-    count = options.seeds or {"nb201": 50, "seconds": 500, "nb101": 100}[options.what]
-    options.seeds = range(options.first_seed, options.first_seed + count)
+    options.seeds = range(options.first_seed, options.first_seed + (options.seeds or SEEDS[options.what]))
     options.evaluations = options.evaluations or {"nb201": [30, 150]}.get(options.what, [150])
-    rows = RUNS[options.what](options)
-    if options.write:
-        write(rows, RESULTS / f"blackbox-{options.what}.csv")
+    path = path_of(options.what)
+    rows = read(path) if options.write else []
+    done = {(row.method, row.dataset, row.seed) for row in rows}
+    for found in SEARCHES[options.what](options, done):
+        rows += found
+        if options.write:
+            append(found, path)
+    print(TABLES[options.what](rows))
     return 0
 
 

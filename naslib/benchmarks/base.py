@@ -88,7 +88,7 @@ class Benchmark(ABC):
         """
         return find_metric(name, self.figures)
 
-    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
         """Return the seeds of the trainings that are known one by one, for a metric; none where only means are."""
         return ()
 

@@ -48,19 +48,9 @@ class JoinedBenchmark(Benchmark):
         table, length = self._who(metric, epoch)
         return table.has(metric, dataset, length)
 
-    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
         """Return the seeds that the first table knows."""
-        return self.first.seeds_of(metric, dataset, epoch)
-
-    def known_codes(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
-        """Return the architectures that have an answer; None if all of the space have one."""
-        table, length = self._who(metric, epoch)
-        return table.known_codes(metric, dataset, length)
-
-    def known_codes(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
-        """Return the architectures that have an answer; see `Benchmark.known_codes`."""
-        table, length = self._who(metric, epoch)
-        return table.known_codes(metric, dataset, length)
+        return self.first.seeds(metric, dataset, epoch)
 
     def knows(self, dataset: str) -> bool:
         """Say whether the first table has the data set."""

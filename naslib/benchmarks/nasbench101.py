@@ -111,7 +111,8 @@ class NasBench101Table(Benchmark):
     def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code] | None:
         """Return the cells of which a metric is known that not all have; None for one that all have."""
         self._length(metric := as_metric(metric), dataset, epoch)
-        return [self.code_of(row) for row in self._some] if metric in _OF_SOME else None
+        some = metric in _OF_SOME and len(self._some) < len(self)
+        return [self.code_of(row) for row in self._some] if some else None
 
     def _cell(self, row: int) -> LabelledDag:
         size, edges, number = (column[row] for column in self._cells)

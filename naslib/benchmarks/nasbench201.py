@@ -114,7 +114,7 @@ class NasBench201Table(Benchmark):
 
         `RAW` is everything in the table about the architecture; `ALL` is every scalar metric on `dataset` at `epoch`,
         None where the table lacks it; `HP` is flops, params, latency and train_time, NASLib's "cost info". With a seed
-        the answer is that of one training (`seeds_of`), without one the mean.
+        the answer is that of one training (`seeds`), without one the mean.
 
         Raises:
             BenchmarkError: If there is no answer; the message lists what there is.
@@ -172,11 +172,22 @@ class NasBench201Table(Benchmark):
             return False
         return True
 
-    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
         """Return the seeds of the trainings that are known one by one: 777, 888, and 999 for half of the cells."""
         name, length = self._place(dataset, epoch)
         column = _COLUMNS.get(as_metric(metric), ("", 1.0))[0].format(length)
         return _SEEDS if f"{_PREFIX[name]}_{column}_seeds" in self._names else ()
+
+    def query_seed(
+        self, code: Code, metric: Metric, dataset: str | None = None, epoch: int = -1, *, seed: int
+    ) -> float:
+        """Return one figure of one training.
+
+        Raises:
+            BenchmarkError: If the table has no training of that seed; the message lists the seeds of the architecture.
+            ArchitectureError: If `code` is none.
+        """
+        return float(self.query(code, metric, dataset, epoch, seed=seed))
 
     def _of_seed(self, code: Code, metric: Metric, dataset: str | None, epoch: int, seed: int) -> float:
         """Return one figure of one training.
@@ -184,7 +195,7 @@ class NasBench201Table(Benchmark):
         Raises:
             BenchmarkError: If the table has no training of that seed; the message lists the seeds of the architecture.
         """
-        known, row = self.seeds_of(metric, dataset, epoch), self.index_of(code)
+        known, row = self.seeds(metric, dataset, epoch), self.index_of(code)
         name, length = self._place(dataset, epoch)
         values: dict[int, float] = {}
         if known:
@@ -271,6 +282,19 @@ class NasBench201Table(Benchmark):
         return record
 
 
+def codes_of_rows(ops: np.ndarray, op_names: Sequence[str], edges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the codes of architectures that are written as in a compact file, `(n, 6)` int8.
+
+    Args:
+        ops: `(n, 6)`, the operation of every edge as its place in `op_names`.
+        op_names: The operations.
+        edges: The edges, source and target.
+    """
+    code_op = np.array([_CODE_OPS.index(str(name)) for name in op_names], dtype=np.int8)
+    columns = [[(int(u), int(v)) for u, v in edges].index(edge) for edge in _CODE_EDGES]
+    return code_op[ops[:, columns]]
+
+
 def _key(code: Sequence[int]) -> int:
     return sum(op * power for op, power in zip(code, _POWERS, strict=True))
 
@@ -285,9 +309,7 @@ def _plain(value: Any) -> Any:
 
 def _official_indices(ops: np.ndarray, op_names: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the row of every code, indexed by the code as a base-5 number."""
-    code_op = np.array([_CODE_OPS.index(str(name)) for name in op_names])
-    columns = [[(int(u), int(v)) for u, v in edges].index(edge) for edge in _CODE_EDGES]
-    keys = code_op[ops[:, columns]] @ np.array(_POWERS)
+    keys = codes_of_rows(ops, op_names, edges).astype(np.int64) @ np.array(_POWERS)
     if ops.shape != (_N_CODES, len(_CODE_EDGES)) or len(np.unique(keys)) != _N_CODES:
         raise ValueError(f"expected each of the {_N_CODES} architectures once")
     rows = np.empty(_N_CODES, dtype=np.intp)

@@ -11,7 +11,7 @@ from naslib.errors import BenchmarkDataMissing
 
 from .figure import Figure
 from .figure_table import FigureTable, Sheet
-from .nasbench201 import NasBench201Table
+from .nasbench201 import NasBench201Table, codes_of_rows
 
 _ALIASES = {
     "cifar-10": "cifar10",
@@ -32,12 +32,14 @@ class _ByIndex(FigureTable):
     name = "nasbench201"
     aliases = _ALIASES
 
-    def _cells(self) -> NDArray[np.int8]:
-        """Return the code of every index, `(15625, 6)`.
+    def _cells(self, file: Any = None) -> NDArray[np.int8]:
+        """Return the code of every index, `(15625, 6)`: of the file itself where it tells, as converted ones do.
 
         Raises:
             BenchmarkDataMissing: If the table that tells is not beside this one.
         """
+        if file is not None and "ops" in file.files:
+            return codes_of_rows(file["ops"], file["op_names"], file["edges"])
         beside = self.path.with_name(NasBench201Table.file_name)
         if not beside.is_file():
             raise BenchmarkDataMissing(
@@ -93,7 +95,7 @@ class HWNASBench201Table(_ByIndex):
         units = {"latency": "ms", "energy": "mJ"}
         names = [str(name) for name in file["fields"]]
         figures = tuple(Figure(name, name.endswith("intensity"), units.get(name.split("_")[-1], "")) for name in names)
-        cells, sheets = self._cells(), {}
+        cells, sheets = self._cells(file), {}
         for dataset in self.datasets:
             values = file[dataset.replace("-", "_")].astype(np.float64)
             if values.shape != (_N, len(figures)):

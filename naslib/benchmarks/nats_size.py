@@ -37,6 +37,7 @@ class NATSSizeTable(ScheduleTable):
     title = "NATS-Bench (size)"
     datasets = tuple(_PREFIXES)
     file_name = "nats_size.npz"
+    size = _N_CHOICES**_LAYERS
     aliases = {
         "cifar-10": "cifar10",
         "cifar10-valid": "cifar10",

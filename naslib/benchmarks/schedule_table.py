@@ -47,6 +47,7 @@ class ScheduleTable(Benchmark):
     Attributes:
         title: What messages call the benchmark.
         aliases: Other names of its data sets.
+        size: Number of architectures of the space.
         datasets: Of an opened table those that are in it.
 
     Raises:
@@ -56,6 +57,7 @@ class ScheduleTable(Benchmark):
 
     title: ClassVar[str] = ""
     aliases: ClassVar[Mapping[str, str]] = {}
+    size: ClassVar[int] = 0
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -103,6 +105,13 @@ class ScheduleTable(Benchmark):
     def sample_code(self, rng: Random) -> Code:
         """Return one of the architectures of the table, drawn uniformly."""
         return rng.choice(self._codes)
+
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code] | None:
+        """Return the architectures of which the metric was measured; None if all of the space were."""
+        measured = np.isfinite(self._figures(as_metric(metric), dataset, epoch))
+        if measured.sum() == self.size:
+            return None
+        return [code for code, known in zip(self._codes, measured.tolist(), strict=True) if known]
 
     # queries
 

@@ -66,8 +66,8 @@ BENCHMARK_FILES: tuple[Source, ...] = (
     Source(
         ("nb201_robustness_c10.npz",),
         "adversarial accuracy of the 15,625 cells on CIFAR-10, 32 attacks and strengths",
-        "https://github.com/steffen-jung/robustness-dataset",
-        "GPL-3.0 (repository)",
+        "https://arxiv.org/abs/2306.06712",
+        "GPL-3.0",
     ),
     Source(
         ("nb201_proxies_full.npz",),

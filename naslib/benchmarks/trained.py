@@ -104,10 +104,6 @@ class TrainedTable(Benchmark):
         """Return one of the architectures of the table, drawn uniformly."""
         return rng.choice(self.results.codes)
 
-    def seeds_of(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
-        """Return the seeds of the trainings."""
-        return tuple(self.seeds)
-
     def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> Sequence[Code]:
         """Return the architectures that have an answer."""
         values = self._column(metric, dataset, epoch)

@@ -79,6 +79,7 @@ class TransBench101MicroTable(ScheduleTable):
     datasets = _TASKS
     file_name = "tnb101_micro_scene.npz"
     file_names = ("tnb101_micro.npz", "tnb101_micro_scene.npz")
+    size = _N_OPS**_N_EDGES
 
     def _read(self, file: Any) -> tuple[np.ndarray, Columns]:
         codes = _checked(file["arch"], _N_OPS)
@@ -108,6 +109,7 @@ class TransBench101MacroTable(ScheduleTable):
     title = "TransNAS-Bench-101 (macro)"
     datasets = _TASKS
     file_name = "tnb101_macro.npz"
+    size = 3256
 
     def _read(self, file: Any) -> tuple[np.ndarray, Columns]:
         return _checked(file["arch"], _N_MODULES), _task_columns(file)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from naslib.config.parser import CommandParser
+from naslib.config.seeds import parse_seeds
 from naslib.errors import ConfigError, did_you_mean
 
 _EPILOG = """\
@@ -61,7 +62,7 @@ def _build(words: Sequence[str]) -> int:
     add("config", help="a config, as for `naslib --config`")
     add("--out", required=True, metavar="FILE.npz", help="the table; trainings are kept in FILE.build beside it")
     add("--architectures", default="all", metavar="N", help="how many, drawn at random, or all (default)")
-    add("--seeds", default="1", metavar="1,2", help="each architecture is trained with each (default: 1)")
+    add("--seeds", default="1", metavar="1,2", help="each architecture is trained with each, also 1-3 (default: 1)")
     add("--order-seed", type=int, default=0, help="of the random order of architectures (default: 0)")
     add("--shard", default="1/1", metavar="I/N", help="train every N-th architecture, from the I-th (default: 1/1)")
     add("--workers", type=int, default=1, help="trainings at a time (default: 1)")
@@ -73,10 +74,10 @@ def _build(words: Sequence[str]) -> int:
     given = parser.parse_intermixed_args(list(words))
     _check_executor(given.executor)
     count = _count(given.architectures)
-    seeds = [_number(word, "--seeds", "numbers separated by commas, such as 1,2") for word in given.seeds.split(",")]
+    seeds = parse_seeds(given.seeds)
     shard = _shard(given.shard)
     from naslib.benchmarks.results import save_results  # torch, for a command that can begin
-    from naslib.evaluators.build_table import build_folder, build_table, collect
+    from naslib.evaluators.table_builder import build_folder, build_table, collect
     from naslib.utils.log import setup_logger
 
     setup_logger(None)
@@ -144,7 +145,7 @@ def _merge(words: Sequence[str]) -> int:
 
 def _folder(folder: Path) -> Any:
     """Return the results of the folder of a build."""
-    from naslib.evaluators.build_table import collect
+    from naslib.evaluators.table_builder import collect
     from naslib.history.load import load
 
     protocol = load(folder).about.get("protocol", {})
@@ -156,7 +157,7 @@ def _again(protocol: dict[str, Any], what: str) -> Any:
     config = protocol.get("config")
     if config is None:
         raise ConfigError(
-            f"{what} was built by a program, not from a config: call naslib.evaluators.build_table.collect(folder, "
+            f"{what} was built by a program, not from a config: call naslib.evaluators.table_builder.collect(folder, "
             "evaluator) or measure_latencies(results, evaluator) there"
         )
     from naslib.registry.catalogue import OPTIMIZERS  # noqa: F401 - the names that a config may use

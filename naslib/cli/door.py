@@ -10,7 +10,7 @@ from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.run_folder import holds_run, prepare_run_folder, require_run
 from naslib.errors import CheckpointError, ConfigError, DatasetMissing
-from naslib.registry.catalogue import DATASETS, EVALUATORS, OPTIMIZERS, PARTS, SEARCH_SPACES, TASKS
+from naslib.registry.catalogue import DATASETS, EVALUATORS, OPTIMIZERS, PARTS, SEARCH_SPACES, TASKS, TRIAL_PARTS
 from naslib.registry.signatures import Parameters, keywords_through
 from naslib.utils.locations import describe, find_path
 from naslib.utils.lock import check_unlocked
@@ -30,6 +30,7 @@ def schema_extensions() -> SchemaExtensions:
         spaces={name: _space_keywords(SEARCH_SPACES.signatures(name)) for name in SEARCH_SPACES},
         datasets={name: dict(list(DATASETS.signatures(name)[0].items())[2:]) for name in DATASETS},
         parts={name: keywords_through(PARTS.signatures(name)) for name in PARTS},
+        trial_parts={name: keywords_through(TRIAL_PARTS.signatures(name)) for name in TRIAL_PARTS},
         tasks={name: keywords_through(TASKS.signatures(name)) for name in TASKS},
         evaluators={name: _evaluator_keywords(EVALUATORS.signatures(name)) for name in EVALUATORS},
     )

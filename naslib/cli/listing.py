@@ -15,6 +15,7 @@ _KINDS: dict[str, Registry[Any]] = {
     "spaces": catalogue.SEARCH_SPACES,
     "optimizers": catalogue.OPTIMIZERS,
     "parts": catalogue.PARTS,
+    "trial_parts": catalogue.TRIAL_PARTS,
     "evaluators": catalogue.EVALUATORS,
     "datasets": catalogue.DATASETS,
     "tasks": catalogue.TASKS,

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 # name: the module with `main(words) -> exit status`; what it does, in a few words
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "data": ("naslib.cli.data", "tables and data sets: what is here, and official files in compact form"),
-    "compare": ("naslib.cli.compare", "several methods over several seeds, with curves and a table of ranks"),
     "bench": ("naslib.cli.bench", "build | merge | latency | info: a benchmark of any space"),
     "correlate": ("naslib.cli.correlate", "predictors and zero-cost proxies against a benchmark"),
     "compare": ("naslib.cli.compare", "several methods over several seeds, with curves and a table of ranks"),

@@ -33,6 +33,7 @@ class SchemaExtensions:
         spaces: Per search space the parameters of its `__init__`.
         datasets: The names, or a mapping like the two others.
         parts: Per part of a method the parameters of its `__init__`.
+        trial_parts: Per part of a search of trials likewise.
         tasks: Per task likewise, those of its parents included.
         evaluators: Per evaluator of trials the parameters of its `__init__` that a config gives.
     """
@@ -43,6 +44,7 @@ class SchemaExtensions:
     parts: Mapping[str, Keywords] | None = None
     tasks: Mapping[str, Keywords] | None = None
     evaluators: Mapping[str, Keywords] | None = None
+    trial_parts: Mapping[str, Keywords] | None = None
 
 
 def keyword_names(keywords: Keywords) -> list[str]:

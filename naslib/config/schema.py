@@ -90,6 +90,7 @@ class SearchKeys(_Keys):
     evaluator_args: dict[str, Any] = Field(default_factory=dict, description="its keywords")
     objectives: list[Name] | None = Field(None, description="metrics or scores; the first decides; null: the usual one")
     budget: Positive | None = Field(None, description="seconds of evaluation to search for; null: `epochs` evaluations")
+    budget_unit: Literal["seconds", "epochs"] = Field("seconds", description="what the budget counts")
     workers: Count = Field(1, description="trials that are evaluated at a time")
     executor: Name | None = Field(None, description="serial or process; null: serial for one worker")
 
@@ -163,7 +164,7 @@ SEARCH_KEYS = tuple(SearchKeys.model_fields)
 EVALUATION_KEYS = tuple(EvaluationKeys.model_fields)
 
 # Search keys of methods that evaluate trials: with any other they are an error.
-TRIAL_KEYS = ("evaluator", "evaluator_args", "objectives", "budget", "workers", "executor")
+TRIAL_KEYS = ("evaluator", "evaluator_args", "objectives", "budget", "budget_unit", "workers", "executor")
 
 # Search keys that only an optimizer reads; the others belong to the Trainer and always have their effect.
 OPTIMIZER_KEYS = frozenset(

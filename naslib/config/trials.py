@@ -36,6 +36,11 @@ def keys_of_training(own: Keywords, search: Mapping[str, Any]) -> tuple[str, ...
     return _OF_TRAINING if trains else ()
 
 
+def evaluates_trials(own: Keywords) -> bool:
+    """Say whether a method with these keywords evaluates trials."""
+    return _MARK in own
+
+
 def trial_problems(
     raw: Mapping[str, Any], optimizers: Mapping[str, Keywords] | None, evaluators: Mapping[str, Keywords] | None
 ) -> Problems:

@@ -26,7 +26,7 @@ from naslib.config.schema import (
     SearchKeys,
     keys_of,
 )
-from naslib.config.trials import keys_of_training, trial_problems
+from naslib.config.trials import evaluates_trials, keys_of_training, trial_problems
 from naslib.config.type_check import Problems, check_types, got
 from naslib.errors import UnknownNameError, did_you_mean
 
@@ -173,11 +173,12 @@ def _check_keywords(raw: dict[str, Any], extensions: SchemaExtensions) -> Proble
     extra = {key: value for key, value in raw.get("search", {}).items() if key not in SEARCH_KEYS}
     problems += _check_annotations("search", extra, own)
     parts = extra.get("parts")
-    if "parts" in own and isinstance(parts, dict) and extensions.parts is not None:
-        problems += [(f"search.{key}", text) for key, text in part_problems(parts, extensions.parts)]
+    table = extensions.trial_parts if evaluates_trials(own) else extensions.parts
+    if "parts" in own and isinstance(parts, dict) and table is not None:
+        problems += [(f"search.{key}", text) for key, text in part_problems(parts, table)]
     tables = (("search_space", extensions.spaces), ("dataset", extensions.datasets), ("task", extensions.tasks))
-    for key, table in tables:
-        keywords = chosen(raw, key, table)
+    for key, choices_of in tables:
+        keywords = chosen(raw, key, choices_of)
         given = raw.get(f"{key}_args", {})
         if keywords is None or not isinstance(given, dict):
             continue

@@ -182,6 +182,8 @@ class SearchSide(TrainerSettings):
         if not isinstance(self.optimizer, DiscreteOptimizer):
             return
         evaluator = self._evaluator(self.optimizer, None)
+        if not is_table(self.optimizer):
+            self.optimizer.check_evaluator(evaluator)
         random_state = rng_snapshot()
         evaluator.check(self.optimizer.codec.random(Random(0)))
         rng_restore(random_state)

@@ -18,9 +18,11 @@ from naslib.evaluators import (
     ProcessExecutor,
     SerialExecutor,
     TableEvaluator,
+    TrainEvaluator,
     TrainingOfTrials,
     TrialSearch,
 )
+from naslib.evaluators.paused import FOLDER_NAME, PausedTrainings
 from naslib.history import FILE_NAME, SqliteHistory
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.tasks import Task
@@ -65,16 +67,21 @@ def build_evaluator(
     given = dict(search.get("evaluator_args") or {})
     if is_table(optimizer):
         table = TableEvaluator(optimizer.dataset_api, optimizer.dataset, optimizer.metrics, optimizer.fidelity)
-        if search.get("budget") is not None and not table.tells_time:
-            raise ConfigError("search.budget counts the seconds of training, and this table does not tell them")
+        in_seconds = search.get("budget") is not None and search.get("budget_unit", "seconds") == "seconds"
+        if in_seconds and not table.tells_time:
+            raise ConfigError(
+                "search.budget counts the seconds of training, and this table does not tell them: "
+                "search.budget_unit=epochs counts the epochs"
+            )
         return table
     if not isinstance(optimizer.evaluator, str):
         return optimizer.evaluator
-    train, valid, _ = loaders()
+    kind = EVALUATORS.get(optimizer.evaluator)
+    train, valid, _ = loaders() if kind.needs_batches else (None, None, None)
     how = how_to_train(search, str(device), channels_last)
     names, seed = optimizer.objective_names, int(config.get("seed", 0))
-    kind = EVALUATORS.get(optimizer.evaluator)
-    built: Evaluator = kind(optimizer.graph, train, valid, how, task(), names, seed, **given)
+    learned = task() if kind.needs_batches else None
+    built: Evaluator = kind(optimizer.graph, train, valid, how, learned, names, seed, **given)
     return built
 
 
@@ -121,6 +128,18 @@ def open_history(folder: Path, about: dict[str, Any], evaluator: Evaluator) -> t
 
 
 @contextmanager
+def paused_in(folder: Path, evaluator: Evaluator, optimizer: DiscreteOptimizer) -> Iterator[None]:
+    """Let an evaluator that trains keep in a run folder where trainings ended that may go on, until the search ends."""
+    if not isinstance(evaluator, TrainEvaluator):
+        yield
+        return
+    evaluator.curve = evaluator.curve or optimizer.termination is not None
+    evaluator.paused = PausedTrainings(folder / FOLDER_NAME)
+    yield
+    evaluator.paused.clear()  # not after an interruption: then they are wanted
+
+
+@contextmanager
 def trial_search(
     optimizer: DiscreteOptimizer, config: Any, folder: Path, about: dict[str, Any], evaluator: Evaluator
 ) -> Iterator[TrialSearch]:
@@ -135,7 +154,7 @@ def trial_search(
     """
     if not is_table(optimizer):
         optimizer.use_evaluator(evaluator)
-    with ExitStack() as stack:
+    with ExitStack() as stack, paused_in(folder, evaluator, optimizer):
         history, seed = open_history(folder, about, evaluator)
         stack.enter_context(history)
         search = TrialSearch(
@@ -145,6 +164,7 @@ def trial_search(
             seed=seed,
             epochs=int(config.search.epochs),
             budget=config.search.get("budget"),
+            budget_unit=config.search.get("budget_unit", "seconds"),
             is_instant=evaluator.is_instant,
         )
         stack.callback(search.flush)

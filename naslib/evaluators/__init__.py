@@ -5,10 +5,13 @@ from naslib.registry.catalogue import EVALUATORS as EVALUATORS
 from .base import Evaluator as Evaluator
 from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
+from .predictor import PredictorEvaluator as PredictorEvaluator
 from .processes import ProcessExecutor as ProcessExecutor
 from .proxy import ProxyEvaluator as ProxyEvaluator
+from .recorded import RecordedTraining as RecordedTraining
 from .search import TrialSearch as TrialSearch
 from .supernet import SupernetEvaluator as SupernetEvaluator
 from .table import TableEvaluator as TableEvaluator
+from .table_builder import build_table as build_table
 from .train import TrainEvaluator as TrainEvaluator
 from .train import TrainingOfTrials as TrainingOfTrials

@@ -23,6 +23,7 @@ class Evaluator(ABC):
     Attributes:
         objectives: What the values are; the first decides.
         fidelity: Epochs of training that a trial gets where the method does not say.
+        needs_batches: Whether it is made with loaders and a task; no image is read where it is not.
         is_instant: Whether an answer costs nothing, so that none needs to be kept for a search that was killed.
         can_continue: Whether a trial goes on where the one below it ended, at the cost of the epochs that are added
             (`Trial.from_epoch`).
@@ -32,6 +33,7 @@ class Evaluator(ABC):
     objectives: tuple[Objective, ...]
     fidelity: int
     is_instant: bool = False
+    needs_batches: bool = True
     can_continue: bool = False
     has_curves: bool = False
 

@@ -37,7 +37,8 @@ class TrialSearch:
         history: Where they are kept. Its trials are taken as results.
         seed: Of the run; the seed of a trial is derived from it and the trial's number.
         epochs: Number of trials.
-        budget: Seconds of evaluation after which no trial is begun; None for no such end.
+        budget: Seconds of evaluation after which no trial is begun, or epochs of training; None for no such end.
+        budget_unit: `"seconds"` or `"epochs"`. Epochs that a trial shares with one that it continues count once.
         is_instant: Whether evaluations cost nothing. Then none is recalled, and the history is written in groups.
 
     Attributes:
@@ -53,12 +54,14 @@ class TrialSearch:
         seed: int = 0,
         epochs: int,
         budget: float | None = None,
+        budget_unit: str = "seconds",
         is_instant: bool = False,
     ) -> None:
         if budget is not None and not budget > 0:
-            raise ConfigError(f"search.budget must be above 0 seconds, not {budget:g}")
+            raise ConfigError(f"search.budget must be above 0 {budget_unit}, not {budget:g}")
         self.optimizer, self.executor, self.history = optimizer, executor, history
         self.seed, self.epochs, self.budget, self.is_instant = seed, epochs, budget, is_instant
+        self.budget_unit = budget_unit
         self.seconds: float | None = None
         self._finished: dict[int, Trial] = {}
         self._known: dict[int, Trial] = {}
@@ -75,7 +78,12 @@ class TrialSearch:
         """Say whether there is a trial to wait for after `done` of them."""
         if self.budget is None:
             return done < self.epochs
-        return bool(self.optimizer.record.pending) or self.optimizer.record.seconds < self.budget
+        return bool(self.optimizer.record.pending) or self._spent < self.budget
+
+    @property
+    def _spent(self) -> float:
+        record = self.optimizer.record
+        return record.epochs if self.budget_unit == "epochs" else record.seconds
 
     def advance(self, epoch: int, should_stop: ShouldStop) -> None:
         """Tell the method of the next trial.
@@ -121,7 +129,7 @@ class TrialSearch:
 
     def _may_ask(self) -> bool:
         record = self.optimizer.record
-        return record.asked < self.epochs if self.budget is None else record.seconds < self.budget
+        return record.asked < self.epochs if self.budget is None else self._spent < self.budget
 
     def _begin(self, trial: Trial) -> None:
         """Take the result of a trial from the history, or have it evaluated."""

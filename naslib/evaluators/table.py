@@ -8,7 +8,7 @@ from typing import Any
 from naslib.benchmarks.base import metric_of
 from naslib.benchmarks.figure import Figure
 from naslib.errors import ConfigError
-from naslib.history import Objective, Outcome, Trial
+from naslib.history import Objective, Outcome, State, Trial
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
 from .base import Evaluator, ShouldStop, never
@@ -52,7 +52,32 @@ class TableEvaluator(Evaluator):
         Raises:
             BenchmarkError: If it says nothing; so it does for every trial.
         """
+        if trial.stopping is not None or trial.from_epoch:
+            return self._along_the_curve(trial)
         query, code, epochs = self.dataset_api.query, trial.code, trial.fidelity
         values = tuple(float(query(code, metric, self.dataset, epochs)) for metric in self.metrics)
         seconds = float(query(code, Metric.TRAIN_TIME, self.dataset, epochs)) if self.tells_time else 0.0
         return Outcome(values, seconds)
+
+    def _along_the_curve(self, trial: Trial) -> Outcome:
+        """Return what the table says of a trial that continues another one, or may be stopped early."""
+        query, code, reached = self.dataset_api.query, trial.code, trial.fidelity
+        user: dict[str, Any] = {}
+        state = State.COMPLETE
+        if trial.stopping is not None:
+            curve = [float(value) for value in query(code, self.metrics[0], self.dataset, reached, True)]
+            for epoch in range(trial.from_epoch + 1, len(curve)):
+                why = trial.stopping(curve[:epoch])
+                if why is not None:
+                    state, reached, user = State.PRUNED, epoch, {**why, "epochs": epoch}
+                    break
+            else:
+                reached = len(curve)
+            user["curve"] = curve[:reached]
+        at = trial.fidelity if state is State.COMPLETE else reached
+        values = tuple(float(query(code, metric, self.dataset, at)) for metric in self.metrics)
+        seconds = self._seconds(code, at) - (self._seconds(code, trial.from_epoch) if trial.from_epoch else 0.0)
+        return Outcome(values, seconds, user, state)
+
+    def _seconds(self, code: Any, epochs: int) -> float:
+        return float(self.dataset_api.query(code, Metric.TRAIN_TIME, self.dataset, epochs)) if self.tells_time else 0.0

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from naslib.errors import ConfigError, DataError, TrialFailed, TrialStopped
-from naslib.history import Objective, Outcome, Trial
+from naslib.history import Objective, Outcome, State, Trial
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.core.graph import Graph
@@ -27,6 +27,8 @@ from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_see
 
 from .base import Evaluator, ShouldStop, choose_objectives, never
 from .batches import on_device
+from .paused import PausedTrainings
+from .training import Training
 
 # Whether something asks to stop is looked up after as many steps: it may be a system call.
 _STEPS_BETWEEN_QUESTIONS = 4
@@ -70,10 +72,12 @@ class TrainingOfTrials:
 
 
 class TrainEvaluator(Evaluator):
-    """Train the network of a trial from scratch and score it on the validation part.
+    """Train the network of a trial and score it on the validation part.
 
     A trial is a function of its code, fidelity and seed, and of the loaders as they were given: whatever they draw
-    from, every trial begins with the same. Interrupted, it begins anew with the same values.
+    from, every trial begins with the same. Interrupted, it begins anew with the same values. The schedule of the
+    learning rate is that of the longest training, so that a shorter one is the beginning of a longer; a trial that
+    continues another one goes on from its weights, where these were kept, with the same outcome as without.
 
     Args:
         space: The search space; not changed.
@@ -84,14 +88,22 @@ class TrainEvaluator(Evaluator):
         objectives: Names of what is measured on the validation part: scores of the task, `loss`, and `params` and
             `flops` of the network in millions, also by the names of `Metric`; the first score of the task if None.
         seed: Seed of the run, for trials that have none of their own.
-        epochs: Epochs of training (the fidelity of a trial, where the method does not say another).
+        epochs: Epochs of the longest training (the fidelity of a trial, where the method does not say another).
+        curve: Whether to score after every epoch, and to keep the first objective as `user["curve"]`. It is done
+            anyway for a trial that may be stopped early.
         network_args: Arguments of the space's `evaluation_network`, for a network of another size; None for the network
             of the space itself, with fresh weights and affine norms.
+
+    Attributes:
+        paused: Where trainings that may go on are kept; None for nowhere.
 
     Raises:
         DataError: Without a validation part.
         ConfigError: For unknown objectives, or a loss that knows no label smoothing.
     """
+
+    can_continue = True
+    has_curves = True
 
     def __init__(
         self,
@@ -105,6 +117,7 @@ class TrainEvaluator(Evaluator):
         *,
         epochs: int = 3,
         network_args: dict[str, Any] | None = None,
+        curve: bool = False,
     ) -> None:
         if valid is None:
             raise DataError(
@@ -116,7 +129,8 @@ class TrainEvaluator(Evaluator):
         as_eval = getattr(valid, "as_eval", None)
         self.space, self.train, self.valid = space, train, as_eval() if callable(as_eval) else valid
         self.how = how if how is not None else TrainingOfTrials()
-        self.seed, self.fidelity, self.network_args = seed, int(epochs), network_args
+        self.seed, self.fidelity, self.network_args, self.curve = seed, int(epochs), network_args, curve
+        self.paused: PausedTrainings | None = None
         given = task if task is not None else Classification()
         self.task = given.plain()
         self.training_task = given.smoothed(self.how.label_smoothing)
@@ -139,15 +153,22 @@ class TrainEvaluator(Evaluator):
             DataError: If the batches do not fit the task or the network.
         """
         started = time.perf_counter()
-        seed = trial.seed if trial.seed is not None else derive_seed(self.seed, "trial", trial.number)
+        seed = trial.seed if trial.seed is not None else derive_seed(self.seed, "trial", trial.root)
         with self._as_at_first(seed), _memory_is_limited():
             network = self.build_network(trial.code).to(self._device)
-            trained = self._train(network, trial.fidelity, should_stop, watch)
-            score = self._score(network, should_stop)
+            training = self._begin(network, trial)
+            why = self._train(training, trial, should_stop, watch)
+            score = training.score if training.score is not None else self._score(network, should_stop)
             measured = self._measure(network, score)
-        user = {**trained.by_key("train"), **score.by_key("valid"), "params": measured["params"]}
+        user: dict[str, Any] = {**training.trained.by_key("train"), **score.by_key("valid")}
+        user["params"] = measured["params"]
+        if training.curve:
+            user["curve"] = training.curve
         values = tuple(measured[objective.name] for objective in self.objectives)
-        return Outcome(values, time.perf_counter() - started, user)
+        state = State.COMPLETE
+        if why is not None:
+            state, user = State.PRUNED, {**user, **why, "epochs": training.epoch}
+        return Outcome(values, time.perf_counter() - started, user, state)
 
     @contextmanager
     def _as_at_first(self, seed: int) -> Iterator[None]:
@@ -184,9 +205,9 @@ class TrainEvaluator(Evaluator):
             network.to(memory_format=torch.channels_last)
         return network
 
-    def _train(self, network: nn.Module, epochs: int, should_stop: ShouldStop, watch: Watch | None) -> Measured:
-        """Train, and return what the last epoch measured."""
-        how, task = self.how, self.training_task.to(self._device)
+    def _begin(self, network: nn.Module, trial: Trial) -> Training:
+        """Return the training of a trial as it is when it begins, or where the one ended that it continues."""
+        how = self.how
         optimizer = torch.optim.SGD(
             network.parameters(),
             lr=how.learning_rate,
@@ -194,33 +215,78 @@ class TrainEvaluator(Evaluator):
             weight_decay=how.weight_decay,
             nesterov=how.nesterov,
         )
-        schedule, meter = self._schedule(optimizer, epochs), task.meter(self._device)
-        parameters = list(network.parameters())
-        if watch is not None:
-            watch(network, 0, None)
-        for epoch in range(epochs):
-            network.train()
-            meter.reset()
-            for step, batch in enumerate(self._batches(self.train, "training", epoch)):
-                go_on(should_stop, step)
-                optimizer.zero_grad(set_to_none=True)
-                with torch.autocast(self._device.type, torch.bfloat16, enabled=how.amp):
-                    outputs = task.forward(network, batch)
-                    if epoch == step == 0:
-                        _check_fit(task, outputs, batch)
-                    loss = task.weight_loss(outputs, batch)
-                loss.backward()
-                if how.grad_clip:
-                    nn.utils.clip_grad_norm_(parameters, how.grad_clip)
-                with scaled_rate(optimizer, task.rate_share(batch)):
-                    optimizer.step()
-                meter.update(outputs, batch, loss.detach(), step)
-                schedule.after_step()
-            check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
-            schedule.after_epoch(*([meter.read()] * 2))
+        schedule = self._schedule(optimizer, max(trial.fidelity, self.fidelity))
+        training = Training(network, optimizer, schedule, self.training_task.to(self._device), self._carried)
+        before = self.paused.load(trial, self._device) if self.paused is not None and trial.from_epoch else None
+        if before is not None and (not self._is_watched(trial) or len(before["curve"]) == before["epoch"]):
+            training.load_state_dict(before)
+        return training
+
+    def _train(
+        self, training: Training, trial: Trial, should_stop: ShouldStop, watch: Watch | None
+    ) -> Mapping[str, Any] | None:
+        """Train up to the fidelity of the trial, and return why not if it was stopped early."""
+        why = None
+        if watch is not None and training.epoch == 0:
+            watch(training.network, 0, None)
+        while training.epoch < trial.fidelity and why is None:
+            self._train_epoch(training, should_stop)
             if watch is not None:
-                watch(network, epoch + 1, meter.read())
-        return meter.read()
+                watch(training.network, training.epoch, training.trained)
+            if self._is_watched(trial):
+                training.score = self._score_aside(training.network, should_stop)
+                training.curve.append(self._first_objective(training.network, training.score))
+                if trial.stopping is not None and training.epoch < trial.fidelity:
+                    why = trial.stopping(training.curve)
+        if self.paused is not None:
+            if why is None and trial.fidelity < self.fidelity:
+                self.paused.save(trial, training.state_dict())
+            self.paused.drop(trial)
+        return why
+
+    def _is_watched(self, trial: Trial) -> bool:
+        return self.curve or trial.stopping is not None
+
+    def _train_epoch(self, training: Training, should_stop: ShouldStop) -> None:
+        how, task, network, optimizer = self.how, training.task, training.network, training.optimizer
+        meter = task.meter(self._device)
+        parameters = list(network.parameters())
+        epoch = training.epoch
+        network.train()
+        for step, batch in enumerate(self._batches(self.train, "training", epoch)):
+            go_on(should_stop, step)
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=how.amp):
+                outputs = task.forward(network, batch)
+                if epoch == step == 0:
+                    _check_fit(task, outputs, batch)
+                loss = task.weight_loss(outputs, batch)
+            loss.backward()
+            if how.grad_clip:
+                nn.utils.clip_grad_norm_(parameters, how.grad_clip)
+            with scaled_rate(optimizer, task.rate_share(batch)):
+                optimizer.step()
+            meter.update(outputs, batch, loss.detach(), step)
+            training.schedule.after_step()
+        check_finite(meter, f"the training loss became NaN or infinite in epoch {epoch},")
+        training.trained = meter.read()
+        training.schedule.after_epoch(training.trained, training.trained)
+        training.epoch += 1
+
+    def _score_aside(self, network: nn.Module, should_stop: ShouldStop) -> Measured:
+        """Score in the middle of a training, which goes on as if nothing had happened."""
+        drawn, loaded = rng_snapshot(), [state.capture() for state in self._carried]
+        score = self._score(network, should_stop)
+        for state, now in zip(self._carried, loaded, strict=True):
+            state.restore(now)
+        rng_restore(drawn)
+        return score
+
+    def _first_objective(self, network: nn.Module, score: Measured) -> float:
+        name = self.objectives[0].name
+        found: dict[str, float | None] = {**score.by_name(), "loss": score.loss}
+        value = found[name] if name in found else self._measure(network, score)[name]
+        return float("nan") if value is None else float(value)
 
     def _batches(self, loader: Any, name: str, epoch: int) -> Iterator[Any]:
         return on_device(loader, name, epoch, self.task, self._device, self.how.channels_last)

@@ -14,7 +14,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
 from .base import Codes, Predictor
-from .features import Scaler, known_numbers
+from .features import Ranks, Scaler, known_numbers
 
 # Encodings whose rows are graphs
 _GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
@@ -23,10 +23,10 @@ _GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
 class TabularPredictor(Predictor):
     """Predict values from a row of features: the encoding of an architecture, and what else is known of it.
 
-    Info that `fit` is given (zero-cost proxies, sizes: see `features.known_numbers`) becomes columns, and is then
-    needed by `query` and `predict`. A subclass writes `_learn` and `_infer`, which see float64 rows and values that
-    have mean 0 and standard deviation 1 on the training set. Standard deviations are of the function, without the noise
-    of values.
+    Info that `fit` is given (zero-cost proxies, sizes: see `features.known_numbers`) becomes columns, its ranks among
+    the training set (`features.Ranks`), and is then needed by `query` and `predict`. A subclass writes `_learn` and
+    `_infer`, which see float64 rows and values that have mean 0 and standard deviation 1 on the training set. Standard
+    deviations are of the function, without the noise of values.
 
     Args:
         space: See `Predictor`.
@@ -66,7 +66,8 @@ class TabularPredictor(Predictor):
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> Any:
         known, self._known = known_numbers(info, len(codes))
-        rows = np.concatenate([self.features(codes).astype(np.float64), known], axis=1)
+        self._ranks = Ranks(known)
+        rows = np.concatenate([self.features(codes).astype(np.float64), self._ranks(known)], axis=1)
         self._scaler = Scaler(rows) if self.SCALED else None
         self._mean, self._std = float(values.mean()), float(values.std()) or 1.0
         scaled = (values - self._mean) / self._std
@@ -86,7 +87,7 @@ class TabularPredictor(Predictor):
                 f"{type(self).__name__} was fitted with info on {_listed(self._known)}, and is asked with info on "
                 f"{_listed(names)}"
             )
-        rows = np.concatenate([self.features(codes).astype(np.float64), known], axis=1)
+        rows = np.concatenate([self.features(codes).astype(np.float64), self._ranks(known)], axis=1)
         return self._scaler(rows) if self._scaler is not None else rows
 
     @abstractmethod

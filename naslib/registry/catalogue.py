@@ -85,6 +85,14 @@ PARTS: Registry[Any] = Registry(
     },
 )
 
+# Ingredients of searches that evaluate trials; under `search.parts` as those of the weight-sharing methods.
+TRIAL_PARTS: Registry[Any] = Registry(
+    "part of a search of trials",
+    {
+        "early_termination": "naslib.optimizers.discrete.early_termination.part:EarlyTermination",
+    },
+)
+
 # By search space; `space:kind` where a table answers for something else than the accuracy of the space's networks.
 BENCHMARKS: Registry[Any] = Registry(
     "benchmark",
@@ -138,18 +146,32 @@ PREDICTORS: Registry[Any] = Registry(
     {
         "bananas": "naslib.predictors.mlp:BananasPredictor",
         "bayes_lin_reg": "naslib.predictors.linear:BayesianLinearRegression",
+        "bohamiann": "naslib.predictors.bohamiann:BOHAMIANN",
+        "bonas": "naslib.predictors.neural.bonas:BonasPredictor",
+        "dngo": "naslib.predictors.dngo:DNGOPredictor",
+        "ensemble": "naslib.predictors.ensemble:Ensemble",
         "et": "naslib.predictors.forests:ExtraTreesPredictor",
+        "gcn": "naslib.predictors.neural.gcn:GCNPredictor",
+        "gp": "naslib.predictors.gaussian:GPPredictor",
+        "gpwl": "naslib.predictors.weisfeiler_lehman:GPWLPredictor",
         "graf": "naslib.predictors.forests:GrafPredictor",
         "grid_gp": "naslib.predictors.grid_gp:GridGP",
         "lce": "naslib.predictors.curves.lce:LCEPredictor",
         "lce_m": "naslib.predictors.curves.lce:LCEMPredictor",
         "lcsvr": "naslib.predictors.curves.lcsvr:SVR_Estimator",
+        "lgb": "naslib.predictors.boosting:LGBoost",
         "mlp": "naslib.predictors.mlp:MLPPredictor",
+        "nao": "naslib.predictors.neural.seminas:nao",
+        "ngb": "naslib.predictors.boosting:NGBoost",
         "rf": "naslib.predictors.forests:RandomForestPredictor",
+        "seminas": "naslib.predictors.neural.seminas:seminas",
         "sotl": "naslib.predictors.curves.soloss:sotl",
         "sotle": "naslib.predictors.curves.soloss:sotle",
+        "sparse_gp": "naslib.predictors.gaussian:SparseGPPredictor",
         "valacc": "naslib.predictors.curves.early_stopping:valacc",
         "valloss": "naslib.predictors.curves.early_stopping:valloss",
+        "var_sparse_gp": "naslib.predictors.gaussian:VarSparseGPPredictor",
+        "xgb": "naslib.predictors.boosting:XGBoost",
     },
 )
 
@@ -184,6 +206,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "predictor": "naslib.evaluators.predictor:PredictorEvaluator",
         "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
         "table": "naslib.evaluators.table:TableEvaluator",

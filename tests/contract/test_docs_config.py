@@ -65,7 +65,7 @@ def test_what_is_not_an_optimizers_is_read_by_somebody() -> None:
 def test_every_keyword_is_documented() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))
     extensions = schema_extensions()
-    tables = (extensions.optimizers, extensions.spaces, extensions.parts, extensions.datasets)
+    tables = (extensions.optimizers, extensions.spaces, extensions.parts, extensions.trial_parts, extensions.datasets)
     for table in tables:
         assert isinstance(table, dict)
         for name, keywords in table.items():

@@ -157,7 +157,7 @@ def test_another_evaluator_does_not_go_on_with_the_history(tmp_path, capsys):
     [
         (["search.evaluator=trian"], "unknown evaluator 'trian'; did you mean 'train'? (known: "),
         (["search.evaluator=proxy"], "search.evaluator: unknown evaluator 'proxy'"),
-        (["search.evaluator=predictor"], "search.evaluator: unknown evaluator 'predictor'"),
+        (["search.evaluator=predictor"], "predictor has no keyword 'epochs'"),
         (["search.executor=ray"], "search.executor: unknown executor 'ray' (known: process, serial)"),
         (["search.workers=0"], "search.workers: expected a number >= 1"),
         (["search.workers=2", "search.executor=serial"], "search.workers: 2 workers need search.executor=process"),

@@ -77,7 +77,7 @@ def read_booster(path: Path) -> Trees:
 
     try:
         found: Trees = read_guarded(path, _CONTENT, run)
-    except (struct.error, ConfigError) as error:
+    except ConfigError as error:
         raise said_of(path, _CONTENT, error) from error
     return found
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import bz2
 import collections
 import pickle
+import re
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +21,8 @@ from naslib.errors import BenchmarkError
 
 Names = Mapping[tuple[str, str], Any]
 
+# The dtypes that arrays may have: booleans, integers, floats, complex numbers, bytes and text
+_SPEC = re.compile(r"[<>|=]?(?:[?bBhHiIlLqQefdFD]|[biufc][1-9]\d?|[SU]\d*)")
 # What reading a damaged pickle raises
 _DAMAGE = (
     pickle.UnpicklingError,
@@ -33,6 +37,8 @@ _DAMAGE = (
     UnicodeDecodeError,
     OverflowError,
     MemoryError,
+    RecursionError,
+    struct.error,
 )
 
 
@@ -56,31 +62,51 @@ def _bytearray_of(content: bytes | str = b"", encoding: str = "latin1") -> bytea
     return bytearray(content)
 
 
-def _dtype_of(spec: Any, *_: Any) -> np.dtype[Any]:
-    """Return the dtype of a simple spec; one of objects is allowed, as lists of strings are stored so."""
-    if not isinstance(spec, str):
-        raise pickle.UnpicklingError(f"a dtype is written as text, not {spec!r}")
-    return np.dtype(spec)
+class _DType:
+    """What stands for a dtype: one of numbers or text, and its byte order. Fields, objects and dates are refused."""
+
+    def __init__(self, spec: Any = None, *_: Any) -> None:
+        if not isinstance(spec, str) or not _SPEC.fullmatch(spec):
+            raise pickle.UnpicklingError(f"arrays of numbers and text are read, not of {spec!r}")
+        self._dtype = np.dtype(spec)
+
+    def __setstate__(self, state: Any) -> None:
+        order, *structure = state[1:5]
+        if any(part is not None for part in structure) or order not in ("<", ">", "|", "="):
+            raise pickle.UnpicklingError("arrays with fields are not read")
+        self._dtype = self._dtype.newbyteorder(order)
+
+    def make(self) -> np.dtype[Any]:
+        """Return the dtype."""
+        return self._dtype
 
 
-def _array_scalar(dtype: np.dtype[Any], content: Any = None) -> Any:
+class _Array(np.ndarray):
+    """An array whose state is what `_DType` allows."""
+
+    def __setstate__(self, state: Any) -> None:
+        version, shape, dtype, fortran, content = state
+        super().__setstate__((version, shape, dtype.make(), fortran, content))
+
+
+def _array_scalar(dtype: _DType, content: Any = None) -> Any:
     """Return a numpy scalar."""
-    if dtype.hasobject or not isinstance(content, (bytes, str)):
+    if not isinstance(content, (bytes, str)):
         raise pickle.UnpicklingError("a numpy scalar is made of bytes")
     content = content.encode("latin1") if isinstance(content, str) else content
-    return np.frombuffer(content, dtype=dtype, count=1)[0]
+    return np.frombuffer(content, dtype=dtype.make(), count=1)[0]
 
 
 def _empty_array(kind: Any, *_: Any) -> np.ndarray:
     """Return an empty array, whose state follows in the pickle."""
-    if kind is not np.ndarray:
+    if kind is not _Array:
         raise pickle.UnpicklingError("an array is a numpy.ndarray")
-    return np.ndarray((0,), dtype="b")
+    return _Array((0,), dtype="b")
 
 
-def _array_of_buffer(buffer: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: str, *_: Any) -> np.ndarray:
+def _array_of_buffer(buffer: Any, dtype: _DType, shape: tuple[int, ...], order: str, *_: Any) -> np.ndarray:
     """Return an array of protocol 5."""
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="F" if order == "F" else "C")
+    return np.frombuffer(buffer, dtype=dtype.make()).reshape(shape, order="F" if order == "F" else "C")
 
 
 def _default_dict(*_: Any) -> dict[Any, Any]:
@@ -104,8 +130,8 @@ DATA: Names = {
     ("__builtin__", "dict"): dict,
     ("__builtin__", "bytearray"): _bytearray_of,
     ("_codecs", "encode"): _bytes_of,
-    ("numpy", "dtype"): _dtype_of,
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): _DType,
+    ("numpy", "ndarray"): _Array,
     **{
         (f"numpy.{core}.{module}", name): function
         for core in ("core", "_core")

@@ -102,7 +102,8 @@ def read_hardware(path: Path, progress: Progress) -> Arrays:
             found[name] = values.astype(np.float32)
             configs = part.get("config")
             if configs is not None and len(configs) == len(values):
-                found["ops"] = topology_ops([config["arch_str"] for config in configs])
+                arrays = topology_arrays(topology_ops([config["arch_str"] for config in configs]))
+                found |= {name: arrays[name] for name in ("ops", "op_names", "edges")}
             progress(done, len(_HARDWARE_SETS))
         return found
 

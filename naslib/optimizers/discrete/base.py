@@ -24,6 +24,7 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
+from .parts import EarlyTermination, build_trial_parts
 from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
 from .reporting import ReportingOptimizer
@@ -47,12 +48,14 @@ class DiscreteOptimizer(ReportingOptimizer):
             decides, in its own direction; the others are kept with the trials.
         evaluator: What gives the trials their values: a name, for the Trainer to build it, or an object with
             `objectives` and `evaluate(trial)` (see `naslib.evaluators`). A benchmark if None.
+        parts: Keywords by the names of parts; there is `early_termination`.
         **kwargs: Other keys of the shared search schema; ignored.
 
     Attributes:
         record: Incumbent and trajectory.
         rng: The generator.
         objectives: What the values of a trial are; the evaluator's, once there is one.
+        termination: What lets trials stop early, None for nothing.
 
     Raises:
         ConfigError: For an unknown keyword, or a metric that is no accuracy.
@@ -67,10 +70,12 @@ class DiscreteOptimizer(ReportingOptimizer):
         metric: Metric | str = Metric.VAL_ACCURACY,
         objectives: Sequence[Metric | str] | None = None,
         evaluator: Any = None,
+        parts: dict | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.fidelity = fidelity
+        self.termination: EarlyTermination | None = build_trial_parts(parts)
         self.metric = as_metric(metric)
         if self.metric not in _OBJECTIVES:
             raise ConfigError(f"a search maximises one of {', '.join(m.name for m in _OBJECTIVES)}, not {metric!r}")
@@ -137,6 +142,8 @@ class DiscreteOptimizer(ReportingOptimizer):
                 trial = proposal.trial(record.asked, self.fidelity)
             else:
                 trial = Trial(record.asked, proposal[0], self.fidelity, parent=proposal[1])
+            if self.termination is not None:
+                trial = self.termination.watched(trial, self.objectives[0], self._share_to_beat(trial))
             record.asked += 1
             record.pending[trial.number] = trial
             trials.append(trial)
@@ -188,7 +195,13 @@ class DiscreteOptimizer(ReportingOptimizer):
         else:
             self.record.add_without_value(trial)
             self._lose(trial)
+        if self.termination is not None:
+            self.termination.observe(trial)
         return trial
+
+    def _share_to_beat(self, trial: Trial) -> float | None:
+        """Return which share of the others a trial must be in lest it be stopped early; None for the best one alone."""
+        return None
 
     def _take(self, trial: Trial, merit: float) -> None:
         """Take note of a complete trial; larger merits are better."""
@@ -208,7 +221,11 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def pending(self) -> list[Trial]:
         """Return the trials that were asked for and not told yet, in the order of their numbers."""
-        return [self.record.pending[number] for number in sorted(self.record.pending)]
+        found = [self.record.pending[number] for number in sorted(self.record.pending)]
+        if self.termination is None:
+            return found
+        # those of a checkpoint lack their rule
+        return [self.termination.watched(trial, self.objectives[0], self._share_to_beat(trial)) for trial in found]
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         """Update what the method keeps beside the record; larger merits are better."""
@@ -264,6 +281,8 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.record, self._answers = SearchRecord(), {}
         self.rng = as_random(None)
         self._reset()
+        if self.termination is not None:
+            self.termination.reset()
         self.adapted()
 
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
@@ -274,6 +293,10 @@ class DiscreteOptimizer(ReportingOptimizer):
         self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
         for metric in self.metrics:
             dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
+        if self.termination is not None:
+            if not getattr(dataset_api, "is_one_training", False):
+                raise ConfigError("search.parts.early_termination looks at learning curves, and this table has none")
+            self._metric = None  # `new_epoch` alone does not stop anything
 
     def _metrics_in(self, dataset_api: Any) -> tuple[Metric | Figure, ...]:
         """Return what a benchmark is asked for."""
@@ -286,10 +309,23 @@ class DiscreteOptimizer(ReportingOptimizer):
         Args:
             evaluator: Has `objectives` and `evaluate(trial)`.
         """
+        self.check_evaluator(evaluator)
         self.evaluator, self._metric = evaluator, None
         self.objectives = tuple(evaluator.objectives)
         fidelity = getattr(evaluator, "fidelity", None)
         self.fidelity = self.fidelity if fidelity is None else int(fidelity)
+
+    def check_evaluator(self, evaluator: Any) -> None:
+        """Raise now if an evaluator cannot serve this search; nothing is changed.
+
+        Raises:
+            ConfigError: If trials are to stop early, and it has no learning curves.
+        """
+        if self.termination is not None and not getattr(evaluator, "has_curves", False):
+            raise ConfigError(
+                f"search.parts.early_termination looks at learning curves, and {type(evaluator).__name__} has none: "
+                "take search.evaluator=train, or a table with curves"
+            )
 
     def new_epoch(self, epoch: int) -> None:
         """Evaluate one architecture.
@@ -297,7 +333,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         Raises:
             OptimizerStateError: If the evaluator is a name that nobody has built yet.
         """
-        if self._metric is None:  # as much is asked here as must be: this is the loop of a search on a table
+        if self._metric is None:  # as little is asked here as may be: this is the loop of a search on a table
             self._evaluate_trial()
             return
         proposal = self.propose()
@@ -314,7 +350,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self._learn(code, value, number)
 
     def _evaluate_trial(self) -> None:
-        if isinstance(self.evaluator, str):
+        if self.evaluator is None or isinstance(self.evaluator, str):
             raise OptimizerStateError(
                 f"the evaluator {self.evaluator!r} is built by Trainer.search(); in a loop of your own give "
                 "adapt_search_space(..., evaluator=...) one of naslib.evaluators"
@@ -325,7 +361,10 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name: the record as `"model"`, and the random state."""
-        return {"model": self.record, "rng": RandomState(self.rng)}
+        found: dict[str, Stateful] = {"model": self.record, "rng": RandomState(self.rng)}
+        if self.termination is not None:
+            found["early_termination"] = self.termination
+        return found
 
 
 def _codec_of(space: Graph, name: str) -> Codec:

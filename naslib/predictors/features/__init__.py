@@ -2,5 +2,7 @@
 
 from .batch import encode_batch as encode_batch
 from .batch import feature_names as feature_names
+from .batch import zero_categories as zero_categories
 from .known import known_numbers as known_numbers
+from .scaling import Ranks as Ranks
 from .scaling import Scaler as Scaler

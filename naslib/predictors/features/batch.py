@@ -9,7 +9,7 @@ import numpy as np
 
 from naslib.errors import UnsupportedBySpaceError
 from naslib.search_spaces.core.codec import Code, Codec
-from naslib.search_spaces.core.encodings import cells_of, fixed_edges_of, graf_names
+from naslib.search_spaces.core.encodings import Cell, cells_of, fixed_edges_of, graf_names
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
@@ -44,14 +44,29 @@ def feature_names(space: Graph | Codec[Any]) -> list[str]:
     Raises:
         UnsupportedBySpaceError: If the space does not state its decisions.
     """
-    codec, graph = _parts(space)
+    return graf_names(_cells(*_parts(space)))
+
+
+def zero_categories(codec: Codec[Any], graph: Graph | None = None) -> tuple[int, ...]:
+    """Return the categories, in the GCN encoding of a space, of operations that pass nothing on.
+
+    Args:
+        codec: The codec of the space.
+        graph: A graph of it, where the codec does not know the edges of its cells.
+    """
+    cells = _cells(codec, graph)
+    names = list(dict.fromkeys(op for cell in cells for op in cell.ops))
+    return tuple(sorted({names.index(cell.ops[op]) + 1 for cell in cells for op in cell.zeros}))
+
+
+def _cells(codec: Codec[Any], graph: Graph | None) -> tuple[Cell, ...]:
     decisions = codec.decision_space
     if decisions is None:
         raise UnsupportedBySpaceError(f"{codec.name} does not state its decisions")
     fixed = codec.fixed_edges()
     if fixed is None and graph is not None:
         fixed = fixed_edges_of(graph, decisions.names)
-    return graf_names(cells_of(decisions, fixed))
+    return cells_of(decisions, fixed)
 
 
 def _parts(space: Graph | Codec[Any]) -> tuple[Codec[Any], Graph | None]:

@@ -17,20 +17,26 @@ from .schema import DecisionSpace
 
 # Variations that are tried before the known ones are looked through
 _ATTEMPTS = 32
-# Architectures whose known neighbours are remembered
+# Architectures that another one has around it at least, where so many are known
+_LEAST = 8
+# Architectures of which is remembered what is around them
 _REMEMBERED = 4096
 
 
 class KnownCodec(Codec[Any]):
     """Vary architectures as another codec does, and return those alone that are known.
 
-    A draw is uniform over the known codes. A mutation (crossover, perturbation) is the other codec's, drawn again until
-    it is known: it has the other's distribution among the known ones. Where none of some attempts is, a mutation is
-    drawn from the known neighbours, and where there are none either, from the known architectures that differ in the
-    fewest entries of their one-hot vectors (of a child of a crossover or perturbation: from it). So a search never
-    stands still, and on a table with few neighbours it goes on with what is nearest.
+    A draw is uniform over the known codes. What is *around* an architecture are its neighbours in the space that are
+    known; where these are fewer than eight, also the known ones that are nearest, by the entries in which one-hot
+    vectors differ: those of the smallest distances, until there are eight or more. A local search on a sparse table
+    would otherwise end where no neighbour is known, and evolution go round in a few architectures.
 
-    Its `decision_space` is that of the whole space, for features.
+    A mutation has the other codec's distribution, restricted to what is known, and is drawn uniformly from what is
+    around where that was made wider. A crossover or perturbation is the other codec's, drawn again until it is known;
+    after some attempts it is the known architecture nearest to one of them.
+
+    Its `decision_space` is that of the whole space, for features; `from_decisions` leads from there to the nearest
+    known architecture.
 
     Args:
         codec: Of the whole space.
@@ -47,7 +53,7 @@ class KnownCodec(Codec[Any]):
             raise ArchitectureError(f"no architecture of {codec.name} is known: there is nothing to search")
         self._known = frozenset(self.codes)
         self._vectors: np.ndarray | None = None
-        self._near: dict[Code, list[Code]] = {}
+        self._near: dict[Code, tuple[list[Code], bool]] = {}
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -62,13 +68,14 @@ class KnownCodec(Codec[Any]):
         return self.codes[int(rng.random() * len(self.codes))]
 
     def mutate(self, code: Code, rng: Random) -> Code:
-        """Return a known architecture near `code`, another one where there is one; see the class."""
-        found = self._tried(lambda: self.codec.mutate(code, rng), code)
-        return found if found is not None else rng.choice(self._around(code))
+        """Return one of the architectures around `code`; see the class."""
+        around, is_wider = self._around(code)
+        found = None if is_wider else self._tried(lambda: self.codec.mutate(code, rng), code)
+        return found if found is not None else rng.choice(around)
 
     def neighbours(self, code: Code) -> list[Code]:
-        """Return the known neighbours of `code`; where there are none, the known architectures nearest to it."""
-        return list(self._around(code))
+        """Return the known architectures around `code`; see the class."""
+        return list(self._around(code)[0])
 
     def perturb(self, code: Code, rate: float, rng: Random) -> Code:
         """Return a known architecture that is a perturbed copy of `code`, or one of those nearest to such a copy."""
@@ -95,26 +102,39 @@ class KnownCodec(Codec[Any]):
                 return found
         return None
 
-    def _around(self, code: Code) -> list[Code]:
-        """Return the known neighbours, or what is nearest."""
+    def _around(self, code: Code) -> tuple[list[Code], bool]:
+        """Return what is around an architecture, itself only if there is no other; and whether that was made wider."""
         found = self._near.get(code)
         if found is None:
             try:
-                found = [near for near in self.codec.neighbours(code) if near in self._known and near != code]
+                near = [other for other in self.codec.neighbours(code) if other in self._known and other != code]
             except UnsupportedBySpaceError:  # too many to list
-                found = []
-            found = found or self._nearest(code)
+                near = []
+            wanted = min(_LEAST, len(self.codes) - 1)
+            found = (near, False) if len(near) >= max(wanted, 1) else (self._widened(code, near, wanted), True)
             if len(self._near) < _REMEMBERED:
                 self._near[code] = found
         return found
 
+    def _widened(self, code: Code, near: list[Code], wanted: int) -> list[Code]:
+        """Return neighbours and the nearest others, of the last distance all, so many at least."""
+        taken = {*near, code}
+        distance = self._distances(code)
+        for least in np.unique(distance):
+            if len(near) >= wanted:
+                break
+            at = [self.codes[place] for place in np.flatnonzero(distance == least)]
+            near = [*near, *(other for other in at if other not in taken)]
+        return near or [code]
+
     def _nearest(self, code: Code) -> list[Code]:
-        """Return the known codes that differ least from `code`, without itself unless it is the only one."""
-        vectors = self._known_vectors()
-        distance = np.abs(vectors - self._vector(code)).sum(axis=1)
-        distance[[known == code for known in self.codes] if code in self._known else []] = np.inf
-        least = distance.min()
-        return [code] if least == np.inf else [self.codes[place] for place in np.flatnonzero(distance == least)]
+        """Return the known codes that differ least from `code`."""
+        distance = self._distances(code)
+        return [self.codes[place] for place in np.flatnonzero(distance == distance.min())]
+
+    def _distances(self, code: Code) -> np.ndarray:
+        distance: np.ndarray = np.abs(self._known_vectors() - self._vector(code)).sum(axis=1)
+        return distance
 
     def _known_vectors(self) -> np.ndarray:
         if self._vectors is None:
@@ -131,8 +151,9 @@ class KnownCodec(Codec[Any]):
         return self.codec.to_decisions(code)
 
     def from_decisions(self, decided: Code) -> Code:
-        """Return the code that a code of the decision space stands for."""
-        return self.codec.from_decisions(decided)
+        """Return the known code that a code of the decision space stands for, or the first of those nearest to it."""
+        code = self.codec.from_decisions(decided)
+        return code if code in self._known else self._nearest(code)[0]
 
     def from_graph(self, graph: Any) -> Code:
         """Read the code off a discretized graph."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
-from naslib.errors import ConfigError
+from naslib.errors import BenchmarkError, ConfigError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.elastic import ElasticBatchNorm2d, ElasticConv2d, ElasticLinear, Value
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.core.spelled_codec import SpelledCodec
 
 from .codec import CHANNELS, LABELS, ChannelString
@@ -34,6 +36,7 @@ class NATSBenchSizeSearchSpace(Graph):
         ConfigError: If `channels` are no positive integers, or `mix` is something else.
     """
 
+    QUERYABLE = True
     TASKS = ("classification", "regression")
     INPUTS = ("image",)
 
@@ -50,6 +53,7 @@ class NATSBenchSizeSearchSpace(Graph):
         self.n_classes = n_classes
         self.in_channels = in_channels
         self.channels = tuple(channels)
+        self.QUERYABLE = self.channels == CHANNELS  # others are in no benchmark
         self.mix = mix
         widths = [Value(self.channels, label) for label in LABELS]
         first, last = widths[0], widths[-1]
@@ -78,6 +82,24 @@ class NATSBenchSizeSearchSpace(Graph):
     def get_type(self) -> str:
         """Return the name of the space."""
         return "nats_size"
+
+    def query(
+        self,
+        metric: Metric,
+        dataset: str | None = None,
+        path: str | None = None,
+        epoch: int = -1,
+        full_lc: bool = False,
+        dataset_api: Any = None,
+    ) -> Any:
+        """Ask a benchmark about this architecture; see `Graph.query`.
+
+        Raises:
+            BenchmarkError: If layers choose from other channels than in the benchmark, or it has no answer.
+        """
+        if not self.QUERYABLE:
+            raise BenchmarkError(f"networks with channels of {self.channels} are in no benchmark")
+        return super().query(metric, dataset, path, epoch, full_lc, dataset_api)
 
     def _codec(self) -> SpelledCodec:
         return SpelledCodec(self.get_type(), self.decision_space, ChannelString())

@@ -35,7 +35,7 @@ class TransBench101SearchSpaceMacro(Graph):
         ConfigError: If the arguments do not go together, or there is no head for the task.
     """
 
-    QUERYABLE = False
+    QUERYABLE = True
     TASKS = ("classification", "regression", "segmentation")
     INPUTS = ("image",)
     NO_SUPERNET = "its architectures differ in the width and the resolution of every module"

@@ -151,8 +151,8 @@ def test_a_search_has_figures_of_other_tables_as_objectives():
 @needs_data
 def test_seeds_are_known_one_by_one():
     table = get_dataset_api("nasbench201", "cifar10", HERE)
-    assert table.seeds_of(Metric.VAL_ACCURACY, "cifar10") == (777, 888, 999)
-    assert table.seeds_of(Metric.TEST_ACCURACY, "cifar10") == ()
+    assert table.seeds(Metric.VAL_ACCURACY, "cifar10") == (777, 888, 999)
+    assert table.seeds(Metric.TEST_ACCURACY, "cifar10") == ()
     code = table.code_of(6111)
     known = [table.query(code, Metric.VAL_ACCURACY, "cifar10", seed=seed) for seed in (777, 888)]
     assert all(91 < value < 92 for value in known)

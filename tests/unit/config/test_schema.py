@@ -78,6 +78,7 @@ SEARCH_OURS = {
     "evaluator_args": {},
     "objectives": None,
     "budget": None,
+    "budget_unit": "seconds",
     "workers": 1,
     "executor": None,
     **SCHEDULE,

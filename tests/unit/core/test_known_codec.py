@@ -50,13 +50,36 @@ def test_neighbours_and_mutations_are_those_of_the_space_that_are_known():
     assert set(counts) == expected and max(abs(n - 500) for n in counts.values()) < 110  # uniform, as in the space
 
 
-def test_where_no_neighbour_is_known_the_nearest_are():
-    codes = [(0,) * 6, (1, 1, 1, 0, 0, 0), (0, 0, 0, 2, 2, 2), (4,) * 6]
+@pytest.mark.parametrize("count", [5, 9, 30, 300])
+def test_where_few_neighbours_are_known_the_nearest_are_around(count: int):
+    codes = Random(count).sample(ALL, count)
     known = KnownCodec(CODEC, codes)
-    assert set(known.neighbours((0,) * 6)) == {codes[1], codes[2]}  # both differ in three ops
-    assert {known.mutate((0,) * 6, Random(seed)) for seed in range(20)} == {codes[1], codes[2]}
-    assert set(known.neighbours((4,) * 6)) == {codes[0], codes[1], codes[2]}
-    assert KnownCodec(CODEC, codes[:1]).neighbours((0,) * 6) == [(0,) * 6]  # there is no other
+    for code in codes[:5]:
+        others = sorted((other for other in codes if other != code), key=lambda other: differ(code, other))
+        last = differ(code, others[min(8, len(others)) - 1])
+        expected = {other for other in others if differ(code, other) <= last}
+        assert set(known.neighbours(code)) == expected and len(known.neighbours(code)) == len(expected)
+        assert {known.mutate(code, Random(seed)) for seed in range(30 * len(expected))} == expected
+
+
+def test_one_architecture_is_its_own_mutation():
+    known = KnownCodec(CODEC, DENSE[:1])
+    assert known.neighbours(DENSE[0]) == [DENSE[0]] == [known.mutate(DENSE[0], Random(0))]
+
+
+def test_a_walk_reaches_all_of_a_sparse_table():
+    codes = Random(7).sample(ALL, 200)
+    known, rng, code, seen = KnownCodec(CODEC, codes), Random(0), codes[0], set()
+    for _ in range(6_000):
+        code = known.mutate(code, rng)
+        seen.add(code)
+    assert len(seen) >= 190
+
+
+def test_from_the_decision_space_to_what_is_known():
+    known = KnownCodec(CODEC, DENSE)
+    assert known.from_decisions((2, 3, 4, 2, 3, 4)) == (2, 3, 4, 2, 3, 4)
+    assert known.from_decisions((0, 3, 4, 2, 3, 4)) == (2, 3, 4, 2, 3, 4)  # the first of three that differ in one op
 
 
 def test_children_are_known_and_nearest_to_a_child_of_the_space():

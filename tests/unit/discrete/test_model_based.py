@@ -257,7 +257,10 @@ def test_candidates_are_new_and_there_once() -> None:
     assert set(found.codes) == set(around) - {around[0]} and set(found.parents.values()) == {5}
     few = Candidates(CODEC, set(), random.Random(0))
     few.surround([(code, 5)], count=7, mutations=1)
-    assert 7 <= len(few) <= 14 and set(few.codes) <= set(around)
+    assert len(few) == 7 and set(few.codes) <= set(around)
+    few.surround([(code, 5)], count=7, mutations=3)
+    far = [sum(a != b for a, b in zip(other, code, strict=True)) for other in few.codes]
+    assert max(far) in (2, 3) and len(few) > 14
 
 
 def test_a_climb_ends_at_the_top_of_its_score() -> None:

@@ -91,16 +91,15 @@ class MultiFidelityOptimizer(DiscreteOptimizer):
 
     # what is evaluated, and how
 
-    def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> Codec:
+    def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
         """Settle the levels too, and raise if the benchmark does not know one."""
         self.levels = self._settle(self.fidelity)
-        codec = super()._take_metrics(codec, dataset_api, dataset)
+        super()._take_metrics(codec, dataset_api, dataset)
         probe = codec.random(random.Random(0))
         for level in self.levels:
             for metric in self.metrics:
                 dataset_api.query(probe, metric, dataset, epoch=level)
         self._settle_warmth(bool(getattr(dataset_api, "is_one_training", False)), "this table has no learning curves")
-        return codec
 
     def use_evaluator(self, evaluator: Any) -> None:
         """Take objectives and longest training of an evaluator.
@@ -109,7 +108,6 @@ class MultiFidelityOptimizer(DiscreteOptimizer):
             ConfigError: If it does not train for as many epochs as the search wants, or cannot go on with a training.
         """
         super().use_evaluator(evaluator)
-        self.check_evaluator(evaluator)
         self.levels = self._settle(self.fidelity)
         self._settle_warmth(_can_continue(evaluator), f"{type(evaluator).__name__} begins every training anew")
 
@@ -119,6 +117,7 @@ class MultiFidelityOptimizer(DiscreteOptimizer):
         Raises:
             ConfigError: See `use_evaluator`.
         """
+        super().check_evaluator(evaluator)
         self._settle(int(getattr(evaluator, "fidelity", self.fidelity)))
         if self.warm_start and not _can_continue(evaluator):
             raise ConfigError(f"search.warm_start: {type(evaluator).__name__} begins every training anew")
@@ -159,6 +158,9 @@ class MultiFidelityOptimizer(DiscreteOptimizer):
         self._asked.setdefault(trial.code, deque()).append(trial)
         return trial.code
 
+    def _share_to_beat(self, trial: Trial) -> float | None:
+        return None if trial.fidelity == self.levels[-1] else 1 / self.eta
+
     def _tell_code(self, code: Code, value: Any) -> None:
         """Tell the trial that the code was asked for with; one that was not asked for is of the highest level."""
         waiting = self._asked.get(code)
@@ -177,7 +179,7 @@ class MultiFidelityOptimizer(DiscreteOptimizer):
         Raises:
             OptimizerStateError: If the evaluator is a name that nobody has built yet.
         """
-        if not self._asks_the_benchmark():
+        if not self._asks_the_benchmark() or self.termination is not None:
             super().new_epoch(epoch)
             return
         if self.dataset_api is None:

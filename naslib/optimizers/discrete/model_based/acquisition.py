@@ -7,7 +7,6 @@ architecture: means and standard deviations of the model's belief.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
 
 from naslib.errors import ConfigError, did_you_mean
 
@@ -62,6 +61,8 @@ def ei(mean: np.ndarray, std: np.ndarray, best: float, calibration: float = 5.0)
     """
     scaled = std / calibration
     gain = mean - best
+    from scipy.stats import norm
+
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = gain / scaled
         expected = scaled * (ratio * norm.cdf(ratio) + norm.pdf(ratio))
@@ -70,6 +71,8 @@ def ei(mean: np.ndarray, std: np.ndarray, best: float, calibration: float = 5.0)
 
 def pi(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
     """Probability of improvement over the best value: `Phi((mean - best) / std)`."""
+    from scipy.stats import norm
+
     with np.errstate(divide="ignore", invalid="ignore"):
         chance = norm.cdf((mean - best) / std)
     return np.where(std > 0, chance, (mean > best).astype(np.float64))

@@ -87,12 +87,13 @@ class Candidates:
                 self.add(child, number)
 
     def surround(self, parents: Sequence[Parent], count: int, mutations: int) -> None:
-        """Take all neighbours of the parents, and walks of up to `mutations` steps from each; at most so many of each.
+        """Take all neighbours of the parents, and where walks from those lead.
 
         Args:
             parents: Where to look.
-            count: How many neighbours of one parent are taken, drawn where it has more; and how many walks there are.
-            mutations: Length of a walk, each step of which is a candidate.
+            count: How many neighbours of one parent are taken at most, drawn where it has more; and how many walks
+                there are, of all parents together.
+            mutations: How far from the parent a walk ends; each step of it beyond the neighbours is a candidate.
         """
         for code, number in parents:
             try:
@@ -101,10 +102,9 @@ class Candidates:
                 around = [self.codec.mutate(code, self.rng) for _ in range(count)]
             for neighbour in around if len(around) <= count else self.rng.sample(around, count):
                 self.add(neighbour, number)
-        for code, number in parents:
-            for _ in range(count // max(1, len(parents))):
-                child = code
-                for _ in range(mutations):
+            for _ in range(count // len(parents) if around and mutations > 1 else 0):
+                child = self.rng.choice(around)
+                for _ in range(mutations - 1):
                     child = self.codec.mutate(child, self.rng)
                     self.add(child, number)
 

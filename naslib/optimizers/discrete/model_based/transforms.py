@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm, rankdata
 
 from naslib.errors import ConfigError, did_you_mean
 
@@ -45,6 +44,8 @@ def transformed(values: np.ndarray, name: str) -> np.ndarray:
     if name == "none" or not len(values):
         return values
     if name == "rank":
+        from scipy.stats import norm, rankdata
+
         return np.asarray(norm.ppf((rankdata(values) - 0.5) / len(values)))
     gaps = values.max() - values
     offset = _OFFSET * (np.median(gaps) or gaps.mean())

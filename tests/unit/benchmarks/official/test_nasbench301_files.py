@@ -181,3 +181,13 @@ def test_the_folder_is_opened_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
     _write(tmp_path / "data" / "nb_models_1.0" / "xgb_v1.0", "xgb", [_xgboost(1)])
     api = get_dataset_api("nasbench301", "cifar10", tmp_path / "data")
     assert isinstance(api, NasBench301Surrogate) and not api.has(Metric.TRAIN_TIME, "cifar10")
+
+
+def test_other_operations_are_not_in_the_benchmark(tmp_path: Path) -> None:
+    """The numbers in a code are then others: an answer would be of another architecture."""
+    _write(tmp_path / "xgb_v1.0", "xgb", [_xgboost(1)])
+    api = NasBench301Surrogate(convert("nasbench301", tmp_path / "xgb_v1.0", tmp_path / "nb301.npz"))
+    graph = NasBench301SearchSpace(primitives=["skip_connect", "sep_conv_3x3"], cells=2, channels=4)
+    graph.sample_random_architecture()
+    with pytest.raises(BenchmarkError, match="other operations"):
+        graph.query(VAL, "cifar10", dataset_api=api)

@@ -69,9 +69,9 @@ def test_twelve_epochs_are_the_schedule_of_its_own(topology: NasBench201Table) -
 
 def test_seeds_one_by_one(topology: NasBench201Table) -> None:
     assert topology.seeds(VAL, "cifar10") == (777, 888, 999)
-    assert [topology.query_seed(CODE, VAL, "cifar10", seed=seed) for seed in (777, 888, 999)] == [34, 35, 36]
+    assert [topology.query(CODE, VAL, "cifar10", seed=seed) for seed in (777, 888, 999)] == [34, 35, 36]
     with pytest.raises(BenchmarkError, match="777, 888"):
-        topology.query_seed(topology.code_of(5), VAL, "cifar10", seed=999)
+        topology.query(topology.code_of(5), VAL, "cifar10", seed=999)
 
 
 def test_time_and_sizes(topology: NasBench201Table) -> None:
@@ -180,6 +180,7 @@ def test_the_size_space(size: NATSSizeTable) -> None:
     assert size.query(code, Metric.PARAMETERS, "cifar10") == 4.5
     assert size.query(code, Metric.FLOPS, "cifar100") == 14.0 - 100 / 1e6
     assert size.query_batch(np.array([code, (0, 0, 0, 0, 5)]), VAL, "cifar10").tolist() == [34.0, 35.0]
+    assert size.known_codes(VAL, "cifar10") is None  # all of the space
     with pytest.raises(BenchmarkError, match="1, 12, 90"):
         size.query(code, VAL, "cifar10", epoch=200)
     with pytest.raises(BenchmarkError, match="no learning curve"):
@@ -192,6 +193,10 @@ def test_a_graph_of_the_size_space_is_queried(size: NATSSizeTable) -> None:
     graph = NATSBenchSizeSearchSpace()
     graph.set_spec("8:8:8:8:40")
     assert graph.query(VAL, "cifar10", dataset_api=size) == 34.0
+    other = NATSBenchSizeSearchSpace(channels=(4, 8))
+    other.set_spec("4:4:4:4:8")
+    with pytest.raises(BenchmarkError, match="in no benchmark"):  # its code is (0, 0, 0, 0, 1), which means 16 there
+        other.query(VAL, "cifar10", dataset_api=size)
 
 
 def test_another_file_is_named(tmp_path: Path) -> None:

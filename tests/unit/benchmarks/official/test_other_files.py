@@ -79,6 +79,7 @@ def test_cells_of_transnas_bench(tmp_path: Path) -> None:
     assert table.query(code, Metric.FLOPS, "class_scene") == 2500.0
     assert table.query(code, Metric.LATENCY, "class_scene") == pytest.approx(4.0)
     assert table.query_batch(np.array([(0,) * 6, code]), VAL, "class_scene").tolist() == [13.0, 113.0]
+    assert table.known_codes(VAL, "class_scene") == [(0,) * 6, code]  # these two of all
     assert set(table.query(code, Metric.RAW, "class_scene")) >= {"val_accuracy", "test_loss", "latency"}
     for epoch in (0, 4):
         with pytest.raises(BenchmarkError, match="epochs are counts from 1: 1 to 3"):
@@ -145,7 +146,7 @@ def test_nas_bench_macro(tmp_path: Path) -> None:
 # HW-NAS-Bench
 
 
-def test_hw_nas_bench(tmp_path: Path) -> None:
+def test_hw_nas_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = files.topology_names()
     fields = ("edgegpu_latency", "edgegpu_energy", "raspi4_latency", "edgetpu_latency", "pixel3_latency")
     fields += ("eyeriss_latency", "eyeriss_energy", "eyeriss_arithmetic_intensity", "fpga_latency", "fpga_energy")
@@ -162,6 +163,10 @@ def test_hw_nas_bench(tmp_path: Path) -> None:
     assert arrays["ImageNet16_120"][7].tolist() == [72 + place for place in range(10)]
     assert arrays["cifar10"].shape == (15625, 10) and arrays["cifar10"].dtype == np.float32
     assert arrays["ops"][4].tolist() == [4, 4, 4, 4, 4, 0]  # of op_names: avg_pool five times, and none
+    monkeypatch.setenv("NASLIB_CACHE", str(tmp_path / "cache"))
+    api = get_dataset_api("nasbench201", "cifar100", path, kind="energy")  # without nb201.npz beside it
+    figures = api.metric_of("edgegpu_energy"), api.metric_of("fpga_latency")
+    assert [api.query((4, 4, 4, 4, 4, 1), figure, "cifar100") for figure in figures] == [42.0, 49.0]
     path.write_bytes(pickle.dumps({"fbnet": {}}))
     with pytest.raises(BenchmarkError, match="no part nasbench201"):
         FORMATS["hw-nas-bench"].read(path, _nothing)

@@ -34,6 +34,7 @@ def test_data_is_read_as_pickle_reads_it(protocol: int) -> None:
         "array": np.arange(6, dtype=np.float32).reshape(2, 3),
         "bytes": b"\x00\xff",
         "text": np.array(["a", "bc"]),
+        "swapped": np.array([1.5, 2.5], dtype=">f4"),
         "mutable": bytearray(b"abc"),
         ("a", 1): (1, 2),
     }
@@ -41,6 +42,7 @@ def test_data_is_read_as_pickle_reads_it(protocol: int) -> None:
     found, expected = DataUnpickler(io.BytesIO(raw)).load(), pickle.loads(raw)
     assert found["array"].tolist() == expected["array"].tolist() and found["array"].dtype == np.float32
     assert found["text"].tolist() == ["a", "bc"]
+    assert found["swapped"].tolist() == [1.5, 2.5] and np.dtype("f4").isnative  # and the dtype of others is as it was
     assert [value.dtype for value in found["scalars"]] == [value.dtype for value in content["scalars"]]
     for name in ("ordered", "set", "frozen", "scalars", "bytes", "mutable", ("a", 1)):
         assert found[name] == content[name] and type(found[name]) is type(content[name])
@@ -60,6 +62,22 @@ def test_every_other_name_is_refused(module: str, name: str) -> None:
     raw = f"c{module}\n{name}\n.".encode()
     with pytest.raises(ForbiddenName, match=rf"{module}\.{name}, which is not data"):
         DataUnpickler(io.BytesIO(raw)).load()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([1, "a", None], dtype=object),
+        np.zeros(2, dtype=[("a", "f4"), ("b", "i4")]),
+        np.zeros(2, dtype=("f4", (3,))).view(np.dtype([("x", "f4", (3,))])),
+        np.array(["2020-01-01"], dtype="M8[D]"),
+    ],
+    ids=["objects", "fields", "arrays", "dates"],
+)
+def test_arrays_are_of_numbers_and_text(array: np.ndarray) -> None:
+    """A dtype of objects whose state says that it has none would make addresses of bytes."""
+    with pytest.raises(pickle.UnpicklingError, match=r"numbers and text|with fields"):
+        DataUnpickler(io.BytesIO(pickle.dumps(array, protocol=2))).load()
 
 
 def test_a_number_of_zeros_is_no_bytearray() -> None:

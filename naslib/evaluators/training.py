@@ -1,0 +1,74 @@
+"""Training: the network of a trial in training, and all that it takes to go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from naslib.tasks import Measured, Task
+from naslib.training.randomness import LoaderState
+from naslib.training.schedule import Schedule
+from naslib.utils.seeding import rng_restore, rng_snapshot
+
+
+class Training:
+    """A network, what trains it, and how far it is.
+
+    Args:
+        network: The network.
+        optimizer: Of its weights.
+        schedule: Of the learning rate.
+        task: What learning means.
+        carried: What the loaders carry from epoch to epoch.
+
+    Attributes:
+        epoch: Epochs that are over.
+        curve: The first objective after each epoch, where it is measured.
+        score: What the validation part said last; None where it was not asked since.
+        trained: What the last epoch measured on the training part.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        task: Task,
+        carried: Sequence[LoaderState],
+    ) -> None:
+        self.network, self.optimizer, self.schedule, self.task = network, optimizer, schedule, task
+        self._carried = list(carried)
+        self.epoch = 0
+        self.curve: list[float] = []
+        self.score: Measured | None = None
+        self.trained = Measured.nothing()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the epochs to come depend on, the global generators among it."""
+        scheduler = self.schedule.scheduler
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if scheduler is None else scheduler.state_dict(),
+            "task": self.task.state_dict(),
+            "loaders": [state.capture() for state in self._carried],
+            "random": rng_snapshot(),
+            "curve": [*self.curve],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state; the global generators, too."""
+        self.epoch = int(state["epoch"])
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule.scheduler is not None:
+            self.schedule.scheduler.load_state_dict(state["scheduler"])
+        self.task.load_state_dict(state["task"])
+        for loader, carried in zip(self._carried, state["loaders"], strict=True):
+            loader.restore(carried)
+        rng_restore(state["random"])
+        self.curve = [float(value) for value in state["curve"]]
