@@ -132,7 +132,8 @@ def search_seconds(options: argparse.Namespace, done: set[tuple[str, str, int]])
     for method, _, seed in _left(options, ("cifar10",), done):
         began = time.process_time()
         optimizer = make(methods_of("seconds")[method], space, api, "cifar10", seed, fidelity=12)
-        spent, count, best = 0.0, 0, (0.0, ())
+        spent, count = 0.0, 0
+        best: tuple[float, Code] = (0.0, ())
         while True:
             optimizer.new_epoch(count)
             record = optimizer.record
