@@ -65,6 +65,8 @@ class TabularPredictor(Predictor):
 
     def features(self, codes: Codes) -> np.ndarray:
         """Return the rows of architectures without info, `(n, d)` float32."""
+        if self.of_rows:
+            return np.array(codes, dtype=np.float32)
         kinds = (self.encoding_type, *(kind for kind in self.MORE_ENCODINGS if kind != self.encoding_type))
         return np.concatenate([self.codec.encode_batch(codes, kind, self.space) for kind in kinds], axis=1)
 
