@@ -227,6 +227,17 @@ def test_many_operations_have_fewer_subsets():
     assert rows.shape == (1, 47 * 11)
 
 
+def test_partial_concats_have_no_compact_rows_and_no_graf():
+    codec = NasBench301SearchSpace.codec
+    whole = codec.random(Random(1))
+    partial = (*whole, 3, 15)
+    assert codec.is_valid(partial) and encode_batch(codec, [whole, partial], "adjacency_one_hot").shape == (2, 210)
+    with pytest.raises(UnsupportedBySpaceError, match="partial concats"):
+        encode_batch(codec, [whole, partial], "compact")
+    with pytest.raises(ArchitectureError, match="partial concat"):
+        encode_batch(codec, [partial], "graf")
+
+
 def test_what_is_no_code_or_no_encoding_is_refused():
     with pytest.raises(ArchitectureError, match="genes"):
         encode_batch(NB201, [(0, 0, 0, 0, 0, 9)], "graf")
