@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from data_files import data_file
 from small_results import small_results
 
-from benchmarks.digits_table import FILE, LARGEST, main, rank_correlations
+from benchmarks.digits_table import FILE, LARGEST, main, rank_correlations, spread
 
 
 def test_rank_correlations_by_hand():
@@ -29,3 +30,12 @@ def test_the_shipped_file_is_small_and_described(capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().out
     assert "of 5,234 that differ" in text and "validation against test, means" in text
     assert np.isfinite(float(text.split()[-1]))
+
+
+@pytest.mark.skipif(not data_file("nb201.npz").is_file(), reason="needs nb201.npz in NASLIB_DATA or shared/data")
+def test_cells_of_one_function_differ_as_seeds_of_one_cell_do():
+    """In the table of 15,625 trained cells; all cells together have a deviation of 12.8 points."""
+    found = spread(data_file("nb201.npz"))
+    assert found["cells of one function, one seed"] == pytest.approx(0.502, abs=0.001)
+    assert found["seeds of one cell"] == pytest.approx(0.558, abs=0.001)
+    assert found["all cells, one seed"] == pytest.approx(12.776, abs=0.001)
