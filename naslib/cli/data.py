@@ -60,15 +60,13 @@ def _formats_text() -> str:
 
 def _list(data_dir: str | os.PathLike[str] | None, missing: bool) -> list[str]:
     """Return the lines of `naslib data list`."""
-    from naslib.benchmarks.own import SHIPPED
     from naslib.benchmarks.sources import BENCHMARK_FILES, DATA_SETS, benchmarks_of
 
     folders = data_directories(data_dir)
     lines = [f"looked in {', '.join(map(str, folders))}", "", "tables of benchmarks"]
-    for table in [] if missing else sorted(SHIPPED.glob("*.npz")):
-        lines.append(f"  {table.name}: comes with naslib")
     for source in BENCHMARK_FILES:
         lines += _about(f"{' or '.join(source.files)} ({', '.join(benchmarks_of(source))})", source, folders, missing)
+    lines += [] if missing else _own_tables(folders)
     lines += ["", "data sets"]
     for name, source in DATA_SETS.items():
         title = f"{name} ({' or '.join(source.files)})" if source.files else name
@@ -92,6 +90,21 @@ def _about(title: str, source: Source, folders: list[Path], missing: bool) -> li
     if not found:
         inputs = [(form, official or form.names[0]) for form in source.formats]
         lines += [f"      naslib data convert {form.name} {given} {form.output}" for form, given in inputs]
+    return lines
+
+
+def _own_tables(folders: Sequence[Path]) -> list[str]:
+    """Return the lines on the tables that `naslib bench build` has made; one comes with naslib."""
+    from naslib.benchmarks.own import own_tables
+    from naslib.benchmarks.trained import TrainedTable
+
+    lines = ["", "tables of one's own (naslib bench build)"]
+    for path in own_tables(folders):
+        table = TrainedTable(path)
+        seeds = ", ".join(map(str, table.results.seeds))
+        lines.append(f"  {path.name}: {path}")
+        what = f"{table.name} on {table.datasets[0]}, {table.epochs} epochs, seeds {seeds}"
+        lines.append(f"      {len(table):,} architectures of {what}")
     return lines
 
 
