@@ -16,7 +16,7 @@ from naslib.predictors.curves.ridge import RidgeCurveModel
 from naslib.predictors.curves.svr import SVRCurveModel
 from naslib.registry.catalogue import TRIAL_PARTS
 
-from .stopping import MedianStop, UnlikelyStop
+from .stopping import MedianStop, UnlikelyStop, go_on
 
 _RULES = ("prediction", "extrapolation", "median")
 _MODELS: dict[str, Callable[[], CurveModel]] = {"ridge": RidgeCurveModel, "svr": SVRCurveModel}
@@ -117,12 +117,12 @@ class EarlyTermination:
         stopping = self._stopping(trial.fidelity, known, objective, share)
         return dataclasses.replace(trial, user={**trial.user, "curves_known": known}, stopping=stopping)
 
-    def _stopping(self, fidelity: int, known: int, objective: Objective, share: float | None) -> Stopping | None:
+    def _stopping(self, fidelity: int, known: int, objective: Objective, share: float | None) -> Stopping:
         """Return the rule for a trial at a fidelity that was asked for when so many complete trials were told."""
         told = self._told[: max(0, len(self._told) - (self.count - known))]
         curves = [curve for level, curve in told if level == fidelity]
         if len(curves) < self.min_trials:
-            return None
+            return go_on
         length = len(curves[0])
         first = max(2, -(-length // 10)) if self.min_epochs is None else self.min_epochs
         every = max(1, length // 20) if self.every is None else self.every
