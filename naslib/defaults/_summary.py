@@ -96,12 +96,15 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
         return None
     record, objectives = optimizer.record, optimizer.objectives
     return {
-        "count": record.evaluations + record.failed,
+        "count": record.evaluations + record.failed + record.pruned,
         "failed": record.failed,
+        "pruned": record.pruned,
         "best": record.incumbent_trial,
         "objectives": [objective.name for objective in objectives],
         "units": [objective.unit for objective in objectives],
         "best_values": list(record.incumbent_values),
+        "best_fidelity": record.incumbent_fidelity,
         "seconds": record.seconds,
         "front": front_of(optimizer),
+        "epochs": record.epochs,
     }

@@ -8,11 +8,6 @@ from .bohamiann import BOHAMIANN as BOHAMIANN
 from .boosting import LGBoost as LGBoost
 from .boosting import NGBoost as NGBoost
 from .boosting import XGBoost as XGBoost
-from .curves import EarlyStopping as EarlyStopping
-from .curves import LCEMPredictor as LCEMPredictor
-from .curves import LCEPredictor as LCEPredictor
-from .curves import SoLosspredictor as SoLosspredictor
-from .curves import SVR_Estimator as SVR_Estimator
 from .curves.early_stopping import EarlyStopping as EarlyStopping
 from .curves.early_stopping import valacc as valacc
 from .curves.early_stopping import valloss as valloss
@@ -34,15 +29,11 @@ from .grid_gp import GridGP as GridGP
 from .linear import BayesianLinearRegression as BayesianLinearRegression
 from .mlp import BananasPredictor as BananasPredictor
 from .mlp import MLPPredictor as MLPPredictor
-from .neural import BonasPredictor as BonasPredictor
-from .neural import GCNPredictor as GCNPredictor
-from .neural import SemiNASPredictor as SemiNASPredictor
 from .neural.bonas import BonasPredictor as BonasPredictor
 from .neural.gcn import GCNPredictor as GCNPredictor
 from .neural.seminas import SemiNASPredictor as SemiNASPredictor
 from .neural.seminas import nao as nao
 from .neural.seminas import seminas as seminas
-from .omni import OmniNGBPredictor as OmniNGBPredictor
 from .omni import OmniSemiNASPredictor as OmniSemiNASPredictor
 from .omni.ngb import OmniNGBPredictor as OmniNGBPredictor
 from .omni.seminas import omni_seminas as omni_seminas
