@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from naslib.benchmarks.nasbench201 import NasBench201Table
-from naslib.registry.catalogue import PREDICTORS
+from naslib.predictors import PREDICTORS, Predictor
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
@@ -32,7 +32,7 @@ N_TEST = 1000
 FILE = RESULTS / "predictors-nasbench201.csv"
 FIELDS = ("setting", "labels", "predictor", "seed", "spearman", "kendall", "seconds")
 # What is fitted where nothing else is said
-DEFAULT = ("graf", "et", "rf", "xgb", "lgb", "gp", "gpwl", "bayes_lin_reg")
+DEFAULT = ("graf", "et:graf", "lgb:graf", "gp:graf", "bayes_lin_reg:graf", "gpwl", "et", "rf", "bayes_lin_reg")
 
 
 class Data(NamedTuple):
@@ -78,14 +78,14 @@ def measured(data: Data, setting: str, labels: int, name: str, seed: int) -> dic
         data: The table.
         setting: `proxies`, `live` or `all`.
         labels: How many architectures it is fitted to.
-        name: Of the predictor.
+        name: Of the predictor, with an encoding as `gp:graf`; an ensemble as `graf+gp:graf`.
         seed: Of the split, and of the predictor.
     """
     drawn = np.random.default_rng(seed).permutation(data.pools[setting])
     train, test = drawn[:labels], drawn[labels : labels + N_TEST]
     info = data.proxies if setting == "proxies" else None
     begun = time.process_time()
-    predictor = PREDICTORS.get(name)(space=NasBench201Codec(), seed=seed)
+    predictor = made(name, seed)
     train_info, test_info = (None, None) if info is None else (info[train], info[test])
     predictor.fit([data.codes[i] for i in train], data.valid[train], train_info)
     found = predictor.query([data.codes[i] for i in test], test_info)
@@ -98,6 +98,15 @@ def measured(data: Data, setting: str, labels: int, name: str, seed: int) -> dic
         "kendall": round(float(kendalltau(found, data.test[test]).statistic), 5),
         "seconds": round(time.process_time() - begun, 2),
     }
+
+
+def made(name: str, seed: int) -> Predictor:
+    """Return the predictor of a name; see `measured`."""
+    codec = NasBench201Codec()
+    members = [dict(zip(("predictor", "encoding_type"), part.split(":"), strict=False)) for part in name.split("+")]
+    if len(members) > 1:
+        return PREDICTORS.get("ensemble")(space=codec, seed=seed, members=members)
+    return PREDICTORS.get(members[0].pop("predictor"))(space=codec, seed=seed, **members[0])
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:
@@ -138,15 +147,19 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for seed in range(given.first_seed, given.first_seed + given.seeds):
                     rows.append(measured(data, setting, labels, name, seed))
                 print(table(rows[-given.seeds :]).splitlines()[-1], file=sys.stderr)
+                if given.write:
+                    _add(rows[-given.seeds :])
     print(table(rows))
-    if given.write:
-        is_new = not FILE.is_file()
-        with FILE.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if is_new:
-                writer.writeheader()
-            writer.writerows(rows)
     return 0
+
+
+def _add(rows: Sequence[dict[str, object]]) -> None:
+    is_new = not FILE.is_file()
+    with FILE.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        if is_new:
+            writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare
+from . import blackbox, compare, multi_fidelity
 from .harness import ROOT
 from .records import RESULTS
 
@@ -104,6 +104,8 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "blackbox_nb201": lambda found: blackbox.table("nb201"),
     "blackbox_seconds": lambda found: blackbox.table("seconds"),
     "blackbox_nb101": lambda found: blackbox.table("nb101"),
+    "fidelity_curves": lambda found: multi_fidelity.table("curves"),
+    "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
 }
 
 

@@ -128,12 +128,11 @@ def open_history(folder: Path, about: dict[str, Any], evaluator: Evaluator) -> t
 
 
 @contextmanager
-def paused_in(folder: Path, evaluator: Evaluator, optimizer: DiscreteOptimizer) -> Iterator[None]:
+def paused_in(folder: Path, evaluator: Evaluator) -> Iterator[None]:
     """Let an evaluator that trains keep in a run folder where trainings ended that may go on, until the search ends."""
     if not isinstance(evaluator, TrainEvaluator):
         yield
         return
-    evaluator.curve = evaluator.curve or optimizer.termination is not None
     evaluator.paused = PausedTrainings(folder / FOLDER_NAME)
     yield
     evaluator.paused.clear()  # not after an interruption: then they are wanted
@@ -154,7 +153,7 @@ def trial_search(
     """
     if not is_table(optimizer):
         optimizer.use_evaluator(evaluator)
-    with ExitStack() as stack, paused_in(folder, evaluator, optimizer):
+    with ExitStack() as stack, paused_in(folder, evaluator):
         history, seed = open_history(folder, about, evaluator)
         stack.enter_context(history)
         search = TrialSearch(

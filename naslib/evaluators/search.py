@@ -185,8 +185,10 @@ class TrialSearch:
             return
         pairs = zip(objectives, trial.values or (), strict=True)
         values = ", ".join(f"{o.name} {value:.6g} {o.unit}".rstrip() for o, value in pairs)
-        best = f"; best so far {record.incumbent_values[0]:.6g}, of trial {record.incumbent_trial}"
-        logger.info("trial %d: %s, %.1f s%s", trial.number, values, trial.seconds, best)
+        known = record.incumbent_values
+        best = f"; best so far {known[0]:.6g}, of trial {record.incumbent_trial}" if known else ""
+        ended = f", stopped after {trial.user.get('epochs')} epochs" if trial.state is State.PRUNED else ""
+        logger.info("trial %d: %s, %.1f s%s%s", trial.number, values, trial.seconds, ended, best)
 
 
 def _is_same(known: Trial, asked: Trial) -> bool:

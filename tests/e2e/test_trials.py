@@ -185,7 +185,8 @@ def test_what_cannot_work_is_said_before_any_work(words, said, tmp_path, capsys,
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["dataset=digits"], "has no data set 'digits'"),
+        (["dataset=svhn"], "has no data set 'svhn'"),
+        (["dataset=digits"], "nasbench201_digits.npz is of other networks: it was trained with"),
         (["search.evaluator_args={epochs: 1}"], "table has no keyword 'epochs' (keywords: none)"),
         (["search.workers=2"], "a table answers at once"),
         (["search.objectives=[VAL_ACCURACY, LATENCY]"], "LATENCY"),
@@ -236,3 +237,48 @@ def test_without_a_word_on_it_a_table_answers_if_there_is_one(tmp_path, capsys, 
     without = [word for word in TRAIN if not word.startswith("search.evaluator=")]
     words = [word for word in without if not word.startswith("search.evaluator_args")]
     assert main([*words, "optimizer=random_search", "--dry-run", f"out_dir={tmp_path / 'out'}"]) == 0
+
+
+FIDELITIES = [
+    "dataset=digits", "seed=5", "device=cpu", "threads=1", "search_space=nasbench201",
+    "search_space_args={channels: 4, cells_per_stage: 1}", "search.evaluator=train",
+    "search.evaluator_args={epochs: 4}", "search.eta=2", "search.batch_size=256", "search.epochs=7",
+    "evaluation.epochs=1", "evaluation.batch_size=256", "evaluation.cutout=false", "evaluation.mode=retrain",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sh", "hyperband", "asha", "bohb"])
+@pytest.mark.parametrize("more", [["search.checkpoint_freq=50"], ["search.checkpoint_freq=2", "search.workers=2"]])
+def test_a_search_of_several_fidelities_survives_kills(spawn, tmp_path, optimizer, more):
+    """Of the digits, by training 1, 2 and 4 epochs; killed twice it finds what it finds without."""
+    words = [*FIDELITIES, f"optimizer={optimizer}", *more]
+    _finish(spawn([*words, f"out_dir={tmp_path / 'whole'}"]))
+    killed = [*words, f"out_dir={tmp_path / 'killed'}"]
+    for attempt, number in enumerate((1, 5)):
+        process = spawn([*killed, *(["--resume"] if attempt else [])])
+        deadline = time.monotonic() + 120
+        while not _running(tmp_path / "killed", number) and process.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert process.is_alive()
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    _finish(spawn([*killed, "--resume"]))
+    _compare(_folder(tmp_path / "whole"), _folder(tmp_path / "killed"), 2 if len(more) > 1 else 1)
+    trials = load(_folder(tmp_path / "killed"))
+    assert {trial.fidelity for trial in trials} >= {1, 2} and not (_folder(tmp_path / "killed") / "paused").exists()
+    assert any(trial.from_epoch for trial in trials)
+    best = trials.best()
+    assert best is not None and best.fidelity == max(trial.fidelity for trial in trials)
+
+
+def test_early_termination_by_the_command(tmp_path, capsys):
+    words = ["search.parts.early_termination.rule=median", "search.parts.early_termination.min_trials=2"]
+    words += ["search.parts.early_termination.min_epochs=1", "optimizer=random_search", f"out_dir={tmp_path}"]
+    words += ["search.evaluator_args={epochs: 3}", "search.epochs=6"]
+    assert main([*TRAIN[:8], *words, "search.batch_size=256", "search.evaluator=train", "--dry-run"]) == 0
+    wrong = [*TRAIN[:8], "optimizer=random_search", "search.parts.early_termination.role=median", "--dry-run"]
+    assert main(wrong) != 0
+    assert "early_termination has no keyword 'role'; did you mean 'rule'" in capsys.readouterr().err
+    assert main([*TRAIN[:8], "optimizer=random_search", "search.parts.warm_up.epochs=3", "--dry-run"]) != 0
+    assert "unknown part 'warm_up' (known: early_termination)" in capsys.readouterr().err

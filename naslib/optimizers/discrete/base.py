@@ -13,7 +13,6 @@ from naslib.errors import (
     BenchmarkApiMissing,
     ConfigError,
     OptimizerStateError,
-    UnsupportedBySpaceError,
 )
 from naslib.history import Objective, State, Trial
 from naslib.optimizers.core.given_space import require_graph
@@ -24,6 +23,7 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
+from .given import codec_of, known_codes, objective_of, with_result
 from .parts import EarlyTermination, build_trial_parts
 from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
@@ -81,7 +81,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             raise ConfigError(f"a search maximises one of {', '.join(m.name for m in _OBJECTIVES)}, not {metric!r}")
         self.objective_names = None if objectives is None else [getattr(o, "name", str(o)) for o in objectives]
         self.evaluator = evaluator
-        self.objectives: tuple[Objective, ...] = (_objective_of(self.metric),)
+        self.objectives: tuple[Objective, ...] = (objective_of(self.metric),)
         self.metrics: tuple[Metric | Figure, ...] = (self.metric,)
         self._metric: Metric | Figure | None = None  # what `new_epoch` asks a benchmark for
         self._minimizes = False
@@ -183,7 +183,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             raise OptimizerStateError(
                 f"trial {what.number} is not pending: it was told already, or this search did not ask for it"
             )
-        trial = _with_result(what, values, seconds, user, state)
+        trial = with_result(what, values, seconds, user, state)
         if trial.values is not None and len(trial.values) != len(self.objectives):
             names = ", ".join(objective.name for objective in self.objectives)
             raise ConfigError(f"trial {trial.number} has {len(trial.values)} values; the objectives are {names}")
@@ -191,10 +191,15 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.record.seconds += trial.seconds
         self.record.epochs += trial.epochs
         if trial.state is State.COMPLETE and trial.values:
-            self._take(trial, self.objectives[0].merit(trial.values[0]))
+            merits = tuple(o.merit(value) for o, value in zip(self.objectives, trial.values, strict=True))
+            self._take(trial, merits[0])
+            if len(merits) > 1:
+                self.record.add_to_front(trial, merits)
         else:
             self.record.add_without_value(trial)
             self._lose(trial)
+            if trial.state is State.PRUNED and "predicted" in trial.user:  # what a method learns from a stopped trial
+                self._learn(trial.code, self.objectives[0].merit(float(trial.user["predicted"])), trial.number)
         if self.termination is not None:
             self.termination.observe(trial)
         return trial
@@ -206,7 +211,8 @@ class DiscreteOptimizer(ReportingOptimizer):
     def _take(self, trial: Trial, merit: float) -> None:
         """Take note of a complete trial; larger merits are better."""
         self.record.add_trial(trial, merit)
-        self._learn(trial.code, merit, trial.number)
+        pairs = zip(self.objectives, trial.values or (), strict=True)
+        self._learn_all(trial.code, tuple(objective.merit(value) for objective, value in pairs), trial.number)
 
     def _lose(self, trial: Trial) -> None:
         """Take note, beside the record, of a trial that has failed or was stopped early."""
@@ -229,6 +235,10 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         """Update what the method keeps beside the record; larger merits are better."""
+
+    def _learn_all(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
+        """Do so knowing the merits of all objectives; a method for one looks at the first."""
+        self._learn(code, merits[0], number)
 
     def _reset(self) -> None:
         """Forget what the method keeps beside the record."""
@@ -259,7 +269,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         require_graph(search_space)
         name = type(self).__name__
         dataset = dataset if dataset is not None else self.dataset
-        codec = _codec_of(search_space, name)
+        codec = codec_of(search_space, name)
         self.evaluator, self._metric = kwargs.get("evaluator", self.evaluator), None
         dataset_api = as_dataset_api(dataset_api)
         if self._asks_the_benchmark():
@@ -269,7 +279,7 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
-            known = _known(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
+            known = known_codes(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
             codec = within(codec, known)
             self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
@@ -288,9 +298,10 @@ class DiscreteOptimizer(ReportingOptimizer):
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
         """Settle what the benchmark is asked for, and raise if it does not answer."""
         self.metrics = self._metrics_in(dataset_api)
-        self.objectives = tuple(_objective_of(metric) for metric in self.metrics)
+        self.objectives = tuple(objective_of(metric) for metric in self.metrics)
         probe = codec.random(random.Random(0))
-        self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
+        self._minimizes = not self.objectives[0].maximize
+        self._metric = self.metrics[0] if len(self.metrics) == 1 else None
         for metric in self.metrics:
             dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
         if self.termination is not None:
@@ -350,12 +361,20 @@ class DiscreteOptimizer(ReportingOptimizer):
         self._learn(code, value, number)
 
     def _evaluate_trial(self) -> None:
-        if self.evaluator is None or isinstance(self.evaluator, str):
+        by_table = self._asks_the_benchmark() and len(self.metrics) > 1 and self.termination is None
+        if not by_table and (self.evaluator is None or isinstance(self.evaluator, str)):
             raise OptimizerStateError(
                 f"the evaluator {self.evaluator!r} is built by Trainer.search(); in a loop of your own give "
                 "adapt_search_space(..., evaluator=...) one of naslib.evaluators"
             )
-        (trial,) = self.ask(1)
+        trials = self.ask(1)
+        if not trials:
+            raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+        trial = trials[0]
+        if by_table:
+            query, epochs = self.dataset_api.query, trial.fidelity
+            self.tell(trial, [float(query(trial.code, metric, self.dataset, epochs)) for metric in self.metrics])
+            return
         outcome = self.evaluator.evaluate(trial)
         self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user, state=outcome.state)
 
@@ -365,47 +384,3 @@ class DiscreteOptimizer(ReportingOptimizer):
         if self.termination is not None:
             found["early_termination"] = self.termination
         return found
-
-
-def _codec_of(space: Graph, name: str) -> Codec:
-    """Return the codec of a space, or what does its work with the decisions that the space states.
-
-    Raises:
-        UnsupportedBySpaceError: If there is nothing to decide in it.
-    """
-    try:
-        return space._codec()
-    except UnsupportedBySpaceError as error:
-        raise UnsupportedBySpaceError(
-            f"{name} searches on codes, and {type(space).__name__} has no codec and no decision: {error}"
-        ) from error
-
-
-def _known(dataset_api: Any, metrics: Sequence[Metric | Figure], dataset: str | None, epoch: int) -> list[Code] | None:
-    """Return the architectures of which a benchmark knows all metrics; None if these are all that there are."""
-    ask = getattr(dataset_api, "known_codes", None)
-    found = [ask(metric, dataset, epoch) for metric in metrics] if ask is not None else []
-    some = [codes for codes in found if codes is not None]
-    if not some:
-        return None
-    common = set(some[0]).intersection(*some[1:])
-    return [code for code in some[0] if code in common]
-
-
-def _objective_of(metric: Metric | Figure) -> Objective:
-    return Objective(metric.name, metric.maximize, metric.unit)
-
-
-def _with_result(
-    trial: Trial,
-    values: float | Sequence[float] | None,
-    seconds: float,
-    user: Mapping[str, Any] | None,
-    state: State,
-) -> Trial:
-    """Return a trial with what was told of it; told nothing, it is what it says itself."""
-    if values is None and trial.state.is_over:
-        return trial
-    if values is None or state is State.FAILED:
-        return trial.failed(str((user or {}).get("error", "no value was told")), seconds, user)
-    return trial.completed(values, seconds, user, state)

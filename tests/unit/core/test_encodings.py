@@ -180,6 +180,15 @@ def test_every_space_has_every_encoding(name):
     assert len({tuple(row) for row in encode_batch(space, codes, "adjacency_one_hot").tolist()}) == len(set(codes))
 
 
+def test_codes_in_the_order_of_a_field_are_translated_at_once():
+    codec, rng = SEARCH_SPACES.get("transbench101_micro").codec, Random(4)
+    codes = [codec.random(rng) for _ in range(20)]
+    one_hot = encode_batch(codec, np.array(codes), "adjacency_one_hot")
+    assert one_hot.tolist() == codec.decision_space.vectors([codec.to_decisions(code) for code in codes]).tolist()
+    with pytest.raises(ArchitectureError, match="genes"):
+        encode_batch(codec, [(0, 0, 0, 0, 0, 7)], "graf")
+
+
 def test_sizes_are_features_as_they_are():
     space = SEARCH_SPACES.get("nats_size")()
     rows = encode_batch(space, [(0, 7, 3, 3, 3)], "graf")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from naslib.predictors.curves.ridge import RidgeCurveModel
 from naslib.predictors.curves.svr import SVRCurveModel
 from naslib.registry.catalogue import TRIAL_PARTS
 
-from .stopping import MedianStop, UnlikelyStop
+from .stopping import MedianStop, UnlikelyStop, go_on
 
 _RULES = ("prediction", "extrapolation", "median")
 _MODELS: dict[str, Callable[[], CurveModel]] = {"ridge": RidgeCurveModel, "svr": SVRCurveModel}
@@ -117,12 +117,11 @@ class EarlyTermination:
         stopping = self._stopping(trial.fidelity, known, objective, share)
         return dataclasses.replace(trial, user={**trial.user, "curves_known": known}, stopping=stopping)
 
-    def _stopping(self, fidelity: int, known: int, objective: Objective, share: float | None) -> Stopping | None:
+    def _stopping(self, fidelity: int, known: int, objective: Objective, share: float | None) -> Stopping:
         """Return the rule for a trial at a fidelity that was asked for when so many complete trials were told."""
-        told = self._told[: max(0, len(self._told) - (self.count - known))]
-        curves = [curve for level, curve in told if level == fidelity]
+        curves = self._curves(fidelity, known)
         if len(curves) < self.min_trials:
-            return None
+            return go_on
         length = len(curves[0])
         first = max(2, -(-length // 10)) if self.min_epochs is None else self.min_epochs
         every = max(1, length // 20) if self.every is None else self.every
@@ -130,22 +129,31 @@ class EarlyTermination:
             return MedianStop(np.array(curves), objective.maximize, first, every)
         ends = sorted((curve[-1] for curve in curves), reverse=objective.maximize)
         bar = ends[0 if share is None else min(len(ends) - 1, int(len(ends) * share))]
-        model = self._fitted(fidelity, known, curves, length, objective.maximize)
+        model = self._fitted(fidelity, known, length, objective.maximize)
         first = max(first, model.min_epochs)
         return UnlikelyStop(model, bar, objective.maximize, self.delta, first, every)
 
-    def _fitted(
-        self, fidelity: int, known: int, curves: Sequence[Sequence[float]], length: int, maximize: bool
-    ) -> CurveModel:
-        """Return the model of some curves; that of the last ones is kept, as several trials may have it."""
-        key = fidelity, known
+    def _curves(self, fidelity: int, known: int) -> list[list[float]]:
+        """Return the curves of a fidelity among the first `known` complete trials, as far as they are remembered."""
+        told = self._told[: max(0, len(self._told) - (self.count - known))]
+        return [curve for level, curve in told if level == fidelity]
+
+    def _fitted(self, fidelity: int, known: int, length: int, maximize: bool) -> CurveModel:
+        """Return the model for trials that know so many; it is made anew when a fifth more is known than before."""
+        step = self.min_trials
+        while (more := step + max(1, step // 5)) <= known:
+            step = more
+        curves = self._curves(fidelity, step)
+        if len(curves) < self.min_trials:  # of other fidelities, or forgotten
+            step, curves = known, self._curves(fidelity, known)
+        key = fidelity, step
         if key not in self._models:
             if self.rule == "extrapolation":
                 model: CurveModel = ParametricCurveModel(length, maximize=maximize, upper=self.upper)
             else:
                 model = _MODELS[self.model]()
                 model.fit(curves, [curve[-1] for curve in curves])
-            self._models = {key: model}
+            self._models = {level: kept for level, kept in self._models.items() if level[0] != fidelity} | {key: model}
         return self._models[key]
 
     def state_dict(self) -> dict[str, Any]:

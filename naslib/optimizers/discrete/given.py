@@ -1,0 +1,59 @@
+"""What a search on codes makes of what it is given: a space, a benchmark, the result of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from naslib.benchmarks.figure import Figure
+from naslib.errors import UnsupportedBySpaceError
+from naslib.history import Objective, State, Trial
+from naslib.search_spaces.core.codec import Code, Codec
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.query_metrics import Metric
+
+
+def codec_of(space: Graph, name: str) -> Codec:
+    """Return the codec of a space, or what does its work with the decisions that the space states.
+
+    Raises:
+        UnsupportedBySpaceError: If there is nothing to decide in it.
+    """
+    try:
+        return space._codec()
+    except UnsupportedBySpaceError as error:
+        raise UnsupportedBySpaceError(
+            f"{name} searches on codes, and {type(space).__name__} has no codec and no decision: {error}"
+        ) from error
+
+
+def known_codes(
+    dataset_api: Any, metrics: Sequence[Metric | Figure], dataset: str | None, epoch: int
+) -> list[Code] | None:
+    """Return the architectures of which a benchmark knows all metrics; None if these are all that there are."""
+    ask = getattr(dataset_api, "known_codes", None)
+    found = [ask(metric, dataset, epoch) for metric in metrics] if ask is not None else []
+    some = [codes for codes in found if codes is not None]
+    if not some:
+        return None
+    common = set(some[0]).intersection(*some[1:])
+    return [code for code in some[0] if code in common]
+
+
+def objective_of(metric: Metric | Figure) -> Objective:
+    return Objective(metric.name, metric.maximize, metric.unit)
+
+
+def with_result(
+    trial: Trial,
+    values: float | Sequence[float] | None,
+    seconds: float,
+    user: Mapping[str, Any] | None,
+    state: State,
+) -> Trial:
+    """Return a trial with what was told of it; told nothing, it is what it says itself."""
+    if values is None and trial.state.is_over:
+        return trial
+    if values is None or state is State.FAILED:
+        return trial.failed(str((user or {}).get("error", "no value was told")), seconds, user)
+    return trial.completed(values, seconds, user, state)
