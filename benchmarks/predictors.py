@@ -14,7 +14,7 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from naslib.benchmarks.nasbench201 import NasBench201Table
-from naslib.registry.catalogue import PREDICTORS
+from naslib.predictors import PREDICTORS, Predictor
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
@@ -32,7 +32,7 @@ N_TEST = 1000
 FILE = RESULTS / "predictors-nasbench201.csv"
 FIELDS = ("setting", "labels", "predictor", "seed", "spearman", "kendall", "seconds")
 # What is fitted where nothing else is said
-DEFAULT = ("graf", "et", "rf", "xgb", "lgb", "gp", "gpwl", "bayes_lin_reg")
+DEFAULT = ("graf", "et:graf", "lgb:graf", "gp:graf", "bayes_lin_reg:graf", "gpwl", "et", "rf", "bayes_lin_reg")
 
 
 class Data(NamedTuple):
@@ -78,14 +78,14 @@ def measured(data: Data, setting: str, labels: int, name: str, seed: int) -> dic
         data: The table.
         setting: `proxies`, `live` or `all`.
         labels: How many architectures it is fitted to.
-        name: Of the predictor.
+        name: Of the predictor, with an encoding as `gp:graf`; an ensemble as `graf+gp:graf`.
         seed: Of the split, and of the predictor.
     """
     drawn = np.random.default_rng(seed).permutation(data.pools[setting])
     train, test = drawn[:labels], drawn[labels : labels + N_TEST]
     info = data.proxies if setting == "proxies" else None
     begun = time.process_time()
-    predictor = PREDICTORS.get(name)(space=NasBench201Codec(), seed=seed)
+    predictor = made(name, seed)
     train_info, test_info = (None, None) if info is None else (info[train], info[test])
     predictor.fit([data.codes[i] for i in train], data.valid[train], train_info)
     found = predictor.query([data.codes[i] for i in test], test_info)
@@ -100,23 +100,36 @@ def measured(data: Data, setting: str, labels: int, name: str, seed: int) -> dic
     }
 
 
-def table(rows: Sequence[dict[str, object]]) -> str:
-    """Return mean and standard deviation over seeds, in Markdown."""
+def made(name: str, seed: int) -> Predictor:
+    """Return the predictor of a name; see `measured`."""
+    codec = NasBench201Codec()
+    members = [dict(zip(("predictor", "encoding_type"), part.split(":"), strict=False)) for part in name.split("+")]
+    if len(members) > 1:
+        return PREDICTORS.get("ensemble")(space=codec, seed=seed, members=members)
+    return PREDICTORS.get(members[0].pop("predictor"))(space=codec, seed=seed, **members[0])
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return mean and standard deviation over seeds, in Markdown, the best first."""
     lines = [
         "| architectures | labels | predictor | Spearman | Kendall | seconds | seeds |",
         "|---|---|---|---|---|---|---|",
     ]
     words = {"proxies": "9,445, with proxies", "live": "9,445", "all": "15,625"}
-    keys = dict.fromkeys((str(row["setting"]), str(row["labels"]), str(row["predictor"])) for row in rows)
-    for key in keys:
-        own = [row for row in rows if (str(row["setting"]), str(row["labels"]), str(row["predictor"])) == key]
-        cells = [words[key[0]], *key[1:]]
+    by_key: dict[tuple[str, ...], list[Mapping[str, object]]] = {}
+    for row in rows:
+        by_key.setdefault((str(row["setting"]), str(row["labels"]), str(row["predictor"])), []).append(row)
+    order = {key: (list(words).index(key[0]), int(key[1]), -_mean(own, "spearman")) for key, own in by_key.items()}
+    for key in sorted(by_key, key=order.__getitem__):
+        own, cells = by_key[key], [words[key[0]], key[1], f"`{key[2]}`"]
         for field in ("spearman", "kendall"):
-            values = np.array([float(str(row[field])) for row in own])
-            cells.append(f"{values.mean():.4f} ± {values.std():.4f}")
-        cells.append(f"{np.mean([float(str(row['seconds'])) for row in own]):.1f}")
-        lines.append(f"| {' | '.join(cells)} | {len(own)} |")
+            cells.append(f"{_mean(own, field):.4f} ± {np.std([float(str(row[field])) for row in own]):.4f}")
+        lines.append(f"| {' | '.join(cells)} | {_mean(own, 'seconds'):.1f} | {len(own)} |")
     return "\n".join(lines)
+
+
+def _mean(rows: Sequence[Mapping[str, object]], field: str) -> float:
+    return float(np.mean([float(str(row[field])) for row in rows]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,15 +151,19 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for seed in range(given.first_seed, given.first_seed + given.seeds):
                     rows.append(measured(data, setting, labels, name, seed))
                 print(table(rows[-given.seeds :]).splitlines()[-1], file=sys.stderr)
+                if given.write:
+                    _add(rows[-given.seeds :])
     print(table(rows))
-    if given.write:
-        is_new = not FILE.is_file()
-        with FILE.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if is_new:
-                writer.writeheader()
-            writer.writerows(rows)
     return 0
+
+
+def _add(rows: Sequence[dict[str, object]]) -> None:
+    is_new = not FILE.is_file()
+    with FILE.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        if is_new:
+            writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity
+from . import blackbox, compare, multi_fidelity, predictors
 from .harness import ROOT
 from .records import RESULTS
 
@@ -101,6 +101,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "scaling": scaling_table,
     "compare": compare_table,
     "methods": methods_table,
+    "predictors": lambda found: predictors.table(_rows(predictors.FILE)),
     "blackbox_nb201": lambda found: blackbox.table("nb201"),
     "blackbox_seconds": lambda found: blackbox.table("seconds"),
     "blackbox_nb101": lambda found: blackbox.table("nb101"),

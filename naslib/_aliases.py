@@ -35,6 +35,7 @@ _NASLIB |= {
     f"{_SPACES}.nasbenchnlp.conversions": f"{_SPACES}.nasbench_nlp.conversions",
     f"{_SPACES}.nasbenchnlp.graph": f"{_SPACES}.nasbench_nlp.graph",
     f"{_SPACES}.transbench101.graph": _SPACES,
+    "naslib.optimizers.discrete.bananas.acquisition_functions": "naslib.optimizers.discrete.model_based.acquisition",
 }
 # Modules of ours that have moved: a FutureWarning names the new place; the old one goes with release 0.3.
 _MOVED = {

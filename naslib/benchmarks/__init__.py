@@ -16,6 +16,7 @@ from .lookup import kinds as kinds
 from .nasbench101 import NasBench101Table as NasBench101Table
 from .nasbench201 import NasBench201Table as NasBench201Table
 from .nasbench301 import NasBench301Surrogate as NasBench301Surrogate
+from .nasbench_asr import NasBenchASRTable as NasBenchASRTable
 from .nasbench_macro import NasBenchMacroTable as NasBenchMacroTable
 from .nasbench_nlp import NasBenchNLPTable as NasBenchNLPTable
 from .nats_size import NATSSizeTable as NATSSizeTable

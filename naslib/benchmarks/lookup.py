@@ -14,6 +14,7 @@ from .figure_table import FigureTable
 from .official.cache import compact_of
 from .official.formats import format_of, formats_of, official_in
 from .own import find_table
+from .results import is_results
 from .trained import TrainedTable
 
 
@@ -116,11 +117,12 @@ def own_table(
     Raises:
         BenchmarkError: If the file that is named is a table of something else.
     """
-    published = search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset))
-    places = [data_dir] if data_dir and Path(data_dir).is_file() else []
-    if published and not places:
-        return None
-    return find_table(search_space, dataset, places if published else _places(data_dir))
+    named = data_dir if data_dir and Path(data_dir).is_file() else None
+    if search_space in BENCHMARKS and named is not None and not is_results(named):
+        return None  # a published one's file
+    if search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset)):
+        return find_table(search_space, dataset, [named]) if named is not None else None
+    return find_table(search_space, dataset, _places(data_dir))
 
 
 def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:

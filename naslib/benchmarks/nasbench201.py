@@ -282,13 +282,13 @@ class NasBench201Table(Benchmark):
         return record
 
 
-def codes_of_rows(ops: np.ndarray, op_names: Sequence[str], edges: Sequence[tuple[int, int]]) -> np.ndarray:
+def codes_of_rows(ops: np.ndarray, op_names: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the codes of architectures that are written as in a compact file, `(n, 6)` int8.
 
     Args:
         ops: `(n, 6)`, the operation of every edge as its place in `op_names`.
-        op_names: The operations.
-        edges: The edges, source and target.
+        op_names: `(5,)` names of the operations.
+        edges: `(6, 2)` source and target of every edge.
     """
     code_op = np.array([_CODE_OPS.index(str(name)) for name in op_names], dtype=np.int8)
     columns = [[(int(u), int(v)) for u, v in edges].index(edge) for edge in _CODE_EDGES]

@@ -235,7 +235,7 @@ def _member(file: Any, prefix: str) -> Trees:
     features = arrays["feature"]
     if features.size == 0 or features.max() >= len(FEATURES):
         raise ValueError(f"trees of {len(FEATURES)} features are expected")
-    return Trees(**arrays, base=float(file[f"{prefix}_base"]), inclusive=bool(file[f"{prefix}_inclusive"]))
+    return Trees(**arrays, base=float(file[f"{prefix}_base"]), inclusive=bool(file[f"{prefix}_inclusive"])).checked()
 
 
 def member_arrays(prefix: str, trees: Trees) -> dict[str, np.ndarray]:

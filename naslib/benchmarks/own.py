@@ -33,14 +33,16 @@ def find_table(search_space: str, dataset: str | None, places: Sequence[str | os
         BenchmarkError: If a file that is named is a table of another space or data set, or is damaged.
     """
     for place in [*map(Path, places), SHIPPED]:
-        if place.is_file():
-            if is_results(place):
-                return _checked(_open(place.resolve()), search_space, dataset)
-            continue
-        path = place / table_name(search_space, dataset or "")
-        if dataset is not None and path.is_file() and is_results(path):
+        path = place if place.is_file() else place / table_name(search_space, dataset or "")
+        if path == place or (dataset is not None and path.is_file()):
             return _checked(_open(path.resolve()), search_space, dataset)
     return None
+
+
+def own_tables(places: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Return the tables of `naslib bench build` that are in folders, and those that come with naslib first."""
+    folders = [SHIPPED, *(Path(place) for place in places if Path(place).is_dir())]
+    return [path for folder in folders for path in sorted(folder.glob("*.npz")) if is_results(path)]
 
 
 def _checked(table: TrainedTable, search_space: str, dataset: str | None) -> TrainedTable:

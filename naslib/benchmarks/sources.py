@@ -32,6 +32,11 @@ class Source:
         places = (folder / name for folder in folders for name in self.files)
         return next((place for place in places if place.exists()), None)
 
+    def find_official(self, folders: list[Path]) -> Path | None:
+        """Return the first official file that it can be converted from and that is in one of the folders."""
+        there = (entry for folder in folders if folder.is_dir() for entry in sorted(folder.iterdir()))
+        return next((entry for entry in there if any(form.knows(entry) for form in self.formats)), None)
+
     @property
     def formats(self) -> list[Format]:
         """The official formats that it can be converted from."""
@@ -106,6 +111,12 @@ BENCHMARK_FILES: tuple[Source, ...] = (
         "Apache-2.0",
     ),
     Source(
+        ("nb301_trained.npz",),
+        "NAS-Bench-301: cells of the DARTS space that were trained on CIFAR-10, with their curves",
+        _NASLIB,
+        "Apache-2.0",
+    ),
+    Source(
         ("darts_trained.npz",),
         "cells of the DARTS space that were trained: 270, 1,000 and 545, with curves and latencies",
         "https://github.com/antoyang/NAS-Benchmark, https://github.com/pym1024/SWAP and OnceNAS-Bench",
@@ -127,6 +138,12 @@ BENCHMARK_FILES: tuple[Source, ...] = (
         ("nb_macro.npz",),
         "NAS-Bench-Macro: 6,561 networks on CIFAR-10, 3 seeds, sizes",
         "https://github.com/xiusu/NAS-Bench-Macro",
+        "Apache-2.0",
+    ),
+    Source(
+        ("nb_asr.npz",),
+        "NAS-Bench-ASR: 8,242 cells on TIMIT, curves of 40 epochs, sizes, latencies",
+        "https://github.com/SamsungLabs/nb-asr",
         "Apache-2.0",
     ),
     Source(

@@ -33,6 +33,24 @@ class Trees(NamedTuple):
     base: float
     inclusive: bool
 
+    def checked(self) -> Trees:
+        """Return itself, where its nodes are trees: each has one parent at most, and a root none.
+
+        Raises:
+            ValueError: If they are not, so that a walk might not end.
+        """
+        inner = self.feature >= 0
+        children = np.concatenate([self.left[inner], self.right[inner]])
+        nodes = len(self.feature)
+        lengths = {len(column) for column in (self.threshold, self.left, self.right, self.value)}
+        if lengths != {nodes} or not len(self.root) or self.root.min() < 0 or self.root.max() >= nodes:
+            raise ValueError("the nodes of the trees have different numbers of figures")
+        if children.size and (children.min() < 0 or children.max() >= nodes):
+            raise ValueError("a node has a child that is not there")
+        if len(np.unique(children)) != len(children) or np.isin(self.root, children).any():
+            raise ValueError("a node has two parents")
+        return self
+
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Return the sums of the trees, `(n, features)` to `(n,)` float64; features without NaN."""
         if not self.inclusive:  # XGBoost compares numbers of single precision

@@ -132,37 +132,38 @@ def _merge(words: Sequence[str]) -> int:
     parser = _parser("merge", "Write one table of several parts: tables, or folders of builds that need not be over.")
     parser.add_argument("out", metavar="OUT.npz", help="the table to write")
     parser.add_argument("parts", nargs="+", metavar="PART", help="a table, or the folder FILE.build of a build")
+    parser.add_argument("--data", metavar="DIR", help="where the data set of a build is, as `data` of a config")
     given = parser.parse_args(list(words))
     from naslib.benchmarks.results import load_results, merged, save_results
     from naslib.utils.log import setup_logger
 
     setup_logger(None)
-    results = merged([_folder(Path(part)) if Path(part).is_dir() else load_results(part) for part in given.parts])
+    folders = [Path(part) for part in given.parts]
+    results = merged([_folder(part, given.data) if part.is_dir() else load_results(part) for part in folders])
     save_results(results, given.out)
     sys.stdout.write(f"{given.out}: {len(results.codes):,} architectures, {len(results.trained):,} of them trained\n")
     return 0
 
 
-def _folder(folder: Path) -> Any:
+def _folder(folder: Path, data: str | None) -> Any:
     """Return the results of the folder of a build."""
     from naslib.evaluators.table_builder import collect
     from naslib.history.load import load
 
     protocol = load(folder).about.get("protocol", {})
-    return collect(folder, _again(protocol, str(folder)))
+    return collect(folder, _again(protocol, str(folder), data))
 
 
-def _again(protocol: dict[str, Any], what: str) -> Any:
+def _again(protocol: dict[str, Any], what: str, data: str | None) -> Any:
     """Return what trains as the protocol of a table says."""
     config = protocol.get("config")
     if config is None:
         raise ConfigError(
             f"{what} was built by a program, not from a config: call naslib.evaluators.table_builder.collect(folder, "
-            "evaluator) or measure_latencies(results, evaluator) there"
+            "evaluator) or naslib.evaluators.latency.measure_latencies(results, evaluator, path) there"
         )
-    from naslib.registry.catalogue import OPTIMIZERS  # noqa: F401 - the names that a config may use
-
-    evaluator, _ = _evaluator({**config, "optimizer": "random_search"}, [], int(protocol.get("threads", 1)))
+    where = {} if data is None else {"data": data}
+    evaluator, _ = _evaluator({**config, **where, "optimizer": "random_search"}, [], int(protocol.get("threads", 1)))
     return evaluator
 
 
@@ -171,6 +172,7 @@ def _latency(words: Sequence[str]) -> int:
     parser.add_argument("table", metavar="FILE.npz", help="a table of `naslib bench build`")
     parser.add_argument("--repeats", type=int, default=30, help="forwards, of which the fastest counts (default: 30)")
     parser.add_argument("--anew", action="store_true", help="measure also those that have been measured")
+    parser.add_argument("--data", metavar="DIR", help="where the data set is, as `data` of a config")
     given = parser.parse_args(list(words))
     from naslib.benchmarks.results import load_results
     from naslib.evaluators.latency import measure_latencies
@@ -178,7 +180,7 @@ def _latency(words: Sequence[str]) -> int:
 
     setup_logger(None)
     results = load_results(given.table)
-    evaluator = _again(results.about, given.table)
+    evaluator = _again(results.about, given.table, given.data)
     measured = measure_latencies(results, evaluator, given.table, repeats=given.repeats, anew=given.anew)
     sys.stdout.write(f"{given.table}: {measured:,} latencies measured\n")
     return 0

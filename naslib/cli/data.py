@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from naslib.benchmarks.sources import Source
 from naslib.config.parser import CommandParser
 from naslib.utils.locations import data_directories
 
@@ -59,29 +60,51 @@ def _formats_text() -> str:
 
 def _list(data_dir: str | os.PathLike[str] | None, missing: bool) -> list[str]:
     """Return the lines of `naslib data list`."""
-    from naslib.benchmarks.sources import BENCHMARK_FILES, DATA_SETS, Source, benchmarks_of
+    from naslib.benchmarks.sources import BENCHMARK_FILES, DATA_SETS, benchmarks_of
 
     folders = data_directories(data_dir)
     lines = [f"looked in {', '.join(map(str, folders))}", "", "tables of benchmarks"]
-
-    def add(title: str, source: Source) -> None:
-        found = source.find(folders)
-        if missing and (found is not None or not source.files):
-            return
-        state = "comes with naslib's libraries" if not source.files else f"here: {found}" if found else "missing"
-        lines.append(f"  {title}: {state}")
-        lines.append(f"      {source.holds}")
-        lines.append(f"      from {source.origin}; licence: {source.licence}")
-        if found is None:
-            lines.extend(
-                f"      naslib data convert {form.name} {form.names[0]} {form.output}" for form in source.formats
-            )
-
     for source in BENCHMARK_FILES:
-        add(f"{' or '.join(source.files)} ({', '.join(benchmarks_of(source))})", source)
+        lines += _about(f"{' or '.join(source.files)} ({', '.join(benchmarks_of(source))})", source, folders, missing)
+    lines += [] if missing else _own_tables(folders)
     lines += ["", "data sets"]
     for name, source in DATA_SETS.items():
-        add(f"{name} ({' or '.join(source.files)})" if source.files else name, source)
+        title = f"{name} ({' or '.join(source.files)})" if source.files else name
+        lines += _about(title, source, folders, missing)
+    return lines
+
+
+def _about(title: str, source: Source, folders: list[Path], missing: bool) -> list[str]:
+    """Return the lines about one file or data set; none of what is here, where only the missing is asked for."""
+    found, official = source.find(folders), source.find_official(folders)
+    if missing and (found or official or not source.files):
+        return []
+    state = "missing"
+    if not source.files:
+        state = "comes with naslib's libraries"
+    elif found:
+        state = f"here: {found}"
+    elif official:
+        state = f"here as the official {official}, which is converted when it is opened"
+    lines = [f"  {title}: {state}", f"      {source.holds}", f"      from {source.origin}; licence: {source.licence}"]
+    if not found:
+        inputs = [(form, official or form.names[0]) for form in source.formats]
+        lines += [f"      naslib data convert {form.name} {given} {form.output}" for form, given in inputs]
+    return lines
+
+
+def _own_tables(folders: Sequence[Path]) -> list[str]:
+    """Return the lines on the tables that `naslib bench build` has made; one comes with naslib."""
+    from naslib.benchmarks.own import own_tables
+    from naslib.benchmarks.trained import TrainedTable
+
+    lines = ["", "tables of one's own (naslib bench build)"]
+    for path in own_tables(folders):
+        table = TrainedTable(path)
+        seeds = ", ".join(map(str, table.results.seeds))
+        lines.append(f"  {path.name}: {path}")
+        what = f"{table.name} on {table.datasets[0]}, {table.epochs} epochs, seeds {seeds}"
+        lines.append(f"      {len(table):,} architectures of {what}")
     return lines
 
 

@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from naslib import __version__
 from naslib.config.config import Config
+from naslib.config.experiments import experiment_config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
 from naslib.config.parser import CommandParser
@@ -215,7 +217,7 @@ def get_config_from_args(
 
     Args:
         args: A list of words, a CommandLine or namespace; the words of this process if None.
-        config_type: Only `"nas"` here.
+        config_type: `"nas"`, or one of NASLib's other experiments (`naslib.config.experiments.TYPES`).
         extensions: As for `load_config`.
 
     Raises:
@@ -224,16 +226,28 @@ def get_config_from_args(
             works there.
         CheckpointError: If there is no run to resume.
     """
-    if config_type != "nas":
-        raise ConfigError(f"config_type {config_type!r} is not supported; expected 'nas'")
     words = args is None or (isinstance(args, Sequence) and not isinstance(args, str))
     command = parse_args(args=args) if words else args
+    if config_type != "nas":
+        return _experiment(command, config_type, extensions)
     config = config_from_command_line(command, extensions=extensions)
     if not getattr(command, "dry_run", False):
         keep = config.resume or config.eval_only
         if config.resume and not config.model_path:
             require_run(config, "--resume")
         prepare_run_folder(config, resume=keep, overwrite=bool(getattr(command, "overwrite", False)))
+    return config
+
+
+def _experiment(command: Any, config_type: str, extensions: SchemaExtensions | None) -> Config:
+    """Return the config of one of NASLib's other experiments, and make its folder."""
+    words = [str(word) for word in getattr(command, "overrides", None) or getattr(command, "opts", None) or ()]
+    seed = getattr(command, "seed", None)
+    words += [] if seed is None else [f"seed={seed}"]
+    config = experiment_config(getattr(command, "config_file", None), words, config_type, extensions)
+    for key, default in (("resume", False), ("eval_only", False), ("model_path", None)):
+        config.set_hidden(key, getattr(command, key, default))
+    Path(config.save).mkdir(parents=True, exist_ok=True)
     return config
 
 

@@ -11,6 +11,8 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.training.report import EvaluationResult
 from naslib.utils.files import to_jsonable
 
+from ._front import front_of
+
 
 def names_of_run(optimizer: Any, config: Any) -> dict[str, str]:
     """Return the names of optimizer, search space and data set of a run: registered ones, or else those of classes."""
@@ -103,5 +105,6 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
         "best_values": list(record.incumbent_values),
         "best_fidelity": record.incumbent_fidelity,
         "seconds": record.seconds,
+        "front": front_of(optimizer),
         "epochs": record.epochs,
     }

@@ -15,6 +15,7 @@ from torch import nn
 from naslib.config.run_folder import nearest_run
 from naslib.errors import CheckpointError, DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
@@ -23,6 +24,7 @@ from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
+from naslib.training.front_picture import draw_front
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loop import LoopSettings
 from naslib.training.network_args import network_arguments
@@ -187,6 +189,9 @@ class Trainer(SearchSide):
             self.record.write_architecture(architecture, is_found=True)
             self.record.begun_evaluation(architecture, keep=True)
         self._summarize(architecture, is_found=True)
+        front = (self.summary["trials"] or {}).get("front")
+        if front and isinstance(self.optimizer, DiscreteOptimizer):
+            draw_front(self.folder, front, self.optimizer.objectives)
 
     def _summarize(self, architecture: Graph | None, is_found: bool) -> None:
         self.summary = self.record.write_summary(summarize(self, architecture, is_found, self.record.seconds))

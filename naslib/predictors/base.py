@@ -13,10 +13,12 @@ from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
+from .naslib_keywords import NASLibKeywords
+
 Codes = list[Code]
 
 
-class Predictor(ABC):
+class Predictor(ABC, metaclass=NASLibKeywords):
     """Predict a value of architectures; larger or smaller being better is the caller's affair.
 
     Architectures are codes of a space, or graphs of it that have one (`graph.arch`). A subclass writes `_fit` and
@@ -30,6 +32,9 @@ class Predictor(ABC):
 
     Attributes:
         hyperparams: The hyperparameters that it is fitted with.
+        hpo_wrapper: Whether NASLib's evaluator looks for hyperparameters before it fits.
+        ss_type: Name of the space, where it is known.
+        of_rows: Whether it was fitted to rows of numbers in place of architectures.
         is_fitted: Whether `fit` has ended.
 
     Raises:
@@ -52,6 +57,8 @@ class Predictor(ABC):
         self._codec: Codec[Any] | None = space._codec() if isinstance(space, Graph) else space
         self.encoding_type = as_encoding(encoding_type) if encoding_type is not None else self.DEFAULT_ENCODING
         self.seed = seed
+        self.hpo_wrapper, self.ss_type = False, None if self._codec is None else self._codec.name
+        self.of_rows = False
         self.hyperparams: dict[str, Any] = dict(self.DEFAULTS)
         self.is_fitted = False
 
@@ -129,12 +136,15 @@ class Predictor(ABC):
             ArchitectureError: If one is no architecture of the space.
         """
         found: Codes = []
-        for given in architectures:
-            if isinstance(given, Graph):
+        for item in architectures:
+            given: Any = item if isinstance(item, Graph) else getattr(item, "arch", item)  # a module of `get_nbhd`
+            if isinstance(given, np.ndarray) and (given.dtype.kind == "f" or self._codec is None):
+                self.of_rows = True
+                found.append(tuple(given.tolist()))
+            elif isinstance(given, Graph):
                 if self._codec is None:
                     self.space, self._codec = given, given._codec()
-                code = getattr(given, "arch", None)
-                found.append(self.codec.canonical(code) if code is not None else self.codec.from_graph(given))
+                found.append(given.get_code())
             else:
                 found.append(given if type(given) is tuple else tuple(int(gene) for gene in given))
         return found
@@ -167,6 +177,32 @@ class Predictor(ABC):
         drawn = self._draw(rng if rng is not None else np.random.default_rng(self.seed))
         self.set_hyperparams(drawn)
         return self.get_hyperparams()
+
+    def set_ss_type(self, ss_type: str) -> None:
+        """Take the name of the space; of one that is registered, and of no other data, also the space itself."""
+        self.ss_type = ss_type
+
+    def set_pre_computations(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: nothing is computed twice here; for callers of NASLib."""
+
+    def pre_process(self) -> None:
+        """Prepare what does not depend on architectures; called before any are known."""
+
+    def pre_compute(self, xtrain: Sequence[Any], xtest: Sequence[Any], unlabeled: Sequence[Any] | None = None) -> None:
+        """Prepare what depends on architectures and not on values; called once for several fits."""
+
+    def get_hpo_wrapper(self) -> bool:
+        """Say whether NASLib's evaluator looks for hyperparameters before it fits."""
+        return self.hpo_wrapper
+
+    def reset_hyperparams(self) -> None:
+        """Set the hyperparameters back to their defaults."""
+        self.hyperparams = dict(self.DEFAULTS)
+
+    @property
+    def default_hyperparams(self) -> dict[str, Any]:
+        """The hyperparameters where none are set."""
+        return dict(self.DEFAULTS)
 
     def get_data_reqs(self) -> dict[str, Any]:
         """Return what the predictor must be given beside architectures and values, by NASLib's names."""

@@ -24,13 +24,16 @@ class GaussianProcess(TabularPredictor):
     Scale, length and noise maximize the evidence. Lengths are relative to the median distance of the training set.
 
     Hyperparameters: `kernel` is rbf, matern32 or matern52; `scale`, `length` and `noise` are given, or None where they
-    are found.
+    are found. Values become normal scores, unless `warp` is False.
 
     Args:
         space: See `Predictor`.
         encoding_type: Likewise.
         seed: Likewise.
+        warp: See `TabularPredictor`; True if None.
     """
+
+    WARPED: ClassVar[bool] = True
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"kernel": "matern52", "scale": None, "length": None, "noise": None}
 

@@ -75,6 +75,7 @@ class FeedForward(TabularPredictor):
         encoding_type: Likewise.
         num_ensemble: How many networks; the predictor's own number if None.
         seed: See `Predictor`.
+        warp: See `TabularPredictor`.
 
     Raises:
         ConfigError: For a number of networks below 1.
@@ -87,8 +88,9 @@ class FeedForward(TabularPredictor):
         encoding_type: EncodingType | str | None = None,
         num_ensemble: int | None = None,
         seed: int = 0,
+        warp: bool | None = None,
     ) -> None:
-        super().__init__(space=space, encoding_type=encoding_type, seed=seed)
+        super().__init__(space=space, encoding_type=encoding_type, seed=seed, warp=warp)
         if num_ensemble is not None:
             if num_ensemble < 1:
                 raise ConfigError(f"num_ensemble is a number of networks from 1, not {num_ensemble}")
@@ -123,7 +125,7 @@ class FeedForward(TabularPredictor):
             return F.mse_loss(outputs, values, reduction="none").mean(1).sum()
         errors = (outputs - values).abs()
         if self.hyperparams["loss"] == "mape":
-            errors = errors / (values + self._mean / self._std).abs().clamp_min(1e-3)
+            errors = errors / (values + self._targets.mean / self._targets.std).abs().clamp_min(1e-3)
         return errors.mean(1).sum()
 
     def _infer(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -14,7 +14,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
 from .base import Codes, Predictor
-from .features import Ranks, Scaler, known_numbers
+from .features import Ranks, Scaler, Targets, known_numbers
 
 # Encodings whose rows are graphs
 _GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
@@ -32,6 +32,7 @@ class TabularPredictor(Predictor):
         space: See `Predictor`.
         encoding_type: Likewise; an encoding that is a graph (gcn, bonas, seminas) is refused.
         seed: Likewise.
+        warp: Whether values become normal scores (`features.Targets`); as is usual for the predictor if None.
 
     Raises:
         ConfigError: For an unknown encoding, or one that is no row of numbers.
@@ -41,6 +42,8 @@ class TabularPredictor(Predictor):
     MORE_ENCODINGS: ClassVar[tuple[EncodingType, ...]] = ()
     # Whether features are standardized, and constant ones dropped
     SCALED: ClassVar[bool] = True
+    # Whether values become normal scores where nothing else is said
+    WARPED: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -48,8 +51,10 @@ class TabularPredictor(Predictor):
         space: Graph | Codec[Any] | None = None,
         encoding_type: EncodingType | str | None = None,
         seed: int = 0,
+        warp: bool | None = None,
     ) -> None:
         super().__init__(space=space, encoding_type=encoding_type, seed=seed)
+        self.warp = warp
         if self.encoding_type in _GRAPHS:
             raise ConfigError(
                 f"{type(self).__name__} reads rows of numbers, and {self.encoding_type.value} is a graph: use "
@@ -57,10 +62,11 @@ class TabularPredictor(Predictor):
             )
         self._known: tuple[str, ...] = ()
         self._scaler: Scaler | None = None
-        self._mean, self._std = 0.0, 1.0
 
     def features(self, codes: Codes) -> np.ndarray:
         """Return the rows of architectures without info, `(n, d)` float32."""
+        if self.of_rows:
+            return np.array(codes, dtype=np.float32)
         kinds = (self.encoding_type, *(kind for kind in self.MORE_ENCODINGS if kind != self.encoding_type))
         return np.concatenate([self.codec.encode_batch(codes, kind, self.space) for kind in kinds], axis=1)
 
@@ -69,16 +75,14 @@ class TabularPredictor(Predictor):
         self._ranks = Ranks(known)
         rows = np.concatenate([self.features(codes).astype(np.float64), self._ranks(known)], axis=1)
         self._scaler = Scaler(rows) if self.SCALED else None
-        self._mean, self._std = float(values.mean()), float(values.std()) or 1.0
-        scaled = (values - self._mean) / self._std
-        self._learn(self._scaler(rows) if self._scaler is not None else rows, scaled)
+        self._targets = Targets(values, self.WARPED if self.warp is None else self.warp)
+        self._learn(self._scaler(rows) if self._scaler is not None else rows, self._targets.scaled)
 
     def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, np.ndarray | None]:
         if not codes:
             return np.zeros(0), np.zeros(0)
         rows = self._rows(codes, info)
-        mean, std = self._infer(rows)
-        return mean.astype(np.float64) * self._std + self._mean, None if std is None else std * self._std
+        return self._targets.back(*self._infer(rows))
 
     def _rows(self, codes: Codes, info: Any) -> np.ndarray:
         known, names = known_numbers(info, len(codes))

@@ -13,7 +13,7 @@ from naslib.errors import ConfigError
 from naslib.utils.encodings import EncodingType
 
 from .base import Codes, Predictor
-from .features import zero_categories
+from .features import Targets, zero_categories
 from .kernels import log_density, maximized, posterior
 
 _NAMES = ("scale", "noise")
@@ -98,7 +98,7 @@ class GPWLPredictor(Predictor):
 
     Vertices are operations; those that pass nothing on are left out. The kernel is the sum over depths up to `h` of the
     shared subtrees, normalized so that an architecture has 1 with itself. Scale and noise maximize the evidence, as
-    does the depth among 0 to the hyperparameter `h`.
+    does the depth among 0 to the hyperparameter `h`. Values become normal scores (`features.Targets`).
 
     Args:
         space: See `Predictor`.
@@ -113,8 +113,8 @@ class GPWLPredictor(Predictor):
         most = int(self.hyperparams["h"])
         if most < 0:
             raise ConfigError(f"h is a number of iterations from 0, not {most}")
-        self._mean, self._std = float(values.mean()), float(values.std()) or 1.0
-        self._y = torch.tensor((values - self._mean) / self._std)
+        self._targets = Targets(values, warp=True)
+        self._y = torch.tensor(self._targets.scaled)
         self._subtrees = Subtrees(most)
         self._known = self._count(codes)
         best = -np.inf
@@ -137,7 +137,7 @@ class GPWLPredictor(Predictor):
         across = scale * torch.tensor(_normalized(self._count(codes), self._known, self.depth))
         own_new = torch.full((len(codes),), scale, dtype=torch.float64)
         mean, variance = posterior(scale * self._own, across, own_new, noise, self._y)
-        return mean.numpy() * self._std + self._mean, variance.sqrt().numpy() * self._std
+        return self._targets.back(mean.numpy(), variance.sqrt().numpy())
 
     def _count(self, codes: Codes) -> list[list[Counter[int]]]:
         graphs = self.codec.encode_batch(codes, EncodingType.GCN, self.space)

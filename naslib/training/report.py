@@ -161,13 +161,18 @@ def _evaluations(count: int | None) -> str:
 
 
 def _trials(trials: Mapping[str, Any] | None) -> list[str]:
-    """Return a line on the trials of a black-box search, none for another search."""
+    """Return a line on the trials of a black-box search and one on its front, none for another search."""
     if not trials or not trials["count"]:
         return []
     named = zip(trials["objectives"], trials["best_values"], trials["units"], strict=False)
     values = ", ".join(f"{name} {value:.6g} {unit}".rstrip() for name, value, unit in named)
     best = f"; the best is trial {trials['best']}: {values}" if trials["best"] is not None else ""
-    return [f"{trials['count']}, of which {trials['failed']} failed{best}"]
+    lines = [f"{trials['count']}, of which {trials['failed']} failed{best}"]
+    if front := trials.get("front"):
+        volume = "" if front["hypervolume"] is None else f"; hypervolume {front['hypervolume']:.6g} above "
+        above = ", ".join(f"{value:.6g}" for value in front["reference_point"]) if volume else ""
+        lines.append(f"{len(front['members'])} on the front{volume}{above}")
+    return lines
 
 
 def _duration(seconds: float | None) -> str:

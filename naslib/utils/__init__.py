@@ -14,9 +14,10 @@ _TABLE = {
     "accuracy": "naslib.utils.meters:accuracy",
     "compute_scores": "naslib.utils.scores:compute_scores",
     "count_parameters_in_MB": "naslib.utils.meters:count_parameters_in_MB",
-    "get_dataset_api": "naslib.benchmarks.lookup:get_dataset_api",
+    "get_dataset_api": "naslib.benchmarks.naslib_lookup:get_dataset_api",
     "get_last_checkpoint": "naslib.training.checkpoint:get_last_checkpoint",
     "get_logger": "naslib.utils.log:get_logger",
+    "get_zc_benchmark_api": "naslib.benchmarks.zero_cost_api:get_zc_benchmark_api",
     "get_project_root": "naslib.utils.files:get_project_root",
     "get_train_val_loaders": "naslib.data.facade:get_train_val_loaders",
     "log_args": "naslib.config.cli:log_args",
@@ -31,7 +32,8 @@ def get_config_from_args(args: Any = None, config_type: str = "nas") -> Any:
 
     Args:
         args: A list of words, or what `parse_args` returned; `sys.argv[1:]` if None.
-        config_type: Only `"nas"` here.
+        config_type: `"nas"`, or another experiment of NASLib: `"bbo-bs"`, `"nas_predictor"`, `"predictor"`, `"zc"`,
+            `"statistics"`, `"oneshot"`.
 
     Returns:
         The config: attribute access, `**config.search`, and `config.save`, whose folders exist.

@@ -24,6 +24,8 @@ WITHOUT = {"binary", "binary_masked", "binary_moving_average", "binary_proxyless
 WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa"}
 # What was published of these is of NAS-Bench-101 with another signal than the table's
 WITHOUT |= {"ls", "bananas", "npenas", "bp"}
+# Published on other spaces, or by nobody
+WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search"}
 # What was published of these is of hyperparameters, or with learning curves that the tables here do not have
 WITHOUT |= {"sh", "hyperband", "asha"}
 

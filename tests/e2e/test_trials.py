@@ -185,7 +185,8 @@ def test_what_cannot_work_is_said_before_any_work(words, said, tmp_path, capsys,
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["dataset=digits"], "has no data set 'digits'"),
+        (["dataset=svhn"], "has no data set 'svhn'"),
+        (["dataset=digits"], "nasbench201_digits.npz is of other networks: it was trained with"),
         (["search.evaluator_args={epochs: 1}"], "table has no keyword 'epochs' (keywords: none)"),
         (["search.workers=2"], "a table answers at once"),
         (["search.objectives=[VAL_ACCURACY, LATENCY]"], "LATENCY"),

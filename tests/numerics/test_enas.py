@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.hardware import LatencyTable
 from naslib.optimizers import ENASOptimizer
+from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.oneshot.methods.enas import Controller, ControllerSpace, Rollout, controller_space_of
 from naslib.optimizers.oneshot.methods.enas.controller import squash
 from naslib.optimizers.oneshot.methods.enas.controller_space import Cell, Node
 from naslib.optimizers.oneshot.parts import PARTS, Part
-from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, SimpleCellSearchSpace
 from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.graph import Graph

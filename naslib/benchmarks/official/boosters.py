@@ -1,8 +1,7 @@
 """Boosted trees, read of what XGBoost and LightGBM pickle.
 
-A pickled booster holds the bytes or the text of its library's own model format. Of the formats of XGBoost the binary
-one, which releases before 2.1 wrote and newer ones do not read any more, is read here; its JSON goes through the
-library. LightGBM's text is read here.
+A pickled booster holds the bytes or the text of its library's own model format: of XGBoost a binary one, which newer
+releases do not read any more, or JSON or UBJSON; of LightGBM a text. All are read without the libraries.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from naslib.benchmarks.trees import LEAF, Trees
-from naslib.errors import ConfigError
 
-from .pickles import DataUnpickler, Names, read_guarded, said_of
+from .pickles import DataUnpickler, Names, read_guarded
+from .ubjson import read_ubjson
 
 _CONTENT = "an ensemble member of NAS-Bench-301"
 # Parameters of a model, of its trees, and of a tree, in XGBoost's binary format
@@ -75,10 +74,7 @@ def read_booster(path: Path) -> Trees:
             return xgboost_trees(bytes(model))
         raise ValueError("the booster has no model in it")
 
-    try:
-        found: Trees = read_guarded(path, _CONTENT, run)
-    except ConfigError as error:
-        raise said_of(path, _CONTENT, error) from error
+    found: Trees = read_guarded(path, _CONTENT, lambda: run().checked())
     return found
 
 
@@ -90,7 +86,6 @@ def xgboost_trees(model: bytes) -> Trees:
 
     Raises:
         ValueError: If it is none of boosted trees.
-        ConfigError: If it needs the library, which is not installed.
     """
     if model.startswith(_HEADER):  # what is pickled: model, then configuration, and where the second begins
         start = len(_HEADER) + 8
@@ -100,7 +95,7 @@ def xgboost_trees(model: bytes) -> Trees:
         inner = model[start : start + length]
         return xgboost_trees(inner)
     if model[:1] == b"{":
-        return _xgboost_of_library(model)
+        return _xgboost_json(model)
     return _xgboost_binary(model[4:] if model.startswith(b"binf") else model)
 
 
@@ -131,24 +126,17 @@ def _xgboost_binary(model: bytes) -> Trees:
     return _joined(trees, float(base), inclusive=False)
 
 
-def _xgboost_of_library(model: bytes) -> Trees:
-    try:
-        import xgboost
-    except ImportError:
-        raise ConfigError("a model of XGBoost in JSON is read by xgboost: pip install 'naslib[trees]'") from None
-    booster = xgboost.Booster()
-    if b"Config" in model[:32]:  # as it is pickled: configuration and model
-        booster.__setstate__({"handle": bytearray(model)})
-    else:
-        booster.load_model(bytearray(model))
-    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
+def _xgboost_json(model: bytes) -> Trees:
+    """Return the trees of a model as newer releases write it, alone or beside its configuration."""
+    written = json.loads(model) if model[1:2] in (b'"', b"\n", b" ") else read_ubjson(model)
+    learner = written.get("Model", written)["learner"]
     kind = learner["gradient_booster"]["name"]
     objective = learner["objective"]["name"]
     if kind != "gbtree" or not objective.startswith("reg:"):
         raise ValueError(f"boosted regression trees are read, not {objective} of {kind}")
     trees = []
     for tree in learner["gradient_booster"]["model"]["trees"]:
-        if any(tree.get("split_type", ())):
+        if any(np.asarray(tree.get("split_type", ())).reshape(-1)):
             raise ValueError("splits by category are not read")
         names = ("left_children", "right_children", "split_indices", "split_conditions")
         left, right, index, info = (np.asarray(tree[name]) for name in names)

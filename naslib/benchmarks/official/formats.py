@@ -139,6 +139,22 @@ _ALL = (
         "small:read_hardware",
         "https://github.com/GATECH-EIC/HW-NAS-Bench",
     ),
+    Format(
+        "nasbench-asr",
+        "nasbench_asr",
+        "nb_asr.npz",
+        ("nb-asr*data*", "nasbench-asr*"),
+        "nasbench_asr:read_nasbench_asr",
+        "https://github.com/SamsungLabs/nb-asr/releases",
+    ),
+    Format(
+        "naslib-nb301",
+        "nasbench301:trained",
+        "nb301_trained.npz",
+        ("nb301_full_training.pickle",),
+        "nasbench_asr:read_naslib_nb301",
+        _NASLIB,
+    ),
     Format("naslib-zc", "", "naslib_proxies.npz", ("zc_*.json",), "small:read_naslib_proxies", _NASLIB),
 )
 FORMATS: dict[str, Format] = {one.name: one for one in _ALL}
@@ -173,6 +189,7 @@ def format_of(path: Path, benchmark: str) -> Format | None:
         endings = {Path(pattern).suffix: way for way in reversed(ways) for pattern in way.names}
         return endings.get(path.suffix) if path.suffix != ".npz" else None
     marks = {"nats-tss": "meta.pickle.pbz2", "nats-sss": "meta.pickle.pbz2", "nasbench301": "*/surrogate_model.model"}
+    marks["nasbench-asr"] = "nb-asr-e40-*.pickle"
     return next((way for way in ways if way.name in marks and next(path.glob(marks[way.name]), None)), None)
 
 

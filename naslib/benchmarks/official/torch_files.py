@@ -62,5 +62,5 @@ def read_torch_file(path: Path, content: str) -> Any:
         raise said_of(path, content, error) from None
     except BenchmarkError:
         raise
-    except (*_DAMAGE, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except (*_DAMAGE, AssertionError, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise said_of(path, content, error) from error

@@ -21,6 +21,8 @@ _SETS: dict[str, dict[str, tuple[str, str]]] = {
         for name in ("cifar100", "ImageNet16-120")
     },
 }
+# No percentage, number of seconds or milliseconds is larger: it would be a damaged one
+_LARGEST = 1e9
 _TIMED = {"cifar10": "cifar10-valid"}
 
 
@@ -128,10 +130,12 @@ class Columns:
             if length in self._by_seed:
                 name = f"{prefix}_{column}_{length}_seeds"
                 values = self.arrays.setdefault(name, np.full((self._rows, len(self.seeds)), np.nan, np.float32))
-                values[row] = [found.get(seed, np.nan) for seed in self.seeds]
+                values[row] = np.clip([found.get(seed, np.nan) for seed in self.seeds], -_LARGEST, _LARGEST)
 
     def _put(self, name: str, row: int, values: list[float]) -> None:
         known = [value for value in values if value == value]
+        if any(abs(value) > _LARGEST for value in known):
+            raise ValueError(f"{name} of {max(known, key=abs)} is no measurement")
         if known:
             column = self.arrays.setdefault(name, np.full(self._rows, np.nan, np.float32))
             column[row] = sum(known) / len(known)

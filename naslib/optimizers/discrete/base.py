@@ -191,7 +191,10 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.record.seconds += trial.seconds
         self.record.epochs += trial.epochs
         if trial.state is State.COMPLETE and trial.values:
-            self._take(trial, self.objectives[0].merit(trial.values[0]))
+            merits = tuple(o.merit(value) for o, value in zip(self.objectives, trial.values, strict=True))
+            self._take(trial, merits[0])
+            if len(merits) > 1:
+                self.record.add_to_front(trial, merits)
         else:
             self.record.add_without_value(trial)
             self._lose(trial)
@@ -208,7 +211,8 @@ class DiscreteOptimizer(ReportingOptimizer):
     def _take(self, trial: Trial, merit: float) -> None:
         """Take note of a complete trial; larger merits are better."""
         self.record.add_trial(trial, merit)
-        self._learn(trial.code, merit, trial.number)
+        pairs = zip(self.objectives, trial.values or (), strict=True)
+        self._learn_all(trial.code, tuple(objective.merit(value) for objective, value in pairs), trial.number)
 
     def _lose(self, trial: Trial) -> None:
         """Take note, beside the record, of a trial that has failed or was stopped early."""
@@ -231,6 +235,10 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         """Update what the method keeps beside the record; larger merits are better."""
+
+    def _learn_all(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
+        """Do so knowing the merits of all objectives; a method for one looks at the first."""
+        self._learn(code, merits[0], number)
 
     def _reset(self) -> None:
         """Forget what the method keeps beside the record."""
@@ -292,7 +300,8 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.metrics = self._metrics_in(dataset_api)
         self.objectives = tuple(objective_of(metric) for metric in self.metrics)
         probe = codec.random(random.Random(0))
-        self._metric, self._minimizes = self.metrics[0], not self.objectives[0].maximize
+        self._minimizes = not self.objectives[0].maximize
+        self._metric = self.metrics[0] if len(self.metrics) == 1 else None
         for metric in self.metrics:
             dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
         if self.termination is not None:
@@ -352,12 +361,20 @@ class DiscreteOptimizer(ReportingOptimizer):
         self._learn(code, value, number)
 
     def _evaluate_trial(self) -> None:
-        if self.evaluator is None or isinstance(self.evaluator, str):
+        by_table = self._asks_the_benchmark() and len(self.metrics) > 1 and self.termination is None
+        if not by_table and (self.evaluator is None or isinstance(self.evaluator, str)):
             raise OptimizerStateError(
                 f"the evaluator {self.evaluator!r} is built by Trainer.search(); in a loop of your own give "
                 "adapt_search_space(..., evaluator=...) one of naslib.evaluators"
             )
-        (trial,) = self.ask(1)
+        trials = self.ask(1)
+        if not trials:
+            raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+        trial = trials[0]
+        if by_table:
+            query, epochs = self.dataset_api.query, trial.fidelity
+            self.tell(trial, [float(query(trial.code, metric, self.dataset, epochs)) for metric in self.metrics])
+            return
         outcome = self.evaluator.evaluate(trial)
         self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user, state=outcome.state)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from naslib.history import State, Trial
 from naslib.history.trial import is_longer
 from naslib.search_spaces.core.codec import Code
 
+from .front import Front
+
 
 class SearchRecord:
-    """What a search has seen, in a size that grows only when the incumbent changes.
+    """What a search has seen, in a size that grows only when the incumbent or the front changes.
 
     Values are merits: larger is better, so that what is minimised stands here with the opposite sign. Values at
     different fidelities are not compared: the incumbent is the best at the highest fidelity that a trial has reached.
@@ -26,6 +28,7 @@ class SearchRecord:
         incumbent_fidelity: Epochs of training that its value is of, -1 for the longest; None where nobody told.
         lowest: The smallest value at that fidelity.
         trajectory: `(evaluations, value, code)` at every change of the incumbent.
+        front: Of several objectives, the trials that none dominates; empty for one objective.
         asked: Number of trials asked for; the number of the next one.
         pending: Trials asked for and not told yet, by number.
         failed: Number of trials that have failed.
@@ -45,6 +48,7 @@ class SearchRecord:
         self.incumbent_fidelity: int | None = None
         self.lowest = float("inf")
         self.trajectory: list[tuple[int, float, Code]] = []
+        self.front = Front()
         self.asked = 0
         self.pending: dict[int, Trial] = {}
         self.failed = 0
@@ -80,6 +84,14 @@ class SearchRecord:
         if len(self.trajectory) > changes:
             self.incumbent_values, self.incumbent_trial = trial.values or (), trial.number
 
+    def add_to_front(self, trial: Trial, merits: Sequence[float]) -> None:
+        """Take note of the merits of all objectives of a trial that was added; as the incumbent, at one fidelity."""
+        if trial.fidelity != self.incumbent_fidelity:
+            return
+        if self.front.fidelity != trial.fidelity:
+            self.front = Front(trial.fidelity)
+        self.front.add(trial.code, merits, trial.number)
+
     def add_without_value(self, trial: Trial) -> None:
         """Take note of a trial that decides nothing: it has failed, or was stopped early."""
         if trial.state is State.FAILED:
@@ -95,6 +107,7 @@ class SearchRecord:
             "latest": None if self.latest is None else list(self.latest),
             "lowest": self.lowest,
             "trajectory": [[n, value, list(code)] for n, value, code in self.trajectory],
+            "front": self.front.to_plain(),
             "incumbent_values": list(self.incumbent_values),
             "incumbent_trial": self.incumbent_trial,
             "asked": self.asked,
@@ -115,6 +128,7 @@ class SearchRecord:
         self.latest = None if latest is None else tuple(latest)
         self.trajectory = [(int(n), float(value), tuple(code)) for n, value, code in state_dict["trajectory"]]
         _, self.incumbent_value, self.incumbent = self.trajectory[-1] if self.trajectory else (0, float("-inf"), None)
+        self.front = Front.from_plain(state_dict.get("front"))
         self.incumbent_values = tuple(map(float, state_dict.get("incumbent_values", ())))
         self.incumbent_trial = state_dict.get("incumbent_trial")
         self.asked = int(state_dict.get("asked", self.evaluations))

@@ -6,3 +6,4 @@ from .batch import zero_categories as zero_categories
 from .known import known_numbers as known_numbers
 from .scaling import Ranks as Ranks
 from .scaling import Scaler as Scaler
+from .targets import Targets as Targets

@@ -12,12 +12,14 @@ class Scaler:
         rows: The training set, `(n, d)`.
 
     Attributes:
-        kept: Indices of the columns that vary.
+        kept: Indices of the columns that vary; the first one if none does.
     """
 
     def __init__(self, rows: np.ndarray) -> None:
         rows = np.asarray(rows, dtype=np.float64)
-        self.kept = np.flatnonzero(np.ptp(rows, axis=0) > 0) if len(rows) else np.arange(rows.shape[1])
+        self.kept = np.flatnonzero(np.ptp(rows, axis=0) > 0)
+        if not len(self.kept):
+            self.kept = np.arange(min(1, rows.shape[1]))
         self.mean = rows[:, self.kept].mean(0)
         self.std = rows[:, self.kept].std(0)
         self.std[self.std == 0] = 1.0

@@ -107,7 +107,7 @@ class BonasPredictor(NeuralPredictor):
         return self._restored(first), spread * self._unit
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Return hyperparameters from the ranges of White et al. (2021), [White2021powerful]."""
+        """Return hyperparameters from the ranges of White et al. (2021), [White2021predictors]."""
         return {
             "gcn_hidden": int(np.exp(rng.uniform(np.log(16), np.log(128)))),
             "batch_size": int(np.exp(rng.uniform(np.log(32), np.log(256)))),

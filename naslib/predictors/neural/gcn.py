@@ -52,7 +52,7 @@ class GCNPredictor(NeuralPredictor):
         return tuple(part.to(self.device) for part in graph_batch(self._read_from, codes, self.encoding_type))
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Return hyperparameters from the ranges of White et al. (2021), [White2021powerful]."""
+        """Return hyperparameters from the ranges of White et al. (2021), [White2021predictors]."""
         return {
             "gcn_hidden": int(np.exp(rng.uniform(np.log(64), np.log(200)))),
             "batch_size": int(np.exp(rng.uniform(np.log(5), np.log(32)))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +18,22 @@ from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
-from .base import Inputs, NeuralPredictor, seeded
+from .base import NeuralPredictor, seeded
 from .batches import Tokens, repeat
+
+
+class Columns(Protocol):
+    """Numbers of architectures beside their sequences: `naslib.predictors.omni.KnownColumns`."""
+
+    @property
+    def metrics(self) -> Sequence[Any]:
+        """What curves must be of."""
+
+    def fit(self, codes: Codes, info: Any) -> np.ndarray:
+        """Return those of the training set, `(n, c)`, standardised."""
+
+    def of(self, codes: Codes, info: Any) -> np.ndarray:
+        """Return those of other architectures, `(n, c)`, on the same scale."""
 
 
 class SemiNASPredictor(NeuralPredictor):
@@ -38,6 +52,8 @@ class SemiNASPredictor(NeuralPredictor):
         synthetic_factor: How many architectures are labelled, as a multiple of the training set.
         augment: Further sequences of each labelled architecture with its vertices in another order (`seminas` alone).
         up_sample: How often a labelled architecture is learned where there are pseudo-labels.
+        columns: Further numbers of each architecture that the predictor sees (OMNI). Of those that are labelled by the
+            predictor they are not known, and count as the mean.
         loss: See `NeuralPredictor`.
         epochs: Passes over the training set, of each of the two trainings.
         device: See `NeuralPredictor`.
@@ -62,6 +78,7 @@ class SemiNASPredictor(NeuralPredictor):
         *,
         augment: int = 0,
         up_sample: int = 10,
+        columns: Columns | None = None,
         loss: str = "mse",
         epochs: int | None = None,
         device: str | torch.device | None = None,
@@ -77,14 +94,24 @@ class SemiNASPredictor(NeuralPredictor):
                 f"{synthetic_factor}, {up_sample} and {augment}"
             )
         self.semi, self.synthetic_factor, self.augment, self.up_sample = semi, synthetic_factor, augment, up_sample
+        self.columns = columns
         self._unlabeled: list[Any] | None = None
 
     def get_data_reqs(self) -> dict[str, Any]:
         """Return what the predictor must be given; with `semi` it is glad of architectures without values."""
-        return {**super().get_data_reqs(), "unlabeled": self.semi, "unlabeled_factor": self.synthetic_factor}
+        metrics = list(self.columns.metrics) if self.columns is not None else []
+        curves = {"requires_partial_lc": True, "metric": metrics} if metrics else {}
+        semi = {"unlabeled": self.semi, "unlabeled_factor": self.synthetic_factor}
+        return {**super().get_data_reqs(), **curves, **semi}
 
-    def set_pre_computations(self, unlabeled: Sequence[Any] | None = None, **others: Any) -> None:
-        """Give architectures (codes or graphs) for pseudo-labels; without any they are drawn from the space."""
+    def pre_compute(self, xtrain: Any = None, xtest: Any = None, unlabeled: Sequence[Any] | None = None) -> None:
+        """Take architectures (codes or graphs) for pseudo-labels; without any they are drawn from the space.
+
+        Args:
+            xtrain: Not used.
+            xtest: Not used.
+            unlabeled: Architectures without values.
+        """
         self._unlabeled = None if unlabeled is None else list(unlabeled)
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> float:
@@ -93,34 +120,41 @@ class SemiNASPredictor(NeuralPredictor):
         self.tokens = Tokens(self._read_from, self.encoding_type, [*codes, *others])
         targets = self._standardised(values)
         own = self.tokens.sequences(codes).to(self.device)
+        known = self._numbers(self.columns.fit(codes, info) if self.columns is not None else np.zeros((len(codes), 0)))
         copies = self.augment if self.encoding_type is EncodingType.SEMINAS else 0
         tokens = torch.cat([own, self.tokens.sequences(repeat(codes, copies), rng).to(self.device)])
         labels = torch.cat([targets, targets.repeat_interleave(copies)])
+        numbers = torch.cat([known, known.repeat_interleave(copies, dim=0)])
         with seeded(self.seed):
             hidden = self.hyperparams["gcn_hidden"]
-            self.model = SequenceModel(self.tokens.allowed, hidden).to(self.device)
-            self._learn(tokens, labels)
+            self.model = SequenceModel(self.tokens.allowed, hidden, extra=known.shape[1]).to(self.device)
+            self._learn(tokens, numbers, labels)
             if others:
                 unlabeled = self.tokens.sequences(others).to(self.device)
-                guessed = torch.tensor(self._values(unlabeled), dtype=torch.float32, device=self.device)
+                unknown = torch.zeros(len(others), known.shape[1], device=self.device)
+                guessed = torch.tensor(self._values(unlabeled, unknown), dtype=torch.float32, device=self.device)
                 self._learn(
                     torch.cat([tokens.repeat(self.up_sample, 1), unlabeled]),
+                    torch.cat([numbers.repeat(self.up_sample, 1), unknown]),
                     torch.cat([labels.repeat(self.up_sample), guessed]),
                 )
-        outputs = self._values(own)
+        outputs = self._values(own, known)
         if self._is_ranking:
             self._rescaled(outputs, values)
         return float(np.abs(self._restored(outputs) - values).mean())
 
-    def _learn(self, tokens: Tensor, labels: Tensor) -> None:
+    def _learn(self, tokens: Tensor, numbers: Tensor, labels: Tensor) -> None:
         given, loss = self.hyperparams, get_loss(self.loss)
         optimizer = torch.optim.Adam(self.model.parameters(), lr=given["lr"], weight_decay=1e-4)
 
         def loss_of(batch: Tensor) -> Tensor:
-            values, logits = self.model(tokens[batch])
+            values, logits = self.model(tokens[batch], numbers[batch])
             return sequence_loss(loss(values, labels[batch]), logits, tokens[batch])
 
         self._train(self.model, optimizer, len(labels), given["batch_size"], loss_of, grad_clip=5.0)
+
+    def _numbers(self, columns: np.ndarray) -> Tensor:
+        return torch.tensor(columns, dtype=torch.float32, device=self.device)
 
     def _others(self, codes: Codes, rng: Random) -> Codes:
         """Return architectures without values, none of them in the training set where the space has enough."""
@@ -137,17 +171,21 @@ class SemiNASPredictor(NeuralPredictor):
                 break
         return found
 
-    def _values(self, tokens: Tensor) -> np.ndarray:
-        return self._outputs(lambda part: self.model.encoder(part).value, (tokens,))
+    def _values(self, tokens: Tensor, numbers: Tensor) -> np.ndarray:
+        return self._outputs(lambda part, more: self.model.encoder(part, more).value, (tokens, numbers))
 
     def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, None]:
-        return (self._restored(self._values(*self._inputs(codes))) if codes else np.zeros(0)), None
+        if not codes:
+            return np.zeros(0), None
+        columns = self.columns.of(codes, info) if self.columns is not None else np.zeros((len(codes), 0))
+        (tokens,) = self._inputs(codes)
+        return self._restored(self._values(tokens, self._numbers(columns))), None
 
-    def _inputs(self, codes: Codes) -> Inputs:
+    def _inputs(self, codes: Codes) -> tuple[Tensor]:
         return (self.tokens.sequences(codes).to(self.device),)
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Return hyperparameters from the ranges of White et al. (2021), [White2021powerful]."""
+        """Return hyperparameters from the ranges of White et al. (2021), [White2021predictors]."""
         return {
             "gcn_hidden": int(np.exp(rng.uniform(np.log(16), np.log(128)))),
             "batch_size": int(np.exp(rng.uniform(np.log(32), np.log(256)))),

@@ -85,7 +85,7 @@ def _features(subject: Subject, blocks: Sequence[str] | None) -> list[Tensor]:
     is_sequence = subject.inputs().is_floating_point() and subject.inputs().dim() == 3  # (n, channels, length)
 
     def see(_: nn.Module, given: Any, output: Any) -> Any:
-        if isinstance(output, Tensor) and output.dim() > 2 and output.is_floating_point():
+        if isinstance(output, Tensor) and output.dim() > 2 and output.requires_grad:
             channels_last = output.dim() == 3 and not is_sequence
             seen = output.transpose(1, 2) if channels_last else output
             found.append(seen)
@@ -134,6 +134,14 @@ def _entropy(feature: Tensor) -> float:
     return float(-(share * torch.log(share + 1e-8)).sum())
 
 
+def _unshuffled(feature: Tensor, stride: int) -> Tensor:
+    """Return `(n, channels stride, length / stride)`, or what `pixel_unshuffle` makes of `(n, channels, h, w)`."""
+    if feature.dim() == 4:
+        return F.pixel_unshuffle(feature, stride)
+    n, channels, length = feature.shape
+    return feature.reshape(n, channels, length // stride, stride).transpose(2, 3).flatten(1, 2)
+
+
 def _transfer(before: Tensor, after: Tensor, generator: torch.Generator) -> float:
     """Return how well gradients pass a block: `2 - s - 1 / (s + 1e-6)`.
 
@@ -147,17 +155,14 @@ def _transfer(before: Tensor, after: Tensor, generator: torch.Generator) -> floa
     (grad,) = torch.autograd.grad(after, before, signs, retain_graph=True, allow_unused=True)
     if grad is None or (grad.shape == signs.shape and bool((grad == signs).all())):
         return worst
-    if grad.dim() == 4 and grad.shape[2:] != signs.shape[2:]:
-        stride = grad.shape[2] // signs.shape[2]
-        if stride < 1 or tuple(grad.shape[2:]) != tuple(stride * size for size in signs.shape[2:]):
-            raise PredictorError(
-                f"az_nas: a block turns {tuple(grad.shape)} into {tuple(signs.shape)}, by no whole stride"
-            )
-        grad = F.pixel_unshuffle(grad, stride)
-    ingoing, outgoing = (t.transpose(0, 1).flatten(1).double() for t in (grad, signs))
-    if ingoing.shape[1] != outgoing.shape[1]:
+    if grad.dim() != signs.dim():
         raise PredictorError(
-            f"az_nas: a block turns {tuple(before.shape)} into {tuple(after.shape)}, by no whole stride"
+            f"az_nas: a block turns {tuple(before.shape)} into {tuple(after.shape)}: name other blocks"
         )
+    stride = grad.shape[2] // signs.shape[2]
+    if stride < 1 or tuple(grad.shape[2:]) != tuple(stride * size for size in signs.shape[2:]):
+        shapes = f"{tuple(before.shape)} into {tuple(after.shape)}"
+        raise PredictorError(f"az_nas: a block turns {shapes}, by no whole stride: name other blocks")
+    ingoing, outgoing = (t.transpose(0, 1).flatten(1).double() for t in (_unshuffled(grad, stride), signs))
     largest = float(torch.linalg.matrix_norm(ingoing @ outgoing.T / outgoing.shape[1], ord=2))
     return 2 - largest - 1 / (largest + 1e-6)

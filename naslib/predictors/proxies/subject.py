@@ -19,7 +19,7 @@ from naslib.utils.passage import Passage
 from .untouched import seeded_aside, set_modes, untouched
 
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
-_RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU)
+_RECTIFIERS = (nn.ReLU, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.RReLU)  # ReLU6 is a Hardtanh
 _SMOOTH = (nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.ELU, nn.CELU, nn.SELU, nn.Softplus)
 _POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 
@@ -192,7 +192,7 @@ class Subject:
         """
         modules = list(self.network.modules())
         for kinds in (_RECTIFIERS, _SMOOTH):
-            found: list[nn.Module] = [module for module in modules if isinstance(module, kinds)]
+            found: list[nn.Module] = [module for module in modules if isinstance(module, kinds) and _gates(module)]
             if found:
                 return found
         raise PredictorError(
@@ -300,6 +300,11 @@ def split_batches(batch: Any) -> list[Any]:
         if not any(isinstance(one, Tensor | np.ndarray) for one in batch):
             return list(batch)
     return [batch]
+
+
+def _gates(module: nn.Module) -> bool:
+    """Say whether units are off below zero: of Hardtanh only those that are a rectifier with a ceiling are."""
+    return not isinstance(module, nn.Hardtanh) or module.min_val == 0
 
 
 def _is_one(size: Any) -> bool:

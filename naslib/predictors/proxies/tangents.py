@@ -27,7 +27,8 @@ def ntk(subject: Subject, *, parameters: Literal["weight", "all"] = "weight") ->
             of norms are among them), or by all.
 
     Raises:
-        PredictorError: If the kernel is singular, so that there is no such number.
+        PredictorError: If the kernel is singular within rounding, so that there is no such number. So it is by weights
+            alone where features end in batch norm, whose mean over the batch is zero.
     """
     if parameters not in ("weight", "all"):
         raise PredictorError(f"ntk: parameters are 'weight' or 'all', not {parameters!r}")
@@ -40,10 +41,12 @@ def ntk(subject: Subject, *, parameters: Literal["weight", "all"] = "weight") ->
     jacobian = torch.stack(rows)
     kernel = (jacobian @ jacobian.T).double().cpu().numpy()
     eigenvalues = np.linalg.eigvalsh(kernel)
-    if eigenvalues[0] <= 0:
+    noise = len(outputs) * torch.finfo(jacobian.dtype).eps * eigenvalues[-1]
+    if eigenvalues[0] <= noise:
+        hint = "; parameters='all' has the biases too" if parameters == "weight" else ""
         raise PredictorError(
-            f"ntk: the kernel of {len(outputs)} inputs is singular (smallest eigenvalue {eigenvalues[0]:.3g}): its "
-            "condition number is infinite"
+            f"ntk: the kernel of {len(outputs)} inputs is singular as far as its numbers tell (eigenvalues from "
+            f"{eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}): its condition number is infinite{hint}"
         )
     return float(eigenvalues[-1] / eigenvalues[0])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -34,12 +34,14 @@ class ArchitectureMixin(StatementMixin):
     Attributes:
         codec: The codec of the class, or of one graph where it depends on its sizes; None for a space whose codes are
             those of its decisions.
+        labeled_archs: Architectures with known values, which `load_labeled` draws from in place of a benchmark's.
         instantiate_model: False keeps only the code and leaves the modules alone, which is all that a search on a
             benchmark needs.
     """
 
     codec: Codec[Any] | None = None
     instantiate_model: bool = True
+    labeled_archs: Sequence[Any] | None = None
     _code: Code | None = None
 
     def _codec(self) -> Codec[Any]:
@@ -176,12 +178,23 @@ class ArchitectureMixin(StatementMixin):
 
         Args:
             dataset_api: A benchmark; asked for one of its architectures if `load_labeled`.
-            load_labeled: Draw only what the benchmark knows; no difference where its table covers the space.
+            load_labeled: Draw only from `labeled_archs`, or what the benchmark knows; no difference where its table
+                covers the space.
             rng: Generator of `random` or numpy, or a seed; numpy's global generator if None.
         """
         random = as_random(rng)
+        if load_labeled and self.labeled_archs:
+            self.set_spec(random.choice(self.labeled_archs), dataset_api)
+            return
         sample_labeled = getattr(as_dataset_api(dataset_api), "sample_code", None) if load_labeled else None
         self.set_spec(sample_labeled(random) if sample_labeled else self._codec().random(random), dataset_api)
+
+    def load_labeled_architecture(self, dataset_api: Any = None, rng: Any = None) -> None:
+        """Make this graph one of the architectures with known values; see `sample_random_architecture`."""
+        self.sample_random_architecture(dataset_api, load_labeled=True, rng=rng)
+
+    def set_load_labeled(self) -> None:
+        """Do nothing: a query needs no such mark here; for callers of NASLib."""
 
     def mutate(self, parent: ArchitectureMixin, dataset_api: Any = None, rng: Any = None) -> None:
         """Make this graph a random mutation of `parent`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from naslib.errors import ArchitectureError
 
 from .architecture import op_name
@@ -51,6 +53,10 @@ class EdgeCodec(Codec[Graph]):
     def to_decisions(self, code: Code) -> Code:
         """Return the code of the decision space, which has the edges source by source."""
         return tuple(code[place] for place in self._order)
+
+    def decided_batch(self, codes: Sequence[Code] | np.ndarray) -> np.ndarray:
+        """Return the codes of the decision space, `(n, edges)`, of n canonical codes."""
+        return np.asarray(codes).reshape(len(codes), -1)[:, self._order]
 
     def from_decisions(self, decided: Code) -> Code:
         """Return the code whose edges are in the order of the field."""

@@ -110,11 +110,7 @@ def encode_batch(genes: np.ndarray, encoding_type: EncodingType | str) -> Any:
         rows.reshape(-1)[(genes + NUM_OPS * np.arange(genes.size).reshape(genes.shape)).reshape(-1)] = 1
         return rows
     if kind == EncodingType.PATH.value:
-        rows = np.zeros((n, sum(NUM_OPS**length for length in (1, 2, 3))), dtype=np.float32)
-        for path in PATHS:
-            offset = sum(NUM_OPS**length for length in range(1, len(path)))
-            rows[np.arange(n), offset + genes[:, path] @ (NUM_OPS ** np.arange(len(path)))] = 1
-        return rows
+        return _encode_paths_batch(genes)
     first = _ENCODERS_OF_GRAPHS[kind]([0] * len(EDGE_LIST))
     categories = np.zeros((n, len(first["operations"])), dtype=np.int64)
     categories[:, 1:7] = genes + 1
@@ -123,6 +119,15 @@ def encode_batch(genes: np.ndarray, encoding_type: EncodingType | str) -> Any:
     found = {name: np.broadcast_to(np.asarray(value), (n, *np.shape(value))).copy() for name, value in first.items()}
     found["operations"] = categories if kind == EncodingType.SEMINAS.value else one_hot[categories]
     return found
+
+
+def _encode_paths_batch(genes: np.ndarray) -> np.ndarray:
+    rows = np.zeros((len(genes), sum(NUM_OPS**length for length in (1, 2, 3))), dtype=np.float32)
+    starts = rows.shape[1] * np.arange(len(genes))
+    for path in PATHS:
+        offset = sum(NUM_OPS**length for length in range(1, len(path)))
+        rows.reshape(-1)[starts + offset + sum(genes[:, edge] * NUM_OPS**k for k, edge in enumerate(path))] = 1
+    return rows
 
 
 def is_own(encoding_type: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from naslib.data.info import ImageSize, plain_size
-from naslib.errors import BenchmarkError, ConfigError
+from naslib.errors import ConfigError
 from naslib.search_spaces.core._selection import KEPT_EDGES, keep_strongest_edges, select_without_zero
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.codec import Codec
@@ -17,7 +17,6 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.literals import plain
 from naslib.search_spaces.core.ops_named import names_by_op
-from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.statement import state
 
@@ -102,25 +101,6 @@ class NasBench301SearchSpace(Graph):
             self.codec = ListedCodec(nodes, self.candidates)
         elif nodes != 4:
             self.codec = DartsCodec(nodes)
-
-    def query(
-        self,
-        metric: Metric,
-        dataset: str | None = None,
-        path: str | None = None,
-        epoch: int = -1,
-        full_lc: bool = False,
-        dataset_api: Any = None,
-    ) -> Any:
-        """Ask a benchmark about this architecture; see `Graph.query`.
-
-        Raises:
-            BenchmarkError: If the candidates are others than in NAS-Bench-301, and it is asked; or it has no answer.
-        """
-        of_space = getattr(dataset_api, "name", None) == DartsCodec.name
-        if of_space and self.candidates != default_primitives(self.nodes_per_cell):
-            raise BenchmarkError("cells of other operations than those of the DARTS space are not in NAS-Bench-301")
-        return super().query(metric, dataset, path, epoch, full_lc, dataset_api)
 
     def arguments_for(self, spec: Any) -> dict[str, Any]:
         """Return the number of nodes, where that of `spec` is another.

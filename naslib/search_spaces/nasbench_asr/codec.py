@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from naslib.errors import ArchitectureError
@@ -12,6 +12,8 @@ from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.edge_codec import Edge, EdgeCodec
 from naslib.search_spaces.core.encodings import FixedEdges
 from naslib.search_spaces.core.literals import as_value, plain
+from naslib.search_spaces.core.skip_cells import Shape
+from naslib.search_spaces.core.skip_cells import smallest_graph as smallest_graph
 
 OP_NAMES = ("linear", "conv5", "conv5d2", "conv7", "conv7d2", "Zero")
 SKIPS = ("Zero", "Identity")
@@ -73,42 +75,6 @@ class NasBenchASRCodec(EdgeCodec):
             ArchitectureError: If it is no code of this space.
         """
         return _representatives()[smallest_graph(self.genotype(self.canonical(code)))]
-
-
-Shape = tuple[tuple[int, ...], tuple[tuple[int, int], ...]]
-
-
-def smallest_graph(nodes: Sequence[Sequence[int]]) -> Shape:
-    """Return what is left of a cell without zeros and without what leads nowhere: operations, and edges between them.
-
-    Equal for cells whose graphs, as the benchmark draws them, are isomorphic, and for them alone. Vertex 0 is the input
-    and the last one the output; the operations between them stand in the order, of all that there are, that makes the
-    pair the smallest.
-
-    Args:
-        nodes: For each node its operation and the bits of its skips.
-    """
-    last = len(nodes) + 1
-    edges: set[tuple[int, int]] = set()
-    skips: Sequence[int] = ()
-    for vertex, (_, *bits) in enumerate([*nodes, (0,)], 1):  # what enters an operation is the node before it
-        edges |= {(vertex - 1, vertex), *((source, vertex) for source, bit in enumerate(skips) if bit)}
-        skips = bits
-    zeros = {vertex for vertex, (op, *_) in enumerate(nodes, 1) if op == len(OP_NAMES) - 1}
-    edges = {(u, v) for u, v in edges if not {u, v} & zeros}
-    ahead, behind = {0}, {last}
-    for vertex in range(1, last + 1):
-        ahead |= {v for u, v in edges if v == vertex and u in ahead}
-    for vertex in range(last, -1, -1):
-        behind |= {u for u, v in edges if u == vertex and v in behind}
-    kept = [vertex for vertex in range(1, last) if vertex in ahead & behind]
-    ends = {0: 0, last: len(kept) + 1}
-    shapes = []
-    for order in itertools.permutations(kept):
-        place = {**ends, **{vertex: number for number, vertex in enumerate(order, 1)}}
-        inside = sorted((place[u], place[v]) for u, v in edges if u in place and v in place)
-        shapes.append((tuple(nodes[vertex - 1][0] for vertex in order), tuple(inside)))
-    return min(shapes)
 
 
 @functools.cache

@@ -43,7 +43,7 @@ class NasBenchASRSearchSpace(Graph):
     """
 
     OPTIMIZER_SCOPE = ["cells_stage_1", "cells_stage_2", "cells_stage_3", "cells_stage_4"]
-    QUERYABLE = False
+    QUERYABLE = True
     TASKS = ("sequence_classification", "regression", "classification")
     INPUTS = ("sequence",)
 

@@ -13,7 +13,7 @@ from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.graph import Graph
 
 from .macro_codec import TransBench101MacroCodec
-from .primitives import BasicBlock, build_chain, check_sizes
+from .primitives import BasicBlock, build_chain, check_sizes, classes_of
 
 
 class TransBench101SearchSpaceMacro(Graph):
@@ -23,7 +23,8 @@ class TransBench101SearchSpaceMacro(Graph):
     The graph is empty until `set_spec` builds a network.
 
     Args:
-        n_classes: Number of classes or of values.
+        n_classes: Number of classes or of values; or, as in NASLib, the name of a data set: that of a task of the
+            benchmark has its classes, any other one 10.
         in_channels: Channels of the images.
         channels: Channels after the stem; 64 in the benchmark.
         task: See `TransBench101SearchSpaceMicro`.
@@ -44,7 +45,7 @@ class TransBench101SearchSpaceMacro(Graph):
 
     def __init__(
         self,
-        n_classes: int = 10,
+        n_classes: int | str = 10,
         in_channels: int = 3,
         channels: int = 64,
         task: str = "classification",
@@ -54,7 +55,7 @@ class TransBench101SearchSpaceMacro(Graph):
     ) -> None:
         super().__init__("makrograph")
         check_sizes("transbench101_macro", self.TASKS, task, channels, patches, dense)
-        self.n_classes, self.in_channels, self.channels = n_classes, in_channels, channels
+        self.n_classes, self.in_channels, self.channels = classes_of(n_classes), in_channels, channels
         self.task, self.patches, self.dense, self.image_size = task, patches, dense, image_size
 
     def build_modules(self, code: Code) -> None:

@@ -13,7 +13,7 @@ from naslib.search_spaces.core.batch_norm import make_batch_norm_affine
 from naslib.search_spaces.core.graph import Graph
 
 from .micro_codec import EDGE_LIST, TransBench101MicroCodec
-from .primitives import StridedSkip, build_chain, check_sizes
+from .primitives import StridedSkip, build_chain, check_sizes, classes_of
 
 # Module by module: whether its first cell halves the image and doubles the channels
 _MODULES = (True, False, True, False, True)
@@ -26,7 +26,8 @@ class TransBench101SearchSpaceMicro(Graph):
     the channels (`64-41414`), and a head for the task. All cells share their decisions.
 
     Args:
-        n_classes: Number of classes or of values.
+        n_classes: Number of classes or of values; or, as in NASLib, the name of a data set: that of a task of the
+            benchmark has its classes, any other one 10.
         in_channels: Channels of the images.
         channels: Channels after the stem; 64 in the benchmark.
         cells_per_module: Cells of a module.
@@ -49,7 +50,7 @@ class TransBench101SearchSpaceMicro(Graph):
 
     def __init__(
         self,
-        n_classes: int = 10,
+        n_classes: int | str = 10,
         in_channels: int = 3,
         channels: int = 64,
         cells_per_module: int = 2,
@@ -60,7 +61,7 @@ class TransBench101SearchSpaceMicro(Graph):
     ) -> None:
         super().__init__("makrograph")
         check_sizes("transbench101_micro", self.TASKS, task, channels, patches, dense)
-        self.n_classes, self.in_channels, self.channels = n_classes, in_channels, channels
+        self.n_classes, self.in_channels, self.channels = classes_of(n_classes), in_channels, channels
         self.cells_per_module, self.task, self.patches, self.dense = cells_per_module, task, patches, dense
         self.image_size = image_size
         self._build()

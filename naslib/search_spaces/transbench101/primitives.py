@@ -136,6 +136,15 @@ def build_chain(graph: Graph, modules: Sequence[nn.Module], width: int, sizes: N
         graph.edges[last, last + 1].set("op", ops.PooledHead(width, sizes.n_classes))
 
 
+# Outputs of the benchmark's tasks that classify ([Duan2021transnas])
+_CLASSES = {"class_object": 75, "class_scene": 47, "jigsaw": 1000, "room_layout": 9, "segmentsemantic": 17}
+
+
+def classes_of(given: int | str) -> int:
+    """Return a number of outputs: as given, or that of the task or data set of a name."""
+    return _CLASSES.get(given, 10) if isinstance(given, str) else given
+
+
 def check_sizes(space: str, tasks: tuple[str, ...], task: str, channels: int, patches: int, dense: bool) -> None:
     """Raise `ConfigError` unless the arguments that both spaces have go together."""
     if task not in tasks:

@@ -237,6 +237,13 @@ def test_a_file_a_folder_and_the_environment(path: Path, monkeypatch: pytest.Mon
         get_dataset_api("nasbench201", "svhn", other)
 
 
+def test_a_damaged_table_is_not_passed_over_for_another(path: Path, monkeypatch: pytest.MonkeyPatch):
+    path.write_bytes(path.read_bytes()[:200])
+    for place in (path, path.parent):
+        with pytest.raises(BenchmarkError, match=r"nasbench201_digits\.npz is not a compact"):
+            get_dataset_api("nasbench201", "digits", place)
+
+
 def test_the_shipped_table_is_found_with_nothing_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("NASLIB_DATA", raising=False)
     monkeypatch.chdir(tmp_path)

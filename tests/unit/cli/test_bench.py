@@ -59,6 +59,10 @@ def test_from_a_config_to_a_table_that_a_search_asks(config: Path, capsys: pytes
     assert summary("other/nasbench201/digits/random_search/99")["test_accuracy"] in {
         second.query(code, Metric.TEST_ACCURACY) for code in second.results.codes
     }
+    assert main(["data", "list", "--data", "tables"]) == 0
+    listed = capsys.readouterr().out
+    assert "  nasbench201_digits.npz: tables/nasbench201_digits.npz\n" in listed
+    assert "of nasbench201 on digits, 1 epochs, seeds 1\n" in listed and "9 epochs, seeds 1, 2\n" in listed
     other = [*words, "data=again.npz", "out_dir=third", "search_space_args={channels: 2, cells_per_stage: 1}"]
     assert main(other) == 2
     assert "trained with channels 1, and the space has 2" in capsys.readouterr().err

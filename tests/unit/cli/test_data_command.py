@@ -68,6 +68,17 @@ def test_list_says_what_is_here_and_what_is_missing(official: Path, capsys: pyte
     assert "nb_macro.npz" not in text and "nb101.npz" in text and "digits: " not in text
 
 
+def test_list_finds_official_files_and_what_comes_along(official: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list", "--data", "."]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "nb_macro.npz (nasbench_macro): here as the official nas-bench-macro_cifar10.json, which is converted" in text
+    )
+    assert "nasbench201_digits.npz: comes with naslib" in text
+    assert main(["data", "list", "--data", ".", "--missing"]) == 0
+    assert "nb_macro.npz" not in capsys.readouterr().out
+
+
 def test_help_lists_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["data", "convert", "--help"])

@@ -69,6 +69,36 @@ def test_thompson_sampling_takes_the_word_of_one_member() -> None:
     assert min(found.count(row) for row in set(found)) > 70
 
 
+def test_two_orders_in_turn() -> None:
+    assert acquisition.in_turn(np.array([3, 1, 0, 2]), np.array([1, 2, 3, 0])).tolist() == [3, 1, 2, 0]
+
+
+class _Members:
+    """An ensemble as NASLib has it, whose members say 1, 2 and 6 of an architecture."""
+
+    def query(self, architectures: list[Any], infos: list[Any]) -> np.ndarray:
+        assert len(architectures) == len(infos) == 1
+        return np.array([[1.0], [2.0], [6.0]])
+
+
+def test_the_function_of_one_architecture() -> None:
+    mean, std = 3.0, math.sqrt(14 / 3)
+    known = np.array([2.0, 4.0])
+    named = {kind: acquisition.acquisition_function(_Members(), known, kind) for kind in acquisition.ACQUISITIONS}
+    assert named["exploit_only"]("arch") == mean
+    assert named["ucb"]("arch") == pytest.approx(mean + std / 2)
+    assert named["pi"]("arch") == pytest.approx(_cumulative((mean - 4) / std))
+    ratio = (mean - 4) / (std / 5)
+    assert named["ei"]("arch", None) == pytest.approx(std / 5 * (ratio * _cumulative(ratio) + _phi(ratio)))
+    assert named["thompson"]("arch") in (1.0, 2.0, 6.0)
+    np.random.seed(0)
+    first = acquisition.acquisition_function(_Members())
+    np.random.seed(0)
+    assert first("arch") == acquisition.acquisition_function(_Members())("arch") != mean
+    with pytest.raises(ConfigError, match="give ytrain"):
+        acquisition.acquisition_function(_Members(), None, "ei")
+
+
 def test_of_equal_promise_the_larger_mean_is_first() -> None:
     assert acquisition.by_promise(np.array([0.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 3.0, 2.0])).tolist() == [
         1,

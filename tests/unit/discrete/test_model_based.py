@@ -190,6 +190,21 @@ def test_a_round_does_not_ask_for_what_is_pending() -> None:
     assert len(optimizer.state.codes) == 12
 
 
+def test_without_improvement_every_second_one_is_drawn() -> None:
+    """The best value is the first one: with patience the search asks for others than without."""
+    asked = []
+    for patience in (None, 4, 1000):
+        optimizer = adapted(Bananas, **GP, num_init=4, k=2, acq_fn_type="exploit_only", patience=patience)
+        codes = []
+        for number in range(16):
+            (trial,) = optimizer.ask(1)
+            codes.append(trial.code)
+            optimizer.tell(trial, [100.0 if number == 0 else value_of(trial.code)])
+        asked.append(codes)
+        assert optimizer.state.since_best() == 15
+    assert asked[0] == asked[2] and asked[1][:6] == asked[0][:6] and asked[1] != asked[0]
+
+
 def test_a_model_needs_two_labels() -> None:
     optimizer = adapted(Bananas, **GP, num_init=2, k=2)
     first, second = optimizer.ask(5)
@@ -311,6 +326,8 @@ def test_the_process_is_the_posterior_of_the_textbook() -> None:
 def test_bad_arguments_are_said() -> None:
     with pytest.raises(ConfigError, match="k must be at least 1, not 0"):
         Bananas(k=0)
+    with pytest.raises(ConfigError, match="patience must be at least 1"):
+        Bananas(patience=0)
     with pytest.raises(ConfigError, match="num_init must be"):
         LocalSearch(num_init=0)
     with pytest.raises(ConfigError, match="ei_calibration_factor must be above 0"):

@@ -113,7 +113,7 @@ def test_features_are_values_and_differences():
     assert curve_features(np.array([[1.0]])).shape == (1, 1)
 
 
-@pytest.mark.parametrize("model", [RidgeCurveModel(), SVRCurveModel(n_hypers=40)], ids=["ridge", "svr"])
+@pytest.mark.parametrize("model", [RidgeCurveModel(), SVRCurveModel(n_hypers=12)], ids=["ridge", "svr"])
 def test_a_regression_learns_which_curves_end_well(model):
     rng = np.random.default_rng(0)
     x = np.arange(1, 31)

@@ -8,10 +8,8 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from scipy import integrate
 from torch.nn import functional as F
 
-from naslib.predictors.acquisition import expected_improvement, upper_confidence_bound
 from naslib.predictors.models.graph_networks import (
     DirectedGraphConvolution,
     DirectedGraphNetwork,
@@ -73,18 +71,6 @@ def test_the_global_node_network_is_a_chain_of_products():
     assert float(network(vertices, adjacency)[1]) == pytest.approx(1 / (1 + math.exp(-float(head))), abs=1e-6)
 
 
-def test_expected_improvement_is_the_integral():
-    for mean, std, best in ((90.0, 2.0, 91.0), (90.0, 0.5, 88.0)):
-
-        def gain(y: float, mean: float = mean, std: float = std, best: float = best) -> float:
-            return max(0.0, y - best) * math.exp(-0.5 * ((y - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
-
-        wanted = integrate.quad(gain, best, mean + 12 * std)[0]
-        assert expected_improvement(np.array([mean]), np.array([std]), best)[0] == pytest.approx(wanted, rel=1e-6)
-    np.testing.assert_array_equal(expected_improvement(np.array([1.0, 3.0]), np.zeros(2), 2.0), [0, 1])
-    np.testing.assert_array_equal(upper_confidence_bound(np.array([1.0]), np.array([2.0]), 0.5), [2.0])
-
-
 def test_attention_weighs_the_source():
     torch.manual_seed(0)
     attention = Attention(4)
@@ -139,7 +125,7 @@ def test_a_small_set_is_written_again_exactly():
     sequences, targets = tokens.sequences(codes), torch.linspace(-1, 1, 10)
     model = SequenceModel(tokens.allowed, hidden=24, dropout=0.0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(150):
+    for _ in range(120):
         optimizer.zero_grad()
         values, logits = model(sequences)
         sequence_loss((values - targets).square().mean(), logits, sequences).backward()

@@ -28,10 +28,10 @@ WORTH = (0.0, -1.0, 3.0, 1.0, -2.0)
 VALUES = np.array([70 + sum(WORTH[op] * (1 + (edge == 2)) for edge, op in enumerate(code)) for code in CODES])
 TRAIN, TEST = slice(0, 48), slice(48, 72)
 MAKE = {
-    "gcn": lambda **kw: GCNPredictor(space=CODEC, epochs=25, **kw),
+    "gcn": lambda **kw: GCNPredictor(space=CODEC, epochs=15, **kw),
     "bonas": lambda **kw: BonasPredictor(space=CODEC, epochs=60, **kw),
-    "nao": lambda **kw: SemiNASPredictor("compact", space=CODEC, epochs=40, **kw),
-    "seminas": lambda **kw: SemiNASPredictor("compact", semi=True, up_sample=2, space=CODEC, epochs=15, **kw),
+    "nao": lambda **kw: SemiNASPredictor("compact", space=CODEC, epochs=25, **kw),
+    "seminas": lambda **kw: SemiNASPredictor("compact", semi=True, up_sample=1, space=CODEC, epochs=15, **kw),
 }
 
 
@@ -67,7 +67,7 @@ def test_it_is_a_function_of_its_seed_and_leaves_the_global_generator_alone(name
 
 @pytest.mark.parametrize("loss", ["hinge_pair", "list_mle"])
 def test_a_loss_of_the_order_gives_values_on_their_scale(loss: str):
-    predictor = GCNPredictor(space=CODEC, loss=loss, epochs=25)
+    predictor = GCNPredictor(space=CODEC, loss=loss, epochs=20)
     predictor.set_hyperparams({"batch_size": 16})
     predictor.fit(CODES[TRAIN], VALUES[TRAIN])
     found = predictor.query(CODES[TRAIN])
@@ -146,8 +146,21 @@ def test_pseudo_labels_go_to_architectures_that_have_none():
     predictor = SemiNASPredictor("compact", semi=True, synthetic_factor=2, space=CODEC)
     others = predictor._others(CODES[:10], Random(0))
     assert len(others) == 20 == len(set(others)) and not set(others) & set(CODES[:10])
-    predictor.set_pre_computations(unlabeled=CODES[20:60])
+    predictor.pre_compute(unlabeled=CODES[20:60])
     assert predictor._others(CODES[:10], Random(0)) == CODES[20:40]
+
+
+def test_sequences_in_another_order_are_learned_too():
+    predictor = SemiNASPredictor(space=CODEC, augment=2, epochs=1)
+    learned = []
+    learn, predictor._learn = predictor._learn, lambda *given: learned.append(given) or learn(*given)
+    predictor.fit(CODES[:5], VALUES[:5])
+    (tokens, numbers, labels), own = learned[0], predictor.tokens.sequences(CODES[:5])
+    assert tokens.shape == (15, 35) and numbers.shape == (15, 0)
+    assert torch.equal(tokens[:5], own) and torch.equal(labels[5:], labels[:5].repeat_interleave(2))
+    for row in range(10):  # the same operations in another order
+        assert sorted(tokens[5 + row].tolist()) == sorted(own[row // 2].tolist())
+    assert not torch.equal(tokens[5:], own.repeat_interleave(2, 0))
 
 
 def test_what_is_refused():

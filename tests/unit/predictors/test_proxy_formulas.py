@@ -337,3 +337,24 @@ def test_the_loss_is_that_of_the_task():
     gradient = 2 * ((x @ weight.T - y) * x).mean(dim=0)
     expected = float((gradient * weight).abs().sum())
     assert compute_proxy("snip", network, Regression(), [x, y], 0) == pytest.approx(expected, rel=1e-12)
+
+
+def test_ntk_is_singular_where_features_are_normalised_by_the_batch():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Linear(7, CLASSES)).double()
+    with pytest.raises(PredictorError, match=r"singular as far as its numbers tell.*parameters='all' has the biases"):
+        proxy("ntk", network, vectors())
+    assert proxy("ntk", network, vectors(), parameters="all") > 1
+
+
+def test_az_nas_of_a_sequence_with_a_stride():
+    torch.manual_seed(3)
+    blocks = nn.Conv1d(2, 4, 1, bias=False), nn.Conv1d(4, 3, 2, stride=2, bias=False)
+    network = nn.Sequential(*blocks, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(3, CLASSES)).double()
+    data = batch(shape=(2, 8))
+    found = compute_parts("az_nas", network, Classification(), data, 0, init="as_is", blocks=["0", "1"])
+    signs = torch.randint(0, 2, (N, 3, 4), generator=torch.Generator().manual_seed(0)).double() * 2 - 1
+    outgoing = signs.permute(0, 2, 1).reshape(-1, 3).numpy()
+    ingoing = outgoing @ blocks[1].weight.detach().reshape(3, -1).numpy()
+    largest = np.linalg.svd(ingoing.T @ outgoing / len(outgoing), compute_uv=False).max()
+    assert found["az_nas.trainability"] == pytest.approx(2 - largest - 1 / (largest + 1e-6), rel=1e-9)

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 
 from naslib.errors import ConfigError, PredictorError
-from naslib.predictors.features import Ranks, Scaler, encode_batch, known_numbers
+from naslib.predictors.features import Ranks, Scaler, Targets, encode_batch, known_numbers
 from naslib.predictors.linear import Evidence
 from naslib.registry.catalogue import PREDICTORS
 from naslib.search_spaces import NasBench201SearchSpace, SimpleCellSearchSpace
 
 CODEC = NasBench201SearchSpace.codec
-FAST = {"mlp": {"epochs": 60}, "bananas": {"epochs": 60}}
+FAST = {name: {"epochs": 50} for name in ("mlp", "bananas")} | {
+    name: {"n_estimators": 50} for name in ("et", "graf", "rf")
+}
+ALL = {
+    "bananas",
+    "bayes_lin_reg",
+    "bohamiann",
+    "dngo",
+    "ensemble",
+    "et",
+    "gp",
+    "gpwl",
+    "graf",
+    "lgb",
+    "mlp",
+    "ngb",
+    "rf",
+}
+ALL |= {"sparse_gp", "var_sparse_gp", "xgb"}
 TABULAR = ("rf", "et", "graf", "mlp", "bananas", "bayes_lin_reg")
 
 
@@ -120,6 +138,31 @@ def test_info_is_more_columns_in_any_form():
         known_numbers([[1.0], [1.0, 2.0]], 2)
 
 
+def test_values_become_normal_scores_and_come_back():
+    values = np.array([10.0, 90.0, 94.0, 93.0, 94.0])
+    targets = Targets(values, warp=True)
+    quantiles = norm.ppf((np.array([1, 2, 4.5, 3, 4.5]) - 0.5) / 5)  # equal values share the mean of their ranks
+    assert np.allclose(targets.scaled, (quantiles - quantiles.mean()) / quantiles.std())
+    mean, std = targets.back(targets.scaled, np.zeros(5))
+    assert np.allclose(mean, values) and np.allclose(std, 0)
+    middle, _ = targets.back((targets.scaled[[0]] + targets.scaled[[1]]) / 2, None)
+    assert middle == pytest.approx(50)
+    # beyond the ends with the slope of the outer quarter: one of four distinct scores
+    distinct = norm.ppf((np.array([1, 2, 3, 4.5]) - 0.5) / 5)
+    above, below = (
+        targets.back(np.array([(end - quantiles.mean()) / quantiles.std()]), None)[0] for end in (2.5, -2.5)
+    )
+    assert above == pytest.approx(94 + (94 - 93) / (distinct[3] - distinct[2]) * (2.5 - distinct[3]))
+    assert below == pytest.approx(10 + (90 - 10) / (distinct[1] - distinct[0]) * (-2.5 - distinct[0]))
+    _, spread = targets.back(targets.scaled[[3]], np.ones(1))
+    up, down = targets.back(targets.scaled[[3]] + 1, None)[0], targets.back(targets.scaled[[3]] - 1, None)[0]
+    assert spread == pytest.approx((up - down) / 2)
+    alike = Targets(np.full(3, 71.5), warp=True)
+    assert alike.back(np.array([0.3]), np.ones(1)) == (pytest.approx(71.5), pytest.approx(0))
+    plain = Targets(values)
+    assert np.allclose(plain.back(plain.scaled, plain.scaled)[0], values) and plain.mean == values.mean()
+
+
 def test_columns_that_do_not_vary_are_left_out():
     scaler = Scaler(np.array([[1.0, 5.0, 2.0], [3.0, 5.0, 4.0]]))
     assert scaler.kept.tolist() == [0, 2] and scaler(np.array([[2.0, 7.0, 6.0]])).tolist() == [[0.0, 3.0]]
@@ -136,6 +179,22 @@ def test_info_is_taken_as_an_order():
         predictor.fit(codes, values, info)
         found.append(predictor.query(codes, info))
     assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize("name", [name for name in PREDICTORS.names() if name in ALL])
+def test_two_labels_are_enough_and_alike_architectures_no_reason_to_fail(name):
+    fast = {"n_estimators": 5, "num_rounds": 3, "epochs": 2, "burn_in": 5, "samples": 4, "keep_every": 1}
+    for codes in ([(0, 0, 0, 0, 0, 0), (1, 2, 3, 4, 0, 1)], [(1, 2, 3, 4, 0, 1)] * 3):
+        keywords = {"predictor_type": "bayes_lin_reg"} if name == "ensemble" else {}
+        predictor = PREDICTORS.get(name)(space=CODEC, **keywords)
+        predictor.set_hyperparams({key: fast[key] for key in predictor.DEFAULTS if key in fast})
+        predictor.fit(codes, [70.0, 80.0, 90.0][: len(codes)])
+        mean, std = predictor.predict([*codes, (2, 2, 2, 2, 2, 2)])
+        assert np.isfinite(mean).all() and (std is None or np.isfinite(std).all())
+        if len(codes) == 3 and name not in ("mlp", "bananas", "bohamiann", "ensemble", "dngo"):
+            assert mean == pytest.approx(
+                80, abs=1e-3
+            )  # nothing tells them apart, and new features were not seen to vary
 
 
 def test_random_hyperparameters_are_in_the_ranges_of_the_study():

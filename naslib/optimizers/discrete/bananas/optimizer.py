@@ -10,8 +10,8 @@ import numpy as np
 from naslib.errors import ConfigError
 from naslib.optimizers.discrete.model_based import acquisition
 from naslib.optimizers.discrete.model_based.base import ModelBasedSearch, check_counts
-from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent, as_source
-from naslib.optimizers.discrete.model_based.surrogate import Surrogate
+from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent, Score, as_source
+from naslib.optimizers.discrete.model_based.surrogate import Belief, Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 
@@ -39,6 +39,8 @@ class Bananas(ModelBasedSearch):
         num_candidates: Candidates per round.
         explore_factor: Of `ucb`.
         ei_calibration_factor: `ei` divides the standard deviation by it.
+        patience: After so many evaluations without a better one, every second architecture of a round is what `its`
+            finds most promising, until there is a better one. None: never.
         **kwargs: Keywords of `ModelBasedSearch`.
 
     Raises:
@@ -56,6 +58,7 @@ class Bananas(ModelBasedSearch):
         num_candidates: int = 100,
         explore_factor: float = 0.5,
         ei_calibration_factor: float = 5.0,
+        patience: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +67,7 @@ class Bananas(ModelBasedSearch):
             num_arches_to_mutate=num_arches_to_mutate,
             max_mutations=max_mutations,
             num_candidates=num_candidates,
+            patience=1 if patience is None else patience,
         )
         if not ei_calibration_factor > 0 or explore_factor < 0:
             raise ConfigError(
@@ -75,21 +79,26 @@ class Bananas(ModelBasedSearch):
         self.acq_fn_optimization = as_source(acq_fn_optimization)
         self.num_arches_to_mutate, self.max_mutations = num_arches_to_mutate, max_mutations
         self.explore_factor, self.ei_calibration_factor = explore_factor, ei_calibration_factor
+        self.patience = patience
 
     def choose(self, surrogate: Surrogate, values: np.ndarray, rng: np.random.Generator) -> list[Parent]:
         """Return the k most promising candidates."""
         best = float(values.max())
 
-        def score(codes: Sequence[Code]) -> tuple[np.ndarray, np.ndarray]:
-            return self._acquisition(surrogate, codes, best, rng)
+        def score(codes: Sequence[Code]) -> np.ndarray:
+            return self._acquisition(surrogate.predict(codes), best, rng)
 
-        candidates = self._candidates(lambda codes: score(codes)[0])
+        candidates = self._candidates(score)
         if not candidates:
             return []
-        scores, mean = score(candidates.codes)
-        return candidates.first(acquisition.by_promise(scores, mean), self.k)
+        belief = surrogate.predict(candidates.codes)
+        order = acquisition.by_promise(self._acquisition(belief, best, rng), belief.mean)
+        if self.patience is not None and self.state.since_best() >= self.patience:
+            drawn = acquisition.its(belief.mean, belief.std, rng)
+            order = acquisition.in_turn(order, acquisition.by_promise(drawn, belief.mean))
+        return candidates.first(order, self.k)
 
-    def _candidates(self, score: Any) -> Candidates:
+    def _candidates(self, score: Score) -> Candidates:
         found, parents = self.new_candidates(), self.best_parents(self.num_arches_to_mutate)
         source, count = self.acq_fn_optimization, self.num_candidates
         if source == "mutation":
@@ -103,20 +112,17 @@ class Bananas(ModelBasedSearch):
             found.draw(count)
         return found
 
-    def _acquisition(
-        self, surrogate: Surrogate, codes: Sequence[Code], best: float, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the acquisition of architectures and the means of their belief, `(n,)` each."""
-        belief, kind = surrogate.predict(codes), self.acq_fn_type
-        mean, std = belief.mean, belief.std
+    def _acquisition(self, belief: Belief, best: float, rng: np.random.Generator) -> np.ndarray:
+        """Return the acquisition of the architectures of a belief, `(n,)`."""
+        mean, std, kind = belief.mean, belief.std, self.acq_fn_type
         if kind == "thompson" and len(belief.members) > 1:
-            return acquisition.thompson(belief.members, rng), mean
+            return acquisition.thompson(belief.members, rng)
         if kind in ("its", "thompson"):
-            return acquisition.its(mean, std, rng), mean
+            return acquisition.its(mean, std, rng)
         if kind == "ucb":
-            return acquisition.ucb(mean, std, self.explore_factor), mean
+            return acquisition.ucb(mean, std, self.explore_factor)
         if kind == "ei":
-            return acquisition.ei(mean, std, best, self.ei_calibration_factor), mean
+            return acquisition.ei(mean, std, best, self.ei_calibration_factor)
         if kind == "pi":
-            return acquisition.pi(mean, std, best), mean
-        return acquisition.exploit_only(mean), mean
+            return acquisition.pi(mean, std, best)
+        return acquisition.exploit_only(mean)

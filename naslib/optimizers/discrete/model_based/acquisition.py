@@ -6,6 +6,9 @@ architecture: means and standard deviations of the model's belief.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from naslib.errors import ConfigError, did_you_mean
@@ -81,6 +84,63 @@ def pi(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
 def exploit_only(mean: np.ndarray) -> np.ndarray:
     """Return the mean."""
     return mean
+
+
+def acquisition_function(
+    ensemble: Any,
+    ytrain: np.ndarray | None = None,
+    acq_fn_type: str = "its",
+    explore_factor: float = 0.5,
+    ei_calibration_factor: float = 5.0,
+) -> Callable[..., float]:
+    """Return an acquisition function of one architecture, as NASLib writes it.
+
+    Args:
+        ensemble: Has `query(architectures, infos)`, which returns what m members predict, `(m, 1)`.
+        ytrain: Known values, for `ei` and `pi`.
+        acq_fn_type: A name in `ACQUISITIONS`.
+        explore_factor: Of `ucb`.
+        ei_calibration_factor: Of `ei`.
+
+    Returns:
+        A function of an architecture, and of what else is known of it. Draws follow from numpy's global generator as it
+        is now.
+
+    Raises:
+        ConfigError: If there is no such acquisition function, or it needs known values and there are none.
+    """
+    kind = as_acquisition(acq_fn_type)
+    if kind in ("ei", "pi") and (ytrain is None or not len(ytrain)):
+        raise ConfigError(f"the acquisition function {kind!r} improves on known values: give ytrain")
+    rng = np.random.default_rng(int(np.random.randint(2**31)))
+    best = float(np.max(ytrain)) if ytrain is not None and len(ytrain) else 0.0
+
+    def value(architecture: Any, info: Any = None) -> float:
+        members = np.asarray(ensemble.query([architecture], [info]), dtype=np.float64).reshape(-1, 1)
+        mean, std = members.mean(0), members.std(0)
+        found = {
+            "its": lambda: its(mean, std, rng),
+            "thompson": lambda: thompson(members, rng),
+            "ucb": lambda: ucb(mean, std, explore_factor),
+            "ei": lambda: ei(mean, std, best, ei_calibration_factor),
+            "pi": lambda: pi(mean, std, best),
+            "exploit_only": lambda: mean,
+        }[kind]()
+        return float(found[0])
+
+    return value
+
+
+def in_turn(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the places of two orders, one of each in turn, each place once.
+
+    Args:
+        first: Places in an order, `(n,)`.
+        second: The same places in another order.
+    """
+    both = np.stack([first, second], axis=1).ravel()
+    _, where = np.unique(both, return_index=True)
+    return np.asarray(both[np.sort(where)])
 
 
 def by_promise(scores: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.predictors import PREDICTORS
 from naslib.predictors.base import as_encoding
 from naslib.search_spaces.core.codec import Code
+from naslib.search_spaces.core.known_codec import within
+from naslib.search_spaces.core.literals import read_literal
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.encodings import EncodingType
 from naslib.utils.log import get_logger
@@ -49,6 +51,9 @@ class ModelBasedSearch(DiscreteOptimizer):
             their own; a space without this one is read one-hot, and the log says so.
         predictor_args: Hyperparameters of the predictors that are not their defaults.
         value_transform: `none`, `log` or `rank`: what the model is fitted to (`transforms.transformed`).
+        zc_api: Zero-cost proxies of architectures by the text of their codes (`get_zc_benchmark_api`).
+        use_zc_api: Whether the predictors read them beside the encoding. The search then asks for none but these.
+        zc_names: Which proxies; all if None.
         max_labels: To how many trials the model is fitted at most: the best half, and the newest of the others.
         fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
         metric: An accuracy (`Metric` or its name), which is maximised.
@@ -74,6 +79,9 @@ class ModelBasedSearch(DiscreteOptimizer):
         predictor_args: Mapping[str, Any] | None = None,
         value_transform: str = "none",
         max_labels: int = 1000,
+        zc_api: Mapping[str, Mapping[str, Any]] | None = None,
+        use_zc_api: bool = False,
+        zc_names: Sequence[str] | None = None,
         fidelity: int = 200,
         metric: Metric | str = Metric.VAL_ACCURACY,
         objectives: Sequence[Metric | str] | None = None,
@@ -87,6 +95,11 @@ class ModelBasedSearch(DiscreteOptimizer):
         self.predictor_args = dict(predictor_args or {})
         self.value_transform = as_transform(value_transform)
         self.max_labels = max_labels
+        self.zc_names = tuple(zc_names or ())
+        self.zc_api = zc_api if use_zc_api else None
+        self._proxies: dict[Code, dict[str, float]] | None = None
+        if use_zc_api and zc_api is None:
+            raise ConfigError("use_zc_api reads proxies from zc_api=: give what get_zc_benchmark_api returns")
         self.state = ModelState()
         self._encoding: str | None = encoding_type
 
@@ -130,7 +143,7 @@ class ModelBasedSearch(DiscreteOptimizer):
 
     def make_surrogate(self) -> Surrogate:
         """Return a model that is not fitted; its seed follows from the generator of the search."""
-        return Surrogate.of_type(
+        surrogate = Surrogate.of_type(
             self.predictor_type,
             self.graph,
             self._encoding,
@@ -138,6 +151,8 @@ class ModelBasedSearch(DiscreteOptimizer):
             self.rng.getrandbits(31),
             self.predictor_args,
         )
+        surrogate.known = self._proxies
+        return surrogate
 
     def adapted(self) -> None:
         """Make a model once, so that what it cannot be is said before the search.
@@ -147,7 +162,11 @@ class ModelBasedSearch(DiscreteOptimizer):
                 known of architectures than their values.
         """
         kind = PREDICTORS.get(self.predictor_type)
-        self._encoding = None if kind.DEFAULT_ENCODING in _OF_GRAPHS else self._encoding_of_space()
+        own = getattr(kind, "DEFAULT_ENCODING", EncodingType.ADJACENCY_ONE_HOT)
+        self._encoding = None if own in _OF_GRAPHS else self._encoding_of_space()
+        self._proxies = None if self.zc_api is None else known_proxies(self.zc_api, self.zc_names)
+        if self._proxies is not None:
+            self._codec = within(self.codec, list(self._proxies))
         state = self.rng.getstate()
         surrogate = self.make_surrogate()
         self.rng.setstate(state)
@@ -168,7 +187,7 @@ class ModelBasedSearch(DiscreteOptimizer):
         return kind.value
 
     def _fewest_labels(self) -> int:
-        return max(_FEWEST, int(PREDICTORS.get(self.predictor_type).MIN_LABELS))
+        return max(_FEWEST, int(getattr(PREDICTORS.get(self.predictor_type), "MIN_LABELS", _FEWEST)))
 
     def _round(self) -> list[Parent]:
         """Fit a model and return what it chooses."""
@@ -204,6 +223,29 @@ class ModelBasedSearch(DiscreteOptimizer):
 
     def _reset(self) -> None:
         self.state = ModelState()
+
+
+def known_proxies(api: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[Code, dict[str, float]]:
+    """Return the proxies of architectures by their codes, of those that have all.
+
+    Args:
+        api: As `get_zc_benchmark_api` returns it.
+        names: Of the proxies; those of the first architecture if there are none.
+
+    Raises:
+        ConfigError: If no architecture has all of them; the message lists what there is.
+    """
+    first: Mapping[str, Any] = next(iter(api.values()), {})
+    there = [name for name, entry in first.items() if isinstance(entry, Mapping)]
+    wanted = list(names) or there
+    found = {
+        tuple(read_literal(text)): {name: float(entry[name]["score"]) for name in wanted}
+        for text, entry in api.items()
+        if all(name in entry for name in wanted)
+    }
+    if not found:
+        raise ConfigError(f"no architecture has the proxies {', '.join(wanted)} (there are: {', '.join(there)})")
+    return found
 
 
 def check_counts(**counts: int) -> None:

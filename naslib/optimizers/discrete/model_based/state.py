@@ -37,6 +37,10 @@ class ModelState:
         order = np.argsort(-np.asarray(self.merits), kind="stable")
         return [int(place) for place in order[:count]]
 
+    def since_best(self) -> int:
+        """Return how many values were told after the best one; of equals, after the first; 0 without values."""
+        return len(self.merits) - 1 - int(np.argmax(self.merits)) if self.merits else 0
+
     def labels(self, most: int) -> list[int]:
         """Return the places of the labels that a model is fitted to, in the order in which they were told.
 

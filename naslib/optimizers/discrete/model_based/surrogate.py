@@ -37,10 +37,11 @@ class Surrogate:
 
     Args:
         members: The predictors, at least one.
+        known: What else is known of architectures, by their codes: columns beside their encoding; None for nothing.
     """
 
-    def __init__(self, members: Sequence[Predictor]) -> None:
-        self.members = list(members)
+    def __init__(self, members: Sequence[Predictor], known: Mapping[Code, Mapping[str, float]] | None = None) -> None:
+        self.members, self.known = list(members), known
 
     @classmethod
     def of_type(
@@ -74,7 +75,7 @@ class Surrogate:
     def fit(self, codes: Sequence[Code], values: np.ndarray) -> None:
         """Fit all members to architectures and their values `(n,)`, larger being better."""
         for member in self.members:
-            member.fit(codes, values.tolist())
+            member.fit(codes, values.tolist(), self._known_of(codes))
 
     def predict(self, codes: Sequence[Code]) -> Belief:
         """Return the belief about n architectures.
@@ -82,10 +83,14 @@ class Surrogate:
         Raises:
             PredictorError: If a predictor says something that is not finite.
         """
-        found = [member.predict(codes) for member in self.members]
+        info = self._known_of(codes)
+        found = [member.predict(codes, info) for member in self.members]
         means = np.stack([np.asarray(mean, dtype=np.float64) for mean, _ in found])
         stds = [np.zeros(len(codes)) if std is None else np.asarray(std, dtype=np.float64) for _, std in found]
         variances = np.stack(stds) ** 2
         if not np.isfinite(means).all() or not np.isfinite(variances).all():
             raise PredictorError(f"{type(self.members[0]).__name__} predicts values that are not finite")
         return Belief(means.mean(0), np.sqrt(variances.mean(0) + means.var(0)), means)
+
+    def _known_of(self, codes: Sequence[Code]) -> list[Mapping[str, float]] | None:
+        return None if self.known is None else [self.known[tuple(code)] for code in codes]

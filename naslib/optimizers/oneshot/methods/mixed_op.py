@@ -11,8 +11,8 @@ from torch import Tensor
 
 from naslib.errors import ConfigError, OptimizerStateError
 from naslib.optimizers.core.metaclasses import Batch, Stateful
+from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.oneshot.supernet.abilities import Ability
-from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.oneshot.supernet.strategy_optimizer import StrategyOptimizer
 from naslib.optimizers.registry import OPTIMIZERS

@@ -17,6 +17,7 @@ from naslib.benchmarks import NasBench301Surrogate, get_dataset_api
 from naslib.benchmarks.nasbench301 import FEATURES, features_of
 from naslib.benchmarks.official import FORMATS, convert
 from naslib.benchmarks.official.boosters import read_booster, xgboost_trees
+from naslib.benchmarks.official.ubjson import read_ubjson
 from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
 from naslib.search_spaces import NasBench301SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
@@ -161,6 +162,29 @@ def test_the_old_binary_format_of_xgboost(form: str) -> None:
     assert trees.predict(features).tolist() == [91.75, 92.75, 94.75, 94.75]
 
 
+@pytest.mark.parametrize(
+    "nodes, message",
+    [
+        ([(1, 2, 3, 0.5), (0, 2, 3, 0.5), (-1, -1, 0, 1.0)], "two parents"),
+        ([(1, 9, 3, 0.5), (-1, -1, 0, 1.0)], "not there"),
+    ],
+)
+def test_trees_in_which_a_walk_would_not_end_are_refused(nodes: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        xgboost_trees(files.xgboost_binary([nodes], base=0.5)).checked()
+
+
+def test_ubjson_of_every_kind() -> None:
+    raw = b"{" + b"i\x01aS" + b"U\x02hi" + b"U\x01b[$l#i\x02" + struct.pack(">ii", 7, -8) + b"i\x01c[TFZ]"
+    raw += b"i\x01d[#U\x02D" + struct.pack(">d", 0.5) + b"L" + struct.pack(">q", -9) + b"i\x01e{#i\x01i\x01fC!" + b"}"
+    found = read_ubjson(raw)
+    assert found.pop("b").tolist() == [7, -8]
+    assert found == {"a": "hi", "c": [True, False, None], "d": [0.5, -9], "e": {"f": "!"}}
+    for cut in range(len(raw)):
+        with pytest.raises(ValueError, match="no UBJSON"):
+            read_ubjson(raw[:cut])
+
+
 def test_models_of_another_kind_are_refused(tmp_path: Path) -> None:
     model = files.xgboost_binary(TREES, base=0.5).replace(b"gbtree", b"gblink")
     with pytest.raises(ValueError, match="of gblink"):
@@ -184,10 +208,14 @@ def test_the_folder_is_opened_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_other_operations_are_not_in_the_benchmark(tmp_path: Path) -> None:
-    """The numbers in a code are then others: an answer would be of another architecture."""
+    """Operations of the DARTS space have one number whatever the list of candidates is; others have none there."""
     _write(tmp_path / "xgb_v1.0", "xgb", [_xgboost(1)])
     api = NasBench301Surrogate(convert("nasbench301", tmp_path / "xgb_v1.0", tmp_path / "nb301.npz"))
-    graph = NasBench301SearchSpace(primitives=["skip_connect", "sep_conv_3x3"], cells=2, channels=4)
-    graph.sample_random_architecture()
-    with pytest.raises(BenchmarkError, match="other operations"):
-        graph.query(VAL, "cifar10", dataset_api=api)
+    code = (0, 2, 1, 3) * 8
+    few = NasBench301SearchSpace(primitives=["skip_connect", "sep_conv_3x3"], cells=2, channels=4)
+    few.set_spec(code)
+    assert few.query(VAL, "cifar10", dataset_api=api) == api.query(code, VAL, "cifar10")
+    other = NasBench301SearchSpace(primitives=["conv_3x1_1x3"], cells=2, channels=4)
+    other.sample_random_architecture()
+    with pytest.raises(ArchitectureError, match=r"an operation a number in 0\.\.6"):
+        other.query(VAL, "cifar10", dataset_api=api)

@@ -13,10 +13,11 @@ import official_files as files
 import pytest
 import torch
 
-from naslib.benchmarks import NasBench201Table, NasBenchMacroTable, get_dataset_api
+from naslib.benchmarks import NasBench201Table, NasBenchASRTable, NasBenchMacroTable, get_dataset_api
 from naslib.benchmarks.official import FORMATS, convert
 from naslib.benchmarks.transbench101 import TransBench101MacroTable, TransBench101MicroTable
-from naslib.errors import BenchmarkDataMissing, BenchmarkError
+from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.search_spaces import NasBench301SearchSpace, NasBenchASRSearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
 VAL, TEST = Metric.VAL_ACCURACY, Metric.TEST_ACCURACY
@@ -239,6 +240,72 @@ def test_naslibs_proxies(tmp_path: Path) -> None:
     path.write_text("[]")
     with pytest.raises(BenchmarkError, match="expected data sets"):
         FORMATS["naslib-zc"].read(path, _nothing)
+
+
+def test_naslibs_trained_cells_of_nas_bench_301(tmp_path: Path) -> None:
+    # of a node, the larger predecessor first: its code has the smaller one first
+    compact = (((1, 3), (0, 4), *[(0, 2), (1, 0)] * 3), ((0, 1), (1, 1)) * 4)
+    record = {"val_accuracies": [50.0, 60.5, 71.25], "train_losses": [2.0, 1.0, 0.5], "runtime": 7200.5}
+    path = tmp_path / "nb301_full_training.pickle"
+    path.write_bytes(pickle.dumps({compact: record}))
+    convert("naslib-nb301", path, tmp_path)
+    api = get_dataset_api("nasbench301", "cifar10", tmp_path, kind="trained")
+    graph = NasBench301SearchSpace()
+    graph.set_spec(compact)
+    assert graph.get_code()[:4] == (0, 4, 1, 3)
+    assert graph.query(VAL, "cifar10", dataset_api=api) == 71.25
+    assert graph.query(VAL, "cifar10", epoch=2, dataset_api=api) == 60.5
+    assert graph.query(VAL, "cifar10", full_lc=True, dataset_api=api) == [50.0, 60.5, 71.25]
+    assert graph.query(Metric.TRAIN_LOSS, "cifar10", dataset_api=api) == 0.5
+    assert graph.query(Metric.TRAIN_TIME, "cifar10", dataset_api=api) == 7200.5
+    path.write_bytes(pickle.dumps({(1, 2): record}))
+    with pytest.raises(BenchmarkError, match="not two cells"):
+        FORMATS["naslib-nb301"].read(path, _nothing)
+
+
+# NAS-Bench-ASR
+
+
+def _asr_file(path: Path, header: dict[str, Any], rows: list[tuple[Any, ...]]) -> None:
+    """Write a header and rows, one pickle after the other."""
+    path.write_bytes(pickle.dumps({"version": 2, **header}) + pickle.dumps(rows))
+
+
+def test_nas_bench_asr(tmp_path: Path) -> None:
+    folder = tmp_path / "nb-asr-data"
+    folder.mkdir()
+    cells = {"b": [(0, 0), (5, 1, 0), (3, 0, 0, 0)], "a": [(1, 0), (1, 0, 0), (1, 0, 0, 0)]}
+    for seed in (1234, 1235):
+        header = {"dataset_type": "training", "seed": seed, "epochs": 40}
+        header["columns"] = ["model_hash", "val_per", "test_per", "arch_vec"]
+        far = 0.1 * (seed - 1234)
+        rows = [
+            (name, [(place + 50 - epoch) / 100 + far for epoch in range(40)], 0.25 + far, arch)
+            for place, (name, arch) in enumerate(cells.items())
+        ]
+        _asr_file(folder / f"nb-asr-e40-{seed}.pickle", header, rows)
+    header = {"dataset_type": "static", "columns": ["model_hash", "params", "flops"]}
+    _asr_file(folder / "nb-asr-info.pickle", header, [("a", 26338848, 4e9), ("b", 5, 6)])
+    header = {"dataset_type": "benchmarking", "device": "jetson-nano-fp32", "columns": ["model_hash", "latency"]}
+    _asr_file(folder / "nb-asr-bench-jetson-nano-fp32.pickle", header, [("b", 0.25), ("a", 0.5)])
+    table = NasBenchASRTable(convert("nasbench-asr", folder, tmp_path / "nb_asr.npz"))
+    code = (1, 0, 1, 0, 0, 1, 0, 0, 0)
+    # of the second cell after epoch e, 51 - e hundredths, and of the second seed ten more
+    assert table.query(code, VAL, "timit") == pytest.approx(100 - (51 - 39) - 5, abs=1e-4)
+    assert table.query(code, VAL, "timit", epoch=1) == pytest.approx(100 - 51 - 5, abs=1e-4)
+    assert len(table.query(code, VAL, "timit", full_lc=True)) == 40
+    assert table.query(code, TEST, "timit") == pytest.approx(70, abs=1e-4)
+    assert table.query(code, Metric.PARAMETERS, "timit") == 26.338848
+    assert table.query(code, Metric.LATENCY, "timit") == 500.0
+    # what the first operation of this cell gives reaches nothing, so that another one is the same cell
+    graph = NasBenchASRSearchSpace()
+    graph.set_spec([[5, 0], [5, 1, 0], [3, 0, 0, 0]])
+    assert graph.query(VAL, "timit", dataset_api=table) == pytest.approx(100 - (50 - 39) - 5, abs=1e-4)
+    with pytest.raises(ArchitectureError, match="none of the 2 cells"):
+        table.query((2, 0, 2, 0, 0, 2, 0, 0, 0), VAL, "timit")
+    (folder / "nb-asr-e40-1235.pickle").write_bytes(pickle.dumps({"columns": ["model_hash"]}))
+    with pytest.raises(BenchmarkError, match="nb-asr-e40-1235"):
+        FORMATS["nasbench-asr"].read(folder, _nothing)
 
 
 # as they are

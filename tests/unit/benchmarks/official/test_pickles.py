@@ -96,6 +96,7 @@ def _evil_files(folder: Path, evil: files.Evil) -> dict[str, Path]:
         "naslib-nb201": "nb201_cifar10_full_training.pickle",
         "nasbench101": "nasbench_only108.pkl",
         "hw-nas-bench": "HW-NAS-Bench-v1_0.pickle",
+        "naslib-nb301": "nb301_full_training.pickle",
     }.items():
         found[name] = folder / file
         found[name].write_bytes(pickle.dumps({"nasbench201": evil}))
@@ -103,6 +104,9 @@ def _evil_files(folder: Path, evil: files.Evil) -> dict[str, Path]:
         found[name] = folder / file
         torch.save({"data": evil}, found[name], _use_new_zipfile_serialization=name == "nasbench201")
     found["transnas-macro"] = found["transnas-micro"]
+    found["nasbench-asr"] = folder / "nb-asr-data"
+    found["nasbench-asr"].mkdir()
+    (found["nasbench-asr"] / "nb-asr-e40-1234.pickle").write_bytes(pickle.dumps(evil))
     found["nasbench301"] = folder / "nb_models_1.0"
     member = found["nasbench301"] / "xgb_v1.0" / "0"
     member.mkdir(parents=True)

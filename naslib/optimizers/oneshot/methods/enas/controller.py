@@ -8,9 +8,11 @@ from typing import Literal
 import torch
 from torch import nn
 
+from naslib.optimizers.core.vocabulary import Words
+from naslib.optimizers.core.vocabulary import squash as squash
+
 from .controller_space import ControllerSpace
-from .walk import Pick, Rollout, Walk, Words
-from .walk import squash as squash
+from .walk import Pick, Rollout, Walk
 
 # Every parameter starts uniform in +- this, as in the authors' code
 INITIAL_RANGE = 0.1

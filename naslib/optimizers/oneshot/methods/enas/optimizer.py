@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch, Stateful
+from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.oneshot.paths.entries import PathEntry, assignment_of
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, claims_of, conflicts
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
-from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.optimizers.oneshot.supernet.sampling import Draw
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.assignment import Assignment, assigned, current

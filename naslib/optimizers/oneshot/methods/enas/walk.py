@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from naslib.optimizers.core.vocabulary import squash
 from naslib.search_spaces.core.codec import NO_EDGE
 
 from .controller_space import Cell, ControllerSpace, Layer, Node, Single
@@ -37,20 +38,6 @@ class Rollout(NamedTuple):
     penalty: Tensor | None = None
 
 
-class Words(nn.Module):
-    """A vocabulary: scores of its words, and what each of them is as an input.
-
-    Args:
-        hidden: Units of the LSTM.
-        width: Number of words.
-    """
-
-    def __init__(self, hidden: int, width: int) -> None:
-        super().__init__()
-        self.embedding = nn.Parameter(torch.empty(width, hidden))
-        self.scores = nn.Linear(hidden, width)
-
-
 class Weights(Protocol):
     """What a walk reads of a controller."""
 
@@ -68,18 +55,6 @@ class Weights(Protocol):
     query: nn.Linear
     to_attention: nn.Linear
     words: nn.ModuleList
-
-
-def squash(logits: Tensor, temperature: float, constant: float | None) -> Tensor:
-    """Return `constant * tanh(logits / temperature)`: within +- the constant, which keeps every alternative possible.
-
-    Args:
-        logits: Of any shape.
-        temperature: Divides the logits.
-        constant: None leaves the tanh out.
-    """
-    scaled = logits / temperature
-    return scaled if constant is None else constant * torch.tanh(scaled)
 
 
 def skip_penalty(logits: Tensor, target: float) -> Tensor:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.optimizers.core.metaclasses import Batch, StepResult
+from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.estimators import rescale
-from naslib.optimizers.oneshot.supernet.reinforce import RewardBaseline
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.assignment import Assignment, Draw, assigned
 

@@ -1,0 +1,3 @@
+"""Genetic CNN."""
+
+from .optimizer import GeneticCNN as GeneticCNN

@@ -1,0 +1,3 @@
+"""Evolution of hierarchical architectures."""
+
+from .optimizer import HierarchicalEvolution as HierarchicalEvolution

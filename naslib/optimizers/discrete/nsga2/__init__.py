@@ -1,0 +1,3 @@
+"""NSGA-II."""
+
+from .optimizer import NSGA2 as NSGA2

@@ -1,0 +1,3 @@
+"""Model-based search for a front."""
+
+from .optimizer import ParetoSearch as ParetoSearch

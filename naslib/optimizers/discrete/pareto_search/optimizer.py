@@ -1,0 +1,261 @@
+"""ParetoSearch: models of all objectives, and the expected gain of the volume that the front dominates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from naslib.errors import ConfigError, UnsupportedBySpaceError
+from naslib.optimizers.core.metaclasses import Stateful
+from naslib.optimizers.discrete.base import DiscreteOptimizer
+from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
+from naslib.optimizers.discrete.model_based.surrogate import Surrogate
+from naslib.optimizers.registry import OPTIMIZERS
+from naslib.predictors.base import as_encoding
+from naslib.search_spaces.core.codec import Code
+from naslib.search_spaces.core.query_metrics import Metric
+from naslib.utils.encodings import EncodingType
+
+from .improvement import non_dominated, scalarised, volume_gains
+
+# Draws of the values of a candidate, over which gains are averaged
+_DRAWS = 32
+# Draws of an architecture that was not asked for yet, before one that was is taken
+_ATTEMPTS = 100
+# How far below the front's worst the reference is where none is given, as a share of the front's range
+_MARGIN = 0.1
+
+
+class Known:
+    """What was told and what is to be asked for, as a checkpoint holds it.
+
+    Attributes:
+        merits: Of every architecture, in the order in which they were told; of one told again, the last.
+        numbers: Their trials.
+        asked: Every architecture that was asked for or told.
+        queue: What is asked for next.
+    """
+
+    def __init__(self) -> None:
+        self.merits: dict[Code, tuple[float, ...]] = {}
+        self.numbers: dict[Code, int | None] = {}
+        self.asked: set[Code] = set()
+        self.queue: list[Parent] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain values."""
+        return {
+            "merits": [[list(code), list(merits), self.numbers[code]] for code, merits in self.merits.items()],
+            "asked": [list(code) for code in sorted(self.asked)],
+            "queue": [[list(code), number] for code, number in self.queue],
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state."""
+        self.merits = {tuple(code): tuple(map(float, merits)) for code, merits, _ in state_dict["merits"]}
+        self.numbers = {tuple(code): number for code, _, number in state_dict["merits"]}
+        self.asked = {tuple(code) for code in state_dict["asked"]}
+        self.queue = [(tuple(code), number) for code, number in state_dict["queue"]]
+
+
+@OPTIMIZERS.register("pareto_search")
+class ParetoSearch(DiscreteOptimizer):
+    """Model every objective, and evaluate what is expected to enlarge the front most.
+
+    After `num_init` random architectures, rounds of `k`: each objective has a predictor with uncertainty, fitted to
+    what was told. Candidates are all neighbours of the members of the front (at most `num_candidates` of each), as many
+    crossovers of two members, and as many random architectures, none of them asked for before. The value of a candidate
+    is the mean, over draws from the models, of the area that it would add to what the front dominates above the
+    reference point; beyond two objectives, an augmented Chebyshev scalarisation with random weights
+    ([Knowles2006parego]); of one objective, what it would be above the best. What was chosen in a round counts as a
+    member with its predicted values for the rest of the round.
+
+    Models need not tell apart what is of no use: values are cut off as far below the reference as the best is above
+    it, where none is given below the lower quartile. Then the reference of the area lies a tenth of the front's range
+    below its worst.
+
+    Args:
+        num_init: Random architectures to begin with.
+        k: Architectures in a round.
+        num_candidates: Neighbours of a member, crossovers, and random architectures.
+        reference_point: Per objective, in its own direction and unit, the value beyond which nothing is of use; null
+            for an objective without one.
+        predictor_type: Name of the predictors in `PREDICTORS`; one that says how sure it is.
+        encoding_type: How an architecture becomes numbers; a space without this encoding is read one-hot.
+        predictor_args: Hyperparameters of the predictors that are not their defaults.
+        max_labels: To how many architectures they are fitted at most: the front, and those told last.
+        fidelity: Epochs of training that the search looks at, -1 for the longest.
+        metric: An accuracy (`Metric` or its name), which is maximised.
+        objectives: What is measured instead; see `DiscreteOptimizer`.
+        evaluator: What gives the trials their values; a benchmark if None.
+        **kwargs: Other keys of the shared search schema; ignored.
+
+    Raises:
+        ConfigError: For an unknown keyword, or a value out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_init: int = 10,
+        k: int = 5,
+        num_candidates: int = 100,
+        reference_point: Sequence[float | None] | None = None,
+        predictor_type: str = "grid_gp",
+        encoding_type: str = "graf",
+        predictor_args: Mapping[str, Any] | None = None,
+        max_labels: int = 400,
+        fidelity: int = 200,
+        metric: Metric | str = Metric.VAL_ACCURACY,
+        objectives: Sequence[Metric | str] | None = None,
+        evaluator: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
+        sizes = {"num_init": num_init, "k": k, "num_candidates": num_candidates, "max_labels": max_labels}
+        problems = [f"{key} must be at least 1, not {size}" for key, size in sizes.items() if size < 1]
+        if problems:
+            raise ConfigError(problems)
+        self.num_init, self.k, self.num_candidates, self.max_labels = num_init, k, num_candidates, max_labels
+        self.reference_point = None if reference_point is None else list(reference_point)
+        self.predictor_type, self.encoding_type = predictor_type, encoding_type
+        self.predictor_args = dict(predictor_args or {})
+        self.known = Known()
+        self._encoding = encoding_type
+
+    def propose(self) -> tuple[Code, int | None]:
+        """Return a random architecture to begin with, then what promises to enlarge the front."""
+        known = self.known
+        while known.queue:
+            code, parent = known.queue.pop(0)
+            if code not in known.asked:  # somebody may have told it in between
+                return self._taken(code, parent)
+        if len(known.asked) < self.num_init or len(known.merits) < 2:
+            return self._taken(self._fresh(), None)
+        known.queue = self._round()
+        code, parent = known.queue.pop(0) if known.queue else (self._fresh(), None)
+        return self._taken(code, parent)
+
+    def _taken(self, code: Code, parent: int | None) -> tuple[Code, int | None]:
+        self.known.asked.add(code)
+        return code, parent
+
+    def _fresh(self) -> Code:
+        """Return a random architecture, if possible one that was not asked for yet."""
+        codec, asked = self.codec, self.known.asked
+        code = codec.random(self.rng)
+        for _ in range(_ATTEMPTS):
+            if code not in asked:
+                break
+            code = codec.random(self.rng)
+        return code
+
+    def _round(self) -> list[Parent]:
+        """Fit the models and return what they choose."""
+        known = self.known
+        codes = list(known.merits)
+        raw = np.array([known.merits[code] for code in codes])
+        reference = self._reference(raw.shape[1])
+        merits = np.maximum(raw, _cut(raw, reference))
+        front = non_dominated(merits)
+        found = self._candidates([codes[row] for row in front])
+        if not found.parents:
+            return []
+        newest = range(max(0, len(codes) - self.max_labels), len(codes))
+        rows = sorted({*front, *newest})
+        mean, std = self._believed([codes[row] for row in rows], merits[rows], found.codes)
+        draws = np.random.default_rng(self.rng.getrandbits(63))
+        members, chosen = merits[front], []
+        left = np.ones(len(mean), dtype=bool)
+        for _ in range(min(self.k, len(mean))):
+            drawn = mean + std * draws.standard_normal((_DRAWS, *mean.shape))
+            gains = self._gains(members, drawn, reference)
+            place = int(np.where(left, gains, -np.inf).argmax())
+            left[place] = False
+            members = np.concatenate([members, mean[place : place + 1]])
+            chosen.append(place)
+        return found.first(np.array(chosen), len(chosen))
+
+    def _candidates(self, front: Sequence[Code]) -> Candidates:
+        codec, rng, number = self.codec, self.rng, self.known.numbers
+        found = Candidates(codec, self.known.asked, rng)
+        found.surround([(code, number[code]) for code in front], self.num_candidates, 1)
+        for _ in range(self.num_candidates):
+            first, second = rng.choice(front), rng.choice(front)
+            found.add(codec.crossover(first, second, rng), number[first])
+        found.draw(self.num_candidates)
+        return found
+
+    def _believed(
+        self, codes: Sequence[Code], merits: np.ndarray, candidates: Sequence[Code]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and standard deviations of the merits of candidates, `(k, m)` each."""
+        beliefs = []
+        for column in range(merits.shape[1]):
+            seed = self.rng.getrandbits(31)
+            model = Surrogate.of_type(self.predictor_type, self.graph, self._encoding, 1, seed, self.predictor_args)
+            model.fit(codes, merits[:, column])
+            beliefs.append(model.predict(candidates))
+        return np.stack([b.mean for b in beliefs], axis=1), np.stack([b.std for b in beliefs], axis=1)
+
+    def _reference(self, m: int) -> np.ndarray:
+        """Return the reference point as merits, `(m,)`, NaN where there is none."""
+        given = self.reference_point
+        if given is None:
+            return np.full(m, np.nan)
+        if len(given) != m:
+            names = ", ".join(objective.name for objective in self.objectives)
+            raise ConfigError(f"reference_point has {len(given)} values; the objectives are {names}")
+        pairs = zip(self.objectives, given, strict=True)
+        return np.array([np.nan if value is None else objective.merit(float(value)) for objective, value in pairs])
+
+    def _gains(self, front: np.ndarray, drawn: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Return what each candidate is worth, `(k,)`, for draws `(draws, k, m)`."""
+        best, worst = front.max(0), front.min(0)
+        if len(best) == 1:
+            return np.asarray(np.maximum(drawn[:, :, 0] - best[0], 0.0).mean(0))
+        low = np.where(np.isnan(reference), worst - _MARGIN * (best - worst), reference)
+        if len(best) == 2:
+            return np.asarray(volume_gains(front, drawn.reshape(-1, 2), low).reshape(drawn.shape[:2]).mean(0))
+        weights = np.array([self.rng.expovariate(1.0) for _ in best])
+        points = drawn.reshape(-1, len(best))
+        return np.asarray(scalarised(points, best, low, weights / weights.sum()).reshape(drawn.shape[:2]).mean(0))
+
+    def adapted(self) -> None:
+        """Settle how architectures are read, and make a model once: what it cannot be is said before the search.
+
+        Raises:
+            ConfigError: If the predictor, its encoding or its hyperparameters cannot be had.
+        """
+        kind = as_encoding(self.encoding_type)
+        try:
+            self.codec.encode_batch([self.codec.random(Random(0))], kind, self.graph)
+        except UnsupportedBySpaceError:
+            kind = EncodingType.ADJACENCY_ONE_HOT
+        self._encoding = kind.value
+        Surrogate.of_type(self.predictor_type, self.graph, self._encoding, 1, 0, self.predictor_args)
+
+    def _learn(self, code: Code, merit: float, number: int | None) -> None:
+        self._learn_all(code, (merit,), number)
+
+    def _learn_all(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
+        known = self.known
+        known.merits[code], known.numbers[code] = merits, number
+        known.asked.add(code)
+
+    def _reset(self) -> None:
+        self.known = Known()
+
+    def get_checkpointables(self) -> dict[str, Stateful]:
+        """Return everything stateful by name; what was told beside the record and the random state."""
+        return {**super().get_checkpointables(), "known": self.known}
+
+
+def _cut(merits: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return below which merits are not told apart, `(m,)`."""
+    best = merits.max(0)
+    given = reference - np.maximum(best - reference, 0.0)
+    return np.asarray(np.where(np.isnan(reference), np.quantile(merits, 0.25, axis=0), given))

@@ -1,0 +1,1 @@
+"""Policies: distributions over the architectures of any decision space that a gradient can move."""

@@ -1,0 +1,178 @@
+"""PolicyOptimizer: the template of searches that move a distribution over architectures by their rewards."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from naslib.errors import ConfigError, UnsupportedBySpaceError, did_you_mean
+from naslib.optimizers.core.metaclasses import Stateful
+from naslib.optimizers.core.reward_baseline import RewardBaseline
+from naslib.optimizers.discrete.base import DiscreteOptimizer
+from naslib.optimizers.discrete.steps import Steps
+from naslib.optimizers.discrete.variation import known
+from naslib.search_spaces.core.codec import Code
+from naslib.search_spaces.core.query_metrics import Metric
+
+from .base import Policy, Sequenced
+from .factorised import FactorisedPolicy
+from .recurrent import RecurrentPolicy
+
+CONTROLLERS = ("factorised", "lstm")
+# Draws that constraints may refuse
+_ATTEMPTS = 1000
+
+
+class Drawn(NamedTuple):
+    """What the policy decided.
+
+    Attributes:
+        decided: As a code of the decision space, as it was drawn.
+        log_probs: Of its words, at that time.
+    """
+
+    decided: Code
+    log_probs: tuple[float, ...]
+
+
+def _drawn(found: Sequenced) -> Drawn:
+    return Drawn(found.code, tuple(found.log_probs.tolist()))
+
+
+class DrawnTrials:
+    """What was drawn for the trials that are not told yet, by number, as a checkpoint holds it."""
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, Drawn] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain values."""
+        rows = [[number, list(d.decided), list(d.log_probs)] for number, d in self.by_number.items()]
+        return {"drawn": rows}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state."""
+        rows = state_dict["drawn"]
+        self.by_number = {int(n): Drawn(tuple(code), tuple(map(float, probs))) for n, code, probs in rows}
+
+
+class PolicyOptimizer(DiscreteOptimizer):
+    """Draw architectures from a policy, and make those more likely that are better than what came before.
+
+    Any space with decisions will do: see `Steps` for what a word is. The reward is the first objective, larger being
+    better; an accuracy is in percent. The answer is the best architecture seen, not the most likely one. Architectures
+    that the constraints of a space exclude are drawn again; this is not counted in their probabilities.
+
+    Args:
+        controller: `"factorised"`, each decision by itself, or `"lstm"`, each after those before it.
+        controller_hidden: Units of the LSTM.
+        arch_learning_rate: Of Adam, on the parameters of the policy.
+        baseline_decay: In [0, 1): how much of the moving average of rewards is kept.
+        correct_bias: Whether that average is corrected for its start (see `RewardBaseline`).
+        entropy_weight: Of the entropy of the policy, which is maximised; 0 for none.
+        fidelity: Epochs of training that the search looks at, -1 for the longest.
+        metric: An accuracy (`Metric` or its name), which is maximised.
+        objectives: What is measured instead; see `DiscreteOptimizer`.
+        evaluator: What gives the trials their values; a benchmark if None.
+        **kwargs: Other keys of the shared search schema; ignored.
+
+    Attributes:
+        policy: The distribution (after adapting).
+        baseline: The moving average.
+
+    Raises:
+        ConfigError: For an unknown keyword, or a value out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        controller: str = "factorised",
+        controller_hidden: int = 100,
+        arch_learning_rate: float = 0.01,
+        baseline_decay: float = 0.9,
+        correct_bias: bool = True,
+        entropy_weight: float = 0.0,
+        fidelity: int = 200,
+        metric: Metric | str = Metric.VAL_ACCURACY,
+        objectives: Sequence[Metric | str] | None = None,
+        evaluator: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
+        problems = []
+        if controller not in CONTROLLERS:
+            hint = did_you_mean(str(controller), CONTROLLERS)
+            problems.append(f"controller must be one of {', '.join(CONTROLLERS)}, not {controller!r}{hint}")
+        if controller_hidden < 1 or not arch_learning_rate > 0:
+            problems.append(
+                "controller_hidden and arch_learning_rate must be positive, got "
+                f"{controller_hidden}, {arch_learning_rate}"
+            )
+        if entropy_weight < 0:
+            problems.append(f"entropy_weight must not be negative, got {entropy_weight}")
+        if problems:
+            raise ConfigError(problems)
+        self.controller, self.controller_hidden = controller, controller_hidden
+        self.arch_learning_rate, self.entropy_weight = arch_learning_rate, entropy_weight
+        self._baseline = baseline_decay, correct_bias
+        self.baseline = RewardBaseline(*self._baseline)
+        self.policy: Policy
+        self._adam: torch.optim.Adam
+        self._drawn = DrawnTrials()
+
+    @abstractmethod
+    def reinforce(self, drawn: Drawn, reward: float) -> None:
+        """Update the policy, or take note of the reward for a later update."""
+
+    def propose(self) -> tuple[Code, int | None]:
+        """Return an architecture drawn from the policy; it has no parent."""
+        space = self.policy.steps.space
+        for _ in range(_ATTEMPTS):
+            found = self.policy.sample(self.rng)
+            if not space.constraints or space.is_valid(found.code):
+                break
+        else:
+            raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} draws of the policy")
+        pending, drawn = self.record.pending, self._drawn.by_number
+        for number in [number for number in drawn if number not in pending]:  # of trials that have failed
+            del drawn[number]
+        wanted = self.codec.from_decisions(space.canonical(found.code))
+        code = known(self.codec, wanted, self.rng)
+        drawn[self.record.asked] = self._under_policy(code) if code != wanted else _drawn(found)
+        return code, None
+
+    def _learn(self, code: Code, merit: float, number: int | None) -> None:
+        drawn = self._drawn.by_number.pop(number, None) if number is not None else None
+        self.reinforce(drawn or self._under_policy(code), merit)
+
+    @torch.no_grad()
+    def _under_policy(self, code: Code) -> Drawn:
+        return _drawn(self.policy.follow(self.codec.to_decisions(code)))
+
+    def ascend(self, objective: torch.Tensor) -> None:
+        """Take a step of Adam that increases a scalar."""
+        self._adam.zero_grad(set_to_none=True)
+        (-objective).backward()
+        self._adam.step()
+
+    def _reset(self) -> None:
+        space = self.codec.decision_space
+        if space is None:
+            raise UnsupportedBySpaceError(f"{type(self).__name__} needs the decisions of {self.codec.name}")
+        steps = Steps(space)
+        if self.controller == "lstm":
+            self.policy = RecurrentPolicy(steps, self.rng, self.controller_hidden)
+        else:
+            self.policy = FactorisedPolicy(steps, self.rng)
+        self._adam = torch.optim.Adam(self.policy.parameters(), lr=self.arch_learning_rate)
+        self.baseline = RewardBaseline(*self._baseline)
+        self._drawn = DrawnTrials()
+
+    def get_checkpointables(self) -> dict[str, Stateful]:
+        """Return everything stateful by name; policy, optimizer, baseline and draws beside what all searches have."""
+        own: dict[str, Any] = {"policy": self.policy, "policy_optimizer": self._adam}
+        return {**super().get_checkpointables(), **own, "baseline": self.baseline, "drawn": self._drawn}

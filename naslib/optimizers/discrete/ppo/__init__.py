@@ -1,0 +1,3 @@
+"""Proximal policy optimization on the decisions of a space."""
+
+from .optimizer import PPOController as PPOController

@@ -1,0 +1,3 @@
+"""REINFORCE on the decisions of a space."""
+
+from .optimizer import ReinforceController as ReinforceController

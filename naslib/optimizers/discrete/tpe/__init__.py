@@ -1,0 +1,3 @@
+"""Tree-structured Parzen estimators."""
+
+from .optimizer import TPE as TPE
