@@ -216,11 +216,13 @@ class Correlation:
         trainer, config = self._trainer, self._trainer.config.copy()
         config.search["evaluator_args"] = {"proxy": name}
         optimizer = trainer.optimizer
-        assert isinstance(optimizer, DiscreteOptimizer)
+        if not isinstance(optimizer, DiscreteOptimizer):
+            raise ConfigError(f"{type(optimizer).__name__} evaluates no single architectures")
         evaluator = build_evaluator(
             optimizer, config, lambda: self._loaders, lambda: trainer.task, trainer.device, trainer._channels_last()
         )
-        assert isinstance(evaluator, ProxyEvaluator)
+        if not isinstance(evaluator, ProxyEvaluator):
+            raise ConfigError(f"{name} is scored by a proxy, not by {type(evaluator).__name__}")
         return evaluator
 
     # architectures
