@@ -217,12 +217,12 @@ class Correlation:
         config.search["evaluator_args"] = {"proxy": name}
         optimizer = trainer.optimizer
         if not isinstance(optimizer, DiscreteOptimizer):
-            raise ConfigError("proxies score the trials of a black-box search")
+            raise ConfigError(f"{type(optimizer).__name__} evaluates no single architectures")
         evaluator = build_evaluator(
             optimizer, config, lambda: self._loaders, lambda: trainer.task, trainer.device, trainer._channels_last()
         )
         if not isinstance(evaluator, ProxyEvaluator):
-            raise ConfigError("the evaluator of a proxy was expected")
+            raise ConfigError(f"{name} is scored by a proxy, not by {type(evaluator).__name__}")
         return evaluator
 
     # architectures
