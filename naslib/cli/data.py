@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from naslib.benchmarks.sources import Source
+from naslib.benchmarks.sources import DataSource
 from naslib.config.parser import CommandParser
 from naslib.utils.locations import data_directories
 
@@ -74,7 +74,7 @@ def _list(data_dir: str | os.PathLike[str] | None, missing: bool) -> list[str]:
     return lines
 
 
-def _about(title: str, source: Source, folders: list[Path], missing: bool) -> list[str]:
+def _about(title: str, source: DataSource, folders: list[Path], missing: bool) -> list[str]:
     """Return the lines about one file or data set; none of what is here, where only the missing is asked for."""
     found, official = source.find(folders), source.find_official(folders)
     if missing and (found or official or not source.files):

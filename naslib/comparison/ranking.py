@@ -17,7 +17,7 @@ _LEAST_METHODS = 3
 SIGNIFICANCE = 0.05
 
 
-class Row(NamedTuple):
+class MethodRow(NamedTuple):
     """What a method reached over the seeds.
 
     Attributes:
@@ -75,7 +75,7 @@ class Comparison:
         mean = stats.rankdata(self._merits() * -1, axis=0).mean(1)
         return dict(zip(self.scores, mean.tolist(), strict=True))
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[MethodRow]:
         """Return the table, the best mean first."""
         ranks, methods = self.ranks(), self.methods
         tests = _holm([wilcoxon(self.scores[method], self.scores[methods[0]]) for method in methods[1:]])
@@ -86,7 +86,9 @@ class Comparison:
             ends = (low, high) if self.maximize else (high, low)
             std = float(values.std(ddof=1)) if len(values) > 1 else 0.0
             rows.append(
-                Row(method, len(values), float(values.mean()), std, float(np.median(values)), *ends, ranks[method], p)
+                MethodRow(
+                    method, len(values), float(values.mean()), std, float(np.median(values)), *ends, ranks[method], p
+                )
             )
         return rows
 

@@ -1,4 +1,4 @@
-"""PredictorEvaluator: values that a predictor says, fitted to the trials of a run or to rows of a table."""
+"""FittedEvaluator: values that a predictor says, fitted to the trials of a run or to rows of a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .train import TrainingOfTrials
 Code = tuple[int, ...]
 
 
-class PredictorEvaluator(Evaluator):
+class FittedEvaluator(Evaluator):
     """Say of a trial what a predictor says of its architecture; nothing is trained, and no batch is read.
 
     The predictor is fitted once, to the complete trials of a run at their highest fidelity (by the run's first

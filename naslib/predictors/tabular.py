@@ -14,7 +14,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
 from .base import Codes, Predictor
-from .features import Ranks, Scaler, Targets, known_numbers
+from .features import Ranks, ScaledValues, Scaler, known_numbers
 
 # Encodings whose rows are graphs
 _GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
@@ -32,7 +32,7 @@ class TabularPredictor(Predictor):
         space: See `Predictor`.
         encoding_type: Likewise; an encoding that is a graph (gcn, bonas, seminas) is refused.
         seed: Likewise.
-        warp: Whether values become normal scores (`features.Targets`); as is usual for the predictor if None.
+        warp: Whether values become normal scores (`features.ScaledValues`); as is usual for the predictor if None.
 
     Raises:
         ConfigError: For an unknown encoding, or one that is no row of numbers.
@@ -75,7 +75,7 @@ class TabularPredictor(Predictor):
         self._ranks = Ranks(known)
         rows = np.concatenate([self.features(codes).astype(np.float64), self._ranks(known)], axis=1)
         self._scaler = Scaler(rows) if self.SCALED else None
-        self._targets = Targets(values, self.WARPED if self.warp is None else self.warp)
+        self._targets = ScaledValues(values, self.WARPED if self.warp is None else self.warp)
         self._learn(self._scaler(rows) if self._scaler is not None else rows, self._targets.scaled)
 
     def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, np.ndarray | None]:

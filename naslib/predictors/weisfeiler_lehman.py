@@ -13,7 +13,7 @@ from naslib.errors import ConfigError
 from naslib.utils.encodings import EncodingType
 
 from .base import Codes, Predictor
-from .features import Targets, zero_categories
+from .features import ScaledValues, zero_categories
 from .kernels import log_density, maximized, posterior
 
 _NAMES = ("scale", "noise")
@@ -98,7 +98,7 @@ class GPWLPredictor(Predictor):
 
     Vertices are operations; those that pass nothing on are left out. The kernel is the sum over depths up to `h` of the
     shared subtrees, normalized so that an architecture has 1 with itself. Scale and noise maximize the evidence, as
-    does the depth among 0 to the hyperparameter `h`. Values become normal scores (`features.Targets`).
+    does the depth among 0 to the hyperparameter `h`. Values become normal scores (`features.ScaledValues`).
 
     Args:
         space: See `Predictor`.
@@ -113,7 +113,7 @@ class GPWLPredictor(Predictor):
         most = int(self.hyperparams["h"])
         if most < 0:
             raise ConfigError(f"h is a number of iterations from 0, not {most}")
-        self._targets = Targets(values, warp=True)
+        self._targets = ScaledValues(values, warp=True)
         self._y = torch.tensor(self._targets.scaled)
         self._subtrees = Subtrees(most)
         self._known = self._count(codes)

@@ -223,7 +223,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
-        "predictor": "naslib.evaluators.predictor:PredictorEvaluator",
+        "predictor": "naslib.evaluators.predictor:FittedEvaluator",
         "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
         "table": "naslib.evaluators.table:TableEvaluator",

@@ -13,7 +13,7 @@ from naslib.errors import BenchmarkDataMissing, BenchmarkError
 
 from .pickles import read_guarded, read_pickle
 from .torch_files import read_torch_file
-from .trials import PREFIXES, Columns
+from .trials import PREFIXES, TrialColumns
 
 Progress = Callable[[int, int], None]
 Arrays = dict[str, np.ndarray]
@@ -43,7 +43,7 @@ def read_topology(path: Path, progress: Progress) -> Arrays:
     Raises:
         BenchmarkError: If it is another file, or damaged.
     """
-    columns = Columns(_N_TOPOLOGIES, (12, 200), _SEEDS, by_seed=(200,), timed=(200,))
+    columns = TrialColumns(_N_TOPOLOGIES, (12, 200), _SEEDS, by_seed=(200,), timed=(200,))
     names, rows = _architectures(path, "a NATS-Bench topology file", _N_TOPOLOGIES)
     ops = read_guarded(path, "a NATS-Bench topology file", lambda: topology_ops(names))
     _fill(path, "a NATS-Bench topology file", columns, rows, progress, len(names))
@@ -70,7 +70,7 @@ def read_size(path: Path, progress: Progress) -> Arrays:
         BenchmarkError: If it is another file, or damaged.
     """
     content = "a NATS-Bench size file"
-    columns = Columns(_N_SIZES, (1, 12, 90), _SEEDS, by_seed=(12, 90), timed=(90,))
+    columns = TrialColumns(_N_SIZES, (1, 12, 90), _SEEDS, by_seed=(12, 90), timed=(90,))
     counts: Arrays = {}
     names, rows = _architectures(path, content, _N_SIZES)
     channels = read_guarded(path, content, lambda: size_channels(names))
@@ -87,7 +87,7 @@ def read_size(path: Path, progress: Progress) -> Arrays:
 def _fill(
     path: Path,
     content: str,
-    columns: Columns,
+    columns: TrialColumns,
     rows: Iterator[tuple[int, Mapping[str, Any]]],
     progress: Progress,
     total: int,

@@ -26,7 +26,7 @@ _LARGEST = 1e9
 _TIMED = {"cifar10": "cifar10-valid"}
 
 
-class Trial(NamedTuple):
+class OfficialTrial(NamedTuple):
     """One training.
 
     Attributes:
@@ -58,7 +58,7 @@ class Trial(NamedTuple):
         return 1000 * sum(measured) / len(measured) if measured else math.nan
 
 
-def trials_of(results: Mapping[str, Any]) -> list[Trial]:
+def trials_of(results: Mapping[str, Any]) -> list[OfficialTrial]:
     """Return the trials of the results of one architecture after one schedule.
 
     Raises:
@@ -67,10 +67,10 @@ def trials_of(results: Mapping[str, Any]) -> list[Trial]:
     found = results.get("all_results") if isinstance(results, Mapping) else None
     if not isinstance(found, Mapping):
         raise ValueError("the results of an architecture have all_results")
-    return [Trial(str(dataset), int(seed), int(one["epochs"]), one) for (dataset, seed), one in found.items()]
+    return [OfficialTrial(str(dataset), int(seed), int(one["epochs"]), one) for (dataset, seed), one in found.items()]
 
 
-class Columns:
+class TrialColumns:
     """The columns of a table of NATS-Bench, filled one architecture at a time.
 
     Args:
@@ -121,7 +121,7 @@ class Columns:
                     self._put(f"{prefix}_latency_ms", row, latencies)
 
     def _add_accuracies(
-        self, row: int, prefix: str, length: int, trials: list[Trial], sets: Mapping[str, tuple[str, str]]
+        self, row: int, prefix: str, length: int, trials: list[OfficialTrial], sets: Mapping[str, tuple[str, str]]
     ) -> None:
         for column, (source, images) in sets.items():
             found = {one.seed: one.accuracy(images) for one in trials if one.dataset == source}

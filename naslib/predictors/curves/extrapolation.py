@@ -57,7 +57,7 @@ def extrapolate(
     return combined, np.sqrt((weight * (variance + np.square(mean - combined))).sum(0))
 
 
-class Scale:
+class CurveScale:
     """Map values of a metric to [0, 1] with larger being better, as the families want them, and back.
 
     Args:
@@ -111,7 +111,7 @@ class ParametricCurveModel(CurveModel):
     def __init__(self, final_epoch: int, *, maximize: bool = True, upper: float = 100.0) -> None:
         if final_epoch < 1:
             raise ConfigError(f"a full training has at least 1 epoch, not {final_epoch}")
-        self.final_epoch, self.scale = final_epoch, Scale(maximize, upper)
+        self.final_epoch, self.scale = final_epoch, CurveScale(maximize, upper)
 
     def fit(self, curves: Sequence[Curve], finals: Sequence[float], features: Any = None) -> None:
         """Do nothing: a curve is extrapolated by itself."""

@@ -15,7 +15,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.encodings import EncodingType
 
 from .base import UntrainedCurvePredictor, full_training
-from .extrapolation import Scale, extrapolate
+from .extrapolation import CurveScale, extrapolate
 from .mixture import sample_ends
 
 # Epochs of a full training in the benchmarks
@@ -45,7 +45,7 @@ class _Extrapolation(UntrainedCurvePredictor):
         seed: int = 0,
     ) -> None:
         super().__init__(metric, space=space, encoding_type=encoding_type, seed=seed)
-        self.final_epoch, self.scale = final_epoch, Scale(self.maximize, upper)
+        self.final_epoch, self.scale = final_epoch, CurveScale(self.maximize, upper)
 
     def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, np.ndarray]:
         name = self._codec.name if self._codec is not None else None

@@ -47,7 +47,7 @@ def stretch(
     return walkers, densities
 
 
-class Mixture:
+class CurveMixture:
     """Values of a curve as sum_k w_k f_k(t | theta_k) with normal noise, Domhan et al. (2015), [Domhan2015speeding].
 
     A state is the weights, the parameters of all families, and log sigma. The prior is uniform within bounds (weights
@@ -144,7 +144,7 @@ def sample_ends(
     moving = np.flatnonzero(np.ptp(curves, axis=1) > 1e-6) if epochs > 1 else np.zeros(0, dtype=np.int64)
     for place in moving:  # each curve has its own generator: it does not matter what else is asked for
         rng = np.random.default_rng([seed, *np.frombuffer(curves[place].tobytes(), dtype=np.uint32).tolist()])
-        mixture = Mixture(curves[place : place + 1], final_epoch, functions)
+        mixture = CurveMixture(curves[place : place + 1], final_epoch, functions)
         states = mixture.start(walkers, rng)
         densities = mixture.log_posterior(states)
         ends, variances = [], []

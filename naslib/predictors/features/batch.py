@@ -9,7 +9,7 @@ import numpy as np
 
 from naslib.errors import UnsupportedBySpaceError
 from naslib.search_spaces.core.codec import Code, Codec
-from naslib.search_spaces.core.encodings import Cell, cells_of, fixed_edges_of, graf_names
+from naslib.search_spaces.core.encodings import CellLayout, cells_of, fixed_edges_of, graf_names
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
@@ -59,7 +59,7 @@ def zero_categories(codec: Codec[Any], graph: Graph | None = None) -> tuple[int,
     return tuple(sorted({names.index(cell.ops[op]) + 1 for cell in cells for op in cell.zeros}))
 
 
-def _cells(codec: Codec[Any], graph: Graph | None) -> tuple[Cell, ...]:
+def _cells(codec: Codec[Any], graph: Graph | None) -> tuple[CellLayout, ...]:
     decisions = codec.decision_space
     if decisions is None:
         raise UnsupportedBySpaceError(f"{codec.name} does not state its decisions")

@@ -144,7 +144,8 @@ def test_bananas_reads_proxies_and_asks_only_for_architectures_that_have_them():
         (trial,) = search.ask(1)
         search.tell(trial, [value(trial.code)])
         asked.append(trial.code)
-    assert set(asked) <= set(codes) and min(map(value, asked[5:10])) >= max(map(value, asked[:5]))
+    # what it asks for with a model is better than what it drew
+    assert set(asked) <= set(codes) and np.mean([*map(value, asked[5:])]) > np.mean([*map(value, codes)]) + 2
     with pytest.raises(ConfigError, match="get_zc_benchmark_api"):
         Bananas(**settings, use_zc_api=True)
     unknown = Bananas(**settings, zc_api=api, use_zc_api=True, zc_names=["better"])

@@ -1,4 +1,4 @@
-"""PredictorEvaluator: values by a predictor that is fitted to a run or to a table."""
+"""FittedEvaluator: values by a predictor that is fitted to a run or to a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_files import data_file
 from naslib.benchmarks import NasBench201Table
 from naslib.build import main
 from naslib.errors import ConfigError, HistoryError
-from naslib.evaluators import PredictorEvaluator
+from naslib.evaluators import FittedEvaluator
 from naslib.history import FILE_NAME, Objective, SqliteHistory, Trial, load
 from naslib.optimizers import RandomSearch
 from naslib.predictors import PREDICTORS
@@ -46,7 +46,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_it_says_what_a_predictor_fitted_to_the_run_says(run: Path) -> None:
-    evaluator = PredictorEvaluator(SPACE, run=str(run), **GP)
+    evaluator = FittedEvaluator(SPACE, run=str(run), **GP)
     assert evaluator.objectives == (Objective("loss", maximize=False),) and evaluator.n_labels == 40
     trials = [trial for trial in load(run) if trial.fidelity == 9 and trial.values]
     predictor = PREDICTORS.get("grid_gp")(space=SPACE, encoding_type="adjacency_one_hot", seed=0)
@@ -67,9 +67,7 @@ def test_architectures_evaluated_twice_count_once_with_their_mean(tmp_path: Path
         history.describe((Objective("accuracy"),), {})
         for number, (code, value) in enumerate(zip(codes, (1.0, 2.0, 3.0, 5.0), strict=True)):
             history.add(Trial(number, code, 1).completed((value,)))
-    evaluator = PredictorEvaluator(
-        SPACE, run=str(tmp_path), predictor_type="grid_gp", predictor_args={"noises": [1e-9]}
-    )
+    evaluator = FittedEvaluator(SPACE, run=str(tmp_path), predictor_type="grid_gp", predictor_args={"noises": [1e-9]})
     assert evaluator.n_labels == 3
     found = [evaluator.evaluate(Trial(0, code, 0)).values[0] for code in codes[:3]]
     assert found == pytest.approx([3.0, 2.0, 3.0], abs=1e-4)
@@ -78,7 +76,7 @@ def test_architectures_evaluated_twice_count_once_with_their_mean(tmp_path: Path
 @needs_file
 def test_it_is_fitted_to_a_table() -> None:
     keywords = {"dataset": "cifar10", "data": str(FILE.parent), "predictor_type": "et", "encoding_type": "graf"}
-    evaluator = PredictorEvaluator(SPACE, seed=3, table=150, **keywords)
+    evaluator = FittedEvaluator(SPACE, seed=3, table=150, **keywords)
     assert evaluator.objectives == (Objective("VAL_ACCURACY", True, "%"),) and evaluator.n_labels == 150
     rng, table = random.Random(5), NasBench201Table(FILE)
     codes = [SPACE.codec.random(rng) for _ in range(300)]
@@ -92,7 +90,7 @@ def test_it_is_fitted_to_a_table() -> None:
 def test_a_search_by_a_predictor(run: Path) -> None:
     optimizer = RandomSearch()
     np.random.seed(0)
-    optimizer.adapt_search_space(SPACE, evaluator=PredictorEvaluator(SPACE, run=str(run), **GP))
+    optimizer.adapt_search_space(SPACE, evaluator=FittedEvaluator(SPACE, run=str(run), **GP))
     for epoch in range(60):
         optimizer.new_epoch(epoch)
     assert optimizer.record.incumbent is not None
@@ -132,22 +130,22 @@ def test_a_run_of_the_command_reads_no_image(run: Path, tmp_path: Path, monkeypa
 
 def test_what_cannot_work_is_said(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="either run: FOLDER"):
-        PredictorEvaluator(SPACE)
+        FittedEvaluator(SPACE)
     with pytest.raises(ConfigError, match="either run: FOLDER"):
-        PredictorEvaluator(SPACE, run=str(run), table=3)
+        FittedEvaluator(SPACE, run=str(run), table=3)
     with pytest.raises(ConfigError, match="`table` needs `dataset`"):
-        PredictorEvaluator(SPACE, table=3)
+        FittedEvaluator(SPACE, table=3)
     with pytest.raises(ConfigError, match="is a search of nasbench201, this one of SimpleCellSearchSpace"):
-        PredictorEvaluator(SimpleCellSearchSpace(), run=str(run))
+        FittedEvaluator(SimpleCellSearchSpace(), run=str(run))
     with pytest.raises(ConfigError, match="did you mean 'grid_gp'"):
-        PredictorEvaluator(SPACE, run=str(run), predictor_type="grid_pg")
+        FittedEvaluator(SPACE, run=str(run), predictor_type="grid_pg")
     with pytest.raises(ConfigError, match="no 'accuracy' is measured"):
-        PredictorEvaluator(SPACE, run=str(run), objectives=["accuracy"], **GP)
+        FittedEvaluator(SPACE, run=str(run), objectives=["accuracy"], **GP)
     with pytest.raises(HistoryError):
-        PredictorEvaluator(SPACE, run=str(tmp_path / "nothing"), **GP)
+        FittedEvaluator(SPACE, run=str(tmp_path / "nothing"), **GP)
     (run / "config.yaml").unlink()
     with pytest.raises(ConfigError, match="which is no architecture of SimpleCellSearchSpace"):
-        PredictorEvaluator(SimpleCellSearchSpace(), run=str(run), **GP)
+        FittedEvaluator(SimpleCellSearchSpace(), run=str(run), **GP)
 
 
 def test_too_few_trials(tmp_path: Path) -> None:
@@ -155,4 +153,4 @@ def test_too_few_trials(tmp_path: Path) -> None:
         history.describe((Objective("accuracy"),), {})
         history.add(Trial(0, (0,) * 6, 1).completed((50.0,)))
     with pytest.raises(ConfigError, match="at least 2 architectures with values, and there are 1"):
-        PredictorEvaluator(SPACE, run=str(tmp_path), **GP)
+        FittedEvaluator(SPACE, run=str(tmp_path), **GP)

@@ -10,7 +10,7 @@ from data_files import data_file
 
 from naslib.errors import ConfigError, PredictorError
 from naslib.predictors.curves import ParametricCurveModel, RidgeCurveModel, SVRCurveModel, probability_better
-from naslib.predictors.curves.extrapolation import Scale, extrapolate
+from naslib.predictors.curves.extrapolation import CurveScale, extrapolate
 from naslib.predictors.curves.model import curve_features
 from naslib.predictors.curves.parametric import FUNCTIONS, fit_function
 from naslib.predictors.curves.ridge import Ridge
@@ -73,7 +73,7 @@ def test_what_is_seen_is_known_and_one_value_stays():
 
 
 def test_losses_are_turned_over_and_back():
-    scale = Scale(maximize=False)
+    scale = CurveScale(maximize=False)
     scaled, unit = scale.scaled(np.array([[4.0, 2.0, 1.0]]))
     np.testing.assert_array_equal(scaled, [[0, 0.5, 0.75]])
     mean, std = scale.restored(np.array([0.8]), np.array([0.1]), unit)

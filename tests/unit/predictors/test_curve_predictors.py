@@ -11,7 +11,7 @@ from data_files import data_file
 from naslib.errors import ConfigError, PredictorError
 from naslib.predictors import PREDICTORS
 from naslib.predictors.curves import EarlyStopping, LCEMPredictor, LCEPredictor, SoLosspredictor, SVR_Estimator
-from naslib.predictors.curves.mixture import Mixture, sample_ends, stretch
+from naslib.predictors.curves.mixture import CurveMixture, sample_ends, stretch
 from naslib.predictors.curves.parametric import FUNCTIONS
 from naslib.predictors.measures import spearman
 from naslib.search_spaces.core.query_metrics import Metric
@@ -126,7 +126,7 @@ def test_the_sampler_draws_from_a_known_density():
 
 def test_the_posterior_of_the_mixture_is_the_formula():
     curves = np.array([[0.3, 0.5, 0.6, 0.65]])
-    mixture = Mixture(curves, 10, functions=[FUNCTIONS[1], FUNCTIONS[10]])  # pow3 and ilog2
+    mixture = CurveMixture(curves, 10, functions=[FUNCTIONS[1], FUNCTIONS[10]])  # pow3 and ilog2
     state = np.array([0.6, 0.4, 0.8, 0.5, 0.7, 0.9, 0.4, math.log(0.05)])
 
     def at(x: float) -> float:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm, spearmanr
 
 from naslib.errors import ConfigError, PredictorError
-from naslib.predictors.features import Ranks, Scaler, Targets, encode_batch, known_numbers
+from naslib.predictors.features import Ranks, ScaledValues, Scaler, encode_batch, known_numbers
 from naslib.predictors.linear import Evidence
 from naslib.registry.catalogue import PREDICTORS
 from naslib.search_spaces import NasBench201SearchSpace, SimpleCellSearchSpace
@@ -140,7 +140,7 @@ def test_info_is_more_columns_in_any_form():
 
 def test_values_become_normal_scores_and_come_back():
     values = np.array([10.0, 90.0, 94.0, 93.0, 94.0])
-    targets = Targets(values, warp=True)
+    targets = ScaledValues(values, warp=True)
     quantiles = norm.ppf((np.array([1, 2, 4.5, 3, 4.5]) - 0.5) / 5)  # equal values share the mean of their ranks
     assert np.allclose(targets.scaled, (quantiles - quantiles.mean()) / quantiles.std())
     mean, std = targets.back(targets.scaled, np.zeros(5))
@@ -157,9 +157,9 @@ def test_values_become_normal_scores_and_come_back():
     _, spread = targets.back(targets.scaled[[3]], np.ones(1))
     up, down = targets.back(targets.scaled[[3]] + 1, None)[0], targets.back(targets.scaled[[3]] - 1, None)[0]
     assert spread == pytest.approx((up - down) / 2)
-    alike = Targets(np.full(3, 71.5), warp=True)
+    alike = ScaledValues(np.full(3, 71.5), warp=True)
     assert alike.back(np.array([0.3]), np.ones(1)) == (pytest.approx(71.5), pytest.approx(0))
-    plain = Targets(values)
+    plain = ScaledValues(values)
     assert np.allclose(plain.back(plain.scaled, plain.scaled)[0], values) and plain.mean == values.mean()
 
 

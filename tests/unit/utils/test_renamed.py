@@ -19,8 +19,9 @@ RENAMED = [
     ("naslib.training.retrain", "Place", "Workplace"),
 ]
 # `Constant`: of learning rates in a config, and of the features of an elastic layer; `Node`: of a tree of decisions,
-# and of a cell of ENAS. Operations of NNI's zoo have NNI's names, in a package of their own
-TWICE = {"Constant", "Node", "FactorizedReduce", "StdConv"}
+# and of a cell of ENAS. Operations of NNI's zoo have NNI's names, in a package of their own. `EarlyStopping` is a part,
+# and NASLib's predictor
+TWICE = {"Constant", "Node", "FactorizedReduce", "StdConv", "EarlyStopping"}
 
 
 @pytest.mark.parametrize(("module", "old", "new"), RENAMED)

@@ -7,6 +7,6 @@ from .fixed_edges import FixedEdges as FixedEdges
 from .fixed_edges import NestedGraphs as NestedGraphs
 from .fixed_edges import fixed_edges_of as fixed_edges_of
 from .graf import graf_names as graf_names
-from .layout import Cell as Cell
-from .layout import Edge as Edge
+from .layout import CellLayout as CellLayout
+from .layout import LayoutEdge as LayoutEdge
 from .layout import cells_of as cells_of

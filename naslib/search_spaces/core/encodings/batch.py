@@ -15,12 +15,12 @@ from ..schema import DecisionSpace
 from .fixed_edges import FixedEdges
 from .graf import graf
 from .graphs import bonas, gcn, seminas
-from .layout import Cell, cells_of
+from .layout import CellLayout, cells_of
 from .paths import paths
 from .table import looked_up
 
 # Encodings that read the cells of a space, and not its genes alone
-_OF_CELLS: dict[str, Callable[[Sequence[Cell], np.ndarray], Any]] = {
+_OF_CELLS: dict[str, Callable[[Sequence[CellLayout], np.ndarray], Any]] = {
     EncodingType.PATH.value: paths,
     EncodingType.GCN.value: gcn,
     EncodingType.BONAS.value: bonas,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .layout import ABSENT, WIRE, Cell
+from .layout import ABSENT, WIRE, CellLayout
 
 # Up to so many operations every subset has its features; with more, single ones, pairs and all
 _EVERY_SUBSET = 7
@@ -18,7 +18,7 @@ _ROUND = 2_000_000
 _FAR = 10_000
 
 
-def subsets_of(cell: Cell, n_cells: int = 1) -> tuple[tuple[int, ...], ...]:
+def subsets_of(cell: CellLayout, n_cells: int = 1) -> tuple[tuple[int, ...], ...]:
     """Return the sets of operations that features are computed for.
 
     These are all sets of the operations that pass something on, while there are at most seven of them in at most three
@@ -39,7 +39,7 @@ def subsets_of(cell: Cell, n_cells: int = 1) -> tuple[tuple[int, ...], ...]:
     return (*found, *((op,) for op in cell.zeros))
 
 
-def graf_names(cells: Sequence[Cell]) -> list[str]:
+def graf_names(cells: Sequence[CellLayout]) -> list[str]:
     """Return the names of the columns of `graf`: `cell: shortest path of conv_3x3, skip_connect` and the like."""
     names = []
     for cell in cells:
@@ -51,7 +51,7 @@ def graf_names(cells: Sequence[Cell]) -> list[str]:
     return names
 
 
-def _kinds(cell: Cell) -> list[str]:
+def _kinds(cell: CellLayout) -> list[str]:
     return [
         *("count", "live count", "shortest path", "longest path", "number of paths"),
         *("most on a path", "fewest on a path", "in-degree of the output"),
@@ -60,7 +60,7 @@ def _kinds(cell: Cell) -> list[str]:
     ]
 
 
-def graf(cells: Sequence[Cell], genes: np.ndarray) -> np.ndarray:
+def graf(cells: Sequence[CellLayout], genes: np.ndarray) -> np.ndarray:
     """Return the features of architectures, `(n, features)` float32.
 
     Per cell and subset of operations ([Kadlecova2024graf], section 3): how many edges have one of them; the shortest
@@ -82,7 +82,7 @@ def graf(cells: Sequence[Cell], genes: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def _of_cell(cell: Cell, subsets: Sequence[tuple[int, ...]], genes: np.ndarray) -> np.ndarray:
+def _of_cell(cell: CellLayout, subsets: Sequence[tuple[int, ...]], genes: np.ndarray) -> np.ndarray:
     states = cell.states(genes)
     member = np.zeros((len(cell.ops) + 2, len(subsets)), dtype=bool)  # by state + 1
     for column, subset in enumerate(subsets):
@@ -112,7 +112,7 @@ def _of_cell(cell: Cell, subsets: Sequence[tuple[int, ...]], genes: np.ndarray) 
     return np.concatenate([kind.astype(np.float32) for kind in kinds], axis=1)
 
 
-def _reached(cell: Cell, passes: np.ndarray) -> np.ndarray:
+def _reached(cell: CellLayout, passes: np.ndarray) -> np.ndarray:
     """Say which edges leave a node that a path from an input leads to, `(n, edges)`."""
     at = np.zeros((len(passes), cell.n_nodes), dtype=bool)
     at[:, list(cell.inputs)] = True
@@ -121,7 +121,7 @@ def _reached(cell: Cell, passes: np.ndarray) -> np.ndarray:
     return at[:, [edge.source for edge in cell.edges]]
 
 
-def _needed(cell: Cell, passes: np.ndarray) -> np.ndarray:
+def _needed(cell: CellLayout, passes: np.ndarray) -> np.ndarray:
     """Say which edges enter a node that a path leads from to the output, `(n, edges)`."""
     at = np.zeros((len(passes), cell.n_nodes), dtype=bool)
     at[:, cell.output] = True
@@ -131,7 +131,7 @@ def _needed(cell: Cell, passes: np.ndarray) -> np.ndarray:
     return at[:, [edge.target for edge in cell.edges]]
 
 
-def _paths(cell: Cell, usable: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _paths(cell: CellLayout, usable: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return least and most counted edges on a path over usable ones, and the number of paths, `(n, subsets)` each.
 
     Where there is no path the least is one more than the number of edges with operations, and the most 0.
@@ -152,7 +152,7 @@ def _paths(cell: Cell, usable: np.ndarray, counted: np.ndarray) -> tuple[np.ndar
     return np.minimum(least[out], n_slots + 1), np.maximum(most[out], 0), number[out]
 
 
-def _degrees(cell: Cell, has: np.ndarray, wires: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _degrees(cell: CellLayout, has: np.ndarray, wires: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return by node how many operations of each subset enter it and leave it, `(n, subsets)`.
 
     An operation counts that is on an edge of the node, or that one edge without an operation lies between: the vertex

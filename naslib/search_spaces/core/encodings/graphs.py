@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .layout import ABSENT, WIRE, Cell
+from .layout import ABSENT, WIRE, CellLayout
 
 
-def gcn(cells: Sequence[Cell], genes: np.ndarray) -> dict[str, np.ndarray]:
+def gcn(cells: Sequence[CellLayout], genes: np.ndarray) -> dict[str, np.ndarray]:
     """Return the graphs of a batch: its cells side by side.
 
     The vertices of a cell are its inputs, its operations and its output; one reads another where no operation is
@@ -33,7 +33,7 @@ def gcn(cells: Sequence[Cell], genes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def bonas(cells: Sequence[Cell], genes: np.ndarray) -> dict[str, np.ndarray]:
+def bonas(cells: Sequence[CellLayout], genes: np.ndarray) -> dict[str, np.ndarray]:
     """Return the graphs of a batch for BONAS: as `gcn`, transposed, with self-loops and one more vertex over all."""
     matrix, categories, mask, kinds = _merged(cells, genes, over_all=True)
     return {
@@ -43,7 +43,7 @@ def bonas(cells: Sequence[Cell], genes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def seminas(cells: Sequence[Cell], genes: np.ndarray) -> dict[str, np.ndarray]:
+def seminas(cells: Sequence[CellLayout], genes: np.ndarray) -> dict[str, np.ndarray]:
     """Return the graphs of a batch as sequences: as `gcn`, operations as numbers, 0 for those that are not there."""
     matrix, categories, mask, _ = _merged(cells, genes, over_all=False)
     return {
@@ -55,7 +55,9 @@ def seminas(cells: Sequence[Cell], genes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _merged(cells: Sequence[Cell], genes: np.ndarray, over_all: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _merged(
+    cells: Sequence[CellLayout], genes: np.ndarray, over_all: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Return adjacency `(n, v, v)`, categories `(n, v)`, mask `(n, v)`, and the number of categories without the last.
 
     With `over_all` there is one more vertex, of one more category, that all others lead to.
@@ -77,7 +79,7 @@ def _merged(cells: Sequence[Cell], genes: np.ndarray, over_all: bool) -> tuple[n
     return matrix, categories, mask, kinds
 
 
-def _line_graph(cell: Cell, genes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _line_graph(cell: CellLayout, genes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return adjacency `(n, v, v)`, categories `(n, v)` and mask `(n, v)` of inputs, operations and output."""
     states, slots, n = cell.states(genes), cell.slots, len(genes)
     passed = np.zeros((n, cell.n_nodes, cell.n_nodes), dtype=bool)  # from a node to another without an operation

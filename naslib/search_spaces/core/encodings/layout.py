@@ -23,7 +23,7 @@ _POSITIONS = re.compile(r"\d+(?:\+\d+)*")
 
 
 @dataclass(frozen=True)
-class Edge:
+class LayoutEdge:
     """An edge that architectures can have.
 
     Attributes:
@@ -47,7 +47,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellLayout:
     """One cell of a space: an acyclic graph with an operation on some of its edges.
 
     A vertex with an operation is an edge from its entry to its exit. Where several nodes are the end of the cell, one
@@ -69,7 +69,7 @@ class Cell:
     n_nodes: int
     inputs: tuple[int, ...]
     output: int
-    edges: tuple[Edge, ...]
+    edges: tuple[LayoutEdge, ...]
     values: tuple[tuple[int, tuple[float, ...]], ...] = ()
 
     @property
@@ -94,7 +94,7 @@ class Cell:
         return found
 
 
-def cells_of(space: DecisionSpace, fixed: FixedEdges | None = None) -> tuple[Cell, ...]:
+def cells_of(space: DecisionSpace, fixed: FixedEdges | None = None) -> tuple[CellLayout, ...]:
     """Return the cells of a space, in the order of their first decisions, then what is decided in no cell as a chain.
 
     Args:
@@ -109,7 +109,7 @@ def cells_of(space: DecisionSpace, fixed: FixedEdges | None = None) -> tuple[Cel
 @lru_cache(maxsize=64)
 def _cells(
     decisions: tuple[Decision, ...], starts: tuple[int, ...], fixed: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
-) -> tuple[Cell, ...]:
+) -> tuple[CellLayout, ...]:
     by_cell: dict[str, list[tuple[re.Match[str], Decision, int]]] = {}
     loose: list[tuple[Decision, int]] = []
     edges_of = dict(fixed)
@@ -199,21 +199,22 @@ class _Builder:
                 states = (*(WIRE if source in sources else ABSENT for sources in taken), ABSENT)
                 self._put((source, 1), (node, 0), (start,), states)
 
-    def cell(self) -> Cell:
+    def cell(self) -> CellLayout:
         """Return the cell."""
         nodes = _in_order({end for edge in self.edges for end in edge[:2]}, [edge[:2] for edge in self.edges])
         position = {node: index for index, node in enumerate(nodes)}
         edges = [
-            Edge(position[u], position[v], genes, states, is_vertex=u[0] == v[0]) for u, v, genes, states in self.edges
+            LayoutEdge(position[u], position[v], genes, states, is_vertex=u[0] == v[0])
+            for u, v, genes, states in self.edges
         ]
         last = sorted(set(range(len(nodes))) - {edge.source for edge in edges})
         first = sorted(set(range(len(nodes))) - {edge.target for edge in edges})
         n_nodes = len(nodes)
         if len(last) > 1:
-            edges += [Edge(node, n_nodes, (), ()) for node in last]
+            edges += [LayoutEdge(node, n_nodes, (), ()) for node in last]
             last, n_nodes = [n_nodes], n_nodes + 1
         edges.sort(key=lambda edge: (edge.target, edge.source))
-        return Cell(self.name, tuple(self.ops), n_nodes, tuple(first), last[0], tuple(edges))
+        return CellLayout(self.name, tuple(self.ops), n_nodes, tuple(first), last[0], tuple(edges))
 
 
 def _in_order(
@@ -232,10 +233,10 @@ def _in_order(
     return order
 
 
-def _chain(loose: Sequence[tuple[Decision, int]]) -> Cell:
+def _chain(loose: Sequence[tuple[Decision, int]]) -> CellLayout:
     """Return decisions one after the other; those that an architecture does not make are passed by."""
     ops: dict[str, int] = {}
-    edges: list[Edge] = []
+    edges: list[LayoutEdge] = []
     values: list[tuple[int, tuple[float, ...]]] = []
     for decision, start in loose:
         group = re.sub(r"\d+", "", decision.name.rpartition("/")[2]) + "=" if decision.kind != "op" else ""
@@ -243,12 +244,12 @@ def _chain(loose: Sequence[tuple[Decision, int]]) -> Cell:
         for number in range(decision.n_genes):
             gene, place = start + number, len(edges)
             if decision.n_chosen is None:  # a bit each
-                edges.append(Edge(place, place + 1, (gene,), (WIRE, states[number], WIRE)))
+                edges.append(LayoutEdge(place, place + 1, (gene,), (WIRE, states[number], WIRE)))
                 values.append((gene, (0.0, 1.0, 0.0)))
             else:
-                edges.append(Edge(place, place + 1, (gene,), (*states, WIRE)))
+                edges.append(LayoutEdge(place, place + 1, (gene,), (*states, WIRE)))
                 values.append((gene, (*_numbers(decision), 0.0)))
-    return Cell("", tuple(ops), len(edges) + 1, (0,), len(edges), tuple(edges), tuple(values))
+    return CellLayout("", tuple(ops), len(edges) + 1, (0,), len(edges), tuple(edges), tuple(values))
 
 
 def _numbers(decision: Decision) -> list[float]:

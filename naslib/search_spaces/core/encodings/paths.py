@@ -9,14 +9,14 @@ import numpy as np
 
 from naslib.errors import UnsupportedBySpaceError
 
-from .layout import ABSENT, WIRE, Cell
+from .layout import ABSENT, WIRE, CellLayout
 
 # Columns for the paths from one input of a cell, and paths that its graph may have
 _WIDEST = 20_000
 _MOST_PATHS = 20_000
 
 
-def longest_sequence(cell: Cell) -> int:
+def longest_sequence(cell: CellLayout) -> int:
     """Return how many operations a path has at most to have a column: all paths, or as many as 20,000 columns hold."""
     longest, width = 0, 1
     while width + len(cell.ops) ** (longest + 1) <= _WIDEST and longest < len(cell.slots):
@@ -25,7 +25,7 @@ def longest_sequence(cell: Cell) -> int:
     return min(longest, max((len(_slots(cell, path)) for path in _every_path(cell)), default=0))
 
 
-def paths(cells: Sequence[Cell], genes: np.ndarray) -> np.ndarray:
+def paths(cells: Sequence[CellLayout], genes: np.ndarray) -> np.ndarray:
     """Return the path encoding of architectures, `(n, columns)` zeros and ones, float32.
 
     There is a block for each input of each cell. In it the sequence of operations `o_0, o_1, ...` in a cell with K of
@@ -66,19 +66,19 @@ def paths(cells: Sequence[Cell], genes: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def _positions(cell: Cell, states: np.ndarray) -> np.ndarray:
+def _positions(cell: CellLayout, states: np.ndarray) -> np.ndarray:
     slots = list(cell.slots)
     columns = [sorted({state for state in cell.edges[index].states if state > WIRE}) for index in slots]
     found = [states[:, index, None] == np.array(own) for index, own in zip(slots, columns, strict=True)]
     return np.concatenate(found, axis=1).astype(np.float32)
 
 
-def _slots(cell: Cell, path: Sequence[int]) -> list[int]:
+def _slots(cell: CellLayout, path: Sequence[int]) -> list[int]:
     return [index for index in path if cell.edges[index].is_op]
 
 
 @lru_cache(maxsize=64)
-def _every_path(cell: Cell) -> tuple[tuple[int, ...], ...]:
+def _every_path(cell: CellLayout) -> tuple[tuple[int, ...], ...]:
     """Return all paths from an input to the output that architectures can have, as edges."""
     ending: list[list[tuple[int, ...]]] = [[] for _ in range(cell.n_nodes)]
     for node in cell.inputs:

@@ -1,11 +1,11 @@
-"""Targets: the values that a model is fitted to, and the way back from what it predicts."""
+"""ScaledValues: the values that a model is fitted to, and the way back from what it predicts."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-class Targets:
+class ScaledValues:
     """Standardize values, after they became normal scores if wanted.
 
     Accuracies have a long lower tail, which a model with Gaussian noise bends to. The normal score of a value is the
