@@ -216,11 +216,13 @@ class Correlation:
         trainer, config = self._trainer, self._trainer.config.copy()
         config.search["evaluator_args"] = {"proxy": name}
         optimizer = trainer.optimizer
-        assert isinstance(optimizer, DiscreteOptimizer)
+        if not isinstance(optimizer, DiscreteOptimizer):
+            raise ConfigError("proxies score the trials of a black-box search")
         evaluator = build_evaluator(
             optimizer, config, lambda: self._loaders, lambda: trainer.task, trainer.device, trainer._channels_last()
         )
-        assert isinstance(evaluator, ProxyEvaluator)
+        if not isinstance(evaluator, ProxyEvaluator):
+            raise ConfigError("the evaluator of a proxy was expected")
         return evaluator
 
     # architectures
