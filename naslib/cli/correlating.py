@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from tqdm import tqdm
@@ -215,13 +215,11 @@ class Correlation:
             self._loaders = self._trainer._loaders(self._trainer.build_search_dataloaders, None)
         trainer, config = self._trainer, self._trainer.config.copy()
         config.search["evaluator_args"] = {"proxy": name}
-        optimizer = trainer.optimizer
-        assert isinstance(optimizer, DiscreteOptimizer)
+        optimizer = cast("DiscreteOptimizer", trainer.optimizer)  # random search
         evaluator = build_evaluator(
             optimizer, config, lambda: self._loaders, lambda: trainer.task, trainer.device, trainer._channels_last()
         )
-        assert isinstance(evaluator, ProxyEvaluator)
-        return evaluator
+        return cast("ProxyEvaluator", evaluator)
 
     # architectures
 
