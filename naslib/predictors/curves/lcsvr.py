@@ -15,6 +15,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.encodings import EncodingType
 
 from .base import CurvePredictor
+from .sequential import line_through
 from .svr import StandardisedNuSVR
 
 MODELS = ("svr", "blr", "rf")
@@ -82,7 +83,7 @@ class SVR_Estimator(CurvePredictor):
             name for name in NUMBERS if all(isinstance(entry, Mapping) and name in entry for entry in info)
         )
         inputs = self._inputs(codes, curves, info)
-        self._line = _line(curves[:, -1], values)
+        self._line = line_through(curves[:, -1], values)
         self.model = self._new_model()
         self.model.fit(inputs, values - np.polyval(self._line, curves[:, -1]))
         return float(np.abs(self._ends(curves, inputs) - values).mean())
@@ -124,11 +125,3 @@ class SVR_Estimator(CurvePredictor):
         from sklearn.ensemble import RandomForestRegressor
 
         return RandomForestRegressor(n_estimators=100, max_features=0.3, random_state=self.seed)
-
-
-def _line(last: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Return slope and offset of the least-squares line from last values to ends, `(2,)`; flat where all are equal."""
-    if np.ptp(last) == 0:
-        return np.array([0.0, ends.mean()])
-    slope = float(np.cov(last, ends, bias=True)[0, 1] / last.var())
-    return np.array([slope, ends.mean() - slope * last.mean()])

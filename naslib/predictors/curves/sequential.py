@@ -20,15 +20,16 @@ class SequentialCurveModel(CurveModel):
     """Predict the end of a curve from its values, their first and second differences, and numbers of the architecture.
 
     There is one regression per number of epochs seen, fitted when it is first asked for to the curves that are long
-    enough: the sequential models of Baker et al. (2017), [Baker2017accelerating]. What is learned is by how much the
-    end differs from the last value seen, so that a regression that has learned nothing keeps the order of the curves.
+    enough: the sequential models of Baker et al. (2017), [Baker2017accelerating]. What is learned is what a line
+    through the last values seen leaves of the ends, so that a regression that has learned nothing keeps the order of
+    the curves.
     """
 
     def __init__(self) -> None:
         self._curves: list[np.ndarray] = []
         self._finals = np.zeros(0)
         self._features: np.ndarray | None = None
-        self._fits: dict[int, Regression] = {}
+        self._fits: dict[int, tuple[np.ndarray, Regression]] = {}
 
     def fit(self, curves: Sequence[Curve], finals: Sequence[float], features: Any = None) -> None:
         """Learn from trainings that are over; see `CurveModel.fit`."""
@@ -53,10 +54,11 @@ class SequentialCurveModel(CurveModel):
             inputs = np.concatenate([inputs, numbers])
         if len(row) not in self._fits:
             self._fits[len(row)] = self._from_epochs(len(row))
-        gain, std = self._fits[len(row)](inputs)
-        return float(row[-1]) + gain, std
+        line, regression = self._fits[len(row)]
+        rest, std = regression(inputs)
+        return float(np.polyval(line, row[-1])) + rest, std
 
-    def _from_epochs(self, epochs: int) -> Regression:
+    def _from_epochs(self, epochs: int) -> tuple[np.ndarray, Regression]:
         longer = [place for place, row in enumerate(self._curves) if len(row) >= epochs]
         if len(longer) < self.min_finals:
             raise PredictorError(
@@ -67,8 +69,17 @@ class SequentialCurveModel(CurveModel):
         inputs = curve_features(seen)
         if self._features is not None:
             inputs = np.hstack([inputs, self._features[longer]])
-        return self._regression(inputs, self._finals[longer] - seen[:, -1])
+        line = line_through(seen[:, -1], self._finals[longer])
+        return line, self._regression(inputs, self._finals[longer] - np.polyval(line, seen[:, -1]))
 
     @abstractmethod
     def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> Regression:
         """Learn from `(n, d)` inputs and `(n,)` targets."""
+
+
+def line_through(last: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return slope and offset of the least-squares line from last values to ends, `(2,)`; flat where all are equal."""
+    if np.ptp(last) == 0:
+        return np.array([0.0, ends.mean()])
+    slope = float(np.cov(last, ends, bias=True)[0, 1] / last.var())
+    return np.array([slope, ends.mean() - slope * last.mean()])

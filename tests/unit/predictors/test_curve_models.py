@@ -188,6 +188,6 @@ def test_real_curves():
     model.fit(list(curves[:100]), finals[:100])
     mean, std = np.array([model.predict(curve[:30]) for curve in curves[100:]]).T
     last = spearman(finals[100:], curves[100:, 29])
-    assert 0.8 < last < 0.85 and spearman(finals[100:], mean) > last + 0.02
+    assert 0.8 < last < 0.85 and spearman(finals[100:], mean) > last + 0.01
     assert rmse(finals[100:], mean) < 1.0 and 0.8 <= np.mean(np.abs(mean - finals[100:]) < 2 * std) <= 1
     assert rmse(finals[100:], 100 * extrapolate(curves[100:, :30] / 100, 100)[0]) < 3.0
