@@ -2,6 +2,7 @@
 
     python -m benchmarks.blackbox nb201 --data DIR            # 30 and 150 evaluations, three data sets, 50 seeds
     python -m benchmarks.blackbox seconds --data DIR          # 12,000 simulated seconds, 500 seeds
+    python -m benchmarks.blackbox reinforce --data DIR        # the same protocol, three learning rates
     python -m benchmarks.blackbox nb101 --data DIR            # 150 evaluations, 100 seeds
 
 `nb201` searches by the validation accuracy after 200 epochs and reports the test accuracy of the best architecture by
@@ -42,7 +43,7 @@ from .records import RESULTS
 Keywords = Mapping[str, Any]
 Code = tuple[int, ...]
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
-SEEDS = {"nb201": 50, "seconds": 500, "nb101": 100}
+SEEDS = {"nb201": 50, "seconds": 500, "reinforce": 500, "nb101": 100}
 # The largest value of what guides a search, in percent
 TOPS = {"cifar10": 91.60667, "cifar100": 73.49333, "ImageNet16-120": 46.73333}
 
@@ -77,6 +78,8 @@ def methods_of(what: str) -> dict[str, tuple[str, Keywords]]:
     evolution = {"population_size": 20, "sample_size": 10}
     if what == "seconds":
         return {"random": ("rs", {}), "evolution": ("re", {"population_size": 10, "sample_size": 3})}
+    if what == "reinforce":
+        return {f"reinforce, {rate:g}": ("reinforce", {"arch_learning_rate": rate}) for rate in (0.001, 0.01, 0.1)}
     return {
         "random": ("rs", {}),
         "local search": ("ls", {}),
@@ -131,8 +134,9 @@ def search_seconds(options: argparse.Namespace, done: set[tuple[str, str, int]])
     api = get_dataset_api("nasbench201", None, options.data)
     for method, _, seed in _left(options, ("cifar10",), done):
         began = time.process_time()
-        optimizer = make(methods_of("seconds")[method], space, api, "cifar10", seed, fidelity=12)
-        spent, count, best = 0.0, 0, (0.0, ())
+        optimizer = make(methods_of(options.what)[method], space, api, "cifar10", seed, fidelity=12)
+        spent, count = 0.0, 0
+        best: tuple[float, Code] = (0.0, ())
         while True:
             optimizer.new_epoch(count)
             record = optimizer.record
@@ -160,7 +164,12 @@ def search_nb101(options: argparse.Namespace, done: set[tuple[str, str, int]]) -
         ]
 
 
-SEARCHES = {"nb201": search_nb201, "seconds": search_seconds, "nb101": search_nb101}
+SEARCHES = {
+    "nb201": search_nb201,
+    "seconds": search_seconds,
+    "reinforce": search_seconds,
+    "nb101": search_nb101,
+}
 
 
 def _left(
@@ -264,7 +273,7 @@ def nb101_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"nb201": nb201_table, "seconds": seconds_table, "nb101": nb101_table}
+TABLES = {"nb201": nb201_table, "seconds": seconds_table, "reinforce": seconds_table, "nb101": nb101_table}
 
 
 def table(what: str) -> str:
@@ -286,7 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("what", choices=list(SEARCHES))
     parser.add_argument("--data", help="folder of nb201.npz and nb101.npz")
-    parser.add_argument("--seeds", type=int, help="how many (nb201: 50, seconds: 500, nb101: 100)")
+    parser.add_argument("--seeds", type=int, help="how many (nb201: 50, seconds, reinforce: 500, nb101: 100)")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--methods", nargs="+", help="some of the methods")
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)

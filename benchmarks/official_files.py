@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the compact tables")
     parser.add_argument("--write", action="store_true", help=f"write {FILE.relative_to(RESULTS.parents[1])}")
     args = parser.parse_args(words)
-    rows = [*_topology(args.official, args.data), *_whole(args.official, args.data)]
+    rows = list(compared(args.official, args.data))
     for row in rows:
         print(" | ".join(str(row[field]) for field in _FIELDS))
     if args.write:
@@ -39,6 +39,17 @@ def main(words: Sequence[str] | None = None) -> None:
             writer = csv.DictWriter(file, _FIELDS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def compared(official: Path, data: Path) -> Iterator[dict[str, object]]:
+    """Yield, for every official file in a folder, how many of its figures equal those of the compact table.
+
+    Args:
+        official: The folder, or one in which it is.
+        data: Folder of the compact tables.
+    """
+    yield from _topology(official, data)
+    yield from _whole(official, data)
 
 
 def _topology(official: Path, data: Path) -> Iterator[dict[str, object]]:

@@ -14,7 +14,7 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,23 +109,27 @@ def made(name: str, seed: int) -> Predictor:
     return PREDICTORS.get(members[0].pop("predictor"))(space=codec, seed=seed, **members[0])
 
 
-def table(rows: Sequence[dict[str, object]]) -> str:
-    """Return mean and standard deviation over seeds, in Markdown."""
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return mean and standard deviation over seeds, in Markdown, the best first."""
     lines = [
         "| architectures | labels | predictor | Spearman | Kendall | seconds | seeds |",
         "|---|---|---|---|---|---|---|",
     ]
     words = {"proxies": "9,445, with proxies", "live": "9,445", "all": "15,625"}
-    keys = dict.fromkeys((str(row["setting"]), str(row["labels"]), str(row["predictor"])) for row in rows)
-    for key in keys:
-        own = [row for row in rows if (str(row["setting"]), str(row["labels"]), str(row["predictor"])) == key]
-        cells = [words[key[0]], *key[1:]]
+    by_key: dict[tuple[str, ...], list[Mapping[str, object]]] = {}
+    for row in rows:
+        by_key.setdefault((str(row["setting"]), str(row["labels"]), str(row["predictor"])), []).append(row)
+    order = {key: (list(words).index(key[0]), int(key[1]), -_mean(own, "spearman")) for key, own in by_key.items()}
+    for key in sorted(by_key, key=order.__getitem__):
+        own, cells = by_key[key], [words[key[0]], key[1], f"`{key[2]}`"]
         for field in ("spearman", "kendall"):
-            values = np.array([float(str(row[field])) for row in own])
-            cells.append(f"{values.mean():.4f} ± {values.std():.4f}")
-        cells.append(f"{np.mean([float(str(row['seconds'])) for row in own]):.1f}")
-        lines.append(f"| {' | '.join(cells)} | {len(own)} |")
+            cells.append(f"{_mean(own, field):.4f} ± {np.std([float(str(row[field])) for row in own]):.4f}")
+        lines.append(f"| {' | '.join(cells)} | {_mean(own, 'seconds'):.1f} | {len(own)} |")
     return "\n".join(lines)
+
+
+def _mean(rows: Sequence[Mapping[str, object]], field: str) -> float:
+    return float(np.mean([float(str(row[field])) for row in rows]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

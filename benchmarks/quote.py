@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity
+from . import blackbox, compare, multi_fidelity, multi_objective, predictors
 from .harness import ROOT
 from .records import RESULTS
 
@@ -101,8 +101,11 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "scaling": scaling_table,
     "compare": compare_table,
     "methods": methods_table,
+    "predictors": lambda found: predictors.table(_rows(predictors.FILE)),
     "blackbox_nb201": lambda found: blackbox.table("nb201"),
     "blackbox_seconds": lambda found: blackbox.table("seconds"),
+    "blackbox_reinforce": lambda found: blackbox.table("reinforce"),
+    "multi_objective": lambda found: multi_objective.table(),
     "blackbox_nb101": lambda found: blackbox.table("nb101"),
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),

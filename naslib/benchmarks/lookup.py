@@ -117,7 +117,7 @@ def own_table(
     Raises:
         BenchmarkError: If the file that is named is a table of something else.
     """
-    named = data_dir if data_dir and Path(data_dir).is_file() else None
+    named = Path(data_dir) if data_dir and Path(data_dir).is_file() else None
     if search_space in BENCHMARKS and named is not None and not is_results(named):
         return None  # a published one's file
     if search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset)):

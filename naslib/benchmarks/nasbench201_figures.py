@@ -196,8 +196,10 @@ class NASLibProxyTable201(_ByIndex):
     file_name = "zc_naslib.npz"
 
     def _read(self, file: Any) -> tuple[tuple[Figure, ...], dict[str, Sheet]]:
-        cells = self._cells()
         prefixes = dict(zip(self.datasets, ("nb201_c10", "nb201_c100", "nb201_in16"), strict=True))
+        if any(f"{prefix}_arch" in file.files for prefix in prefixes.values()):  # as converted ones tell
+            return naslib_proxies(file, prefixes, lambda prefix: file[f"{prefix}_arch"].astype(np.int8))
+        cells = self._cells()
         return naslib_proxies(file, prefixes, lambda prefix: cells[file[f"{prefix}_index"]])
 
 
@@ -217,7 +219,10 @@ def naslib_proxies(file: Any, prefixes: dict[str, str], codes: Any) -> tuple[tup
         Figure("accuracy", maximize=True, unit="%"),
     )
     sheets = {}
-    for dataset, prefix in prefixes.items():
+    there = {dataset: prefix for dataset, prefix in prefixes.items() if f"{prefix}_score" in file.files}
+    if not there:
+        raise ValueError(f"it has none of {', '.join(f'{prefix}_score' for prefix in prefixes.values())}")
+    for dataset, prefix in there.items():
         scores = file[f"{prefix}_score"]
         has_times = f"{prefix}_time" in getattr(file, "files", ())
         seconds = file[f"{prefix}_time"] if has_times else np.full(scores.shape, np.nan)

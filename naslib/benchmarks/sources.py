@@ -244,14 +244,16 @@ DATA_SETS: dict[str, Source] = {
 
 
 def benchmarks_of(source: Source) -> list[str]:
-    """Return the benchmarks that answer from a file, by name; of several names of one the first."""
-    found: dict[str, str] = {}
+    """Return the benchmarks that answer from a file, by name; of several names of one that of its space."""
+    found: dict[str, list[str]] = {}
     for name in BENCHMARKS.names():
         kind = BENCHMARKS.get(name)
         files = getattr(kind, "file_names", (kind.file_name,))
         if set(files) & set(source.files):
-            found.setdefault(BENCHMARKS.place(name), name)
-    return sorted(found.values())
+            found.setdefault(BENCHMARKS.place(name), []).append(name)
+    spaces = {place: BENCHMARKS.get(names[0]).name for place, names in found.items()}
+    own = {place: [name for name in names if name.partition(":")[0] == spaces[place]] for place, names in found.items()}
+    return sorted((own[place] or names)[0] for place, names in found.items())
 
 
 def source_of(benchmark: str) -> Source | None:

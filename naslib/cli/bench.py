@@ -67,12 +67,12 @@ def _build(words: Sequence[str]) -> int:
     add("--shard", default="1/1", metavar="I/N", help="train every N-th architecture, from the I-th (default: 1/1)")
     add("--workers", type=int, default=1, help="trainings at a time (default: 1)")
     add("--threads", type=int, default=1, help="threads of each (default: 1)")
-    add("--executor", default="process", help="process; ray is not among them yet")
+    add("--executor", default="process", help="process or serial; ray is not among them yet")
     add("--retry-failed", action="store_true", help="train anew what has failed before")
     add("--write-now", action="store_true", help="train nothing: write the table of what is trained")
     add("overrides", nargs="*", metavar="key=value", help="overrides of config keys")
     given = parser.parse_intermixed_args(list(words))
-    _check_executor(given.executor)
+    _check_executor(given.executor, given.workers)
     count = _count(given.architectures)
     seeds = parse_seeds(given.seeds)
     shard = _shard(given.shard)
@@ -197,9 +197,11 @@ def _info(words: Sequence[str]) -> int:
     return 0
 
 
-def _check_executor(name: str) -> None:
+def _check_executor(name: str, workers: int) -> None:
     if name == "ray":
         raise ConfigError("--executor ray is not there yet: use --executor process, and --shard on several machines")
+    if name == "serial" and workers > 1:
+        raise ConfigError(f"--workers {workers} needs --executor process; serial trains one after the other")
     if name not in ("process", "serial"):
         raise ConfigError(f"--executor is process, not {name!r}{did_you_mean(name, ('process',))}")
 

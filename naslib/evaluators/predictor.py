@@ -85,21 +85,21 @@ class PredictorEvaluator(Evaluator):
                 "search.evaluator_args: give the evaluator `predictor` either run: FOLDER, to learn from its trials, "
                 "or table: NUMBER (with dataset:), to learn from so many architectures of the space's benchmark"
             )
-        kind = PREDICTORS.get(predictor_type)
+        self.predictor: Predictor = PREDICTORS.get(predictor_type)(space=space, encoding_type=encoding_type, seed=seed)
+        self.predictor.set_hyperparams(predictor_args or {})
         self.space, self.run = space, None if run is None else str(run)
         self.table, self.dataset, self.data, self.table_fidelity = table, dataset, data, fidelity
         self.predictor_type, self.encoding_type = predictor_type, encoding_type
         self.predictor_args = dict(predictor_args or {})
         codes, values, known = self._of_run(Path(run)) if run is not None else self._of_table(int(table or 0), seed)
         self.n_labels = len(codes)
-        if self.n_labels < max(2, kind.MIN_LABELS):
+        fewest = max(2, self.predictor.MIN_LABELS)
+        if self.n_labels < fewest:
             raise ConfigError(
-                f"search.evaluator_args: {predictor_type} needs at least {max(2, kind.MIN_LABELS)} architectures with "
-                f"values, and there are {self.n_labels}"
+                f"search.evaluator_args: {predictor_type} needs at least {fewest} architectures with values, and there "
+                f"are {self.n_labels}"
             )
         self.objectives = choose_objectives(objectives, {known.name: known}, {})
-        self.predictor: Predictor = kind(space=space, encoding_type=encoding_type, seed=seed)
-        self.predictor.set_hyperparams(self.predictor_args)
         self.predictor.fit(codes, values)
 
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:

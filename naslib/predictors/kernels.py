@@ -15,18 +15,18 @@ Kernel = Callable[[torch.Tensor], torch.Tensor]
 
 
 def rbf(distance: torch.Tensor) -> torch.Tensor:
-    """Return `exp(-r^2 / 2)`."""
+    """Return `exp(-r^2 / 2)` of distances `(n, m)`."""
     return torch.exp(-0.5 * distance.square())
 
 
 def matern32(distance: torch.Tensor) -> torch.Tensor:
-    """Return the Matern kernel of smoothness 3/2, `(1 + sqrt(3) r) exp(-sqrt(3) r)`."""
+    """Return the Matern kernel of smoothness 3/2, `(1 + sqrt(3) r) exp(-sqrt(3) r)`, of `(n, m)`."""
     r = math.sqrt(3) * distance
     return (1 + r) * torch.exp(-r)
 
 
 def matern52(distance: torch.Tensor) -> torch.Tensor:
-    """Return the Matern kernel of smoothness 5/2, `(1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)`."""
+    """Return the Matern kernel of smoothness 5/2, `(1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)`, `(n, m)`."""
     r = math.sqrt(5) * distance
     return (1 + r + r.square() / 3) * torch.exp(-r)
 
@@ -41,7 +41,7 @@ def distances(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def cholesky(matrix: torch.Tensor) -> torch.Tensor:
-    """Return the Cholesky factor of a symmetric matrix, with as little added to its diagonal as makes it one."""
+    """Return the Cholesky factor of a symmetric `(n, n)`, with as little added to its diagonal as makes it one."""
     scale = float(matrix.detach().diagonal().mean())
     for power in range(7):
         added = JITTER * 10**power * scale * torch.eye(len(matrix), dtype=matrix.dtype)
@@ -52,12 +52,12 @@ def cholesky(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def solved(factor: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return `L^-1 right` of a lower triangular factor."""
+    """Return `L^-1 right`, `(n, m)`, of a lower triangular factor `(n, n)` and `(n, m)`."""
     return torch.linalg.solve_triangular(factor, right, upper=False)
 
 
 def log_density(covariance: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return the log density of values under a normal distribution of mean 0 ([Rasmussen2006gaussian], eq. 2.30)."""
+    """Return the log density of values `(n,)` under a normal law of mean 0 ([Rasmussen2006gaussian], eq. 2.30)."""
     factor = cholesky(covariance)
     white = solved(factor, values[:, None])[:, 0]
     return -0.5 * white @ white - factor.diagonal().log().sum() - 0.5 * len(values) * math.log(2 * math.pi)

@@ -130,9 +130,9 @@ def test_it_trains_what_it_asks_for(name: str) -> None:
     space = entry.make(n_classes=4, in_channels=3)
     evaluator = TrainEvaluator(space, train, valid, TrainingOfTrials(), seed=3, epochs=3)
     optimizer = adapted(name, space, evaluator)
-    for epoch in range(5):
+    for epoch in range(3):
         optimizer.new_epoch(epoch)
-    assert optimizer.record.evaluations == 5 and optimizer.record.failed == 0
+    assert optimizer.record.evaluations == 3 and optimizer.record.failed == 0
     assert optimizer.record.incumbent_values[0] in [100 * hits / 8 for hits in range(9)]  # of 8 images
     assert optimizer.objectives == (Objective("accuracy", True, "%"),)
 

@@ -41,7 +41,7 @@ OWN: dict[str, dict[str, Any]] = {
     "hierarchical_evolution": {"population_size": 200},
     "nsga2": {"population_size": 30},
     "p_darts": {"arch_learning_rate": 6e-4},
-    "pareto_search": {"k": 5, "predictor_type": "grid_gp", "encoding_type": "graf"},
+    "pareto_search": {"predictor_type": "grid_gp", "encoding_type": "graf"},
     "pc_darts": {"arch_learning_rate": 6e-4},
     "ppo": {"arch_learning_rate": 3.5e-4},
     "proxyless": {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0},

@@ -23,11 +23,12 @@ class Format:
 
     Attributes:
         name: What it is called in `naslib data convert`.
-        benchmark: The benchmark that answers from it, by its name in `BENCHMARKS`; "" where none does.
+        benchmark: The benchmark that answers from it, by its name in `BENCHMARKS`.
         output: Name of the compact file.
         names: What its files and folders are called, as patterns.
         reader: Where the function is that reads it: module and name.
         source: Where it is to be had.
+        others: More benchmarks that answer from it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Format:
     names: tuple[str, ...]
     reader: str
     source: str
+    others: tuple[str, ...] = ()
 
     def read(self, path: Path, progress: Progress) -> Arrays:
         """Return the arrays of the compact file.
@@ -88,7 +90,7 @@ _ALL = (
         "nasbench201",
         "nb201.npz",
         ("nb201_*_full_training.pickle",),
-        "small:read_naslib_nb201",
+        "naslib_files:read_naslib_nb201",
         _NASLIB,
     ),
     Format(
@@ -128,7 +130,7 @@ _ALL = (
         "nasbench_macro",
         "nb_macro.npz",
         ("nas-bench-macro_*.json",),
-        "small:read_macro_table",
+        "nasbench_macro:read_macro_table",
         "https://github.com/xiusu/NAS-Bench-Macro",
     ),
     Format(
@@ -136,7 +138,7 @@ _ALL = (
         "nasbench201:hardware",
         "hw_nas_bench_nb201.npz",
         ("HW-NAS-Bench-*.pickle",),
-        "small:read_hardware",
+        "hw_nas_bench:read_hardware",
         "https://github.com/GATECH-EIC/HW-NAS-Bench",
     ),
     Format(
@@ -152,10 +154,18 @@ _ALL = (
         "nasbench301:trained",
         "nb301_trained.npz",
         ("nb301_full_training.pickle",),
-        "nasbench_asr:read_naslib_nb301",
+        "naslib_files:read_naslib_nb301",
         _NASLIB,
     ),
-    Format("naslib-zc", "", "naslib_proxies.npz", ("zc_*.json",), "small:read_naslib_proxies", _NASLIB),
+    Format(
+        "naslib-zc",
+        "nasbench201:proxies_naslib",
+        "zc_naslib.npz",
+        ("zc_nasbench*.json", "zc_transbench*.json"),
+        "naslib_files:read_naslib_proxies",
+        _NASLIB,
+        ("nasbench301:proxies", "transbench101_micro:proxies_naslib", "transbench101_macro:proxies_naslib"),
+    ),
 )
 FORMATS: dict[str, Format] = {one.name: one for one in _ALL}
 
@@ -199,7 +209,7 @@ def official_in(folder: Path, benchmark: str) -> tuple[Path, Format] | None:
     for one in formats_of(benchmark):
         found = [entry for entry in entries if one.knows(entry)]
         if found:
-            several = one.name == "naslib-nb201" and len(found) > 1
+            several = one.name in ("naslib-nb201", "naslib-zc") and len(found) > 1
             return (folder if several else found[0]), one
     return None
 
@@ -207,7 +217,7 @@ def official_in(folder: Path, benchmark: str) -> tuple[Path, Format] | None:
 def formats_of(benchmark: str) -> list[Format]:
     """Return the formats that a benchmark can be made from."""
     place = _target(benchmark)
-    return [one for one in _ALL if place and _target(one.benchmark) == place]
+    return [one for one in _ALL if place and place in map(_target, (one.benchmark, *one.others))]
 
 
 def _target(benchmark: str) -> str:

@@ -27,8 +27,6 @@ _LENGTHS, _RUNS = (4, 12, 36, 108), 3
 _LONGEST = _LENGTHS[-1]
 # The hash of so many cells is computed anew: it is how the table is searched
 _HASHED = 200
-# One in so many records is held against its checksum
-_CHECKED = 100
 
 
 class Run(NamedTuple):
@@ -78,7 +76,7 @@ def _is_pickle(path: Path) -> bool:
 
 def _runs_of_records(path: Path, progress: Progress) -> Iterator[Run]:
     total = path.stat().st_size
-    for number, (record, place) in enumerate(read_records(path, _CHECKED)):
+    for number, (record, place) in enumerate(read_records(path)):
         try:
             yield _run_of_row(json.loads(record.decode("utf-8")))
         except (ValueError, TypeError, KeyError, IndexError) as error:

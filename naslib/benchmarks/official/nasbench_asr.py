@@ -1,4 +1,4 @@
-"""NAS-Bench-ASR ([Mehrotra2021asr]) and the DARTS cells that NASLib keeps of NAS-Bench-301, as compact tables."""
+"""NAS-Bench-ASR ([Mehrotra2021asr]): its pickles become a compact table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from naslib.errors import BenchmarkDataMissing, BenchmarkError
 
-from .pickles import read_guarded, read_pickle, read_pickles
+from .pickles import read_guarded, read_pickles
 
 Progress = Callable[[int, int], None]
 Arrays = dict[str, np.ndarray]
@@ -83,47 +83,3 @@ def _asr_table(parts: Mapping[Path, Any], trainings: list[Path], infos: list[Pat
         found["latency_ms"] = 1000 * np.array(latencies)
         found["devices"] = np.array([str(parts[file][0]["device"]) for file in benches])
     return found
-
-
-def read_naslib_nb301(path: Path, progress: Progress) -> Arrays:
-    """Return the arrays of `nb301_trained.npz` from NASLib's `nb301_full_training.pickle`: cells that were trained.
-
-    `arch` `(n, 32)` are codes of the DARTS space, `valid_acc` and `train_loss` `(n, epochs)` their curves, `runtime`
-    `(n,)` seconds. Where a cell was trained more than once, each is a row.
-
-    Raises:
-        BenchmarkError: If it is another file, or damaged.
-    """
-    content = "NASLib's table of NAS-Bench-301"
-    data = read_pickle(path, content)
-
-    def run() -> Arrays:
-        if not isinstance(data, Mapping) or not data:
-            raise ValueError("expected architectures in compact form")
-        codes = np.array([_darts_code(compact) for compact in data], dtype=np.int8)
-        records = list(data.values())
-        found: Arrays = {"arch": codes}
-        for column, name in (("valid_acc", "val_accuracies"), ("train_loss", "train_losses")):
-            if all(name in record for record in records):
-                longest = max(len(record[name]) for record in records)
-                curves = np.full((len(records), longest), np.nan, dtype=np.float32)
-                for row, record in enumerate(records):
-                    curves[row, : len(record[name])] = record[name]
-                found[column] = curves
-        if "valid_acc" not in found:
-            raise ValueError("a record has val_accuracies")
-        if all("runtime" in record for record in records):
-            found["runtime"] = np.array([float(record["runtime"]) for record in records], dtype=np.float32)
-        progress(len(records), len(records))
-        return found
-
-    return dict(read_guarded(path, content, run))
-
-
-def _darts_code(compact: Any) -> list[int]:
-    """Return the code of two cells of eight pairs (predecessor, operation), the smaller predecessor of a node first."""
-    cells = np.array(compact)
-    if cells.shape != (2, 8, 2) or cells.dtype.kind not in "iu":
-        raise ValueError(f"{compact!r} is not two cells of eight pairs")
-    nodes = [sorted(map(tuple, node)) for node in cells.reshape(8, 2, 2).tolist()]
-    return [number for node in nodes for pair in node for number in pair]

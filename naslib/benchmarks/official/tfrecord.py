@@ -7,9 +7,11 @@ A record is its length (8 bytes, little-endian), the masked checksum of these, i
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from naslib.errors import BenchmarkError
 
@@ -29,6 +31,9 @@ def _table() -> tuple[int, ...]:
 
 
 _TABLE = _table()
+_COLUMN = np.array(_TABLE, dtype=np.uint32)
+# Records whose checksums are computed at once
+_BATCH = 2048
 
 
 def crc32c(data: bytes) -> int:
@@ -42,45 +47,63 @@ def crc32c(data: bytes) -> int:
 
 def masked_crc32c(data: bytes) -> int:
     """Return the checksum as a TFRecord file stores it."""
-    crc = crc32c(data)
+    return _masked(crc32c(data))
+
+
+def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def read_records(path: Path, check_every: int = 1) -> Iterator[tuple[bytes, int]]:
-    """Yield the records of a file, and how many bytes have been read.
+def crc32c_of_all(parts: Sequence[bytes]) -> np.ndarray:
+    """Return the CRC-32C of many byte strings, `(n,)` uint32: byte by byte, of all strings at once."""
+    order = sorted(range(len(parts)), key=lambda number: -len(parts[number]))  # those that go on are always the first
+    lengths = np.array([len(parts[number]) for number in order])
+    padded = np.zeros((len(parts), int(lengths.max(initial=0))), dtype=np.uint8)
+    for row, number in enumerate(order):
+        padded[row, : lengths[row]] = np.frombuffer(parts[number], dtype=np.uint8)
+    columns = np.ascontiguousarray(padded.T)
+    crc = np.full(len(parts), 0xFFFFFFFF, dtype=np.uint32)
+    going_on = np.searchsorted(-lengths, -np.arange(1, len(columns) + 1), side="right")
+    for column, count in zip(columns, going_on.tolist(), strict=True):
+        some = crc[:count]
+        crc[:count] = _COLUMN[(some ^ column[:count]) & 0xFF] ^ (some >> 8)
+    found = np.empty_like(crc)
+    found[order] = crc ^ np.uint32(0xFFFFFFFF)
+    return found
+
+
+def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield the records of a file, and how many bytes there are up to their ends; all checksums are held against them.
 
     Args:
         path: The file.
-        check_every: The content of every so many records is held against its checksum, the first one always; lengths
-            are checked of all. The checksum in Python is slower than all other work on a record.
 
     Raises:
         BenchmarkError: If a length or a checksum is wrong, or the file ends within a record.
     """
     with path.open("rb") as file:
-        place = 0
-        for number in _forever():
-            head = file.read(12)
-            if not head:
+        place = number = 0
+        while True:
+            batch: list[tuple[bytes, int, int]] = []  # content, checksum, end
+            while len(batch) < _BATCH and (head := file.read(12)):
+                length, check = struct.unpack("<QI", head) if len(head) == 12 else (0, -1)
+                if check != masked_crc32c(head[:8]) or length > _LONGEST:
+                    raise BenchmarkError(f"{path} is no TFRecord file, or damaged: the length at byte {place} is wrong")
+                body = file.read(length + 4)
+                if len(body) != length + 4:
+                    end = place + 12 + len(body)
+                    raise BenchmarkError(f"{path} is cut off: record {number + len(batch)} ends early, at byte {end}")
+                place += 16 + length
+                batch.append((body[:-4], struct.unpack("<I", body[-4:])[0], place))
+            if not batch:
                 return
-            length, check = struct.unpack("<QI", head) if len(head) == 12 else (0, -1)
-            if check != masked_crc32c(head[:8]) or length > _LONGEST:
-                raise BenchmarkError(f"{path} is no TFRecord file, or damaged: the length at byte {place} is wrong")
-            body = file.read(length + 4)
-            if len(body) != length + 4:
-                raise BenchmarkError(f"{path} is cut off: its record {number} ends early, at byte {place + len(body)}")
-            data = body[:-4]
-            if number % check_every == 0 and struct.unpack("<I", body[-4:])[0] != masked_crc32c(data):
-                raise BenchmarkError(f"{path} is damaged: the checksum of record {number} at byte {place} is wrong")
-            place += 16 + length
-            yield data, place
-
-
-def _forever() -> Iterator[int]:
-    number = 0
-    while True:
-        yield number
-        number += 1
+            for (data, check, end), crc in zip(batch, crc32c_of_all([one[0] for one in batch]).tolist(), strict=True):
+                if check != _masked(crc):
+                    raise BenchmarkError(
+                        f"{path} is damaged: the checksum of record {number} up to byte {end} is wrong"
+                    )
+                yield data, end
+                number += 1
 
 
 def fields_of(message: bytes) -> Iterator[tuple[int, Any]]:

@@ -101,7 +101,7 @@ class Subject:
         return targets
 
     def noise(self, like: Tensor) -> Tensor:
-        """Return standard normal numbers in the shape and type of a tensor, from the proxy's own generator."""
+        """Return standard normal numbers like a tensor `(*)`, in its shape and type, from the proxy's own generator."""
         drawn = torch.randn(like.shape, generator=self.generator, dtype=torch.float64)
         return drawn.to(device=like.device, dtype=like.dtype)
 

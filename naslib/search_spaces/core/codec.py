@@ -144,7 +144,8 @@ class Codec(ABC, Generic[G]):
         """
         known = {kind.value: kind for kind in EncodingType}
         if _kind(encoding_type) not in known:
-            raise UnsupportedBySpaceError(f"{self.name} has no encoding {encoding_type} (it has: {', '.join(known)})")
+            given = _kind(encoding_type)
+            raise UnsupportedBySpaceError(f"{self.name} has no encoding {given!r} (it has: {', '.join(known)})")
         kind = known[_kind(encoding_type)]
         space, fixed = self._stated(f"the encoding {kind.value}"), self.fixed_edges()
         if fixed is None and graph is not None and reads_cells(kind) and any(cell.name for cell in cells_of(space)):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from naslib.errors import ArchitectureError
+from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.encodings import FixedEdges, NestedGraphs
 from naslib.search_spaces.core.graph import Graph
@@ -175,6 +175,11 @@ class DartsCodec(Codec[Graph]):
             return super().encode_batch(codes, encoding_type, graph)
         given = [tuple(code) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
         if getattr(encoding_type, "value", encoding_type) == EncodingType.COMPACT.value or not given:
+            if len({len(code) for code in given}) > 1:
+                raise UnsupportedBySpaceError(
+                    "some of these architectures have partial concats, so that their codes differ in length: use "
+                    "adjacency_one_hot or path"
+                )
             return np.array(given, dtype=np.int64).reshape(len(given), -1)
         rows = [self.encode(code, encoding_type) for code in given]
         if isinstance(rows[0], dict):

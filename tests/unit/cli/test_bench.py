@@ -76,6 +76,10 @@ def test_from_a_config_to_a_table_that_a_search_asks(config: Path, capsys: pytes
         (["build", "none.yaml", "--out", "a.npz"], "config file 'none.yaml' not found"),
         (["build", "tiny.yaml", "--out", "a.npz", "--executor", "ray"], "--executor ray is not there yet"),
         (["build", "tiny.yaml", "--out", "a.npz", "--executor", "proces"], "did you mean 'process'"),
+        (
+            ["build", "tiny.yaml", "--out", "a.npz", "--executor", "serial", "--workers", "2"],
+            "needs --executor process",
+        ),
         (["build", "tiny.yaml", "--out", "a.npz", "--architectures", "many"], "is a number or all, not 'many'"),
         (["build", "tiny.yaml", "--out", "a.npz", "--seeds", "1,x"], "seeds are numbers and stretches"),
         (["build", "tiny.yaml", "--out", "a.npz", "--shard", "2"], "--shard is I/N, such as 1/4, not '2'"),

@@ -169,8 +169,8 @@ def test_get_config_takes_naslib_forms(tmp_path: Path) -> None:
 
 
 def test_get_config_problems(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="config_type 'predictor'"):
-        get_config_from_args([], config_type="predictor")
+    with pytest.raises(ConfigError, match="config_type 'predictors'; did you mean 'predictor'"):
+        get_config_from_args([], config_type="predictors")
     with pytest.raises(ConfigError, match="did you mean 'darts'"):
         get_config_from_args(
             ["optimizer=dart", f"out_dir={tmp_path}"], extensions=SchemaExtensions(optimizers={"darts": {}})

@@ -18,6 +18,8 @@ from naslib.search_spaces.core.encodings.graf import subsets_of
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.nasbench101.cells import dag_of
 from naslib.search_spaces.nasbench201.conversions import EDGE_LIST, OP_NAMES
+from naslib.search_spaces.nasbench301.encodings import get_paths
+from naslib.search_spaces.nasbench301.genotype import OPS
 from naslib.search_spaces.registry import SEARCH_SPACES
 from naslib.utils.encodings import EncodingType
 
@@ -168,6 +170,26 @@ def test_cells_of_darts_know_their_output_and_the_chosen_inputs():
     assert (states > 0).sum() == 8 and (states == 0).sum() == 4
 
 
+def test_graf_of_darts_agrees_with_the_paths_of_its_cells():
+    codec, rng = NasBench301SearchSpace.codec, Random(7)
+    codes = [codec.random(rng) for _ in range(10)]
+    found = _columns(codec, codes)
+    ops = cells_of(codec.decision_space, codec.fixed_edges())[0].ops
+    for row, code in enumerate(codes):
+        for name, cell in zip(("normal_cell", "reduction_cell"), codec.to_compact(code), strict=True):
+            routes = [[OPS[op] for op in path] for _, path in get_paths(cell)]
+            for subset in (ops, [op for op in ops if "conv" in op], ["skip_connect"]):
+                lengths = [len(route) for route in routes if {*route} <= {*subset}]
+                words = f"of {', '.join(op for op in ops if op in subset)}"
+                assert found[f"{name}: count {words}"][row] == sum(OPS[op] in subset for _, op in cell)
+                assert found[f"{name}: number of paths {words}"][row] == len(lengths)
+                assert found[f"{name}: shortest path {words}"][row] == min(lengths, default=15)
+                assert found[f"{name}: longest path {words}"][row] == max(lengths, default=0)
+                both = [sum(OPS[op] in subset for source, op in cell if source == number) for number in (0, 1)]
+                for number in (0, 1):
+                    assert found[f"{name}: out-degree of input {number} {words}"][row] == both[number]
+
+
 @pytest.mark.parametrize("name", ["nats_size", "nasbench_macro", "darts_rnn", "nasbench1shot1"])
 def test_every_space_has_every_encoding(name):
     space, rng = SEARCH_SPACES.get(name)(), Random(0)
@@ -203,6 +225,17 @@ def test_many_operations_have_fewer_subsets():
     assert len(subsets_of(cell)) == 9 + 36 + 1 + 1
     rows = encode_decided(space, [(0, 9, 0)], EncodingType.GRAF)
     assert rows.shape == (1, 47 * 11)
+
+
+def test_partial_concats_have_no_compact_rows_and_no_graf():
+    codec = NasBench301SearchSpace.codec
+    whole = codec.random(Random(1))
+    partial = (*whole, 3, 15)
+    assert codec.is_valid(partial) and encode_batch(codec, [whole, partial], "adjacency_one_hot").shape == (2, 210)
+    with pytest.raises(UnsupportedBySpaceError, match="partial concats"):
+        encode_batch(codec, [whole, partial], "compact")
+    with pytest.raises(ArchitectureError, match="partial concat"):
+        encode_batch(codec, [partial], "graf")
 
 
 def test_what_is_no_code_or_no_encoding_is_refused():

@@ -165,7 +165,7 @@ class _Says:
     def __init__(self, mean: list[float], std: list[float] | None) -> None:
         self.mean, self.std = np.array(mean), None if std is None else np.array(std)
 
-    def predict(self, codes: Any) -> Any:
+    def predict(self, codes: Any, info: Any = None) -> Any:
         return self.mean, self.std
 
 

@@ -108,7 +108,7 @@ def test_repeats(repeats):
 def test_it_finds_more_than_chance():
     def best(**kwargs: Any) -> float:
         found = []
-        for seed in range(8):
+        for seed in range(5):
             optimizer = adapted(BOHB, seed=seed, fidelity=9, **kwargs)
             told(optimizer, 120)
             found.append(float(TABLE.query(optimizer.record.incumbent, "VAL_ACCURACY", "x", 9)))

@@ -323,6 +323,24 @@ def test_the_process_is_the_posterior_of_the_textbook() -> None:
     assert std == pytest.approx(np.sqrt(variance), rel=1e-7)
 
 
+QUICK, SLOW = ("bayes_lin_reg", "var_sparse_gp"), ("et", "gcn", "nao")
+
+
+@pytest.mark.parametrize("predictor", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_predictors_by_name(predictor: str) -> None:
+    """A model on rows of numbers with and without draws, the default, one on graphs, one behind a function."""
+    asked = []
+    for _ in range(2):
+        optimizer = adapted(Bananas, predictor_type=predictor, num_init=6, k=3, num_ensemble=2, num_candidates=20)
+        asked.append([code for code, _ in run(optimizer, 9)])
+    assert asked[0] == asked[1] and len(set(asked[0])) == 9
+
+
+def test_a_model_of_learning_curves_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'lce' reads learning curves"):
+        adapted(Bananas, predictor_type="lce")
+
+
 def test_bad_arguments_are_said() -> None:
     with pytest.raises(ConfigError, match="k must be at least 1, not 0"):
         Bananas(k=0)

@@ -13,7 +13,9 @@ from naslib.registry.catalogue import PREDICTORS
 from naslib.search_spaces import NasBench201SearchSpace, SimpleCellSearchSpace
 
 CODEC = NasBench201SearchSpace.codec
-FAST = {"mlp": {"epochs": 60}, "bananas": {"epochs": 60}}
+FAST = {name: {"epochs": 50} for name in ("mlp", "bananas")} | {
+    name: {"n_estimators": 50} for name in ("et", "graf", "rf")
+}
 ALL = {
     "bananas",
     "bayes_lin_reg",

@@ -102,6 +102,7 @@ class ModelBasedSearch(DiscreteOptimizer):
             raise ConfigError("use_zc_api reads proxies from zc_api=: give what get_zc_benchmark_api returns")
         self.state = ModelState()
         self._encoding: str | None = encoding_type
+        self._fewest = _FEWEST
 
     @abstractmethod
     def choose(self, surrogate: Surrogate, values: np.ndarray, rng: np.random.Generator) -> list[Parent]:
@@ -119,7 +120,7 @@ class ModelBasedSearch(DiscreteOptimizer):
         if state.asked < self.num_init:
             return self._taken(self._fresh(), None)
         if not state.queue:
-            if len(state.codes) < self._fewest_labels():
+            if len(state.codes) < self._fewest:
                 return None if self.record.pending else self._taken(self._fresh(), None)
             state.queue = self._round()[::-1]
         while state.queue:
@@ -161,16 +162,16 @@ class ModelBasedSearch(DiscreteOptimizer):
             ConfigError: If the predictor, its encoding or its hyperparameters cannot be had, or it needs more to be
                 known of architectures than their values.
         """
-        kind = PREDICTORS.get(self.predictor_type)
-        own = getattr(kind, "DEFAULT_ENCODING", EncodingType.ADJACENCY_ONE_HOT)
-        self._encoding = None if own in _OF_GRAPHS else self._encoding_of_space()
+        plain = PREDICTORS.get(self.predictor_type)(space=self.graph)
+        self._encoding = None if plain.DEFAULT_ENCODING in _OF_GRAPHS else self._encoding_of_space()
+        self._fewest = max(_FEWEST, plain.MIN_LABELS)
         self._proxies = None if self.zc_api is None else known_proxies(self.zc_api, self.zc_names)
         if self._proxies is not None:
             self._codec = within(self.codec, list(self._proxies))
         state = self.rng.getstate()
-        surrogate = self.make_surrogate()
+        self.make_surrogate()
         self.rng.setstate(state)
-        if surrogate.members[0].get_data_reqs()["requires_partial_lc"]:
+        if plain.get_data_reqs()["requires_partial_lc"]:
             raise ConfigError(
                 f"search.predictor_type: {self.predictor_type!r} reads learning curves of the architectures that it "
                 "predicts, and those a search asks for have none yet"
@@ -185,9 +186,6 @@ class ModelBasedSearch(DiscreteOptimizer):
             logger.info("the model reads architectures one-hot: %s", error)
             kind = EncodingType.ADJACENCY_ONE_HOT
         return kind.value
-
-    def _fewest_labels(self) -> int:
-        return max(_FEWEST, int(getattr(PREDICTORS.get(self.predictor_type), "MIN_LABELS", _FEWEST)))
 
     def _round(self) -> list[Parent]:
         """Fit a model and return what it chooses."""

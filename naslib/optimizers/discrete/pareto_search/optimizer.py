@@ -101,7 +101,7 @@ class ParetoSearch(DiscreteOptimizer):
         self,
         *,
         num_init: int = 10,
-        k: int = 5,
+        k: int = 10,
         num_candidates: int = 100,
         reference_point: Sequence[float | None] | None = None,
         predictor_type: str = "grid_gp",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import official_files as files
@@ -12,7 +13,7 @@ import pytest
 
 from naslib.benchmarks import NasBench101Table
 from naslib.benchmarks.official import FORMATS, convert
-from naslib.benchmarks.official.tfrecord import crc32c, fields_of, masked_crc32c, read_records
+from naslib.benchmarks.official.tfrecord import crc32c, crc32c_of_all, fields_of, masked_crc32c, read_records
 from naslib.errors import BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
@@ -30,6 +31,13 @@ def test_the_checksum_is_that_of_the_standard() -> None:
     assert crc32c(bytes(range(32))) == 0x46DD794E
     assert crc32c(b"123456789") == 0xE3069283
     assert masked_crc32c(b"") == 0xA282EAD8
+
+
+def test_the_checksums_of_many_at_once_are_those_of_each() -> None:
+    rng = Random(5)
+    parts = [rng.randbytes(length) for length in (0, 1, 7, 300, 300, 12, 3, 0, 299)]
+    assert crc32c_of_all(parts).tolist() == [crc32c(part) for part in parts]
+    assert crc32c_of_all([]).tolist() == []
 
 
 def test_a_message_of_every_kind_of_field() -> None:
@@ -99,14 +107,19 @@ def test_the_pickle_says_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "place, message",
-    [(3, "the length at byte 0 is wrong"), (60, "checksum of record 0"), (-1, "ends early")],
+    [
+        (3, "the length at byte 0 is wrong"),
+        (60, "checksum of record 0"),
+        (-40, "checksum of record 2"),
+        (-1, "ends early"),
+    ],
 )
 def test_a_damaged_file_says_where(tmp_path: Path, place: int, message: str) -> None:
     path = files.write_tfrecord(tmp_path / "nasbench_full.tfrecord", files.rows_101((108,)))
     raw = bytearray(path.read_bytes())
-    if place > 0:
+    if place != -1:
         raw[place] ^= 1
-    path.write_bytes(raw if place > 0 else raw[:place])
+    path.write_bytes(raw if place != -1 else raw[:place])
     with pytest.raises(BenchmarkError, match=rf"nasbench_full\.tfrecord.*{message}"):
         FORMATS["nasbench101"].read(path, _nothing)
 

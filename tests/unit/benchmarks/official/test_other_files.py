@@ -219,7 +219,8 @@ def test_naslibs_tables_of_nas_bench_201(tmp_path: Path) -> None:
         FORMATS["naslib-nb201"].read(tmp_path / "none", _nothing)
 
 
-def test_naslibs_proxies(tmp_path: Path) -> None:
+def test_naslibs_proxies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASLIB_CACHE", str(tmp_path / "cache"))
     record = {
         "id": 3,
         "val_accuracy": 61.5,
@@ -231,12 +232,22 @@ def test_naslibs_proxies(tmp_path: Path) -> None:
     path.write_text(json.dumps({"cifar10": {"(4, 0, 3, 1, 4, 3)": record, "(1, 0, 3, 1, 4, 3)": other}}))
     arrays = FORMATS["naslib-zc"].read(path, _nothing)
     assert arrays["proxies"].tolist() == ["nwot", "synflow"]
-    assert arrays["cifar10_arch"].tolist() == [[4, 0, 3, 1, 4, 3], [1, 0, 3, 1, 4, 3]]
-    assert arrays["cifar10_acc"].tolist() == [61.5, 50.0]
-    np.testing.assert_array_equal(arrays["cifar10_score"], [[700, 12.5], [np.nan, np.nan]])
-    np.testing.assert_array_equal(arrays["cifar10_time"], [[0.5, 0.25], [np.nan, 0.1]])
-    path.write_text(json.dumps({"nasbench301": {"((0, 1), (2, 3))": record}}))
-    assert FORMATS["naslib-zc"].read(path, _nothing)["nasbench301_arch"].tolist() == [[0, 1, 2, 3]]
+    assert arrays["nb201_c10_arch"].tolist() == [[4, 0, 3, 1, 4, 3], [1, 0, 3, 1, 4, 3]]
+    assert arrays["nb201_c10_acc"].tolist() == [61.5, 50.0]
+    np.testing.assert_array_equal(arrays["nb201_c10_score"], [[700, 12.5], [np.nan, np.nan]])
+    np.testing.assert_array_equal(arrays["nb201_c10_time"], [[0.5, 0.25], [np.nan, 0.1]])
+    api = get_dataset_api("nasbench201", "cifar10", path, kind="proxies_naslib")
+    figures = {name: api.query((4, 0, 3, 1, 4, 3), api.metric_of(name), "cifar10") for name in ("synflow", "accuracy")}
+    assert figures == {"synflow": 12.5, "accuracy": 61.5}
+    cells = str((tuple(((0, 1), (1, 2)) * 4), tuple(((0, 3), (1, 4)) * 4)))
+    (tmp_path / "zc_nasbench301.json").write_text(json.dumps({"cifar10": {cells: record}}))
+    api = get_dataset_api("nasbench301", "cifar10", tmp_path, kind="proxies")  # of the folder, with both
+    graph = NasBench301SearchSpace()
+    graph.set_spec((0, 1, 1, 2) * 4 + (0, 3, 1, 4) * 4)
+    assert graph.query(api.metric_of("nwot"), "cifar10", dataset_api=api) == 700.0
+    (tmp_path / "zc_mine.json").write_text("{}")
+    with pytest.raises(BenchmarkError, match=r"its name says the space: zc_nasbench101\.json"):
+        FORMATS["naslib-zc"].read(tmp_path / "zc_mine.json", _nothing)
     path.write_text("[]")
     with pytest.raises(BenchmarkError, match="expected data sets"):
         FORMATS["naslib-zc"].read(path, _nothing)
