@@ -23,7 +23,7 @@ from .density import Density, number_of_values
 _LEAST = 1e-32
 
 
-class Observations:
+class BudgetObservations:
     """Merits of architectures by fidelity, at the highest one that has enough for a model and above.
 
     Attributes:
@@ -131,7 +131,7 @@ class BOHB(BracketSearch):
         self.bandwidth_factor, self.min_bandwidth = bandwidth_factor, min_bandwidth
         self.top_n_percent, self.min_points_in_model = top_n_percent, min_points_in_model
         self.repeats = repeats
-        self.observations = Observations()
+        self.observations = BudgetObservations()
         self._space: DecisionSpace | None = None
         self._densities: tuple[Density, Density] | None = None
 
@@ -221,7 +221,7 @@ class BOHB(BracketSearch):
 
     def _reset(self) -> None:
         super()._reset()
-        self.observations, self._densities = Observations(), None
+        self.observations, self._densities = BudgetObservations(), None
 
 
 class _Fresh:

@@ -29,7 +29,7 @@ class Sequenced(NamedTuple):
     entropies: Tensor
 
 
-class Memory(ABC):
+class PolicyMemory(ABC):
     """What a policy knows while it decides an architecture."""
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Policy(nn.Module, ABC):
         self.steps = steps
 
     @abstractmethod
-    def begin(self) -> Memory:
+    def begin(self) -> PolicyMemory:
         """Return what is known before the first word."""
 
     @torch.no_grad()
@@ -88,7 +88,7 @@ class Policy(nn.Module, ABC):
 
 
 class _Trace:
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: PolicyMemory) -> None:
         self.memory = memory
         self.log_probs: list[Tensor] = []
         self.entropies: list[Tensor] = []

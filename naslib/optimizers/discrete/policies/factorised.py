@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from naslib.optimizers.discrete.steps import Steps
 
-from .base import Memory, Policy
+from .base import Policy, PolicyMemory
 
 # Standard deviation of the scores to begin with, as in the code of NAS-Bench-201
 INITIAL_SCALE = 1e-3
@@ -32,12 +32,12 @@ class FactorisedPolicy(Policy):
         drawn = [[rng.gauss(0.0, INITIAL_SCALE) for _ in range(width)] for _ in steps.slots]
         self.scores = nn.Parameter(torch.tensor(drawn))
 
-    def begin(self) -> Memory:
+    def begin(self) -> PolicyMemory:
         """Return what is known before the first word: nothing that is ever added to."""
         return _Rows(self.scores, self.steps)
 
 
-class _Rows(Memory):
+class _Rows(PolicyMemory):
     def __init__(self, scores: Tensor, steps: Steps) -> None:
         self.scores, self.slots = scores, steps.slots
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from naslib.optimizers.core.vocabulary import Words
 from naslib.optimizers.discrete.steps import Steps
 
-from .base import Memory, Policy
+from .base import Policy, PolicyMemory
 
 # Every parameter starts uniform in +- this ([Zoph2018nasnet])
 INITIAL_RANGE = 0.1
@@ -39,12 +39,12 @@ class RecurrentPolicy(Policy):
             for parameter in self.parameters():
                 parameter.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=generator)
 
-    def begin(self) -> Memory:
+    def begin(self) -> PolicyMemory:
         """Return what is known before the first word: the state of the LSTM after its start."""
         return _State(self)
 
 
-class _State(Memory):
+class _State(PolicyMemory):
     def __init__(self, policy: RecurrentPolicy) -> None:
         self.policy = policy
         self.state: tuple[Tensor, Tensor] | None = None
