@@ -83,6 +83,7 @@ def methods_of(what: str) -> dict[str, tuple[str, Keywords]]:
     return {
         "random": ("rs", {}),
         "local search": ("ls", {}),
+        "first improvement": ("ls", {"num_init": 1, "query_until_improvement": True}),
         "evolution": ("re", evolution),
         "npenas": ("npenas", model),
         "bananas": ("bananas", {key: value for key, value in recommended.items() if key not in ("epochs", "fidelity")}),
