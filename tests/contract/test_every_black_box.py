@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from naslib.errors import ArchitectureError, ConfigError, OptimizerStateError
+from naslib.errors import ConfigError, OptimizerStateError
 from naslib.evaluators import Evaluator, TrainEvaluator, TrainingOfTrials
 from naslib.history import Objective, Outcome, State, Trial
 from naslib.optimizers import OPTIMIZERS
@@ -105,13 +105,7 @@ def spaces() -> dict[str, Any]:
     return {name: ENTRIES[name].make(n_classes=4, in_channels=3) for name in SPACES}
 
 
-# What does not work yet: these make codes that break the constraint of this space on its number of edges
-BROKEN = {("hierarchical_evolution", "nasbench101"), ("ppo", "nasbench101"), ("reinforce", "nasbench101")}
-PAIRS = [
-    pytest.param(name, space, marks=pytest.mark.xfail(raises=ArchitectureError) if (name, space) in BROKEN else ())
-    for name in METHODS
-    for space in SPACES
-]
+PAIRS = [(name, space) for name in METHODS for space in SPACES]
 
 
 @pytest.mark.parametrize(("name", "space"), PAIRS)
@@ -161,14 +155,7 @@ def test_it_trains_what_it_asks_for(name: str) -> None:
     assert optimizer.objectives == (Objective("accuracy", True, "%"),)
 
 
-# What these say before they are adapted is no error of ours yet
-UNCLEAR = {"ppo", "reinforce", "tpe"}
-UNADAPTED = [
-    pytest.param(name, marks=pytest.mark.xfail(raises=AttributeError) if name in UNCLEAR else ()) for name in METHODS
-]
-
-
-@pytest.mark.parametrize("name", UNADAPTED)
+@pytest.mark.parametrize("name", METHODS)
 def test_it_refuses(name: str, spaces: dict[str, Any]) -> None:
     optimizer = OPTIMIZERS.get(name)(**KEYWORDS.get(name, {}))
     with pytest.raises(OptimizerStateError, match="adapt_search_space"):

@@ -117,12 +117,11 @@ def _built(steps: Steps, genes_of: Callable[[int, Decision], Sequence[int]]) -> 
 
 
 def _allowed(space: DecisionSpace, make: Callable[[], Code], otherwise: Code) -> Code:
-    for _ in range(_ATTEMPTS if space.constraints else 1):
+    for _ in range(_ATTEMPTS):
         try:
             return space.canonical(make())
-        except ArchitectureError:
-            if not space.constraints:
-                raise
+        except ArchitectureError:  # of the constraints, or of a space whose codes say more than its decisions
+            continue
     return otherwise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from naslib.errors import ConfigError, UnsupportedBySpaceError
+from naslib.errors import ArchitectureError, ConfigError, UnsupportedBySpaceError
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.steps import Steps
@@ -20,7 +20,7 @@ from naslib.search_spaces.core.schema import DecisionSpace
 _IDENTITIES = ("identity", "skip_connect", "skip")
 _NOTHING = ("none", "zero")
 # Draws of a gene that can change
-_ATTEMPTS = 100
+_ATTEMPTS, _STARTS = 100, 20
 
 
 def levels_of(space: DecisionSpace) -> list[list[list[int]]]:
@@ -166,14 +166,31 @@ class HierarchicalEvolution(DiscreteOptimizer):
         """Return a mutated trivial architecture while the population fills, then a mutated winner of a tournament."""
         population, rng, codec = self.population, self.rng, self.codec
         if len(population) == 0 or len(population) + len(self.record.pending) < self.population_size:
-            decided = trivial_code(self._steps)
-            for _ in range(self.initial_mutations):
-                decided = self.mutated(decided)
-            return known(codec, codec.from_decisions(self._steps.space.canonical(decided)), rng), None
+            return known(codec, self._allowed(trivial_code(self._steps), self.initial_mutations), rng), None
         size = max(1, round(self.tournament * len(population)))
         best = max(rng.sample(range(len(population)), size), key=population.merits.__getitem__)
-        decided = self.mutated(codec.to_decisions(population.codes[best]))
-        return known(codec, codec.from_decisions(decided), rng), population.numbers[best]
+        found = self._allowed(codec.to_decisions(population.codes[best]), 1)
+        return known(codec, found, rng), population.numbers[best]
+
+    def _allowed(self, start: Code, mutations: int) -> Code:
+        """Return what some mutations make of a code of the decision space, as one of the codec; tried again if none.
+
+        Where the start is none of the space (a cell with all edges, where some are too many), or no attempt makes one,
+        an architecture is drawn at random.
+        """
+        try:
+            self._steps.space.canonical(start)
+        except ArchitectureError:
+            return self.codec.random(self.rng)
+        for _ in range(_STARTS):
+            decided = start
+            for _ in range(mutations):
+                decided = self.mutated(decided)
+            try:
+                return self.codec.from_decisions(self._steps.space.canonical(decided))
+            except ArchitectureError:  # with too many edges, say
+                continue
+        return self.codec.random(self.rng)
 
     def mutated(self, decided: Code) -> Code:
         """Return another choice of one decision that the architecture makes.

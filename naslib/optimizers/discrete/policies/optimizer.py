@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from naslib.errors import ConfigError, UnsupportedBySpaceError, did_you_mean
+from naslib.errors import ArchitectureError, ConfigError, UnsupportedBySpaceError, did_you_mean
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -130,18 +130,22 @@ class PolicyOptimizer(DiscreteOptimizer):
 
     def propose(self) -> tuple[Code, int | None]:
         """Return an architecture drawn from the policy; it has no parent."""
+        codec, found, decided = self.codec, None, None
         space = self.policy.steps.space
         for _ in range(_ATTEMPTS):
             found = self.policy.sample(self.rng)
-            if not space.constraints or space.is_valid(found.code):
+            try:
+                decided = space.canonical(found.code)
                 break
-        else:
+            except ArchitectureError:  # a cell that is none: draw again
+                continue
+        if found is None or decided is None:
             raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} draws of the policy")
         pending, drawn = self.record.pending, self._drawn.by_number
         for number in [number for number in drawn if number not in pending]:  # of trials that have failed
             del drawn[number]
-        wanted = self.codec.from_decisions(space.canonical(found.code))
-        code = known(self.codec, wanted, self.rng)
+        wanted = codec.from_decisions(decided)
+        code = known(codec, wanted, self.rng)
         drawn[self.record.asked] = self._under_policy(code) if code != wanted else _drawn(found)
         return code, None
 

@@ -100,6 +100,7 @@ class TPE(DiscreteOptimizer):
 
     def propose(self) -> tuple[Code, int | None]:
         """Return what a sampler of Optuna suggests after what it was told; it has no parent."""
+        codec = self.codec
         space = self._distributions.space
         with _quietly(self._optuna):
             self._catch_up()
@@ -114,7 +115,7 @@ class TPE(DiscreteOptimizer):
                     break
         if found is None:
             raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} suggestions of tpe")
-        return known(self.codec, self.codec.from_decisions(found), self.rng), None
+        return known(codec, codec.from_decisions(found), self.rng), None
 
     def _suggested(self) -> Code:
         optuna = self._optuna
