@@ -16,7 +16,7 @@ import numpy as np
 
 from naslib.benchmarks.official import FORMATS, nats
 from naslib.benchmarks.official.pickles import read_pickle
-from naslib.benchmarks.official.trials import Columns
+from naslib.benchmarks.official.trials import TrialColumns
 
 from .records import RESULTS
 
@@ -56,7 +56,7 @@ def _topology(official: Path, data: Path) -> Iterator[dict[str, object]]:
     """Yield the comparison of each folder of NATS-Bench's topology space, one row for each column of accuracies etc."""
     for folder in sorted(official.rglob("NATS-tss-*-simple")):
         files = sorted(folder.glob("[0-9]*.pickle.pbz2"))
-        columns = Columns(5**6, (12, 200), (777, 888, 999), by_seed=(200,), timed=(200,))
+        columns = TrialColumns(5**6, (12, 200), (777, 888, 999), by_seed=(200,), timed=(200,))
         begun = time.process_time()
         for file in files:
             columns.add(int(file.name[:6]), read_pickle(file, "an architecture"))

@@ -49,11 +49,12 @@ _MOVED = {
                 "strategy",
                 "strategy_optimizer",
                 "moving_average",
-                "reinforce",
                 "compatibility",
             ),
         )
     },
+    f"{_ONESHOT}.reinforce": "naslib.optimizers.core.reward_baseline",
+    f"{_ONESHOT}.supernet.reinforce": "naslib.optimizers.core.reward_baseline",
     f"{_ONESHOT}.mixture": f"{_ONESHOT}.supernet.relaxed_op",
     f"{_ONESHOT}.schedules": f"{_ONESHOT}.supernet.stage_schedules",
     f"{_ONESHOT}.state": f"{_ONESHOT}.supernet.checkpointables",

@@ -122,7 +122,12 @@ def own_table(
         return None  # a published one's file
     if search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset)):
         return find_table(search_space, dataset, [named]) if named is not None else None
-    return find_table(search_space, dataset, _places(data_dir))
+    try:
+        return find_table(search_space, dataset, _places(data_dir))
+    except BenchmarkError as error:
+        if named is None or search_space in BENCHMARKS:
+            raise
+        raise BenchmarkError(f"there is no benchmark of the search space {search_space!r}, and {error}") from error
 
 
 def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
