@@ -99,6 +99,7 @@ def draw_ranks(comparison: Comparison, path: Path) -> list[Path]:
     axes = figure.add_subplot()
     k = len(order)
     axes.set_xlim(0.2, k + 0.8)
+    axes.set_ylim(-0.7 - 0.18 * len(bars) - 0.32 * ((k + 1) // 2), 0.75)  # room for the numbers below the title
     axes.hlines(0, 1, k, color="black", linewidth=1)
     for tick in range(1, k + 1):
         axes.vlines(tick, 0, 0.12, color="black", linewidth=1)
