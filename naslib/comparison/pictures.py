@@ -43,6 +43,7 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]], value: str, spent: str, p
         The files.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     drawn = {method: [curve for curve in found if len(curve.spent)] for method, found in curves.items()}
     drawn = {method: found for method, found in drawn.items() if found}
@@ -60,6 +61,8 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]], value: str, spent: str, p
         lows.append((mean[np.isfinite(mean)], low, high))
     _close_in(axes, lows)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.0f}" if at >= 1 else f"{at:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(spent)
     axes.set_ylabel(value)
     axes.grid(alpha=0.3)

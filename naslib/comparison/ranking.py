@@ -15,6 +15,8 @@ from naslib.errors import ConfigError
 # With fewer methods than this Friedman's test, and what follows from it, says nothing
 _LEAST_METHODS = 3
 SIGNIFICANCE = 0.05
+# Pairs up to which all signs of differences are tried; beyond, a normal approximation is close where some are equal
+_EXACT = 13
 
 
 class MethodRow(NamedTuple):
@@ -125,9 +127,20 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> float:
         second: `(n,)` scores on the same seeds.
     """
     differences = np.subtract(first, second)
-    if not differences.any():
+    differences = differences[differences != 0]
+    if len(differences) < 2:  # one pair alone: either sign is as likely
         return 1.0
-    return float(stats.wilcoxon(differences, zero_method="wilcox").pvalue)
+    if len(differences) > _EXACT:
+        return float(stats.wilcoxon(differences).pvalue)
+
+    def signed_ranks(values: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+        return (np.sign(values) * stats.rankdata(np.abs(values), axis=axis)).sum(axis)
+
+    # all signs are tried, which is exact also where differences are equal
+    found = stats.permutation_test(
+        (differences,), signed_ranks, permutation_type="samples", vectorized=True, n_resamples=2**_EXACT
+    )
+    return float(found.pvalue)
 
 
 def _holm(p_values: Sequence[float]) -> list[float]:

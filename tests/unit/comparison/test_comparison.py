@@ -75,6 +75,10 @@ def test_the_table_has_the_best_first_and_adjusts_the_tests():
 
 def test_equal_scores_differ_by_nothing():
     assert wilcoxon([1, 2, 3], [1, 2, 3]) == 1.0
+    rng = np.random.default_rng(2)
+    for n in (6, 12, 30):  # without ties it is the exact test of the library
+        first, second = rng.normal(size=n), rng.normal(size=n)
+        assert wilcoxon(first, second) == pytest.approx(stats.wilcoxon(first - second, method="exact").pvalue)
     assert Comparison({name: [1.0, 2.0] for name in "abc"}).friedman() == 1.0
     assert Comparison({name: [1.0, 2.0] for name in "ab"}).critical_difference() is None
 
