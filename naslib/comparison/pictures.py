@@ -8,23 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from naslib.training.pictures import save_figure
+from naslib.training.pictures import COLOURS, save_figure
 
 from .curves import Curve, band
 from .ranking import Comparison
 
-_COLOURS = (
-    "#1f5fa8",
-    "#b3541e",
-    "#2f7d4f",
-    "#7a4fa3",
-    "#a83248",
-    "#5a5a5a",
-    "#8a6d1d",
-    "#1f7f8c",
-    "#3b3bb3",
-    "#994d80",
-)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _POINTS = 400
 _SIZE = (7.2, 4.4)  # inches
@@ -55,7 +43,7 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]], value: str, spent: str, p
     lows = []
     for place, (method, found) in enumerate(drawn.items()):
         mean, low, high = band(np.stack([curve.at(points) for curve in found]))
-        colour, dash = _COLOURS[place % len(_COLOURS)], _DASHES[place // len(_COLOURS) % len(_DASHES)]
+        colour, dash = COLOURS[place % len(COLOURS)], _DASHES[place // len(COLOURS) % len(_DASHES)]
         axes.plot(points, mean, color=colour, linestyle=dash, label=method, linewidth=1.6)
         axes.fill_between(points, low, high, color=colour, alpha=0.15, linewidth=0)
         lows.append((mean[np.isfinite(mean)], low, high))
@@ -112,7 +100,7 @@ def draw_ranks(comparison: Comparison, path: Path) -> list[Path]:
         is_left = place < (k + 1) // 2
         level = start - 0.32 * (place if is_left else k - 1 - place)
         side = 0.7 if is_left else k + 0.3
-        colour = _COLOURS[comparison.methods.index(method) % len(_COLOURS)]
+        colour = COLOURS[comparison.methods.index(method) % len(COLOURS)]
         axes.plot([ranks[method], ranks[method], side], [0, level, level], color=colour, linewidth=1.2)
         text = f"{method} ({ranks[method]:.2f})"
         axes.text(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-_COLOURS = (
+COLOURS = (
     "#1f5fa8",
     "#b3541e",
     "#2f7d4f",
@@ -66,7 +66,7 @@ def draw_cells(architecture: Graph, folder: Path) -> list[Path]:
 def colours_of(cells: Sequence[DrawnCell]) -> dict[str, str]:
     """Return a colour for each label of an edge under search."""
     labels = sorted({edge.label for cell in cells for edge in cell.edges if edge.kind == "op"})
-    return {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(labels)}
+    return {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(labels)}
 
 
 def draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
