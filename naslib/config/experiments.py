@@ -132,9 +132,16 @@ def _search_config(
     ]
     _update(raw, {key: value for key, value in given.items() if key != "config_id"})
     raw["search"] = {key: value for key, value in raw["search"].items() if key not in aside}
+    if aside["zc_only"]:
+        raise ConfigError("search.zc_only: predictors read proxies beside the encoding, not alone; leave it out")
+    method = str(dict(overrides).get("optimizer", raw["optimizer"])).lower()
+    takes = (extensions.optimizers or {}).get(method, {}) if extensions is not None else {}
+    # of a method that reads proxies they are keys, of another one NASLib's runner looks at them
+    raw["search"] |= {key: value for key, value in aside.items() if key in takes and value is not None}
     config = load_config(raw, kept, extensions=extensions)
     for key, value in aside.items():
-        config.search.set_hidden(key, value)
+        if key not in config.search:
+            config.search.set_hidden(key, value)
     config.set_hidden("config_id", int(number))
     names = (config.search_space, config.dataset, config.optimizer, f"config_{number}", str(config.seed))
     if config_type == "nas_predictor":

@@ -179,7 +179,7 @@ class Predictor(ABC, metaclass=NASLibKeywords):
         return self.get_hyperparams()
 
     def set_ss_type(self, ss_type: str) -> None:
-        """Take the name of the space; of one that is registered, and of no other data, also the space itself."""
+        """Take the name of the space; the space itself is the constructor's, or that of the graphs in `fit`."""
         self.ss_type = ss_type
 
     def set_pre_computations(self, *args: Any, **kwargs: Any) -> None:

@@ -15,9 +15,10 @@ from naslib.defaults.statistics_evaluator import StatisticsEvaluator
 from naslib.errors import BenchmarkApiMissing, ConfigError, PredictorError
 from naslib.evaluators.zc_evaluator import ZeroCostPredictorEvaluator
 from naslib.optimizers import Bananas
-from naslib.predictors import BayesianLinearRegression, SoLosspredictor
+from naslib.predictors import BayesianLinearRegression, GPPredictor, GPWLPredictor, SoLosspredictor
 from naslib.search_spaces import NasBench201SearchSpace, get_search_space
 from naslib.search_spaces.core.query_metrics import Metric
+from naslib.utils import get_config_from_args
 
 SPACE = NasBench201SearchSpace(channels=4, cells_per_stage=1)
 WEIGHTS = np.arange(30).reshape(6, 5) % 7
@@ -151,3 +152,34 @@ def test_bananas_reads_proxies_and_asks_only_for_architectures_that_have_them():
     unknown = Bananas(**settings, zc_api=api, use_zc_api=True, zc_names=["better"])
     with pytest.raises(ConfigError, match=r"better \(there are: good, bad"):
         unknown.adapt_search_space(SPACE, "cifar10", dataset_api=Sums())
+
+
+def test_naslibs_keywords_have_their_effect_or_are_said_to_have_none(caplog, tmp_path):
+    assert GPPredictor(kernel_type="RBF").hyperparams["kernel"] == "rbf"
+    assert GPWLPredictor(ss_type="nasbench201", kernel_type="wloa", optimize_gp_hyper=True, h=2).hyperparams["h"] == 2
+    assert "kernel_type='wloa' is without effect" in caplog.text
+    caplog.clear()
+    GPPredictor(optimize_gp_hyper=True, config=None, zc=False)
+    assert not caplog.text
+    GPPredictor(optimize_gp_hyper=False)
+    assert "optimize_gp_hyper=False is without effect: what a process is fitted with is always fitted" in caplog.text
+    with pytest.raises(ConfigError, match="leave zc_only out"):
+        GPPredictor(zc_only=True)
+    with pytest.raises(ConfigError, match="rbf, matern32, matern52, not 'cosine'"):
+        GPPredictor(kernel_type="cosine")
+    (tmp_path / "found.json").write_text('{"GPPredictor": {"kernel": "matern32"}}')
+    assert GPPredictor(hparams_from_file=str(tmp_path / "found.json")).hyperparams["kernel"] == "matern32"
+    (tmp_path / "found.json").write_text('{"GPPredictor": 3}')
+    with pytest.raises(ConfigError, match="no mapping of hyperparameters"):
+        GPPredictor(hparams_from_file=str(tmp_path / "found.json"))
+
+
+def test_a_config_that_asks_for_proxies_has_them_read(tmp_path):
+    words = ["optimizer=bananas", "search.use_zc_api=true", "search.zc_names=[snip]", f"out_dir={tmp_path}"]
+    config = get_config_from_args(words, config_type="bbo-bs")
+    api = {str(code): {"snip": {"score": float(sum(code))}} for code in [(0,) * 6, (1,) * 6]}
+    assert Bananas(config, zc_api=api).zc_api is api and Bananas(config, zc_api=api).zc_names == ("snip",)
+    other = get_config_from_args(["optimizer=re", *words[1:]], config_type="bbo-bs")
+    assert other.search.use_zc_api is True and "use_zc_api" not in other.search
+    with pytest.raises(ConfigError, match="zc_only"):
+        get_config_from_args([*words, "search.zc_only=true"], config_type="bbo-bs")
