@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from naslib.config.config import Config
 from naslib.config.extensions import Keywords, keyword_names
 from naslib.config.schema import SEARCH_KEYS, SearchKeys
 from naslib.config.type_check import check_types
@@ -61,10 +62,14 @@ def search_section(config: Mapping[str, Any], keywords: Keywords) -> dict[str, A
         keywords: The parameters of the method's constructor.
 
     Returns:
-        The section, with the method's own defaults for the keys that nobody gave.
+        The section, with the method's own defaults for the keys that nobody gave. Of a config that was validated, keys
+        that belong to the method that it names, and not to this one, are left out.
     """
     fresh = search_defaults(keywords)
-    return {**config["search"], **{key: fresh[key] for key in completed_keys(config)}}
+    search = {**config["search"], **{key: fresh[key] for key in completed_keys(config)}}
+    if not isinstance(config, Config):
+        return search
+    return {key: value for key, value in search.items() if key in SEARCH_KEYS or key in keywords}
 
 
 def settle_method(config: Any, keywords: Keywords) -> None:

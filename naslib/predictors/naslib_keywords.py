@@ -18,6 +18,7 @@ logger = get_logger(__name__)
 _SETTLED: dict[str, tuple[Any, str]] = {
     "optimize_gp_hyper": (True, "what a process is fitted with is always fitted; set_hyperparams fixes it"),
     "num_steps": (None, "a process is fitted until it converges"),
+    "require_hyper": (False, "settings of the trainings are not read"),
     "jacov_onehot": (False, "proxies enter by their ranks"),
 }
 # Nothing to do about: proxies are read where info is given, and ours are given the data that NASLib reads by a config

@@ -25,6 +25,7 @@ def omni_seminas(
     epochs: int | None = None,
     space: Graph | Codec[Any] | None = None,
     seed: int = 0,
+    **naslib: Any,
 ) -> SemiNASPredictor:
     """Return SemiNAS whose predictor sees proxies and curves beside the embedding ([White2021predictors]).
 
@@ -39,6 +40,7 @@ def omni_seminas(
         epochs: See `SemiNASPredictor`.
         space: See `Predictor`.
         seed: See `Predictor`.
+        **naslib: Other keywords of NASLib's constructor (`NASLibKeywords`).
 
     Raises:
         ConfigError: As `SemiNASPredictor` and `KnownColumns`.
@@ -53,6 +55,7 @@ def omni_seminas(
         epochs=epochs,
         space=space,
         seed=seed,
+        **naslib,
     )
 
 

@@ -14,7 +14,7 @@ from naslib.defaults.predictor_evaluator import PredictorEvaluator
 from naslib.defaults.statistics_evaluator import StatisticsEvaluator
 from naslib.errors import BenchmarkApiMissing, ConfigError, PredictorError
 from naslib.evaluators.zc_evaluator import ZeroCostPredictorEvaluator
-from naslib.optimizers import Bananas
+from naslib.optimizers import Bananas, RegularizedEvolution
 from naslib.predictors import BayesianLinearRegression, GPPredictor, GPWLPredictor, SoLosspredictor
 from naslib.search_spaces import NasBench201SearchSpace, get_search_space
 from naslib.search_spaces.core.query_metrics import Metric
@@ -179,6 +179,8 @@ def test_a_config_that_asks_for_proxies_has_them_read(tmp_path):
     config = get_config_from_args(words, config_type="bbo-bs")
     api = {str(code): {"snip": {"score": float(sum(code))}} for code in [(0,) * 6, (1,) * 6]}
     assert Bananas(config, zc_api=api).zc_api is api and Bananas(config, zc_api=api).zc_names == ("snip",)
+    # NASLib's runner makes every method of one config; keys of the one that it names mean nothing to the others
+    assert RegularizedEvolution(config).population_size == 30
     other = get_config_from_args(["optimizer=re", *words[1:]], config_type="bbo-bs")
     assert other.search.use_zc_api is True and "use_zc_api" not in other.search
     with pytest.raises(ConfigError, match="zc_only"):
