@@ -251,7 +251,7 @@ def _report(
     objective = next((run.objective for run in chosen if run.objective), None)
     value = f"{objective.name} {f'({objective.unit})' if objective.unit else ''}".strip() if objective else ""
     pictures = draw(comparison, found, value, spent, out, "curves") + draw_rank_diagram(comparison, out)
-    tested = _tested(found, next(iter(configs.values())))
+    tested = _tested(found, next(iter(configs.values()))) if all(run.is_queried for run in chosen) else {}
     if tested:
         write_curves(tested, out / "curves_test.csv")
         pictures += draw(comparison, tested, "TEST_ACCURACY (%)", spent, out, "curves_test")
@@ -286,8 +286,6 @@ def _tested(curves: Mapping[str, Mapping[int, Any]], config: Config) -> dict[str
 
     from .builders import build_space
 
-    if config.search.get("evaluator") not in (None, "table"):
-        return {}
     try:
         table = get_dataset_api(build_space(config).get_type(), config.dataset, config.get("data"))
         if not table.has(Metric.TEST_ACCURACY, config.dataset):

@@ -27,6 +27,7 @@ class RunResult:
         seconds: What they took, simulated where a table says it; of other methods the seconds of the search.
         params: Parameters of the network in millions, None where they are not known.
         trials: The trials, in the order of their numbers.
+        is_queried: Whether the score is what a table says, of the very networks that were searched.
     """
 
     method: str
@@ -39,6 +40,7 @@ class RunResult:
     seconds: float
     params: float | None
     trials: Trials
+    is_queried: bool = False
 
 
 def read_run(folder: str | Path, method: str) -> RunResult:
@@ -73,6 +75,7 @@ def read_run(folder: str | Path, method: str) -> RunResult:
         seconds if trials else float(summary["search_seconds"]),
         summary.get("params_millions"),
         trials,
+        summary.get("evaluation_mode") == "query",
     )
 
 
