@@ -120,7 +120,7 @@ def test_trained_runs_have_no_test_curve_of_a_table_of_other_networks(tmp_path, 
     """The table that comes along knows the codes, and is of other networks than those that were trained."""
     monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
     words = ["compare", "random_search.yaml", "--methods", "rs", "--seeds", "1", "--evaluations", "1"]
-    words += ["search_space_args={channels: 4, cells_per_stage: 1}", "search.evaluator=train", "evaluation.epochs=1"]
-    words += ["search.evaluator_args={epochs: 1}", "evaluation.mode=retrain", "evaluation.cutout=false"]
+    words += ["search_space_args={channels: 4, cells_per_stage: 1}", "evaluation.epochs=1"]
+    words += ["evaluation.mode=retrain", "evaluation.cutout=false"]
     assert main([*words, "--out", str(tmp_path / "c")]) == 0
     assert (tmp_path / "c" / "curves.csv").is_file() and not (tmp_path / "c" / "curves_test.csv").exists()
