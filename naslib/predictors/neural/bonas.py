@@ -13,11 +13,12 @@ from naslib.predictors.base import Codes
 from naslib.predictors.linear import Evidence
 from naslib.predictors.losses import get_loss
 from naslib.predictors.models.graph_networks import GlobalNodeNetwork
+from naslib.predictors.proxies.untouched import seeded_aside
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
-from .base import Inputs, NeuralPredictor, seeded
+from .base import Inputs, NeuralPredictor
 from .batches import graph_batch
 
 # The training values are mapped to [_EDGE, 1 - _EDGE], so that their logits are finite
@@ -58,7 +59,7 @@ class BonasPredictor(NeuralPredictor):
         inputs, scaled = self._inputs(codes), self._scaled(values)
         targets = torch.tensor(scaled, dtype=torch.float32, device=self.device)
         loss, given = get_loss(self.loss), self.hyperparams
-        with seeded(self.seed):
+        with seeded_aside(self.seed, self.device):
             self.model = GlobalNodeNetwork(inputs[0].shape[-1], given["gcn_hidden"]).to(self.device)
             optimizer = torch.optim.Adam(self.model.parameters(), lr=given["lr"])
 
