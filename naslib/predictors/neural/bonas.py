@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from naslib.errors import ConfigError
 from naslib.predictors.base import Codes
 from naslib.predictors.linear import Evidence
 from naslib.predictors.losses import get_loss
@@ -33,6 +34,9 @@ class BonasPredictor(NeuralPredictor):
     of the paper. Then the logits of these values are regressed on the embedding (and a constant) by Bayesian linear
     regression, its precisions by the evidence. A prediction is the mean of the sigmoid of the normal that this gives,
     noise included, mapped back, and its deviation.
+
+    Raises:
+        ConfigError: For an encoding without a vertex over all, or as `NeuralPredictor`.
     """
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"gcn_hidden": 64, "batch_size": 128, "lr": 1e-3}
@@ -54,6 +58,8 @@ class BonasPredictor(NeuralPredictor):
         super().__init__(
             encoding_type, ss_type, hpo_wrapper, loss=loss, epochs=epochs, device=device, space=space, seed=seed
         )
+        if self.encoding_type is not EncodingType.BONAS:  # of another the last vertex sees nothing
+            raise ConfigError(f"BonasPredictor reads the encoding bonas, not {self.encoding_type.value}")
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> float:
         inputs, scaled = self._inputs(codes), self._scaled(values)

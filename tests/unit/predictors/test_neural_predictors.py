@@ -210,6 +210,8 @@ def test_what_is_refused():
         GCNPredictor("path", space=CODEC).fit(CODES[:3], VALUES[:3])
     with pytest.raises(UnsupportedBySpaceError, match="no encoding of sequences"):
         SemiNASPredictor("path", space=CODEC).fit(CODES[:3], VALUES[:3])
+    with pytest.raises(ConfigError, match="reads the encoding bonas, not gcn"):
+        BonasPredictor("gcn", space=CODEC)
     predictor = GCNPredictor(space=CODEC, epochs=4)
     predictor.set_hyperparams({"lr": 1e30})
     with pytest.raises(PredictorError, match="take a smaller lr"):
