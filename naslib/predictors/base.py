@@ -90,6 +90,7 @@ class Predictor(ABC, metaclass=NASLibKeywords):
         Raises:
             PredictorError: If the numbers differ, there are too few, or a value is not finite; the message names them.
         """
+        self.of_rows = False
         codes, values = self.codes_of(xtrain), np.asarray(ytrain, dtype=np.float64).reshape(-1)
         if len(codes) != len(values):
             raise PredictorError(f"{len(codes)} architectures and {len(values)} values; each has one")
@@ -115,9 +116,9 @@ class Predictor(ABC, metaclass=NASLibKeywords):
             info: What else is known of each, for predictors that use it.
 
         Raises:
-            PredictorError: Before `fit`.
+            PredictorError: Before `fit`, or if a value is not finite.
         """
-        return self._predict(self._ready(xtest), info)[0]
+        return self.predict(xtest, info)[0]
 
     def predict(self, codes: Sequence[Any], info: Any = None) -> tuple[np.ndarray, np.ndarray | None]:
         """Return mean and standard deviation, each `(n,)` float64, of n codes or graphs.
@@ -125,9 +126,15 @@ class Predictor(ABC, metaclass=NASLibKeywords):
         The standard deviation is that of the predictor's belief about the value; None where it has none.
 
         Raises:
-            PredictorError: Before `fit`.
+            PredictorError: Before `fit`, or if a value is not finite.
         """
-        return self._predict(self._ready(codes), info)
+        given = self._ready(codes)
+        mean, std = self._predict(given, info)
+        for values in (mean,) if std is None else (mean, std):
+            bad = np.flatnonzero(~np.isfinite(values))
+            if len(bad):
+                raise PredictorError(f"{type(self).__name__} predicts {values[bad[0]]} for {given[bad[0]]}")
+        return mean, std
 
     def codes_of(self, architectures: Sequence[Any]) -> Codes:
         """Return the codes of architectures, and remember the space of the first graph.

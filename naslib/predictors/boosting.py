@@ -76,6 +76,8 @@ class XGBoost(Boosting):
 class LGBoost(Boosting):
     """LightGBM ([Ke2017lightgbm]); defaults and ranges are those of [White2021predictors]. It has no uncertainty.
 
+    A leaf has at most a quarter of the architectures as its least number: else fewer than ten could not be split.
+
     Args:
         space: See `Predictor`.
         encoding_type: Likewise.
@@ -101,6 +103,7 @@ class LGBoost(Boosting):
             **self.hyperparams,
         }
         rounds = int(settings.pop("num_rounds"))
+        settings["min_data_in_leaf"] = max(1, min(int(settings["min_data_in_leaf"]), len(rows) // 4))
         self._model = library.train(settings, library.Dataset(rows, label=values), num_boost_round=rounds)
 
     def _infer(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

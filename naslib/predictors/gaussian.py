@@ -11,6 +11,7 @@ import torch
 
 from naslib.errors import ConfigError, did_you_mean
 
+from .features import typical_distance
 from .kernels import KERNELS, distances, log_bound, log_density, maximized, posterior, sparse_posterior
 from .tabular import TabularPredictor, log_uniform
 
@@ -44,7 +45,7 @@ class GaussianProcess(TabularPredictor):
         self._kernel = KERNELS[name]
         self._x, self._y = torch.tensor(rows), torch.tensor(values)
         apart = distances(self._x, self._x)[np.triu_indices(len(rows), 1)]
-        self._unit = float(apart.median()) or 1.0
+        self._unit = typical_distance(apart.numpy())
         self._x = self._x / self._unit
         self._prepare()
         given = [self.hyperparams[name] for name in _NAMES]

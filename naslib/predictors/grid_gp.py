@@ -9,6 +9,7 @@ import numpy as np
 
 from naslib.errors import ConfigError
 
+from .features import typical_distance
 from .tabular import TabularPredictor
 
 # Length scales, in the median distance of two training rows, and variances of the noise, in that of the function
@@ -47,8 +48,7 @@ class GridProcess:
     ) -> None:
         self._rows, n = rows, len(rows)
         squares = squared_distances(rows, rows)
-        between = np.sqrt(squares[np.triu_indices(n, 1)])
-        self._unit = float(np.median(between)) or float(between.mean()) or 1.0
+        self._unit = typical_distance(np.sqrt(squares[np.triu_indices(n, 1)]))
         ratios = np.asarray(noises)[:, None]
         self.evidence = -np.inf
         for length in lengths:

@@ -25,9 +25,9 @@ def weighted_mse(predicted: Tensor, target: Tensor) -> Tensor:
 
     Args:
         predicted: `(n,)`.
-        target: `(n,)` in [0, 1].
+        target: `(n,)` in [0, 1]; what is beyond (a label that a predictor gave) weighs as the nearest end.
     """
-    return (torch.expm1(target) / math.expm1(1.0) * (predicted - target).square()).mean()
+    return (torch.expm1(target.clamp(0, 1)) / math.expm1(1.0) * (predicted - target).square()).mean()
 
 
 def hinge_pair(predicted: Tensor, target: Tensor, margin: float = 0.1) -> Tensor:

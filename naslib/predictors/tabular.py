@@ -55,11 +55,7 @@ class TabularPredictor(Predictor):
     ) -> None:
         super().__init__(space=space, encoding_type=encoding_type, seed=seed)
         self.warp = warp
-        if self.encoding_type in _GRAPHS:
-            raise ConfigError(
-                f"{type(self).__name__} reads rows of numbers, and {self.encoding_type.value} is a graph: use "
-                "adjacency_one_hot, adjacency_mix, path, compact or graf"
-            )
+        check_rows(self)
         self._known: tuple[str, ...] = ()
         self._scaler: Scaler | None = None
 
@@ -101,6 +97,19 @@ class TabularPredictor(Predictor):
     @abstractmethod
     def _infer(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return mean and standard deviation, `(n,)` each, of `(n, d)` rows."""
+
+
+def check_rows(predictor: Predictor) -> None:
+    """Refuse an encoding that is no row of numbers.
+
+    Raises:
+        ConfigError: If the predictor has one that is a graph.
+    """
+    if predictor.encoding_type in _GRAPHS:
+        raise ConfigError(
+            f"{type(predictor).__name__} reads rows of numbers, and {predictor.encoding_type.value} is a graph: use "
+            "adjacency_one_hot, adjacency_mix, path, compact or graf"
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

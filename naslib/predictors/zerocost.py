@@ -130,7 +130,8 @@ class ZeroCost(Predictor):
             )
         is_network = isinstance(architecture, nn.Module) and not isinstance(architecture, Graph)
         code = None if is_network else self.codes_of([architecture])[0]
-        if code is not None and code in self._values:
+        is_known_by_code = code is not None and not isinstance(architecture, Graph)  # a graph has sizes of its own
+        if is_known_by_code and code in self._values:
             return self._values[code]
         try:
             value = self._oriented(self._computed(architecture, code))
@@ -139,7 +140,7 @@ class ZeroCost(Predictor):
                 raise
             logger.debug("%s of %s counts as %s: %s", self.method_type, code, self.failed, error)
             value = self.failed
-        if code is not None:
+        if is_known_by_code:
             self._values[code] = value
         return value
 

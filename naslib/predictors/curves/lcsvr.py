@@ -9,6 +9,8 @@ import numpy as np
 
 from naslib.errors import ConfigError, PredictorError, did_you_mean
 from naslib.predictors.base import Codes
+from naslib.predictors.features import encode_batch, known_numbers
+from naslib.predictors.tabular import check_rows
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric
@@ -42,7 +44,7 @@ class SVR_Estimator(CurvePredictor):
         seed: Of draws and folds.
 
     Raises:
-        ConfigError: For an unknown model, or fewer than one draw.
+        ConfigError: For an unknown model, fewer than one draw, or an encoding that is a graph.
     """
 
     METRIC: ClassVar[Metric] = Metric.VAL_ACCURACY
@@ -69,6 +71,8 @@ class SVR_Estimator(CurvePredictor):
             raise ConfigError(f"n_hypers is at least 1, not {n_hypers}")
         self.all_curve, self.model_name, self.best_hyper, self.n_hypers = all_curve, model_name, best_hyper, n_hypers
         self.encodes = encoding_type is not None
+        if self.encodes:
+            check_rows(self)
         self._numbers: tuple[str, ...] = ()
         self._epochs = 0
 
@@ -108,10 +112,21 @@ class SVR_Estimator(CurvePredictor):
         moments = [moment(part, axis=1)[:, None] for part in parts if part.shape[1] for moment in (np.mean, np.std)]
         columns = [*(parts if self.all_curve else []), *moments]
         if self._numbers:
-            columns.append(np.array([[float(entry[name]) for name in self._numbers] for entry in info]))
+            columns.append(self._known(info))
         if self.encodes:
-            columns.append(np.array([self.codec.encode(code, self.encoding_type) for code in codes], dtype=np.float64))
+            columns.append(encode_batch(self.space or self.codec, codes, self.encoding_type).astype(np.float64))
         return np.hstack(columns)
+
+    def _known(self, info: Any) -> np.ndarray:
+        """Return the numbers beside the curves, `(n, k)`."""
+        entries = [entry if isinstance(entry, Mapping) else {} for entry in info]
+        rows, names = known_numbers([{k: e[k] for k in self._numbers if k in e} for e in entries], len(entries))
+        if names != self._numbers:
+            raise PredictorError(
+                f"the predictor was fitted with {', '.join(self._numbers)} in info, and is asked with "
+                f"{', '.join(names) or 'none of them'}"
+            )
+        return rows
 
     def _new_model(self) -> Any:
         if self.model_name == "svr":

@@ -7,3 +7,4 @@ from .known import known_numbers as known_numbers
 from .scaled_values import ScaledValues as ScaledValues
 from .scaling import Ranks as Ranks
 from .scaling import Scaler as Scaler
+from .scaling import typical_distance as typical_distance

@@ -49,3 +49,13 @@ class Ranks:
             below = np.searchsorted(known, rows[:, column], "left") + np.searchsorted(known, rows[:, column], "right")
             found[:, column] = below / (2 * len(known))
         return found
+
+
+def typical_distance(between: np.ndarray) -> float:
+    """Return the median of distances, without those of equal rows where these are more than half; 1 if all are equal.
+
+    Args:
+        between: `(k,)` distances of pairs of rows, which are zero within rounding for equal rows.
+    """
+    apart = between[between > 1e-6 * between.max(initial=0.0)]
+    return float(np.median(between if 2 * len(apart) > len(between) else apart)) if len(apart) else 1.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,8 +66,13 @@ class NeuralPredictor(Predictor):
         self._offset, self._unit = 0.0, 1.0
 
     def _standardised(self, values: np.ndarray) -> Tensor:
-        """Return values `(n,)` with mean 0 and deviation 1, and remember how they were."""
+        """Return values `(n,)` with mean 0 and deviation 1, and remember how they were.
+
+        For `weighted_mse`, whose weights are defined for values in [0, 1], these are the smallest and the largest.
+        """
         self._offset, self._unit = float(values.mean()), float(values.std()) or 1.0
+        if self.loss == "weighted_mse":
+            self._offset, self._unit = float(values.min()), float(np.ptp(values)) or 1.0
         return torch.tensor((values - self._offset) / self._unit, dtype=torch.float32, device=self.device)
 
     def _rescaled(self, outputs: np.ndarray, values: np.ndarray) -> None:
@@ -93,17 +97,21 @@ class NeuralPredictor(Predictor):
         cosine: bool = False,
         grad_clip: float | None = None,
     ) -> None:
-        """Train by mini-batches of the places `loss_of` is given; a last batch of one is left out where there are more.
+        """Train by mini-batches of the places `loss_of` is given; a last one of one is left out beside larger ones.
 
         Raises:
+            ConfigError: If batches have no architecture, or one alone where the order is learned.
             PredictorError: If the loss is not finite.
         """
+        if batch_size < 1 or (batch_size == 1 and self._is_ranking):
+            least = 2 if self._is_ranking else 1
+            raise ConfigError(f"batch_size is at least {least} with the loss {self.loss}, not {batch_size}")
         length = self.epochs if epochs is None else epochs
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, length) if cosine else None
         model.train()
         for epoch in range(length):
             for batch in torch.randperm(n).split(batch_size):
-                if len(batch) == 1 and n > 1:
+                if len(batch) == 1 < batch_size and n > 1:
                     continue
                 optimizer.zero_grad()
                 loss = loss_of(batch)
@@ -140,11 +148,3 @@ class NeuralPredictor(Predictor):
     @abstractmethod
     def _inputs(self, codes: Codes) -> Inputs:
         """Return what the network reads of n codes."""
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw from a generator of torch's own that begins at `seed`; afterwards the global one is where it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

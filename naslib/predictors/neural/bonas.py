@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from naslib.errors import ConfigError
 from naslib.predictors.base import Codes
 from naslib.predictors.linear import Evidence
 from naslib.predictors.losses import get_loss
 from naslib.predictors.models.graph_networks import GlobalNodeNetwork
+from naslib.predictors.proxies.untouched import seeded_aside
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
-from .base import Inputs, NeuralPredictor, seeded
+from .base import Inputs, NeuralPredictor
 from .batches import graph_batch
 
 # The training values are mapped to [_EDGE, 1 - _EDGE], so that their logits are finite
@@ -32,6 +34,9 @@ class BonasPredictor(NeuralPredictor):
     of the paper. Then the logits of these values are regressed on the embedding (and a constant) by Bayesian linear
     regression, its precisions by the evidence. A prediction is the mean of the sigmoid of the normal that this gives,
     noise included, mapped back, and its deviation.
+
+    Raises:
+        ConfigError: For an encoding without a vertex over all, or as `NeuralPredictor`.
     """
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"gcn_hidden": 64, "batch_size": 128, "lr": 1e-3}
@@ -53,12 +58,14 @@ class BonasPredictor(NeuralPredictor):
         super().__init__(
             encoding_type, ss_type, hpo_wrapper, loss=loss, epochs=epochs, device=device, space=space, seed=seed
         )
+        if self.encoding_type is not EncodingType.BONAS:  # of another the last vertex sees nothing
+            raise ConfigError(f"BonasPredictor reads the encoding bonas, not {self.encoding_type.value}")
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> float:
         inputs, scaled = self._inputs(codes), self._scaled(values)
         targets = torch.tensor(scaled, dtype=torch.float32, device=self.device)
         loss, given = get_loss(self.loss), self.hyperparams
-        with seeded(self.seed):
+        with seeded_aside(self.seed, self.device):
             self.model = GlobalNodeNetwork(inputs[0].shape[-1], given["gcn_hidden"]).to(self.device)
             optimizer = torch.optim.Adam(self.model.parameters(), lr=given["lr"])
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from naslib.predictors.base import Codes
 from naslib.predictors.losses import get_loss
 from naslib.predictors.models.graph_networks import DirectedGraphNetwork
+from naslib.predictors.proxies.untouched import seeded_aside
 from naslib.utils.encodings import EncodingType
 
-from .base import Inputs, NeuralPredictor, seeded
+from .base import Inputs, NeuralPredictor
 from .batches import graph_batch
 
 
@@ -32,7 +33,7 @@ class GCNPredictor(NeuralPredictor):
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> float:
         inputs, targets = self._inputs(codes), self._standardised(values)
         loss, given = get_loss(self.loss), self.hyperparams
-        with seeded(self.seed):
+        with seeded_aside(self.seed, self.device):
             self.model = DirectedGraphNetwork(inputs[0].shape[-1], given["gcn_hidden"]).to(self.device)
             optimizer = torch.optim.Adam(self.model.parameters(), lr=given["lr"], weight_decay=given["wd"])
 

@@ -14,11 +14,12 @@ from naslib.errors import ConfigError
 from naslib.predictors.base import Codes
 from naslib.predictors.losses import get_loss
 from naslib.predictors.models.sequence_model import SequenceModel, sequence_loss
+from naslib.predictors.proxies.untouched import seeded_aside
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 
-from .base import NeuralPredictor, seeded
+from .base import NeuralPredictor
 from .batches import Tokens, repeat
 
 
@@ -125,7 +126,7 @@ class SemiNASPredictor(NeuralPredictor):
         tokens = torch.cat([own, self.tokens.sequences(repeat(codes, copies), rng).to(self.device)])
         labels = torch.cat([targets, targets.repeat_interleave(copies)])
         numbers = torch.cat([known, known.repeat_interleave(copies, dim=0)])
-        with seeded(self.seed):
+        with seeded_aside(self.seed, self.device):
             hidden = self.hyperparams["gcn_hidden"]
             self.model = SequenceModel(self.tokens.allowed, hidden, extra=known.shape[1]).to(self.device)
             self._learn(tokens, numbers, labels)

@@ -11,6 +11,7 @@ import numpy as np
 from naslib.errors import ConfigError
 from naslib.predictors.base import Codes, Predictor
 from naslib.predictors.features import encode_batch
+from naslib.predictors.tabular import check_rows
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
@@ -35,7 +36,7 @@ class OmniNGBPredictor(Predictor):
         seed: See `Predictor`.
 
     Raises:
-        ConfigError: If NGBoost is not installed, or as `KnownColumns` and `Predictor`.
+        ConfigError: If NGBoost is not installed, for an encoding that is a graph, or as `KnownColumns` and `Predictor`.
     """
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {
@@ -61,6 +62,7 @@ class OmniNGBPredictor(Predictor):
     ) -> None:
         super().__init__(space=space, encoding_type=encoding_type, seed=seed)
         _ngboost()
+        check_rows(self)
         if n_hypers < 0:
             raise ConfigError(f"n_hypers is at least 0, not {n_hypers}")
         self.columns, self.ss_type, self.n_hypers = KnownColumns(zero_cost, lce), ss_type, n_hypers
@@ -74,6 +76,9 @@ class OmniNGBPredictor(Predictor):
         inputs = np.hstack([self.columns.fit(codes, info), self._encoded(codes)])
         self._offset, self._unit = float(values.mean()), float(values.std()) or 1.0
         targets = (values - self._offset) / self._unit
+        self.is_constant = not np.ptp(values)  # then its scale has nothing to be fitted to
+        if self.is_constant:
+            return 0.0
         if self.n_hypers:
             self.set_hyperparams(self._searched(inputs, targets))
         self.model = self._model(self.hyperparams).fit(inputs, targets)
@@ -85,15 +90,13 @@ class OmniNGBPredictor(Predictor):
         return self._moments(np.hstack([self.columns.of(codes, info), self._encoded(codes)]))
 
     def _moments(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.is_constant:
+            return np.full(len(inputs), self._offset), np.zeros(len(inputs))
         found = self.model.pred_dist(inputs)
         return np.asarray(found.loc) * self._unit + self._offset, np.asarray(found.scale) * self._unit
 
     def _encoded(self, codes: Codes) -> np.ndarray:
         rows = encode_batch(self.space if self.space is not None else self.codec, codes, self.encoding_type)
-        if isinstance(rows, Mapping):
-            raise ConfigError(
-                f"OMNI reads rows of numbers, and {self.encoding_type.value} is a graph: use path or graf"
-            )
         return np.asarray(rows, dtype=np.float64)
 
     def _model(self, given: Mapping[str, Any]) -> Any:
@@ -113,10 +116,12 @@ class OmniNGBPredictor(Predictor):
             loss = 0.0
             for fold in folds:
                 kept = np.setdiff1d(np.arange(len(targets)), fold)
+                if not np.ptp(targets[kept]):
+                    continue
                 model = self._model(given).fit(inputs[kept], targets[kept])
                 loss -= float(model.pred_dist(inputs[fold]).logpdf(targets[fold]).sum())
             losses.append(loss)
-        return drawn[int(np.argmin(losses))]
+        return drawn[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))]
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return hyperparameters from the ranges of White et al. (2021), [White2021predictors]."""

@@ -27,16 +27,18 @@ class CodeVectors:
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.n_genes = nodes[-1].stop
         self.width = 0
-        columns, bounds, is_bit = [], [], []
+        columns, bounds, is_bit, least = [], [], [], []
         for node in nodes:
             bits = node.decision.n_chosen is None
             for number in range(node.stop - node.start):
                 columns.append(self.width + number if bits else self.width)
                 bounds.append(2 if bits else node.width)
                 is_bit.append(bits)
+                least.append(0 if node.decision.condition is None else MASKED)
             self.width += node.width
-        # per gene: its first column, the bound of its values, and whether it is a bit
+        # per gene: its first column, the bounds of its values, and whether it is a bit
         self._columns, self._bounds, self._is_bit = np.array(columns), np.array(bounds), np.array(is_bit)
+        self._least = np.array(least)
 
     def checked(self, codes: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
         """Return canonical codes as ints, `(n, n_genes)`.
@@ -49,7 +51,7 @@ class CodeVectors:
             genes = given.astype(np.int64, copy=False)
         except (TypeError, ValueError) as error:
             raise self._refused(codes) from error
-        if genes.shape[1] != self.n_genes or (genes < MASKED).any() or (genes >= self._bounds).any():
+        if genes.shape[1] != self.n_genes or (genes < self._least).any() or (genes >= self._bounds).any():
             raise self._refused(codes)
         if given.dtype.kind not in "iu" and (given != genes).any():
             raise self._refused(codes)

@@ -245,6 +245,9 @@ def test_what_is_no_code_or_no_encoding_is_refused():
         encode_batch(NB201, [(0, 0, 0)], "adjacency_one_hot")
     with pytest.raises(ArchitectureError, match="genes"):
         encode_batch(NB201, np.array([[0.5, 0, 0, 0, 0, 1]]), "graf")
+    for kind in EncodingType:  # what is always decided has no gene of -1
+        with pytest.raises(ArchitectureError, match="genes"):
+            encode_batch(NB201, [(-1, 0, 0, 0, 0, 0)], kind)
     with pytest.raises(UnsupportedBySpaceError, match="no encoding"):
         encode_batch(NB201, [(0, 0, 0, 0, 0, 0)], "adjacency")
     graph = SimpleCellSearchSpace()

@@ -191,6 +191,20 @@ def test_svr_learns_from_curves_numbers_and_architectures():
         predictor.query(codes, [curve[:7] for curve in curves_only])
 
 
+def test_numbers_beside_curves_are_all_there_or_named():
+    codes, ends = [(k,) for k in range(8)], np.arange(8.0)
+    given = [{"lc": [k, k + 1.0], "flops": k * 1.5, "params": 2.0} for k in ends]
+    predictor = SVR_Estimator(n_hypers=2)
+    predictor.fit(codes, ends, given)
+    for asked in ([{"lc": [1.0, 2.0], "params": 2.0}], [[1.0, 2.0]]):
+        with pytest.raises(PredictorError, match="fitted with flops, params in info"):
+            predictor.query(codes[:1], asked)
+    with pytest.raises(PredictorError, match="flops of the architecture at place 0 is nan"):
+        predictor.query(codes[:1], [{**given[0], "flops": math.nan}])
+    with pytest.raises(ConfigError, match="gcn is a graph"):
+        SVR_Estimator(encoding_type="gcn")
+
+
 @pytest.mark.parametrize("model", ["blr", "rf"])
 def test_other_models_of_curves(model: str):
     rng = np.random.default_rng(0)

@@ -199,3 +199,16 @@ def test_settings_that_there_are_not():
         predictor.set_hyperparams(settings)
         with pytest.raises(ConfigError, match=words):
             predictor.fit(codes, values)
+
+
+@pytest.mark.parametrize("name", ["gp", "sparse_gp", "var_sparse_gp", "grid_gp"])
+def test_one_architecture_measured_many_times_is_no_unit_of_distance(name):
+    codes, values = _made_up(12)
+    noisy = values[0] + np.random.default_rng(0).normal(size=30)
+    predictor = PREDICTORS.get(name)(space=CODEC)
+    predictor.fit([codes[0]] * 30 + codes[1:], [*noisy, *values[1:]])
+    rows = Scaler(encode_batch(CODEC, [codes[0]] * 30 + codes[1:]))(encode_batch(CODEC, codes))
+    apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(rows, 2)]
+    assert min(apart) < getattr(predictor, "_process", predictor)._unit < max(apart)
+    unseen, _ = _made_up(80, seed=1)
+    assert np.ptp(predictor.query(unseen)) > 1e-6

@@ -87,6 +87,13 @@ def test_equal_values_do_no_harm():
         assert np.abs(mean - 71.5).max() < 0.5 and (std is None or np.isfinite(std).all()), name
 
 
+def test_few_architectures_can_be_split():
+    codes, values = _made_up(8)
+    predictor = PREDICTORS.get("lgb")(space=CODEC)
+    predictor.fit(codes, values)
+    assert spearmanr(predictor.query(codes), values).statistic > 0.5
+
+
 def test_dngo_is_a_regression_on_the_last_layer():
     codes, values = _made_up(50)
     predictor = PREDICTORS.get("dngo")(space=CODEC)

@@ -76,6 +76,40 @@ def test_a_loss_of_the_order_gives_values_on_their_scale(loss: str):
     assert spearman(VALUES[TEST], predictor.query(CODES[TEST])) > 0.7
 
 
+@pytest.mark.parametrize("name", ["gcn", "nao", "seminas"])
+def test_a_weighted_loss_is_of_values_between_zero_and_one(name: str):
+    """Of standardised values half the weights would be negative, and errors of bad architectures a gain."""
+    predictor = MAKE[name](loss="weighted_mse", seed=1)
+    predictor.set_hyperparams({"batch_size": 12} if name == "gcn" else {"batch_size": 12, "lr": 1e-2})
+    predictor.fit(CODES[TRAIN], VALUES[TRAIN])
+    found = predictor.query(CODES[TEST])
+    assert spearman(VALUES[TEST], found) > 0.5
+    assert VALUES.min() - 10 < found.min() and found.max() < VALUES.max() + 10
+
+
+def test_batches_of_one_are_learned_and_have_no_order():
+    predictor = GCNPredictor(space=CODEC, epochs=8)
+    predictor.set_hyperparams({"batch_size": 1, "gcn_hidden": 32})
+    predictor.fit(CODES[TRAIN], VALUES[TRAIN])
+    assert spearman(VALUES[TEST], predictor.query(CODES[TEST])) > 0.5
+    for loss, size in (("hinge_pair", 1), ("list_mle", 1), ("mse", 0)):
+        refused = GCNPredictor(space=CODEC, loss=loss, epochs=1)
+        refused.set_hyperparams({"batch_size": size})
+        with pytest.raises(ConfigError, match="batch_size is at least"):
+            refused.fit(CODES[:4], VALUES[:4])
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_generators_of_other_devices_are_left_alone(name: str, monkeypatch):
+    """`torch.manual_seed` reaches those of all devices, which a search on a GPU draws from."""
+    reseeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", reseeded.append)
+    predictor = MAKE[name]()
+    predictor.epochs = 1
+    predictor.fit(CODES[:6], VALUES[:6])
+    assert reseeded == []
+
+
 def test_equal_values_are_learned():
     for make in (MAKE["gcn"], MAKE["bonas"]):
         predictor = make()
@@ -176,6 +210,8 @@ def test_what_is_refused():
         GCNPredictor("path", space=CODEC).fit(CODES[:3], VALUES[:3])
     with pytest.raises(UnsupportedBySpaceError, match="no encoding of sequences"):
         SemiNASPredictor("path", space=CODEC).fit(CODES[:3], VALUES[:3])
+    with pytest.raises(ConfigError, match="reads the encoding bonas, not gcn"):
+        BonasPredictor("gcn", space=CODEC)
     predictor = GCNPredictor(space=CODEC, epochs=4)
     predictor.set_hyperparams({"lr": 1e30})
     with pytest.raises(PredictorError, match="take a smaller lr"):

@@ -98,9 +98,16 @@ def test_omni_searches_hyperparameters(monkeypatch):
     assert len(drawn) == 3 and predictor.get_hyperparams() == drawn[1]
 
 
+def test_omni_with_equal_values():
+    predictor = OmniNGBPredictor((), (), n_hypers=2, space=CODEC)
+    predictor.fit(CODES[:9], [91.5] * 9)
+    mean, std = predictor.predict(CODES[TEST])
+    assert mean.tolist() == [91.5] * 20 and std.tolist() == [0.0] * 20
+
+
 def test_omni_without_its_library_and_with_a_graph(monkeypatch):
     with pytest.raises(ConfigError, match="gcn is a graph"):
-        OmniNGBPredictor((), (), "gcn", space=CODEC).fit(CODES[TRAIN], VALUES[TRAIN])
+        OmniNGBPredictor((), (), "gcn", space=CODEC)
     monkeypatch.setitem(sys.modules, "ngboost", None)
     with pytest.raises(ConfigError, match=r"pip install 'naslib\[trees\]'"):
         OmniNGBPredictor()

@@ -243,3 +243,25 @@ def test_bad_input_is_named():
     mlp.set_hyperparams({"loss": "hinge"})
     with pytest.raises(ConfigError, match="mae, mse, mape"):
         mlp.fit(codes, values)
+
+
+def test_codes_after_rows_of_numbers_are_encoded_again():
+    codes, values = made_up(20)
+    predictor, fresh = (PREDICTORS.get("bayes_lin_reg")(space=CODEC) for _ in range(2))
+    predictor.fit(np.random.default_rng(0).random((20, 6)), values)
+    for one in (predictor, fresh):
+        one.fit(codes, values)
+    assert not predictor.of_rows and np.array_equal(predictor.query(codes), fresh.query(codes))
+
+
+def test_figures_that_are_not_finite_are_an_error(monkeypatch):
+    codes, values = made_up(20)
+    predictor = PREDICTORS.get("bayes_lin_reg")(space=CODEC)
+    predictor.fit(codes, values)
+    for mean, std in ((np.nan, 1.0), (1.0, np.inf)):
+        monkeypatch.setattr(
+            predictor, "_infer", lambda rows, m=mean, s=std: (np.full(len(rows), m), np.full(len(rows), s))
+        )
+        for ask in (predictor.query, predictor.predict):
+            with pytest.raises(PredictorError, match="BayesianLinearRegression predicts"):
+                ask(codes[:2])

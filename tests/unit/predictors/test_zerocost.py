@@ -67,6 +67,15 @@ def test_graphs_and_modules_one_at_a_time_as_naslib_asks():
         predictor.query([CODES[1]])
 
 
+def test_graphs_of_one_code_and_other_sizes_have_their_own_values():
+    predictor, values = ZeroCost("params", batch=loader()[0]), []
+    for channels in (4, 8):
+        graph = NasBench201SearchSpace(3, 2, channels=channels, cells_per_stage=1)
+        graph.set_spec(CODES[0])
+        values.append(predictor.query(graph))
+    assert values[1] > 2 * values[0]
+
+
 def test_orientation_logarithms_and_failures():
     data = loader()[0]
     flows = ZeroCost("synflow", space=space(), batch=data)
