@@ -9,19 +9,11 @@ from numpy.typing import NDArray
 
 from naslib.errors import BenchmarkDataMissing
 
+from .base import CIFAR_ALIASES
 from .figure import Figure
 from .figure_table import FigureTable, Sheet
 from .nasbench201 import NasBench201Table, codes_of_rows
 
-_ALIASES = {
-    "cifar-10": "cifar10",
-    "cifar10-valid": "cifar10",
-    "cifar10_valid": "cifar10",
-    "cifar-100": "cifar100",
-    "imagenet16120": "imagenet16-120",
-    "imagenet16_120": "imagenet16-120",
-    "imagenet16": "imagenet16-120",
-}
 _N = 15_625
 _NO_CURVES: dict[str, NDArray[np.floating]] = {}
 
@@ -30,7 +22,7 @@ class _ByIndex(FigureTable):
     """A table whose rows are official indices; the accuracies' table beside it says which cells they are."""
 
     name = "nasbench201"
-    aliases = _ALIASES
+    aliases = CIFAR_ALIASES
 
     def _cells(self, file: Any = None) -> NDArray[np.int8]:
         """Return the code of every index, `(15625, 6)`: of the file itself where it tells, as converted ones do.

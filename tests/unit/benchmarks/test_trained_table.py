@@ -137,6 +137,9 @@ def test_codes_of_different_lengths(tmp_path: Path):
     results.codes = [(0, -1), (300,), ()]
     save_results(results, tmp_path / "ragged.npz")
     assert load_results(tmp_path / "ragged.npz").codes == [(0, -1), (300,), ()]
+    table = TrainedTable(tmp_path / "ragged.npz")
+    one_by_one = [table.query(code, Metric.PARAMETERS) for code in results.codes]
+    assert table.query_batch(results.codes, Metric.PARAMETERS).tolist() == one_by_one == [0.001, 0.0025, 0.003]
 
 
 @pytest.mark.parametrize(
