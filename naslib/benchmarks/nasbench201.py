@@ -46,6 +46,10 @@ class NasBench201Table(Benchmark):
     Args:
         path: The file; it is read column by column when needed.
 
+    Attributes:
+        has_official_rows: Whether its rows are in the order of the benchmark's indices; one that was made of NASLib's
+            files has an order of its own.
+
     Raises:
         BenchmarkDataMissing: If there is no such file.
         BenchmarkError: If the file is not this table.
@@ -60,6 +64,8 @@ class NasBench201Table(Benchmark):
         self.path = Path(path)
         with opened(self.path, "NAS-Bench-201 table") as file:
             self._names = frozenset(file.files)
+            # NASLib's table is in the order of its own file, which has curves
+            self.has_official_rows = not any(name.endswith("_eval_acc_curve") for name in file.files)
             self._index_of_key = _official_indices(file["ops"], file["op_names"], file["edges"])
         self._index = {code: int(self._index_of_key[_key(code)]) for code in np.ndindex((len(_CODE_OPS),) * 6)}
         self._code = {index: code for code, index in self._index.items()}
@@ -70,7 +76,7 @@ class NasBench201Table(Benchmark):
     # architectures
 
     def index_of(self, code: Sequence[int]) -> int:
-        """Return the official index of an architecture.
+        """Return the row of an architecture: its official index, where `has_official_rows`.
 
         Raises:
             ArchitectureError: If `code` is not six ints in 0..4.
@@ -81,7 +87,7 @@ class NasBench201Table(Benchmark):
         return index
 
     def code_of(self, index: int) -> Code:
-        """Return the architecture of an official index.
+        """Return the architecture of a row.
 
         Raises:
             ArchitectureError: If there is no such index.

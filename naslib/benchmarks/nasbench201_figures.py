@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from naslib.errors import BenchmarkDataMissing
+from naslib.errors import BenchmarkDataMissing, BenchmarkError
 
 from .base import CIFAR_ALIASES
 from .figure import Figure
@@ -29,6 +29,7 @@ class _ByIndex(FigureTable):
 
         Raises:
             BenchmarkDataMissing: If the table that tells is not beside this one.
+            BenchmarkError: If the table beside it is in another order.
         """
         if file is not None and "ops" in file.files:
             return codes_of_rows(file["ops"], file["op_names"], file["edges"])
@@ -39,6 +40,11 @@ class _ByIndex(FigureTable):
                 f"in {beside.parent}: put it there"
             )
         table = NasBench201Table(beside)
+        if not table.has_official_rows:
+            raise BenchmarkError(
+                f"{self.path.name} knows cells by their official numbers, and {beside}, made of NASLib's files, "
+                "does not tell these: put one there that was made of the files of NATS-Bench or NAS-Bench-201"
+            )
         return np.array([table.code_of(index) for index in range(_N)], dtype=np.int8)
 
 
