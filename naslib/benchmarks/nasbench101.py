@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -112,7 +113,11 @@ class NasBench101Table(Benchmark):
         """Return the cells of which a metric is known that not all have; None for one that all have."""
         self._length(metric := as_metric(metric), dataset, epoch)
         some = metric in _OF_SOME and len(self._some) < len(self)
-        return [self.code_of(row) for row in self._some] if some else None
+        return list(self._known) if some else None
+
+    @functools.cached_property
+    def _known(self) -> list[Code]:
+        return [self.code_of(row) for row in self._some]
 
     def _cell(self, row: int) -> LabelledDag:
         size, edges, number = (column[row] for column in self._cells)
