@@ -21,6 +21,7 @@ from .figure import Figure
 from .opened import opened
 
 _GROUPS = (Metric.RAW, Metric.ALL)
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class FigureTable(Benchmark):
             return {name.lower(): float(value) for name, value in known.items() if value == value}
         if full_lc:
             return self._curve(metric, dataset, row, epoch)
-        return measured(self._column(metric, dataset, epoch)[[row]], metric, self.title)[0].item()
+        return measured(self._column(metric, dataset, epoch, [row]), metric, self.title)[0].item()
 
     def query_batch(
         self,
@@ -188,8 +189,9 @@ class FigureTable(Benchmark):
         """
         metric = self.metric_of(metric)
         check_number(metric)
-        column = self._column(metric, dataset, epoch)
-        return measured(column[[self._row(code, dataset) for code in as_codes(codes)]], metric, self.title)
+        self._column(metric, dataset, epoch, [])
+        rows = [self._row(code, dataset) for code in as_codes(codes)]
+        return measured(self._column(metric, dataset, epoch, rows), metric, self.title)
 
     def _sheet(self, dataset: str | None) -> Sheet:
         return self._sheets[self.dataset_of(dataset)]
@@ -231,17 +233,19 @@ class FigureTable(Benchmark):
             raise BenchmarkError(f"{self.title} is about the end of the schedule (-1), not after {epoch} epochs")
         return {name: curve[row, self._length(curve, epoch) - 1] for name, curve in sheet.curves.items()}
 
-    def _column(self, metric: Metric | Figure, dataset: str | None, epoch: int) -> NDArray[np.float64]:
-        """Return a figure of all architectures of a data set, `(n,)`."""
+    def _column(
+        self, metric: Metric | Figure, dataset: str | None, epoch: int, rows: slice | list[int] = _ALL
+    ) -> NDArray[np.float64]:
+        """Return a figure of all architectures of a data set, or of some rows, `(n,)`."""
         sheet, name = self._sheet(dataset), self._name(metric)
         if epoch == -1:
-            return sheet.values[:, self._places[name]].astype(np.float64)
+            return sheet.values[rows, self._places[name]].astype(np.float64)
         curve = sheet.curves.get(name)
         if curve is None:
             raise BenchmarkError(
                 f"{name} in {self.title} is that of the end of the schedule (-1), not after {epoch} epochs"
             )
-        return curve[:, self._length(curve, epoch) - 1].astype(np.float64)
+        return curve[rows, self._length(curve, epoch) - 1].astype(np.float64)
 
     def _curve(self, metric: Metric | Figure, dataset: str | None, row: int, epoch: int) -> list[float]:
         curve = self._sheet(dataset).curves.get(name := self._name(metric))

@@ -16,6 +16,7 @@ from .base import Benchmark, Code, as_codes, as_metric, check_number, known_rows
 from .opened import opened
 
 _GROUPS = (Metric.RAW, Metric.ALL)
+_ALL = slice(None)
 # Lengths of trainings that a message lists one by one
 _FEW = 6
 
@@ -130,11 +131,11 @@ class ScheduleTable(Benchmark):
         if metric in _GROUPS:
             name = self._group(dataset, epoch)
             known = [one for of, one in self._columns if of == name and self.has(one, name, epoch)]
-            figures = {one.name.lower(): float(self._figures(one, name, epoch)[row]) for one in known}
+            figures = {one.name.lower(): float(self._figures(one, name, epoch, [row])[0]) for one in known}
             return {one: value for one, value in figures.items() if value == value}
         if full_lc:
             return measured(self._curve(metric, dataset, epoch)[row], metric, self.title).astype(np.float64).tolist()
-        return measured(self._figures(metric, dataset, epoch)[[row]], metric, self.title)[0].item()
+        return measured(self._figures(metric, dataset, epoch, [row]), metric, self.title)[0].item()
 
     def query_batch(self, codes: np.ndarray, metric: Metric, dataset: str | None = None, epoch: int = -1) -> np.ndarray:
         """Return one figure of many architectures, `(n, genes)` ints to `(n,)` float64.
@@ -144,8 +145,9 @@ class ScheduleTable(Benchmark):
             ArchitectureError: If the table lacks an architecture.
         """
         check_number(metric := as_metric(metric))
-        column = self._figures(metric, dataset, epoch)
-        return measured(column[[self.index_of(code) for code in as_codes(codes)]], metric, self.title)
+        self._place(metric, dataset, epoch)
+        rows = [self.index_of(code) for code in as_codes(codes)]
+        return measured(self._figures(metric, dataset, epoch, rows), metric, self.title)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
@@ -195,9 +197,9 @@ class ScheduleTable(Benchmark):
             )
         return column, column.lengths.index(epoch)
 
-    def _figures(self, metric: Metric, dataset: str | None, epoch: int) -> np.ndarray:
+    def _figures(self, metric: Metric, dataset: str | None, epoch: int, rows: slice | list[int] = _ALL) -> np.ndarray:
         column, place = self._place(metric, dataset, epoch)
-        return column.values[:, place].astype(np.float64)
+        return column.values[rows, place].astype(np.float64)
 
     def _curve(self, metric: Metric, dataset: str | None, epoch: int) -> np.ndarray:
         column, place = self._place(metric, dataset, epoch)

@@ -210,6 +210,14 @@ def test_what_two_parts_have_counts_once_and_the_first_does(caplog):
         merged([])
 
 
+def test_latencies_of_different_machines_are_said_to_be_such(caplog):
+    here, there = {"cpu": "one", "repeats": 30}, {"cpu": "other", "repeats": 30}
+    merged([small_results(latency=here), small_results(latency=here), small_results()])
+    assert "different machines" not in caplog.text
+    joined = merged([small_results(latency=here), small_results(latency=there)])
+    assert "different machines" in caplog.text and joined.about["latency"] == here
+
+
 def test_parts_of_different_tables_are_refused():
     with pytest.raises(BenchmarkError, match=r"protocol\.epochs is 3 in the first and 4 in another"):
         merged([small_results(), small_results(epochs=4)])
