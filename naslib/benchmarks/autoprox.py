@@ -12,7 +12,7 @@ import numpy as np
 from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import Benchmark, Code, as_codes, as_metric, check_number
 
 # data set -> column; `_kd`: trained with a teacher
 _COLUMNS = {
@@ -24,7 +24,6 @@ _COLUMNS = {
     "chaoyang_kd": "chaoyang_kd_acc",
     "imagenet_supernet": "imagenet_super_acc",
 }
-_ALIASES = {"cifar-100": "cifar100", "flower": "flowers", "flower_kd": "flowers_kd"}
 _EMBED, _DEPTH, _HEADS, _RATIO = (192, 216, 240), (12, 13, 14), (3, 4), (3.5, 4.0)
 
 
@@ -50,6 +49,7 @@ class AutoProxTable(Benchmark):
     name = "autoformer_tiny"
     file_name = "vit_autoprox.json.gz"
     datasets = tuple(_COLUMNS)
+    aliases = {"cifar-100": "cifar100", "flower": "flowers", "flower_kd": "flowers_kd"}
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -105,9 +105,9 @@ class AutoProxTable(Benchmark):
                 f"{tuple(code)} is none of the {len(self.codes)} architectures of Auto-Prox: `codes` has all of them, "
                 "`sample_code` draws one"
             )
+        name = self._checked(metric, dataset, epoch)
         if metric is Metric.RAW:
             return dict(row)
-        name = self._checked(metric, dataset, epoch)
         value = row[_COLUMNS[name]]
         if value is None:
             known = sum(other[_COLUMNS[name]] is not None for other in self._rows)
@@ -120,27 +120,24 @@ class AutoProxTable(Benchmark):
         Raises:
             BenchmarkError: If one is not known.
         """
-        return np.array([self.query(tuple(map(int, code)), metric, dataset, epoch) for code in codes])
+        check_number(metric := as_metric(metric))
+        self._checked(metric, dataset, epoch)
+        return np.array([self.query(code, metric, dataset, epoch) for code in as_codes(codes)], dtype=np.float64)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch, for most architectures."""
         try:
             metric = as_metric(metric)
-            return metric is Metric.RAW or bool(self._checked(metric, dataset, epoch))
+            return bool(self._checked(metric, dataset, epoch))
         except BenchmarkError:
             return False
 
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is in the benchmark, under its name or an alias."""
-        return _ALIASES.get(dataset.lower(), dataset.lower()) in cls.datasets
-
     def _checked(self, metric: Metric, dataset: str | None, epoch: int) -> str:
-        if metric is not Metric.TEST_ACCURACY:
+        if metric not in (Metric.TEST_ACCURACY, Metric.RAW):
             raise BenchmarkError(f"Auto-Prox has TEST_ACCURACY, and no {metric.name}")
         if epoch != -1:
             raise BenchmarkError(f"Auto-Prox has the ends of trainings, and nothing of epoch {epoch}: ask for -1")
-        return check_dataset(dataset, self.datasets, _ALIASES)
+        return self.dataset_of(self.datasets[0] if dataset is None and metric is Metric.RAW else dataset)
 
 
 def _code_of(row: dict[str, Any]) -> Code:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,9 +11,23 @@ import numpy as np
 from naslib.errors import BenchmarkError, did_you_mean
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .figure import Figure, find_metric
+from .figure import Figure, find_metric, name_of
 
 Code = tuple[int, ...]
+
+# Metrics that are dictionaries of others
+GROUPS = (Metric.RAW, Metric.ALL, Metric.HP)
+
+# Other names of data sets on which cells are trained
+CIFAR_ALIASES = {
+    "cifar-10": "cifar10",
+    "cifar10-valid": "cifar10",
+    "cifar10_valid": "cifar10",
+    "cifar-100": "cifar100",
+    "imagenet16120": "imagenet16-120",
+    "imagenet16_120": "imagenet16-120",
+    "imagenet16": "imagenet16-120",
+}
 
 
 class Benchmark(ABC):
@@ -25,7 +39,8 @@ class Benchmark(ABC):
         name: Name of the search space.
         kind: What it is about: `"accuracy"` (of trained networks, with their times and sizes), `"latency"`, `"energy"`,
             `"robustness"`, `"proxies"`, `"curves"` or a name of its own.
-        datasets: Names of the data sets.
+        datasets: Names of the data sets; of an opened table those that are in it.
+        aliases: Other names of these, in lower case, and which they mean, in lower case too.
         file_name: Name of its file in the data directory.
         is_one_training: Whether fewer epochs are the beginning of the longest training, so that a training can go on
             where another one ended; in a table of separate schedules they are not.
@@ -35,6 +50,7 @@ class Benchmark(ABC):
     kind: ClassVar[str] = "accuracy"
     file_name: ClassVar[str] = ""
     datasets: ClassVar[tuple[str, ...]] = ()
+    aliases: ClassVar[Mapping[str, str]] = {}
     is_one_training: ClassVar[bool] = False
 
     @abstractmethod
@@ -105,12 +121,20 @@ class Benchmark(ABC):
 
     def knows(self, dataset: str) -> bool:
         """Say whether the data set is in the benchmark, under its name or an alias."""
-        return type(self).covers(dataset)
+        return _is_there(dataset, self.datasets, self.aliases)
 
     @classmethod
     def covers(cls, dataset: str) -> bool:
         """Say whether benchmarks of this class have the data set, under its name or an alias."""
-        return dataset in cls.datasets
+        return _is_there(dataset, cls.datasets, cls.aliases)
+
+    def dataset_of(self, dataset: str | None) -> str:
+        """Return the name of the data set that is meant.
+
+        Raises:
+            BenchmarkError: If it is none; the message lists what there is.
+        """
+        return check_dataset(dataset, self.datasets, self.aliases)
 
 
 def as_metric(metric: Metric | str) -> Metric:
@@ -138,7 +162,52 @@ def metric_of(benchmark: Any, name: Metric | Figure | str) -> Metric | Figure:
     return name if isinstance(name, Figure) else as_metric(name)
 
 
-def check_dataset(dataset: str | None, datasets: Sequence[str], aliases: dict[str, str]) -> str:
+def as_codes(codes: np.ndarray | Iterable[Sequence[int]]) -> list[Code]:
+    """Return architectures as codes: of the rows of an array, or of any sequences, of whatever lengths."""
+    return [tuple(code) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
+
+
+def check_number(metric: Metric | Figure) -> None:
+    """Raise if many architectures cannot be asked for a metric, as it is more than a number of each.
+
+    Raises:
+        BenchmarkError: Saying so.
+    """
+    if metric in GROUPS:
+        raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
+
+
+def measured(values: np.ndarray, metric: Metric | Figure, title: str) -> np.ndarray:
+    """Return what a table says of some architectures.
+
+    Raises:
+        BenchmarkError: If one of them was not measured (NaN).
+    """
+    if not np.isfinite(values).all():
+        raise BenchmarkError(f"{name_of(metric)} of an architecture was not measured by {title}")
+    return values
+
+
+def known_rows(values: np.ndarray, metric: Metric | Figure, title: str) -> np.ndarray:
+    """Return which architectures of a table were measured.
+
+    Raises:
+        BenchmarkError: If none was.
+    """
+    known = np.isfinite(values)
+    if not known.any():
+        raise BenchmarkError(f"{name_of(metric)} was measured of no architecture by {title}")
+    return np.asarray(known)
+
+
+def _is_there(dataset: str, datasets: Sequence[str], aliases: Mapping[str, str]) -> bool:
+    try:
+        return bool(check_dataset(dataset, datasets, aliases))
+    except BenchmarkError:
+        return False
+
+
+def check_dataset(dataset: str | None, datasets: Sequence[str], aliases: Mapping[str, str]) -> str:
     """Return the name of the data set that `dataset` means (any case, or an alias).
 
     Raises:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from naslib.errors import ArchitectureError, BenchmarkError, did_you_mean
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, check_dataset
-from .figure import Figure, name_of
+from .base import Benchmark, Code, as_codes, check_number, known_rows, measured
+from .figure import Figure
 from .opened import opened
 
 _GROUPS = (Metric.RAW, Metric.ALL)
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,6 @@ class FigureTable(Benchmark):
 
     Attributes:
         title: What messages call the benchmark.
-        aliases: Other names of its data sets.
 
     Raises:
         BenchmarkDataMissing: If there is no such file.
@@ -66,7 +66,6 @@ class FigureTable(Benchmark):
     """
 
     title: ClassVar[str] = ""
-    aliases: ClassVar[Mapping[str, str]] = {}
     # Whether the file has all architectures of the space
     is_complete: ClassVar[bool] = False
 
@@ -74,6 +73,7 @@ class FigureTable(Benchmark):
         self.path = Path(path)
         with opened(self.path, f"table of {self.title}") as file:
             self._figures, self._sheets = self._read(file)
+        self.datasets = tuple(self._sheets)  # type: ignore[misc]
         self._places = {figure.name: place for place, figure in enumerate(self._figures)}
         self._rows: dict[str, dict[Code, int]] = {}
         self._device: str | None = None
@@ -127,9 +127,9 @@ class FigureTable(Benchmark):
         try:
             metric = self.metric_of(metric)
             if metric in _GROUPS:
-                self._sheet(dataset)
+                self._group(dataset, 0, epoch)
             else:
-                self._column(metric, dataset, epoch)
+                return bool(np.isfinite(self._column(metric, dataset, epoch)).any())
         except BenchmarkError:
             return False
         return True
@@ -137,25 +137,17 @@ class FigureTable(Benchmark):
     def has_code(self, code: Code, dataset: str | None = None) -> bool:
         """Say whether the table has an architecture, on a data set or on its first."""
         name = dataset if dataset is not None else next(iter(self._sheets))
-        return tuple(code) in self._index(check_dataset(name, self.datasets, dict(self.aliases)))
+        return tuple(code) in self._index(self.dataset_of(name))
 
     def known_codes(
         self, metric: Metric | Figure | str, dataset: str | None = None, epoch: int = -1
     ) -> Sequence[Code] | None:
         """Return the architectures of which a figure was measured; None if these are all of the space."""
-        values = self._column(self.metric_of(metric), dataset, epoch)
-        codes = self._sheet(dataset).codes
-        if self.is_complete and len(codes) == len(values) and np.isfinite(values).all():
+        metric = self.metric_of(metric)
+        rows = known_rows(self._column(metric, dataset, epoch), metric, self.title)
+        if self.is_complete and rows.all():
             return None
-        return [tuple(code) for code in codes[np.isfinite(values)].tolist()]
-
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is in the benchmark, under its name or an alias."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, dict(cls.aliases)))
-        except BenchmarkError:
-            return False
+        return [tuple(code) for code in self._sheet(dataset).codes[rows].tolist()]
 
     # queries
 
@@ -176,12 +168,11 @@ class FigureTable(Benchmark):
         metric = self.metric_of(metric)
         row = self._row(code, dataset)
         if metric in _GROUPS:
-            values = self._sheet(dataset).values[row]
-            known = zip(self._figures, values, strict=True)
-            return {figure.name.lower(): float(value) for figure, value in known if value == value}
+            known = self._group(dataset, row, epoch)
+            return {name.lower(): float(value) for name, value in known.items() if value == value}
         if full_lc:
             return self._curve(metric, dataset, row, epoch)
-        return self._measured(metric, self._column(metric, dataset, epoch)[[row]])[0].item()
+        return measured(self._column(metric, dataset, epoch, [row]), metric, self.title)[0].item()
 
     def query_batch(
         self,
@@ -197,13 +188,13 @@ class FigureTable(Benchmark):
             ArchitectureError: If the table lacks an architecture.
         """
         metric = self.metric_of(metric)
-        if metric in _GROUPS:
-            raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
-        rows = [self._row(code, dataset) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
-        return self._measured(metric, self._column(metric, dataset, epoch)[rows])
+        check_number(metric)
+        self._column(metric, dataset, epoch, [])
+        rows = [self._row(code, dataset) for code in as_codes(codes)]
+        return measured(self._column(metric, dataset, epoch, rows), metric, self.title)
 
     def _sheet(self, dataset: str | None) -> Sheet:
-        return self._sheets[check_dataset(dataset, self.datasets, dict(self.aliases))]
+        return self._sheets[self.dataset_of(dataset)]
 
     def _index(self, dataset: str) -> dict[Code, int]:
         if dataset not in self._rows:
@@ -212,7 +203,7 @@ class FigureTable(Benchmark):
         return self._rows[dataset]
 
     def _row(self, code: Sequence[int], dataset: str | None) -> int:
-        index = self._index(check_dataset(dataset, self.datasets, dict(self.aliases)))
+        index = self._index(self.dataset_of(dataset))
         row = index.get(tuple(code))
         if row is None:
             raise ArchitectureError(f"{tuple(code)} is none of the {len(index):,} architectures of {self.title}")
@@ -233,36 +224,42 @@ class FigureTable(Benchmark):
             raise BenchmarkError(f"there is no {metric.name} in {self.title} (there are: {there})")
         return metric.name
 
-    def _column(self, metric: Metric | Figure, dataset: str | None, epoch: int) -> NDArray[np.float64]:
-        """Return a figure of all architectures of a data set, `(n,)`."""
+    def _group(self, dataset: str | None, row: int, epoch: int) -> dict[str, float]:
+        """Return what there is of an architecture at an epoch, NaN where it was not measured."""
+        sheet = self._sheet(dataset)
+        if epoch == -1:
+            return dict(zip(self._places, sheet.values[row], strict=True))
+        if not sheet.curves:
+            raise BenchmarkError(f"{self.title} is about the end of the schedule (-1), not after {epoch} epochs")
+        return {name: curve[row, self._length(curve, epoch) - 1] for name, curve in sheet.curves.items()}
+
+    def _column(
+        self, metric: Metric | Figure, dataset: str | None, epoch: int, rows: slice | list[int] = _ALL
+    ) -> NDArray[np.float64]:
+        """Return a figure of all architectures of a data set, or of some rows, `(n,)`."""
         sheet, name = self._sheet(dataset), self._name(metric)
         if epoch == -1:
-            return sheet.values[:, self._places[name]].astype(np.float64)
+            return sheet.values[rows, self._places[name]].astype(np.float64)
         curve = sheet.curves.get(name)
         if curve is None:
             raise BenchmarkError(
                 f"{name} in {self.title} is that of the end of the schedule (-1), not after {epoch} epochs"
             )
-        return curve[:, self._length(curve, epoch) - 1].astype(np.float64)
+        return curve[rows, self._length(curve, epoch) - 1].astype(np.float64)
 
     def _curve(self, metric: Metric | Figure, dataset: str | None, row: int, epoch: int) -> list[float]:
         curve = self._sheet(dataset).curves.get(name := self._name(metric))
         if curve is None:
             there = ", ".join(self._sheet(dataset).curves) or "none"
             raise BenchmarkError(f"there is no learning curve (full_lc) of {name} in {self.title} (there are: {there})")
-        values: list[float] = curve[row, : self._length(curve, epoch)].astype(np.float64).tolist()
-        return values
+        values = measured(curve[row, : self._length(curve, epoch)], metric, self.title)
+        return [float(value) for value in values]
 
     def _length(self, curve: NDArray[np.floating], epoch: int) -> int:
         epochs = curve.shape[1]
         if epoch != -1 and not 1 <= epoch <= epochs:
             raise BenchmarkError(f"epochs in {self.title} are 1 to {epochs} (-1 is the last), not {epoch}")
         return epochs if epoch == -1 else epoch
-
-    def _measured(self, metric: Metric | Figure, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not np.isfinite(values).all():
-            raise BenchmarkError(f"{name_of(metric)} of an architecture was not measured by {self.title}")
-        return values
 
 
 def _means(places: NDArray[np.intp], values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, as_metric, check_dataset
+from .base import Benchmark, as_codes, as_metric, check_number
 from .opened import opened
 
 _N_FEATURES = 10
@@ -97,7 +97,7 @@ class HatLatencyTable(Benchmark):
         Raises:
             BenchmarkError: If there is no such table.
         """
-        return self._tables[check_dataset(dataset, self.datasets, {})][:, :_N_FEATURES]
+        return self._tables[self.dataset_of(dataset)][:, :_N_FEATURES]
 
     def query(  # averages are no integers
         self,
@@ -115,7 +115,9 @@ class HatLatencyTable(Benchmark):
             BenchmarkError: If there is none, or the transformer is not in the table.
             ArchitectureError: If the code is not ten numbers.
         """
-        metric, name = self._checked(metric, dataset)
+        metric, name = self._checked(metric, dataset, epoch)
+        if full_lc:
+            raise BenchmarkError(f"{self.path.name} has latencies, and no learning curves (full_lc)")
         features = _features(code)
         row = self._tables[name][self._find(features, name)].mean(0)
         if metric is Metric.RAW:
@@ -128,7 +130,14 @@ class HatLatencyTable(Benchmark):
         Raises:
             BenchmarkError: If one is not in the table.
         """
-        return np.array([self.query(tuple(map(float, code)), metric, dataset, epoch) for code in codes])
+        check_number(metric := as_metric(metric))
+        self._checked(metric, dataset, epoch)
+        return np.array([self.query(code, metric, dataset, epoch) for code in as_codes(codes)], dtype=np.float64)
+
+    def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Any]:
+        """Return the transformers that were measured for a task and device."""
+        _, name = self._checked(metric, dataset, epoch)
+        return list(dict.fromkeys(tuple(row) for row in self.features(name).tolist()))
 
     def interpolate(self, code: Sequence[float] | HatTransformer, dataset: str, neighbours: int = 5) -> float:
         """Guess a latency in ms: the mean of the nearest rows, weighted by the inverse of their distance.
@@ -144,7 +153,7 @@ class HatLatencyTable(Benchmark):
             BenchmarkError: If there is no such table.
             ArchitectureError: If the code is not ten numbers.
         """
-        table = self._tables[check_dataset(dataset, self.datasets, {})]
+        table = self._tables[self.dataset_of(dataset)]
         distances = _distances(table, _features(code))
         nearest = np.argsort(distances, kind="stable")[:neighbours]
         latencies = table[nearest, _N_FEATURES : _N_FEATURES + 2].sum(1)
@@ -153,17 +162,19 @@ class HatLatencyTable(Benchmark):
         return float(np.average(latencies, weights=1.0 / distances[nearest]))
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
-        """Say whether `query` has an answer for this metric and data set."""
+        """Say whether `query` has an answer for this metric, data set and epoch, of what was measured."""
         try:
-            return bool(self._checked(metric, dataset))
+            return bool(self._checked(metric, dataset, epoch))
         except BenchmarkError:
             return False
 
-    def _checked(self, metric: Metric, dataset: str | None) -> tuple[Metric, str]:
+    def _checked(self, metric: Metric, dataset: str | None, epoch: int) -> tuple[Metric, str]:
         metric = as_metric(metric)
         if metric not in (Metric.LATENCY, Metric.RAW):
             raise BenchmarkError(f"HAT's table has LATENCY and RAW, and no {metric.name}")
-        return metric, check_dataset(dataset, self.datasets, {})
+        if epoch != -1:
+            raise BenchmarkError(f"HAT's table has latencies, which have no epoch {epoch}: ask for -1")
+        return metric, self.dataset_of(dataset)
 
     def _find(self, features: tuple[float, ...], name: str) -> list[int]:
         table = self._tables[name]

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from naslib.errors import ArchitectureError, BenchmarkError, did_you_mean
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import Benchmark, Code, as_metric, check_number
 from .opened import opened
 
 Floats = NDArray[np.float64]
 PRECISIONS = ("float16", "bfloat16")
 _LAYERS = 5
+_GROUPS = (Metric.RAW, Metric.ALL)
 _METRICS = (Metric.PERPLEXITY, Metric.VAL_LOSS, Metric.MEMORY)
 
 
@@ -100,7 +101,7 @@ class HWGPTBench(Benchmark):
         metric = as_metric(metric)
         if full_lc:
             raise BenchmarkError(f"{self.path.name} has no learning curves (full_lc)")
-        if metric in (Metric.RAW, Metric.ALL):
+        if metric in _GROUPS:
             return {m.name: self.query(code, m, dataset, epoch) for m in _METRICS}
         return float(self.query_batch(np.asarray([code]), metric, dataset, epoch)[0])
 
@@ -111,7 +112,10 @@ class HWGPTBench(Benchmark):
             BenchmarkError: If there are none; the message lists what there is.
             ArchitectureError: If a code is none.
         """
+        check_number(as_metric(metric))
         metric = self._checked(metric, dataset, epoch)
+        if not len(codes):
+            return np.zeros(0)
         genes = self.genes(codes)
         if metric is Metric.MEMORY:
             return _run(self._memory["float16"], self._features(genes))
@@ -139,14 +143,14 @@ class HWGPTBench(Benchmark):
         """Say whether `query` has an answer for this metric, data set and epoch."""
         try:
             metric = as_metric(metric)
-            return metric in (Metric.RAW, Metric.ALL) or bool(self._checked(metric, dataset, epoch))
+            return bool(self._checked(Metric.PERPLEXITY if metric in _GROUPS else metric, dataset, epoch))
         except BenchmarkError:
             return False
 
     def _checked(self, metric: Metric, dataset: str | None, epoch: int) -> Metric:
         metric = as_metric(metric)
         if dataset is not None:
-            check_dataset(dataset, self.datasets, {})
+            self.dataset_of(dataset)
         if metric not in _METRICS:
             raise BenchmarkError(
                 f"HW-GPT-Bench has no {metric.name}, only {', '.join(m.name for m in _METRICS)}; its surrogates of "

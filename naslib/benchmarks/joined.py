@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from naslib.errors import BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Benchmark, Code
@@ -33,6 +34,19 @@ class JoinedBenchmark(Benchmark):
         """The figures of all tables."""
         return tuple(figure for table in (self.first, *self.others) for figure in table.figures)
 
+    def metric_of(self, name: Metric | Figure | str) -> Metric | Figure:
+        """Return what the first table calls by a name, or others where it calls nothing so.
+
+        Raises:
+            BenchmarkError: If there is none of that name; the message names the nearest.
+        """
+        if isinstance(name, Figure):
+            return super().metric_of(name)
+        try:
+            return self.first.metric_of(name)
+        except BenchmarkError:
+            return super().metric_of(name)
+
     def query(self, code: Code, metric: Any, dataset: str | None = None, epoch: int = -1, full_lc: bool = False) -> Any:
         """Return one figure of one architecture; see `Benchmark.query`."""
         table, length = self._who(metric, epoch)
@@ -45,12 +59,21 @@ class JoinedBenchmark(Benchmark):
 
     def has(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
-        table, length = self._who(metric, epoch)
+        try:
+            table, length = self._who(metric, epoch)
+        except BenchmarkError:
+            return False
         return table.has(metric, dataset, length)
 
-    def seeds(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
-        """Return the seeds that the first table knows."""
-        return self.first.seeds(metric, dataset, epoch)
+    def seeds(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> tuple[int, ...]:
+        """Return the seeds of the trainings that the table of a metric knows one by one."""
+        table, length = self._who(metric, epoch)
+        return table.seeds(metric, dataset, length)
+
+    def known_codes(self, metric: Any, dataset: str | None = None, epoch: int = -1) -> Sequence[Code] | None:
+        """Return the architectures of which the table of a metric knows it; see `Benchmark.known_codes`."""
+        table, length = self._who(metric, epoch)
+        return table.known_codes(metric, dataset, length)
 
     def knows(self, dataset: str) -> bool:
         """Say whether the first table has the data set."""
@@ -59,7 +82,7 @@ class JoinedBenchmark(Benchmark):
     def _who(self, metric: Any, epoch: int) -> tuple[Benchmark, int]:
         """Return the table that a metric is asked of, and the epoch that it is asked for."""
         metric = self.metric_of(metric)
-        if isinstance(metric, Figure):
+        if isinstance(metric, Figure) and metric not in self.first.figures:
             for table in self.others:
                 if metric in table.figures:
                     return table, -1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from naslib.errors import BenchmarkDataMissing, BenchmarkError, did_you_mean
 from naslib.registry.catalogue import BENCHMARKS
+from naslib.utils.locations import table_directories
 
 from .base import Benchmark
 from .figure_table import FigureTable
@@ -123,22 +124,18 @@ def own_table(
     if search_space in BENCHMARKS and (dataset is None or covers(search_space, dataset)):
         return find_table(search_space, dataset, [named]) if named is not None else None
     try:
-        return find_table(search_space, dataset, _places(data_dir))
+        return find_table(search_space, dataset, table_directories(data_dir))
     except BenchmarkError as error:
         if named is None or search_space in BENCHMARKS:
             raise
         raise BenchmarkError(f"there is no benchmark of the search space {search_space!r}, and {error}") from error
 
 
-def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
-    return [Path(place).expanduser() for place in (data_dir, os.environ.get("NASLIB_DATA"), "data") if place]
-
-
 def _find(key: str, data_dir: str | os.PathLike[str] | None) -> Path:
     """Return the compact file of a benchmark, of an official one that is converted where there is no other."""
     kind = BENCHMARKS.get(key)
     names = getattr(kind, "file_names", (kind.file_name,))
-    places = _places(data_dir)
+    places = table_directories(data_dir)
     for place in places:
         official = format_of(place, key)
         if official is not None and place.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,13 +13,12 @@ from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.labelled_dag import LabelledDag
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import CIFAR_ALIASES, Benchmark, Code, as_codes, as_metric, check_number
 from .opened import opened
 
 _VERTICES, _N_OPS, _EPOCHS = 7, 3, 108
 # Digits of a hash that a search compares first: as many as fit a float exactly
 _DIGITS = 12
-_ALIASES = {"cifar-10": "cifar10", "cifar10-valid": "cifar10", "cifar10_valid": "cifar10"}
 _COLUMNS = {Metric.TEST_ACCURACY: "test_acc_108", Metric.PARAMETERS: "params"}
 _OF_SOME = {Metric.VAL_ACCURACY: "mf_valid_acc", Metric.TRAIN_TIME: "mf_train_time_108"}
 
@@ -45,6 +45,7 @@ class NasBench101Table(Benchmark):
 
     name = "nasbench101"
     datasets = ("cifar10",)
+    aliases = CIFAR_ALIASES
     file_name = "nb101.npz"
 
     def __init__(self, path: str | Path) -> None:
@@ -112,7 +113,11 @@ class NasBench101Table(Benchmark):
         """Return the cells of which a metric is known that not all have; None for one that all have."""
         self._length(metric := as_metric(metric), dataset, epoch)
         some = metric in _OF_SOME and len(self._some) < len(self)
-        return [self.code_of(row) for row in self._some] if some else None
+        return list(self._known) if some else None
+
+    @functools.cached_property
+    def _known(self) -> list[Code]:
+        return [self.code_of(row) for row in self._some]
 
     def _cell(self, row: int) -> LabelledDag:
         size, edges, number = (column[row] for column in self._cells)
@@ -162,11 +167,9 @@ class NasBench101Table(Benchmark):
             BenchmarkError: If there is no answer; the message lists what there is.
             ArchitectureError: If a code is none.
         """
-        metric = as_metric(metric)
-        if metric in (Metric.RAW, Metric.ALL):
-            raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
+        check_number(metric := as_metric(metric))
         length = self._length(metric, dataset, epoch)
-        rows = [self.index_of(tuple(code)) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
+        rows = [self.index_of(code) for code in as_codes(codes)]
         return np.array([self._figure(metric, row, length) for row in rows], dtype=np.float64)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
@@ -177,17 +180,9 @@ class NasBench101Table(Benchmark):
             return False
         return metric not in _OF_SOME or len(self._some) == len(self)
 
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is CIFAR-10."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, _ALIASES))
-        except BenchmarkError:
-            return False
-
     def _length(self, metric: Metric, dataset: str | None, epoch: int) -> int:
         """Return the number of epochs that is asked about, a length that the metric has."""
-        check_dataset(dataset, self.datasets, _ALIASES)
+        self.dataset_of(dataset)
         length = _EPOCHS if epoch == -1 else epoch
         if metric not in (Metric.RAW, Metric.ALL, *_COLUMNS, *_OF_SOME):
             known = ", ".join(one.name for one in (*_COLUMNS, *_OF_SOME))

@@ -11,7 +11,7 @@ import numpy as np
 from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import CIFAR_ALIASES, GROUPS, Benchmark, Code, as_metric, check_number
 from .opened import opened
 
 # the order of ops in a code, and for every position of a code the column of its edge in the file's `ops`
@@ -21,15 +21,6 @@ _POWERS = tuple(len(_CODE_OPS) ** k for k in reversed(range(len(_CODE_EDGES))))
 _N_CODES = len(_CODE_OPS) ** len(_CODE_EDGES)
 
 _PREFIX = {"cifar10": "c10", "cifar100": "c100", "ImageNet16-120": "in16"}
-_ALIASES = {
-    "cifar-10": "cifar10",
-    "cifar10-valid": "cifar10",
-    "cifar10_valid": "cifar10",
-    "cifar-100": "cifar100",
-    "imagenet16120": "imagenet16-120",
-    "imagenet16_120": "imagenet16-120",
-    "imagenet16": "imagenet16-120",
-}
 _EPOCHS = (200, 12)
 _SEEDS = (777, 888, 999)
 # metric -> (column behind the prefix, divisor to the metric's unit); `{}` stands for the epoch
@@ -42,7 +33,6 @@ _COLUMNS = {
     Metric.FLOPS: ("macs", 1e6),
 }
 _HYPER = (Metric.FLOPS, Metric.PARAMETERS, Metric.LATENCY, Metric.TRAIN_TIME)
-_GROUPS = (Metric.RAW, Metric.ALL, Metric.HP)
 
 
 class NasBench201Table(Benchmark):
@@ -56,6 +46,10 @@ class NasBench201Table(Benchmark):
     Args:
         path: The file; it is read column by column when needed.
 
+    Attributes:
+        has_official_rows: Whether its rows are in the order of the benchmark's indices; one that was made of NASLib's
+            files has an order of its own.
+
     Raises:
         BenchmarkDataMissing: If there is no such file.
         BenchmarkError: If the file is not this table.
@@ -63,12 +57,15 @@ class NasBench201Table(Benchmark):
 
     name = "nasbench201"
     datasets = tuple(_PREFIX)
+    aliases = CIFAR_ALIASES
     file_name = "nb201.npz"
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with opened(self.path, "NAS-Bench-201 table") as file:
             self._names = frozenset(file.files)
+            # NASLib's table is in the order of its own file, which has curves
+            self.has_official_rows = not any(name.endswith("_eval_acc_curve") for name in file.files)
             self._index_of_key = _official_indices(file["ops"], file["op_names"], file["edges"])
         self._index = {code: int(self._index_of_key[_key(code)]) for code in np.ndindex((len(_CODE_OPS),) * 6)}
         self._code = {index: code for code, index in self._index.items()}
@@ -79,7 +76,7 @@ class NasBench201Table(Benchmark):
     # architectures
 
     def index_of(self, code: Sequence[int]) -> int:
-        """Return the official index of an architecture.
+        """Return the row of an architecture: its official index, where `has_official_rows`.
 
         Raises:
             ArchitectureError: If `code` is not six ints in 0..4.
@@ -90,7 +87,7 @@ class NasBench201Table(Benchmark):
         return index
 
     def code_of(self, index: int) -> Code:
-        """Return the architecture of an official index.
+        """Return the architecture of a row.
 
         Raises:
             ArchitectureError: If there is no such index.
@@ -127,13 +124,13 @@ class NasBench201Table(Benchmark):
             except (KeyError, TypeError):
                 return column[self._code[self.index_of(code)]]
         metric = as_metric(metric)
-        if seed is not None:
+        if seed is not None and not full_lc:
             return self._of_seed(code, metric, dataset, epoch, seed)
         if full_lc:
             raise BenchmarkError(
                 f"{self.path.name} has no learning curves (full_lc); only the ends of 12 and 200 epochs"
             )
-        if metric in _GROUPS:
+        if metric in GROUPS:
             return self._query_group(self._code[self.index_of(code)], metric, dataset, epoch)
         values = self._column(metric, dataset, epoch).tolist()
         column = {known: values[_key(known)] for known in self._index}
@@ -148,8 +145,10 @@ class NasBench201Table(Benchmark):
             ArchitectureError: If a code is none.
         """
         metric = as_metric(metric)
-        if metric in _GROUPS:
-            raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
+        check_number(metric)
+        column = self._column(metric, dataset, epoch)
+        if not len(codes):
+            return np.zeros(0)
         codes = np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] != len(_POWERS) or codes.dtype.kind not in "iu":
             raise ArchitectureError(f"codes must be (n, 6) integers, not {codes.shape} {codes.dtype}")
@@ -159,14 +158,14 @@ class NasBench201Table(Benchmark):
         for edge in range(1, codes.shape[1]):
             keys *= len(_CODE_OPS)
             keys += codes[:, edge]
-        return self._column(metric, dataset, epoch)[keys]
+        return column[keys]
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
         try:
             metric = as_metric(metric)
-            if metric in _GROUPS:
-                return metric is Metric.RAW or bool(self._place(dataset, epoch))
+            if metric in GROUPS:
+                return bool(self._place(_any_of(dataset) if metric is Metric.RAW else dataset, epoch))
             self._column_name(metric, dataset, epoch)
         except BenchmarkError:
             return False
@@ -206,19 +205,11 @@ class NasBench201Table(Benchmark):
             raise BenchmarkError(f"there is no {metric.name} of the seed {seed} on {name} (seeds: {there})")
         return values[seed]
 
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is in the benchmark, under its name or an alias."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, _ALIASES))
-        except BenchmarkError:
-            return False
-
     # columns
 
     def _place(self, dataset: str | None, epoch: int) -> tuple[str, int]:
         """Return the canonical data set and number of epochs."""
-        name = check_dataset(dataset, self.datasets, _ALIASES)
+        name = self.dataset_of(dataset)
         length = _EPOCHS[0] if epoch == -1 else epoch
         if length not in _EPOCHS:
             raise BenchmarkError(
@@ -261,16 +252,16 @@ class NasBench201Table(Benchmark):
         return self._raw[name]
 
     def _query_group(self, code: Code, metric: Metric, dataset: str | None, epoch: int) -> dict[str, Any]:
+        self._place(_any_of(dataset) if metric is Metric.RAW else dataset, epoch)
         if metric is Metric.RAW:
             return self._raw_record(self._index[code])
-        self._place(dataset, epoch)
         if metric is Metric.HP:
             names = {Metric.FLOPS: "flops", Metric.PARAMETERS: "params"}
             return {names.get(key, key.name.lower()): self.query(code, key, dataset, epoch) for key in _HYPER}
         return {
             key.name.lower(): self.query(code, key, dataset, epoch) if self.has(key, dataset, epoch) else None
             for key in Metric
-            if key not in _GROUPS and key is not Metric.EPOCH
+            if key not in GROUPS and key is not Metric.EPOCH
         }
 
     def _raw_record(self, index: int) -> dict[str, Any]:
@@ -293,6 +284,11 @@ def codes_of_rows(ops: np.ndarray, op_names: np.ndarray, edges: np.ndarray) -> n
     code_op = np.array([_CODE_OPS.index(str(name)) for name in op_names], dtype=np.int8)
     columns = [[(int(u), int(v)) for u, v in edges].index(edge) for edge in _CODE_EDGES]
     return code_op[ops[:, columns]]
+
+
+def _any_of(dataset: str | None) -> str:
+    """Return the data set, or one of those that there are: what is known of all needs none."""
+    return dataset if dataset is not None else next(iter(_PREFIX))
 
 
 def _key(code: Sequence[int]) -> int:

@@ -7,21 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from naslib.errors import BenchmarkDataMissing
+from naslib.errors import BenchmarkDataMissing, BenchmarkError
 
+from .base import CIFAR_ALIASES
 from .figure import Figure
 from .figure_table import FigureTable, Sheet
 from .nasbench201 import NasBench201Table, codes_of_rows
 
-_ALIASES = {
-    "cifar-10": "cifar10",
-    "cifar10-valid": "cifar10",
-    "cifar10_valid": "cifar10",
-    "cifar-100": "cifar100",
-    "imagenet16120": "imagenet16-120",
-    "imagenet16_120": "imagenet16-120",
-    "imagenet16": "imagenet16-120",
-}
 _N = 15_625
 _NO_CURVES: dict[str, NDArray[np.floating]] = {}
 
@@ -30,13 +22,14 @@ class _ByIndex(FigureTable):
     """A table whose rows are official indices; the accuracies' table beside it says which cells they are."""
 
     name = "nasbench201"
-    aliases = _ALIASES
+    aliases = CIFAR_ALIASES
 
     def _cells(self, file: Any = None) -> NDArray[np.int8]:
         """Return the code of every index, `(15625, 6)`: of the file itself where it tells, as converted ones do.
 
         Raises:
             BenchmarkDataMissing: If the table that tells is not beside this one.
+            BenchmarkError: If the table beside it is in another order.
         """
         if file is not None and "ops" in file.files:
             return codes_of_rows(file["ops"], file["op_names"], file["edges"])
@@ -47,6 +40,11 @@ class _ByIndex(FigureTable):
                 f"in {beside.parent}: put it there"
             )
         table = NasBench201Table(beside)
+        if not table.has_official_rows:
+            raise BenchmarkError(
+                f"{self.path.name} knows cells by their official numbers, and {beside}, made of NASLib's files, "
+                "does not tell these: put one there that was made of the files of NATS-Bench or NAS-Bench-201"
+            )
         return np.array([table.code_of(index) for index in range(_N)], dtype=np.int8)
 
 

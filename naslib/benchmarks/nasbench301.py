@@ -13,12 +13,11 @@ import numpy as np
 from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import CIFAR_ALIASES, Benchmark, Code, as_metric, check_number
 from .opened import opened
 from .trees import Trees
 
 _NODES, _OPS, _GENES = 4, 7, 32
-_ALIASES = {"cifar-10": "cifar10", "cifar10-valid": "cifar10", "cifar10_valid": "cifar10"}
 # The ensembles in the file, and what they predict
 ENSEMBLES = {Metric.VAL_ACCURACY: "valid", Metric.TRAIN_TIME: "time"}
 # How many epochs the networks were trained for that the surrogates were fitted to
@@ -140,6 +139,7 @@ class NasBench301Surrogate(Benchmark):
 
     name = "nasbench301"
     datasets = ("cifar10",)
+    aliases = CIFAR_ALIASES
     file_name = "nb301.npz"
 
     def __init__(self, path: str | Path) -> None:
@@ -198,16 +198,11 @@ class NasBench301Surrogate(Benchmark):
             return False
         return True
 
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is CIFAR-10."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, _ALIASES))
-        except BenchmarkError:
-            return False
-
     def _predictions(self, codes: np.ndarray, metric: Metric, dataset: str | None, epoch: int) -> np.ndarray:
-        members = self._ensemble(as_metric(metric), dataset, epoch)
+        check_number(metric := as_metric(metric))
+        members = self._ensemble(metric, dataset, epoch)
+        if not len(codes):
+            return np.zeros((len(members), 0))
         features = features_of(codes)
         found = np.empty((len(members), len(features)))
         for start in range(0, len(features), _CHUNK):
@@ -217,7 +212,7 @@ class NasBench301Surrogate(Benchmark):
         return found
 
     def _ensemble(self, metric: Metric, dataset: str | None, epoch: int) -> list[Trees]:
-        check_dataset(dataset, self.datasets, _ALIASES)
+        self.dataset_of(dataset)
         if epoch not in (-1, _EPOCHS):
             raise BenchmarkError(f"NAS-Bench-301 predicts what {_EPOCHS} epochs give (-1), not {epoch}")
         if metric not in self._members:

@@ -8,6 +8,7 @@ import numpy as np
 
 from naslib.search_spaces.core.query_metrics import Metric
 
+from .base import CIFAR_ALIASES
 from .schedule_table import Column, Columns, ScheduleTable
 
 _GENES = 32
@@ -32,7 +33,7 @@ class NasBench301TrainedTable(ScheduleTable):
     title = "the trained cells of NAS-Bench-301"
     datasets = ("cifar10",)
     file_name = "nb301_trained.npz"
-    aliases = {"cifar-10": "cifar10", "cifar10-valid": "cifar10", "cifar10_valid": "cifar10"}
+    aliases = CIFAR_ALIASES
 
     def _read(self, file: Any) -> tuple[np.ndarray, Columns]:
         codes = file["arch"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from naslib.search_spaces.core.query_metrics import Metric
 
+from .base import CIFAR_ALIASES
 from .rows import RowTable
 
 _N_CODES, _LAYERS = 3**8, 8
@@ -31,7 +32,7 @@ class NasBenchMacroTable(RowTable):
     name = "nasbench_macro"
     title = "NAS-Bench-Macro"
     datasets = ("cifar10",)
-    aliases = {"cifar-10": "cifar10", "cifar10-valid": "cifar10", "cifar10_valid": "cifar10"}
+    aliases = CIFAR_ALIASES
     file_name = "nb_macro.npz"
 
     def _read(self, file: Any) -> tuple[np.ndarray, dict[Metric, np.ndarray]]:

@@ -14,10 +14,9 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.core.recipe_code import code_of
 from naslib.search_spaces.core.recipes import Recipe
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import Benchmark, Code, as_codes, as_metric, check_number
 from .opened import opened
 
-_ALIASES = {"wikitext-2": "wikitext2", "wikitext_2": "wikitext2"}
 _LOSSES = {Metric.TRAIN_LOSS: "train_loss", Metric.VAL_LOSS: "valid_loss", Metric.TEST_LOSS: "test_loss"}
 _METRICS = (*_LOSSES, Metric.TRAIN_TIME, Metric.PARAMETERS)
 
@@ -40,6 +39,7 @@ class NasBenchNLPTable(Benchmark):
 
     name = "nasbench_nlp"
     datasets = ("wikitext2",)
+    aliases = {"wikitext-2": "wikitext2", "wikitext_2": "wikitext2"}
     file_name = "nb_nlp_wikitext2.npz"
 
     def __init__(self, path: str | Path) -> None:
@@ -120,9 +120,8 @@ class NasBenchNLPTable(Benchmark):
             BenchmarkError: If there is no answer; the message lists what there is.
         """
         metric, length = self._checked(metric, dataset, epoch)
-        if metric in (Metric.RAW, Metric.ALL):
-            raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
-        rows = [self.rows_of(code) for code in np.asarray(codes).tolist()]
+        check_number(metric)
+        rows = [self.rows_of(code) for code in as_codes(codes)]
         return np.array([self._figure(metric, of_one, length) for of_one in rows], dtype=np.float64)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
@@ -133,16 +132,8 @@ class NasBenchNLPTable(Benchmark):
             return False
         return True
 
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is WikiText-2."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, _ALIASES))
-        except BenchmarkError:
-            return False
-
     def _checked(self, metric: Metric, dataset: str | None, epoch: int) -> tuple[Metric, int]:
-        check_dataset(dataset, self.datasets, _ALIASES)
+        self.dataset_of(dataset)
         metric = as_metric(metric)
         if metric not in (Metric.RAW, Metric.ALL, *_METRICS):
             known = ", ".join(one.name for one in _METRICS)

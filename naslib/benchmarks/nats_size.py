@@ -8,6 +8,7 @@ import numpy as np
 
 from naslib.search_spaces.core.query_metrics import Metric
 
+from .base import CIFAR_ALIASES
 from .schedule_table import Column, Columns, ScheduleTable
 
 _LAYERS, _STEP, _N_CHOICES = 5, 8, 8
@@ -38,15 +39,7 @@ class NATSSizeTable(ScheduleTable):
     datasets = tuple(_PREFIXES)
     file_name = "nats_size.npz"
     size = _N_CHOICES**_LAYERS
-    aliases = {
-        "cifar-10": "cifar10",
-        "cifar10-valid": "cifar10",
-        "cifar10_valid": "cifar10",
-        "cifar-100": "cifar100",
-        "imagenet16120": "imagenet16-120",
-        "imagenet16_120": "imagenet16-120",
-        "imagenet16": "imagenet16-120",
-    }
+    aliases = CIFAR_ALIASES
 
     def _read(self, file: Any) -> tuple[np.ndarray, Columns]:
         channels = file["channels"]

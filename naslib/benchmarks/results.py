@@ -215,12 +215,14 @@ def _joined_about(parts: Sequence[Results], seeds: tuple[int, ...], joined: Resu
     for part in parts:
         environments += [found for found in part.about.get("environments", []) if found not in environments]
         failures += [found for found in part.about.get("failures", []) if found not in failures]
-    latency = next((part.about["latency"] for part in parts if part.about.get("latency")), None)
+    latencies = [part.about["latency"] for part in parts if part.about.get("latency")]
+    if any(one != latencies[0] for one in latencies):
+        logger.warning("the parts were measured on different machines or in different ways: measure the latencies anew")
     return {
         "seeds": list(seeds),
         "environments": environments,
         "failures": failures,
-        "latency": latency,
+        "latency": latencies[0] if latencies else None,
         "architectures": len(joined.trained),
     }
 

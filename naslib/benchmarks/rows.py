@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ import numpy as np
 from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import Benchmark, Code, as_codes, as_metric, check_number, known_rows, measured
 from .opened import opened
 
 _GROUPS = (Metric.RAW, Metric.ALL)
@@ -38,7 +37,6 @@ class RowTable(Benchmark):
     """
 
     title: ClassVar[str] = ""
-    aliases: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -91,8 +89,8 @@ class RowTable(Benchmark):
 
     def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code]:
         """Return the architectures of which the metric was measured."""
-        measured = np.isfinite(self._column(metric, dataset, epoch))
-        return [code for code, known in zip(self._codes, measured.tolist(), strict=True) if known]
+        rows = known_rows(self._column(metric := as_metric(metric), dataset, epoch), metric, self.title)
+        return [code for code, known in zip(self._codes, rows.tolist(), strict=True) if known]
 
     def _row(self, code: Code) -> int:
         row = self._rows.get(tuple(code))
@@ -119,7 +117,7 @@ class RowTable(Benchmark):
             row = self._row(code)
             figures = {known.name.lower(): float(values[row]) for known, values in self._columns.items()}
             return {name: value for name, value in figures.items() if value == value}
-        return self._measured(metric, self._column(metric, dataset, epoch)[[self._row(code)]])[0].item()
+        return measured(self._column(metric, dataset, epoch)[[self._row(code)]], metric, self.title)[0].item()
 
     def query_batch(self, codes: np.ndarray, metric: Metric, dataset: str | None = None, epoch: int = -1) -> np.ndarray:
         """Return one figure of many architectures, `(n, genes)` ints to `(n,)`.
@@ -128,8 +126,9 @@ class RowTable(Benchmark):
             BenchmarkError: If there is no answer; the message lists what there is.
             ArchitectureError: If the table lacks an architecture.
         """
-        rows = [self._row(tuple(code)) for code in (codes.tolist() if isinstance(codes, np.ndarray) else codes)]
-        return self._measured(metric, self._column(metric, dataset, epoch)[rows])
+        check_number(metric := as_metric(metric))
+        column = self._column(metric, dataset, epoch)
+        return measured(column[[self._row(code) for code in as_codes(codes)]], metric, self.title)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
@@ -143,31 +142,17 @@ class RowTable(Benchmark):
             return False
         return True
 
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is in the benchmark, under its name or an alias."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, dict(cls.aliases)))
-        except BenchmarkError:
-            return False
-
     def _place(self, dataset: str | None, epoch: int) -> None:
-        check_dataset(dataset, self.datasets, dict(self.aliases))
+        self.dataset_of(dataset)
         if epoch != -1:
             raise BenchmarkError(f"{self.title} has no results after {epoch} epochs; -1 is the end of its schedule")
 
-    def _column(self, metric: Metric | str, dataset: str | None, epoch: int) -> np.ndarray:
-        metric = as_metric(metric)
+    def _column(self, metric: Metric, dataset: str | None, epoch: int) -> np.ndarray:
         self._place(dataset, epoch)
         if metric not in self._columns:
             there = ", ".join(known.name for known in self._columns)
             raise BenchmarkError(f"{self.title} has no {metric.name} (it has: {there})")
         return self._columns[metric]
-
-    def _measured(self, metric: Metric | str, values: np.ndarray) -> np.ndarray:
-        if not np.isfinite(values).all():
-            raise BenchmarkError(f"{as_metric(metric).name} of an architecture was not measured by {self.title}")
-        return values
 
 
 def _means(rows: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, NamedTuple
@@ -13,10 +12,13 @@ import numpy as np
 from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import Benchmark, Code, as_codes, as_metric, check_number, known_rows, measured
 from .opened import opened
 
 _GROUPS = (Metric.RAW, Metric.ALL)
+_ALL = slice(None)
+# Lengths of trainings that a message lists one by one
+_FEW = 6
 
 
 class Column(NamedTuple):
@@ -46,7 +48,6 @@ class ScheduleTable(Benchmark):
 
     Attributes:
         title: What messages call the benchmark.
-        aliases: Other names of its data sets.
         size: Number of architectures of the space.
         datasets: Of an opened table those that are in it.
 
@@ -56,7 +57,6 @@ class ScheduleTable(Benchmark):
     """
 
     title: ClassVar[str] = ""
-    aliases: ClassVar[Mapping[str, str]] = {}
     size: ClassVar[int] = 0
 
     def __init__(self, path: str | Path) -> None:
@@ -108,10 +108,10 @@ class ScheduleTable(Benchmark):
 
     def known_codes(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> list[Code] | None:
         """Return the architectures of which the metric was measured; None if all of the space were."""
-        measured = np.isfinite(self._figures(as_metric(metric), dataset, epoch))
-        if measured.sum() == self.size:
+        rows = known_rows(self._figures(metric := as_metric(metric), dataset, epoch), metric, self.title)
+        if rows.sum() == self.size:
             return None
-        return [code for code, known in zip(self._codes, measured.tolist(), strict=True) if known]
+        return [code for code, known in zip(self._codes, rows.tolist(), strict=True) if known]
 
     # queries
 
@@ -129,13 +129,13 @@ class ScheduleTable(Benchmark):
         metric = as_metric(metric)
         row = self.index_of(code)
         if metric in _GROUPS:
-            name = self._dataset(dataset)
+            name = self._group(dataset, epoch)
             known = [one for of, one in self._columns if of == name and self.has(one, name, epoch)]
-            figures = {one.name.lower(): float(self._figures(one, name, epoch)[row]) for one in known}
+            figures = {one.name.lower(): float(self._figures(one, name, epoch, [row])[0]) for one in known}
             return {one: value for one, value in figures.items() if value == value}
         if full_lc:
-            return self._curve(metric, dataset, epoch)[row].astype(np.float64).tolist()
-        return self._measured(metric, self._figures(metric, dataset, epoch)[[row]])[0].item()
+            return measured(self._curve(metric, dataset, epoch)[row], metric, self.title).astype(np.float64).tolist()
+        return measured(self._figures(metric, dataset, epoch, [row]), metric, self.title)[0].item()
 
     def query_batch(self, codes: np.ndarray, metric: Metric, dataset: str | None = None, epoch: int = -1) -> np.ndarray:
         """Return one figure of many architectures, `(n, genes)` ints to `(n,)` float64.
@@ -144,52 +144,48 @@ class ScheduleTable(Benchmark):
             BenchmarkError: If there is no answer; the message lists what there is.
             ArchitectureError: If the table lacks an architecture.
         """
-        metric = as_metric(metric)
-        if metric in _GROUPS:
-            raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
-        listed = codes.tolist() if isinstance(codes, np.ndarray) else codes
-        rows = [self.index_of(tuple(code)) for code in listed]
-        return self._measured(metric, self._figures(metric, dataset, epoch)[rows])
+        check_number(metric := as_metric(metric))
+        self._place(metric, dataset, epoch)
+        rows = [self.index_of(code) for code in as_codes(codes)]
+        return measured(self._figures(metric, dataset, epoch, rows), metric, self.title)
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
         try:
             metric = as_metric(metric)
             if metric in _GROUPS:
-                self._dataset(dataset)
+                self._group(dataset, epoch)
             else:
-                self._place(metric, dataset, epoch)
+                return bool(np.isfinite(self._figures(metric, dataset, epoch)).any())
         except BenchmarkError:
             return False
         return True
 
-    def knows(self, dataset: str) -> bool:
-        """Say whether the data set is in the file, under its name or an alias."""
-        try:
-            return bool(self._dataset(dataset))
-        except BenchmarkError:
-            return False
-
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the benchmark has the data set, under its name or an alias."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, dict(cls.aliases)))
-        except BenchmarkError:
-            return False
-
     # columns
 
-    def _dataset(self, dataset: str | None) -> str:
-        return check_dataset(dataset, self.datasets, dict(self.aliases))
+    def _group(self, dataset: str | None, epoch: int) -> str:
+        """Return the data set, if anything of it is known after so many epochs.
+
+        Raises:
+            BenchmarkError: If nothing is; the message lists the lengths that there are.
+        """
+        name = self.dataset_of(dataset)
+        lengths = {length for (of, _), column in self._columns.items() if of == name for length in column.lengths}
+        if epoch != -1 and epoch not in lengths:
+            known = sorted(lengths)
+            there = ", ".join(map(str, known)) if len(known) <= _FEW else f"{known[0]} to {known[-1]}"
+            raise BenchmarkError(f"{self.title} has nothing on {name} after {epoch} epochs (it has: {there or -1})")
+        return name
 
     def _place(self, metric: Metric, dataset: str | None, epoch: int) -> tuple[Column, int]:
         """Return the column, and the place of the number of epochs in it."""
-        name = self._dataset(dataset)
+        name = self.dataset_of(dataset)
         column = self._columns.get((name, metric))
         if column is None:
             there = ", ".join(one.name for of, one in self._columns if of == name)
             raise BenchmarkError(f"{self.path.name} has no {metric.name} on {name} (it has: {there})")
+        if not column.lengths:
+            self._group(name, epoch)
         if epoch == -1 or not column.lengths:
             return column, column.values.shape[1] - 1
         if epoch not in column.lengths:
@@ -201,17 +197,12 @@ class ScheduleTable(Benchmark):
             )
         return column, column.lengths.index(epoch)
 
-    def _figures(self, metric: Metric, dataset: str | None, epoch: int) -> np.ndarray:
+    def _figures(self, metric: Metric, dataset: str | None, epoch: int, rows: slice | list[int] = _ALL) -> np.ndarray:
         column, place = self._place(metric, dataset, epoch)
-        return column.values[:, place].astype(np.float64)
+        return column.values[rows, place].astype(np.float64)
 
     def _curve(self, metric: Metric, dataset: str | None, epoch: int) -> np.ndarray:
         column, place = self._place(metric, dataset, epoch)
         if not column.is_curve:
             raise BenchmarkError(f"{self.path.name} has no learning curve (full_lc) of {metric.name}")
         return column.values[:, : place + 1]
-
-    def _measured(self, metric: Metric, values: np.ndarray) -> np.ndarray:
-        if not np.isfinite(values).all():
-            raise BenchmarkError(f"{metric.name} of an architecture was not measured by {self.title}")
-        return values

@@ -12,10 +12,11 @@ import numpy as np
 from naslib.errors import ArchitectureError, BenchmarkError
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import Benchmark, Code, as_metric, check_number
 from .opened import opened
 
 _EPOCHS = 200
+_GROUPS = (Metric.RAW, Metric.ALL)
 _OPS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 _LAYERS, _KERNELS = 4, (3, 5, 7)
 
@@ -38,7 +39,6 @@ class TangleNASTable(Benchmark):
     widths: ClassVar[tuple[int, ...]] = ()
     # metric -> (column of the file, divisor to the metric's unit)
     columns: ClassVar[Mapping[Metric, tuple[str, float]]] = {}
-    aliases: ClassVar[dict[str, str]] = {}
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -128,10 +128,11 @@ class TangleNASTable(Benchmark):
         if full_lc:
             raise BenchmarkError(f"the table of {self.name} has no learning curves (full_lc); only their ends")
         row = self.index_of(code)
+        if metric in _GROUPS:
+            self._check_group(metric, dataset, epoch)
         if metric is Metric.RAW:
             return {"index": row, **{name: column[row].tolist() for name, column in self._raw.items()}}
         if metric is Metric.ALL:
-            self._check(next(iter(self.columns)), dataset, epoch)
             return {known.name.lower(): self.query(code, known, dataset, epoch) for known in self.columns}
         key = metric, dataset, epoch
         if key not in self._lists:
@@ -145,34 +146,32 @@ class TangleNASTable(Benchmark):
             BenchmarkError: If there is no answer; the message lists what there is.
             ArchitectureError: If a code is none.
         """
+        check_number(metric := as_metric(metric))
+        column = self._column(metric, dataset, epoch)
+        if not len(codes):
+            return np.zeros(0)
         codes = np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] != len(self.widths) or codes.dtype.kind not in "iu":
             raise ArchitectureError(f"codes must be (n, {len(self.widths)}) integers, not {codes.shape} {codes.dtype}")
         if codes.size and (codes.min() < 0 or bool((codes >= np.array(self.widths)).any())):
             raise ArchitectureError(f"a gene of {self.name} is from 0 to {self.widths[0] - 1}")
-        return self._column(as_metric(metric), dataset, epoch)[self._rows(codes)]
+        return column[self._rows(codes)]
 
     def has(self, metric: Metric, dataset: str | None = None, epoch: int = -1) -> bool:
         """Say whether `query` has an answer for this metric, data set and epoch."""
         try:
             metric = as_metric(metric)
-            if metric is Metric.RAW:
-                return True
-            self._check(next(iter(self.columns)) if metric is Metric.ALL else metric, dataset, epoch)
+            self._check_group(metric, dataset, epoch) if metric in _GROUPS else self._check(metric, dataset, epoch)
         except BenchmarkError:
             return False
         return True
 
-    @classmethod
-    def covers(cls, dataset: str) -> bool:
-        """Say whether the data set is in the benchmark, under its name or an alias."""
-        try:
-            return bool(check_dataset(dataset, cls.datasets, cls.aliases))
-        except BenchmarkError:
-            return False
+    def _check_group(self, metric: Metric, dataset: str | None, epoch: int) -> None:
+        anywhere = self.datasets[0] if dataset is None and metric is Metric.RAW else dataset
+        self._check(next(iter(self.columns)), anywhere, epoch)
 
     def _check(self, metric: Metric, dataset: str | None, epoch: int) -> None:
-        check_dataset(dataset, self.datasets, self.aliases)
+        self.dataset_of(dataset)
         if epoch not in (-1, _EPOCHS):
             raise BenchmarkError(f"{self.name} has results after {_EPOCHS} epochs (or -1) only, not after {epoch}")
         if metric not in self.columns:
@@ -196,7 +195,7 @@ class TangleNASCellTable(TangleNASTable):
 
     name = "tanglenas_cell"
     datasets = ("fashion_mnist",)
-    aliases: ClassVar[dict[str, str]] = {"fashion-mnist": "fashion_mnist", "fashionmnist": "fashion_mnist"}
+    aliases: ClassVar[Mapping[str, str]] = {"fashion-mnist": "fashion_mnist", "fashionmnist": "fashion_mnist"}
     prefix = "cell_"
     widths = (len(_OPS),) * 6
     columns: ClassVar[Mapping[Metric, tuple[str, float]]] = {
@@ -227,7 +226,7 @@ class TangleNASMacroTable(TangleNASTable):
 
     name = "tanglenas_macro"
     datasets = ("cifar10",)
-    aliases: ClassVar[dict[str, str]] = {"cifar-10": "cifar10"}
+    aliases: ClassVar[Mapping[str, str]] = {"cifar-10": "cifar10"}
     prefix = "macro_"
     widths = (3,) * (2 * _LAYERS)
     columns: ClassVar[Mapping[Metric, tuple[str, float]]] = {

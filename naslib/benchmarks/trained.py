@@ -13,10 +13,9 @@ from naslib.errors import ArchitectureError, BenchmarkError, did_you_mean
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.text import differences, listed, show
 
-from .base import Benchmark, Code, as_metric, check_dataset
+from .base import GROUPS, Benchmark, Code, as_codes, as_metric, check_number
 from .results import load_results
 
-_GROUPS = (Metric.RAW, Metric.ALL, Metric.HP)
 _HYPER = (Metric.FLOPS, Metric.PARAMETERS, Metric.LATENCY, Metric.TRAIN_TIME)
 _LOSSES = {Metric.TRAIN_LOSS: "train_loss", Metric.VAL_LOSS: "valid_loss", Metric.TEST_LOSS: "test_loss"}
 # By the name of the task's score: which metrics its curves answer
@@ -164,7 +163,7 @@ class TrainedTable(Benchmark):
             if column is not None and isinstance(code, tuple) and code in column:
                 return column[code]
         metric = as_metric(metric)
-        if metric in _GROUPS:
+        if metric in GROUPS:
             return self._group(tuple(code), metric, dataset, epoch, seed)
         index = self.index_of(code)
         if full_lc:
@@ -210,10 +209,9 @@ class TrainedTable(Benchmark):
             ArchitectureError: If the table lacks an architecture.
         """
         metric = as_metric(metric)
-        if metric in _GROUPS:
-            raise BenchmarkError(f"query_batch returns one number per architecture; {metric.name} is a group")
+        check_number(metric)
         column = self._column(metric, dataset, epoch, seed)
-        places = np.array([self.index_of(code) for code in np.asarray(codes).tolist()], np.intp)
+        places = np.array([self.index_of(code) for code in as_codes(codes)], np.intp)
         values = column[places]
         if not np.isfinite(values).all():
             raise BenchmarkError(self._missing(int(places[~np.isfinite(values)][0]), metric, seed))
@@ -224,7 +222,7 @@ class TrainedTable(Benchmark):
         try:
             metric = as_metric(metric)
             self._length(dataset, epoch)
-            return metric in _GROUPS or bool(np.isfinite(self._column(metric, dataset, epoch)).any())
+            return metric in GROUPS or bool(np.isfinite(self._column(metric, dataset, epoch)).any())
         except BenchmarkError:
             return False
 
@@ -232,16 +230,12 @@ class TrainedTable(Benchmark):
         """Say whether the architecture is in the table."""
         return tuple(code) in self._index
 
-    def knows(self, dataset: str) -> bool:
-        """Say whether it is the data set of the table."""
-        return dataset.lower() == self.datasets[0].lower()
-
     # details
 
     def _length(self, dataset: str | None, epoch: int) -> int:
         """Return the number of epochs that is meant."""
         if dataset is not None:
-            check_dataset(dataset, self.datasets, {})
+            self.dataset_of(dataset)
         if epoch != -1 and not 1 <= epoch <= self.epochs:
             raise BenchmarkError(
                 f"{self.path.name} has no results after {epoch} epochs: it has those after 1 to {self.epochs} "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from naslib.benchmarks.sources import DataSource
 from naslib.config.parser import CommandParser
-from naslib.utils.locations import data_directories
+from naslib.utils.locations import data_directories, table_directories
 
 _EPILOG = """\
 examples:
@@ -62,11 +62,11 @@ def _list(data_dir: str | os.PathLike[str] | None, missing: bool) -> list[str]:
     """Return the lines of `naslib data list`."""
     from naslib.benchmarks.sources import BENCHMARK_FILES, DATA_SETS, benchmarks_of
 
-    folders = data_directories(data_dir)
-    lines = [f"looked in {', '.join(map(str, folders))}", "", "tables of benchmarks"]
+    folders, of_tables = data_directories(data_dir), table_directories(data_dir)
+    lines = [f"looked in {', '.join(map(str, folders))}; for tables not in the last", "", "tables of benchmarks"]
     for source in BENCHMARK_FILES:
-        lines += _about(f"{' or '.join(source.files)} ({', '.join(benchmarks_of(source))})", source, folders, missing)
-    lines += [] if missing else _own_tables(folders)
+        lines += _about(f"{' or '.join(source.files)} ({', '.join(benchmarks_of(source))})", source, of_tables, missing)
+    lines += [] if missing else _own_tables(of_tables)
     lines += ["", "data sets"]
     for name, source in DATA_SETS.items():
         title = f"{name} ({' or '.join(source.files)})" if source.files else name

@@ -17,6 +17,7 @@ from naslib.search_spaces.core.flops import zero_inputs
 from naslib.training.environment import describe_environment
 from naslib.training.loaders import image_shape
 from naslib.utils.log import get_logger
+from naslib.utils.text import differences, listed, show
 
 from .recorded import RecordedTraining
 
@@ -46,18 +47,28 @@ def measure_latencies(
         How many have been measured.
 
     Raises:
-        ConfigError: For less than one repeat.
+        ConfigError: For less than one repeat, or where others were measured in another way or on another machine.
     """
     if repeats < 1:
         raise ConfigError(f"repeats must be at least 1, not {repeats}")
     environment = describe_environment(torch.device("cpu"), 0)
-    results.about["latency"] = {
+    places = np.arange(len(results.trained)) if anew else np.flatnonzero(~np.isfinite(results.latency))
+    if not len(places):
+        return 0
+    how = {
         "what": "least of the forwards of one input on one thread, in ms; of the architecture that was trained",
         "repeats": repeats,
         "cpu": environment["cpu"],
         "torch": environment["torch"],
     }
-    places = np.arange(len(results.trained)) if anew else np.flatnonzero(~np.isfinite(results.latency))
+    before = results.about.get("latency")
+    if before and not anew and len(places) < len(results.trained):
+        found = [f"{key} was {show(then)} and is {show(now)}" for key, then, now in differences(before, how, "latency")]
+        if found:
+            raise ConfigError(
+                f"latencies of one table are measured alike: {listed(found, 4)}; measure all anew (--anew)"
+            )
+    results.about["latency"] = how
     written = time.monotonic()
     with _one_thread():
         for count, row in enumerate(places):

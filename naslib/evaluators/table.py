@@ -7,7 +7,7 @@ from typing import Any
 
 from naslib.benchmarks.base import metric_of
 from naslib.benchmarks.figure import Figure
-from naslib.errors import ConfigError
+from naslib.errors import BenchmarkError, ConfigError
 from naslib.history import Objective, Outcome, State, Trial
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
@@ -15,7 +15,10 @@ from .base import Evaluator, ShouldStop, never
 
 
 class TableEvaluator(Evaluator):
-    """Ask a benchmark. The seconds of a trial are those that its training took when the table was made, 0 if unknown.
+    """Ask a benchmark.
+
+    The seconds of a trial are those that its training took when the table was made; 0 for all trials if they are not
+    known of every architecture that has the first metric.
 
     Args:
         dataset_api: The benchmark.
@@ -42,9 +45,25 @@ class TableEvaluator(Evaluator):
         self.dataset_api, self.dataset, self.fidelity = as_dataset_api(dataset_api), dataset, fidelity
         self.metrics = tuple(metric_of(self.dataset_api, metric) for metric in metrics)
         self.objectives = tuple(Objective(m.name, m.maximize, m.unit) for m in self.metrics)
-        has = getattr(self.dataset_api, "has", None)
         self.can_continue = self.has_curves = bool(getattr(self.dataset_api, "is_one_training", False))
-        self.tells_time = has is not None and bool(has(Metric.TRAIN_TIME, dataset, fidelity))
+        self.tells_time = self._tells_time()
+
+    def _tells_time(self) -> bool:
+        """Say whether the seconds of training are known of every architecture that has the first metric."""
+        has, known = (getattr(self.dataset_api, name, None) for name in ("has", "known_codes"))
+        if has is None:
+            return False
+        is_there = bool(has(Metric.TRAIN_TIME, self.dataset, self.fidelity))
+        if known is None:
+            return is_there
+        try:
+            of_time = known(Metric.TRAIN_TIME, self.dataset, self.fidelity)
+            asked = known(self.metrics[0], self.dataset, self.fidelity)
+        except BenchmarkError:
+            return False
+        if of_time is None:
+            return is_there
+        return asked is not None and set(asked) <= set(of_time)
 
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
         """Return what the table says.

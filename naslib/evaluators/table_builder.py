@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from naslib.benchmarks.results import Results, save_results
-from naslib.errors import ConfigError, SearchInterrupted, TrialStopped
+from naslib.errors import ConfigError, HistoryError, SearchInterrupted, TrialStopped
 from naslib.history import FILE_NAME, State, Trial
 from naslib.history.load import load
 from naslib.search_spaces.core.arguments import constructor_arguments
@@ -21,6 +21,7 @@ from naslib.training.signals import InterruptGuard
 from naslib.utils.files import to_jsonable
 from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
+from naslib.utils.text import differences, listed, show
 
 from .building import BuildPlan, functions_of, open_build, plan_build, results_of, run_build
 from .executors import Executor, SerialExecutor
@@ -119,8 +120,14 @@ def collect(folder: str | Path, evaluator: RecordedTraining) -> Results:
         evaluator: As it was built with.
 
     Raises:
-        HistoryError: If there is no complete training.
+        HistoryError: If there is no complete training, or the evaluator trains something else.
     """
+    before = load(Path(folder) / FILE_NAME).about.get("protocol", {})
+    now = _networks_of(evaluator)
+    found = differences({key: before.get(key) for key in now}, now, "protocol")
+    if found:
+        phrases = [f"{place} was {show(then)} and is {show(here)} now" for place, then, here in found]
+        raise HistoryError(f"{folder} has the trainings of other networks: {listed(phrases, 4)}")
     return _collected(Path(folder), functions_of(evaluator.training.space._codec()), evaluator)
 
 
@@ -131,18 +138,29 @@ def _collected(
     return results_of(trials, trials.about, members, evaluator.sizes)
 
 
+def _networks_of(evaluator: RecordedTraining) -> dict[str, Any]:
+    """Return what must be the same for networks, and how they are trained, to be those of a table."""
+    described = evaluator.describe()
+    plain: dict[str, Any] = to_jsonable(
+        {
+            "space_args": constructor_arguments(evaluator.training.space),
+            "decisions": describe_decisions(evaluator.training.space),
+            "training": {key: value for key, value in described.items() if key not in ("objectives", "epochs")},
+        }
+    )
+    return plain
+
+
 def protocol_of(
     evaluator: RecordedTraining, plan: BuildPlan, name: str, dataset: str, order_seed: int
 ) -> dict[str, Any]:
     """Return what must be the same for trainings to be of one table."""
-    space, training = evaluator.training.space, evaluator.training
+    training = evaluator.training
     score = training.task.scores[0]
-    described = evaluator.describe()
     sizes = {part: _images(batches) for part, batches in (("train", training.train), ("valid", training.valid))}
     protocol = {
         "space": name,
-        "space_args": constructor_arguments(space),
-        "decisions": describe_decisions(space),
+        **_networks_of(evaluator),
         "dataset": dataset,
         "images": {**sizes, "test": _images(evaluator.tests)},
         "score": {"name": score.name, "maximize": score.maximize, "unit": score.unit},
@@ -150,7 +168,6 @@ def protocol_of(
         "seeds": list(plan.seeds),
         "order_seed": order_seed,
         "functions": plan.functions,
-        "training": {key: value for key, value in described.items() if key not in ("objectives", "epochs")},
     }
     plain: dict[str, Any] = to_jsonable(protocol)
     return plain

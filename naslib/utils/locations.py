@@ -32,13 +32,22 @@ def user_cache() -> Path:
     return Path(base).expanduser() / "naslib"
 
 
+def table_directories(data_dir: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Return the folders in which tables of benchmarks are looked for, first match wins; the cache is none of them.
+
+    Args:
+        data_dir: The folder (or file) named by argument or config; then come `NASLIB_DATA` and `./data`.
+    """
+    return list(dict.fromkeys([*_named(data_dir), _LOCAL]))
+
+
 def data_directories(data_dir: str | os.PathLike[str] | None = None) -> list[Path]:
     """Return the folders in which data is looked for, first match wins.
 
     Args:
         data_dir: The folder named by argument or config; then come `NASLIB_DATA`, `./data` and the user's cache.
     """
-    return list(dict.fromkeys([*_named(data_dir), _LOCAL, user_cache()]))
+    return list(dict.fromkeys([*table_directories(data_dir), user_cache()]))
 
 
 def download_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:

@@ -69,6 +69,59 @@ def test_what_there_is_not_is_named_with_what_there_is(toy, ask, words):
         ask(toy)
 
 
+class Half(Devices):
+    """A file in which one of two data sets is, an architecture crashed, and a figure was never measured."""
+
+    datasets = ("cifar10", "cifar100")
+
+    def _read(self, file):
+        figures = (Figure("VAL_ACCURACY", True, "%"), Figure("never"))
+        values = np.array([[60.0, np.nan], [np.nan, np.nan]])
+        curves = {"VAL_ACCURACY": np.array([[50.0, 60.0], [40.0, np.nan]])}
+        return figures, {"cifar10": Sheet(file["codes"], values, curves)}
+
+
+@pytest.fixture
+def half(toy):
+    return Half(toy.path)
+
+
+def test_a_data_set_that_is_not_in_the_file_is_none(half):
+    assert half.datasets == ("cifar10",) and not half.knows("cifar100") and Half.covers("cifar100")
+    assert not half.has("val_accuracy", "cifar100")
+    with pytest.raises(BenchmarkError, match=r"no data set 'cifar100' .*has: cifar10\)"):
+        half.query((0, 1), "val_accuracy", "cifar100")
+
+
+def test_what_was_never_measured_is_not_there(half):
+    assert not half.has("never", "cifar10")
+    with pytest.raises(BenchmarkError, match="never was measured of no architecture by the toy"):
+        half.known_codes("never", "cifar10")
+
+
+def test_a_curve_ends_where_a_training_crashed(half):
+    assert half.query((1, 1), "val_accuracy", "cifar10", 1, full_lc=True) == [40.0]
+    with pytest.raises(BenchmarkError, match="VAL_ACCURACY of an architecture was not measured by the toy"):
+        half.query((1, 1), "val_accuracy", "cifar10", full_lc=True)
+
+
+def test_a_group_is_that_of_the_epoch(half, toy):
+    assert half.query((0, 1), Metric.ALL, "cifar10", 1) == {"val_accuracy": 50.0}
+    assert half.query((1, 1), Metric.ALL, "cifar10", 2) == {}
+    assert toy.query((1, 1), Metric.RAW, "cifar10", 1) == {"val_accuracy": 40.0}
+
+
+def test_a_joined_table_lacks_what_its_tables_lack(toy, half):
+    joined = JoinedBenchmark(half, [toy])
+    assert joined.known_codes("VAL_ACCURACY", "cifar10") == [(0, 1)]
+    assert (
+        joined.query((0, 1), "val_accuracy", "cifar10") == 60.0 and toy.query((0, 1), "val_accuracy", "cifar10") == 50
+    )
+    assert joined.known_codes("b_latency", "cifar10", 2) == [(0, 1)]
+    assert joined.known_codes("a_latency", "cifar10", 2) == [(0, 1), (1, 1)]
+    assert joined.seeds("a_latency", "cifar10") == () and not joined.has("no_such", "cifar10")
+
+
 def test_an_architecture_that_the_table_lacks(toy):
     with pytest.raises(ArchitectureError, match="none of the 2 architectures of the toy"):
         toy.query((7, 7), "a_latency", "cifar10")

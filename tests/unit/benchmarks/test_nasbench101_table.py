@@ -11,6 +11,8 @@ from data_files import data_file
 
 from naslib.benchmarks import NasBench101Table, get_dataset_api
 from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
+from naslib.evaluators.table import TableEvaluator
+from naslib.history import Trial
 from naslib.search_spaces import NasBench101SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench101.cells import all_cells, dag_of
@@ -93,6 +95,18 @@ def test_what_is_not_in_the_table_is_said(table: NasBench101Table) -> None:
         table.code_of(423_624)
     assert table.has(Metric.TEST_ACCURACY, "cifar10", 108) and not table.has(Metric.TEST_ACCURACY, "cifar10", 36)
     assert not table.has(Metric.VAL_ACCURACY, "cifar10")  # of some cells only
+
+
+@needs_file
+def test_a_trial_has_seconds_where_all_that_is_searched_have_them(table: NasBench101Table) -> None:
+    by_validation = TableEvaluator(table, "cifar10", (Metric.VAL_ACCURACY,))
+    code = table.sample_code(Random(0))
+    outcome = by_validation.evaluate(Trial(0, code, -1))
+    assert outcome.seconds == table.query(code, Metric.TRAIN_TIME, "cifar10") > 100
+    assert outcome.values == (table.query(code, Metric.VAL_ACCURACY, "cifar10"),)
+    # of every cell the test accuracy is known, and of some the seconds; of shorter trainings these are not
+    assert not TableEvaluator(table, "cifar10", (Metric.TEST_ACCURACY,)).tells_time
+    assert not TableEvaluator(table, "cifar10", (Metric.VAL_ACCURACY,), 12).tells_time
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:

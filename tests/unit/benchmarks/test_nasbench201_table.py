@@ -93,6 +93,11 @@ def test_units_and_codes_agree_with_the_closed_forms(table: NasBench201Table) ->
     assert table.query(table.code_of(11472), Metric.FLOPS, "cifar10") == pytest.approx(78.56, abs=0.005)
 
 
+def test_a_seed_has_no_curve(table: NasBench201Table) -> None:
+    with pytest.raises(BenchmarkError, match="no learning curves"):
+        table.query(table.code_of(6111), Metric.VAL_ACCURACY, "cifar10", full_lc=True, seed=777)
+
+
 def test_groups(table: NasBench201Table, raw: dict[str, np.ndarray]) -> None:
     code = table.code_of(6111)
     everything = table.query(code, Metric.RAW)

@@ -137,6 +137,9 @@ def test_codes_of_different_lengths(tmp_path: Path):
     results.codes = [(0, -1), (300,), ()]
     save_results(results, tmp_path / "ragged.npz")
     assert load_results(tmp_path / "ragged.npz").codes == [(0, -1), (300,), ()]
+    table = TrainedTable(tmp_path / "ragged.npz")
+    one_by_one = [table.query(code, Metric.PARAMETERS) for code in results.codes]
+    assert table.query_batch(results.codes, Metric.PARAMETERS).tolist() == one_by_one == [0.001, 0.0025, 0.003]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +208,14 @@ def test_what_two_parts_have_counts_once_and_the_first_does(caplog):
     assert joined.latency.tolist() == [0.5, 7.0]
     with pytest.raises(BenchmarkError, match="nothing to merge"):
         merged([])
+
+
+def test_latencies_of_different_machines_are_said_to_be_such(caplog):
+    here, there = {"cpu": "one", "repeats": 30}, {"cpu": "other", "repeats": 30}
+    merged([small_results(latency=here), small_results(latency=here), small_results()])
+    assert "different machines" not in caplog.text
+    joined = merged([small_results(latency=here), small_results(latency=there)])
+    assert "different machines" in caplog.text and joined.about["latency"] == here
 
 
 def test_parts_of_different_tables_are_refused():

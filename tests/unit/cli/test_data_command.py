@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from naslib.benchmarks import get_dataset_api
 from naslib.cli.command import main
+from naslib.errors import BenchmarkDataMissing
 
 
 @pytest.fixture
@@ -77,6 +79,16 @@ def test_list_finds_official_files_and_what_comes_along(official: Path, capsys: 
     assert "nasbench201_digits.npz: " in text
     assert main(["data", "list", "--data", ".", "--missing"]) == 0
     assert "nb_macro.npz" not in capsys.readouterr().out
+
+
+def test_a_table_in_the_cache_is_not_said_to_be_here(official: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (official.parent / "cache").mkdir()
+    assert main(["data", "convert", "nasbench-macro", str(official), "cache"]) == 0
+    with pytest.raises(BenchmarkDataMissing):
+        get_dataset_api("nasbench_macro", "cifar10")
+    capsys.readouterr()
+    assert main(["data", "list"]) == 0
+    assert "nb_macro.npz (nasbench_macro): missing" in capsys.readouterr().out
 
 
 def test_help_lists_the_formats(capsys: pytest.CaptureFixture[str]) -> None:

@@ -289,6 +289,28 @@ def test_latencies_are_measured_once_and_kept(tmp_path: Path):
         measure_latencies(stored, recorded(), tmp_path / "made.npz", repeats=0)
 
 
+def test_latencies_of_one_table_are_measured_alike(tmp_path: Path):
+    results = build(tmp_path / "made.npz", seeds=(1,))
+    measure_latencies(results, recorded(), tmp_path / "made.npz", repeats=2)
+    assert measure_latencies(results, recorded(), tmp_path / "made.npz", repeats=3) == 0
+    assert results.about["latency"]["repeats"] == 2  # nothing was measured, so nothing is said
+    results.latency[0] = np.nan
+    with pytest.raises(ConfigError, match=r"measured alike: latency.repeats was 2 and is 3; measure all anew"):
+        measure_latencies(results, recorded(), tmp_path / "made.npz", repeats=3)
+    assert measure_latencies(results, recorded(), tmp_path / "made.npz", repeats=3, anew=True) == 2
+    assert results.about["latency"]["repeats"] == 3
+
+
+def test_what_is_collected_is_of_the_networks_that_were_trained(tmp_path: Path):
+    made = build(tmp_path / "made.npz", seeds=(1,))
+    assert equal(collect(build_folder(tmp_path / "made.npz"), recorded()), made)
+    wider = NasBench201SearchSpace(n_classes=2, in_channels=2, channels=4, cells_per_stage=1)
+    with pytest.raises(HistoryError, match=r"other networks: .*channels was 2 and is 4 now"):
+        collect(build_folder(tmp_path / "made.npz"), recorded(wider))
+    with pytest.raises(HistoryError, match=r"learning_rate was 0.05 and is 0.5 now"):
+        collect(build_folder(tmp_path / "made.npz"), recorded(rate=0.5))
+
+
 @pytest.mark.slow
 def test_processes_make_the_same_table_and_a_kill_loses_no_training(tmp_path: Path):
     whole = build(tmp_path / "whole.npz", 4)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from naslib.benchmarks import NasBench201Table, NasBenchASRTable, NasBenchMacroTable, get_dataset_api
+from naslib.benchmarks.nasbench201_figures import NasBench201LatencyTable
 from naslib.benchmarks.official import FORMATS, convert
 from naslib.benchmarks.transbench101 import TransBench101MacroTable, TransBench101MicroTable
 from naslib.errors import ArchitectureError, BenchmarkDataMissing, BenchmarkError
@@ -214,6 +215,10 @@ def test_naslibs_tables_of_nas_bench_201(tmp_path: Path) -> None:
         table.query(code, VAL, "cifar10", 12)
     with np.load(tmp_path / "nb201.npz") as arrays:
         assert arrays["c10_eval_acc_curve"][4, :3].tolist() == pytest.approx([54.0, 54.001, 54.002])
+    # a table that knows cells by their official numbers does not take those rows for these
+    np.savez(tmp_path / "nb201_latency.npz", devices=["one"], latency_ms=np.ones((1, 5**6)))
+    with pytest.raises(BenchmarkError, match="made of NASLib's files, does not tell these"):
+        NasBench201LatencyTable(tmp_path / "nb201_latency.npz")
     (tmp_path / "none").mkdir()
     with pytest.raises(BenchmarkDataMissing, match="nb201_cifar10_full_training"):
         FORMATS["naslib-nb201"].read(tmp_path / "none", _nothing)
