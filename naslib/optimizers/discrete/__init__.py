@@ -8,6 +8,7 @@ from .genetic import GeneticCNN as GeneticCNN
 from .hierarchical import HierarchicalEvolution as HierarchicalEvolution
 from .hyperband import Hyperband as Hyperband
 from .ls import LocalSearch as LocalSearch
+from .nas_rl import NASRL as NASRL
 from .npenas import Npenas as Npenas
 from .nsga2 import NSGA2 as NSGA2
 from .pareto_search import ParetoSearch as ParetoSearch
