@@ -63,10 +63,9 @@ class LayerCodec(Codec[Any]):
         Raises:
             ArchitectureError: If it is no network of this space.
         """
-        if not self.sizes.min_layers <= len(layers) <= self.sizes.max_layers:
-            raise ArchitectureError(
-                f"a network of this space has {self.sizes.min_layers} to {self.sizes.max_layers} layers, not {len(layers)}"
-            )
+        least, most = self.sizes.min_layers, self.sizes.max_layers
+        if not least <= len(layers) <= most:
+            raise ArchitectureError(f"a network of this space has {least} to {most} layers, not {len(layers)}")
         choices: dict[str, Any] = {DEPTH: len(layers)}
         for number, layer in enumerate(layers, start=1):
             if not isinstance(layer, Mapping):
