@@ -42,6 +42,8 @@ class NSGA2(GenerationalOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    weighs_all = True
+
     def __init__(
         self,
         *,

@@ -73,6 +73,8 @@ class TPE(DiscreteOptimizer):
         ConfigError: For an unknown keyword, a value out of its range, or if Optuna is not installed.
     """
 
+    weighs_all = True
+
     def __init__(
         self,
         *,
