@@ -23,10 +23,11 @@ from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.discrete.tpe import TPE
 from naslib.optimizers.discrete.tpe.distributions import Distributions
 from naslib.optimizers.discrete.tpe.optimizer import share_of_good
-from naslib.optimizers.discrete.variation import crossed, varied
+from naslib.optimizers.discrete.variation import crossed, known, varied
 from naslib.predictors import PREDICTORS
 from naslib.search_spaces import HierarchicalSearchSpace, NasBench201SearchSpace
 from naslib.search_spaces.core.decisions import Decision
+from naslib.search_spaces.core.known_codec import KnownCodec
 from naslib.search_spaces.core.schema import DecisionSpace
 
 STEPS = Steps(EveryKind().decision_space)
@@ -260,3 +261,15 @@ def test_the_models_of_a_front_are_read_as_those_of_one_objective(monkeypatch: p
     assert not optimizer.known.queue  # all were random: there are fewer than six labels
     drive(optimizer, 7)
     assert len(optimizer.known.queue) == 1
+
+
+def test_what_is_nearest_is_drawn_and_is_not_the_parent() -> None:
+    whole = NasBench201SearchSpace()._codec()
+    parent, others = (2,) * 6, [(3, *(2,) * 5), (4, *(2,) * 5)]
+    codec, rng = KnownCodec(whole, [parent, *others, (0,) * 6]), Random(0)
+    child = (1, *(2,) * 5)  # unknown; three of the known ones differ from it in one operation
+    assert codec.nearest(child) == sorted([parent, *others]) and codec.nearest(parent) == [parent]
+    assert {known(codec, child, rng) for _ in range(100)} == {parent, *others}
+    assert {known(codec, child, rng, parent) for _ in range(100)} == {*others}
+    assert parent not in {known(codec, (2, 2, 2, 2, 2, 3), rng, parent) for _ in range(100)}  # it is the nearest alone
+    assert known(whole, child, rng, parent) == child

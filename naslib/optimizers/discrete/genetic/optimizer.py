@@ -161,13 +161,16 @@ class GeneticCNN(GenerationalOptimizer):
 
     def _pair(self, pair: Sequence[Member]) -> list[Child]:
         rng, codec = self.rng, self.codec
-        decided = [codec.to_decisions(member.code) for member in pair]
+        before = [codec.to_decisions(member.code) for member in pair]
         if len(pair) == 2 and rng.random() < self.crossover_prob:
-            decided = list(crossed(self._steps, decided[0], decided[1], self.stages, self.stage_prob, rng))
+            decided = list(crossed(self._steps, before[0], before[1], self.stages, self.stage_prob, rng))
         else:
-            decided = [self._mutated(code) if rng.random() < self.mutation_prob else code for code in decided]
-        children = [known(codec, codec.from_decisions(code), rng) for code in decided]
-        return [(code, member.number) for code, member in zip(children, pair, strict=True)]
+            decided = [self._mutated(code) if rng.random() < self.mutation_prob else code for code in before]
+        changes = zip(decided, before, pair, strict=True)
+        return [
+            (known(codec, now, rng, member.code) if now != then else member.code, member.number)
+            for now, then, member in changes
+        ]
 
     def _mutated(self, decided: Code) -> Code:
         rng, rate = self.rng, self.gene_prob

@@ -144,10 +144,8 @@ class PolicyOptimizer(DiscreteOptimizer):
         pending, drawn = self.record.pending, self._drawn.by_number
         for number in [number for number in drawn if number not in pending]:  # of trials that have failed
             del drawn[number]
-        wanted = codec.from_decisions(decided)
-        code = known(codec, wanted, self.rng)
-        drawn[self.record.asked] = self._under_policy(code) if code != wanted else _drawn(found)
-        return code, None
+        drawn[self.record.asked] = _drawn(found)
+        return known(codec, decided, self.rng), None
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         drawn = self._drawn.by_number.pop(number, None) if number is not None else None

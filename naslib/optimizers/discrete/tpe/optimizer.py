@@ -117,7 +117,7 @@ class TPE(DiscreteOptimizer):
                     break
         if found is None:
             raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} suggestions of tpe")
-        return known(codec, codec.from_decisions(found), self.rng), None
+        return known(codec, found, self.rng), None
 
     def _suggested(self) -> Code:
         optuna = self._optuna
