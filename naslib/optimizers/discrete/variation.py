@@ -78,13 +78,12 @@ def crossed(
 
         return _built(steps, genes_of)
 
-    for _ in range(_ATTEMPTS if space.constraints else 1):
+    for _ in range(_ATTEMPTS):
         swapped = exchange()
         try:
             return space.canonical(child(first, second, swapped)), space.canonical(child(second, first, swapped))
-        except ArchitectureError:
-            if not space.constraints:
-                raise
+        except ArchitectureError:  # of the constraints, or of a space whose codes say more than its decisions
+            continue
     return first, second
 
 
