@@ -35,7 +35,7 @@ class Edges(Evaluator):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_search_for_many_edges_stays_in_the_space(name: str) -> None:
     np.random.seed(0)
-    optimizer = OPTIMIZERS.get(name)(**METHODS[name])
+    optimizer: Any = OPTIMIZERS.get(name)(**METHODS[name])
     optimizer.adapt_search_space(SPACE, evaluator=Edges())
     codes = []
     for epoch in range(60):
