@@ -61,6 +61,8 @@ def trial_problems(
         text = f"{name} evaluates no trials; the key goes with {able}"
         return [(f"search.{key}", text) for key in given]
     problems: Problems = []
+    if "budget_unit" in given and "budget" not in given:
+        problems.append(("search.budget_unit", "it says what search.budget counts, and there is no search.budget"))
     if evaluators is not None:
         problems += _evaluator_problems(given.get("evaluator"), given.get("evaluator_args") or {}, evaluators)
     return problems + _executor_problems(given)
