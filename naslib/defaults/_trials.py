@@ -115,8 +115,9 @@ def build_executor(config: Any, evaluator: Evaluator) -> Executor:
     if workers < 1:
         raise ConfigError(f"search.workers must be at least 1, not {workers}")
     if evaluator.is_instant or (workers == 1 and name != "process"):
-        if workers > 1:
-            logger.warning("search.workers=%d has no effect: a table answers at once, in this process", workers)
+        if workers > 1 or name == "process":
+            kind, said = type(evaluator).__name__, f"search.workers={workers}, search.executor={name}"
+            logger.warning("%s: without effect, as %s answers at once, in this process", said, kind)
         return SerialExecutor(evaluator)
     if name == "serial":
         raise ConfigError(f"search.workers={workers} needs search.executor=process")
