@@ -38,6 +38,7 @@ from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
 from .discrete import NSGA2 as NSGA2
 from .discrete import TPE as TPE
+from .discrete import AZNASSearch as AZNASSearch
 from .discrete import Bananas as Bananas
 from .discrete import BasePredictor as BasePredictor
 from .discrete import GeneticCNN as GeneticCNN

@@ -15,6 +15,7 @@ OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
         "asha": "naslib.optimizers.discrete.asha.optimizer:ASHA",
+        "az_nas": "naslib.optimizers.discrete.az_nas.optimizer:AZNASSearch",
         "bananas": "naslib.optimizers.discrete.bananas.optimizer:Bananas",
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
         "binary_masked": "naslib.optimizers.oneshot.methods.binary:BinaryMaskedOptimizer",

@@ -14,6 +14,7 @@ METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), Discrete
 _MODEL: dict[str, Any] = {"predictor_type": "grid_gp", "num_ensemble": 1, "encoding_type": "adjacency_one_hot"}
 _ROUNDS: dict[str, Any] = {**_MODEL, "num_init": 3, "k": 2, "num_candidates": 10}
 KEYWORDS: dict[str, dict[str, Any]] = {
+    "az_nas": {"population_size": 4, "n_initial": 3},
     "bananas": _ROUNDS,
     "bohb": {"min_points_in_model": 2, "num_samples": 8},
     "bp": {**_MODEL, "epochs": 8},

@@ -1,6 +1,7 @@
 """Optimizers that search on codes, by asking a benchmark."""
 
 from .asha import ASHA as ASHA
+from .az_nas import AZNASSearch as AZNASSearch
 from .bananas import Bananas as Bananas
 from .bohb import BOHB as BOHB
 from .bp import BasePredictor as BasePredictor
