@@ -166,22 +166,25 @@ class HierarchicalEvolution(DiscreteOptimizer):
         """Return a mutated trivial architecture while the population fills, then a mutated winner of a tournament."""
         population, rng, codec = self.population, self.rng, self.codec
         if len(population) == 0 or len(population) + len(self.record.pending) < self.population_size:
-            return known(codec, self._allowed(trivial_code(self._steps), self.initial_mutations), rng), None
+            made = self._allowed(trivial_code(self._steps), self.initial_mutations)
+            return known(codec, codec.random(rng) if made is None else made, rng), None
         size = max(1, round(self.tournament * len(population)))
         best = max(rng.sample(range(len(population)), size), key=population.merits.__getitem__)
         found = self._allowed(codec.to_decisions(population.codes[best]), 1)
+        if found is None:  # no mutation is allowed: what is drawn instead is nobody's child
+            return codec.random(rng), None
         return known(codec, found, rng), population.numbers[best]
 
-    def _allowed(self, start: Code, mutations: int) -> Code:
+    def _allowed(self, start: Code, mutations: int) -> Code | None:
         """Return what some mutations make of a code of the decision space, as one of the codec; tried again if none.
 
-        Where the start is none of the space (a cell with all edges, where some are too many), or no attempt makes one,
-        an architecture is drawn at random.
+        None where the start is none of the space (a cell with all edges, where some are too many), or no attempt makes
+        one.
         """
         try:
             self._steps.space.canonical(start)
         except ArchitectureError:
-            return self.codec.random(self.rng)
+            return None
         for _ in range(_STARTS):
             decided = start
             for _ in range(mutations):
@@ -190,7 +193,7 @@ class HierarchicalEvolution(DiscreteOptimizer):
                 return self.codec.from_decisions(self._steps.space.canonical(decided))
             except ArchitectureError:  # with too many edges, say
                 continue
-        return self.codec.random(self.rng)
+        return None
 
     def mutated(self, decided: Code) -> Code:
         """Return another choice of one decision that the architecture makes.
