@@ -54,6 +54,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "ppo": "naslib.optimizers.discrete.ppo.optimizer:PPOController",
         "proxyless": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
         "proxylessnas": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
+        "q_learning": "naslib.optimizers.discrete.q_learning.optimizer:QLearning",
         "random_nas": "naslib.optimizers.oneshot.methods.rs_ws:RandomNASOptimizer",
         "random_search": "naslib.optimizers.discrete.rs.optimizer:RandomSearch",
         "re": "naslib.optimizers.discrete.re.optimizer:RegularizedEvolution",
