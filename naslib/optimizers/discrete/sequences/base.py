@@ -157,7 +157,7 @@ class SequenceSearch(SearchInRounds):
         return self.filled(list(found.parents.items()), self.k)
 
     def spelled(self, codes: Sequence[Code], copies: int) -> list[Tensor]:
-        """Return the sequences of n architectures, `(n, l)`: in the canonical spelling, and `copies - 1` times drawn."""
+        """Return the sequences of n architectures, `(n, l)` each: in the canonical spelling, and in drawn ones."""
         writing, _ = self.parts()
         rng = Random(self.rng.getrandbits(63))
         return [writing.write(codes), *(writing.write(codes, rng) for _ in range(copies - 1))]
