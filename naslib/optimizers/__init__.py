@@ -36,6 +36,8 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotO
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
+from .discrete import BONAS as BONAS
+from .discrete import NAO as NAO
 from .discrete import NSGA2 as NSGA2
 from .discrete import TPE as TPE
 from .discrete import AZNASSearch as AZNASSearch
@@ -45,6 +47,7 @@ from .discrete import GeneticCNN as GeneticCNN
 from .discrete import HierarchicalEvolution as HierarchicalEvolution
 from .discrete import Hyperband as Hyperband
 from .discrete import LocalSearch as LocalSearch
+from .discrete import NeuralPredictorSearch as NeuralPredictorSearch
 from .discrete import Npenas as Npenas
 from .discrete import ParetoSearch as ParetoSearch
 from .discrete import PPOController as PPOController
@@ -52,5 +55,6 @@ from .discrete import QLearning as QLearning
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .discrete import ReinforceController as ReinforceController
+from .discrete import SemiNAS as SemiNAS
 from .discrete import SuccessiveHalving as SuccessiveHalving
 from .registry import OPTIMIZERS as OPTIMIZERS
