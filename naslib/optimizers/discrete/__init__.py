@@ -12,6 +12,7 @@ from .npenas import Npenas as Npenas
 from .nsga2 import NSGA2 as NSGA2
 from .pareto_search import ParetoSearch as ParetoSearch
 from .ppo import PPOController as PPOController
+from .proposer import ProposerSearch as ProposerSearch
 from .re import RegularizedEvolution as RegularizedEvolution
 from .reinforce import ReinforceController as ReinforceController
 from .rs import RandomSearch as RandomSearch
