@@ -59,6 +59,8 @@ class ModelBasedSearch(DiscreteOptimizer):
             is adapted.
     """
 
+    SCHEDULABLE = {"num_ensemble": "", "max_labels": ""}
+
     def __init__(
         self,
         *,

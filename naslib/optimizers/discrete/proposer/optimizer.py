@@ -100,6 +100,8 @@ class ProposerSearch(DiscreteOptimizer):
         ConfigError: If there is no such callable, or a number is too small.
     """
 
+    SCHEDULABLE = dict.fromkeys(("batch", "retries", "sample_size", "population_size"), "")
+
     def __init__(
         self,
         *,
