@@ -52,6 +52,7 @@ from .discrete import Npenas as Npenas
 from .discrete import ParetoSearch as ParetoSearch
 from .discrete import PPOController as PPOController
 from .discrete import QLearning as QLearning
+from .discrete import ProposerSearch as ProposerSearch
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .discrete import ReinforceController as ReinforceController

@@ -55,6 +55,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "pareto_search": "naslib.optimizers.discrete.pareto_search.optimizer:ParetoSearch",
         "pc_darts": "naslib.optimizers.oneshot.methods.pc_darts:PCDARTSOptimizer",
         "ppo": "naslib.optimizers.discrete.ppo.optimizer:PPOController",
+        "proposer": "naslib.optimizers.discrete.proposer.optimizer:ProposerSearch",
         "proxyless": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
         "proxylessnas": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
         "q_learning": "naslib.optimizers.discrete.q_learning.optimizer:QLearning",

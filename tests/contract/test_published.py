@@ -28,6 +28,8 @@ WITHOUT |= {"ls", "bananas", "npenas", "bp"}
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search"}
 WITHOUT |= {"az_nas"}  # published on other spaces; on NAS-Bench-201 as a ranking of all cells
 WITHOUT |= {"q_learning"}
+# What proposes is a person's own
+WITHOUT |= {"proposer"}
 # What was published of these is of hyperparameters, or with learning curves that the tables here do not have
 WITHOUT |= {"sh", "hyperband", "asha"}
 

@@ -25,6 +25,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "nsga2": {"population_size": 4},
     "pareto_search": {"num_init": 3, "k": 2, "num_candidates": 10, "encoding_type": "adjacency_one_hot"},
     "ppo": {"policy_batch": 3, "passes": 2},
+    "proposer": {"num_init": 3, "sample_size": 2},
     "re": {"population_size": 4, "sample_size": 2},
     "tpe": {"n_startup": 3},
 }

@@ -17,6 +17,7 @@ from .nsga2 import NSGA2 as NSGA2
 from .pareto_search import ParetoSearch as ParetoSearch
 from .ppo import PPOController as PPOController
 from .q_learning import QLearning as QLearning
+from .proposer import ProposerSearch as ProposerSearch
 from .re import RegularizedEvolution as RegularizedEvolution
 from .reinforce import ReinforceController as ReinforceController
 from .rs import RandomSearch as RandomSearch

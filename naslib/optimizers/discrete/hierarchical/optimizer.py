@@ -133,6 +133,8 @@ class HierarchicalEvolution(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = {"tournament": ""}
+
     def __init__(
         self,
         *,

@@ -50,6 +50,8 @@ class ModelBasedSearch(SearchInRounds):
             is adapted.
     """
 
+    SCHEDULABLE = {"num_ensemble": "", "max_labels": ""}
+
     def __init__(
         self,
         *,

@@ -87,6 +87,9 @@ class PolicyOptimizer(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("arch_learning_rate", "baseline_decay", "entropy_weight"), "")
+    HELD_BY = {"arch_learning_rate": ("_adam", "lr"), "baseline_decay": ("baseline", "decay")}
+
     def __init__(
         self,
         *,
