@@ -41,7 +41,7 @@ class DropPathSchedule:
     """Set the probability of every drop-path of a network before each step.
 
     With p the probability at the end, `v1` drops `p step / steps` everywhere, `v2` `p (cell + 1) / cells` from the
-    first step on, and `v3`, which NASNet was published with, the product: `1 - keep = step / steps (cell + 1) / cells p`.
+    first step on, and `v3`, with which NASNet was published, their product `p (cell + 1) / cells step / steps`.
     Steps are those of the whole training, counted from 0. `epochs` is `p epoch / epochs`, times the depth that a
     network was built with.
 

@@ -30,6 +30,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "optimizers.md"
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 # What the methods say; a default that is not here is the shared one
 OWN: dict[str, dict[str, Any]] = {
+    "az_nas": {"population_size": 512},
     "binary": {"arch_weight_decay": 0.0},
     "binary_masked": {"arch_weight_decay": 0.0},
     "binary_moving_average": {"arch_weight_decay": 0.0},

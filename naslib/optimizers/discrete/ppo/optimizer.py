@@ -59,6 +59,8 @@ class PPOController(PolicyOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("policy_batch", "passes", "clip"), "")
+
     def __init__(
         self,
         *,
