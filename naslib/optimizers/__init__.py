@@ -38,6 +38,7 @@ from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
 from .discrete import BONAS as BONAS
 from .discrete import NAO as NAO
+from .discrete import NASRL as NASRL
 from .discrete import NSGA2 as NSGA2
 from .discrete import TPE as TPE
 from .discrete import AZNASSearch as AZNASSearch
@@ -51,8 +52,8 @@ from .discrete import NeuralPredictorSearch as NeuralPredictorSearch
 from .discrete import Npenas as Npenas
 from .discrete import ParetoSearch as ParetoSearch
 from .discrete import PPOController as PPOController
-from .discrete import QLearning as QLearning
 from .discrete import ProposerSearch as ProposerSearch
+from .discrete import QLearning as QLearning
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .discrete import ReinforceController as ReinforceController

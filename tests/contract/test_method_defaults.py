@@ -40,6 +40,7 @@ OWN: dict[str, dict[str, Any]] = {
     "gsparsity": {"learning_rate": 1e-3, "grad_clip": None},
     "genetic": {"population_size": 20},
     "hierarchical_evolution": {"population_size": 200},
+    "nas_rl": {"arch_learning_rate": 6e-4},
     "nsga2": {"population_size": 30},
     "p_darts": {"arch_learning_rate": 6e-4},
     "pareto_search": {"predictor_type": "grid_gp", "encoding_type": "graf"},

@@ -11,13 +11,14 @@ from .hierarchical import HierarchicalEvolution as HierarchicalEvolution
 from .hyperband import Hyperband as Hyperband
 from .ls import LocalSearch as LocalSearch
 from .nao import NAO as NAO
+from .nas_rl import NASRL as NASRL
 from .neural_predictor import NeuralPredictorSearch as NeuralPredictorSearch
 from .npenas import Npenas as Npenas
 from .nsga2 import NSGA2 as NSGA2
 from .pareto_search import ParetoSearch as ParetoSearch
 from .ppo import PPOController as PPOController
-from .q_learning import QLearning as QLearning
 from .proposer import ProposerSearch as ProposerSearch
+from .q_learning import QLearning as QLearning
 from .re import RegularizedEvolution as RegularizedEvolution
 from .reinforce import ReinforceController as ReinforceController
 from .rs import RandomSearch as RandomSearch

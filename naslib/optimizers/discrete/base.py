@@ -108,6 +108,9 @@ class DiscreteOptimizer(ReportingOptimizer):
             nothing to ask for until it is told more, never if nothing is pending.
         """
 
+    def _hand_out(self, code: Code) -> None:
+        """Take note that a code is asked for alone, without a trial."""
+
     @overload
     def ask(self) -> Code: ...
 
@@ -131,6 +134,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             proposal = self.propose()
             if proposal is None:
                 raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+            self._hand_out(proposal[0])
             return proposal[0]
         if n < 1:
             raise ConfigError(f"ask(n) returns at least one trial; n is {n}")
