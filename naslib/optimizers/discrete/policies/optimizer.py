@@ -15,6 +15,7 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.discrete.variation import known
 from naslib.search_spaces.core.codec import Code
+from naslib.search_spaces.core.known_codec import KnownCodec
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .base import Policy
@@ -113,7 +114,8 @@ class PolicyOptimizer(DiscreteOptimizer):
         for _ in range(_ATTEMPTS):
             found = self.policy.sample(self.rng)
             try:
-                code = known(codec, space.canonical(found.code), self.rng)
+                decided = space.canonical(found.code)
+                code = known(codec, decided, self.rng)
                 break
             except ArchitectureError:  # a cell that is none: draw again
                 continue
@@ -122,7 +124,11 @@ class PolicyOptimizer(DiscreteOptimizer):
         pending, drawn = self.record.pending, self._drawn.by_number
         for number in [number for number in drawn if number not in pending]:  # of trials that have failed
             del drawn[number]
-        drawn[self.record.asked] = drawn_of(found)
+        # another one was taken where the codec does not have it: its words are not those that were drawn
+        whole = codec.codec if isinstance(codec, KnownCodec) else codec
+        drawn[self.record.asked] = (
+            drawn_of(found) if code == whole.from_decisions(decided) else self._under_policy(code)
+        )
         return code, None
 
     def _hand_out(self, code: Code) -> None:
