@@ -28,5 +28,6 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "re": {"population_size": 4, "sample_size": 2},
     "tpe": {"n_startup": 3},
 }
-# Methods that search no other spaces than theirs
+# Methods that search no other spaces than theirs, and the others
 OWN_SPACES: dict[str, tuple[str, ...]] = {"eas": ("eas_cnn",)}
+ON_ANY_SPACE = [name for name in METHODS if name not in OWN_SPACES]

@@ -6,18 +6,22 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from naslib.data.info import ImageSize, height_and_width, size_text
 from naslib.errors import ConfigError, GraphError
 from naslib.search_spaces.core import primitives as ops
+from naslib.search_spaces.core.decisions import Code
 from naslib.search_spaces.core.edge import EdgeData
+from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.types import EdgeLike
 
 from .codec import EASCodec
 from .layers import NAME, Chain, Limits
+from .morphs import Noise, grown_layers, take_weights
 
 WIDTHS = tuple(range(4, 44, 4))
 UNITS = tuple(range(8, 88, 8))
@@ -29,6 +33,14 @@ class UndecidedChain(ops.AbstractPrimitive):
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
         """Raise `GraphError`, whatever the shape `(n, channels, h, w)`."""
         raise GraphError(f"no architecture is set on this {NAME}: use set_spec or sample_random_architecture")
+
+
+class Mean(nn.Module):
+    """The mean of each channel over the image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `(n, channels)` for `(n, channels, h, w)`."""
+        return x.mean(dim=(2, 3))
 
 
 class ConvChain(ops.AbstractPrimitive):
@@ -72,7 +84,7 @@ def chain_module(chain: Chain, in_channels: int, n_classes: int) -> nn.Sequentia
             found[f"norm_{name}"] = nn.BatchNorm2d(layer.width)
             found[f"relu_{name}"] = nn.ReLU()
             channels = layer.width
-    found["mean"], found["flatten"] = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    found["mean"] = Mean()
     for place, layer in enumerate(dense, start=1):
         found[f"linear_{place}"] = nn.Linear(channels, layer.width, bias=False)
         found[f"norm_{place}"] = nn.BatchNorm1d(layer.width)
@@ -159,16 +171,60 @@ class EASConvNetSearchSpace(Graph):
         """Put the network of these layers in place."""
         self.edges[1, 2].set("op", ConvChain(chain, self.in_channels, self.n_classes))
 
+    def morphed(
+        self,
+        network: nn.Module,
+        before: Code,
+        after: Code,
+        *,
+        inputs: Any,
+        noise: Sequence[float] = (0.0, 0.0),
+        generator: torch.Generator | None = None,
+    ) -> nn.Module:
+        """Return the network of an architecture with the function of one that it has grown from.
+
+        Args:
+            network: Of the architecture before, with its weights; not changed.
+            before: Its code.
+            after: The code of what it becomes: wider layers, and layers more.
+            inputs: Images `(n, channels, h, w)`: batch norm of new layers is measured on them.
+            noise: On the weights of copied units, and of new layers, as shares of a tensor's standard deviation; the
+                function is the same without.
+            generator: Of copies and noise; one with seed 0 if None.
+
+        Raises:
+            MorphismError: If the one does not grow from the other.
+            ArchitectureError: If a code is none of this space.
+        """
+        codec = EASCodec(self._limits)
+        chains = codec.chain(before), codec.chain(after)
+        generator = torch.Generator().manual_seed(0) if generator is None else generator
+        found = fresh_network(self, after)
+        like = next(network.parameters())
+        found.to(like.device, like.dtype)
+        grown = grown_layers(layers_of(network), *chains, inputs, Noise(*noise), generator)
+        take_weights(layers_of(found), grown)
+        return found
+
     def network(self) -> nn.Sequential:
         """Return the layers of the architecture that is set.
 
         Raises:
             GraphError: If none is.
         """
-        op: Any = self.edges[1, 2].op
-        if not isinstance(op, ConvChain):
-            raise GraphError(f"no architecture is set on this {NAME}: use set_spec or sample_random_architecture")
-        return op.layers
+        return layers_of(self)
+
+
+def layers_of(network: nn.Module) -> nn.Sequential:
+    """Return the layers of a network of this space, as `chain_module` makes them.
+
+    Raises:
+        GraphError: If it has none.
+    """
+    found = next((module.layers for module in network.modules() if isinstance(module, ConvChain)), None)
+    if found is None:
+        raise GraphError(f"no architecture is set on this {NAME}: use set_spec or sample_random_architecture")
+    return found
 
 
 def _problems_of(name: str, ladder: Sequence[int]) -> list[str]:
