@@ -6,6 +6,7 @@ from .bananas import Bananas as Bananas
 from .bohb import BOHB as BOHB
 from .bonas import BONAS as BONAS
 from .bp import BasePredictor as BasePredictor
+from .eas import EAS as EAS
 from .genetic import GeneticCNN as GeneticCNN
 from .hierarchical import HierarchicalEvolution as HierarchicalEvolution
 from .hyperband import Hyperband as Hyperband

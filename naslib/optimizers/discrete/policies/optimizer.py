@@ -126,7 +126,9 @@ class PolicyOptimizer(DiscreteOptimizer):
             del drawn[number]
         # another one was taken where the codec does not have it: its words are not those that were drawn
         whole = codec.codec if isinstance(codec, KnownCodec) else codec
-        drawn[self.record.asked] = drawn_of(found) if code == whole.from_decisions(decided) else self._under_policy(code)
+        drawn[self.record.asked] = (
+            drawn_of(found) if code == whole.from_decisions(decided) else self._under_policy(code)
+        )
         return code, None
 
     def _hand_out(self, code: Code) -> None:
