@@ -117,6 +117,32 @@ def outputs_of(network: nn.Module, call: Call) -> list[Tensor]:
     return [output.clone() for output in tensors_in(plain)]
 
 
+def check_training(old: nn.Module, new: nn.Module, call: Call, what: str) -> None:
+    """Raise if a network trains no more because of parts that run in training only, such as an auxiliary head.
+
+    Args:
+        old: The network as it was.
+        new: As it is to be; neither is changed.
+        call: Runs them.
+        what: Was done.
+
+    Raises:
+        MorphismError: If the new one does not run in training mode, and the old one does.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            call(copy.deepcopy(old).train())
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError):
+            return  # no batch to train on
+        try:
+            call(copy.deepcopy(new).train())
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise MorphismError(
+                f"{what} does not fit: a part of the network that runs in training alone reads these units ({reason})"
+            ) from error
+
+
 def check_same(old: list[Tensor], network: nn.Module, call: Call, what: str) -> None:
     """Raise unless a new network says what the old one did.
 

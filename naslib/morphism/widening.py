@@ -15,7 +15,7 @@ from naslib.errors import MorphismError
 from naslib.utils.log import get_logger
 
 from ._inputs import run, some_inputs
-from ._networks import LAYERS, check_same, copied, layer_of, outputs_of, replace_leaves
+from ._networks import LAYERS, check_same, check_training, copied, layer_of, outputs_of, replace_leaves
 from ._recorder import record
 from ._replication import Rearranged, rearranged, segments_of
 from ._trace import Trace
@@ -136,6 +136,8 @@ def widened(
     old = outputs_of(new, call)
     replace_leaves(new, trace.leaves, values)
     check_same(old, new, call, f"widening {layer!r} to {width}")
+    if trace.unused():
+        check_training(network, new, call, f"widening {layer!r} to {width}")
     if noise:
         _add_noise(new, changed, noise, generator)
     if info.together:
