@@ -36,6 +36,7 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotO
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
+from .discrete import EAS as EAS
 from .discrete import NSGA2 as NSGA2
 from .discrete import TPE as TPE
 from .discrete import Bananas as Bananas

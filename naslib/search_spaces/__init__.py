@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
+from .eas_cnn.graph import EASConvNetSearchSpace as EASConvNetSearchSpace
 from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .hierarchical.graph import HierarchicalSearchSpace as HierarchicalSearchSpace

@@ -4,6 +4,7 @@ from .asha import ASHA as ASHA
 from .bananas import Bananas as Bananas
 from .bohb import BOHB as BOHB
 from .bp import BasePredictor as BasePredictor
+from .eas import EAS as EAS
 from .genetic import GeneticCNN as GeneticCNN
 from .hierarchical import HierarchicalEvolution as HierarchicalEvolution
 from .hyperband import Hyperband as Hyperband
