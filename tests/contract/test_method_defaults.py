@@ -30,6 +30,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "optimizers.md"
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 # What the methods say; a default that is not here is the shared one
 OWN: dict[str, dict[str, Any]] = {
+    "az_nas": {"population_size": 512},
     "binary": {"arch_weight_decay": 0.0},
     "binary_masked": {"arch_weight_decay": 0.0},
     "binary_moving_average": {"arch_weight_decay": 0.0},
@@ -39,6 +40,7 @@ OWN: dict[str, dict[str, Any]] = {
     "gsparsity": {"learning_rate": 1e-3, "grad_clip": None},
     "genetic": {"population_size": 20},
     "hierarchical_evolution": {"population_size": 200},
+    "nas_rl": {"arch_learning_rate": 6e-4},
     "nsga2": {"population_size": 30},
     "p_darts": {"arch_learning_rate": 6e-4},
     "pareto_search": {"predictor_type": "grid_gp", "encoding_type": "graf"},

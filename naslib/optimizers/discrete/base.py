@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 import random
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from naslib.benchmarks.base import as_metric, metric_of
 from naslib.benchmarks.figure import Figure
-from naslib.errors import (
-    BenchmarkApiMissing,
-    ConfigError,
-    OptimizerStateError,
-)
+from naslib.errors import BenchmarkApiMissing, ConfigError, OptimizerStateError
 from naslib.history import Objective, State, Trial
 from naslib.optimizers.core.given_space import require_graph
 from naslib.optimizers.core.metaclasses import Stateful
@@ -112,6 +108,9 @@ class DiscreteOptimizer(ReportingOptimizer):
             nothing to ask for until it is told more, never if nothing is pending.
         """
 
+    def _hand_out(self, code: Code) -> None:
+        """Take note that a code is asked for alone, without a trial."""
+
     @overload
     def ask(self) -> Code: ...
 
@@ -135,6 +134,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             proposal = self.propose()
             if proposal is None:
                 raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+            self._hand_out(proposal[0])
             return proposal[0]
         if n < 1:
             raise ConfigError(f"ask(n) returns at least one trial; n is {n}")
@@ -240,6 +240,9 @@ class DiscreteOptimizer(ReportingOptimizer):
             return found
         # those of a checkpoint lack their rule
         return [self.termination.watched(trial, self.objectives[0], self._share_to_beat(trial)) for trial in found]
+
+    def recall(self, trials: Iterable[Trial]) -> None:
+        """Take the trials that a killed search had begun after its checkpoint, before they are asked for again."""
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         """Update what the method keeps beside the record; larger merits are better."""
