@@ -7,6 +7,7 @@ from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
 from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .hierarchical.graph import HierarchicalSearchSpace as HierarchicalSearchSpace
+from .memory_bank.graph import MemoryBankSearchSpace as MemoryBankSearchSpace
 from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
 from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1SearchSpace

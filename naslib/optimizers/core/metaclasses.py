@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -73,6 +73,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
     """
 
     using_step_function = True
+    # Name of the one space that the method takes; "" for any
+    OWN_SPACE: ClassVar[str] = ""
     search_space: Graph | None = None
     scope: Scope = None
     _graph: Graph | None = None

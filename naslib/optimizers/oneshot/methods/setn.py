@@ -42,6 +42,7 @@ class SETNOptimizer(WeightSharingOptimizer):
     """
 
     LEARNS_ARCHITECTURE = True
+    RUNS_ONE_PATH = False
 
     def __init__(
         self, num_samples: int = 100, pool: int = 10_000, sample_batches: int = 1, num_finalists: int = 0, **kwargs: Any

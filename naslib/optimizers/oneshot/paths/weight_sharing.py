@@ -61,6 +61,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
     fixed_structure = "paths are drawn from all candidates of the space"
+    RUNS_ONE_PATH: ClassVar[bool] = True
     # Whether architecture parameters are trained beside the weights
     LEARNS_ARCHITECTURE: ClassVar[bool] = False
 

@@ -146,6 +146,7 @@ class ENASOptimizer(OneShotOptimizer):
 
     ARCH_BETAS = (0.0, 0.999)
     SCHEDULED = ("accumulated", "n_accumulated")
+    RUNS_ONE_PATH = True
 
     def __init__(
         self,
