@@ -29,6 +29,7 @@ from naslib.optimizers.oneshot.methods.rs_ws import RandomNASOptimizer as Random
 from naslib.optimizers.oneshot.methods.sdarts import SDARTSAdversarialOptimizer as SDARTSAdversarialOptimizer
 from naslib.optimizers.oneshot.methods.sdarts import SDARTSRandomOptimizer as SDARTSRandomOptimizer
 from naslib.optimizers.oneshot.methods.setn import SETNOptimizer as SETNOptimizer
+from naslib.optimizers.oneshot.methods.smash import SMASHOptimizer as SMASHOptimizer
 from naslib.optimizers.oneshot.methods.snas import SNASOptimizer as SNASOptimizer
 from naslib.optimizers.oneshot.methods.spos import SPOSOptimizer as SPOSOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotOptimizer
