@@ -17,3 +17,4 @@ from .reinforce import ReinforceController as ReinforceController
 from .rs import RandomSearch as RandomSearch
 from .sh import SuccessiveHalving as SuccessiveHalving
 from .tpe import TPE as TPE
+from .transfer import TransferController as TransferController

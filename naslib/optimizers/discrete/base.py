@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, overload
 
 from naslib.benchmarks.base import as_metric, metric_of
@@ -193,7 +194,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         if trial.state is State.COMPLETE and trial.values:
             merits = tuple(o.merit(value) for o, value in zip(self.objectives, trial.values, strict=True))
             self._take(trial, merits[0])
-            if len(merits) > 1:
+            if len(merits) > 1 and self._compares(trial):
                 self.record.add_to_front(trial, merits)
         else:
             self.record.add_without_value(trial)
@@ -210,9 +211,16 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def _take(self, trial: Trial, merit: float) -> None:
         """Take note of a complete trial; larger merits are better."""
-        self.record.add_trial(trial, merit)
+        if self._compares(trial):
+            self.record.add_trial(trial, merit)
+        else:
+            self.record.evaluations += 1
         pairs = zip(self.objectives, trial.values or (), strict=True)
         self._learn_all(trial.code, tuple(objective.merit(value) for objective, value in pairs), trial.number)
+
+    def _compares(self, trial: Trial) -> bool:
+        """Return whether the values of a trial compare with those of the record."""
+        return True
 
     def _lose(self, trial: Trial) -> None:
         """Take note, beside the record, of a trial that has failed or was stopped early."""
@@ -279,7 +287,7 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
-            known = known_codes(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
+            known = known_codes(dataset_api, self._metrics_in(dataset_api), self._datasets(dataset), self.fidelity)
             codec = within(codec, known)
             self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
@@ -302,12 +310,16 @@ class DiscreteOptimizer(ReportingOptimizer):
         probe = codec.random(random.Random(0))
         self._minimizes = not self.objectives[0].maximize
         self._metric = self.metrics[0] if len(self.metrics) == 1 else None
-        for metric in self.metrics:
-            dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
+        for name, metric in product(self._datasets(dataset), self.metrics):
+            dataset_api.query(probe, metric, name, epoch=self.fidelity)
         if self.termination is not None:
             if not getattr(dataset_api, "is_one_training", False):
                 raise ConfigError("search.parts.early_termination looks at learning curves, and this table has none")
             self._metric = None  # `new_epoch` alone does not stop anything
+
+    def _datasets(self, dataset: str | None) -> Sequence[str | None]:
+        """Return the data sets on which architectures are evaluated, given that of the run."""
+        return (dataset,)
 
     def _metrics_in(self, dataset_api: Any) -> tuple[Metric | Figure, ...]:
         """Return what a benchmark is asked for."""
@@ -361,7 +373,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self._learn(code, value, number)
 
     def _evaluate_trial(self) -> None:
-        by_table = self._asks_the_benchmark() and len(self.metrics) > 1 and self.termination is None
+        by_table = self._asks_the_benchmark() and self.is_adapted and self.termination is None
         if not by_table and (self.evaluator is None or isinstance(self.evaluator, str)):
             raise OptimizerStateError(
                 f"the evaluator {self.evaluator!r} is built by Trainer.search(); in a loop of your own give "
@@ -372,8 +384,8 @@ class DiscreteOptimizer(ReportingOptimizer):
             raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
         trial = trials[0]
         if by_table:
-            query, epochs = self.dataset_api.query, trial.fidelity
-            self.tell(trial, [float(query(trial.code, metric, self.dataset, epochs)) for metric in self.metrics])
+            query, name = self.dataset_api.query, trial.task or self.dataset
+            self.tell(trial, [float(query(trial.code, metric, name, trial.fidelity)) for metric in self.metrics])
             return
         outcome = self.evaluator.evaluate(trial)
         self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user, state=outcome.state)

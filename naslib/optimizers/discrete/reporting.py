@@ -50,6 +50,10 @@ class ReportingOptimizer(MetaOptimizer):
             graph.parse()
         return graph
 
+    def found_by_task(self) -> dict[str, dict[str, Any]] | None:
+        """Return what a search of several tasks found for each: count, best, best_values, code; None for one task."""
+        return None
+
     def undecided(self) -> str:
         """Return why the search decided nothing: all architectures that it evaluated have one value."""
         record = self.record

@@ -12,6 +12,7 @@ from naslib.errors import ArchitectureError, ConfigError, UnsupportedBySpaceErro
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.discrete.base import DiscreteOptimizer
+from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.discrete.variation import known
 from naslib.search_spaces.core.codec import Code
@@ -124,12 +125,26 @@ class PolicyOptimizer(DiscreteOptimizer):
         self._adam: torch.optim.Adam
         self._drawn = DrawnTrials()
 
+    def make_policy(self, steps: Steps) -> Policy:
+        """Return the distribution to begin with; its parameters are drawn from `rng`."""
+        if self.controller == "lstm":
+            return RecurrentPolicy(steps, self.rng, self.controller_hidden)
+        return FactorisedPolicy(steps, self.rng)
+
     @abstractmethod
     def reinforce(self, drawn: Drawn, reward: float) -> None:
         """Update the policy, or take note of the reward for a later update."""
 
-    def propose(self) -> tuple[Code, int | None]:
+    def propose(self) -> tuple[Code, int | None] | Proposal:
         """Return an architecture drawn from the policy; it has no parent."""
+        return self.draw(), None
+
+    def draw(self) -> Code:
+        """Return an architecture drawn from the policy for the trial that is asked for next.
+
+        Raises:
+            UnsupportedBySpaceError: If the constraints of the space refuse whatever is drawn.
+        """
         codec, found, decided = self.codec, None, None
         space = self.policy.steps.space
         for _ in range(_ATTEMPTS):
@@ -147,7 +162,7 @@ class PolicyOptimizer(DiscreteOptimizer):
         wanted = codec.from_decisions(decided)
         code = known(codec, wanted, self.rng)
         drawn[self.record.asked] = self._under_policy(code) if code != wanted else _drawn(found)
-        return code, None
+        return code
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         drawn = self._drawn.by_number.pop(number, None) if number is not None else None
@@ -167,11 +182,7 @@ class PolicyOptimizer(DiscreteOptimizer):
         space = self.codec.decision_space
         if space is None:
             raise UnsupportedBySpaceError(f"{type(self).__name__} needs the decisions of {self.codec.name}")
-        steps = Steps(space)
-        if self.controller == "lstm":
-            self.policy = RecurrentPolicy(steps, self.rng, self.controller_hidden)
-        else:
-            self.policy = FactorisedPolicy(steps, self.rng)
+        self.policy = self.make_policy(Steps(space))
         self._adam = torch.optim.Adam(self.policy.parameters(), lr=self.arch_learning_rate)
         self.baseline = RewardBaseline(*self._baseline)
         self._drawn = DrawnTrials()
