@@ -26,7 +26,7 @@ from naslib.config.schema import (
     SearchKeys,
     keys_of,
 )
-from naslib.config.trials import evaluates_trials, keys_of_training, trial_problems
+from naslib.config.trials import evaluates_trials, keys_of_evaluator, trial_problems
 from naslib.config.type_check import Problems, check_types, got
 from naslib.errors import UnknownNameError, did_you_mean
 
@@ -126,7 +126,8 @@ def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list
         del search[key]
     unused = [*foreign]
     if own is not None:
-        used = {*own_names, *keys_of_training(own, search)}
+        also, instead = keys_of_evaluator(own, search)
+        used = {*own_names, *also} - instead
         shared = [key for key in search if key in OPTIMIZER_KEYS and key not in used]
         # A file with all keys is the echo of a run: its defaults were not somebody's wish.
         echo = set(SEARCH_KEYS) <= set(search)
@@ -134,7 +135,8 @@ def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list
     if not unused:
         return []
     optimizer = raw.get("optimizer", ConfigKeys.model_fields["optimizer"].default)
-    return [f"{', '.join(f'search.{key}' for key in unused)}: not used by {optimizer}"]
+    by = f"{optimizer} with search.evaluator={search['evaluator']}" if own and search.get("evaluator") else optimizer
+    return [f"{', '.join(f'search.{key}' for key in unused)}: not used by {by}"]
 
 
 def _unknown_keys(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:

@@ -70,7 +70,7 @@ def build_evaluator(
     if is_table(optimizer):
         return _of_tasks(tasks, lambda name: _table(optimizer, name or optimizer.dataset, config.search))
     if not isinstance(optimizer.evaluator, str):
-        return optimizer.evaluator
+        return _counted(optimizer.evaluator, optimizer, config.search)
 
     def trained(name: str | None) -> Evaluator:
         return _by_name(optimizer, config, partial(loaders, name), task, device, channels_last)
@@ -91,7 +91,7 @@ def _table(optimizer: DiscreteOptimizer, dataset: str | None, search: Any) -> Ev
             "search.budget counts the seconds of training, and this table does not tell them: "
             "search.budget_unit=epochs counts the epochs"
         )
-    return table
+    return _counted(table, optimizer, search)
 
 
 def _by_name(
@@ -110,7 +110,24 @@ def _by_name(
     learned = task() if kind.needs_batches else None
     given = dict(search.get("evaluator_args") or {})
     built: Evaluator = kind(optimizer.graph, train, valid, how, learned, names, seed, **given)
-    return built
+    return _counted(built, optimizer, search)
+
+
+def _counted(evaluator: Evaluator, optimizer: DiscreteOptimizer, search: Any) -> Evaluator:
+    """Return an evaluator of whose trials a budget of epochs can be spent.
+
+    Raises:
+        ConfigError: If the search has such a budget, and no trial says for how many epochs it trains.
+    """
+    in_epochs = search.get("budget") is not None and search.get("budget_unit") == "epochs"
+    tells = (evaluator.fidelity or 0) > 0 or getattr(optimizer, "fidelities", None)
+    if in_epochs and not tells:
+        raise ConfigError(
+            f"search.budget counts epochs of training, and {type(evaluator).__name__} has no number of them "
+            f"(fidelity {evaluator.fidelity}): the search would never end. Say how many epochs a table has "
+            "(search.fidelity), or count seconds or search.epochs"
+        )
+    return evaluator
 
 
 def how_to_train(search: Any, device: str, channels_last: bool) -> TrainingOfTrials:
@@ -126,8 +143,9 @@ def build_executor(config: Any, evaluator: Evaluator) -> Executor:
     if workers < 1:
         raise ConfigError(f"search.workers must be at least 1, not {workers}")
     if evaluator.is_instant or (workers == 1 and name != "process"):
-        if workers > 1:
-            logger.warning("search.workers=%d has no effect: a table answers at once, in this process", workers)
+        if workers > 1 or name == "process":
+            kind, said = type(evaluator).__name__, f"search.workers={workers}, search.executor={name}"
+            logger.warning("%s: without effect, as %s answers at once, in this process", said, kind)
         return SerialExecutor(evaluator)
     if name == "serial":
         raise ConfigError(f"search.workers={workers} needs search.executor=process")

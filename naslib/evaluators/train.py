@@ -103,6 +103,7 @@ class TrainEvaluator(Evaluator):
     """
 
     can_continue = True
+    is_timed = True
     has_curves = True
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,8 @@ class DiscreteOptimizer(ReportingOptimizer):
     """
 
     using_step_function = False
+    # Whether the method weighs all objectives, and so learns nothing of a trial of which one alone is predicted
+    weighs_all = False
 
     def __init__(
         self,
@@ -175,7 +178,7 @@ class DiscreteOptimizer(ReportingOptimizer):
 
         Raises:
             OptimizerStateError: If the trial is not pending: told already, or of another search.
-            ConfigError: If there is not one value per objective.
+            ConfigError: If there is not one value per objective; for a code, where the method weighs several.
         """
         if not isinstance(what, Trial):
             self._tell_code(what, values)
@@ -199,7 +202,9 @@ class DiscreteOptimizer(ReportingOptimizer):
         else:
             self.record.add_without_value(trial)
             self._lose(trial)
-            if trial.state is State.PRUNED and "predicted" in trial.user:  # what a method learns from a stopped trial
+            # of a stopped trial the first objective alone is predicted
+            has_all = len(self.objectives) == 1 or not self.weighs_all
+            if trial.state is State.PRUNED and has_all and "predicted" in trial.user:
                 self._learn(trial.code, self.objectives[0].merit(float(trial.user["predicted"])), trial.number)
         if self.termination is not None:
             self.termination.observe(trial)
@@ -226,10 +231,13 @@ class DiscreteOptimizer(ReportingOptimizer):
         """Take note, beside the record, of a trial that has failed or was stopped early."""
 
     def _tell_code(self, code: Code, value: Any) -> None:
-        if value is None or value != value:
-            self.record.failed += 1
-            self.record.last_failure = f"{code} was told the value {value}"
+        if value is None or not math.isfinite(value):
+            self.record.add_failed(f"{code} was told the value {value}")
             return
+        if self.weighs_all and len(self.objectives) > 1:
+            raise ConfigError(
+                f"{type(self).__name__} weighs {len(self.objectives)} objectives: ask(n), tell its trials"
+            )
         self.record.add(code, value)
         self._learn(code, value, None)
 
@@ -315,6 +323,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         if self.termination is not None:
             if not getattr(dataset_api, "is_one_training", False):
                 raise ConfigError("search.parts.early_termination looks at learning curves, and this table has none")
+            dataset_api.query(probe, self.metrics[0], dataset, epoch=self.fidelity, full_lc=True)
             self._metric = None  # `new_epoch` alone does not stop anything
 
     def _datasets(self, dataset: str | None) -> Sequence[str | None]:
@@ -369,6 +378,9 @@ class DiscreteOptimizer(ReportingOptimizer):
         record = self.record
         number = record.asked
         record.asked = number + 1
+        if value - value:  # NaN or infinite
+            record.add_failed(f"trial {number}: a value is not finite ({value})")
+            return
         record.add(code, value)
         self._learn(code, value, number)
 

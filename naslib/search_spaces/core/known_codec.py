@@ -152,8 +152,12 @@ class KnownCodec(Codec[Any]):
 
     def from_decisions(self, decided: Code) -> Code:
         """Return the known code that a code of the decision space stands for, or the first of those nearest to it."""
+        return self.nearest(decided)[0]
+
+    def nearest(self, decided: Code) -> list[Code]:
+        """Return the known code that a code of the decision space stands for, or all of those nearest to it."""
         code = self.codec.from_decisions(decided)
-        return code if code in self._known else self._nearest(code)[0]
+        return [code] if code in self._known else self._nearest(code)
 
     def from_graph(self, graph: Any) -> Code:
         """Read the code off a discretized graph."""

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from random import Random
 from typing import Any
 
 import numpy as np
 
-from naslib.errors import ConfigError, UnsupportedBySpaceError
+from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.base import DiscreteOptimizer
-from naslib.predictors import PREDICTORS
-from naslib.predictors.base import as_encoding
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.literals import read_literal
 from naslib.search_spaces.core.query_metrics import Metric
-from naslib.utils.encodings import EncodingType
-from naslib.utils.log import get_logger
 
 from .candidates import Candidates, Parent
+from .reading import FEWEST_LABELS, reading_of
 from .state import ModelState
 from .surrogate import Surrogate
 from .transforms import as_transform, transformed
 
-logger = get_logger(__name__)
-
-# Encodings that are no row of numbers
-_OF_GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
 # Draws of an architecture that was not asked for yet, before one that was is taken
 _ATTEMPTS = 100
-# Labels that no surrogate goes without
-_FEWEST = 2
 
 
 class ModelBasedSearch(DiscreteOptimizer):
@@ -102,7 +92,7 @@ class ModelBasedSearch(DiscreteOptimizer):
             raise ConfigError("use_zc_api reads proxies from zc_api=: give what get_zc_benchmark_api returns")
         self.state = ModelState()
         self._encoding: str | None = encoding_type
-        self._fewest = _FEWEST
+        self._fewest = FEWEST_LABELS
 
     @abstractmethod
     def choose(self, surrogate: Surrogate, values: np.ndarray, rng: np.random.Generator) -> list[Parent]:
@@ -162,30 +152,13 @@ class ModelBasedSearch(DiscreteOptimizer):
             ConfigError: If the predictor, its encoding or its hyperparameters cannot be had, or it needs more to be
                 known of architectures than their values.
         """
-        plain = PREDICTORS.get(self.predictor_type)(space=self.graph)
-        self._encoding = None if plain.DEFAULT_ENCODING in _OF_GRAPHS else self._encoding_of_space()
-        self._fewest = max(_FEWEST, plain.MIN_LABELS)
+        self._encoding, self._fewest = reading_of(self.predictor_type, self.encoding_type, self.codec, self.graph)
         self._proxies = None if self.zc_api is None else known_proxies(self.zc_api, self.zc_names)
         if self._proxies is not None:
             self._codec = within(self.codec, list(self._proxies))
         state = self.rng.getstate()
         self.make_surrogate()
         self.rng.setstate(state)
-        if plain.get_data_reqs()["requires_partial_lc"]:
-            raise ConfigError(
-                f"search.predictor_type: {self.predictor_type!r} reads learning curves of the architectures that it "
-                "predicts, and those a search asks for have none yet"
-            )
-
-    def _encoding_of_space(self) -> str:
-        """Return the encoding, or the one-hot one where the space does not have it."""
-        kind = as_encoding(self.encoding_type)
-        try:
-            self.codec.encode_batch([self.codec.random(Random(0))], kind, self.graph)
-        except UnsupportedBySpaceError as error:
-            logger.info("the model reads architectures one-hot: %s", error)
-            kind = EncodingType.ADJACENCY_ONE_HOT
-        return kind.value
 
     def _round(self) -> list[Parent]:
         """Fit a model and return what it chooses."""

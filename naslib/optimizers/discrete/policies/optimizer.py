@@ -145,23 +145,20 @@ class PolicyOptimizer(DiscreteOptimizer):
         Raises:
             UnsupportedBySpaceError: If the constraints of the space refuse whatever is drawn.
         """
-        codec, found, decided = self.codec, None, None
-        space = self.policy.steps.space
+        codec, space = self.codec, self.policy.steps.space
         for _ in range(_ATTEMPTS):
             found = self.policy.sample(self.rng)
             try:
-                decided = space.canonical(found.code)
+                code = known(codec, space.canonical(found.code), self.rng)
                 break
             except ArchitectureError:  # a cell that is none: draw again
                 continue
-        if found is None or decided is None:
+        else:
             raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} draws of the policy")
         pending, drawn = self.record.pending, self._drawn.by_number
         for number in [number for number in drawn if number not in pending]:  # of trials that have failed
             del drawn[number]
-        wanted = codec.from_decisions(decided)
-        code = known(codec, wanted, self.rng)
-        drawn[self.record.asked] = self._under_policy(code) if code != wanted else _drawn(found)
+        drawn[self.record.asked] = _drawn(found)
         return code
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:

@@ -1,0 +1,29 @@
+"""Every black-box method by name, and what makes each decide something within a dozen trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from naslib.optimizers import OPTIMIZERS
+from naslib.optimizers.discrete.base import DiscreteOptimizer
+
+# Every method once, under the first of its names
+METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
+METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), DiscreteOptimizer)]
+
+_MODEL: dict[str, Any] = {"predictor_type": "grid_gp", "num_ensemble": 1, "encoding_type": "adjacency_one_hot"}
+_ROUNDS: dict[str, Any] = {**_MODEL, "num_init": 3, "k": 2, "num_candidates": 10}
+KEYWORDS: dict[str, dict[str, Any]] = {
+    "bananas": _ROUNDS,
+    "bohb": {"min_points_in_model": 2, "num_samples": 8},
+    "bp": {**_MODEL, "epochs": 8},
+    "genetic": {"population_size": 4},
+    "hierarchical_evolution": {"population_size": 3, "initial_mutations": 10},
+    "local_search": {"num_init": 3},
+    "npenas": _ROUNDS,
+    "nsga2": {"population_size": 4},
+    "pareto_search": {"num_init": 3, "k": 2, "num_candidates": 10, "encoding_type": "adjacency_one_hot"},
+    "ppo": {"policy_batch": 3, "passes": 2},
+    "re": {"population_size": 4, "sample_size": 2},
+    "tpe": {"n_startup": 3},
+}
