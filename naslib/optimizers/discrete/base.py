@@ -223,13 +223,6 @@ class DiscreteOptimizer(ReportingOptimizer):
         pairs = zip(self.objectives, trial.values or (), strict=True)
         self._learn_all(trial.code, tuple(objective.merit(value) for objective, value in pairs), trial.number)
 
-    def _compares(self, trial: Trial) -> bool:
-        """Return whether the values of a trial compare with those of the record."""
-        return True
-
-    def _lose(self, trial: Trial) -> None:
-        """Take note, beside the record, of a trial that has failed or was stopped early."""
-
     def _tell_code(self, code: Code, value: Any) -> None:
         if value is None or not math.isfinite(value):
             self.record.add_failed(f"{code} was told the value {value}")
@@ -325,10 +318,6 @@ class DiscreteOptimizer(ReportingOptimizer):
                 raise ConfigError("search.parts.early_termination looks at learning curves, and this table has none")
             dataset_api.query(probe, self.metrics[0], dataset, epoch=self.fidelity, full_lc=True)
             self._metric = None  # `new_epoch` alone does not stop anything
-
-    def _datasets(self, dataset: str | None) -> Sequence[str | None]:
-        """Return the data sets on which architectures are evaluated, given that of the run."""
-        return (dataset,)
 
     def _metrics_in(self, dataset_api: Any) -> tuple[Metric | Figure, ...]:
         """Return what a benchmark is asked for."""
