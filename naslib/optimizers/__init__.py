@@ -61,4 +61,5 @@ from .discrete import RegularizedEvolution as RegularizedEvolution
 from .discrete import ReinforceController as ReinforceController
 from .discrete import SemiNAS as SemiNAS
 from .discrete import SuccessiveHalving as SuccessiveHalving
+from .discrete import TransferController as TransferController
 from .registry import OPTIMIZERS as OPTIMIZERS

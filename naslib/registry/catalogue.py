@@ -81,6 +81,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
         "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
         "tpe": "naslib.optimizers.discrete.tpe.optimizer:TPE",
+        "transfer_controller": "naslib.optimizers.discrete.transfer.optimizer:TransferController",
     },
 )
 
