@@ -116,7 +116,6 @@ def _evaluator(source: Any, overrides: Sequence[str], threads: int) -> tuple[Any
     optimizer = trainer.optimizer
     if not isinstance(optimizer, DiscreteOptimizer):
         raise ConfigError(f"optimizer: {config.optimizer} trains no single architectures; name random_search")
-    train, valid, tests = trainer._loaders(trainer.build_search_dataloaders, None)
     training = build_evaluator(
         optimizer,
         config,
