@@ -18,6 +18,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "bananas": _ROUNDS,
     "bohb": {"min_points_in_model": 2, "num_samples": 8},
     "bp": {**_MODEL, "epochs": 8},
+    "eas": {"networks": 3, "wider_steps": 2, "deeper_steps": 1, "reward": "value", "rounds_per_start": 2},
     "genetic": {"population_size": 4},
     "hierarchical_evolution": {"population_size": 3, "initial_mutations": 10},
     "local_search": {"num_init": 3},
@@ -30,3 +31,6 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "re": {"population_size": 4, "sample_size": 2},
     "tpe": {"n_startup": 3},
 }
+# Methods that search no other spaces than theirs, and the others
+OWN_SPACES: dict[str, tuple[str, ...]] = {"eas": ("eas_cnn",)}
+ON_ANY_SPACE = [name for name in METHODS if name not in OWN_SPACES]

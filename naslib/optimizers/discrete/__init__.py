@@ -6,6 +6,7 @@ from .bananas import Bananas as Bananas
 from .bohb import BOHB as BOHB
 from .bonas import BONAS as BONAS
 from .bp import BasePredictor as BasePredictor
+from .eas import EAS as EAS
 from .genetic import GeneticCNN as GeneticCNN
 from .hierarchical import HierarchicalEvolution as HierarchicalEvolution
 from .hyperband import Hyperband as Hyperband
@@ -25,3 +26,4 @@ from .rs import RandomSearch as RandomSearch
 from .seminas import SemiNAS as SemiNAS
 from .sh import SuccessiveHalving as SuccessiveHalving
 from .tpe import TPE as TPE
+from .transfer import TransferController as TransferController
