@@ -29,6 +29,7 @@ from naslib.optimizers.oneshot.methods.rs_ws import RandomNASOptimizer as Random
 from naslib.optimizers.oneshot.methods.sdarts import SDARTSAdversarialOptimizer as SDARTSAdversarialOptimizer
 from naslib.optimizers.oneshot.methods.sdarts import SDARTSRandomOptimizer as SDARTSRandomOptimizer
 from naslib.optimizers.oneshot.methods.setn import SETNOptimizer as SETNOptimizer
+from naslib.optimizers.oneshot.methods.smash import SMASHOptimizer as SMASHOptimizer
 from naslib.optimizers.oneshot.methods.snas import SNASOptimizer as SNASOptimizer
 from naslib.optimizers.oneshot.methods.spos import SPOSOptimizer as SPOSOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotOptimizer
@@ -36,8 +37,8 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotO
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
-from .discrete import EAS as EAS
 from .discrete import BONAS as BONAS
+from .discrete import EAS as EAS
 from .discrete import NAO as NAO
 from .discrete import NASRL as NASRL
 from .discrete import NSGA2 as NSGA2
@@ -60,4 +61,5 @@ from .discrete import RegularizedEvolution as RegularizedEvolution
 from .discrete import ReinforceController as ReinforceController
 from .discrete import SemiNAS as SemiNAS
 from .discrete import SuccessiveHalving as SuccessiveHalving
+from .discrete import TransferController as TransferController
 from .registry import OPTIMIZERS as OPTIMIZERS

@@ -76,10 +76,12 @@ OPTIMIZERS: Registry[Any] = Registry(
         "seminas": "naslib.optimizers.discrete.seminas.optimizer:SemiNAS",
         "setn": "naslib.optimizers.oneshot.methods.setn:SETNOptimizer",
         "sh": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
+        "smash": "naslib.optimizers.oneshot.methods.smash.optimizer:SMASHOptimizer",
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
         "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
         "tpe": "naslib.optimizers.discrete.tpe.optimizer:TPE",
+        "transfer_controller": "naslib.optimizers.discrete.transfer.optimizer:TransferController",
     },
 )
 
@@ -253,6 +255,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
         "hierarchical": "naslib.search_spaces.hierarchical.graph:HierarchicalSearchSpace",
+        "memory_bank": "naslib.search_spaces.memory_bank.graph:MemoryBankSearchSpace",
         "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
         "nas_rl_cnn": "naslib.search_spaces.nas_rl_cnn.graph:NASRLCNNSearchSpace",
         "nas_rl_rnn": "naslib.search_spaces.nas_rl_rnn.graph:NASRLRNNSearchSpace",

@@ -8,6 +8,7 @@ from .eas_cnn.graph import EASConvNetSearchSpace as EASConvNetSearchSpace
 from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .hierarchical.graph import HierarchicalSearchSpace as HierarchicalSearchSpace
+from .memory_bank.graph import MemoryBankSearchSpace as MemoryBankSearchSpace
 from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
 from .nas_rl_cnn.graph import NASRLCNNSearchSpace as NASRLCNNSearchSpace
 from .nas_rl_rnn.graph import NASRLRNNSearchSpace as NASRLRNNSearchSpace

@@ -24,7 +24,7 @@ from naslib.optimizers import (
 )
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.registry.signatures import keywords_through, source_signatures
-from naslib.search_spaces import NasBench201SearchSpace
+from naslib.search_spaces import MemoryBankSearchSpace, NasBench201SearchSpace
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "optimizers.md"
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
@@ -48,6 +48,8 @@ OWN: dict[str, dict[str, Any]] = {
     "ppo": {"arch_learning_rate": 3.5e-4},
     "proxyless": {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0},
     "reinforce": {"arch_learning_rate": 0.01},
+    "smash": {"op_optimizer": "Adam", "learning_rate": 1e-3, "weight_decay": 1e-4, "grad_clip": None},
+    "transfer_controller": {"arch_learning_rate": 1e-3},
 }
 GIVEN = {"learning_rate": 0.05, "grad_clip": 2.0, "arch_learning_rate": 0.07, "arch_weight_decay": 0.02}
 
@@ -110,7 +112,9 @@ def test_the_optimizers_of_torch_have_the_methods_values(name: str):
     for given in ({}, GIVEN):
         config = _config(name, **given)
         optimizer = build_optimizer(config)
-        optimizer.adapt_search_space(NasBench201SearchSpace(channels=4, cells_per_stage=1))
+        is_own = OPTIMIZERS.get(name).OWN_SPACE == "memory_bank"
+        space = MemoryBankSearchSpace() if is_own else NasBench201SearchSpace(channels=4, cells_per_stage=1)
+        optimizer.adapt_search_space(space)
         values = {**{key: shared_default(key) for key in GIVEN}, **OWN[name], **given}
         assert optimizer.op_optimizer.param_groups[0]["lr"] == values["learning_rate"]
         assert optimizer.grad_clip == values["grad_clip"]

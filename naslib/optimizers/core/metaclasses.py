@@ -79,6 +79,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
     """
 
     using_step_function = True
+    # Name of the one space that the method takes; "" for any
+    OWN_SPACE: ClassVar[str] = ""
     search_space: Graph | None = None
     scope: Scope = None
     _graph: Graph | None = None

@@ -26,3 +26,4 @@ from .rs import RandomSearch as RandomSearch
 from .seminas import SemiNAS as SemiNAS
 from .sh import SuccessiveHalving as SuccessiveHalving
 from .tpe import TPE as TPE
+from .transfer import TransferController as TransferController

@@ -16,6 +16,7 @@ from naslib.optimizers.discrete.policies.experience import Experience
 from naslib.optimizers.discrete.policies.factorised import FactorisedPolicy
 from naslib.optimizers.discrete.policies.optimizer import Drawn, PolicyOptimizer
 from naslib.optimizers.discrete.policies.recurrent import RecurrentPolicy
+from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
@@ -152,7 +153,7 @@ class NASRL(PolicyOptimizer):
         wanted = self.initial_depth + self.depth_step * (sampled // self.depth_interval)
         return max(depth for depth in self._depths if depth <= wanted)
 
-    def propose(self) -> tuple[Code, int | None]:
+    def propose(self) -> tuple[Code, int | None] | Proposal:
         """Return an architecture drawn from the policy, of the depth that it is time for; it has no parent."""
         self._give_depth()
         return super().propose()

@@ -12,6 +12,7 @@ from naslib.errors import ArchitectureError, ConfigError, UnsupportedBySpaceErro
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.discrete.base import DiscreteOptimizer
+from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.discrete.variation import known
 from naslib.search_spaces.core.codec import Code
@@ -108,8 +109,16 @@ class PolicyOptimizer(DiscreteOptimizer):
     def reinforce(self, drawn: Drawn, reward: float) -> None:
         """Update the policy, or take note of the reward for a later update."""
 
-    def propose(self) -> tuple[Code, int | None]:
+    def propose(self) -> tuple[Code, int | None] | Proposal:
         """Return an architecture drawn from the policy; it has no parent."""
+        return self.draw(), None
+
+    def draw(self) -> Code:
+        """Return an architecture drawn from the policy for the trial that is asked for next.
+
+        Raises:
+            UnsupportedBySpaceError: If the constraints of the space refuse whatever is drawn.
+        """
         codec, space = self.codec, self.policy.steps.space
         for _ in range(_ATTEMPTS):
             found = self.policy.sample(self.rng)
@@ -126,8 +135,9 @@ class PolicyOptimizer(DiscreteOptimizer):
             del drawn[number]
         # another one was taken where the codec does not have it: its words are not those that were drawn
         whole = codec.codec if isinstance(codec, KnownCodec) else codec
-        drawn[self.record.asked] = drawn_of(found) if code == whole.from_decisions(decided) else self._under_policy(code)
-        return code, None
+        is_own = code == whole.from_decisions(decided)
+        drawn[self.record.asked] = drawn_of(found) if is_own else self._under_policy(code)
+        return code
 
     def _hand_out(self, code: Code) -> None:
         self._drawn.hand_out(code, self.record.asked)
