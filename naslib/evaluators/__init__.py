@@ -14,5 +14,6 @@ from .search import TrialSearch as TrialSearch
 from .supernet import SupernetEvaluator as SupernetEvaluator
 from .table import TableEvaluator as TableEvaluator
 from .table_builder import build_table as build_table
+from .tasks import TasksEvaluator as TasksEvaluator
 from .train import TrainEvaluator as TrainEvaluator
 from .train import TrainingOfTrials as TrainingOfTrials

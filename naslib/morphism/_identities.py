@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -51,37 +52,50 @@ def new_norm(spot: Spot, made: nn.Module) -> Any:
         )
     weight: Any = made.weight
     norm = _NEW_NORMS[len(spot.shape)](int(weight.shape[0])).to(weight.device, weight.dtype)
-    _undo(norm)
+    undo(norm)
     return norm
 
 
 @torch.no_grad()
-def _undo(norm: Any) -> None:
+def undo(norm: Any) -> None:
+    """Let batch norm change nothing in evaluation mode: shift by its mean, scale by its standard deviation."""
     norm.bias.copy_(norm.running_mean)
     norm.weight.copy_((norm.running_var + norm.eps).sqrt())
 
 
-def measure(network: nn.Module, made: nn.Module, norm: Any, call: Call) -> None:
-    """Give batch norm the statistics of what it reads, and let it undo them."""
-    seen: list[Tensor] = []
+def measure(network: nn.Module, norms: Sequence[Any], call: Call) -> None:
+    """Give batch norms that change nothing the statistics of what they read; they still change nothing.
 
-    def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        seen.append(output.detach())
+    Args:
+        network: Which has them; changed in these alone.
+        norms: Batch norms that undo themselves.
+        call: Runs the network.
+    """
+    seen: dict[int, list[Tensor]] = {}
 
-    handle = made.register_forward_hook(keep)
+    def keep(module: nn.Module, inputs: Any) -> None:
+        seen.setdefault(id(module), []).append(inputs[0].detach())
+
+    handles = [norm.register_forward_pre_hook(keep) for norm in norms]
     try:
         outputs_of(network, call)
     finally:
-        handle.remove()
-    values = torch.cat([output.transpose(0, 1).flatten(1) for output in seen], dim=1).double()
-    with torch.no_grad():
-        norm.running_mean.copy_(values.mean(dim=1))
-        norm.running_var.copy_(values.var(dim=1, correction=min(1, values.shape[1] - 1)))
-    _undo(norm)
+        for handle in handles:
+            handle.remove()
+    for norm in norms:
+        read = seen.get(id(norm))
+        if not read:
+            continue
+        values = torch.cat([part.transpose(0, 1).flatten(1) for part in read], dim=1).double()
+        with torch.no_grad():
+            norm.running_mean.copy_(values.mean(dim=1))
+            norm.running_var.copy_(values.var(dim=1, correction=min(1, values.shape[1] - 1)))
+        undo(norm)
 
 
 @torch.no_grad()
 def add_noise(made: Any, noise: float, generator: torch.Generator | None) -> None:
+    """Add noise to all of a layer's weight, as a share of its standard deviation."""
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     weight = made.weight
     spread = float(weight.std(correction=0)) * noise

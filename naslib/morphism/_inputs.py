@@ -17,7 +17,9 @@ _BATCH = 2
 
 
 def run(network: nn.Module, inputs: Any) -> Any:
-    """Return what a network says to inputs: a tensor, a tuple of arguments, or a dict of them."""
+    """Return what a network says to inputs: a tensor, a tuple or dict of arguments, or a function that runs it."""
+    if callable(inputs):
+        return inputs(network)
     if isinstance(inputs, Mapping):
         return network(**inputs)
     if isinstance(inputs, tuple | list):

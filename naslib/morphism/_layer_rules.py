@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ._trace import Seen, Trace
-from ._units import Axis, every, units_of
+from ._units import Axis, runs_of, units_of
 
 Rule = Callable[[Trace, dict[str, Any], Sequence[Tensor], Sequence[Tensor]], None]
 
@@ -56,14 +56,18 @@ def _convolution(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor],
 def _grouped(trace: Trace, weight: Seen, channels: Axis | None, groups: int) -> Axis | None:
     """Follow a convolution in groups: place i of each group is multiplied like place i of the others."""
     size = weight.shape[1]
-    if channels is not None and any(block != 1 for _, block in channels):
-        trace.fix(channels, f"a convolution in groups reads flattened units {trace.at()}")
-    elif channels is not None:
-        tie(trace, every(channels, size))
-    _sum_over(trace, weight, 1, None if channels is None else channels[:size])
+    runs = None if channels is None else runs_of(channels, size)
+    if channels is not None and runs is None:
+        trace.fix(channels, f"a convolution in groups cuts it {trace.at()}")
+    elif runs is not None:
+        tie(trace, runs)
+    _sum_over(trace, weight, 1, None if runs is None else runs[0])
     made = trace.axis(weight, 0)
-    if made is not None:
-        tie(trace, every(made, weight.shape[0] // groups))
+    parts = None if made is None else runs_of(made, weight.shape[0] // groups)
+    if parts is not None:
+        tie(trace, parts)
+    else:
+        trace.fix(made, f"a convolution in groups cuts it {trace.at()}")
     return made
 
 

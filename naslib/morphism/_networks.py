@@ -117,8 +117,44 @@ def outputs_of(network: nn.Module, call: Call) -> list[Tensor]:
     return [output.clone() for output in tensors_in(plain)]
 
 
-def check_same(old: list[Tensor], network: nn.Module, call: Call, what: str) -> None:
+def check_training(old: nn.Module, new: nn.Module, call: Call, what: str) -> None:
+    """Raise if a network trains no more because of parts that run in training only, such as an auxiliary head.
+
+    Args:
+        old: The network as it was.
+        new: As it is to be; neither is changed.
+        call: Runs them.
+        what: Was done.
+
+    Raises:
+        MorphismError: If the new one does not run in training mode, and the old one does.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            call(copy.deepcopy(old).train())
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError):
+            return  # no batch to train on
+        try:
+            call(copy.deepcopy(new).train())
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise MorphismError(
+                f"{what} does not fit: a part of the network that runs in training alone reads these units ({reason})"
+            ) from error
+
+
+STATED = "its own code states sizes, or it draws random numbers"
+
+
+def check_same(old: list[Tensor], network: nn.Module, call: Call, what: str, why: str = STATED) -> None:
     """Raise unless a new network says what the old one did.
+
+    Args:
+        old: What that said.
+        network: The new one; not changed.
+        call: Runs it.
+        what: Was done.
+        why: It may be that it says something else.
 
     Raises:
         MorphismError: If it does not run, or says something else.
@@ -127,9 +163,9 @@ def check_same(old: list[Tensor], network: nn.Module, call: Call, what: str) -> 
         new = outputs_of(network, call)
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise MorphismError(
-            f"{what} does not fit: the network's own code states sizes that would change ({reason})"
-        ) from error
+        raise MorphismError(f"{what} does not fit: the network does not run ({reason}); {why}") from error
+    if len(old) != len(new):
+        raise MorphismError(f"{what} does not fit: there would be {len(new)} outputs in place of {len(old)}")
     for before, after in zip(old, new, strict=True):
         if before.shape != after.shape:
             raise MorphismError(
@@ -143,5 +179,5 @@ def check_same(old: list[Tensor], network: nn.Module, call: Call, what: str) -> 
             if not most <= (torch.finfo(before.dtype).eps ** 0.75) * 32 * (scale + 1e-30) + 1e-30:
                 raise MorphismError(
                     f"{what} does not fit: the network would say something else, by {most:.2g} where its largest "
-                    f"value is {scale:.2g}. Its own code states sizes, or it draws random numbers"
+                    f"value is {scale:.2g}; {why}"
                 )

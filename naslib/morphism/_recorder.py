@@ -22,6 +22,11 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self._trace = trace
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say that torch's compiler, which takes seconds to import, need not be told to leave this alone."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

@@ -81,10 +81,16 @@ _ELEMENTWISE = frozenset(
             "log_sigmoid_forward",
             "rrelu_with_noise",
             "_conj",
+            "zeros_like",
+            "ones_like",
+            "full_like",
+            "empty_like",
         ],
     ]
 )
 _AS_IT_IS = frozenset(["alias", "detach", "lift"])
+# Tensors of their own, of a size that a forward states
+_NEW = frozenset(["new_empty", "new_full", "new_ones", "new_zeros"])
 # Along the last dimensions, each unit for itself
 _POOLS = {
     **{f"{kind}_pool{n}d": n for kind in ("avg", "_adaptive_avg", "adaptive_avg", "max") for n in (1, 2, 3)},
@@ -156,6 +162,11 @@ def follow(trace: Trace, name: str, given: dict[str, Any], sources: Sequence[Ten
     elif name in _AS_IT_IS:
         seen = trace.of(sources[0])
         trace.give(outs[0], Seen(seen.shape, [*seen.axes], seen.owner, [*seen.dims]))
+    elif name in _NEW:
+        for out in outs:
+            trace.plain(out)
+    elif name == "as_strided" and tuple(given["size"]) == tuple(sources[0].shape):  # another order in memory
+        _elementwise(trace, name, sources, outs)
     elif name in _POOLS:
         _pool(trace, name, sources[0], outs)
     elif name in _ALONG:

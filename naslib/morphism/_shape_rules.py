@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ._layer_rules import tie
 from ._trace import Seen, Trace
-from ._units import Axis, cut, every, merged, size_of
+from ._units import Axis, cut, merged, runs_of, size_of
 
 Rule = Callable[[Trace, dict[str, Any], Sequence[Tensor], Sequence[Tensor]], None]
 
@@ -145,12 +145,11 @@ def _split(trace: Trace, whole: Axis, sizes: Sequence[int]) -> tuple[int, Axis] 
             units = tuple((unit, block // after) for unit, block in whole)
             if size_of(units) == size:
                 return place, units
-    last = sizes[-1]
-    if len(sizes) > 1 and all(block == 1 for _, block in whole):  # groups of channels, heads: place i of each alike
-        runs = every(whole, last)
-        tie(trace, runs)
-        return len(sizes) - 1, runs[0]
-    return None
+    runs = runs_of(whole, sizes[-1]) if len(sizes) > 1 else None
+    if runs is None:
+        return None
+    tie(trace, runs)  # groups of channels, heads: place i of each alike
+    return len(sizes) - 1, runs[0]
 
 
 def _slice(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:

@@ -195,6 +195,11 @@ class Trace:
                 else:
                     self.fix(self.axis(seen, dim), reason)
 
+    def unused(self) -> list[str]:
+        """Return the parameters that no operation has used."""
+        used = {name for name, _ in self.axes}
+        return [name for name, leaf in self.leaves.items() if leaf.ndim and name not in used]
+
     def settle(self) -> None:
         """Fix what is read in two ways that no multiplication serves."""
         for key, uses in self.uses.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 # A dimension of a tensor as blocks in order, each of a unit and so many positions of it.
 # Flattened channels of 7x7 images are blocks of 49 positions.
@@ -90,6 +90,9 @@ def cut(axis: Axis, start: int, stop: int) -> Axis | None:
     return tuple(found)
 
 
-def every(axis: Axis, step: int) -> Sequence[Axis]:
-    """Return a dimension of single positions in runs of `step`."""
-    return [axis[start : start + step] for start in range(0, len(axis), step)]
+def runs_of(axis: Axis, size: int) -> list[Axis] | None:
+    """Return a dimension in runs of `size` positions whose blocks are alike; None if there are none."""
+    found = [cut(axis, start, start + size) for start in range(0, size_of(axis), size)]
+    runs = [run for run in found if run is not None]
+    shapes = {tuple(block for _, block in run) for run in runs}
+    return runs if len(runs) == len(found) and len(shapes) == 1 else None

@@ -170,8 +170,16 @@ def deepened(
     wrapped, found = _wrap(new, spot, made, norm_made, activation)
     put(new, spot.at, wrapped)
     if norm_made is not None and inputs is not None:
-        measure(new, made, norm_made, call)
+        measure(new, [norm_made], call)
+    calls: list[int] = []
+    handle = made.register_forward_hook(lambda *_: calls.append(1))
     check_same(old, new, call, f"a layer {place} {layer!r}")
+    handle.remove()
+    if not calls:
+        raise MorphismError(
+            f"no layer can be put {place} {layer!r}: {type(network).__name__} does not call what stands under the name "
+            f"{spot.at!r}; take a module inside of it"
+        )
     if noise:
         add_noise(made, noise, generator)
     _take_after(wrapped)

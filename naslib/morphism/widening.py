@@ -15,7 +15,7 @@ from naslib.errors import MorphismError
 from naslib.utils.log import get_logger
 
 from ._inputs import run, some_inputs
-from ._networks import LAYERS, check_same, copied, layer_of, outputs_of, replace_leaves
+from ._networks import LAYERS, check_same, check_training, copied, layer_of, outputs_of, replace_leaves
 from ._recorder import record
 from ._replication import Rearranged, rearranged, segments_of
 from ._trace import Trace
@@ -87,8 +87,8 @@ def widen(
         noise: Standard deviation of what is added to the copies' weights, as a share of the standard deviation of those
             weights; [Cai2018eas] has 1e-2. 0 leaves the function as it was.
         generator: Of the copies and of the noise; one with seed 0 if None.
-        inputs: What the network runs on to be read: a tensor, a tuple of arguments, or a dict of them. Some of a size
-            that the first layer takes if None.
+        inputs: What the network runs on to be read: a tensor, a tuple of arguments, a dict of them, or a function that
+            runs the network it is given. Some of a size that the first layer takes if None.
 
     Raises:
         MorphismError: If there is no such layer, it does not run on the inputs, its units are those of the output or
@@ -136,8 +136,10 @@ def widened(
     old = outputs_of(new, call)
     replace_leaves(new, trace.leaves, values)
     check_same(old, new, call, f"widening {layer!r} to {width}")
+    if trace.unused():
+        check_training(network, new, call, f"widening {layer!r} to {width}")
     if noise:
-        _add_noise(new, changed, noise, generator)
+        add_noise(new, changed, noise, generator)
     if info.together:
         logger.info("widened to %d with %s: %s", width, layer, ", ".join(info.together))
     return new, Widening(layer, width, info.width, info.together, changed)
@@ -234,7 +236,7 @@ def _drawn(order: Sequence[int], each: bool, rounds: int, generator: torch.Gener
     return [order[index] for index in indices.tolist()]
 
 
-def _add_noise(network: nn.Module, changed: Mapping[str, Rearranged], noise: float, generator: torch.Generator) -> None:
+def add_noise(network: nn.Module, changed: Mapping[str, Rearranged], noise: float, generator: torch.Generator) -> None:
     """Add noise to the copies in layers' weights and biases, as the authors' code does; not to those of norms."""
     for place, module in network.named_modules():
         if not isinstance(module, LAYERS):

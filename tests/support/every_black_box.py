@@ -14,6 +14,7 @@ METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), Discrete
 _MODEL: dict[str, Any] = {"predictor_type": "grid_gp", "num_ensemble": 1, "encoding_type": "adjacency_one_hot"}
 _ROUNDS: dict[str, Any] = {**_MODEL, "num_init": 3, "k": 2, "num_candidates": 10}
 KEYWORDS: dict[str, dict[str, Any]] = {
+    "az_nas": {"population_size": 4, "n_initial": 3},
     "bananas": _ROUNDS,
     "bohb": {"min_points_in_model": 2, "num_samples": 8},
     "bp": {**_MODEL, "epochs": 8},
@@ -25,6 +26,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "nsga2": {"population_size": 4},
     "pareto_search": {"num_init": 3, "k": 2, "num_candidates": 10, "encoding_type": "adjacency_one_hot"},
     "ppo": {"policy_batch": 3, "passes": 2},
+    "proposer": {"num_init": 3, "sample_size": 2},
     "re": {"population_size": 4, "sample_size": 2},
     "tpe": {"n_startup": 3},
 }
