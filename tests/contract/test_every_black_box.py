@@ -86,7 +86,7 @@ def step(optimizer: DiscreteOptimizer, workers: int, failing: int = -1) -> list[
 
 
 def test_the_product_is_as_large_as_it_is_said_to_be() -> None:
-    assert len(METHODS) == 17 and set(KEYWORDS) < set(METHODS)
+    assert len(METHODS) >= 17 and set(KEYWORDS) < set(METHODS)
     assert len(SPACES) == 4 and set(SPACES) <= set(ENTRIES)
 
 

@@ -73,6 +73,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
     """
 
     using_step_function = True
+    # Whether the search network itself is what is found: it is tested as it is, unless a config asks for more
+    is_outcome = False
     search_space: Graph | None = None
     scope: Scope = None
     _graph: Graph | None = None
@@ -167,6 +169,13 @@ class MetaOptimizer(metaclass=_OptimizerType):
             task: The task, with its loss.
         """
         self.task = task
+
+    def check_task(self, task: Task) -> None:
+        """Raise now if the method cannot search for what does a task best; asked before a run has a folder.
+
+        Args:
+            task: The task.
+        """
 
     def probe(self, data: Batch) -> Any:
         """Return the outputs of the search network on a batch, changing nothing; None where it has none to show.
