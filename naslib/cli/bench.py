@@ -118,7 +118,12 @@ def _evaluator(source: Any, overrides: Sequence[str], threads: int) -> tuple[Any
         raise ConfigError(f"optimizer: {config.optimizer} trains no single architectures; name random_search")
     train, valid, tests = trainer._loaders(trainer.build_search_dataloaders, None)
     training = build_evaluator(
-        optimizer, config, lambda: (train, valid, tests), lambda: trainer.task, trainer.device, trainer._channels_last()
+        optimizer,
+        config,
+        lambda task: (train, valid, tests),
+        lambda: trainer.task,
+        trainer.device,
+        trainer._channels_last(),
     )
     if not isinstance(training, TrainEvaluator):
         raise ConfigError(f"a table is built by training (train), not by {type(training).__name__}")

@@ -136,6 +136,7 @@ class SearchSide(TrainerSettings):
         steps = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
         loop = EpochLoop(steps, phase, train, settings, after_epoch)
+        self.optimizer.expect_steps(train.length)
         start = resume(phase, saved, steps.begin_epoch)
         before = saved[1]["run"]["settings"] if saved is not None else {}
         schedule.refit(before, phase.settings, start, train.length, remake)

@@ -24,6 +24,8 @@ from naslib.evaluators import (
     TrainingOfTrials,
     TrialSearch,
 )
+from naslib.evaluators.inheritance import FOLDER_NAME as WEIGHTS
+from naslib.evaluators.inheritance import KeptNetworks
 from naslib.evaluators.paused import FOLDER_NAME, PausedTrainings
 from naslib.history import FILE_NAME, SqliteHistory
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -180,6 +182,8 @@ def paused_in(folder: Path, evaluator: Evaluator) -> Iterator[None]:
         yield
         return
     evaluator.paused = PausedTrainings(folder / FOLDER_NAME)
+    if evaluator.inheritance is not None:  # stays after the search: the networks of trials are what it has found
+        evaluator.inheritance.networks = KeptNetworks(folder / WEIGHTS, evaluator.objectives[0].maximize)
     yield
     evaluator.paused.clear()  # not after an interruption: then they are wanted
 

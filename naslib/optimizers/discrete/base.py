@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 import random
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, overload
 
 from naslib.benchmarks.base import as_metric, metric_of
 from naslib.benchmarks.figure import Figure
-from naslib.errors import (
-    BenchmarkApiMissing,
-    ConfigError,
-    OptimizerStateError,
-)
+from naslib.errors import BenchmarkApiMissing, ConfigError, OptimizerStateError
 from naslib.history import Objective, State, Trial
 from naslib.optimizers.core.given_space import require_graph
 from naslib.optimizers.core.metaclasses import Stateful
@@ -89,8 +85,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.metrics: tuple[Metric | Figure, ...] = (self.metric,)
         self._metric: Metric | Figure | None = None  # what `new_epoch` asks a benchmark for
         self._minimizes = False
-        self.record, self._answers = SearchRecord(), {}
-        self.rng = random.Random()
+        self.record, self._answers, self.rng = SearchRecord(), {}, random.Random()
         self._codec: Codec | None = None
 
     @property
@@ -112,6 +107,9 @@ class DiscreteOptimizer(ReportingOptimizer):
             A `Proposal` where the method says for how long the architecture is trained; None while the method has
             nothing to ask for until it is told more, never if nothing is pending.
         """
+
+    def _hand_out(self, code: Code) -> None:
+        """Take note that a code is asked for alone, without a trial."""
 
     @overload
     def ask(self) -> Code: ...
@@ -136,6 +134,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             proposal = self.propose()
             if proposal is None:
                 raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+            self._hand_out(proposal[0])
             return proposal[0]
         if n < 1:
             raise ConfigError(f"ask(n) returns at least one trial; n is {n}")
@@ -242,6 +241,9 @@ class DiscreteOptimizer(ReportingOptimizer):
         # those of a checkpoint lack their rule
         return [self.termination.watched(trial, self.objectives[0], self._share_to_beat(trial)) for trial in found]
 
+    def recall(self, trials: Iterable[Trial]) -> None:
+        """Take the trials that a killed search had begun after its checkpoint, before they are asked for again."""
+
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         """Update what the method keeps beside the record; larger merits are better."""
 
@@ -297,8 +299,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api
         self._codec = codec
-        self.record, self._answers = SearchRecord(), {}
-        self.rng = as_random(None)
+        self.record, self._answers, self.rng = SearchRecord(), {}, as_random(None)
         self._reset()
         if self.termination is not None:
             self.termination.reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from naslib.history import Trial
@@ -16,14 +17,14 @@ class Proposal(NamedTuple):
         parent: Number of the trial that it comes from, None without one.
         fidelity: Epochs of training; None: those that the search looks at.
         continues: A trial of the same architecture at a lower fidelity, where the training goes on from there.
-        task: The data set that it is evaluated on, where the search has several; None for that of the run.
+        user: What the history is to keep with the trial from the beginning, as plain JSON-able values.
     """
 
     code: Code
     parent: int | None = None
     fidelity: int | None = None
     continues: Trial | None = None
-    task: str | None = None
+    user: Mapping[str, Any] = {}
 
     def trial(self, number: int, fidelity: int) -> Trial:
         """Return the trial that it becomes.
@@ -33,8 +34,8 @@ class Proposal(NamedTuple):
             fidelity: Epochs of training where the proposal does not say.
         """
         before = self.continues
-        user: dict[str, Any] = {} if before is None else {"root": before.root, "from_epoch": before.fidelity}
-        if self.task is not None:
-            user["task"] = self.task
+        user = dict(self.user)
+        if before is not None:
+            user |= {"root": before.root, "from_epoch": before.fidelity}
         asked = fidelity if self.fidelity is None else self.fidelity
         return Trial(number, self.code, asked, parent=self.parent, user=user)

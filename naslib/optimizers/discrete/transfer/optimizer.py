@@ -79,6 +79,8 @@ class TransferController(PolicyOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    HELD_BY = {"baseline_decay": ("advantages", "decay")}
+
     def __init__(
         self,
         *,
@@ -237,7 +239,7 @@ class TransferController(PolicyOptimizer):
         turn = self.record.asked % len(self.tasks)
         with self._tasked.deciding_for(turn):
             code = self.draw()
-        return Proposal(code, task=self.tasks[turn] if len(self.tasks) > 1 else None)
+        return Proposal(code, user={"task": self.tasks[turn]} if len(self.tasks) > 1 else {})
 
     def _take(self, trial: Trial, merit: float) -> None:
         self._by_task.add(trial.task or self.tasks[0], trial, merit)

@@ -44,6 +44,7 @@ class MetAdaptOptimizer(OneShotOptimizer):
 
     # What the search ends with is tested itself; see `Trainer.evaluate`
     is_outcome = True
+    SCHEDULABLE = {"controller_learning_rate": ""}
     SCHEDULED = ("adapts",)
     fixed_structure = "its controllers have an output for every operation of an edge"
 
@@ -132,6 +133,13 @@ class MetAdaptOptimizer(OneShotOptimizer):
             self.arch_optimizer.add_param_group(
                 {"params": own, "lr": self.controller_learning_rate, "weight_decay": 0.0}
             )
+
+    def follow(self, name: str, value: float) -> None:
+        """Set a keyword to the value that its schedule has now; the controllers have a rate of their own."""
+        super().follow(name, value)
+        groups = getattr(self.arch_optimizer, "param_groups", ())
+        if len(groups) > 1:
+            groups[-1].update(lr=self.controller_learning_rate, weight_decay=0.0)
 
     def before_training(self) -> None:
         """Move everything to `device`."""
