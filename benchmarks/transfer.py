@@ -40,11 +40,10 @@ class Row:
         method: One of `METHODS`.
         seed: Of the search.
         before: Trials of the controller that was taken along.
-        trials: How many trials the search had.
+        trials: How many trials the search may have; it ends at the target.
         gap: Points below the best of the table that are reached.
         needed: Trials until then; `trials` where it was not.
         reached: Whether it was.
-        best: Validation accuracy of the best architecture after all trials.
     """
 
     dataset: str
@@ -55,7 +54,6 @@ class Row:
     gap: float
     needed: int
     reached: int
-    best: float
 
 
 def adapted(api: Any, dataset: str, seed: int, **keywords: Any) -> TransferController:
@@ -66,20 +64,20 @@ def adapted(api: Any, dataset: str, seed: int, **keywords: Any) -> TransferContr
     return optimizer
 
 
-def curve(optimizer: TransferController, trials: int) -> np.ndarray:
-    """Return the validation accuracy of the best architecture after each trial, `(trials,)`."""
-    found = np.empty(trials)
+def needed(optimizer: TransferController, trials: int, target: float) -> tuple[int, bool]:
+    """Return after how many trials the target is reached, and whether it is; as many as there may be if it is not."""
     for trial in range(trials):
         optimizer.new_epoch(trial)
-        found[trial] = optimizer.record.incumbent_value
-    return found
+        if optimizer.record.incumbent_value >= target:
+            return trial + 1, True
+    return trials, False
 
 
 def searched(api: Any, dataset: str, seed: int, options: argparse.Namespace) -> list[Row]:
     """Return the searches of one seed on one data set."""
     others = [name for name in DATASETS if name != dataset]
     before = adapted(api, others[0], seed, tasks=others)
-    curve(before, options.before)
+    needed(before, options.before, float("inf"))
     controller = {name: part.state_dict() for name, part in before.get_checkpointables().items()}
     codes = np.array(list(before.codec.iterate()))
     target = float(api.query_batch(codes, Metric.VAL_ACCURACY, dataset, 200).max()) - options.gap
@@ -91,12 +89,8 @@ def searched(api: Any, dataset: str, seed: int, options: argparse.Namespace) -> 
         optimizer = adapted(api, dataset, 1000 + seed, **keywords)
         if keywords:
             optimizer.take_controller(controller)
-        values = curve(optimizer, options.trials)
-        hits = np.flatnonzero(values >= target)
-        needed = int(hits[0]) + 1 if len(hits) else options.trials
-        rows.append(
-            Row(dataset, method, seed, options.before, options.trials, options.gap, needed, len(hits) > 0, values[-1])
-        )
+        count, reached = needed(optimizer, options.trials, target)
+        rows.append(Row(dataset, method, seed, options.before, options.trials, options.gap, count, int(reached)))
     return rows
 
 
@@ -116,7 +110,7 @@ def append(rows: Sequence[Row], path: Path = FILE) -> None:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)])
         if is_new:
             writer.writeheader()
-        writer.writerows({**asdict(row), "reached": int(row.reached), "best": f"{row.best:.4f}"} for row in rows)
+        writer.writerows(asdict(row) for row in rows)
 
 
 def interval(ratio_of: Sequence[int], to: Sequence[int], draws: int = 2000) -> tuple[float, float, float]:
@@ -133,8 +127,8 @@ def table(rows: Sequence[Row] | None = None) -> str:
     rows = read() if rows is None else rows
     lines = [
         "| new data set | controller | seeds | trials to the target: mean (median) | reached "
-        "| share of from scratch (95 %) | best after all |",
-        "|---|---|---|---|---|---|---|",
+        "| share of from scratch (95 %) |",
+        "|---|---|---|---|---|---|",
     ]
     for dataset in DATASETS:
         of_seed = {(row.method, row.seed): row for row in rows if row.dataset == dataset}
@@ -143,14 +137,12 @@ def table(rows: Sequence[Row] | None = None) -> str:
             if not part:
                 continue
             scratch = [of_seed[METHODS[0], row.seed].needed for row in part]
-            needed = [row.needed for row in part]
-            share, low, high = interval(needed, scratch)
+            counts = [row.needed for row in part]
+            share, low, high = interval(counts, scratch)
             told = "1" if method == METHODS[0] else f"{share:.2f} ({low:.2f} to {high:.2f})"
-            bests = np.array([row.best for row in part])
-            best = f"{bests.mean():.2f} ± {bests.std(ddof=1) if len(bests) > 1 else 0:.2f}"
             lines.append(
-                f"| {dataset} | {method} | {len(part)} | {np.mean(needed):.0f} ({np.median(needed):.0f}) "
-                f"| {np.mean([row.reached for row in part]):.0%} | {told} | {best} |"
+                f"| {dataset} | {method} | {len(part)} | {np.mean(counts):.0f} ({np.median(counts):.0f}) "
+                f"| {np.mean([row.reached for row in part]):.0%} | {told} |"
             )
     return "\n".join(lines)
 

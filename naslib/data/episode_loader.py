@@ -14,7 +14,6 @@ from naslib.data._draws import permutation
 from naslib.data.augment import Augmentation
 from naslib.data.epoch_loader import Batch, EpochLoader
 from naslib.data.info import DatasetInfo
-from naslib.data.labels import listed
 from naslib.errors import DataError
 
 
@@ -86,7 +85,7 @@ class EpisodeLoader(EpochLoader):
                 "classes: lower ways, or give that part more classes (dataset_args.test_classes)"
             )
         if few:
-            said = listed(f"{info.class_names[c]} ({len(self._of_class[c])})" for c in few)
+            said = ", ".join(f"{info.class_names[c]} ({len(self._of_class[c])})" for c in few)
             raise DataError(
                 f"an episode of {info.name!r} takes {info.shots} + {info.queries} images of a class, and the {stream} "
                 f"part has fewer of {said}: lower shots or queries, or move search.train_portion"

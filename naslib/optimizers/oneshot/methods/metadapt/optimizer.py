@@ -137,7 +137,7 @@ class MetAdaptOptimizer(OneShotOptimizer):
     def follow(self, name: str, value: float) -> None:
         """Set a keyword to the value that its schedule has now; the controllers have a rate of their own."""
         super().follow(name, value)
-        groups = getattr(self.arch_optimizer, "param_groups", ())
+        groups: Any = getattr(self.arch_optimizer, "param_groups", ())
         if len(groups) > 1:
             groups[-1].update(lr=self.controller_learning_rate, weight_decay=0.0)
 
