@@ -5,6 +5,7 @@ from naslib.registry.catalogue import EVALUATORS as EVALUATORS
 from .base import Evaluator as Evaluator
 from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
+from .mepa import MepaEvaluator as MepaEvaluator
 from .predictor import FittedEvaluator as FittedEvaluator
 from .processes import ProcessExecutor as ProcessExecutor
 from .proxy import ProxyEvaluator as ProxyEvaluator
