@@ -35,6 +35,7 @@ WITHOUT |= {"nas_rl"}
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search", "transfer_controller"}
 # Of networks that grow, published on no space that has a table
 WITHOUT |= {"eas"}
+WITHOUT |= {"metadapt"}
 # What was published of these is of hyperparameters, or with learning curves that the tables here do not have
 WITHOUT |= {"sh", "hyperband", "asha"}
 

@@ -1,166 +1,183 @@
-"""Trials that begin with the weights of their parents: the same function, what is kept, and what is refused."""
+"""Trials that begin with the weights of their parents: which do, with which function, and how many are kept."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from naslib.errors import ConfigError, HistoryError
-from naslib.evaluators import TrainEvaluator, TrainingOfTrials, kept_network
+from naslib.choices import RepeatChoice, ValueChoice
+from naslib.errors import ConfigError
+from naslib.evaluators import SerialExecutor, TrainEvaluator, TrainingOfTrials, TrialSearch
+from naslib.evaluators.base import never
 from naslib.evaluators.inheritance import Kept, KeptNetworks
-from naslib.history import Trial
-from naslib.search_spaces import EASConvNetSearchSpace, NasBench201SearchSpace
+from naslib.history import MemoryHistory, State, Trial
+from naslib.optimizers import RegularizedEvolution
+from naslib.search_spaces import ModuleSearchSpace, NasBench201SearchSpace
+from naslib.search_spaces.core.elastic import ElasticBatchNorm2d, ElasticConv2d, ElasticLinear
 
-SPACE = EASConvNetSearchSpace(n_classes=2, in_channels=1, image_size=8, blocks=2)
-START = SPACE.codec.growing.start()
-CHILD = SPACE.codec.canonical("conv-8-3_conv-8-5_pool_conv-4-3_pool_fc-16_fc-16")
-OTHER = SPACE.codec.canonical("conv-4-5_pool_conv-4-3_pool_fc-8")
-PLAIN = {"inherit": "morphism", "inherit_noise": (0.0, 0.0)}
+
+class Net(nn.Module):
+    """Decisions in this order: width, depth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = ValueChoice([2, 4, 6], label="width")
+
+        def block(index: int) -> nn.Module:
+            return nn.Sequential(ElasticConv2d(width, width, 3), ElasticBatchNorm2d(width), nn.ReLU())
+
+        self.stem = nn.Sequential(ElasticConv2d(2, width, 3), ElasticBatchNorm2d(width), nn.ReLU())
+        self.body = RepeatChoice(block, [1, 2, 3], label="depth")
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), ElasticLinear(width * 4, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(self.stem(x)))
 
 
 def images(n: int, seed: int) -> TensorDataset:
-    x = torch.randn(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
-    return TensorDataset(x, x[:, :, :4].mean(dim=(1, 2, 3)).gt(0).long())
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 2, 4, 4, generator=generator)
+    return TensorDataset(x, x.mean(dim=(2, 3)).sum(dim=1).gt(0).long())
 
 
-def evaluator(**kwargs: Any) -> TrainEvaluator:
-    train = DataLoader(images(64, 0), 32, shuffle=True, generator=torch.Generator().manual_seed(5))
-    how = TrainingOfTrials(learning_rate=0.05)
-    valid = DataLoader(images(40, 1), 20)
-    return TrainEvaluator(SPACE, train, valid, how, objectives=["accuracy", "loss"], seed=2, **{"epochs": 3, **kwargs})
+SPACE = ModuleSearchSpace(Net)
 
 
-def trial(number: int, code: tuple[int, ...], parent: int | None = None) -> Trial:
-    return Trial(number, code, 3, parent=parent)
+def evaluator(folder: Path | None = None, space: Any = SPACE, **kwargs: Any) -> TrainEvaluator:
+    train = DataLoader(images(32, 0), 16, shuffle=True, generator=torch.Generator().manual_seed(5))
+    how = TrainingOfTrials(learning_rate=0.1, learning_rate_min=0.01)
+    keywords = {"epochs": 1, "inherit": "morphism", "inherit_noise": (0, 0), "seed": 11, **kwargs}
+    found = TrainEvaluator(space, train, DataLoader(images(24, 1), 8), how, **keywords)
+    if folder is not None and found.inheritance is not None:
+        found.inheritance.keep_in(folder)
+    return found
 
 
-class Watch:
-    """Keep what a network says to the validation part before its training."""
+def score_before_training(found: TrainEvaluator, trial: Trial) -> float:
+    """Return what the network of a trial scores with the weights that it begins with."""
+    losses: list[float] = []
 
-    def __init__(self) -> None:
-        self.before: torch.Tensor | None = None
-
-    def __call__(self, network: nn.Module, done: int, measured: Any) -> None:
-        if done == 0:
-            network.eval()
+    def watch(network: nn.Module, epoch: int, measured: Any) -> None:
+        if epoch == 0:
+            x, y = images(24, 1).tensors
             with torch.no_grad():
-                self.before = network(images(40, 1).tensors[0])
+                losses.append(float(nn.functional.cross_entropy(network.eval()(x), y)))
+
+    found.evaluate(trial, never, watch)
+    return losses[0]
 
 
-def test_before_its_training_a_child_says_what_its_parent_said_after_it() -> None:
-    made = evaluator(**PLAIN)
-    parent = made.evaluate(trial(0, START))
-    watch = Watch()
-    child = made.evaluate(trial(1, CHILD, 0), watch=watch)
-    kept = made.inheritance.networks.load(0)
-    network = made.build_network(START)
-    network.load_state_dict(kept.state)
-    x, labels = images(40, 1).tensors
-    with torch.no_grad():
-        expected = network.eval()(x)
-    torch.testing.assert_close(watch.before, expected, rtol=1e-5, atol=1e-6)
-    right = 100 * watch.before.argmax(1).eq(labels).float().mean().item()
-    assert right == pytest.approx(parent.values[0])
-    assert nn.functional.cross_entropy(watch.before, labels).item() == pytest.approx(parent.values[1], rel=1e-5)
-    assert parent.user["inherited"] is None and child.user["inherited"] == 0
-    assert child.values[1] < parent.values[1]
+def test_a_child_begins_where_its_parent_ended(tmp_path):
+    found = evaluator(tmp_path, objectives=["loss"])
+    parent = found.evaluate(Trial(0, (0, 0), 1))
+    assert parent.user["inherited"] is None and parent.user["inheritance"] == "no parent"
+    grown = Trial(1, (2, 1), 1, parent=0)
+    assert score_before_training(found, grown) == pytest.approx(parent.values[0], abs=1e-5)
+    outcome = found.evaluate(grown)
+    assert outcome.user["inherited"] == 0
+    assert "2 -> 6 units" in outcome.user["inheritance"] and "body.1: new" in outcome.user["inheritance"]
+    assert outcome.values == evaluator(tmp_path, objectives=["loss"]).evaluate(grown).values  # also elsewhere
 
 
-def test_noise_is_a_small_change() -> None:
-    made, noisy = evaluator(**PLAIN), evaluator(inherit="morphism")
-    outputs = []
-    for one in (made, noisy):
-        one.evaluate(trial(0, START))
-        watch = Watch()
-        one.evaluate(trial(1, CHILD, 0), watch=watch)
-        outputs.append(watch.before)
-    change = (outputs[0] - outputs[1]).abs().mean() / outputs[0].abs().mean()
-    assert 1e-5 < change < 0.1
+def test_what_has_shrunk_trains_from_scratch_and_says_so(tmp_path):
+    found, fresh = evaluator(tmp_path), evaluator(None, inherit=None)
+    found.evaluate(Trial(0, (2, 1), 1))
+    for code, words in (((0, 1), "Units can be added"), ((2, 0), "Layers can be added")):
+        child = Trial(1, code, 1, parent=0)
+        outcome = found.evaluate(child)
+        assert outcome.user["inherited"] is None and words in outcome.user["inheritance"]
+        assert outcome.values == fresh.evaluate(child).values
+    lost = found.evaluate(Trial(9, (2, 1), 1, parent=7))
+    assert lost.user["inheritance"] == "the network of trial 7 is not kept"
 
 
-def test_a_trial_is_a_function_of_itself_and_its_parent() -> None:
-    first, second = evaluator(inherit="morphism"), evaluator(inherit="morphism")
-    first.evaluate(trial(0, START))
-    first.evaluate(trial(1, OTHER))
-    found = first.evaluate(trial(2, CHILD, 0))
-    second.evaluate(trial(0, START))
-    torch.rand(3)
-    again = second.evaluate(trial(2, CHILD, 0))
-    assert again.values == found.values and again.user == found.user
+def test_by_names_all_that_has_the_same_shape_is_copied(tmp_path):
+    found = evaluator(tmp_path, inherit="names")
+    found.evaluate(Trial(0, (1, 0), 1))
+    same, grown = (found.evaluate(Trial(1, code, 1, parent=0)) for code in ((1, 0), (1, 1)))
+    assert same.user["inheritance"] == "16 of 16 tensors by name"
+    assert grown.user["inheritance"] == "16 of 23 tensors by name"
 
 
-def test_what_does_not_inherit_is_trained_as_ever() -> None:
-    """A parent that is not kept, an architecture that has not grown from it, no parent: fresh weights."""
-    plain, made = evaluator(), evaluator(inherit="morphism")
-    assert plain.inheritance is None
-    made.evaluate(trial(0, START))
-    for one in (trial(3, CHILD, 7), trial(4, OTHER, 0), trial(5, CHILD)):
-        found, expected = made.evaluate(one), plain.evaluate(dataclasses.replace(one, parent=None))
-        assert found.values == expected.values
-        assert found.user == {**expected.user, "inherited": None}
+def test_cells_of_other_operations_inherit_by_names_alone(tmp_path):
+    space = NasBench201SearchSpace(n_classes=2, in_channels=2, channels=4, cells_per_stage=1)
+    outcomes = {}
+    for kind in ("morphism", "names"):
+        found = evaluator(tmp_path / kind, space, inherit=kind)
+        found.evaluate(Trial(0, (2, 0, 3, 1, 2, 4), 1))
+        outcomes[kind] = found.evaluate(Trial(1, (2, 0, 3, 1, 2, 0), 1, parent=0)).user
+    assert outcomes["morphism"]["inherited"] is None and outcomes["names"]["inherited"] == 0
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_so_many_networks_are_kept_and_the_best(in_memory: bool, tmp_path: Path) -> None:
-    networks = KeptNetworks(None if in_memory else tmp_path / "weights", keep=3)
-    values = [50.0, 90.0, 70.0, 60.0, 90.0]
-    for number, value in enumerate(values):
-        networks.save(number, Kept((number, 1), value, {"w": torch.full((2,), float(number))}))
-        if number == 2:
-            assert networks.load(0).code == (0, 1)  # read: now it is younger than 2
-    assert networks.values() == {1: 90.0, 3: 60.0, 4: 90.0} and networks.best() == 1
-    assert networks.load(0) is None and networks.load(2) is None
-    assert torch.equal(networks.load(4).state["w"], torch.full((2,), 4.0))
-    networks.save(4, Kept((4, 2), 95.0, {}))
-    assert networks.values() == {1: 90.0, 3: 60.0, 4: 95.0} and networks.best() == 4
-    assert KeptNetworks(networks.folder, maximize=False).best() == (None if in_memory else 3)
+def test_so_many_are_kept_and_the_best_stays(tmp_path):
+    for folder in (None, tmp_path):
+        kept = KeptNetworks(folder, keep=4)
+        for number, value in enumerate([1.0, 5.0, 2.0, 3.0, 1.0, 2.0, 4.0, 0.0]):
+            kept.save(number, Kept((number,), value, {"w": torch.tensor([float(number)])}))
+        assert list(kept.values()) == [1, 5, 6, 7] and kept.best() == 1 and kept.best(0) is None
+        assert kept.load(1).state["w"].item() == 1.0 and kept.load(2) is None
+    assert not list(tmp_path.glob(".*"))
+    (tmp_path / "7_0.0.pth").write_bytes(b"cut off")
+    assert KeptNetworks(tmp_path).load(7) is None
 
 
-def test_the_network_that_was_found_is_in_the_run_folder(tmp_path: Path) -> None:
-    made = evaluator(**PLAIN)
-    made.inheritance.networks = KeptNetworks(tmp_path / "weights")
-    values = [made.evaluate(one).values[0] for one in (trial(0, START), trial(1, CHILD, 0))]
-    network = kept_network(tmp_path, SPACE)
-    assert network.get_code() == (CHILD if values[1] > values[0] else START)
-    x, labels = images(40, 1).tensors
-    with torch.no_grad():
-        right = 100 * network(x).argmax(1).eq(labels).float().mean().item()
-    assert right == pytest.approx(max(values))
-    assert kept_network(tmp_path, SPACE, number=0).get_code() == START
-    with pytest.raises(HistoryError, match="no network of trial 9; there are those of: 0, 1"):
-        kept_network(tmp_path, SPACE, number=9)
-    (tmp_path / "weights" / f"0_{values[0]!r}.pth").write_bytes(b"cut off")
-    with pytest.raises(HistoryError, match="no network of trial 0"):
-        kept_network(tmp_path, SPACE, number=0)
+def test_a_parent_far_back_counts_where_it_is_the_best_one(tmp_path):
+    found = evaluator(tmp_path, inherit_keep=6)
+    networks = found.inheritance.networks
+    found.evaluate(Trial(0, (0, 0), 1))
+    state = networks.load(0).state
+    for number, value in ((1, 200.0), (2, 0.0)):
+        networks.save(number, Kept((0, 0), value, state))
+    said = {parent: found.evaluate(Trial(6, (0, 0), 1, parent=parent)).user["inherited"] for parent in (1, 2)}
+    assert said == {1: 1, 2: None}
+    assert found.evaluate(Trial(5, (0, 0), 1, parent=2)).user["inherited"] == 2  # three back, of six
+
+
+def search(found: TrainEvaluator, numbers: range, history: MemoryHistory, state: Any = None) -> dict[str, Any]:
+    """Run a search of ten trials for those of the numbers, and return its state."""
+    optimizer = RegularizedEvolution(population_size=3, sample_size=2)
+    np.random.seed(4)
+    optimizer.adapt_search_space(SPACE, "x", evaluator=found)
+    for name, part in optimizer.get_checkpointables().items():
+        if state is not None:
+            part.load_state_dict(state[name])
+    with SerialExecutor(found) as running:
+        driver = TrialSearch(optimizer, running, history, seed=3, epochs=10)
+        for done in numbers:
+            driver.advance(done, never)
+    return {name: part.state_dict() for name, part in optimizer.get_checkpointables().items()}
+
+
+def test_evolution_with_inheritance_goes_on_as_if_never_stopped(tmp_path):
+    whole, first, second = MemoryHistory(), MemoryHistory(), MemoryHistory()
+    search(evaluator(tmp_path / "whole"), range(10), whole)
+    state = search(evaluator(tmp_path / "killed"), range(6), first)
+    known = whole.trials()[6]
+    evaluator(tmp_path / "killed").evaluate(known)  # killed after its network was kept, before it was told
+    search(evaluator(tmp_path / "killed"), range(6, 10), second, state)
+    plain = [
+        [(t.number, t.code, t.values, t.user["inherited"]) for t in history.trials() if t.state is State.COMPLETE]
+        for history in (whole, first, second)
+    ]
+    assert plain[0] == plain[1] + plain[2] and len(plain[0]) == 10
+    assert sum(inherited is not None for *_, inherited in plain[0]) >= 2
 
 
 @pytest.mark.parametrize(
-    ("keywords", "said"),
+    ("keywords", "words"),
     [
-        ({"inherit": "morphysm"}, "not 'morphysm'; did you mean 'morphism'"),
-        ({"inherit": "morphism", "inherit_noise": (0.1,)}, "two shares from 0"),
-        ({"inherit": "morphism", "inherit_noise": (0.1, -1)}, "two shares from 0"),
-        ({"inherit": "morphism", "network_args": {}}, "do not go together"),
+        ({"inherit": "morphisms"}, "did you mean 'morphism'"),
+        ({"inherit_noise": (0.1,)}, "two shares"),
+        ({"inherit_keep": 1}, "at least 4"),
+        ({"network_args": {"channels": 4}}, "do not go together"),
     ],
 )
-def test_keywords_that_cannot_be(keywords: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        evaluator(**keywords)
-
-
-def test_a_space_must_say_how_its_networks_grow() -> None:
-    loader = DataLoader(images(8, 0), 4)
-    space = NasBench201SearchSpace(in_channels=1, channels=4, cells_per_stage=1)
-    with pytest.raises(ConfigError, match="networks of nasbench201 do not say how one grows from another"):
-        TrainEvaluator(space, loader, loader, inherit="morphism")
-
-
-def test_values_of_inherited_weights_are_not_those_of_fresh_ones() -> None:
-    assert "inherit" not in evaluator().describe()
-    assert evaluator(**PLAIN).describe()["inherit"] == {"kind": "morphism", "noise": [0.0, 0.0]}
+def test_arguments_that_cannot_be(keywords, words):
+    with pytest.raises(ConfigError, match=words):
+        evaluator(None, **keywords)
