@@ -143,6 +143,11 @@ def build_executor(config: Any, evaluator: Evaluator) -> Executor:
     workers, name = int(config.search.get("workers", 1)), config.search.get("executor")
     if workers < 1:
         raise ConfigError(f"search.workers must be at least 1, not {workers}")
+    if evaluator.carries_state and (workers > 1 or name == "process"):
+        raise ConfigError(
+            f"search.workers: {type(evaluator).__name__} changes with every trial, and evaluates one after the other "
+            "in this process: leave search.workers and search.executor out"
+        )
     if evaluator.is_instant or (workers == 1 and name != "process"):
         if workers > 1 or name == "process":
             kind, said = type(evaluator).__name__, f"search.workers={workers}, search.executor={name}"
@@ -214,6 +219,7 @@ def trial_search(
             budget=config.search.get("budget"),
             budget_unit=config.search.get("budget_unit", "seconds"),
             is_instant=evaluator.is_instant,
+            carries_state=evaluator.carries_state,
         )
         stack.callback(search.flush)
         yield search

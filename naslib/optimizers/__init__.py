@@ -16,6 +16,7 @@ from naslib.optimizers.oneshot.methods.fair_nas import FairNASOptimizer as FairN
 from naslib.optimizers.oneshot.methods.gdas import GDASOptimizer as GDASOptimizer
 from naslib.optimizers.oneshot.methods.gsparsity import GSparseOptimizer as GSparseOptimizer
 from naslib.optimizers.oneshot.methods.lambda_darts import LambdaDARTSOptimizer as LambdaDARTSOptimizer
+from naslib.optimizers.oneshot.methods.metadapt import MetAdaptOptimizer as MetAdaptOptimizer
 from naslib.optimizers.oneshot.methods.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from naslib.optimizers.oneshot.methods.ofa import OFAOptimizer as OFAOptimizer
 from naslib.optimizers.oneshot.methods.oles import OLESOptimizer as OLESOptimizer

@@ -43,6 +43,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
         "local_search": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
+        "metadapt": "naslib.optimizers.oneshot.methods.metadapt.optimizer:MetAdaptOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
         "nao": "naslib.optimizers.discrete.nao.optimizer:NAO",
         "neural_predictor": "naslib.optimizers.discrete.neural_predictor.optimizer:NeuralPredictorSearch",
@@ -234,6 +235,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "mepa": "naslib.evaluators.mepa:MepaEvaluator",
         "predictor": "naslib.evaluators.predictor:FittedEvaluator",
         "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
@@ -271,6 +273,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "ofa_mobilenetv3": "naslib.search_spaces.ofa_mobilenetv3.graph:OFAMobileNetV3SearchSpace",
         "pnas": "naslib.search_spaces.nasnet.graph:PNASSearchSpace",
         "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",
+        "resnet_dag": "naslib.search_spaces.resnet_dag.graph:ResNetDagSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",
@@ -330,9 +333,10 @@ PUBLISHED: Registry[Any] = Registry(
 )
 
 # Task and kind of our data sets that are no classification of images, before their files are read.
-DATASET_TASKS = {
+DATASET_TASKS: dict[str, tuple[str, str | None]] = {
     "digits_angle": ("regression", "image"),
     "digits_canvas": ("segmentation", "image"),
+    "few_shot": ("few_shot", None),
     "fsdd": ("sequence_classification", "sequence"),
     "spoken_digits": ("sequence_classification", "sequence"),
     "wikitext-2": ("language_modelling", "tokens"),
@@ -350,6 +354,7 @@ DATASETS: Registry[Any] = Registry(
         "digits": "naslib.data.sets.digits:load_digits",
         "digits_angle": "naslib.data.sets.digits:load_digits_angle",
         "digits_canvas": "naslib.data.sets.digits:load_digits_canvas",
+        "few_shot": "naslib.data.sets.few_shot:load_few_shot",
         "fsdd": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "fashion-mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashion_mnist": "naslib.data.sets.mnist:load_fashion_mnist",
@@ -372,6 +377,7 @@ TASKS: Registry[Any] = Registry(
     "task",
     {
         "classification": "naslib.tasks.classification:Classification",
+        "few_shot": "naslib.tasks.few_shot:FewShot",
         "language_modeling": "naslib.tasks.sequence:LanguageModelling",
         "language_modelling": "naslib.tasks.sequence:LanguageModelling",
         "regression": "naslib.tasks.regression:Regression",

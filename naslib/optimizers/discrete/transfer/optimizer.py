@@ -79,6 +79,8 @@ class TransferController(PolicyOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    HELD_BY = {"baseline_decay": ("advantages", "decay")}
+
     def __init__(
         self,
         *,
@@ -91,10 +93,10 @@ class TransferController(PolicyOptimizer):
         normalize_advantage: bool = True,
         controller: str = "lstm",
         controller_hidden: int = 100,
-        arch_learning_rate: float = 0.001,
+        arch_learning_rate: float = 0.0005,
         baseline_decay: float = 0.9,
         correct_bias: bool = True,
-        entropy_weight: float = 0.05,
+        entropy_weight: float = 0.1,
         fidelity: int = 200,
         metric: Metric | str = Metric.VAL_ACCURACY,
         objectives: Sequence[Metric | str] | None = None,
