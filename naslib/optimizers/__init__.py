@@ -37,6 +37,7 @@ from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
 from .discrete import NSGA2 as NSGA2
+from .discrete import PNAS as PNAS
 from .discrete import TPE as TPE
 from .discrete import Bananas as Bananas
 from .discrete import BasePredictor as BasePredictor

@@ -50,6 +50,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "p_darts": "naslib.optimizers.oneshot.methods.p_darts.optimizer:PDARTSOptimizer",
         "pareto_search": "naslib.optimizers.discrete.pareto_search.optimizer:ParetoSearch",
         "pc_darts": "naslib.optimizers.oneshot.methods.pc_darts:PCDARTSOptimizer",
+        "pnas": "naslib.optimizers.discrete.pnas.optimizer:PNAS",
         "ppo": "naslib.optimizers.discrete.ppo.optimizer:PPOController",
         "proxyless": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
         "proxylessnas": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",

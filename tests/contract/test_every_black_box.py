@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from naslib.errors import ConfigError, OptimizerStateError
+from naslib.errors import ConfigError, OptimizerStateError, UnsupportedBySpaceError
 from naslib.evaluators import Evaluator, TrainEvaluator, TrainingOfTrials
 from naslib.history import Objective, Outcome, State, Trial
 from naslib.optimizers import OPTIMIZERS
@@ -33,9 +33,12 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "npenas": {**MODEL, "num_init": 3, "k": 2, "num_candidates": 10},
     "bp": {**MODEL, "epochs": 8},
     "local_search": {"num_init": 3},
+    "pnas": {"beam_size": 3, "surrogate_epochs": 2, "ensemble": 2},
     "re": {"population_size": 4, "sample_size": 2},
 }
 TRIALS = 14
+# Spaces that a method refuses, with the reason
+REFUSED = {"pnas": {"nasbench301": "do not grow", "ofa_mobilenetv3": "do not grow"}}
 
 
 class Genes(Evaluator):
@@ -105,7 +108,13 @@ def spaces() -> dict[str, Any]:
     return {name: ENTRIES[name].make(n_classes=4, in_channels=3) for name in SPACES}
 
 
-PAIRS = [(name, space) for name in METHODS for space in SPACES]
+PAIRS = [(name, space) for name in METHODS for space in SPACES if space not in REFUSED.get(name, ())]
+
+
+@pytest.mark.parametrize(("name", "space"), [(name, space) for name in REFUSED for space in REFUSED[name]])
+def test_it_refuses_a_space(name: str, space: str, spaces: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedBySpaceError, match=REFUSED[name][space]):
+        adapted(name, spaces[space], Genes())
 
 
 @pytest.mark.parametrize(("name", "space"), PAIRS)

@@ -26,7 +26,7 @@ WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa"}
 WITHOUT |= {"ls", "bananas", "npenas", "bp"}
 # Published on other spaces, or by nobody
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search"}
-WITHOUT |= {"q_learning"}
+WITHOUT |= {"pnas", "q_learning"}
 # What was published of these is of hyperparameters, or with learning curves that the tables here do not have
 WITHOUT |= {"sh", "hyperband", "asha"}
 

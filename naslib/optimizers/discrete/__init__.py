@@ -11,6 +11,7 @@ from .ls import LocalSearch as LocalSearch
 from .npenas import Npenas as Npenas
 from .nsga2 import NSGA2 as NSGA2
 from .pareto_search import ParetoSearch as ParetoSearch
+from .pnas import PNAS as PNAS
 from .ppo import PPOController as PPOController
 from .q_learning import QLearning as QLearning
 from .re import RegularizedEvolution as RegularizedEvolution
