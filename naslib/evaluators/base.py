@@ -27,6 +27,7 @@ class Evaluator(ABC):
         is_instant: Whether an answer costs nothing, so that none needs to be kept for a search that was killed.
         can_continue: Whether a trial goes on where the one below it ended, at the cost of the epochs that are added
             (`Trial.from_epoch`).
+        is_timed: Whether the seconds of an outcome are those of the clock; a trial that failed has cost some, too.
         has_curves: Whether it asks `trial.stopping` after each epoch, and keeps the values in `user["curve"]`.
     """
 
@@ -35,6 +36,7 @@ class Evaluator(ABC):
     is_instant: bool = False
     needs_batches: bool = True
     can_continue: bool = False
+    is_timed: bool = False
     has_curves: bool = False
 
     @abstractmethod

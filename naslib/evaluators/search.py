@@ -122,8 +122,14 @@ class TrialSearch:
         """Look up what was evaluated after the checkpoint was written, and begin with what was pending in it."""
         record = self.optimizer.record
         first = min(record.pending, default=record.asked)
+        recalls = type(self.optimizer).recall is not DiscreteOptimizer.recall
+        if self.is_instant and not recalls:  # of a table there may be millions, and nobody asks
+            begun: list[Trial] = []
+        else:
+            begun = [trial for trial in self.history if trial.number >= first]
+        self.optimizer.recall(begun)
         if not self.is_instant:
-            self._known = {t.number: t for t in self.history if t.state.is_over and t.number >= first}
+            self._known = {trial.number: trial for trial in begun if trial.state.is_over}
         for trial in self.optimizer.pending():
             self._begin(trial)
 

@@ -20,6 +20,7 @@ from tests.support.data_files import data_file
 
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
+METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 KEYWORDS: dict[str, Any] = {
     "robust_darts": {"parts": {"early_stopping": {"interval": 4}}},  # a Hessian takes long
     "pc_darts": {"parts": {"warm_up": {"epochs": 1}}},  # the architecture is trained from the second epoch on

@@ -192,6 +192,8 @@ def test_what_cannot_work_is_said_before_any_work(words, said, tmp_path, capsys,
         (["search.objectives=[VAL_ACCURACY, LATENCY]"], "LATENCY"),
         (["search.objectives=[VAL_ACURACY]"], "unknown metric 'VAL_ACURACY'; did you mean 'val_accuracy'?"),
         (["search.budget=100"], "search.budget counts the seconds of training, and this table does not tell them"),
+        (["search.budget_unit=epochs"], "it says what search.budget counts, and there is no search.budget"),
+        (["search.budget=5", "search.budget_unit=epochs", "search.fidelity=-1"], "the search would never end"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

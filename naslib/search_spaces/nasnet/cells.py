@@ -94,7 +94,7 @@ def follow_rule(cell: Graph, rule: OutputRule) -> None:
     unread = [node for node in (1, 2) if state_of_node(node) not in read]
     if there == 1 < blocks and not unread:  # one input alone would not be combined with the zeros
         unread = [1]
-    new = [node for node in unread if not cell.has_edge(node, output)]  # the rule may have been followed already
+    new = [node for node in unread if not cell.has_edge(node, output)]  # the rule may be followed again
     cell.add_edges_from((node, output, EdgeData().finalize()) for node in new)
     given = [block for block in range(there) if rule.name == "all" or 2 + block not in read]
     if unread or len(given) < blocks:

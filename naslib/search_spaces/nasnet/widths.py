@@ -99,6 +99,10 @@ class BlockWidening(Widening):
     ) -> None:
         self.widths, self.operations, self.combine = widths.blocks, tuple(operations), dict(combine)
         self.read, self._space, self._cells = read, widths.space, tuple(cells)
+        # of each block, which genes mean what: by branch, and of the combination
+        self._branches = [[self._branch(block, branch) for branch in (0, 1)] for block in range(self.widths)]
+        self._combined = [self._combinations(block) for block in range(self.widths)]
+        self._words = [[self._read(choices) for choices in branches] for branches in self._branches]
         several = len(self.combine) > 1
         self.vocabularies = (self.widths + 1, len(self.operations), *((len(self.combine),) if several else ()))
         self.positions = (0, 0, 1, 1, *((2,) if several else ()))
@@ -117,12 +121,16 @@ class BlockWidening(Widening):
 
     def rows(self, code: Code) -> Sequence[Sequence[int]]:
         """Return a row per block."""
-        cell, combinations = self._cell(code), [*self.combine]
         found = []
-        for block, combine in enumerate(cell.combine):
-            pair = cell.edges[2 * block : 2 * block + 2]
-            words = [state for _, state in pair] + [self.operations.index(op) for op, _ in pair]
-            found.append((*words, *((combinations.index(combine),) if len(combinations) > 1 else ())))
+        for branches, combined in zip(self._words, self._combined, strict=True):
+            chosen = [branch.get(code[gene]) for gene, branch in branches]
+            pairs = [(state, ops[code[at]]) for state, at, ops in filter(None, chosen)]
+            if not pairs:
+                break
+            words = [state for state, _ in pairs] + [op for _, op in pairs]
+            if len(combined) > 1:
+                words.append(next(place for place, own in enumerate(combined) if code[own[0][0]] == own[0][1]))
+            found.append(tuple(words))
         return found
 
     def _cell(self, code: Code) -> BlockCell:
@@ -138,10 +146,10 @@ class BlockWidening(Widening):
 
     def _with_block(self, code: Code, block: int) -> Iterator[Code]:
         """Yield a code with every choice of the genes of a block."""
-        branches = [self._branch(block, branch) for branch in (0, 1)]
+        branches, combined = self._branches[block], self._combined[block]
         places = range(len(branches[0]))
         for first, second in itertools.combinations_with_replacement(places, 2):
-            for combination in self._combinations(block):
+            for combination in combined:
                 genes = [*code]
                 for gene, value in (*branches[0][first], *branches[1][second], *combination):
                     genes[gene] = value
@@ -161,6 +169,15 @@ class BlockWidening(Widening):
                     pairs.append((space.genes(carries).start, space.decision(carries).candidates.index(op)))
                 found.append(pairs)
         return found
+
+    def _read(self, choices: list[list[tuple[int, int]]]) -> tuple[int, dict[int, tuple[int, int, dict[int, int]]]]:
+        """Return the gene of what a branch reads, and by its value the state, the gene of the operation, and which."""
+        n_ops, found = len(self.operations), {}
+        for state in range(len(choices) // n_ops):
+            own = choices[state * n_ops : (state + 1) * n_ops]
+            ops = {pairs[1][1]: op for op, pairs in enumerate(own)}
+            found[own[0][0][1]] = state, own[0][1][0], ops
+        return choices[0][0][0], found
 
     def _combinations(self, block: int) -> list[list[tuple[int, int]]]:
         """Return the genes, with their values, of each combination; nothing where there is one."""

@@ -85,6 +85,12 @@ def test_the_cells_of_the_paper_are_as_many_as_it_says(pnas: PNASSearchSpace):
         width = widening.width_of(code)
         assert len(set(grown)) == len(grown) == count == comb(8 * (2 + width) + 1, 2)
         assert {widening.width_of(other) for other in grown} == {width + 1}
+        for other in grown[::50]:  # the words are those of the genotype
+            cell = codec.to_cells(other).normal
+            pairs = [cell.edges[2 * block : 2 * block + 2] for block in range(width + 1)]
+            ops = [[widening.operations.index(op) for op, _ in pair] for pair in pairs]
+            states = [[state for _, state in pair] for pair in pairs]
+            assert [*map(list, widening.rows(other))] == [s + o for s, o in zip(states, ops, strict=True)]
         assert all([*widening.rows(other)][:width] == [*widening.rows(code)] for other in grown)
 
 

@@ -63,7 +63,7 @@ class EarlyTermination:
         upper: Largest possible value, for `extrapolation` of what is maximised.
 
     Attributes:
-        count: Complete trials seen.
+        count: Complete trials seen; one in whose curve something is not finite does not count.
 
     Raises:
         ConfigError: For an unknown rule or model, or a figure out of its range.
@@ -141,6 +141,23 @@ class EarlyTermination:
         if self._codec is not None:
             self._features(self._codec.random(Random(0)))
 
+    def check_evaluator(self, evaluator: Any, fidelity: int) -> None:
+        """Raise now if an evaluator cannot serve.
+
+        Args:
+            evaluator: Says by `has_curves` whether it has learning curves.
+            fidelity: Epochs of the longest trainings where the evaluator does not say them.
+
+        Raises:
+            ConfigError: If it has no curves, or trainings are over before the first look at them.
+        """
+        if not getattr(evaluator, "has_curves", False):
+            raise ConfigError(
+                f"search.parts.early_termination looks at learning curves, and {type(evaluator).__name__} has none: "
+                "take search.evaluator=train, or a table with curves"
+            )
+        self.check(int(getattr(evaluator, "fidelity", None) or fidelity))
+
     def check(self, fidelity: int) -> None:
         """Raise now if trainings are over before the first look at them.
 
@@ -162,7 +179,7 @@ class EarlyTermination:
     def observe(self, trial: Trial) -> None:
         """Take note of a trial that was told."""
         curve = trial.user.get("curve")
-        if trial.state is not State.COMPLETE or not curve:
+        if trial.state is not State.COMPLETE or not curve or not np.isfinite(curve).all():
             return
         self.count += 1
         self._told.append(_Told(trial.fidelity, [float(value) for value in curve], trial.code))

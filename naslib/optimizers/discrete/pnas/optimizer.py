@@ -61,6 +61,8 @@ class PNAS(DiscreteOptimizer):
         UnsupportedBySpaceError: When a space is adapted whose cells do not grow.
     """
 
+    SCHEDULABLE = {"beam_size": ""}
+
     def __init__(
         self,
         *,
