@@ -57,6 +57,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "p_darts": "naslib.optimizers.oneshot.methods.p_darts.optimizer:PDARTSOptimizer",
         "pareto_search": "naslib.optimizers.discrete.pareto_search.optimizer:ParetoSearch",
         "pc_darts": "naslib.optimizers.oneshot.methods.pc_darts:PCDARTSOptimizer",
+        "pnas": "naslib.optimizers.discrete.pnas.optimizer:PNAS",
         "ppo": "naslib.optimizers.discrete.ppo.optimizer:PPOController",
         "proposer": "naslib.optimizers.discrete.proposer.optimizer:ProposerSearch",
         "proxyless": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
