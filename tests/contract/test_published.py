@@ -34,6 +34,8 @@ WITHOUT |= {"proposer"}
 # Published on CIFAR-10 and the Penn Treebank, in spaces of its own (docs/methods/reinforcement.md)
 WITHOUT |= {"nas_rl"}
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search", "transfer_controller"}
+# Of networks that grow, published on no space that has a table
+WITHOUT |= {"eas"}
 WITHOUT |= {"metadapt"}
 # What was published of these is of hyperparameters, or with learning curves that the tables here do not have
 WITHOUT |= {"sh", "hyperband", "asha"}
