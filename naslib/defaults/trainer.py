@@ -310,6 +310,7 @@ class Trainer(SearchSide):
             grad_clip=evaluation.grad_clip,
             auxiliary_weight=evaluation.auxiliary_weight,
             drop_path_prob=evaluation.drop_path_prob,
+            drop_path=str(evaluation.get("drop_path", "auto")),
             amp=bool(evaluation.get("amp", False)),
             averaging=evaluation.get("averaging"),
         )

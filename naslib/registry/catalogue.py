@@ -235,6 +235,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "mepa": "naslib.evaluators.mepa:MepaEvaluator",
         "predictor": "naslib.evaluators.predictor:FittedEvaluator",
         "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",

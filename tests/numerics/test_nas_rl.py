@@ -200,7 +200,7 @@ def test_the_controller_is_that_of_the_paper() -> None:
     shapes = {name: tuple(parameter.shape) for name, parameter in policy.named_parameters()}
     assert shapes["lstm.weight_ih"] == shapes["above.0.weight_hh"] == (4 * 35, 35) and "above.1.weight_ih" not in shapes
     assert shapes["anchors.previous"] == shapes["anchors.current"] == (35, 35) and shapes["anchors.v"] == (35,)
-    values = torch.cat([parameter.flatten() for parameter in policy.parameters()])
+    values = torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
     assert float(values.abs().max()) <= 0.08 and float(values.std()) == pytest.approx(0.08 / math.sqrt(3), rel=0.02)
     assert (optimizer.arch_learning_rate, optimizer.policy_batch, optimizer.depth_interval) == (6e-4, 8, 1600)
 

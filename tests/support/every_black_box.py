@@ -22,6 +22,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "genetic": {"population_size": 4},
     "hierarchical_evolution": {"population_size": 3, "initial_mutations": 10},
     "local_search": {"num_init": 3},
+    "nas_rl": {"policy_batch": 2, "controller_hidden": 8},
     "npenas": _ROUNDS,
     "nsga2": {"population_size": 4},
     "pareto_search": {"num_init": 3, "k": 2, "num_candidates": 10, "encoding_type": "adjacency_one_hot"},

@@ -77,6 +77,12 @@ class NASRL(PolicyOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = {
+        "policy_batch": "",
+        "accumulate": "",
+        "initial_depth": "it has a schedule of its own, search.depth_step and search.depth_interval",
+    }
+
     def __init__(
         self,
         *,
@@ -211,7 +217,7 @@ class NASRL(PolicyOptimizer):
 
     def _reset(self) -> None:
         super()._reset()
-        self.baseline = RewardBaseline(self.baseline.decay, previous=True)
+        self.baseline = RewardBaseline(self._baseline[0], previous=True)
         self._experience = Experience()
         if self._asks_the_benchmark():
             reward_of(self.reward, self.reward_constant, self.objectives[0])
