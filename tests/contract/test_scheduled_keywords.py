@@ -76,6 +76,7 @@ ACCEPTED: dict[str, set[str]] = {
     "npenas": {"k", "num_arches_to_mutate", "max_mutations", "num_candidates", "num_ensemble", "max_labels"},
     "nsga2": {"crossover_prob", "mutation_rate"},
     "pareto_search": {"k", "num_candidates", "max_labels"},
+    "nas_rl": {"policy_batch", "accumulate", "arch_learning_rate", "baseline_decay", "entropy_weight"},
     "ppo": {"policy_batch", "passes", "clip", "arch_learning_rate", "baseline_decay", "entropy_weight"},
     "proposer": {"batch", "retries", "sample_size", "population_size"},
     "re": {"sample_size"},
@@ -268,6 +269,7 @@ BLACK_BOX_KEYWORDS: dict[str, dict[str, Any]] = {
     "proposer": {**_PROPOSER["proposer"], "num_init": 3},
     "bohb": {"min_points_in_model": 8, "num_samples": 20, "random_fraction": 0.1, "eta": 2, "fidelities": [9]},
     "reinforce": {"arch_learning_rate": 0.3},
+    "nas_rl": {"policy_batch": 2, "arch_learning_rate": 0.1, "controller_hidden": 8},
     "ppo": {"policy_batch": 3, "passes": 2, "arch_learning_rate": 0.05},
     "re": {"population_size": 10, "sample_size": 6},
     "tpe": {"n_startup": 3},
@@ -275,7 +277,7 @@ BLACK_BOX_KEYWORDS: dict[str, dict[str, Any]] = {
 BLACK_BOX_OTHER: dict[str, float] = {
     **OTHER, "k": 5, "num_arches_to_mutate": 1, "max_mutations": 4, "num_candidates": 40, "patience": 1,
     "num_ensemble": 2, "max_labels": 4, "num_samples": 1, "random_fraction": 1.0, "bandwidth_factor": 9.0,
-    "min_bandwidth": 0.9, "top_n_percent": 90, "min_points_in_model": 30,
+    "accumulate": 3, "min_bandwidth": 0.9, "top_n_percent": 90, "min_points_in_model": 30,
 }  # fmt: skip
 # `retries` matters for what is refused alone, NAS-Bench-201 has no decision that is a value, and `npenas` sees the mean of
 # the members alone, which ranks few children alike

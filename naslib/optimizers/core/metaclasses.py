@@ -79,6 +79,10 @@ class MetaOptimizer(metaclass=_OptimizerType):
     """
 
     using_step_function = True
+    # Whether the search network itself is what is found: it is tested as it is, unless a config asks for more
+    is_outcome = False
+    # Name of the one space that the method takes; "" for any
+    OWN_SPACE: ClassVar[str] = ""
     search_space: Graph | None = None
     scope: Scope = None
     _graph: Graph | None = None
@@ -177,6 +181,13 @@ class MetaOptimizer(metaclass=_OptimizerType):
             task: The task, with its loss.
         """
         self.task = task
+
+    def check_task(self, task: Task) -> None:
+        """Raise now if the method cannot search for what does a task best; asked before a run has a folder.
+
+        Args:
+            task: The task.
+        """
 
     def unscheduled(self, name: str) -> str:
         """Return why a keyword cannot follow a schedule, "" where it can.

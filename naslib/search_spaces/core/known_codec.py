@@ -63,6 +63,14 @@ class KnownCodec(Codec[Any]):
         """The decisions of the whole space."""
         return self.codec.decision_space
 
+    def decision_order(self) -> Sequence[str] | None:
+        """Return the order of the whole space."""
+        return self.codec.decision_order()
+
+    def depth_decision(self) -> str | None:
+        """Return the depth of the whole space."""
+        return self.codec.depth_decision()
+
     def random(self, rng: Random) -> Code:
         """Draw one of the known codes uniformly."""
         return self.codes[int(rng.random() * len(self.codes))]

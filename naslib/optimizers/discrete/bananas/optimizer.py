@@ -9,8 +9,9 @@ import numpy as np
 
 from naslib.errors import ConfigError
 from naslib.optimizers.discrete.model_based import acquisition
-from naslib.optimizers.discrete.model_based.base import ModelBasedSearch, check_counts
+from naslib.optimizers.discrete.model_based.base import ModelBasedSearch
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent, Score, as_source
+from naslib.optimizers.discrete.model_based.rounds import check_counts
 from naslib.optimizers.discrete.model_based.surrogate import Belief, Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code

@@ -63,6 +63,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
     SCHEDULABLE = {**OF_NO_ARCHITECTURE, "recalibration_batches": AT_THE_END}
     fixed_structure = "paths are drawn from all candidates of the space"
+    RUNS_ONE_PATH: ClassVar[bool] = True
     # Whether architecture parameters are trained beside the weights
     LEARNS_ARCHITECTURE: ClassVar[bool] = False
 

@@ -148,6 +148,7 @@ class ENASOptimizer(OneShotOptimizer):
     SCHEDULABLE = {"entropy_weight": "", "skip_weight": "", "controller_grad_clip": "", "baseline_decay": ""}
     HELD_BY = {"baseline_decay": ("baseline", "decay")}
     SCHEDULED = ("accumulated", "n_accumulated")
+    RUNS_ONE_PATH = True
 
     def __init__(
         self,
