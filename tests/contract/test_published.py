@@ -26,6 +26,7 @@ WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa", "smash"}
 WITHOUT |= {"ls", "bananas", "npenas", "bp"}
 # Published on other spaces, or by nobody
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search"}
+WITHOUT |= {"pnas", "q_learning"}
 WITHOUT |= {"az_nas"}  # published on other spaces; on NAS-Bench-201 as a ranking of all cells
 WITHOUT |= {"q_learning"}
 # What proposes is a person's own
