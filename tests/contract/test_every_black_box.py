@@ -27,12 +27,26 @@ METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), Discrete
 # A cell of edges, cells with chosen inputs, a labelled DAG with canonical codes, a chain of sizes
 SPACES = ("nasbench201", "nasbench301", "nasbench101", "ofa_mobilenetv3")
 MODEL: dict[str, Any] = {"predictor_type": "grid_gp", "num_ensemble": 1, "encoding_type": "adjacency_one_hot"}
+SEQUENCES: dict[str, Any] = {
+    "num_init": 3,
+    "k": 3,
+    "num_seeds": 3,
+    "max_step": 3,
+    "first_epochs": 2,
+    "controller_epochs": 2,
+    "hidden_size": 8,
+    "mlp_size": 4,
+}
 # What makes a method decide something within a few trials
 KEYWORDS: dict[str, dict[str, Any]] = {
     "bananas": {**MODEL, "num_init": 3, "k": 2, "num_candidates": 10},
     "npenas": {**MODEL, "num_init": 3, "k": 2, "num_candidates": 10},
     "bp": {**MODEL, "epochs": 8},
     "local_search": {"num_init": 3},
+    "nao": SEQUENCES,
+    "seminas": {**SEQUENCES, "num_unlabelled": 6, "epochs_on_both": 1},
+    "bonas": {"num_init": 3, "k": 2, "num_candidates": 10, "predictor_epochs": 2},
+    "neural_predictor": {"num_init": 6, "pool_size": 10, "predictor_epochs": 2, "refit_after": 4},
     "re": {"population_size": 4, "sample_size": 2},
 }
 TRIALS = 14

@@ -132,6 +132,11 @@ class ModelBasedSearch(SearchInRounds):
         plain = PREDICTORS.get(self.predictor_type)(space=self.graph)
         self._encoding = None if plain.DEFAULT_ENCODING in _OF_GRAPHS else self._encoding_of_space()
         self._fewest = max(FEWEST, plain.MIN_LABELS)
+        if self.zc_api is not None and not plain.reads_info():
+            raise ConfigError(
+                f"search.use_zc_api gives the predictors proxies, and {self.predictor_type!r} would not read them: "
+                "take another search.predictor_type, such as graf or gp, or leave them out"
+            )
         self._proxies = None if self.zc_api is None else known_proxies(self.zc_api, self.zc_names)
         if self._proxies is not None:
             self._codec = within(self.codec, list(self._proxies))
