@@ -48,9 +48,7 @@ def get_dataset_api(
     own = own_table(search_space, dataset, data_dir) if kind == "accuracy" and device is None else None
     if own is not None:
         return own
-    key = _key(search_space, kind)
-    path = _find(key, data_dir)
-    benchmark = _open(key, path, path.stat().st_mtime_ns if path.exists() else 0)
+    benchmark = _opened(search_space, data_dir, kind)
     if dataset is not None and not benchmark.knows(dataset):
         raise BenchmarkError(
             f"the {benchmark.name} benchmark has no data set {dataset!r}{did_you_mean(dataset, benchmark.datasets)} "
@@ -69,15 +67,28 @@ def kinds(search_space: str) -> list[str]:
 def find_figure(
     search_space: str, name: str, dataset: str | None = None, data_dir: str | os.PathLike[str] | None = None
 ) -> Benchmark | None:
-    """Return the benchmark of a space that has a figure of that name, of those whose files are here."""
+    """Return the benchmark of a space that has a figure of that name, of those whose files are here.
+
+    Raises:
+        BenchmarkError: If a file is here, and cannot be read.
+    """
     for kind in kinds(search_space):
+        own = own_table(search_space, dataset, data_dir) if kind == "accuracy" else None
         try:
-            benchmark = get_dataset_api(search_space, dataset, data_dir, kind)
-        except BenchmarkError:
+            benchmark = own or _opened(search_space, data_dir, kind)
+        except BenchmarkDataMissing:
             continue
-        if any(figure.name.lower() == name.lower() for figure in benchmark.figures):
+        if (dataset is None or benchmark.knows(dataset)) and any(
+            figure.name.lower() == name.lower() for figure in benchmark.figures
+        ):
             return benchmark
     return None
+
+
+def _opened(search_space: str, data_dir: str | os.PathLike[str] | None, kind: str) -> Benchmark:
+    key = _key(search_space, kind)
+    path = _find(key, data_dir)
+    return _open(key, path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
 def _key(search_space: str, kind: str) -> str:

@@ -156,7 +156,7 @@ def build_trainer(config: Any) -> Trainer:
         optimizer.check_combination()  # before any data is read
     asks_table = not optimizer.using_step_function
     if isinstance(optimizer, DiscreteOptimizer):
-        optimizer.evaluator = optimizer.evaluator or _usual_evaluator(config)
+        optimizer.evaluator = optimizer.evaluator or usual_evaluator(config)
         asks_table = is_table(optimizer)
     # A search on a table needs no images, unless what it finds is to be trained.
     needs_images = not asks_table or config.evaluation.mode == "retrain"
@@ -171,10 +171,12 @@ def build_trainer(config: Any) -> Trainer:
     elif optimizer.using_step_function:
         api = build_benchmark(config, space, required=False)
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
+    if task is not None and optimizer.using_step_function:
+        optimizer.check_task(task)
     return Trainer(optimizer, config)
 
 
-def _usual_evaluator(config: Any) -> str:
+def usual_evaluator(config: Any) -> str:
     """Return what gives trials their values where the config does not say: a table where there is one, else training.
 
     A table whose file is not here is one: training thousands of architectures in its place is nobody's wish.

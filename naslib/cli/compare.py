@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,13 +16,14 @@ from naslib.config.cli import CommandLine
 from naslib.config.config import Config
 from naslib.config.parser import CommandParser
 from naslib.config.seeds import parse_seeds
+from naslib.config.trials import evaluates_trials
 from naslib.errors import ConfigError, NASLibError, RunFolderError
 from naslib.registry.catalogue import OPTIMIZERS
 from naslib.utils.cores import allowed_cores
 from naslib.utils.files import atomic_write_text
 from naslib.utils.lock import RunLock
 
-from .door import read_config
+from .door import read_config, schema_extensions
 
 _EPILOG = """\
 examples:
@@ -37,7 +38,8 @@ curves.png and .svg, ranks.png and .svg, and runs/, the folders of all runs.
 _ABOUT = "comparison.json"
 # More trials than any budget pays for
 _ENDLESS = 1_000_000
-_COMMON = ("dataset", "dataset_args", "search_space", "search_space_args", "evaluation")
+_BUDGET = ("search.epochs", "search.budget", "search.budget_unit")
+_COMMON = ("dataset", "dataset_args", "search_space", "search_space_args", "task", "evaluation")
 
 
 class Job(NamedTuple):
@@ -98,9 +100,7 @@ def _methods(text: str) -> list[str]:
         UnknownNameError: For a name that is no optimizer.
     """
     methods = [name.strip().lower() for name in text.split(",") if name.strip()]
-    for name in methods:
-        OPTIMIZERS.place(name)
-    if not methods or len(set(methods)) < len(methods):
+    if not methods or len({OPTIMIZERS.place(name) for name in methods}) < len(methods):
         raise ConfigError(f"--methods names each method once, such as rs,re; not {text!r}")
     return methods
 
@@ -116,14 +116,12 @@ def _jobs(asked: Any, method: str, seeds: Sequence[int], out: Path) -> Iterator[
     for name, value in (("--budget", asked.budget), ("--evaluations", asked.evaluations), ("--jobs", asked.jobs)):
         if value is not None and not value > 0:
             raise ConfigError(f"{name} must be above 0, not {value:g}")
-    unknown = [name for name, _ in asked.settings if name.lower() not in _methods(asked.methods)]
-    if unknown:
-        raise ConfigError(f"--with {unknown[0]}: no such method in --methods {asked.methods}")
+    _check_keys(asked)
     words = [*asked.overrides, f"optimizer={method}", f"out_dir={out / 'runs'}"]
     if asked.budget is not None:
-        words += [f"search.budget={asked.budget!r}", f"search.epochs={_ENDLESS}"]
+        words += [f"search.budget={asked.budget!r}", "search.budget_unit=seconds", f"search.epochs={_ENDLESS}"]
     if asked.evaluations is not None:
-        words.append(f"search.epochs={asked.evaluations}")
+        words += [f"search.epochs={asked.evaluations}", "search.budget=null", "search.budget_unit=seconds"]
     words += [setting for name, setting in asked.settings if name.lower() == method]
     for seed in seeds:
         command = CommandLine(config_file=asked.config, seed=seed, overrides=tuple(words), dry_run=True)
@@ -131,11 +129,38 @@ def _jobs(asked: Any, method: str, seeds: Sequence[int], out: Path) -> Iterator[
         yield Job(method, seed, command, folder)
 
 
+def _check_keys(asked: Any) -> None:
+    """Raise for a key that an option of this command says, and for one of a method alone that all have in common.
+
+    Raises:
+        ConfigError: Naming the key.
+    """
+    said = {"optimizer": "--methods", "seed": "--seeds", "out_dir": "--out"}
+    budget = "--budget" if asked.budget is not None else "--evaluations"
+    if asked.budget is not None or asked.evaluations is not None:
+        said |= dict.fromkeys(_BUDGET, budget)
+    for word in asked.overrides:
+        key = word.partition("=")[0].strip()
+        if key in said:
+            raise ConfigError(f"{key} is what {said[key]} says: leave it out")
+    keywords = schema_extensions().optimizers
+    for name, setting in asked.settings:
+        method, key = name.lower(), setting.partition("=")[0].strip()
+        if method not in _methods(asked.methods):
+            raise ConfigError(f"--with {name}: no such method in --methods {asked.methods}")
+        # epochs are trials, or else those of a supernet, which are a setting like any other
+        is_common = not key.startswith("search.") or (
+            key in _BUDGET and isinstance(keywords, Mapping) and evaluates_trials(keywords[method])
+        )
+        if is_common:
+            raise ConfigError(f"--with {name} {setting}: all methods have the same {key}; --with is for keys of search")
+
+
 def _protocol(configs: Mapping[str, Config], asked: Any) -> dict[str, Any]:
     """Return what must be the same for runs to be of one comparison."""
     first = next(iter(configs.values())).to_dict()
     about: dict[str, Any] = {key: first[key] for key in _COMMON if key in first}
-    about["fidelity"] = {name: config.search.get("fidelity") for name, config in configs.items()}
+    about["search"] = {name: config.to_dict()["search"] for name, config in configs.items()}
     about |= {"budget": asked.budget, "evaluations": asked.evaluations}
     about |= {"with": [list(pair) for pair in asked.settings], "overrides": asked.overrides}
     plain: dict[str, Any] = json.loads(json.dumps(about, default=str))
@@ -155,14 +180,15 @@ def _claim(path: Path, about: Mapping[str, Any]) -> None:
         atomic_write_text(path, json.dumps(about, indent=2) + "\n")
         return
     before = json.loads(path.read_text(encoding="utf-8"))
-    shared = {*before.get("fidelity", {})} & {*about["fidelity"]}
-    fidelities = [{name: table["fidelity"][name] for name in shared} for table in (before, about)]
-    names = [key for key in about if key != "fidelity" and before.get(key) != about[key]]
-    names += ["fidelity"] if fidelities[0] != fidelities[1] else []
-    if names:
-        said = "; ".join(f"{name}: {before.get(name)!r} there, {about[name]!r} now" for name in names[:3])
+    pairs = {key: (before.get(key), about[key]) for key in about if key != "search"}
+    for method, now in about["search"].items():
+        then = before["search"].get(method, now)
+        pairs |= {f"search.{key} of {method}": (then.get(key), now.get(key)) for key in {**then, **now}}
+    different = [f"{name}: {then!r} there, {now!r} now" for name, (then, now) in pairs.items() if then != now]
+    if different:
+        said = "; ".join(different[:3])
         raise RunFolderError(f"{path.parent} holds a comparison of something else ({said}): choose another --out")
-    merged = {**before, "fidelity": {**before["fidelity"], **about["fidelity"]}}
+    merged = {**before, "search": {**before["search"], **about["search"]}}
     atomic_write_text(path, json.dumps(merged, indent=2) + "\n")
 
 
@@ -251,7 +277,7 @@ def _report(
     objective = next((run.objective for run in chosen if run.objective), None)
     value = f"{objective.name} {f'({objective.unit})' if objective.unit else ''}".strip() if objective else ""
     pictures = draw(comparison, found, value, spent, out, "curves") + draw_rank_diagram(comparison, out)
-    tested = _tested(found, next(iter(configs.values()))) if all(run.is_queried for run in chosen) else {}
+    tested = _tested(found, configs) if all(run.is_queried for run in chosen) else {}
     if tested:
         write_curves(tested, out / "curves_test.csv")
         pictures += draw(comparison, tested, "TEST_ACCURACY (%)", spent, out, "curves_test")
@@ -276,25 +302,33 @@ def _curves(results: Sequence[Any], by: str) -> dict[str, dict[int, Any]]:
     return found
 
 
-def _tested(curves: Mapping[str, Mapping[int, Any]], config: Config) -> dict[str, dict[int, Any]]:
-    """Return the test accuracies of the best architectures so far, where a table tells them."""
+def _tested(curves: Mapping[str, Mapping[int, Any]], configs: Mapping[str, Config]) -> dict[str, dict[int, Any]]:
+    """Return the test accuracies of the best architectures so far, of the methods that a table has told the values."""
+    found = {}
+    for method, by_seed in curves.items():
+        test = _test_of(configs[method])
+        if test is not None:
+            found[method] = {seed: test(curve) for seed, curve in by_seed.items()}
+    return found
+
+
+def _test_of(config: Config) -> Callable[[Any], Any] | None:
+    """Return what gives a curve the test accuracies; None where no table answers, or it has none."""
     import numpy as np
 
     from naslib.benchmarks.lookup import get_dataset_api
-    from naslib.errors import BenchmarkError
     from naslib.search_spaces.core.query_metrics import Metric
 
-    from .builders import build_space
+    from .builders import build_space, usual_evaluator
 
-    try:
-        table = get_dataset_api(build_space(config).get_type(), config.dataset, config.get("data"))
-        if not table.has(Metric.TEST_ACCURACY, config.dataset):
-            return {}
-    except BenchmarkError:
-        return {}
+    if (config.search.get("evaluator") or usual_evaluator(config)) != "table":
+        return None
+    table = get_dataset_api(build_space(config).get_type(), config.dataset, config.get("data"))
+    if not table.has(Metric.TEST_ACCURACY, config.dataset):
+        return None
 
     def of(curve: Any) -> Any:
         values = [table.query(code, Metric.TEST_ACCURACY, config.dataset) for code in curve.codes]
         return curve._replace(best=np.array(values, dtype=np.float64))
 
-    return {method: {seed: of(curve) for seed, curve in by_seed.items()} for method, by_seed in curves.items()}
+    return of

@@ -55,7 +55,7 @@ class Comparison:
         maximize: Whether larger is better.
 
     Raises:
-        ConfigError: If methods have different numbers of seeds, or there are none.
+        ConfigError: If methods have different numbers of seeds, or there are none, or a score is not finite.
     """
 
     scores: Mapping[str, Sequence[float]]
@@ -65,6 +65,9 @@ class Comparison:
         lengths = {len(values) for values in self.scores.values()}
         if len(lengths) != 1 or 0 in lengths:
             raise ConfigError("methods are compared on the same seeds, one score each; here some have more than others")
+        bad = [method for method, values in self.scores.items() if not np.isfinite(np.asarray(values)).all()]
+        if bad:
+            raise ConfigError(f"scores that are not finite have no rank; {', '.join(bad)} has some")
 
     @property
     def methods(self) -> list[str]:

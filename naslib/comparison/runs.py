@@ -59,7 +59,7 @@ def read_run(folder: str | Path, method: str) -> RunResult:
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{path} cannot be read: {error}") from error
     if summary.get("score") is None:
-        raise RunFolderError(f"the run in {folder} has not been evaluated (evaluation.mode is off?)")
+        raise RunFolderError(f"the run in {folder} has no score: what it found has not been evaluated")
     trials = _trials(Path(folder))
     best = trials.best()
     objective = trials.objectives[0] if trials.objectives else None

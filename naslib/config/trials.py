@@ -23,17 +23,29 @@ _OF_TRAINING = (
     "loss_criteria",
     "label_smoothing",
 )
+# What those that come with naslib read; each has its own number of epochs, or none
+_READ = {
+    "train": _OF_TRAINING,
+    "mepa": _OF_TRAINING,
+    "supernet": ("loss_criteria",),
+    "proxy": ("loss_criteria",),
+    "predictor": (),
+}
 
 
-def keys_of_training(own: Keywords, search: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys that the evaluator of a method's trials reads, where the config says that it trains.
+def keys_of_evaluator(own: Keywords, search: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Return the keys that the evaluator of a method's trials reads beside it, and those that it says in its place.
 
     Args:
         own: The keywords of the method.
         search: The section of the config.
     """
-    trains = _MARK in own and search.get("evaluator") not in (None, "table")
-    return _OF_TRAINING if trains else ()
+    name = search.get("evaluator")
+    if _MARK not in own or name in (None, "table"):
+        return set(), set()
+    # an evaluator of somebody's own may train, and may leave the number of epochs to the method
+    known = _READ.get(str(name))
+    return (set(_OF_TRAINING), set()) if known is None else (set(known), {"fidelity"})
 
 
 def evaluates_trials(own: Keywords) -> bool:
@@ -61,6 +73,8 @@ def trial_problems(
         text = f"{name} evaluates no trials; the key goes with {able}"
         return [(f"search.{key}", text) for key in given]
     problems: Problems = []
+    if "budget_unit" in given and "budget" not in given:
+        problems.append(("search.budget_unit", "it says what search.budget counts, and there is no search.budget"))
     if evaluators is not None:
         problems += _evaluator_problems(given.get("evaluator"), given.get("evaluator_args") or {}, evaluators)
     return problems + _executor_problems(given)

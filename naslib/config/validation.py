@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from naslib.config import compat
+from naslib.config.attribute_schedules import check_attribute_schedules, take_out_schedules
 from naslib.config.extensions import (
     Keywords,
     SchemaExtensions,
@@ -26,7 +27,7 @@ from naslib.config.schema import (
     SearchKeys,
     keys_of,
 )
-from naslib.config.trials import evaluates_trials, keys_of_training, trial_problems
+from naslib.config.trials import evaluates_trials, keys_of_evaluator, trial_problems
 from naslib.config.type_check import Problems, check_types, got
 from naslib.errors import UnknownNameError, did_you_mean
 
@@ -48,6 +49,21 @@ def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problem
             problems.append((section, f"expected a mapping of keys to values, got {got(raw.pop(section))}"))
     unfold_schedules(raw)
     problems += _check_names(raw, extensions)
+    own = chosen(raw, "optimizer", extensions.optimizers)
+    by_trials = own is not None and evaluates_trials(own)
+    known_parts = extensions.trial_parts if by_trials else extensions.parts
+    schedules, wrong = check_attribute_schedules(raw, own, known_parts, by_trials)
+    problems += wrong
+    put_back = take_out_schedules(raw, {place: schedule.at(0, 1) for place, schedule in schedules.items()})
+    problems, notes = _validate_values(raw, extensions, problems)
+    put_back()
+    return problems, notes
+
+
+def _validate_values(
+    raw: dict[str, Any], extensions: SchemaExtensions, problems: Problems
+) -> tuple[Problems, list[str]]:
+    """Check a config in which no schedule stands for a number; see `validate`."""
     notes = _take_out_foreign(raw, extensions)
     problems += _unknown_keys(raw, extensions)
     ill_typed = check_types(raw)
@@ -126,7 +142,8 @@ def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list
         del search[key]
     unused = [*foreign]
     if own is not None:
-        used = {*own_names, *keys_of_training(own, search)}
+        also, instead = keys_of_evaluator(own, search)
+        used = {*own_names, *also} - instead
         shared = [key for key in search if key in OPTIMIZER_KEYS and key not in used]
         # A file with all keys is the echo of a run: its defaults were not somebody's wish.
         echo = set(SEARCH_KEYS) <= set(search)
@@ -134,7 +151,8 @@ def _take_out_foreign(raw: dict[str, Any], extensions: SchemaExtensions) -> list
     if not unused:
         return []
     optimizer = raw.get("optimizer", ConfigKeys.model_fields["optimizer"].default)
-    return [f"{', '.join(f'search.{key}' for key in unused)}: not used by {optimizer}"]
+    by = f"{optimizer} with search.evaluator={search['evaluator']}" if own and search.get("evaluator") else optimizer
+    return [f"{', '.join(f'search.{key}' for key in unused)}: not used by {by}"]
 
 
 def _unknown_keys(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:

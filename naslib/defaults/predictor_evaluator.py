@@ -195,6 +195,8 @@ class PredictorEvaluator:
             if code not in self._seen:
                 self._seen.add(code)
                 codes.append(code)
+        if len(codes) < count:
+            logger.warning("%d different mutations are asked for, and %d were found", count, len(codes))
         return self._with_values(codes)
 
     def _labeled(self) -> list[Any]:
@@ -229,5 +231,6 @@ class PredictorEvaluator:
 
 
 def _cut(info: Sequence[Mapping[str, Any]], fidelity: int) -> list[dict[str, Any]]:
-    """Return info with learning curves up to an epoch."""
-    return [{k: v[:fidelity] if "lc" in k and not np.isscalar(v) else v for k, v in one.items()} for one in info]
+    """Return info with learning curves up to an epoch, all of them for -1."""
+    end = None if fidelity == -1 else fidelity
+    return [{k: v[:end] if "lc" in k and not np.isscalar(v) else v for k, v in one.items()} for one in info]

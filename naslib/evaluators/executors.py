@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from types import TracebackType
 
@@ -70,12 +71,16 @@ class SerialExecutor(Executor):
 def evaluated(evaluator: Evaluator, trial: Trial, should_stop: ShouldStop) -> Trial:
     """Return a trial with what an evaluator says: its values, or why it has none.
 
-    Whatever else goes wrong than the trial itself would go wrong for every trial; it is raised, with the trial named.
+    Where the clock says what an evaluation cost, a failed one has its seconds, so that a budget is spent also where all
+    fail. Whatever else goes wrong than the trial itself would go wrong for every trial; it is raised, with the trial
+    named.
     """
+    started = time.perf_counter()
     try:
         outcome = evaluator.evaluate(trial, should_stop)
     except TrialFailed as error:
-        return trial.failed(str(error))
+        is_timed = getattr(evaluator, "is_timed", False)
+        return trial.failed(str(error), time.perf_counter() - started if is_timed else 0.0)
     except Exception as error:
         error.add_note(f"while evaluating trial {trial.number}, architecture {trial.code}")
         raise

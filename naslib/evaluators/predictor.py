@@ -58,6 +58,7 @@ class FittedEvaluator(Evaluator):
     """
 
     is_instant = True
+    is_timed = True
     needs_batches = False
     fidelity = 0
 

@@ -58,6 +58,7 @@ class ProxyEvaluator(Evaluator):
     """
 
     fidelity = 0
+    is_timed = True
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class SupernetEvaluator(Evaluator):
     """
 
     fidelity = 0
+    is_timed = True
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from naslib.errors import BenchmarkApiMissing
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.files import atomic_write_text, to_jsonable
@@ -88,6 +89,11 @@ class ZeroCostPredictorEvaluator:
         entry = api.get(str(code)) if self.use_zc_api and api is not None else None
         if entry is not None and "val_accuracy" in entry:
             return float(entry["val_accuracy"])
+        if self.dataset_api is None:
+            raise BenchmarkApiMissing(
+                f"the validation accuracy of {code} is not known: give adapt_search_space a dataset_api, or the "
+                "evaluator a zc_api that has it, with use_zc_api=True"
+            )
         return float(self.dataset_api.query(code, Metric.VAL_ACCURACY, self.dataset))
 
     def _score(self, code: tuple[int, ...], api: Any) -> float:

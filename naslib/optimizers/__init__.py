@@ -16,6 +16,7 @@ from naslib.optimizers.oneshot.methods.fair_nas import FairNASOptimizer as FairN
 from naslib.optimizers.oneshot.methods.gdas import GDASOptimizer as GDASOptimizer
 from naslib.optimizers.oneshot.methods.gsparsity import GSparseOptimizer as GSparseOptimizer
 from naslib.optimizers.oneshot.methods.lambda_darts import LambdaDARTSOptimizer as LambdaDARTSOptimizer
+from naslib.optimizers.oneshot.methods.metadapt import MetAdaptOptimizer as MetAdaptOptimizer
 from naslib.optimizers.oneshot.methods.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from naslib.optimizers.oneshot.methods.ofa import OFAOptimizer as OFAOptimizer
 from naslib.optimizers.oneshot.methods.oles import OLESOptimizer as OLESOptimizer
@@ -29,6 +30,7 @@ from naslib.optimizers.oneshot.methods.rs_ws import RandomNASOptimizer as Random
 from naslib.optimizers.oneshot.methods.sdarts import SDARTSAdversarialOptimizer as SDARTSAdversarialOptimizer
 from naslib.optimizers.oneshot.methods.sdarts import SDARTSRandomOptimizer as SDARTSRandomOptimizer
 from naslib.optimizers.oneshot.methods.setn import SETNOptimizer as SETNOptimizer
+from naslib.optimizers.oneshot.methods.smash import SMASHOptimizer as SMASHOptimizer
 from naslib.optimizers.oneshot.methods.snas import SNASOptimizer as SNASOptimizer
 from naslib.optimizers.oneshot.methods.spos import SPOSOptimizer as SPOSOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotOptimizer
@@ -37,9 +39,12 @@ from .core.metaclasses import MetaOptimizer as MetaOptimizer
 from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
 from .discrete import BONAS as BONAS
+from .discrete import EAS as EAS
 from .discrete import NAO as NAO
+from .discrete import NASRL as NASRL
 from .discrete import NSGA2 as NSGA2
 from .discrete import TPE as TPE
+from .discrete import AZNASSearch as AZNASSearch
 from .discrete import Bananas as Bananas
 from .discrete import BasePredictor as BasePredictor
 from .discrete import GeneticCNN as GeneticCNN
@@ -50,9 +55,12 @@ from .discrete import NeuralPredictorSearch as NeuralPredictorSearch
 from .discrete import Npenas as Npenas
 from .discrete import ParetoSearch as ParetoSearch
 from .discrete import PPOController as PPOController
+from .discrete import ProposerSearch as ProposerSearch
+from .discrete import QLearning as QLearning
 from .discrete import RandomSearch as RandomSearch
 from .discrete import RegularizedEvolution as RegularizedEvolution
 from .discrete import ReinforceController as ReinforceController
 from .discrete import SemiNAS as SemiNAS
 from .discrete import SuccessiveHalving as SuccessiveHalving
+from .discrete import TransferController as TransferController
 from .registry import OPTIMIZERS as OPTIMIZERS

@@ -241,7 +241,14 @@ class Predictor(ABC, metaclass=NASLibKeywords):
     def _ready(self, architectures: Sequence[Any]) -> Codes:
         if not self.is_fitted:
             raise PredictorError(f"{type(self).__name__} has not been fitted: call fit(architectures, values) first")
-        return self.codes_of(architectures)
+        of_rows = self.of_rows
+        found = self.codes_of(architectures)
+        if self.of_rows != of_rows:
+            self.of_rows = of_rows
+            raise PredictorError(
+                f"{type(self).__name__} was fitted to architectures, and is asked about rows of numbers"
+            )
+        return found
 
     @abstractmethod
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from naslib.errors import ConfigError
+from naslib.registry.signatures import keywords_through, signatures
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -37,13 +38,19 @@ class NASLibKeywords(ABCMeta):
     here is said in a warning. `zc_only` is refused. Any other keyword that a class does not have is a TypeError.
     """
 
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """What a class itself takes, in place of the form below."""
+        parameters = list(inspect.signature(cls.__init__).parameters.values())  # type: ignore[misc]
+        return inspect.Signature(parameters[1:])
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the predictor, and then set what its constructor does not take.
 
         Raises:
             ConfigError: For `zc_only`, a kernel that there is not, or a file of hyperparameters that cannot be read.
         """
-        takes = inspect.signature(cls).parameters
+        takes = keywords_through(signatures(cls))
         theirs = (*_SETTLED, *_NEEDLESS, *_HYPERPARAMETERS, *_OTHER)
         given = {name: kwargs.pop(name) for name in theirs if name in kwargs and name not in takes}
         if given.get("zc_only"):

@@ -15,6 +15,7 @@ OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
         "asha": "naslib.optimizers.discrete.asha.optimizer:ASHA",
+        "az_nas": "naslib.optimizers.discrete.az_nas.optimizer:AZNASSearch",
         "bananas": "naslib.optimizers.discrete.bananas.optimizer:Bananas",
         "binary": "naslib.optimizers.oneshot.methods.binary:BinaryOptimizer",
         "binary_masked": "naslib.optimizers.oneshot.methods.binary:BinaryMaskedOptimizer",
@@ -28,6 +29,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "darts_plus": "naslib.optimizers.oneshot.methods.darts_plus:DARTSPlusOptimizer",
         "darts_pt": "naslib.optimizers.oneshot.methods.darts_pt:DARTSPTOptimizer",
         "drnas": "naslib.optimizers.oneshot.methods.drnas.optimizer:DrNASOptimizer",
+        "eas": "naslib.optimizers.discrete.eas.optimizer:EAS",
         "edge_popup": "naslib.optimizers.oneshot.methods.edge_popup:EdgePopupOptimizer",
         "enas": "naslib.optimizers.oneshot.methods.enas.optimizer:ENASOptimizer",
         "fair_darts": "naslib.optimizers.oneshot.methods.fair_darts:FairDARTSOptimizer",
@@ -41,9 +43,11 @@ OPTIMIZERS: Registry[Any] = Registry(
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
         "local_search": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
+        "metadapt": "naslib.optimizers.oneshot.methods.metadapt.optimizer:MetAdaptOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
         "nao": "naslib.optimizers.discrete.nao.optimizer:NAO",
         "neural_predictor": "naslib.optimizers.discrete.neural_predictor.optimizer:NeuralPredictorSearch",
+        "nas_rl": "naslib.optimizers.discrete.nas_rl.optimizer:NASRL",
         "npenas": "naslib.optimizers.discrete.npenas.optimizer:Npenas",
         "nsga2": "naslib.optimizers.discrete.nsga2.optimizer:NSGA2",
         "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
@@ -54,8 +58,10 @@ OPTIMIZERS: Registry[Any] = Registry(
         "pareto_search": "naslib.optimizers.discrete.pareto_search.optimizer:ParetoSearch",
         "pc_darts": "naslib.optimizers.oneshot.methods.pc_darts:PCDARTSOptimizer",
         "ppo": "naslib.optimizers.discrete.ppo.optimizer:PPOController",
+        "proposer": "naslib.optimizers.discrete.proposer.optimizer:ProposerSearch",
         "proxyless": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
         "proxylessnas": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
+        "q_learning": "naslib.optimizers.discrete.q_learning.optimizer:QLearning",
         "random_nas": "naslib.optimizers.oneshot.methods.rs_ws:RandomNASOptimizer",
         "random_search": "naslib.optimizers.discrete.rs.optimizer:RandomSearch",
         "re": "naslib.optimizers.discrete.re.optimizer:RegularizedEvolution",
@@ -71,10 +77,12 @@ OPTIMIZERS: Registry[Any] = Registry(
         "seminas": "naslib.optimizers.discrete.seminas.optimizer:SemiNAS",
         "setn": "naslib.optimizers.oneshot.methods.setn:SETNOptimizer",
         "sh": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
+        "smash": "naslib.optimizers.oneshot.methods.smash.optimizer:SMASHOptimizer",
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
         "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
         "tpe": "naslib.optimizers.discrete.tpe.optimizer:TPE",
+        "transfer_controller": "naslib.optimizers.discrete.transfer.optimizer:TransferController",
     },
 )
 
@@ -227,6 +235,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "mepa": "naslib.evaluators.mepa:MepaEvaluator",
         "predictor": "naslib.evaluators.predictor:FittedEvaluator",
         "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
@@ -242,12 +251,16 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "darts": "naslib.search_spaces.nasbench301.graph:NasBench301SearchSpace",
         "darts_cell": "naslib.search_spaces.nni_zoo.darts_space:DartsCellSearchSpace",
         "darts_rnn": "naslib.search_spaces.darts_rnn.graph:DartsRNNSearchSpace",
+        "eas_cnn": "naslib.search_spaces.eas_cnn.graph:EASConvNetSearchSpace",
         "enas_macro": "naslib.search_spaces.nni_zoo.macro_space:ENASMacroSearchSpace",
         "enas_micro": "naslib.search_spaces.nni_zoo.micro_space:ENASMicroSearchSpace",
         "fbnet": "naslib.search_spaces.fbnet.graph:FBNetSearchSpace",
         "gpt": "naslib.search_spaces.gpt.graph:GPTSearchSpace",
         "hierarchical": "naslib.search_spaces.hierarchical.graph:HierarchicalSearchSpace",
+        "memory_bank": "naslib.search_spaces.memory_bank.graph:MemoryBankSearchSpace",
         "mnasnet": "naslib.search_spaces.mnasnet.graph:MnasNetSearchSpace",
+        "nas_rl_cnn": "naslib.search_spaces.nas_rl_cnn.graph:NASRLCNNSearchSpace",
+        "nas_rl_rnn": "naslib.search_spaces.nas_rl_rnn.graph:NASRLRNNSearchSpace",
         "nasbench101": "naslib.search_spaces.nasbench101.graph:NasBench101SearchSpace",
         "nasbench1shot1": "naslib.search_spaces.nasbench101.one_shot:NasBench1Shot1SearchSpace",
         "nasbench201": "naslib.search_spaces.nasbench201.graph:NasBench201SearchSpace",
@@ -260,6 +273,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "ofa_mobilenetv3": "naslib.search_spaces.ofa_mobilenetv3.graph:OFAMobileNetV3SearchSpace",
         "pnas": "naslib.search_spaces.nasnet.graph:PNASSearchSpace",
         "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",
+        "resnet_dag": "naslib.search_spaces.resnet_dag.graph:ResNetDagSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",
@@ -319,9 +333,10 @@ PUBLISHED: Registry[Any] = Registry(
 )
 
 # Task and kind of our data sets that are no classification of images, before their files are read.
-DATASET_TASKS = {
+DATASET_TASKS: dict[str, tuple[str, str | None]] = {
     "digits_angle": ("regression", "image"),
     "digits_canvas": ("segmentation", "image"),
+    "few_shot": ("few_shot", None),
     "fsdd": ("sequence_classification", "sequence"),
     "spoken_digits": ("sequence_classification", "sequence"),
     "wikitext-2": ("language_modelling", "tokens"),
@@ -339,6 +354,7 @@ DATASETS: Registry[Any] = Registry(
         "digits": "naslib.data.sets.digits:load_digits",
         "digits_angle": "naslib.data.sets.digits:load_digits_angle",
         "digits_canvas": "naslib.data.sets.digits:load_digits_canvas",
+        "few_shot": "naslib.data.sets.few_shot:load_few_shot",
         "fsdd": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "fashion-mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashion_mnist": "naslib.data.sets.mnist:load_fashion_mnist",
@@ -361,6 +377,7 @@ TASKS: Registry[Any] = Registry(
     "task",
     {
         "classification": "naslib.tasks.classification:Classification",
+        "few_shot": "naslib.tasks.few_shot:FewShot",
         "language_modeling": "naslib.tasks.sequence:LanguageModelling",
         "language_modelling": "naslib.tasks.sequence:LanguageModelling",
         "regression": "naslib.tasks.regression:Regression",

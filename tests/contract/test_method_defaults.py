@@ -24,12 +24,13 @@ from naslib.optimizers import (
 )
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.registry.signatures import keywords_through, source_signatures
-from naslib.search_spaces import NasBench201SearchSpace
+from naslib.search_spaces import MemoryBankSearchSpace, NasBench201SearchSpace
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "optimizers.md"
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 # What the methods say; a default that is not here is the shared one
 OWN: dict[str, dict[str, Any]] = {
+    "az_nas": {"population_size": 512},
     "binary": {"arch_weight_decay": 0.0},
     "binary_masked": {"arch_weight_decay": 0.0},
     "binary_moving_average": {"arch_weight_decay": 0.0},
@@ -42,6 +43,7 @@ OWN: dict[str, dict[str, Any]] = {
     "hierarchical_evolution": {"population_size": 200},
     "nao": {"num_init": 50},
     "neural_predictor": {"num_init": 100},
+    "nas_rl": {"arch_learning_rate": 6e-4},
     "nsga2": {"population_size": 30},
     "p_darts": {"arch_learning_rate": 6e-4},
     "pareto_search": {"predictor_type": "grid_gp", "encoding_type": "graf"},
@@ -50,6 +52,8 @@ OWN: dict[str, dict[str, Any]] = {
     "proxyless": {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0},
     "reinforce": {"arch_learning_rate": 0.01},
     "seminas": {"num_init": 50},
+    "transfer_controller": {"arch_learning_rate": 5e-4},
+    "smash": {"op_optimizer": "Adam", "learning_rate": 1e-3, "weight_decay": 1e-4, "grad_clip": None},
 }
 GIVEN = {"learning_rate": 0.05, "grad_clip": 2.0, "arch_learning_rate": 0.07, "arch_weight_decay": 0.02}
 
@@ -112,7 +116,9 @@ def test_the_optimizers_of_torch_have_the_methods_values(name: str):
     for given in ({}, GIVEN):
         config = _config(name, **given)
         optimizer = build_optimizer(config)
-        optimizer.adapt_search_space(NasBench201SearchSpace(channels=4, cells_per_stage=1))
+        is_own = OPTIMIZERS.get(name).OWN_SPACE == "memory_bank"
+        space = MemoryBankSearchSpace() if is_own else NasBench201SearchSpace(channels=4, cells_per_stage=1)
+        optimizer.adapt_search_space(space)
         values = {**{key: shared_default(key) for key in GIVEN}, **OWN[name], **given}
         assert optimizer.op_optimizer.param_groups[0]["lr"] == values["learning_rate"]
         assert optimizer.grad_clip == values["grad_clip"]

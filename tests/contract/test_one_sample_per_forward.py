@@ -19,6 +19,7 @@ from naslib.search_spaces.core.batch_norm import evaluation_mode
 
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
+METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 NAMES = ["cell/1-2", "cell/1-3", "cell/2-3"]
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mixed_op of several": ("mixed_op", {"num_on_samples": 2, "forward": "p", "gradient": "autodiff"}),

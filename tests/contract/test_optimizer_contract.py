@@ -20,6 +20,7 @@ from naslib.utils.attrdict import AttrDict
 
 ALL = sorted(OPTIMIZERS.names())
 ONE_SHOT = [name for name in ALL if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
+ONE_SHOT = [name for name in ONE_SHOT if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 METHODS = (
     *("adapt_search_space", "before_training", "new_epoch", "step", "after_training", "get_final_architecture"),
     *("get_op_optimizer", "get_model_size", "train_statistics", "test_statistics", "get_checkpointables"),

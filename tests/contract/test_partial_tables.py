@@ -7,29 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_black_box import KEYWORDS, ON_ANY_SPACE
 
 from naslib.benchmarks import Benchmark, get_dataset_api
 from naslib.optimizers import OPTIMIZERS
-from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.seeding import set_seed
 
-# What a method needs so that it does all that it does within some evaluations
+# As many evaluations as a search has here are enough for these
 BY_MODEL = {"predictor_type": "bayes_lin_reg", "num_init": 8, "k": 6, "num_candidates": 20}
-SMALL: dict[str, dict[str, Any]] = {
-    "RegularizedEvolution": {"population_size": 5, "sample_size": 3},
-    **dict.fromkeys(("Bananas", "BasePredictor", "Npenas"), BY_MODEL),
-}
-
-
-def methods() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name in OPTIMIZERS.names():
-        place = OPTIMIZERS.place(name)
-        if ".discrete." in place and issubclass(OPTIMIZERS.get(name), DiscreteOptimizer):
-            found.setdefault(place, []).append(name)
-    return found
+SMALL: dict[str, dict[str, Any]] = {**KEYWORDS, **dict.fromkeys(("bananas", "bp", "npenas"), BY_MODEL)}
 
 
 class Asked(Benchmark):
@@ -57,11 +45,11 @@ class Asked(Benchmark):
         return self.some
 
 
-@pytest.mark.parametrize("names", methods().values(), ids=lambda names: names[0])
-def test_a_search_asks_for_what_there_is(names: list[str]) -> None:
+@pytest.mark.parametrize("name", ON_ANY_SPACE)
+def test_a_search_asks_for_what_there_is(name: str) -> None:
     set_seed(3)
-    method, table = OPTIMIZERS.get(names[0]), Asked()
-    optimizer = method(**{"fidelity": 9, **SMALL.get(method.__name__, {})})
+    method, table = OPTIMIZERS.get(name), Asked()
+    optimizer = method(**{"fidelity": 9, **SMALL.get(name, {})})
     space = NasBench201SearchSpace(channels=8, cells_per_stage=1)
     optimizer.adapt_search_space(space, "digits", dataset_api=table)
     table.asked.clear()

@@ -29,6 +29,10 @@ TRAIN = [
 ]  # fmt: skip
 
 
+# Networks that grow from a first one, whose weights they inherit
+GROWING = [word for word in TRAIN if not word.startswith(("search_space", "search.evaluator_args"))]
+GROWING += ["search_space=eas_cnn", "search_space_args={blocks: 2, widths: [2, 4, 6]}", "search.networks=2"]
+GROWING += ["search.evaluator_args={epochs: 1, inherit: morphism}", "search.rounds_per_start=1"]
 TABLE = ["dataset=cifar10", "seed=5", "search_space=nasbench201", "optimizer=re", "search.evaluator=table"]
 TABLE += ["search.epochs=20", "device=cpu"]
 TABLE_OBJECTIVES = ["TEST_ACCURACY", "VAL_ACCURACY"]
@@ -103,11 +107,14 @@ def _compare(whole: Path, killed: Path, workers: int = 1) -> None:
         ("re", [], 3, (0, 4)),
         ("re", ["search.workers=2"], 50, (5,)),
         pytest.param("random_search", ["search.workers=2"], 1, (2,), marks=pytest.mark.slow),
+        pytest.param("eas", [], 2, (0, 5), marks=pytest.mark.slow),
+        pytest.param("eas", ["search.workers=2"], 50, (4,), marks=pytest.mark.slow),
     ],
-    ids=["serial", "processes", "processes-random"],
+    ids=["serial", "processes", "processes-random", "inherited", "processes-inherited"],
 )
 def test_killed_in_the_middle_of_a_trial(spawn, tmp_path, optimizer, more, freq, kills):
-    words = [*TRAIN, f"optimizer={optimizer}", f"search.checkpoint_freq={freq}", *more]
+    train = GROWING if optimizer == "eas" else TRAIN
+    words = [*train, f"optimizer={optimizer}", f"search.checkpoint_freq={freq}", *more]
     _finish(spawn([*words, f"out_dir={tmp_path / 'whole'}"]))
     killed = [*words, f"out_dir={tmp_path / 'killed'}"]
     for attempt, number in enumerate(kills):
@@ -192,6 +199,8 @@ def test_what_cannot_work_is_said_before_any_work(words, said, tmp_path, capsys,
         (["search.objectives=[VAL_ACCURACY, LATENCY]"], "LATENCY"),
         (["search.objectives=[VAL_ACURACY]"], "unknown metric 'VAL_ACURACY'; did you mean 'val_accuracy'?"),
         (["search.budget=100"], "search.budget counts the seconds of training, and this table does not tell them"),
+        (["search.budget_unit=epochs"], "it says what search.budget counts, and there is no search.budget"),
+        (["search.budget=5", "search.budget_unit=epochs", "search.fidelity=-1"], "the search would never end"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

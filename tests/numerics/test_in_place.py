@@ -18,6 +18,7 @@ from naslib.search_spaces.core.primitives import AbstractCombOp, Identity
 
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
+METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 WIDTH, CLASSES = 6, 3
 # Linear layers cannot be built with fewer channels, and no edges compete at a node
 KEYWORDS = {"pc_darts": {"parts": {"partial_channels": False, "edge_normalization": False}}}

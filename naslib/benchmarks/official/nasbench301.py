@@ -32,7 +32,8 @@ def read_nasbench301(path: Path, progress: Progress) -> Arrays:
         progress: Called with the members that were read, and all.
 
     Raises:
-        BenchmarkError: If there is none, only graph networks are there, or one is damaged.
+        BenchmarkError: If there is none, only graph networks are there, ensembles of several versions are, or one is
+            damaged.
     """
     if not path.is_dir():
         raise BenchmarkError(f"{path} is not the folder of NAS-Bench-301's models; unpack the archive first")
@@ -44,6 +45,13 @@ def read_nasbench301(path: Path, progress: Progress) -> Arrays:
             "accuracies. Graph networks need layers of torch-geometric and are not read: take xgb_v1.0 of the same "
             "archive"
         )
+    for kind in filter(None, chosen.values()):
+        ensembles = sorted({str(member.parent.parent) for member in kinds[kind]})
+        if len(ensembles) > 1:
+            raise BenchmarkError(
+                f"{path} has {len(ensembles)} ensembles of {kind}, which do not predict alike: name the folder of one "
+                f"version ({', '.join(ensembles)})"
+            )
     todo = [(prefix, member) for prefix, kind in chosen.items() if kind for member in kinds[kind]]
     found: Arrays = {}
     numbers = dict.fromkeys(_KINDS, 0)

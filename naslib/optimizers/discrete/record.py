@@ -59,30 +59,55 @@ class SearchRecord:
 
     def add(self, code: Code, value: float) -> None:
         """Take note of an evaluated architecture."""
-        self.evaluations += 1
-        self.latest = code
-        if value < self.lowest:
-            self.lowest = value
+        self.note(code, value)
         if value > self.incumbent_value:
             self.incumbent, self.incumbent_value = code, value
             self.incumbent_values, self.incumbent_trial = (value,), None
             self.trajectory.append((self.evaluations, value, code))
 
+    def note(self, code: Code, value: float) -> None:
+        """Count an evaluated architecture, which is not compared with the incumbent."""
+        self.evaluations += 1
+        self.latest = code
+        if value < self.lowest:
+            self.lowest = value
+
     def add_trial(self, trial: Trial, merit: float) -> None:
         """Take note of a trial that has its values."""
-        if trial.fidelity != self.incumbent_fidelity:
-            before, self.incumbent_fidelity = self.incumbent_fidelity, trial.fidelity
-            if before is not None and is_longer(before, trial.fidelity):
-                self.incumbent_fidelity = before
-                self.evaluations += 1
-                self.latest = trial.code
-                return
-            if before is not None:
-                self.incumbent_value, self.lowest = float("-inf"), float("inf")
+        if not self.decides(trial.fidelity):
+            self.evaluations += 1
+            self.latest = trial.code
+            return
         changes = len(self.trajectory)
         self.add(trial.code, merit)
         if len(self.trajectory) > changes:
             self.incumbent_values, self.incumbent_trial = trial.values or (), trial.number
+
+    def choose(self, code: Code, values: tuple[float, ...], merit: float, number: int | None) -> None:
+        """Make an architecture that was told the incumbent, by a comparison of the method's own.
+
+        Args:
+            code: The architecture.
+            values: All its values.
+            merit: Of the first objective, larger is better.
+            number: Of its trial.
+        """
+        self.incumbent_values, self.incumbent_trial = values, number
+        if code != self.incumbent or merit != self.incumbent_value:
+            self.incumbent, self.incumbent_value = code, merit
+            self.trajectory.append((self.evaluations, merit, code))
+
+    def decides(self, fidelity: int) -> bool:
+        """Say whether a value at a fidelity decides, none being of a higher one; those of lower ones no longer do."""
+        before = self.incumbent_fidelity
+        if before == fidelity:
+            return True
+        if before is not None and is_longer(before, fidelity):
+            return False
+        self.incumbent_fidelity = fidelity
+        if before is not None:
+            self.incumbent_value, self.lowest = float("-inf"), float("inf")
+        return True
 
     def add_to_front(self, trial: Trial, merits: Sequence[float]) -> None:
         """Take note of the merits of all objectives of a trial that was added; as the incumbent, at one fidelity."""
@@ -95,10 +120,14 @@ class SearchRecord:
     def add_without_value(self, trial: Trial) -> None:
         """Take note of a trial that decides nothing: it has failed, or was stopped early."""
         if trial.state is State.FAILED:
-            self.failed += 1
-            self.last_failure = f"trial {trial.number}: {trial.user.get('error', 'no value was told')}"
+            self.add_failed(f"trial {trial.number}: {trial.user.get('error', 'no value was told')}")
         elif trial.state is State.PRUNED:
             self.pruned += 1
+
+    def add_failed(self, why: str) -> None:
+        """Take note that an evaluation has failed."""
+        self.failed += 1
+        self.last_failure = why
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain values."""

@@ -9,6 +9,7 @@ from typing import Any
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.decisions import MASKED, Code, Decision
+from naslib.search_spaces.core.known_codec import KnownCodec
 from naslib.search_spaces.core.schema import DecisionSpace
 
 from .steps import Steps
@@ -77,13 +78,12 @@ def crossed(
 
         return _built(steps, genes_of)
 
-    for _ in range(_ATTEMPTS if space.constraints else 1):
+    for _ in range(_ATTEMPTS):
         swapped = exchange()
         try:
             return space.canonical(child(first, second, swapped)), space.canonical(child(second, first, swapped))
-        except ArchitectureError:
-            if not space.constraints:
-                raise
+        except ArchitectureError:  # of the constraints, or of a space whose codes say more than its decisions
+            continue
     return first, second
 
 
@@ -132,6 +132,21 @@ def _another(decision: Decision, genes: Sequence[int], part: int, rng: Random) -
     return rng.choice(others) if others else genes[part]
 
 
-def known(codec: Codec[Any], code: Code, rng: Random) -> Code:
-    """Return an architecture, or one of those nearest to it where a codec does not have it (`KnownCodec`)."""
+def known(codec: Codec[Any], decided: Code, rng: Random, parent: Code | None = None) -> Code:
+    """Return the architecture of a code of the decision space.
+
+    Where a codec does not have it (`KnownCodec`), it is drawn from those nearest to it; these without the parent, which
+    is one of them after a single change, else one around the parent.
+
+    Args:
+        codec: Of the space.
+        decided: A canonical code of its decision space.
+        rng: Source of randomness.
+        parent: What it was varied from, as the codec spells it; None if it may come back.
+    """
+    if isinstance(codec, KnownCodec):
+        near = codec.nearest(decided)
+        others = [code for code in near if code != parent]
+        return rng.choice(others) if others else codec.mutate(near[0], rng)
+    code = codec.from_decisions(decided)
     return code if codec.is_valid(code) else codec.perturb(code, 0.0, rng)

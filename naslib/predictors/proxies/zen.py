@@ -35,7 +35,8 @@ def zen(
             last batch, as in the paper.
 
     Raises:
-        PredictorError: If the inputs are tokens, the features do not depend on them, or an argument is none of these.
+        PredictorError: If the inputs are tokens, the features do not depend on them, an argument is none of these, or a
+            norm keeps no running statistics where they are asked for.
     """
     if repeats < 1 or statistics not in ("running", "batch"):
         raise PredictorError(f"zen: repeats >= 1 and statistics 'running' or 'batch', not {repeats}, {statistics!r}")
@@ -44,6 +45,13 @@ def zen(
         raise PredictorError("zen perturbs the inputs, and tokens cannot be perturbed")
     with torch.no_grad():
         return sum(_once(subject, like, gamma, statistics) for _ in range(repeats)) / repeats
+
+
+def _running(norm: nn.Module) -> Tensor:
+    variance: Tensor | None = getattr(norm, "running_var", None)
+    if variance is None:
+        raise PredictorError("zen: a norm of this network keeps no running statistics; take statistics='batch'")
+    return variance
 
 
 def _once(subject: Subject, like: Tensor, gamma: float, statistics: str) -> float:
@@ -63,5 +71,5 @@ def _once(subject: Subject, like: Tensor, gamma: float, statistics: str) -> floa
     if change <= 0:
         raise PredictorError("zen: the features of this network do not depend on its inputs")
     if statistics == "running":
-        variances = {id(norm): norm.running_var for norm in norms if norm.running_var is not None}
+        variances = {id(norm): _running(norm) for norm in norms}
     return math.log(change) + sum(0.5 * math.log(float(variance.double().mean())) for variance in variances.values())

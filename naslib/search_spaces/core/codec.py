@@ -105,6 +105,14 @@ class Codec(ABC, Generic[G]):
             raise UnsupportedBySpaceError(f"{self.name} is too large to enumerate")
         return map(self.from_decisions, space.iterate())
 
+    def decision_order(self) -> Sequence[str] | None:
+        """Return all decisions by name in the order in which a controller makes them; None for that of the space."""
+        return None
+
+    def depth_decision(self) -> str | None:
+        """Return the name of the decision how many layers there are, ascending, each after the first conditional."""
+        return None
+
     def fixed_edges(self) -> FixedEdges | None:
         """Return by cell the edges that every architecture has; None where the codec does not know them.
 

@@ -63,6 +63,14 @@ class KnownCodec(Codec[Any]):
         """The decisions of the whole space."""
         return self.codec.decision_space
 
+    def decision_order(self) -> Sequence[str] | None:
+        """Return the order of the whole space."""
+        return self.codec.decision_order()
+
+    def depth_decision(self) -> str | None:
+        """Return the depth of the whole space."""
+        return self.codec.depth_decision()
+
     def random(self, rng: Random) -> Code:
         """Draw one of the known codes uniformly."""
         return self.codes[int(rng.random() * len(self.codes))]
@@ -152,8 +160,12 @@ class KnownCodec(Codec[Any]):
 
     def from_decisions(self, decided: Code) -> Code:
         """Return the known code that a code of the decision space stands for, or the first of those nearest to it."""
+        return self.nearest(decided)[0]
+
+    def nearest(self, decided: Code) -> list[Code]:
+        """Return the known code that a code of the decision space stands for, or all of those nearest to it."""
         code = self.codec.from_decisions(decided)
-        return code if code in self._known else self._nearest(code)[0]
+        return [code] if code in self._known else self._nearest(code)
 
     def from_graph(self, graph: Any) -> Code:
         """Read the code off a discretized graph."""

@@ -82,7 +82,8 @@ def follow_rule(cell: Graph, rule: OutputRule) -> None:
         return
     blocks, output, read = blocks_of(cell), max(cell.nodes), set(read_states(cell))
     unread = [node for node in (1, 2) if state_of_node(node) not in read]
-    cell.add_edges_from((node, output, EdgeData().finalize()) for node in unread)
+    there = set(cell.predecessors(output))  # the rule may be followed again
+    cell.add_edges_from((node, output, EdgeData().finalize()) for node in unread if node not in there)
     given = [block for block in range(blocks) if rule.name == "all" or 2 + block not in read]
     if unread or len(given) < blocks:
         positions = [len(unread) + block for block in given]

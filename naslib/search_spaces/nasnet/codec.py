@@ -63,6 +63,18 @@ class BlockCodec(Codec[Graph]):
         """The decisions of the space."""
         return self._space
 
+    def decision_order(self) -> list[str]:
+        """Cell by cell and block by block: both states, both operations, the combination ([Zoph2018nasnet])."""
+        found: list[str] = []
+        for name in self.cells:
+            pairs = [(node, sources) for _, node, sources in branches(self.blocks)]
+            for block in range(self.blocks):
+                both = pairs[2 * block : 2 * block + 2]
+                found += [f"{name}/{node}" for node, _ in both]
+                found += [f"{name}/{source}-{node}" for node, sources in both for source in sources]
+                found.append(f"{name}/{block_node(block)}:comb_op")
+        return [name for name in found if name in self._space.names]
+
     def fixed_edges(self) -> FixedEdges:
         """From the branches to their blocks, and from all blocks to the output, whichever the rule keeps of these."""
         output = block_node(self.blocks - 1) + 1

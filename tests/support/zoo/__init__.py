@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -99,7 +99,14 @@ def _collect() -> dict[str, Entry]:
         entries = importlib.import_module(f"{__name__}.{module}").ENTRIES
         assert not found.keys() & entries.keys(), f"{module} has entries of another family"
         found.update(entries)
-    return found
+    return {name: replace(entry, refused=_with_own(entry)) for name, entry in found.items()}
+
+
+def _with_own(entry: Entry) -> Refusals:
+    """Return who refuses a space, methods of one other space included."""
+    space = entry.make(n_classes=4, in_channels=3).get_type()
+    own = {name: OPTIMIZERS.get(name).OWN_SPACE for name in METHODS}
+    return {name: f"take the space {only}" for name, only in own.items() if only and only != space} | entry.refused
 
 
 ENTRIES = _collect()

@@ -9,6 +9,7 @@ import pytest
 from data_files import data_file
 
 from naslib.benchmarks import BENCHMARKS, NasBench201Table, get_dataset_api
+from naslib.benchmarks.lookup import find_figure
 from naslib.errors import BenchmarkDataMissing, BenchmarkError
 
 FILE = data_file("nb201.npz")
@@ -52,6 +53,13 @@ def test_missing_file_says_where_it_is_expected(empty_working_directory: Path) -
     with pytest.raises(BenchmarkDataMissing, match=r"nb201\.npz.*elsewhere.*data.*NASLIB_DATA") as caught:
         get_dataset_api("nasbench201", "cifar10", empty_working_directory / "elsewhere")
     assert isinstance(caught.value, FileNotFoundError)
+
+
+def test_a_figure_is_not_looked_for_past_a_damaged_file(empty_working_directory: Path) -> None:
+    assert find_figure("nasbench201", "edgegpu_energy", "cifar10") is None
+    Path("hw_nas_bench_nb201.npz").write_bytes(b"no archive")
+    with pytest.raises(BenchmarkError, match=r"hw_nas_bench_nb201\.npz"):
+        find_figure("nasbench201", "edgegpu_energy", "cifar10", empty_working_directory)
 
 
 def test_space_without_benchmark_is_named() -> None:

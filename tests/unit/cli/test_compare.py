@@ -12,6 +12,8 @@ from data_files import data_file
 import naslib.cli.compare as compare
 from naslib.benchmarks import get_dataset_api
 from naslib.cli.command import main
+from naslib.cli.door import read_config
+from naslib.config.cli import CommandLine
 from naslib.config.seeds import parse_seeds
 from naslib.errors import ConfigError
 from naslib.search_spaces.core.query_metrics import Metric
@@ -88,11 +90,49 @@ def test_every_method_spends_the_same_simulated_time(tmp_path, monkeypatch):
     assert all(40_000 <= float(row["seconds"]) < 40_000 + longest for row in rows)
 
 
+def _config(path, **search):
+    config = {"dataset": "digits", "search_space": "nasbench201", "optimizer": "random_search", "search": search}
+    config["search_space_args"] = {"channels": 8, "cells_per_stage": 1}
+    path.write_text(json.dumps(config))
+    return ["compare", str(path), "--methods", "rs,re", "--seeds", "1", "--out", str(path.parent / "c")]
+
+
+def test_evaluations_count_whatever_budget_a_config_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
+    words = _config(tmp_path / "own.yaml", budget=20.0, fidelity=-1)
+    assert main([*words, "--evaluations", "30"]) == 0
+    assert {row["evaluations"] for row in _rows(tmp_path / "c" / "runs.csv")} == {"30"}
+
+
+def test_a_config_that_has_changed_since_is_another_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
+    words = _config(tmp_path / "own.yaml", fidelity=-1)
+    assert main([*words, "--evaluations", "8"]) == 0
+    _config(tmp_path / "own.yaml", fidelity=-1, objectives=["TEST_ACCURACY"])
+    capsys.readouterr()
+    assert main([*words, "--evaluations", "8"]) == 2
+    assert "search.objectives of rs: None there, ['TEST_ACCURACY'] now" in capsys.readouterr().err
+
+
+def test_curves_of_trained_networks_are_not_those_of_a_table_of_others(tmp_path):
+    trained = _config(tmp_path / "own.yaml", fidelity=-1)
+    command = ["search_space_args={channels: 4, cells_per_stage: 1}"]
+    for overrides, has in (([], True), (command, False), (["search.evaluator=train"], False)):
+        asked = CommandLine(config_file=trained[1], overrides=tuple(overrides), dry_run=True)
+        assert (compare._test_of(read_config(asked)) is not None) is has
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--methods", "rs,nsga5"], "unknown optimizer 'nsga5'"),
         (["--methods", "rs,rs"], "names each method once"),
+        (["--methods", "rs,random_search"], "names each method once"),
+        (["--evaluations", "5", "search.budget=9"], "search.budget is what --evaluations says"),
+        (["--budget", "5", "search.epochs=9"], "search.epochs is what --budget says"),
+        (["seed=3"], "seed is what --seeds says"),
+        (["--with", "re", "search.epochs=9"], "all methods have the same search.epochs"),
+        (["--with", "re", "dataset=mnist"], "all methods have the same dataset"),
         (["--seeds", "5-1"], "goes backwards; write 1-5"),
         (["--budget", "0"], "--budget must be above 0"),
         (["--budget", "5", "--evaluations", "5"], "not both"),

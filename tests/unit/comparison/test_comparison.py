@@ -86,6 +86,8 @@ def test_equal_scores_differ_by_nothing():
 def test_methods_are_compared_on_the_same_seeds():
     with pytest.raises(ConfigError, match="the same seeds"):
         Comparison({"a": [1.0, 2.0], "b": [1.0]})
+    with pytest.raises(ConfigError, match="have no rank; b has some"):
+        Comparison({"a": [1.0, 2.0], "b": [1.0, float("nan")]})
 
 
 def test_pictures_are_drawn(tmp_path):

@@ -56,23 +56,27 @@ def test_a_predictor_is_scored_for_each_size(tmp_path):
 
 
 def test_curves_are_cut_at_the_fidelity(tmp_path):
-    config = _config("predictor", tmp_path, "experiment_type=vary_fidelity", "fidelity_list=[1, 9]", "test_size=20")
+    config = _config("predictor", tmp_path, "experiment_type=vary_fidelity", "fidelity_list=[1, 9, -1]", "test_size=20")
     evaluator = PredictorEvaluator(SoLosspredictor(metric=Metric.TRAIN_LOSS, sum_option="SoTL"), config)
     evaluator.adapt_search_space(SPACE, dataset_api=Sums())
-    _, one, nine = evaluator.evaluate()
-    assert (one["fidelity"], nine["fidelity"]) == (1, 9)
+    _, one, nine, whole = evaluator.evaluate()
+    assert (one["fidelity"], nine["fidelity"], whole["fidelity"]) == (1, 9, -1)
     first, ninth = np.array(one["full_testpred"]), np.array(nine["full_testpred"])
     np.testing.assert_allclose(ninth, first * sum(range(1, 10)), rtol=1e-9)
+    np.testing.assert_allclose(whole["full_testpred"], first * sum(range(1, 11)), rtol=1e-9)  # curves of ten epochs
     assert one["spearman"] == pytest.approx(1.0)
 
 
-def test_mutated_sets_do_not_overlap(tmp_path):
+def test_mutated_sets_do_not_overlap(tmp_path, caplog):
     config = _config("predictor", tmp_path, "uniform_random=0", "test_size=15", "train_size_single=15")
     evaluator = PredictorEvaluator(BayesianLinearRegression(), config)
     evaluator.adapt_search_space(SPACE, dataset_api=Sums())
     test = evaluator._mutations(15)
     train = evaluator._mutations(15, test)
     codes = [graph.get_code() for graph in (*test.architectures, *train.architectures)]
+    assert "different mutations" not in caplog.text
+    evaluator._seen = set(SPACE.get_arch_iterator())
+    assert evaluator._mutations(3, test).values == [] and "3 different mutations are asked for, and 0" in caplog.text
     assert len(set(codes)) == 30 and test.values == [value(code) for code in codes[:15]]
 
 
@@ -131,6 +135,10 @@ def test_a_proxy_from_a_table_is_compared_with_accuracies(tmp_path):
     _, found = evaluator.evaluate(api)
     assert found["spearman"] == pytest.approx(-1.0)
     assert json.loads((Path(config.save) / "scores.json").read_text())[1]["kendalltau"] == pytest.approx(-1.0)
+    evaluator = ZeroCostPredictorEvaluator(predictor, config=config, zc_api={}, use_zc_api=True)
+    evaluator.adapt_search_space(space, load_labeled=True)
+    with pytest.raises(BenchmarkApiMissing, match="give adapt_search_space a dataset_api"):
+        evaluator.evaluate()
 
 
 def test_bananas_reads_proxies_and_asks_only_for_architectures_that_have_them():

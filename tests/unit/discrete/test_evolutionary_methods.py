@@ -10,7 +10,7 @@ import optuna
 import pytest
 from black_box import EveryKind, Scores, adapted, drive, values_of
 
-from naslib.errors import ConfigError
+from naslib.errors import ArchitectureError, ConfigError
 from naslib.history.pareto import hypervolume
 from naslib.optimizers.discrete.genetic import GeneticCNN
 from naslib.optimizers.discrete.genetic.optimizer import selection_weights, stages_of
@@ -23,9 +23,11 @@ from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.discrete.tpe import TPE
 from naslib.optimizers.discrete.tpe.distributions import Distributions
 from naslib.optimizers.discrete.tpe.optimizer import share_of_good
-from naslib.optimizers.discrete.variation import crossed, varied
-from naslib.search_spaces import HierarchicalSearchSpace
+from naslib.optimizers.discrete.variation import crossed, known, varied
+from naslib.predictors import PREDICTORS
+from naslib.search_spaces import HierarchicalSearchSpace, NasBench201SearchSpace
 from naslib.search_spaces.core.decisions import Decision
+from naslib.search_spaces.core.known_codec import KnownCodec
 from naslib.search_spaces.core.schema import DecisionSpace
 
 STEPS = Steps(EveryKind().decision_space)
@@ -160,6 +162,23 @@ def test_the_population_begins_with_mutated_trivial_ones_and_loses_nobody():
         assert asked[number] in STEPS.space.neighbours(best) or asked[number][0] != best[0]
 
 
+def test_what_is_drawn_because_no_mutation_is_allowed_is_nobodys_child():
+    optimizer = adapted(HierarchicalEvolution, population_size=2, tournament=1.0, initial_mutations=1)
+    drive(optimizer, 2)
+    optimizer._steps.space.canonical = _refuse  # as constraints may that allow nothing near
+    try:
+        (trial,) = optimizer.ask(1)
+    finally:
+        del optimizer._steps.space.canonical
+    assert trial.parent is None and STEPS.space.is_valid(trial.code)
+    (child,) = optimizer.ask(1)
+    assert child.parent in (0, 1)
+
+
+def _refuse(code: object) -> None:
+    raise ArchitectureError("too many edges")
+
+
 # TPE
 
 
@@ -226,9 +245,8 @@ def test_the_search_for_a_front_finds_it_sooner_than_chance():
 
 
 def test_a_reference_point_of_another_length_is_refused():
-    optimizer = adapted(ParetoSearch, evaluator=Scores(2), num_init=2, reference_point=[50.0])
     with pytest.raises(ConfigError, match="reference_point has 1 values; the objectives are score, cost"):
-        drive(optimizer, 5)
+        adapted(ParetoSearch, evaluator=Scores(2), reference_point=[50.0])
 
 
 @pytest.mark.parametrize(
@@ -245,3 +263,30 @@ def test_a_reference_point_of_another_length_is_refused():
 def test_values_out_of_range_are_refused(kind, kwargs, match):
     with pytest.raises(ConfigError, match=match):
         kind(**kwargs)
+
+
+def test_the_models_of_a_front_are_read_as_those_of_one_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = NasBench201SearchSpace(channels=4, cells_per_stage=1)
+    of_graphs, of_curves = ParetoSearch(predictor_type="gpwl"), ParetoSearch(predictor_type="lcsvr")
+    of_graphs.adapt_search_space(cell, evaluator=Scores(2))
+    assert of_graphs._encoding is None  # their own
+    with pytest.raises(ConfigError, match="'lcsvr' reads learning curves of the architectures that it predicts"):
+        of_curves.adapt_search_space(cell, evaluator=Scores(2))
+    monkeypatch.setattr(PREDICTORS.get("grid_gp"), "MIN_LABELS", 6)
+    optimizer = adapted(ParetoSearch, evaluator=Scores(2), num_init=2, k=2, num_candidates=10)
+    drive(optimizer, 5)
+    assert not optimizer.known.queue  # all were random: there are fewer than six labels
+    drive(optimizer, 7)
+    assert len(optimizer.known.queue) == 1
+
+
+def test_what_is_nearest_is_drawn_and_is_not_the_parent() -> None:
+    whole = NasBench201SearchSpace()._codec()
+    parent, others = (2,) * 6, [(3, *(2,) * 5), (4, *(2,) * 5)]
+    codec, rng = KnownCodec(whole, [parent, *others, (0,) * 6]), Random(0)
+    child = (1, *(2,) * 5)  # unknown; three of the known ones differ from it in one operation
+    assert codec.nearest(child) == sorted([parent, *others]) and codec.nearest(parent) == [parent]
+    assert {known(codec, child, rng) for _ in range(100)} == {parent, *others}
+    assert {known(codec, child, rng, parent) for _ in range(100)} == {*others}
+    assert parent not in {known(codec, (2, 2, 2, 2, 2, 3), rng, parent) for _ in range(100)}  # it is the nearest alone
+    assert known(whole, child, rng, parent) == child

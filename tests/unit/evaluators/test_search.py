@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,21 @@ import numpy as np
 import pytest
 from trial_evaluators import SumOfOps
 
-from naslib.errors import ConfigError, OptimizerStateError, TrialStopped
-from naslib.evaluators import Executor, ProcessExecutor, SerialExecutor, TrialSearch
+from naslib.errors import ConfigError, OptimizerStateError, TrialFailed, TrialStopped
+from naslib.evaluators import (
+    Evaluator,
+    Executor,
+    FittedEvaluator,
+    ProcessExecutor,
+    ProxyEvaluator,
+    SerialExecutor,
+    SupernetEvaluator,
+    TrainEvaluator,
+    TrialSearch,
+)
 from naslib.evaluators.base import never
 from naslib.evaluators.executors import evaluated
-from naslib.history import History, MemoryHistory, SqliteHistory, State, Trial, load
+from naslib.history import History, MemoryHistory, Objective, Outcome, SqliteHistory, State, Trial, load
 from naslib.optimizers import RandomSearch, RegularizedEvolution
 from naslib.search_spaces import NasBench201SearchSpace
 from naslib.utils.seeding import derive_seed
@@ -174,6 +185,28 @@ def test_a_budget_of_seconds_ends_the_search(tmp_path):
     assert len(trials) == 7 and all(trial.state is State.COMPLETE for trial in trials)  # one was under way
     with pytest.raises(ConfigError, match="above 0 seconds"):
         searched(RandomSearch, tmp_path, budget=0.0)
+
+
+class NeverFinite(Evaluator):
+    """Takes a moment, and fails."""
+
+    objectives = (Objective("nothing"),)
+    fidelity = 1
+    is_timed = True
+
+    def evaluate(self, trial: Trial, should_stop: Any = None) -> Outcome:
+        time.sleep(0.01)
+        raise TrialFailed("the loss became NaN")
+
+
+def test_a_budget_of_seconds_is_spent_where_every_trial_fails(tmp_path):
+    optimizer = adapted(RandomSearch, NeverFinite())  # type: ignore[arg-type]
+    search = TrialSearch(optimizer, SerialExecutor(NeverFinite()), MemoryHistory(), budget=0.05, epochs=1)
+    trials = run(search, epochs=50)
+    assert {trial.state for trial in trials} == {State.FAILED} and 1 <= len(trials) <= 5
+    assert all(trial.seconds >= 0.01 for trial in trials) and not search.goes_on(len(trials))
+    for kind in (TrainEvaluator, ProxyEvaluator, SupernetEvaluator, FittedEvaluator):
+        assert kind.is_timed
 
 
 def test_instant_evaluations_are_written_in_groups_and_all_in_the_end(tmp_path):

@@ -270,6 +270,15 @@ def test_zico_over_two_batches():
         proxy("zico", network, batch(3))
 
 
+def test_zen_wants_the_statistics_that_it_reads():
+    norm = nn.BatchNorm2d(3, track_running_stats=False)
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = nn.Sequential(*network, nn.Linear(3, CLASSES)).double()
+    with pytest.raises(PredictorError, match="no running statistics; take statistics='batch'"):
+        proxy("zen", network, batch())
+    assert np.isfinite(proxy("zen", network, batch(), statistics="batch"))
+
+
 @pytest.mark.parametrize("statistics", ["batch", "running"])
 def test_zen_score(statistics):
     network = nn.Sequential(nn.Conv2d(2, 3, 1, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy.stats import norm, spearmanr
@@ -252,6 +254,26 @@ def test_codes_after_rows_of_numbers_are_encoded_again():
     for one in (predictor, fresh):
         one.fit(codes, values)
     assert not predictor.of_rows and np.array_equal(predictor.query(codes), fresh.query(codes))
+
+
+def test_rows_of_numbers_after_codes_are_refused_and_change_nothing():
+    codes, values = made_up(20)
+    predictor = PREDICTORS.get("bayes_lin_reg")(space=CODEC)
+    predictor.fit(codes, values)
+    before = predictor.query(codes)
+    with pytest.raises(PredictorError, match="fitted to architectures, and is asked about rows of numbers"):
+        predictor.query(np.random.default_rng(0).random((20, 6)))
+    assert np.array_equal(predictor.query(codes), before)
+
+
+@pytest.mark.parametrize("name", sorted(PREDICTORS))
+def test_the_signature_of_a_class_is_its_own(name):
+    """Beside it, keywords of NASLib are taken by their class of classes."""
+    kind = PREDICTORS.get(name)
+    parameters = inspect.signature(kind).parameters
+    assert "args" not in parameters
+    if inspect.isclass(kind):
+        assert list(parameters) == list(inspect.signature(kind.__init__).parameters)[1:]
 
 
 def test_figures_that_are_not_finite_are_an_error(monkeypatch):

@@ -37,6 +37,8 @@ class BasePredictor(ModelBasedSearch):
         ConfigError: For an unknown keyword or name, or a number below one.
     """
 
+    SCHEDULABLE = dict.fromkeys(("num_ensemble", "max_labels"), "its model is made once, at the end")
+
     def __init__(self, *, epochs: int = 50, **kwargs: Any) -> None:
         check_counts(epochs=epochs)
         self.epochs = epochs

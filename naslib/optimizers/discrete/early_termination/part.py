@@ -46,7 +46,7 @@ class EarlyTermination:
         upper: Largest possible value, for `extrapolation` of what is maximised.
 
     Attributes:
-        count: Complete trials seen.
+        count: Complete trials seen; one in whose curve something is not finite does not count.
 
     Raises:
         ConfigError: For an unknown rule or model, or a figure out of its range.
@@ -99,7 +99,7 @@ class EarlyTermination:
     def observe(self, trial: Trial) -> None:
         """Take note of a trial that was told."""
         curve = trial.user.get("curve")
-        if trial.state is not State.COMPLETE or not curve:
+        if trial.state is not State.COMPLETE or not curve or not np.isfinite(curve).all():
             return
         self.count += 1
         self._told.append((trial.fidelity, [float(value) for value in curve]))

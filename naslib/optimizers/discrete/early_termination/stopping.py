@@ -76,6 +76,8 @@ class MedianStop:
         epochs = len(curve)
         if epochs < self.first or (epochs - self.first) % self.every or epochs > len(self.medians):
             return None
+        if not np.isfinite(curve).all():
+            return None
         median = self.medians[epochs - 1]
         best = max(curve) if self.maximize else min(curve)
         if best >= median if self.maximize else best <= median:

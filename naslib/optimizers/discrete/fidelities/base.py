@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from abc import abstractmethod
 from collections import deque
@@ -164,13 +165,15 @@ class MultiFidelityOptimizer(DiscreteOptimizer):
     def _tell_code(self, code: Code, value: Any) -> None:
         """Tell the trial that the code was asked for with; one that was not asked for is of the highest level."""
         waiting = self._asked.get(code)
+        is_value = value is not None and math.isfinite(value)
         if not waiting:
+            if is_value:
+                self.record.decides(self.levels[-1])
             super()._tell_code(code, value)
             return
         trial = waiting.popleft()
         if not waiting:
             del self._asked[code]
-        is_value = value is not None and value == value
         self.tell(trial, None if not is_value else value if self.objectives[0].maximize else -value)
 
     def new_epoch(self, epoch: int) -> None:

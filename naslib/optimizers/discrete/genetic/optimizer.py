@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from naslib.errors import ConfigError, UnsupportedBySpaceError
+from naslib.errors import ArchitectureError, ConfigError, UnsupportedBySpaceError
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.generations import Child, GenerationalOptimizer, Member
 from naslib.optimizers.discrete.steps import Steps
@@ -107,6 +107,8 @@ class GeneticCNN(GenerationalOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("crossover_prob", "stage_prob", "mutation_prob", "gene_prob"), "")
+
     def __init__(
         self,
         *,
@@ -160,14 +162,23 @@ class GeneticCNN(GenerationalOptimizer):
         return children  # nobody has changed: all are evaluated again
 
     def _pair(self, pair: Sequence[Member]) -> list[Child]:
-        rng, codec = self.rng, self.codec
-        decided = [codec.to_decisions(member.code) for member in pair]
+        rng = self.rng
+        before = [self.codec.to_decisions(member.code) for member in pair]
         if len(pair) == 2 and rng.random() < self.crossover_prob:
-            decided = list(crossed(self._steps, decided[0], decided[1], self.stages, self.stage_prob, rng))
+            decided = list(crossed(self._steps, before[0], before[1], self.stages, self.stage_prob, rng))
         else:
-            decided = [self._mutated(code) if rng.random() < self.mutation_prob else code for code in decided]
-        children = [known(codec, codec.from_decisions(code), rng) for code in decided]
-        return [(code, member.number) for code, member in zip(children, pair, strict=True)]
+            decided = [self._mutated(code) if rng.random() < self.mutation_prob else code for code in before]
+        changes = zip(decided, before, pair, strict=True)
+        return [(self._child(now, then, member.code), member.number) for now, then, member in changes]
+
+    def _child(self, decided: Code, before: Code, parent: Code) -> Code:
+        """Return the architecture of what was decided; the parent where that has not changed, or is none."""
+        if decided == before:
+            return parent
+        try:
+            return known(self.codec, decided, self.rng, parent)
+        except ArchitectureError:  # with too many edges, say
+            return parent
 
     def _mutated(self, decided: Code) -> Code:
         rng, rate = self.rng, self.gene_prob

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from random import Random
 from typing import Any
 
 import numpy as np
 
-from naslib.errors import ConfigError, UnsupportedBySpaceError
+from naslib.errors import ConfigError
 from naslib.predictors import PREDICTORS
-from naslib.predictors.base import as_encoding
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.literals import read_literal
 from naslib.search_spaces.core.query_metrics import Metric
-from naslib.utils.encodings import EncodingType
-from naslib.utils.log import get_logger
 
 from .candidates import Parent
-from .rounds import FEWEST, SearchInRounds, check_counts
+from .reading import reading_of
+from .rounds import SearchInRounds, check_counts
 from .surrogate import Surrogate
 from .transforms import as_transform, transformed
-
-logger = get_logger(__name__)
-
-# Encodings that are no row of numbers
-_OF_GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
 
 
 class ModelBasedSearch(SearchInRounds):
@@ -58,6 +50,8 @@ class ModelBasedSearch(SearchInRounds):
         ConfigError: For an unknown keyword or transform, or a number below one; for an unknown predictor when the space
             is adapted.
     """
+
+    SCHEDULABLE = {"num_ensemble": "", "max_labels": ""}
 
     def __init__(
         self,
@@ -129,10 +123,8 @@ class ModelBasedSearch(SearchInRounds):
             ConfigError: If the predictor, its encoding or its hyperparameters cannot be had, or it needs more to be
                 known of architectures than their values.
         """
-        plain = PREDICTORS.get(self.predictor_type)(space=self.graph)
-        self._encoding = None if plain.DEFAULT_ENCODING in _OF_GRAPHS else self._encoding_of_space()
-        self._fewest = max(FEWEST, plain.MIN_LABELS)
-        if self.zc_api is not None and not plain.reads_info():
+        self._encoding, self._fewest = reading_of(self.predictor_type, self.encoding_type, self.codec, self.graph)
+        if self.zc_api is not None and not PREDICTORS.get(self.predictor_type)(space=self.graph).reads_info():
             raise ConfigError(
                 f"search.use_zc_api gives the predictors proxies, and {self.predictor_type!r} would not read them: "
                 "take another search.predictor_type, such as graf or gp, or leave them out"
@@ -143,21 +135,6 @@ class ModelBasedSearch(SearchInRounds):
         state = self.rng.getstate()
         self.make_surrogate()
         self.rng.setstate(state)
-        if plain.get_data_reqs()["requires_partial_lc"]:
-            raise ConfigError(
-                f"search.predictor_type: {self.predictor_type!r} reads learning curves of the architectures that it "
-                "predicts, and those a search asks for have none yet"
-            )
-
-    def _encoding_of_space(self) -> str:
-        """Return the encoding, or the one-hot one where the space does not have it."""
-        kind = as_encoding(self.encoding_type)
-        try:
-            self.codec.encode_batch([self.codec.random(Random(0))], kind, self.graph)
-        except UnsupportedBySpaceError as error:
-            logger.info("the model reads architectures one-hot: %s", error)
-            kind = EncodingType.ADJACENCY_ONE_HOT
-        return kind.value
 
     def next_round(self) -> list[Parent]:
         """Fit a model and return what it chooses."""

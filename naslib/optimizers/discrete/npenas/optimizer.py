@@ -32,6 +32,8 @@ class Npenas(ModelBasedSearch):
         ConfigError: For an unknown keyword or name, or a number below one.
     """
 
+    SCHEDULABLE = dict.fromkeys(("k", "num_arches_to_mutate", "max_mutations", "num_candidates"), "")
+
     def __init__(
         self,
         *,

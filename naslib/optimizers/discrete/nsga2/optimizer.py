@@ -13,7 +13,7 @@ from naslib.optimizers.discrete.generations import Child, GenerationalOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.query_metrics import Metric
 
-# Draws after which a child that is in the population already is taken all the same
+# Draws after which a child that is in the population already is mutated, and taken whatever comes of it
 _ATTEMPTS = 20
 
 
@@ -31,7 +31,7 @@ class NSGA2(GenerationalOptimizer):
         population_size: Members, and children of a generation.
         crossover_prob: In [0, 1].
         mutation_rate: Of a gene, in [0, 1]; None for one gene on average, 1 over their number.
-        unique: Whether a child that was a member or a child of this generation already is drawn again.
+        unique: Whether a child that was a member or a child of this generation already is drawn again, at last mutated.
         fidelity: Epochs of training that the search looks at, -1 for the longest.
         metric: An accuracy (`Metric` or its name), which is maximised.
         objectives: What is measured instead; see `DiscreteOptimizer`.
@@ -41,6 +41,10 @@ class NSGA2(GenerationalOptimizer):
     Raises:
         ConfigError: For an unknown keyword, or a value out of its range.
     """
+
+    weighs_all = True
+
+    SCHEDULABLE = dict.fromkeys(("crossover_prob", "mutation_rate"), "")
 
     def __init__(
         self,
@@ -90,6 +94,8 @@ class NSGA2(GenerationalOptimizer):
                 if child[0] not in seen:
                     break
                 child = self._child(keys)
+            if self.unique and child[0] in seen:
+                child = self.codec.mutate(child[0], self.rng), child[1]
             seen.add(child[0])
             children.append(child)
         return children

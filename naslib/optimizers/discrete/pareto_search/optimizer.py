@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from random import Random
 from typing import Any
 
 import numpy as np
 
-from naslib.errors import ConfigError, UnsupportedBySpaceError
+from naslib.errors import ConfigError
+from naslib.history import Objective
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
+from naslib.optimizers.discrete.model_based.reading import FEWEST_LABELS, reading_of
 from naslib.optimizers.discrete.model_based.surrogate import Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
-from naslib.predictors.base import as_encoding
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
-from naslib.utils.encodings import EncodingType
 
 from .improvement import non_dominated, scalarised, volume_gains
 
@@ -84,7 +83,8 @@ class ParetoSearch(DiscreteOptimizer):
         reference_point: Per objective, in its own direction and unit, the value beyond which nothing is of use; null
             for an objective without one.
         predictor_type: Name of the predictors in `PREDICTORS`; one that says how sure it is.
-        encoding_type: How an architecture becomes numbers; a space without this encoding is read one-hot.
+        encoding_type: How an architecture becomes numbers. Predictors that read graphs or sequences have an encoding of
+            their own; a space without this one is read one-hot, and the log says so.
         predictor_args: Hyperparameters of the predictors that are not their defaults.
         max_labels: To how many architectures they are fitted at most: the front, and those told last.
         fidelity: Epochs of training that the search looks at, -1 for the longest.
@@ -96,6 +96,10 @@ class ParetoSearch(DiscreteOptimizer):
     Raises:
         ConfigError: For an unknown keyword, or a value out of its range.
     """
+
+    weighs_all = True
+
+    SCHEDULABLE = dict.fromkeys(("k", "num_candidates", "max_labels"), "")
 
     def __init__(
         self,
@@ -124,7 +128,8 @@ class ParetoSearch(DiscreteOptimizer):
         self.predictor_type, self.encoding_type = predictor_type, encoding_type
         self.predictor_args = dict(predictor_args or {})
         self.known = Known()
-        self._encoding = encoding_type
+        self._encoding: str | None = encoding_type
+        self._fewest = FEWEST_LABELS
 
     def propose(self) -> tuple[Code, int | None]:
         """Return a random architecture to begin with, then what promises to enlarge the front."""
@@ -133,7 +138,7 @@ class ParetoSearch(DiscreteOptimizer):
             code, parent = known.queue.pop(0)
             if code not in known.asked:  # somebody may have told it in between
                 return self._taken(code, parent)
-        if len(known.asked) < self.num_init or len(known.merits) < 2:
+        if len(known.asked) < self.num_init or len(known.merits) < self._fewest:
             return self._taken(self._fresh(), None)
         known.queue = self._round()
         code, parent = known.queue.pop(0) if known.queue else (self._fresh(), None)
@@ -158,7 +163,7 @@ class ParetoSearch(DiscreteOptimizer):
         known = self.known
         codes = list(known.merits)
         raw = np.array([known.merits[code] for code in codes])
-        reference = self._reference(raw.shape[1])
+        reference = self._reference(self.objectives)
         merits = np.maximum(raw, _cut(raw, reference))
         front = non_dominated(merits)
         found = self._candidates([codes[row] for row in front])
@@ -201,15 +206,15 @@ class ParetoSearch(DiscreteOptimizer):
             beliefs.append(model.predict(candidates))
         return np.stack([b.mean for b in beliefs], axis=1), np.stack([b.std for b in beliefs], axis=1)
 
-    def _reference(self, m: int) -> np.ndarray:
-        """Return the reference point as merits, `(m,)`, NaN where there is none."""
+    def _reference(self, objectives: Sequence[Objective]) -> np.ndarray:
+        """Return the reference point as merits of m objectives, `(m,)`, NaN where there is none."""
         given = self.reference_point
         if given is None:
-            return np.full(m, np.nan)
-        if len(given) != m:
-            names = ", ".join(objective.name for objective in self.objectives)
+            return np.full(len(objectives), np.nan)
+        if len(given) != len(objectives):
+            names = ", ".join(objective.name for objective in objectives)
             raise ConfigError(f"reference_point has {len(given)} values; the objectives are {names}")
-        pairs = zip(self.objectives, given, strict=True)
+        pairs = zip(objectives, given, strict=True)
         return np.array([np.nan if value is None else objective.merit(float(value)) for objective, value in pairs])
 
     def _gains(self, front: np.ndarray, drawn: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -228,15 +233,22 @@ class ParetoSearch(DiscreteOptimizer):
         """Settle how architectures are read, and make a model once: what it cannot be is said before the search.
 
         Raises:
-            ConfigError: If the predictor, its encoding or its hyperparameters cannot be had.
+            ConfigError: If the predictor, its encoding or its hyperparameters cannot be had, or the reference point is
+                not of the objectives.
         """
-        kind = as_encoding(self.encoding_type)
-        try:
-            self.codec.encode_batch([self.codec.random(Random(0))], kind, self.graph)
-        except UnsupportedBySpaceError:
-            kind = EncodingType.ADJACENCY_ONE_HOT
-        self._encoding = kind.value
+        self._encoding, self._fewest = reading_of(self.predictor_type, self.encoding_type, self.codec, self.graph)
         Surrogate.of_type(self.predictor_type, self.graph, self._encoding, 1, 0, self.predictor_args)
+        if not isinstance(self.evaluator, str):  # else it is known when that is built
+            self._reference(self.objectives)
+
+    def check_evaluator(self, evaluator: Any) -> None:
+        """Raise now if an evaluator cannot serve this search; nothing is changed.
+
+        Raises:
+            ConfigError: If the reference point is not of its objectives; see `DiscreteOptimizer`.
+        """
+        super().check_evaluator(evaluator)
+        self._reference(evaluator.objectives)
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         self._learn_all(code, (merit,), number)

@@ -77,7 +77,7 @@ class SequenceSearch(SearchInRounds):
         spellings: int = 8,
         trade_off: float = 0.8,
         controller_epochs: int = 40,
-        first_epochs: int = 250,
+        first_epochs: int = 500,
         controller_batch_size: int = 25,
         controller_learning_rate: float = 4e-3,
         hidden_size: int = 32,

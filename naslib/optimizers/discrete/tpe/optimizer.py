@@ -73,6 +73,10 @@ class TPE(DiscreteOptimizer):
         ConfigError: For an unknown keyword, a value out of its range, or if Optuna is not installed.
     """
 
+    weighs_all = True
+
+    SCHEDULABLE = {"n_candidates": ""}
+
     def __init__(
         self,
         *,
@@ -108,14 +112,14 @@ class TPE(DiscreteOptimizer):
             for attempt in range(_ATTEMPTS):
                 try:
                     decided = space.canonical(self._suggested())
+                    found = known(codec, decided, self.rng)
                 except ArchitectureError:
                     continue
-                found = decided
                 if not self.unique or decided not in self._seen or attempt >= 10:
                     break
         if found is None:
             raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} suggestions of tpe")
-        return known(codec, codec.from_decisions(found), self.rng), None
+        return found, None
 
     def _suggested(self) -> Code:
         optuna = self._optuna

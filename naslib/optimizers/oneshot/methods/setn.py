@@ -42,6 +42,8 @@ class SETNOptimizer(WeightSharingOptimizer):
     """
 
     LEARNS_ARCHITECTURE = True
+    SCHEDULABLE = {"arch_learning_rate": "", "arch_weight_decay": ""}
+    RUNS_ONE_PATH = False
 
     def __init__(
         self, num_samples: int = 100, pool: int = 10_000, sample_batches: int = 1, num_finalists: int = 0, **kwargs: Any

@@ -24,6 +24,7 @@ class Ability(StrEnum):
     SCORES = "scores"  # candidates and edges are compared by scores in the end
     OPERATIONS = "operations"  # all decisions are among operations; none is a size of elastic layers
     EDGES = "edges"  # all decisions are on edges; none is among the combinations at a node
+    MIXED_SIZES = "mixed sizes"  # several values of a size can run at once, summed by weights
     OWN_WEIGHTS = "own weights"  # every candidate has weights of its own; none shares them with others
     FLAT = "flat"  # no decision is inside of a candidate of another
     STRUCTURE = "structure"  # candidates may leave the supernet during the search

@@ -13,7 +13,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.search_spaces.core._module_graph import graphs_within
 from naslib.search_spaces.core.edge import EdgeData
-from naslib.search_spaces.core.elastic import EntangledCandidate
+from naslib.search_spaces.core.elastic import Elastic, EntangledCandidate
 from naslib.search_spaces.core.elastic.candidates import is_size
 from naslib.search_spaces.core.node_choices import choices_at, is_combination, is_of_inputs
 from naslib.search_spaces.core.primitives import MixedOp
@@ -31,6 +31,10 @@ class Method(Protocol):
     @property
     def RESTRUCTURES(self) -> bool:
         """Whether the method itself changes the structure of the supernet during the search."""
+
+    @property
+    def RUNS_ONE_PATH(self) -> bool:
+        """Whether every forward runs one architecture, so that sizes are never mixed."""
 
     @property
     def fixed_structure(self) -> str:
@@ -155,24 +159,35 @@ def claims_of(optimizer: Method) -> list[Claim]:
     needed = {ability for claim in (*options, *parts) for ability in claim.needs}
     removed = removed_by_method(optimizer, needed) | dict(optimizer.removes())
     own = {Ability.STRUCTURE: ""} if optimizer.RESTRUCTURES else {}
+    if not optimizer.RUNS_ONE_PATH:
+        own[Ability.MIXED_SIZES] = "take a method that trains single paths (random_nas, spos)"
     method = Claim(type(optimizer).__name__, own | dict(optimizer.needs()), removed)
     return [method, *options, *parts]
 
 
-def check_space(optimizer: Method, decisions: Sequence[EdgeData]) -> None:
+def check_space(optimizer: Method, decisions: Sequence[EdgeData], layers: Sequence[Elastic] = ()) -> None:
     """Raise `ConfigError` naming everything in a search that cannot work with what a space decides.
 
     Args:
         optimizer: The method.
         decisions: What carries the decisions of the supernet.
+        layers: Its elastic layers.
     """
-    if problems := conflicts([*claims_of(optimizer), *claims_of_space(decisions)]):
+    if problems := conflicts([*claims_of(optimizer), *claims_of_space(decisions, layers)]):
         raise ConfigError(problems)
 
 
-def claims_of_space(decisions: Sequence[EdgeData]) -> list[Claim]:
-    """Return what a supernet takes away, by what it decides."""
+def claims_of_space(decisions: Sequence[EdgeData], layers: Sequence[Elastic] = ()) -> list[Claim]:
+    """Return what a supernet takes away, by what it decides.
+
+    Args:
+        decisions: What carries the decisions of the supernet.
+        layers: Its elastic layers.
+    """
     claims = []
+    if unmixed := next((type(layer).__name__ for layer in layers if not layer.MIXES), None):
+        why = "{part} runs several values of a size at once, and these layers run one"
+        claims.append(Claim(f"the sizes of {unmixed}", {}, {Ability.MIXED_SIZES: why}))
     if any(is_size(data) for data in decisions):
         reasons = {
             Ability.OPERATIONS: "{part} looks at operations, and the space decides sizes as well",

@@ -16,6 +16,7 @@ from naslib.search_spaces.core.batch_norm import batch_norm_modules, use_batch_s
 from naslib.search_spaces.core.drawing import sites_in, value_sites
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.elastic import values_in
+from naslib.search_spaces.core.elastic.network import elastic_layers
 from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
 from naslib.search_spaces.core.node_choices import choices_at
@@ -71,6 +72,8 @@ class SupernetOptimizer(SamplingOptimizer):
     arch_optimizer: Any
     # Whether the method itself changes the structure of the supernet during the search
     RESTRUCTURES: ClassVar[bool] = False
+    # Whether every forward runs one architecture, so that sizes of elastic layers are never mixed
+    RUNS_ONE_PATH: ClassVar[bool] = False
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -232,7 +235,7 @@ class SupernetOptimizer(SamplingOptimizer):
         graph.update_edges(where_undecided(self.update_ops), self.scope, private_edge_data=True)
         adapt_nodes(graph, self.scope, self.add_alphas, self.update_ops)
         adapt_values(graph, self.add_alphas, self.update_ops)
-        check_space(self, decisions_in(graph, self.scope))
+        check_space(self, decisions_in(graph, self.scope), elastic_layers(graph))
         if alphas is not None:
             adopt(graph, self.scope, alphas)
         for part in self.parts.values():

@@ -30,7 +30,8 @@ _LISTED = 6
 def check_forward(graph: Graph, scope: Scope, run: Callable[[], Any]) -> None:
     """Run all candidates of a supernet, and raise where those of one decision return different shapes.
 
-    Of a space that says so (`MUST_DECIDE`), each decision has to take part in a forward. Nothing is changed.
+    Where sizes cannot be mixed (`Elastic.MIXES`), the largest run. Of a space that says so (`MUST_DECIDE`), each
+    decision has to take part in a forward. Nothing is changed.
 
     Args:
         graph: The supernet.
@@ -41,11 +42,12 @@ def check_forward(graph: Graph, scope: Scope, run: Callable[[], Any]) -> None:
         GraphError: Naming the decision.
     """
     edges = mixed_edges(graph, scope)
-    with torch.no_grad(), assigned(_everything(edges)), evaluation_mode(graph), _watched(graph, edges) as called:
+    everything = _everything(edges, all(layer.MIXES for layer in elastic_layers(graph)))
+    with torch.no_grad(), assigned(everything), evaluation_mode(graph), _watched(graph, edges) as called:
         run()
     missing = [name for name in _names(edges) if name not in called]
     if missing and graph.MUST_DECIDE:  # some modules run more of themselves in training
-        with torch.no_grad(), assigned(_everything(edges)), _training(graph), _watched(graph, edges) as more:
+        with torch.no_grad(), assigned(everything), _training(graph), _watched(graph, edges) as more:
             run()
         missing = [name for name in missing if name not in more]
         if missing:
@@ -59,10 +61,12 @@ def _names(edges: Sequence[EdgeData]) -> list[str]:
     return list(dict.fromkeys(data.op.decision for data in edges if data.op.decision is not None))
 
 
-def _everything(edges: Sequence[EdgeData]) -> Assignment:
-    """Return the assignment that mixes all candidates evenly."""
+def _everything(edges: Sequence[EdgeData], with_sizes: bool) -> Assignment:
+    """Return the assignment that mixes all candidates evenly, values of sizes only `with_sizes`."""
     rows = {}
     for data in edges:
+        if is_size(data) and not with_sizes:
+            continue
         if data.op.decision is not None and data.has("alpha"):
             alpha = data.alpha.detach()
             rows[data.op.decision] = torch.full_like(alpha, 1 / alpha.shape[-1])

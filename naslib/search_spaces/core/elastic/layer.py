@@ -138,6 +138,8 @@ class Elastic(Extractable):
     INPUT: ClassVar[tuple[int, int] | None] = None
     # Where the weighted sum of slices is not one layer, `mix` says nothing
     ALWAYS_OUTPUTS: ClassVar[bool] = False
+    # Whether several sizes can run at once; a layer that cannot says so when it is asked to
+    MIXES: ClassVar[bool] = True
 
     sizes: Sizes
     mix: Mix

@@ -207,6 +207,13 @@ def test_the_folder_is_opened_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
     assert isinstance(api, NasBench301Surrogate) and not api.has(Metric.TRAIN_TIME, "cifar10")
 
 
+def test_two_versions_are_not_mixed(tmp_path: Path) -> None:
+    for version in ("0.9", "1.0"):
+        _write(tmp_path / f"nb_models_{version}" / f"xgb_v{version}", "xgb", [_xgboost(1)])
+    with pytest.raises(BenchmarkError, match=r"2 ensembles of xgb.*name the folder.*xgb_v0\.9, .*xgb_v1\.0"):
+        FORMATS["nasbench301"].read(tmp_path, _nothing)
+
+
 def test_other_operations_are_not_in_the_benchmark(tmp_path: Path) -> None:
     """Operations of the DARTS space have one number whatever the list of candidates is; others have none there."""
     _write(tmp_path / "xgb_v1.0", "xgb", [_xgboost(1)])

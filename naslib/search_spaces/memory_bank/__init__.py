@@ -1,0 +1,1 @@
+"""Networks as operations that read from and write to banks of memory."""
