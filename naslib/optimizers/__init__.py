@@ -43,6 +43,7 @@ from .discrete import EAS as EAS
 from .discrete import NAO as NAO
 from .discrete import NASRL as NASRL
 from .discrete import NSGA2 as NSGA2
+from .discrete import PNAS as PNAS
 from .discrete import TPE as TPE
 from .discrete import AZNASSearch as AZNASSearch
 from .discrete import Bananas as Bananas

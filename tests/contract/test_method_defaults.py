@@ -36,6 +36,7 @@ OWN: dict[str, dict[str, Any]] = {
     "binary_moving_average": {"arch_weight_decay": 0.0},
     "binary_proxyless_style": {"arch_weight_decay": 0.0},
     "bonas": {"acq_fn_type": "ei", "population_size": 30},
+    "eas": {"arch_learning_rate": 2e-3},
     "enas": {"arch_learning_rate": 3.5e-3, "arch_weight_decay": 0.0},
     "fair_darts": {"arch_learning_rate": 3e-3},
     "gsparsity": {"learning_rate": 1e-3, "grad_clip": None},

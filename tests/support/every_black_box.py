@@ -39,6 +39,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "npenas": _ROUNDS,
     "nsga2": {"population_size": 4},
     "pareto_search": {"num_init": 3, "k": 2, "num_candidates": 10, "encoding_type": "adjacency_one_hot"},
+    "pnas": {"beam_size": 3, "surrogate_epochs": 2, "ensemble": 2},
     "ppo": {"policy_batch": 3, "passes": 2},
     "proposer": {"num_init": 3, "sample_size": 2},
     "re": {"population_size": 4, "sample_size": 2},
@@ -46,5 +47,5 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup": 3},
 }
 # Methods that search no other spaces than theirs, and the others
-OWN_SPACES: dict[str, tuple[str, ...]] = {"eas": ("eas_cnn",)}
+OWN_SPACES: dict[str, tuple[str, ...]] = {"eas": ("eas_cnn",), "pnas": ("nasbench201", "nasbench101", "pnas")}
 ON_ANY_SPACE = [name for name in METHODS if name not in OWN_SPACES]
