@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors
+from . import blackbox, compare, multi_fidelity, multi_objective, predictors, smash
 from .harness import ROOT
 from .records import RESULTS
 
@@ -109,6 +109,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "blackbox_nb101": lambda found: blackbox.table("nb101"),
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
+    "smash": lambda found: smash.table(),
 }
 
 
