@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors, training_free, transfer
+from . import blackbox, compare, multi_fidelity, multi_objective, predictors, smash, training_free, transfer
 from .harness import ROOT
 from .records import RESULTS
 
@@ -111,6 +111,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
     "training_free": lambda found: training_free.table(),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
+    "smash": lambda found: smash.table(),
 }
 
 
