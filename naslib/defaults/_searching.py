@@ -154,7 +154,10 @@ class SearchSide(TrainerSettings):
             trials = None
             if isinstance(self.optimizer, DiscreteOptimizer):
                 self.take_controller()
-                trials = stack.enter_context(self._trial_search(self.optimizer, saved, phase.fingerprint))
+                evaluator = self._evaluator_of(self.optimizer, saved)
+                if evaluator.carries_state:
+                    phase.parts["evaluator"] = evaluator  # type: ignore[assignment]
+                trials = stack.enter_context(self._trial_search(self.optimizer, evaluator, phase.fingerprint))
             search = BlackBoxSearch(self.optimizer, phase, outputs, settings, report_incumbent, after_epoch, trials)
             start = resume(phase, saved, lambda epoch: None)
             try:
@@ -163,13 +166,17 @@ class SearchSide(TrainerSettings):
                 self.search_seconds = phase.seconds
 
     def _trial_search(
-        self, optimizer: DiscreteOptimizer, saved: Any, fingerprint: dict[str, Any]
+        self, optimizer: DiscreteOptimizer, evaluator: Evaluator, fingerprint: dict[str, Any]
     ) -> AbstractContextManager[TrialSearch]:
         """Return the search of a method that evaluates trials."""
+        about = {**fingerprint, "seed": self._seed()}
+        return trial_search(optimizer, self.config, self.folder, about, evaluator)
+
+    def _evaluator_of(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
+        """Return the evaluator, once the number of threads is settled."""
         if not is_table(optimizer):
             self._settle_threads(saved)
-        about = {**fingerprint, "seed": self._seed()}
-        return trial_search(optimizer, self.config, self.folder, about, self._evaluator(optimizer, saved))
+        return self._evaluator(optimizer, saved)
 
     def _evaluator(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
         def loaders(dataset: str | None = None) -> tuple[Any, Any, Any]:

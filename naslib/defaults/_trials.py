@@ -25,7 +25,6 @@ from naslib.evaluators import (
     TrialSearch,
 )
 from naslib.evaluators.inheritance import FOLDER_NAME as WEIGHTS
-from naslib.evaluators.inheritance import KeptNetworks
 from naslib.evaluators.paused import FOLDER_NAME, PausedTrainings
 from naslib.history import FILE_NAME, SqliteHistory
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -144,6 +143,11 @@ def build_executor(config: Any, evaluator: Evaluator) -> Executor:
     workers, name = int(config.search.get("workers", 1)), config.search.get("executor")
     if workers < 1:
         raise ConfigError(f"search.workers must be at least 1, not {workers}")
+    if evaluator.carries_state and (workers > 1 or name == "process"):
+        raise ConfigError(
+            f"search.workers: {type(evaluator).__name__} changes with every trial, and evaluates one after the other "
+            "in this process: leave search.workers and search.executor out"
+        )
     if evaluator.is_instant or (workers == 1 and name != "process"):
         if workers > 1 or name == "process":
             kind, said = type(evaluator).__name__, f"search.workers={workers}, search.executor={name}"
@@ -183,7 +187,7 @@ def paused_in(folder: Path, evaluator: Evaluator) -> Iterator[None]:
         return
     evaluator.paused = PausedTrainings(folder / FOLDER_NAME)
     if evaluator.inheritance is not None:  # stays after the search: the networks of trials are what it has found
-        evaluator.inheritance.networks = KeptNetworks(folder / WEIGHTS, evaluator.objectives[0].maximize)
+        evaluator.inheritance.keep_in(folder / WEIGHTS)
     yield
     evaluator.paused.clear()  # not after an interruption: then they are wanted
 
@@ -215,6 +219,7 @@ def trial_search(
             budget=config.search.get("budget"),
             budget_unit=config.search.get("budget_unit", "seconds"),
             is_instant=evaluator.is_instant,
+            carries_state=evaluator.carries_state,
         )
         stack.callback(search.flush)
         yield search

@@ -6,6 +6,7 @@ from .base import Evaluator as Evaluator
 from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
 from .inheritance import kept_network as kept_network
+from .mepa import MepaEvaluator as MepaEvaluator
 from .predictor import FittedEvaluator as FittedEvaluator
 from .processes import ProcessExecutor as ProcessExecutor
 from .proxy import ProxyEvaluator as ProxyEvaluator

@@ -13,6 +13,7 @@ from torch import nn
 
 from naslib.errors import ConfigError, HistoryError, MorphismError, did_you_mean
 from naslib.history import Trial
+from naslib.morphism import inherited
 from naslib.search_spaces.core.decisions import Code
 from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.core.graph import Graph
@@ -22,7 +23,8 @@ from naslib.utils.seeding import derive_seed
 logger = get_logger(__name__)
 
 FOLDER_NAME = "weights"
-KINDS = ("morphism",)
+KINDS = ("morphism", "names")
+KEEP = 128
 # What the authors of EAS add to new weights, as shares of the standard deviation of their tensor: of copied units, and
 # of new layers
 NOISE = (1e-2, 1e-3)
@@ -46,8 +48,8 @@ class Kept(NamedTuple):
 class KeptNetworks:
     """The trained networks of trials, in files `NUMBER_VALUE.pth` of a folder, or in memory; so many at most.
 
-    The best one stays, and of the others those that were written or read last. A file is written whole or not at all,
-    and several processes may use one folder.
+    The best one stays, and of the others those of the latest trials and of their parents: who inherited from whom is in
+    empty files `CHILD~PARENT.use`. A file is written whole or not at all, and several processes may use one folder.
 
     Args:
         folder: Where they are, made when it is needed; None for memory.
@@ -55,14 +57,14 @@ class KeptNetworks:
         keep: How many there are at most.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None, maximize: bool = True, keep: int = 64) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None = None, maximize: bool = True, keep: int = KEEP) -> None:
         self.folder, self.maximize, self.keep = None if folder is None else Path(folder), maximize, keep
         self._memory: dict[int, Kept] = {}
+        self._uses: dict[int, int] = {}
 
     def save(self, number: int, kept: Kept) -> None:
         """Keep the network of a trial."""
         if self.folder is None:
-            self._memory.pop(number, None)
             self._memory[number] = kept
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,19 +80,29 @@ class KeptNetworks:
     def load(self, number: int, device: torch.device | str = "cpu") -> Kept | None:
         """Return the network of a trial; None where it is not kept (any more)."""
         if self.folder is None:
-            kept = self._memory.pop(number, None)
-            if kept is not None:
-                self._memory[number] = kept
-            return kept
+            return self._memory.get(number)
         for path in self.folder.glob(f"{number}_*.pth"):
             try:
                 found = torch.load(path, map_location=device, weights_only=True)
-                os.utime(path)
                 return Kept(tuple(found["code"]), float(found["value"]), found["state"])
             except _UNREADABLE as error:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 logger.warning("%s cannot be used: %s", path, reason)
         return None
+
+    def use(self, number: int, by: int) -> None:
+        """Take note that a trial inherits from the network of another one."""
+        if self.folder is None:
+            self._uses[by] = number
+        else:
+            (self.folder / f"{by}~{number}.use").touch()
+
+    def uses(self) -> dict[int, int]:
+        """Return from whose network trials have inherited, by their numbers; of the latest of them."""
+        if self.folder is None:
+            return dict(self._uses)
+        pairs = (path.stem.split("~") for path in self.folder.glob("*~*.use"))
+        return {int(child): int(parent) for child, parent in pairs}
 
     def values(self) -> dict[int, float]:
         """Return the values of the networks that are kept, by the numbers of their trials, in order."""
@@ -98,28 +110,36 @@ class KeptNetworks:
             return {number: self._memory[number].value for number in sorted(self._memory)}
         return dict(sorted(_said(path) for path in self.folder.glob("*_*.pth")))
 
-    def best(self) -> int | None:
-        """Return the number of the trial whose network is the best one; of equals the first. None if none is kept."""
-        values = self.values()
+    def best(self, until: int | None = None) -> int | None:
+        """Return the number of the trial whose network is the best one; of equals the first. None if none is kept.
+
+        Args:
+            until: Of trials up to this number; None for all.
+        """
+        values = {number: value for number, value in self.values().items() if until is None or number <= until}
         sign = 1.0 if self.maximize else -1.0
         return max(values, key=lambda number: sign * values[number], default=None)
 
     def _make_room(self) -> None:
-        best = self.best()
-        if self.folder is None:
-            others = [number for number in self._memory if number != best]
-            for number in others[: max(0, len(self._memory) - self.keep)]:
+        there, uses = list(self.values()), self.uses()
+        last = {parent: child for child, parent in sorted(uses.items())}
+        oldest_first = sorted(there, key=lambda number: max(number, last.get(number, number)))
+        for child in [child for child in uses if child < there[-1] - self.keep]:
+            self._forget_use(child, uses[child])
+        # one that trials in other processes, which began before this one, may still know as the best
+        staying = {self.best(), self.best(there[-1] - self.keep * 3 // 4)}
+        for number in [number for number in oldest_first if number not in staying][: max(0, len(there) - self.keep)]:
+            if self.folder is None:
                 del self._memory[number]
-            return
-        found = []
-        for path in self.folder.glob("*_*.pth"):
-            try:
-                found.append((path.stat().st_mtime_ns, path))
-            except FileNotFoundError:  # another process was faster
-                continue
-        old = [path for _, path in sorted(found) if _said(path)[0] != best]
-        for path in old[: max(0, len(found) - self.keep)]:
-            path.unlink(missing_ok=True)
+            else:
+                for path in self.folder.glob(f"{number}_*.pth"):
+                    path.unlink(missing_ok=True)
+
+    def _forget_use(self, child: int, parent: int) -> None:
+        if self.folder is None:
+            del self._uses[child]
+        else:
+            (self.folder / f"{child}~{parent}.use").unlink(missing_ok=True)
 
 
 def _said(path: Path) -> tuple[int, float]:
@@ -128,68 +148,119 @@ def _said(path: Path) -> tuple[int, float]:
     return int(number), float(value)
 
 
+class Begun(NamedTuple):
+    """What a trial begins with.
+
+    Attributes:
+        network: The network that has inherited; None where the weights are fresh.
+        how: What was done, or why nothing was.
+    """
+
+    network: nn.Module | None
+    how: str
+
+
 class Inheritance:
     """Let the network of a trial begin with what its parent has learned.
 
     A trial with a parent whose network is kept begins with that network, transformed to its architecture by the space's
-    `morphed`: the function is the parent's, but for the noise. Where it is not kept any more, or the architecture has
-    not grown from the parent's, the weights are fresh. `user["inherited"]` has the number of the parent, or None.
+    `morphed` where it has one, and by `naslib.morphism.inherit` elsewhere: the function is the parent's, but for the
+    noise. Where it is not kept any more, or the architecture has not grown from the parent's, the weights are fresh.
+    `user["inherited"]` has the number of the parent, or None, and `user["inheritance"]` what was done, or why nothing.
+
+    With the kind `names` tensors are copied whose names and shapes are the parent's, and the others are fresh, as in
+    the code of aw_nas; the function is another one.
+
+    With n networks kept, a parent counts as kept if it is at most n / 2 trials back, the best one of those further
+    back, or was inherited from by a trial that is between n / 4 and n / 2 back: a network that all others grow from
+    stays. So what a trial begins with is no matter of how fast workers are.
 
     Args:
         space: The search space; not changed.
-        kind: `"morphism"`.
+        kind: `"morphism"` or `"names"`.
         noise: On the weights of copied units, and of new layers; shares of the standard deviation of their tensor.
         maximize: Whether larger values are better.
+        keep: How many networks are kept at most.
 
     Attributes:
         networks: Where networks are kept; in memory until a run says a folder.
 
     Raises:
-        ConfigError: For another kind, a noise that is none, or a space whose networks do not say how they grow.
+        ConfigError: For another kind, a noise that is none, or room for no network.
     """
 
-    def __init__(self, space: Graph, kind: str, noise: Sequence[float] = NOISE, maximize: bool = True) -> None:
+    def __init__(
+        self, space: Graph, kind: str, noise: Sequence[float] = NOISE, maximize: bool = True, keep: int = KEEP
+    ) -> None:
         place = "search.evaluator_args.inherit"
         if kind not in KINDS:
             raise ConfigError(f"{place} is {' or '.join(KINDS)}, or null, not {kind!r}{did_you_mean(str(kind), KINDS)}")
         if len(noise) != 2 or not all(isinstance(share, int | float) and 0 <= share < float("inf") for share in noise):
             raise ConfigError(f"{place}_noise is two shares from 0, of wider and of deeper layers, not {noise!r}")
-        if not callable(getattr(space, "morphed", None)):
-            raise ConfigError(
-                f"{place}: networks of {space.get_type()} do not say how one grows from another; those of eas_cnn do"
-            )
-        self.space, self.kind, self.noise = space, kind, (float(noise[0]), float(noise[1]))
-        self.networks = KeptNetworks(maximize=maximize)
+        if not isinstance(keep, int) or keep < 4:
+            raise ConfigError(f"{place}_keep is a number of networks, at least 4, not {keep!r}")
+        self.space, self.kind, self.noise, self._keep = space, kind, (float(noise[0]), float(noise[1])), keep
+        self._maximize = maximize
+        self.networks = KeptNetworks(None, maximize, keep)
 
-    def network(self, trial: Trial, seed: int, inputs: Callable[[], Any], device: torch.device) -> nn.Module | None:
-        """Return the network that a trial begins with, on a device; None where its weights are fresh.
+    def keep_in(self, folder: str | os.PathLike[str]) -> None:
+        """Keep networks in a folder from now on; those that are in it count."""
+        self.networks = KeptNetworks(folder, self._maximize, self._keep)
+
+    def network(
+        self, trial: Trial, seed: int, run: Callable[[], Callable[[nn.Module], Any]], device: torch.device
+    ) -> Begun:
+        """Return what a trial begins with, on a device.
 
         Args:
             trial: The trial.
             seed: Of the copies and the noise.
-            inputs: Returns images of a training batch, on which batch norm of new layers is measured.
+            run: Returns a function that runs a network on a training batch, on which batch norm of new layers is
+                measured.
             device: Where it is made.
         """
-        kept = self.networks.load(trial.parent, device) if trial.parent is not None else None
+        number = trial.parent
+        if number is None or trial.from_epoch:  # what goes on where another trial ended is no child of it
+            return Begun(None, "no parent")
+        kept = self.networks.load(number, device) if self._counts(number, trial.number) else None
         if kept is None:
-            if trial.parent is not None:
-                logger.warning(
-                    "trial %d: the network of its parent, trial %d, is not kept: its weights are fresh",
-                    trial.number, trial.parent,
-                )  # fmt: skip
-            return None
+            return Begun(None, f"the network of trial {number} is not kept")
+        self.networks.use(number, trial.number)
         parent = fresh_network(self.space, kept.code).to(device)
         parent.load_state_dict(kept.state)
-        generator = torch.Generator().manual_seed(derive_seed(seed, "morphism"))
-        space: Any = self.space
         try:
-            found: nn.Module = space.morphed(
-                parent.eval(), kept.code, trial.code, inputs=inputs(), noise=self.noise, generator=generator
-            )
+            found, how = self._transformed(parent.eval(), kept.code, trial.code, seed, run, device)
         except MorphismError as error:
-            logger.info("trial %d does not inherit from trial %s: %s", trial.number, trial.parent, error)
-            return None
-        return found.to(device)
+            logger.info("trial %d does not inherit from trial %d: %s", trial.number, number, error)
+            return Begun(None, str(error))
+        return Begun(found.to(device), how)
+
+    def _counts(self, number: int, child: int) -> bool:
+        """Say whether the network of a trial counts as kept when another one begins."""
+        far, near = child - self._keep // 2, child - self._keep // 4
+        if number >= far or number == self.networks.best(far):
+            return True
+        return any(far <= by <= near for by, parent in self.networks.uses().items() if parent == number)
+
+    def _transformed(
+        self,
+        parent: nn.Module,
+        before: Code,
+        after: Code,
+        seed: int,
+        run: Callable[[], Callable[[nn.Module], Any]],
+        device: torch.device,
+    ) -> tuple[nn.Module, str]:
+        morphed: Any = getattr(self.space, "morphed", None)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "morphism"))
+        if self.kind == "names":
+            return _by_names(parent, fresh_network(self.space, after).to(device))
+        if callable(morphed):
+            found = morphed(parent, before, after, inputs=run(), noise=self.noise, generator=generator)
+            return found, "morphism"
+        child = fresh_network(self.space, after).to(device)
+        network, said = inherited(parent, child, noise=self.noise, generator=generator, inputs=run())
+        return network, "; ".join(said) or "the same architecture"
 
     def keep(self, trial: Trial, network: nn.Module, value: float) -> None:
         """Keep the network of a trial, on the CPU."""
@@ -198,7 +269,17 @@ class Inheritance:
 
     def describe(self) -> dict[str, Any]:
         """Return, as plain values, what must be the same for values to be comparable."""
-        return {"kind": self.kind, "noise": list(self.noise)}
+        return {"kind": self.kind, "noise": list(self.noise), "keep": self._keep}
+
+
+@torch.no_grad()
+def _by_names(parent: nn.Module, child: nn.Module) -> tuple[nn.Module, str]:
+    """Copy tensors whose names and shapes are the parent's, and return the child, and how many those were."""
+    given, own = parent.state_dict(), child.state_dict()
+    alike = [name for name, value in own.items() if name in given and given[name].shape == value.shape]
+    for name in alike:
+        own[name].copy_(given[name])
+    return child, f"{len(alike)} of {len(own)} tensors by name"
 
 
 def kept_network(

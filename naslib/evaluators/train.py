@@ -27,7 +27,7 @@ from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_see
 
 from .base import Evaluator, ShouldStop, choose_objectives, never
 from .batches import on_device
-from .inheritance import NOISE, Inheritance
+from .inheritance import KEEP, NOISE, Inheritance
 from .paused import PausedTrainings
 from .training import Training
 from .training import TrainingOfTrials as TrainingOfTrials
@@ -60,9 +60,10 @@ class TrainEvaluator(Evaluator):
             anyway for a trial that may be stopped early.
         network_args: Arguments of the space's `evaluation_network`, for a network of another size; None for the network
             of the space itself, with fresh weights and affine norms.
-        inherit: `"morphism"`: the network of a trial begins with the weights of its parent's (`Inheritance`); None for
-            fresh ones.
+        inherit: `"morphism"` or `"names"`: the network of a trial begins with the weights of its parent's
+            (`Inheritance`); None for fresh ones.
         inherit_noise: On new weights; see `Inheritance`.
+        inherit_keep: How many trained networks are kept at most.
 
     Attributes:
         paused: Where trainings that may go on are kept; None for nowhere.
@@ -92,6 +93,7 @@ class TrainEvaluator(Evaluator):
         curve: bool = False,
         inherit: str | None = None,
         inherit_noise: Sequence[float] = NOISE,
+        inherit_keep: int = KEEP,
     ) -> None:
         if valid is None:
             raise DataError(
@@ -113,7 +115,8 @@ class TrainEvaluator(Evaluator):
         if inherit is not None:
             if network_args is not None:
                 raise ConfigError("search.evaluator_args: inherit and network_args do not go together")
-            self.inheritance = Inheritance(space, inherit, inherit_noise, self.objectives[0].maximize)
+            maximize = self.objectives[0].maximize
+            self.inheritance = Inheritance(space, inherit, inherit_noise, maximize, inherit_keep)
         self._device = torch.device(self.how.device)
         self._carried = [LoaderState(self.train), LoaderState(self.valid)]
         self._opening = [state.capture() for state in self._carried]
@@ -143,7 +146,7 @@ class TrainEvaluator(Evaluator):
         user["params"] = measured["params"]
         if self.inheritance is not None:
             self.inheritance.keep(trial, network, measured[self.objectives[0].name])
-            user["inherited"] = inherited
+            user.update(inherited)
         if training.curve:
             user["curve"] = training.curve
         values = tuple(measured[objective.name] for objective in self.objectives)
@@ -167,14 +170,22 @@ class TrainEvaluator(Evaluator):
             state.restore(opening)
         set_seed(seed)
 
-    def _first_network(self, trial: Trial, seed: int) -> tuple[nn.Module, int | None]:
-        """Return the network of a trial before its training, and the trial that it has inherited from."""
-        found = None
-        if self.inheritance is not None:
-            batches = self._batches(self.train, "training", 0)
-            found = self.inheritance.network(trial, seed, lambda: next(batches)[0], self._device)
-            self._rewind(seed)
-        return (self.build_network(trial.code).to(self._device), None) if found is None else (found, trial.parent)
+    def _first_network(self, trial: Trial, seed: int) -> tuple[nn.Module, dict[str, Any]]:
+        """Return the network of a trial before its training, and what is said of what it has inherited."""
+        if self.inheritance is None:
+            return self.build_network(trial.code).to(self._device), {}
+
+        def run() -> Callable[[nn.Module], Any]:
+            batch = next(self._batches(self.train, "training", 0))
+            return lambda network: self.task.forward(network, batch)
+
+        begun = self.inheritance.network(trial, seed, run, self._device)
+        self._rewind(seed)
+        if begun.network is None:
+            return self.build_network(trial.code).to(self._device), {"inherited": None, "inheritance": begun.how}
+        if self.how.channels_last:
+            begun.network.to(memory_format=torch.channels_last)
+        return begun.network, {"inherited": trial.parent, "inheritance": begun.how}
 
     def check(self, code: tuple[int, ...]) -> None:
         """Raise now if a network cannot have the size asked for.

@@ -16,6 +16,7 @@ from naslib.optimizers.oneshot.methods.fair_nas import FairNASOptimizer as FairN
 from naslib.optimizers.oneshot.methods.gdas import GDASOptimizer as GDASOptimizer
 from naslib.optimizers.oneshot.methods.gsparsity import GSparseOptimizer as GSparseOptimizer
 from naslib.optimizers.oneshot.methods.lambda_darts import LambdaDARTSOptimizer as LambdaDARTSOptimizer
+from naslib.optimizers.oneshot.methods.metadapt import MetAdaptOptimizer as MetAdaptOptimizer
 from naslib.optimizers.oneshot.methods.mixed_op import MixedOpOptimizer as MixedOpOptimizer
 from naslib.optimizers.oneshot.methods.ofa import OFAOptimizer as OFAOptimizer
 from naslib.optimizers.oneshot.methods.oles import OLESOptimizer as OLESOptimizer
@@ -32,6 +33,7 @@ from naslib.optimizers.oneshot.methods.setn import SETNOptimizer as SETNOptimize
 from naslib.optimizers.oneshot.methods.smash import SMASHOptimizer as SMASHOptimizer
 from naslib.optimizers.oneshot.methods.snas import SNASOptimizer as SNASOptimizer
 from naslib.optimizers.oneshot.methods.spos import SPOSOptimizer as SPOSOptimizer
+from naslib.optimizers.oneshot.methods.te_nas import TENASOptimizer as TENASOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotOptimizer
 
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
@@ -42,6 +44,7 @@ from .discrete import EAS as EAS
 from .discrete import NAO as NAO
 from .discrete import NASRL as NASRL
 from .discrete import NSGA2 as NSGA2
+from .discrete import PNAS as PNAS
 from .discrete import TPE as TPE
 from .discrete import AZNASSearch as AZNASSearch
 from .discrete import Bananas as Bananas

@@ -43,10 +43,11 @@ OPTIMIZERS: Registry[Any] = Registry(
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
         "local_search": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
+        "metadapt": "naslib.optimizers.oneshot.methods.metadapt.optimizer:MetAdaptOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
         "nao": "naslib.optimizers.discrete.nao.optimizer:NAO",
-        "neural_predictor": "naslib.optimizers.discrete.neural_predictor.optimizer:NeuralPredictorSearch",
         "nas_rl": "naslib.optimizers.discrete.nas_rl.optimizer:NASRL",
+        "neural_predictor": "naslib.optimizers.discrete.neural_predictor.optimizer:NeuralPredictorSearch",
         "npenas": "naslib.optimizers.discrete.npenas.optimizer:Npenas",
         "nsga2": "naslib.optimizers.discrete.nsga2.optimizer:NSGA2",
         "ofa": "naslib.optimizers.oneshot.methods.ofa.optimizer:OFAOptimizer",
@@ -56,6 +57,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "p_darts": "naslib.optimizers.oneshot.methods.p_darts.optimizer:PDARTSOptimizer",
         "pareto_search": "naslib.optimizers.discrete.pareto_search.optimizer:ParetoSearch",
         "pc_darts": "naslib.optimizers.oneshot.methods.pc_darts:PCDARTSOptimizer",
+        "pnas": "naslib.optimizers.discrete.pnas.optimizer:PNAS",
         "ppo": "naslib.optimizers.discrete.ppo.optimizer:PPOController",
         "proposer": "naslib.optimizers.discrete.proposer.optimizer:ProposerSearch",
         "proxyless": "naslib.optimizers.oneshot.methods.proxylessnas.optimizer:ProxylessNASOptimizer",
@@ -80,6 +82,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
         "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
+        "te_nas": "naslib.optimizers.oneshot.methods.te_nas.optimizer:TENASOptimizer",
         "tpe": "naslib.optimizers.discrete.tpe.optimizer:TPE",
         "transfer_controller": "naslib.optimizers.discrete.transfer.optimizer:TransferController",
     },
@@ -234,6 +237,7 @@ PROXIES: Registry[Any] = Registry(
 EVALUATORS: Registry[Any] = Registry(
     "evaluator",
     {
+        "mepa": "naslib.evaluators.mepa:MepaEvaluator",
         "predictor": "naslib.evaluators.predictor:FittedEvaluator",
         "proxy": "naslib.evaluators.proxy:ProxyEvaluator",
         "supernet": "naslib.evaluators.supernet:SupernetEvaluator",
@@ -271,6 +275,7 @@ SEARCH_SPACES: Registry[Any] = Registry(
         "ofa_mobilenetv3": "naslib.search_spaces.ofa_mobilenetv3.graph:OFAMobileNetV3SearchSpace",
         "pnas": "naslib.search_spaces.nasnet.graph:PNASSearchSpace",
         "proxylessnas": "naslib.search_spaces.proxylessnas.graph:ProxylessNASSearchSpace",
+        "resnet_dag": "naslib.search_spaces.resnet_dag.graph:ResNetDagSearchSpace",
         "simple_cell": "naslib.search_spaces.simple_cell.graph:SimpleCellSearchSpace",
         "simple_sequence": "naslib.search_spaces.simple_sequence.graph:SimpleSequenceSearchSpace",
         "tanglenas_cell": "naslib.search_spaces.tanglenas_cell.graph:TangleNASCellSearchSpace",
@@ -330,9 +335,10 @@ PUBLISHED: Registry[Any] = Registry(
 )
 
 # Task and kind of our data sets that are no classification of images, before their files are read.
-DATASET_TASKS = {
+DATASET_TASKS: dict[str, tuple[str, str | None]] = {
     "digits_angle": ("regression", "image"),
     "digits_canvas": ("segmentation", "image"),
+    "few_shot": ("few_shot", None),
     "fsdd": ("sequence_classification", "sequence"),
     "spoken_digits": ("sequence_classification", "sequence"),
     "wikitext-2": ("language_modelling", "tokens"),
@@ -350,6 +356,7 @@ DATASETS: Registry[Any] = Registry(
         "digits": "naslib.data.sets.digits:load_digits",
         "digits_angle": "naslib.data.sets.digits:load_digits_angle",
         "digits_canvas": "naslib.data.sets.digits:load_digits_canvas",
+        "few_shot": "naslib.data.sets.few_shot:load_few_shot",
         "fsdd": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "fashion-mnist": "naslib.data.sets.mnist:load_fashion_mnist",
         "fashion_mnist": "naslib.data.sets.mnist:load_fashion_mnist",
@@ -372,6 +379,7 @@ TASKS: Registry[Any] = Registry(
     "task",
     {
         "classification": "naslib.tasks.classification:Classification",
+        "few_shot": "naslib.tasks.few_shot:FewShot",
         "language_modeling": "naslib.tasks.sequence:LanguageModelling",
         "language_modelling": "naslib.tasks.sequence:LanguageModelling",
         "regression": "naslib.tasks.regression:Regression",

@@ -31,6 +31,7 @@ from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpa
 from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
+from .resnet_dag.graph import ResNetDagSearchSpace as ResNetDagSearchSpace
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
 from .simple_sequence.graph import SimpleSequenceSearchSpace as SimpleSequenceSearchSpace
 from .tanglenas_cell.graph import TangleNASCellSearchSpace as TangleNASCellSearchSpace

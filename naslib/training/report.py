@@ -152,6 +152,7 @@ def _mode(mode: str | None) -> str:
         "query": " (looked up in the benchmark)",
         "keep": " (weights of the search)",
         "retrain": " (trained from scratch)",
+        "supernet": " (the network of the search, as it is)",
     }
     return words.get(mode or "", "")
 

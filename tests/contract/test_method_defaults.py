@@ -35,11 +35,15 @@ OWN: dict[str, dict[str, Any]] = {
     "binary_masked": {"arch_weight_decay": 0.0},
     "binary_moving_average": {"arch_weight_decay": 0.0},
     "binary_proxyless_style": {"arch_weight_decay": 0.0},
+    "bonas": {"acq_fn_type": "ei", "population_size": 30},
+    "eas": {"arch_learning_rate": 2e-3},
     "enas": {"arch_learning_rate": 3.5e-3, "arch_weight_decay": 0.0},
     "fair_darts": {"arch_learning_rate": 3e-3},
     "gsparsity": {"learning_rate": 1e-3, "grad_clip": None},
     "genetic": {"population_size": 20},
     "hierarchical_evolution": {"population_size": 200},
+    "nao": {"num_init": 50},
+    "neural_predictor": {"num_init": 100},
     "nas_rl": {"arch_learning_rate": 6e-4},
     "nsga2": {"population_size": 30},
     "p_darts": {"arch_learning_rate": 6e-4},
@@ -48,8 +52,9 @@ OWN: dict[str, dict[str, Any]] = {
     "ppo": {"arch_learning_rate": 3.5e-4},
     "proxyless": {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0},
     "reinforce": {"arch_learning_rate": 0.01},
+    "seminas": {"num_init": 50},
+    "transfer_controller": {"arch_learning_rate": 5e-4},
     "smash": {"op_optimizer": "Adam", "learning_rate": 1e-3, "weight_decay": 1e-4, "grad_clip": None},
-    "transfer_controller": {"arch_learning_rate": 1e-3},
 }
 GIVEN = {"learning_rate": 0.05, "grad_clip": 2.0, "arch_learning_rate": 0.07, "arch_weight_decay": 0.02}
 

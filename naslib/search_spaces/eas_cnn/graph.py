@@ -221,10 +221,10 @@ def layers_of(network: nn.Module) -> nn.Sequential:
     Raises:
         GraphError: If it has none.
     """
-    found = next((module.layers for module in network.modules() if isinstance(module, ConvChain)), None)
-    if found is None:
+    op: Any = network.edges[1, 2].op if isinstance(network, EASConvNetSearchSpace) else network
+    if not isinstance(op, ConvChain):
         raise GraphError(f"no architecture is set on this {NAME}: use set_spec or sample_random_architecture")
-    return found
+    return op.layers
 
 
 def _problems_of(name: str, ladder: Sequence[int]) -> list[str]:

@@ -140,7 +140,12 @@ class LayerString(Spelling):
                 f"an architecture of {NAME} has {len(names) - 1} blocks of convolutions and one of linear layers, with "
                 f"{POOL!r} between them and a layer in each, not {shortened(spec)}"
             )
-        for name, block in zip(names, blocks, strict=True):
+        for index, (name, block) in enumerate(zip(names, blocks, strict=True)):
+            deepest = self.limits.deepest(index)
+            if len(block) > deepest:
+                raise ArchitectureError(
+                    f"{name} has at most {deepest} layers here, not {len(block)} as in {shortened(spec)}"
+                )
             if any((layer.kernel == 0) != (name == DENSE) for layer in block):
                 raise ArchitectureError(f"{name} of {shortened(spec)} has layers of another kind")
         return choices_of(tuple(map(tuple, blocks)), self.limits)

@@ -34,6 +34,18 @@ class TaskAdvantages:
         self.normalize = normalize
         self.baselines = {name: RewardBaseline(decay, correct_bias) for name in names}
         self.squares = {name: RewardBaseline(decay, correct_bias) for name in names}
+        self._decay = decay
+
+    @property
+    def decay(self) -> float:
+        """How much of the old averages is kept."""
+        return self._decay
+
+    @decay.setter
+    def decay(self, decay: float) -> None:
+        self._decay = decay
+        for average in (*self.baselines.values(), *self.squares.values()):
+            average.decay = decay
 
     def advantage(self, name: str, reward: float) -> float:
         """Take note of a reward of a task, and return its advantage."""

@@ -79,6 +79,8 @@ class TransferController(PolicyOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    HELD_BY = {"baseline_decay": ("advantages", "decay")}
+
     def __init__(
         self,
         *,
@@ -91,10 +93,10 @@ class TransferController(PolicyOptimizer):
         normalize_advantage: bool = True,
         controller: str = "lstm",
         controller_hidden: int = 100,
-        arch_learning_rate: float = 0.001,
+        arch_learning_rate: float = 0.0005,
         baseline_decay: float = 0.9,
         correct_bias: bool = True,
-        entropy_weight: float = 0.05,
+        entropy_weight: float = 0.1,
         fidelity: int = 200,
         metric: Metric | str = Metric.VAL_ACCURACY,
         objectives: Sequence[Metric | str] | None = None,
@@ -131,6 +133,11 @@ class TransferController(PolicyOptimizer):
             problems.append(f"tasks must be names of data sets, each once, got {list(tasks)}")
         if problems:
             raise ConfigError(problems)
+        if tasks is not None and len(tasks) > 1 and self.termination is not None:
+            raise ConfigError(
+                "search.parts.early_termination compares the curves of all trials, and those of different search.tasks "
+                "do not compare: leave it out"
+            )
         self.given_tasks = None if tasks is None else tuple(map(str, tasks))
         self.transfer_from, self.transfer_train = transfer_from, transfer_train
         self.skip_connection = skip_connection
