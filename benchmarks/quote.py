@@ -11,7 +11,17 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors, training_free, transfer
+from . import (
+    blackbox,
+    compare,
+    early_termination,
+    multi_fidelity,
+    multi_objective,
+    predictors,
+    progressive,
+    training_free,
+    transfer,
+)
 from .harness import ROOT
 from .records import RESULTS
 
@@ -105,6 +115,11 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "blackbox_nb201": lambda found: blackbox.table("nb201"),
     "blackbox_seconds": lambda found: blackbox.table("seconds"),
     "blackbox_reinforce": lambda found: blackbox.table("reinforce"),
+    "blackbox_strategies": lambda found: blackbox.table("strategies"),
+    "early_termination_spikenas": lambda found: early_termination.table("spikenas"),
+    "early_termination_darts": lambda found: early_termination.table("darts"),
+    "progressive_nb101": lambda found: progressive.table("nb101"),
+    "progressive_nb201": lambda found: progressive.table("nb201"),
     "multi_objective": lambda found: multi_objective.table(),
     "blackbox_nb101": lambda found: blackbox.table("nb101"),
     "transfer": lambda found: transfer.table(),
