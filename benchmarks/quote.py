@@ -19,6 +19,7 @@ from . import (
     multi_objective,
     predictors,
     progressive,
+    smash,
     training_free,
     transfer,
 )
@@ -126,6 +127,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
     "training_free": lambda found: training_free.table(),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
+    "smash": lambda found: smash.table(),
 }
 
 
