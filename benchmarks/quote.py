@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors, training_free, transfer
+from . import blackbox, compare, inheritance, multi_fidelity, multi_objective, predictors, training_free, transfer
 from .harness import ROOT
 from .records import RESULTS
 
@@ -110,6 +110,8 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "transfer": lambda found: transfer.table(),
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
     "training_free": lambda found: training_free.table(),
+    "inheritance_epochs": lambda found: inheritance.table("epochs"),
+    "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
 }
 
