@@ -11,7 +11,17 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, inheritance, multi_fidelity, multi_objective, predictors, training_free, transfer
+from . import (
+    blackbox,
+    compare,
+    inheritance,
+    multi_fidelity,
+    multi_objective,
+    predictors,
+    smash,
+    training_free,
+    transfer,
+)
 from .harness import ROOT
 from .records import RESULTS
 
@@ -113,6 +123,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "inheritance_epochs": lambda found: inheritance.table("epochs"),
     "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
+    "smash": lambda found: smash.table(),
 }
 
 
