@@ -15,6 +15,7 @@ from . import (
     blackbox,
     compare,
     early_termination,
+    inheritance,
     multi_fidelity,
     multi_objective,
     nas_rl,
@@ -129,6 +130,8 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "transfer": lambda found: transfer.table(),
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
     "training_free": lambda found: training_free.table(),
+    "inheritance_epochs": lambda found: inheritance.table("epochs"),
+    "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
 }
