@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors, smash
+from . import blackbox, compare, multi_fidelity, multi_objective, predictors, smash, training_free, transfer
 from .harness import ROOT
 from .records import RESULTS
 
@@ -107,7 +107,9 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "blackbox_reinforce": lambda found: blackbox.table("reinforce"),
     "multi_objective": lambda found: multi_objective.table(),
     "blackbox_nb101": lambda found: blackbox.table("nb101"),
+    "transfer": lambda found: transfer.table(),
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
+    "training_free": lambda found: training_free.table(),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
 }

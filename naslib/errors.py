@@ -51,6 +51,10 @@ class UnsupportedBySpaceError(NASLibError, NotImplementedError):
     """An architecture operation that this search space does not offer."""
 
 
+class MorphismError(NASLibError, ValueError):
+    """A function-preserving transformation that does not fit a layer; the message says what would."""
+
+
 class OptimizerStateError(NASLibError, RuntimeError):
     """An optimizer was used before `adapt_search_space` or otherwise out of order."""
 

@@ -21,6 +21,7 @@ FLOORS = {
     "naslib.config": 1,
     "naslib.data": 1,
     "naslib.history": 1,
+    "naslib.morphism": 1,  # knows torch alone
     "naslib.search_spaces.core": 2,
     "naslib.tasks": 2,
     "naslib.search_spaces": 3,

@@ -116,16 +116,14 @@ def _evaluator(source: Any, overrides: Sequence[str], threads: int) -> tuple[Any
     optimizer = trainer.optimizer
     if not isinstance(optimizer, DiscreteOptimizer):
         raise ConfigError(f"optimizer: {config.optimizer} trains no single architectures; name random_search")
-    train, valid, tests = trainer._loaders(trainer.build_search_dataloaders, None)
-    training = build_evaluator(
-        optimizer, config, lambda: (train, valid, tests), lambda: trainer.task, trainer.device, trainer._channels_last()
-    )
+    loaders, layout = trainer._loaders(trainer.build_search_dataloaders, None), trainer._channels_last()
+    training = build_evaluator(optimizer, config, lambda name: loaders, lambda: trainer.task, trainer.device, layout)
     if not isinstance(training, TrainEvaluator):
         raise ConfigError(f"a table is built by training (train), not by {type(training).__name__}")
     clock = "cpu" if threads == 1 and trainer.device.type == "cpu" else "wall"
     plain = {key: config.get(key) for key in _CONFIG_KEYS}
     plain["search"] = {key: config.search.get(key) for key in _SEARCH_KEYS}
-    return RecordedTraining(training, tests, clock), plain
+    return RecordedTraining(training, loaders[2], clock), plain
 
 
 def _merge(words: Sequence[str]) -> int:

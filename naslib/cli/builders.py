@@ -171,6 +171,8 @@ def build_trainer(config: Any) -> Trainer:
     elif optimizer.using_step_function:
         api = build_benchmark(config, space, required=False)
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
+    if task is not None and optimizer.using_step_function:
+        optimizer.check_task(task)
     return Trainer(optimizer, config)
 
 

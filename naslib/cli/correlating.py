@@ -217,7 +217,12 @@ class Correlation:
         config.search["evaluator_args"] = {"proxy": name}
         optimizer = cast("DiscreteOptimizer", trainer.optimizer)  # random search
         evaluator = build_evaluator(
-            optimizer, config, lambda: self._loaders, lambda: trainer.task, trainer.device, trainer._channels_last()
+            optimizer,
+            config,
+            lambda task: self._loaders,
+            lambda: trainer.task,
+            trainer.device,
+            trainer._channels_last(),
         )
         return cast("ProxyEvaluator", evaluator)
 

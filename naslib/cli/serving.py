@@ -54,9 +54,12 @@ def check_serves(space: str, task: str | None, kind: str | None, dataset: str = 
 
 
 def kind_of_task(task: str) -> str:
-    """Return the task of ours that a registered one is, or builds on; its own name where it builds on none."""
+    """Return the task of ours whose head serves a registered one (`HEAD`), or that it builds on; else its own name."""
     if task in OURS or task not in TASKS:
         return task
+    head = getattr(TASKS.get(task), "HEAD", None)
+    if isinstance(head, str):
+        return head
     classes = {TASKS.get(name): name for name in OURS}
     return next((classes[base] for base in TASKS.get(task).__mro__ if base in classes), task)
 

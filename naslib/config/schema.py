@@ -112,6 +112,9 @@ class EvaluationKeys(_Keys):
     cutout_length: Count = Field(16, description="side of the square in pixels")
     cutout_prob: Probability = Field(1.0, description="share of images that are cut")
     drop_path_prob: DropProbability = Field(0.2, description="share of dropped paths at the last epoch (from 0)")
+    drop_path: Literal["auto", "epochs", "v1", "v2", "v3"] = Field(
+        "auto", description="how that rises: by epochs, step (v1), cell (v2) or both (v3); auto: the network's own"
+    )
     auxiliary_weight: NotNegative = Field(0.4, description="of the auxiliary head's loss")
     averaging: Count | None = Field(
         None, description="average weights once validation was better so many epochs ago; null: never"

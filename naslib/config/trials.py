@@ -24,7 +24,13 @@ _OF_TRAINING = (
     "label_smoothing",
 )
 # What those that come with naslib read; each has its own number of epochs, or none
-_READ = {"train": _OF_TRAINING, "supernet": ("loss_criteria",), "proxy": ("loss_criteria",), "predictor": ()}
+_READ = {
+    "train": _OF_TRAINING,
+    "mepa": _OF_TRAINING,
+    "supernet": ("loss_criteria",),
+    "proxy": ("loss_criteria",),
+    "predictor": (),
+}
 
 
 def keys_of_evaluator(own: Keywords, search: Mapping[str, Any]) -> tuple[set[str], set[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from naslib.config import compat
+from naslib.config.attribute_schedules import check_attribute_schedules, take_out_schedules
 from naslib.config.extensions import (
     Keywords,
     SchemaExtensions,
@@ -48,6 +49,21 @@ def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problem
             problems.append((section, f"expected a mapping of keys to values, got {got(raw.pop(section))}"))
     unfold_schedules(raw)
     problems += _check_names(raw, extensions)
+    own = chosen(raw, "optimizer", extensions.optimizers)
+    by_trials = own is not None and evaluates_trials(own)
+    known_parts = extensions.trial_parts if by_trials else extensions.parts
+    schedules, wrong = check_attribute_schedules(raw, own, known_parts, by_trials)
+    problems += wrong
+    put_back = take_out_schedules(raw, {place: schedule.at(0, 1) for place, schedule in schedules.items()})
+    problems, notes = _validate_values(raw, extensions, problems)
+    put_back()
+    return problems, notes
+
+
+def _validate_values(
+    raw: dict[str, Any], extensions: SchemaExtensions, problems: Problems
+) -> tuple[Problems, list[str]]:
+    """Check a config in which no schedule stands for a number; see `validate`."""
     notes = _take_out_foreign(raw, extensions)
     problems += _unknown_keys(raw, extensions)
     ill_typed = check_types(raw)

@@ -3,6 +3,7 @@
 from . import sets as sets
 from .augment import AugmentOptions as AugmentOptions
 from .batch_loader import BatchLoader as BatchLoader
+from .episode_loader import EpisodeLoader as EpisodeLoader
 from .epoch_loader import EpochLoader as EpochLoader
 from .fixed_epochs import FixedEpochs as FixedEpochs
 from .image_data import ImageData as ImageData

@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["image", "sequence", "tokens"]
 
 _KINDS = ("image", "sequence", "tokens")
 # Tasks whose targets are class numbers, each of which has a name.
-CLASS_TASKS = ("classification", "segmentation", "language_modelling", "sequence_classification")
+CLASS_TASKS = ("classification", "segmentation", "language_modelling", "sequence_classification", "few_shot")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class DatasetInfo:
         goes_on: Whether the items are neighbouring windows of a text that batches go through row by row, so that a
             network may remember what came before (`naslib.data.text_loader`).
         varies: Whether the batches of a retraining then have many lengths.
+        ways: Classes in an episode, where a batch is one (`task="few_shot"`, `naslib.data.episode_loader`); else 0.
+        shots: Examples of each of them.
+        queries: Images of each of them that are asked for.
+        episodes: In an epoch of training or validation.
+        test_episodes: In the test.
     """
 
     name: str
@@ -68,6 +73,11 @@ class DatasetInfo:
     vocabulary: int = 0
     goes_on: bool = False
     varies: bool = False
+    ways: int = 0
+    shots: int = 0
+    queries: int = 0
+    episodes: int = 0
+    test_episodes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))

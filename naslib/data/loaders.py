@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from naslib.data.augment import Augmentation, AugmentOptions
 from naslib.data.batch_loader import BatchLoader, ImageBank
+from naslib.data.episode_loader import EpisodeLoader
 from naslib.data.epoch_loader import EpochLoader
 from naslib.data.image_data import ImageData, ImageSet
 from naslib.data.info import DatasetInfo
@@ -133,7 +134,7 @@ def _split(
         train, valid = _split_text(len(labels), train_portion)
     else:
         train, valid = keep_single(labels, *stratified_split(labels, train_portion, seed))
-    if len(train) < batch_size:
+    if len(train) < batch_size and not data.info.ways:
         raise DataError(
             f"the training part of {data.info.name!r} has {len(train)} images (train_portion {train_portion} of "
             f"{len(data.train)}), fewer than a batch: set batch_size below {batch_size} or raise train_portion"
@@ -196,6 +197,18 @@ class _Maker(NamedTuple):
                 indices=indices,
                 stream=stream,
                 varies=varies,
+                prefetch=self.prefetch,
+            )
+        if isinstance(source, ImageBank) and self.info.ways:
+            return EpisodeLoader(
+                source,
+                self.info,
+                episodes=self.info.test_episodes if stream == "test" else self.info.episodes,
+                seed=self.seed,
+                indices=indices,
+                stream=stream,
+                fixed=not shuffle,
+                augmentation=augmentation,
                 prefetch=self.prefetch,
             )
         if isinstance(source, ImageBank):

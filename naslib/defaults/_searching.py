@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from naslib.errors import CheckpointError, ConfigError
 from naslib.evaluators import Evaluator, TrialSearch
 from naslib.history import FILE_NAME
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -135,6 +136,7 @@ class SearchSide(TrainerSettings):
         steps = SearchTask(self.optimizer, valid, schedule, outputs, self.epochs, (passes[0], passes[1]))
         settings = LoopSettings(self.epochs, int(self.config.search.checkpoint_freq), self._steps())
         loop = EpochLoop(steps, phase, train, settings, after_epoch)
+        self.optimizer.expect_steps(train.length)
         start = resume(phase, saved, steps.begin_epoch)
         before = saved[1]["run"]["settings"] if saved is not None else {}
         schedule.refit(before, phase.settings, start, train.length, remake)
@@ -151,7 +153,11 @@ class SearchSide(TrainerSettings):
         with ExitStack() as stack:
             trials = None
             if isinstance(self.optimizer, DiscreteOptimizer):
-                trials = stack.enter_context(self._trial_search(self.optimizer, saved, phase.fingerprint))
+                self.take_controller()
+                evaluator = self._evaluator_of(self.optimizer, saved)
+                if evaluator.carries_state:
+                    phase.parts["evaluator"] = evaluator  # type: ignore[assignment]
+                trials = stack.enter_context(self._trial_search(self.optimizer, evaluator, phase.fingerprint))
             search = BlackBoxSearch(self.optimizer, phase, outputs, settings, report_incumbent, after_epoch, trials)
             start = resume(phase, saved, lambda epoch: None)
             try:
@@ -160,17 +166,68 @@ class SearchSide(TrainerSettings):
                 self.search_seconds = phase.seconds
 
     def _trial_search(
-        self, optimizer: DiscreteOptimizer, saved: Any, fingerprint: dict[str, Any]
+        self, optimizer: DiscreteOptimizer, evaluator: Evaluator, fingerprint: dict[str, Any]
     ) -> AbstractContextManager[TrialSearch]:
         """Return the search of a method that evaluates trials."""
+        about = {**fingerprint, "seed": self._seed()}
+        return trial_search(optimizer, self.config, self.folder, about, evaluator)
+
+    def _evaluator_of(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
+        """Return the evaluator, once the number of threads is settled."""
         if not is_table(optimizer):
             self._settle_threads(saved)
-        about = {**fingerprint, "seed": self._seed()}
-        return trial_search(optimizer, self.config, self.folder, about, self._evaluator(optimizer, saved))
+        return self._evaluator(optimizer, saved)
 
     def _evaluator(self, optimizer: DiscreteOptimizer, saved: Any) -> Evaluator:
-        loaders = partial(self._loaders, self.build_search_dataloaders, saved)
+        def loaders(dataset: str | None = None) -> tuple[Any, Any, Any]:
+            if dataset in (None, self.config.dataset):
+                return self._loaders(self.build_search_dataloaders, saved)
+            return self._task_loaders(dataset, saved)
+
         return build_evaluator(optimizer, self.config, loaders, lambda: self.task, self.device, self._channels_last())
+
+    def _task_loaders(self, dataset: str, saved: Any) -> tuple[Any, Any, Any]:
+        """Return the loaders of another data set, for a search of several tasks.
+
+        Raises:
+            ConfigError: If it has other outputs than the data set of the run, or the loaders are somebody's own.
+        """
+        if self._own_loaders is not None:
+            raise ConfigError(
+                f"search.tasks: {dataset} is a data set of the config, and the loaders are a script's own"
+            )
+
+        def build(config: Any) -> Any:
+            named = config.copy()
+            named["dataset"], named["dataset_args"] = dataset, {}
+            return self.build_search_dataloaders(named)
+
+        found = self._loaders(build, saved)
+        info, outputs = found[0].info, self.task.output_size
+        others = getattr(info, "output_size", None) or info.num_classes
+        if outputs != others:
+            raise ConfigError(
+                f"search.tasks: {dataset} has {others} outputs, and {self.config.dataset} {outputs}: the tasks of one "
+                "controller are of one search space, with one number of outputs"
+            )
+        return found
+
+    def take_controller(self) -> None:
+        """Let a method that goes on with the controller of another run take it over, before the search begins.
+
+        Raises:
+            CheckpointError: If there is no checkpoint in the folder.
+            ConfigError: If that controller does not fit.
+        """
+        source = getattr(self.optimizer, "transfer_from", None)
+        take = getattr(self.optimizer, "take_controller", None)
+        if source is None or take is None:
+            return
+        folder = Path(source)
+        if not (folder / "config.yaml").is_file():
+            raise CheckpointError(f"search.transfer_from: {source} is no run folder (it has no config.yaml)")
+        used, state = read_newest(folder / "search")
+        take(state, str(used))
 
     def check_trials(self) -> None:
         """Raise now, before there is a run folder, if the trials of the search could not be evaluated.
@@ -182,6 +239,7 @@ class SearchSide(TrainerSettings):
         if not isinstance(self.optimizer, DiscreteOptimizer):
             return
         evaluator = self._evaluator(self.optimizer, None)
+        self.take_controller()
         if not is_table(self.optimizer):
             self.optimizer.check_evaluator(evaluator)
         random_state = rng_snapshot()

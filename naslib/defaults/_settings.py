@@ -46,6 +46,7 @@ class TrainerSettings(ConfigBuilders):
         """
         if self._task is None:
             self._task = config_task(self.config, self.optimizer, self._given_task, info)
+            self.optimizer.check_task(self._task)
             self._task.to(self.device)
             self.optimizer.use_task(self._task)
         return self._task

@@ -107,4 +107,22 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
         "seconds": record.seconds,
         "front": front_of(optimizer),
         "epochs": record.epochs,
+        "tasks": _by_task(optimizer),
     }
+
+
+def _by_task(optimizer: DiscreteOptimizer) -> dict[str, Any] | None:
+    """Return what a search of several tasks found for each, None for a search of one."""
+    found = optimizer.found_by_task()
+    if found is None:
+        return None
+    told: dict[str, Any] = {}
+    for name, of_task in found.items():
+        code = of_task.pop("code")
+        genotype = None
+        if code is not None:
+            graph = optimizer.graph.clone()
+            graph.set_spec(code)
+            genotype = to_jsonable(graph.genotype())
+        told[name] = {**of_task, "genotype": genotype}
+    return told

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from naslib.evaluators import (
     ProcessExecutor,
     SerialExecutor,
     TableEvaluator,
+    TasksEvaluator,
     TrainEvaluator,
     TrainingOfTrials,
     TrialSearch,
 )
+from naslib.evaluators.inheritance import FOLDER_NAME as WEIGHTS
 from naslib.evaluators.paused import FOLDER_NAME, PausedTrainings
 from naslib.history import FILE_NAME, SqliteHistory
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -33,7 +36,8 @@ from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
 
-Loaders = Callable[[], tuple[Any, Any, Any]]
+# Returns (train, valid, test) of a data set; of the run's own for None
+Loaders = Callable[[str | None], tuple[Any, Any, Any]]
 
 
 def is_table(optimizer: DiscreteOptimizer) -> bool:
@@ -54,7 +58,7 @@ def build_evaluator(
     Args:
         optimizer: The method, adapted.
         config: The config.
-        loaders: Returns (train, valid, test); asked only where batches are needed.
+        loaders: Returns (train, valid, test) of a data set; asked only where batches are needed.
         task: Returns what learning means; asked once the batches are there.
         device: Where networks are trained.
         channels_last: Memory format of images.
@@ -63,24 +67,49 @@ def build_evaluator(
         ConfigError: If it cannot be built.
         DataError: If it needs data that is not there.
     """
-    search = config.search
-    given = dict(search.get("evaluator_args") or {})
+    tasks = tuple(getattr(optimizer, "tasks", ()))
     if is_table(optimizer):
-        table = TableEvaluator(optimizer.dataset_api, optimizer.dataset, optimizer.metrics, optimizer.fidelity)
-        in_seconds = search.get("budget") is not None and search.get("budget_unit", "seconds") == "seconds"
-        if in_seconds and not table.tells_time:
-            raise ConfigError(
-                "search.budget counts the seconds of training, and this table does not tell them: "
-                "search.budget_unit=epochs counts the epochs"
-            )
-        return _counted(table, optimizer, search)
+        return _of_tasks(tasks, lambda name: _table(optimizer, name or optimizer.dataset, config.search))
     if not isinstance(optimizer.evaluator, str):
-        return _counted(optimizer.evaluator, optimizer, search)
+        return _counted(optimizer.evaluator, optimizer, config.search)
+
+    def trained(name: str | None) -> Evaluator:
+        return _by_name(optimizer, config, partial(loaders, name), task, device, channels_last)
+
+    return _of_tasks(tasks, trained)
+
+
+def _of_tasks(tasks: Sequence[str], make: Callable[[str | None], Evaluator]) -> Evaluator:
+    """Return one evaluator for a search of one task, or what hands on the trials of several."""
+    return make(None) if len(tasks) < 2 else TasksEvaluator({name: make(name) for name in tasks})
+
+
+def _table(optimizer: DiscreteOptimizer, dataset: str | None, search: Any) -> Evaluator:
+    table = TableEvaluator(optimizer.dataset_api, dataset, optimizer.metrics, optimizer.fidelity)
+    in_seconds = search.get("budget") is not None and search.get("budget_unit", "seconds") == "seconds"
+    if in_seconds and not table.tells_time:
+        raise ConfigError(
+            "search.budget counts the seconds of training, and this table does not tell them: "
+            "search.budget_unit=epochs counts the epochs"
+        )
+    return _counted(table, optimizer, search)
+
+
+def _by_name(
+    optimizer: DiscreteOptimizer,
+    config: Any,
+    loaders: Callable[[], tuple[Any, Any, Any]],
+    task: Callable[[], Task],
+    device: torch.device,
+    channels_last: bool,
+) -> Evaluator:
+    search = config.search
     kind = EVALUATORS.get(optimizer.evaluator)
     train, valid, _ = loaders() if kind.needs_batches else (None, None, None)
     how = how_to_train(search, str(device), channels_last)
     names, seed = optimizer.objective_names, int(config.get("seed", 0))
     learned = task() if kind.needs_batches else None
+    given = dict(search.get("evaluator_args") or {})
     built: Evaluator = kind(optimizer.graph, train, valid, how, learned, names, seed, **given)
     return _counted(built, optimizer, search)
 
@@ -114,6 +143,11 @@ def build_executor(config: Any, evaluator: Evaluator) -> Executor:
     workers, name = int(config.search.get("workers", 1)), config.search.get("executor")
     if workers < 1:
         raise ConfigError(f"search.workers must be at least 1, not {workers}")
+    if evaluator.carries_state and (workers > 1 or name == "process"):
+        raise ConfigError(
+            f"search.workers: {type(evaluator).__name__} changes with every trial, and evaluates one after the other "
+            "in this process: leave search.workers and search.executor out"
+        )
     if evaluator.is_instant or (workers == 1 and name != "process"):
         if workers > 1 or name == "process":
             kind, said = type(evaluator).__name__, f"search.workers={workers}, search.executor={name}"
@@ -152,6 +186,8 @@ def paused_in(folder: Path, evaluator: Evaluator) -> Iterator[None]:
         yield
         return
     evaluator.paused = PausedTrainings(folder / FOLDER_NAME)
+    if evaluator.inheritance is not None:  # stays after the search: the networks of trials are what it has found
+        evaluator.inheritance.keep_in(folder / WEIGHTS)
     yield
     evaluator.paused.clear()  # not after an interruption: then they are wanted
 
@@ -183,6 +219,7 @@ def trial_search(
             budget=config.search.get("budget"),
             budget_unit=config.search.get("budget_unit", "seconds"),
             is_instant=evaluator.is_instant,
+            carries_state=evaluator.carries_state,
         )
         stack.callback(search.flush)
         yield search

@@ -241,7 +241,12 @@ class Trainer(SearchSide):
             if api is not None:
                 self.result = queried(architecture, api, Metric.TEST_ACCURACY, self.config.dataset)
             else:
-                self.result = self._retrain(architecture, resume_from) if retrain else self._keep_weights(architecture)
+                if self._is_outcome(architecture) and retrain:
+                    self.result = self._test_supernet(architecture)
+                elif retrain:
+                    self.result = self._retrain(architecture, resume_from)
+                else:
+                    self.result = self._keep_weights(architecture)
                 score = self.result.score
                 logger.info("test %s %s", score.name.replace("_", " "), score.show(self.result.value))
             self._summarize(architecture, is_found=architecture is found)
@@ -305,6 +310,7 @@ class Trainer(SearchSide):
             grad_clip=evaluation.grad_clip,
             auxiliary_weight=evaluation.auxiliary_weight,
             drop_path_prob=evaluation.drop_path_prob,
+            drop_path=str(evaluation.get("drop_path", "auto")),
             amp=bool(evaluation.get("amp", False)),
             averaging=evaluation.get("averaging"),
         )
@@ -313,6 +319,18 @@ class Trainer(SearchSide):
         trainee = Trainee(network, optimizer, make(), learned, train, valid, make)
         seconds = retrain(trainee, settings, checkpoints, place, fingerprint, describe_values(evaluation), saved)
         return self._tested("retrain", network, architecture, sizes, test_on, seconds)
+
+    def _is_outcome(self, architecture: Graph) -> bool:
+        """Say whether the search network is tested in place of what it is discretized to."""
+        is_found = architecture is self._found[0]
+        return self.optimizer.is_outcome and is_found and self.config.evaluation.get("mode", "auto") == "auto"
+
+    def _test_supernet(self, architecture: Graph) -> EvaluationResult:
+        network = self.optimizer.graph
+        _, _, tests = self._loaders(self.build_eval_dataloaders, None)
+        self.optimizer.device = self.device
+        self.optimizer.before_training()
+        return self._tested("supernet", network, architecture, None, self._probe(network, tests), 0.0)
 
     def _keep_weights(self, architecture: Graph) -> EvaluationResult:
         place, network = self._place(), architecture.to(self.device)

@@ -5,6 +5,8 @@ from naslib.registry.catalogue import EVALUATORS as EVALUATORS
 from .base import Evaluator as Evaluator
 from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
+from .inheritance import kept_network as kept_network
+from .mepa import MepaEvaluator as MepaEvaluator
 from .predictor import FittedEvaluator as FittedEvaluator
 from .processes import ProcessExecutor as ProcessExecutor
 from .proxy import ProxyEvaluator as ProxyEvaluator
@@ -13,5 +15,6 @@ from .search import TrialSearch as TrialSearch
 from .supernet import SupernetEvaluator as SupernetEvaluator
 from .table import TableEvaluator as TableEvaluator
 from .table_builder import build_table as build_table
+from .tasks import TasksEvaluator as TasksEvaluator
 from .train import TrainEvaluator as TrainEvaluator
 from .train import TrainingOfTrials as TrainingOfTrials

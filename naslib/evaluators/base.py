@@ -18,7 +18,7 @@ def never() -> bool:
 
 
 class Evaluator(ABC):
-    """Turn a trial into values, as a function of the trial alone: of its code, fidelity and seed.
+    """Turn a trial into values, as a function of the trial alone (of its code, fidelity and seed) unless it says so.
 
     Attributes:
         objectives: What the values are; the first decides.
@@ -28,6 +28,9 @@ class Evaluator(ABC):
         can_continue: Whether a trial goes on where the one below it ended, at the cost of the epochs that are added
             (`Trial.from_epoch`).
         is_timed: Whether the seconds of an outcome are those of the clock; a trial that failed has cost some, too.
+        carries_state: Whether a value depends on the trials before it. Then it has `state_dict` and `load_state_dict`,
+            its state is in the checkpoints of the search, and trials are evaluated in one process, one after the other;
+            what was evaluated after the checkpoint that a search goes on from is evaluated again.
         has_curves: Whether it asks `trial.stopping` after each epoch, and keeps the values in `user["curve"]`.
     """
 
@@ -37,6 +40,7 @@ class Evaluator(ABC):
     needs_batches: bool = True
     can_continue: bool = False
     is_timed: bool = False
+    carries_state: bool = False
     has_curves: bool = False
 
     @abstractmethod

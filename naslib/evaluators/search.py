@@ -40,6 +40,7 @@ class TrialSearch:
         budget: Seconds of evaluation after which no trial is begun, or epochs of training; None for no such end.
         budget_unit: `"seconds"` or `"epochs"`. Epochs that a trial shares with one that it continues count once.
         is_instant: Whether evaluations cost nothing. Then none is recalled, and the history is written in groups.
+        carries_state: Whether values depend on the trials before. Then none is recalled either.
 
     Attributes:
         seconds: What the trial told last took.
@@ -56,12 +57,13 @@ class TrialSearch:
         budget: float | None = None,
         budget_unit: str = "seconds",
         is_instant: bool = False,
+        carries_state: bool = False,
     ) -> None:
         if budget is not None and not budget > 0:
             raise ConfigError(f"search.budget must be above 0 {budget_unit}, not {budget:g}")
         self.optimizer, self.executor, self.history = optimizer, executor, history
         self.seed, self.epochs, self.budget, self.is_instant = seed, epochs, budget, is_instant
-        self.budget_unit = budget_unit
+        self.budget_unit, self.carries_state = budget_unit, carries_state
         self.seconds: float | None = None
         self._finished: dict[int, Trial] = {}
         self._known: dict[int, Trial] = {}
@@ -122,8 +124,14 @@ class TrialSearch:
         """Look up what was evaluated after the checkpoint was written, and begin with what was pending in it."""
         record = self.optimizer.record
         first = min(record.pending, default=record.asked)
-        if not self.is_instant:
-            self._known = {t.number: t for t in self.history if t.state.is_over and t.number >= first}
+        recalls = type(self.optimizer).recall is not DiscreteOptimizer.recall
+        if self.is_instant and not recalls:  # of a table there may be millions, and nobody asks
+            begun: list[Trial] = []
+        else:
+            begun = [trial for trial in self.history if trial.number >= first]
+        self.optimizer.recall(begun)
+        if not (self.is_instant or self.carries_state):
+            self._known = {trial.number: trial for trial in begun if trial.state.is_over}
         for trial in self.optimizer.pending():
             self._begin(trial)
 

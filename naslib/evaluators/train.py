@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -27,48 +27,15 @@ from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_see
 
 from .base import Evaluator, ShouldStop, choose_objectives, never
 from .batches import on_device
+from .inheritance import KEEP, NOISE, Inheritance
 from .paused import PausedTrainings
 from .training import Training
+from .training import TrainingOfTrials as TrainingOfTrials
 
 # Whether something asks to stop is looked up after as many steps: it may be a system call.
 _STEPS_BETWEEN_QUESTIONS = 4
 # Told of a training: the network, how many epochs are over (first 0), and what the last of them measured
 Watch = Callable[[nn.Module, int, Measured | None], None]
-
-
-@dataclass(frozen=True)
-class TrainingOfTrials:
-    """How the network of a trial is trained.
-
-    Attributes:
-        learning_rate: Of SGD, at the first epoch.
-        learning_rate_min: At the last, by a cosine.
-        momentum: Of SGD.
-        weight_decay: Of SGD.
-        nesterov: Whether the momentum is Nesterov's.
-        grad_clip: Largest norm of the gradient; 0 or None for no clipping.
-        label_smoothing: Share of each label that the training loss spreads over all classes.
-        scheduler: Learning-rate schedule by name.
-        scheduler_args: Its arguments.
-        warmup_epochs: Epochs in which the rate rises linearly.
-        amp: Whether forwards run under bfloat16 autocast.
-        device: Where it is trained.
-        channels_last: Memory format of images.
-    """
-
-    learning_rate: float = 0.025
-    learning_rate_min: float = 0.001
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    nesterov: bool = False
-    grad_clip: float | None = 5.0
-    label_smoothing: float = 0.0
-    scheduler: str = "cosine"
-    scheduler_args: Mapping[str, Any] = field(default_factory=dict)
-    warmup_epochs: int = 0
-    amp: bool = False
-    device: str = "cpu"
-    channels_last: bool = False
 
 
 class TrainEvaluator(Evaluator):
@@ -93,9 +60,14 @@ class TrainEvaluator(Evaluator):
             anyway for a trial that may be stopped early.
         network_args: Arguments of the space's `evaluation_network`, for a network of another size; None for the network
             of the space itself, with fresh weights and affine norms.
+        inherit: `"morphism"` or `"names"`: the network of a trial begins with the weights of its parent's
+            (`Inheritance`); None for fresh ones.
+        inherit_noise: On new weights; see `Inheritance`.
+        inherit_keep: How many trained networks are kept at most.
 
     Attributes:
         paused: Where trainings that may go on are kept; None for nowhere.
+        inheritance: What lets trials inherit; None for nothing.
 
     Raises:
         DataError: Without a validation part.
@@ -119,6 +91,9 @@ class TrainEvaluator(Evaluator):
         epochs: int = 3,
         network_args: dict[str, Any] | None = None,
         curve: bool = False,
+        inherit: str | None = None,
+        inherit_noise: Sequence[float] = NOISE,
+        inherit_keep: int = KEEP,
     ) -> None:
         if valid is None:
             raise DataError(
@@ -136,6 +111,12 @@ class TrainEvaluator(Evaluator):
         self.task = given.plain()
         self.training_task = given.smoothed(self.how.label_smoothing)
         self.objectives = choose_objectives(objectives, measured_of(self.task), _ALIASES)
+        self.inheritance: Inheritance | None = None
+        if inherit is not None:
+            if network_args is not None:
+                raise ConfigError("search.evaluator_args: inherit and network_args do not go together")
+            maximize = self.objectives[0].maximize
+            self.inheritance = Inheritance(space, inherit, inherit_noise, maximize, inherit_keep)
         self._device = torch.device(self.how.device)
         self._carried = [LoaderState(self.train), LoaderState(self.valid)]
         self._opening = [state.capture() for state in self._carried]
@@ -156,13 +137,16 @@ class TrainEvaluator(Evaluator):
         started = time.perf_counter()
         seed = trial.seed if trial.seed is not None else derive_seed(self.seed, "trial", trial.root)
         with self._as_at_first(seed), _memory_is_limited():
-            network = self.build_network(trial.code).to(self._device)
+            network, inherited = self._first_network(trial, seed)
             training = self._begin(network, trial)
             why = self._train(training, trial, should_stop, watch)
             score = training.score if training.score is not None else self._score(network, should_stop)
             measured = self._measure(network, score)
         user: dict[str, Any] = {**training.trained.by_key("train"), **score.by_key("valid")}
         user["params"] = measured["params"]
+        if self.inheritance is not None:
+            self.inheritance.keep(trial, network, measured[self.objectives[0].name])
+            user.update(inherited)
         if training.curve:
             user["curve"] = training.curve
         values = tuple(measured[objective.name] for objective in self.objectives)
@@ -175,13 +159,33 @@ class TrainEvaluator(Evaluator):
     def _as_at_first(self, seed: int) -> Iterator[None]:
         """Seed everything, put the loaders back to where they began, and leave the global generators untouched."""
         before = rng_snapshot()
-        for state, opening in zip(self._carried, self._opening, strict=True):
-            state.restore(opening)
-        set_seed(seed)
+        self._rewind(seed)
         try:
             yield
         finally:
             rng_restore(before)
+
+    def _rewind(self, seed: int) -> None:
+        for state, opening in zip(self._carried, self._opening, strict=True):
+            state.restore(opening)
+        set_seed(seed)
+
+    def _first_network(self, trial: Trial, seed: int) -> tuple[nn.Module, dict[str, Any]]:
+        """Return the network of a trial before its training, and what is said of what it has inherited."""
+        if self.inheritance is None:
+            return self.build_network(trial.code).to(self._device), {}
+
+        def run() -> Callable[[nn.Module], Any]:
+            batch = next(self._batches(self.train, "training", 0))
+            return lambda network: self.task.forward(network, batch)
+
+        begun = self.inheritance.network(trial, seed, run, self._device)
+        self._rewind(seed)
+        if begun.network is None:
+            return self.build_network(trial.code).to(self._device), {"inherited": None, "inheritance": begun.how}
+        if self.how.channels_last:
+            begun.network.to(memory_format=torch.channels_last)
+        return begun.network, {"inherited": trial.parent, "inheritance": begun.how}
 
     def check(self, code: tuple[int, ...]) -> None:
         """Raise now if a network cannot have the size asked for.
@@ -332,6 +336,8 @@ class TrainEvaluator(Evaluator):
         """Return what must be the same for values to be of the same evaluator."""
         how = {key: value for key, value in asdict(self.how).items() if key != "device"}
         own = {"epochs": self.fidelity, "network_args": self.network_args, "task": repr(self.task)}
+        if self.inheritance is not None:  # left out otherwise, so that earlier runs go on
+            own["inherit"] = self.inheritance.describe()
         return {**super().describe(), **own, **how}
 
 

@@ -1,8 +1,9 @@
-"""Training: the network of a trial in training, and all that it takes to go on with it."""
+"""How the network of a trial is trained; the network in training, and all that it takes to go on with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,6 +13,41 @@ from naslib.tasks import Measured, Task
 from naslib.training.randomness import LoaderState
 from naslib.training.schedule import Schedule
 from naslib.utils.seeding import rng_restore, rng_snapshot
+
+
+@dataclass(frozen=True)
+class TrainingOfTrials:
+    """How the network of a trial is trained.
+
+    Attributes:
+        learning_rate: Of SGD, at the first epoch.
+        learning_rate_min: At the last, by a cosine.
+        momentum: Of SGD.
+        weight_decay: Of SGD.
+        nesterov: Whether the momentum is Nesterov's.
+        grad_clip: Largest norm of the gradient; 0 or None for no clipping.
+        label_smoothing: Share of each label that the training loss spreads over all classes.
+        scheduler: Learning-rate schedule by name.
+        scheduler_args: Its arguments.
+        warmup_epochs: Epochs in which the rate rises linearly.
+        amp: Whether forwards run under bfloat16 autocast.
+        device: Where it is trained.
+        channels_last: Memory format of images.
+    """
+
+    learning_rate: float = 0.025
+    learning_rate_min: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    nesterov: bool = False
+    grad_clip: float | None = 5.0
+    label_smoothing: float = 0.0
+    scheduler: str = "cosine"
+    scheduler_args: Mapping[str, Any] = field(default_factory=dict)
+    warmup_epochs: int = 0
+    amp: bool = False
+    device: str = "cpu"
+    channels_last: bool = False
 
 
 class Training:

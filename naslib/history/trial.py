@@ -83,7 +83,7 @@ class Trial:
         parent: Number of the trial that it is a child of, None without one.
         user: Whatever else is worth keeping, as plain JSON-able values. A trial that goes on where another one of the
             same architecture ended has here the number of the first of them, `root`, and the epochs that are done,
-            `from_epoch`.
+            `from_epoch`; one of a search with several data sets has the name of its own, `task`.
         stopping: What may end the trial early; while it is evaluated only, and never kept.
     """
 
@@ -108,6 +108,11 @@ class Trial:
     def from_epoch(self) -> int:
         """Epochs of its training that are those of a trial before; 0 if it begins anew."""
         return int(self.user.get("from_epoch", 0))
+
+    @property
+    def task(self) -> str | None:
+        """The data set that it is evaluated on; None for that of the run."""
+        return self.user.get("task")
 
     @property
     def epochs(self) -> int:

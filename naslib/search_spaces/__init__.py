@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from .autoformer.graph import AutoFormerSearchSpace as AutoFormerSearchSpace
 from .darts_rnn.graph import DartsRNNSearchSpace as DartsRNNSearchSpace
+from .eas_cnn.graph import EASConvNetSearchSpace as EASConvNetSearchSpace
 from .fbnet.graph import FBNetSearchSpace as FBNetSearchSpace
 from .gpt.graph import GPTSearchSpace as GPTSearchSpace
 from .hierarchical.graph import HierarchicalSearchSpace as HierarchicalSearchSpace
 from .memory_bank.graph import MemoryBankSearchSpace as MemoryBankSearchSpace
 from .mnasnet.graph import MnasNetSearchSpace as MnasNetSearchSpace
+from .nas_rl_cnn.graph import NASRLCNNSearchSpace as NASRLCNNSearchSpace
+from .nas_rl_rnn.graph import NASRLRNNSearchSpace as NASRLRNNSearchSpace
 from .nasbench101.graph import NasBench101SearchSpace as NasBench101SearchSpace
 from .nasbench101.one_shot import NasBench1Shot1SearchSpace as NasBench1Shot1SearchSpace
 from .nasbench201.graph import NasBench201SearchSpace as NasBench201SearchSpace
@@ -28,6 +31,7 @@ from .proxylessnas.graph import ProxylessNASSearchSpace as ProxylessNASSearchSpa
 from .published import published as published
 from .registry import SEARCH_SPACES as SEARCH_SPACES
 from .registry import get_search_space as get_search_space
+from .resnet_dag.graph import ResNetDagSearchSpace as ResNetDagSearchSpace
 from .simple_cell.graph import SimpleCellSearchSpace as SimpleCellSearchSpace
 from .simple_sequence.graph import SimpleSequenceSearchSpace as SimpleSequenceSearchSpace
 from .tanglenas_cell.graph import TangleNASCellSearchSpace as TangleNASCellSearchSpace

@@ -3,6 +3,7 @@
 from naslib.registry.catalogue import TASKS as TASKS
 
 from .classification import Classification as Classification
+from .few_shot import FewShot as FewShot
 from .meter import Meter as Meter
 from .regression import Regression as Regression
 from .score import Measured as Measured

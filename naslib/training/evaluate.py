@@ -14,7 +14,6 @@ from torch import nn
 from naslib.errors import ConfigError
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.primitives import set_drop_path_prob
 from naslib.tasks import Measured, Task
 from naslib.tasks.fields import detached
 from naslib.utils.files import atomic_write_json
@@ -22,6 +21,7 @@ from naslib.utils.log import get_logger
 
 from .averaging import WeightAverage
 from .batch_check import BatchCheck
+from .drop_path import DropPathSchedule
 from .loaders import Batch, move_batches
 from .loop import EpochTask
 from .progress import format_seconds
@@ -38,7 +38,8 @@ class RetrainSettings:
         epochs: Number of epochs.
         grad_clip: Largest norm of the gradient; 0 or None for no clipping.
         auxiliary_weight: Weight of the auxiliary outputs' loss.
-        drop_path_prob: Probability of dropping a path that the last epoch approaches; it rises linearly from 0.
+        drop_path_prob: Probability of dropping a path that the end approaches; it rises linearly from 0.
+        drop_path: How it rises: see `DropPathSchedule`.
         amp: Whether forwards run under bfloat16 autocast.
         averaging: After how many epochs without a better validation weights are averaged; None for never.
     """
@@ -47,6 +48,7 @@ class RetrainSettings:
     grad_clip: float | None = None
     auxiliary_weight: float = 0.0
     drop_path_prob: float = 0.0
+    drop_path: str = "auto"
     amp: bool = False
     averaging: int | None = None
 
@@ -80,9 +82,11 @@ class RetrainTask(EpochTask):
         channels_last: Memory format of images.
         writer: A TensorBoard writer or None.
         history_path: Where `history.json` goes.
+        steps: Batches of an epoch; None where that is not known.
 
     Raises:
-        ConfigError: If weights are to be averaged, and there is no validation part, or the network has batch norms.
+        ConfigError: If weights are to be averaged, and there is no validation part, or the network has batch norms; or
+            if paths cannot be dropped as it was asked for.
     """
 
     title = "retrain"
@@ -99,8 +103,11 @@ class RetrainTask(EpochTask):
         channels_last: bool,
         writer: Any,
         history_path: Path,
+        steps: int | None = None,
     ) -> None:
         self.network, self.optimizer, self.task = network, optimizer, task
+        chances = settings.drop_path_prob, settings.epochs, steps
+        self.drop_path = DropPathSchedule(network, settings.drop_path, *chances)
         self.schedule = Schedule(scheduler, optimizer, settings.epochs, validates=valid is not None)
         self.valid, self.settings, self.device, self.channels_last = valid, settings, device, channels_last
         self.writer, self.history_path = writer, history_path
@@ -122,12 +129,13 @@ class RetrainTask(EpochTask):
         self.network.train()
         if self.average is not None:
             self.average.take_back()
-        set_drop_path_prob(self.network, self.settings.drop_path_prob * epoch / max(self.settings.epochs, 1))
+        self.drop_path.begin_epoch(epoch, self.network)
 
     def train_step(self, batch: Batch, step: int) -> None:
         """Make one step of gradient descent."""
         if not self.check.is_done:
             self.check.try_network(self._run, batch)
+        self.drop_path.before_step(step)
         try:
             self._descend(batch, step)
         except Exception as error:

@@ -152,6 +152,7 @@ def _mode(mode: str | None) -> str:
         "query": " (looked up in the benchmark)",
         "keep": " (weights of the search)",
         "retrain": " (trained from scratch)",
+        "supernet": " (the network of the search, as it is)",
     }
     return words.get(mode or "", "")
 
@@ -172,6 +173,10 @@ def _trials(trials: Mapping[str, Any] | None) -> list[str]:
         volume = "" if front["hypervolume"] is None else f"; hypervolume {front['hypervolume']:.6g} above "
         above = ", ".join(f"{value:.6g}" for value in front["reference_point"]) if volume else ""
         lines.append(f"{len(front['members'])} on the front{volume}{above}")
+    for name, found in (trials.get("tasks") or {}).items():
+        pairs = zip(trials["objectives"], found["best_values"], trials["units"], strict=False)
+        said = ", ".join(f"{objective} {value:.6g} {unit}".rstrip() for objective, value, unit in pairs)
+        lines.append(f"{found['count']} of {name}" + (f"; the best is trial {found['best']}: {said}" if said else ""))
     return lines
 
 

@@ -94,9 +94,10 @@ def retrain(
     Returns:
         Seconds spent, over all resumptions.
     """
+    cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training", trainee.task)
     task = RetrainTask(
         trainee.network, trainee.optimizer, trainee.scheduler, trainee.task, trainee.valid, settings,
-        place.device, place.channels_last, place.writer, place.folder / "history.json",
+        place.device, place.channels_last, place.writer, place.folder / "history.json", cursor.length,
     )  # fmt: skip
     objects: dict[str, Saveable] = {"model": trainee.network, "optimizer": trainee.optimizer}
     if trainee.scheduler is not None:
@@ -116,7 +117,6 @@ def retrain(
         phase.parts["task"] = trainee.task
     if task.average is not None:
         phase.parts["average"] = task.average
-    cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training", trainee.task)
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
     before = saved[1]["run"]["settings"] if saved is not None else {}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from curve_table import SPACE, Curves, Schedules
-from every_black_box import KEYWORDS, METHODS
+from every_black_box import KEYWORDS, ON_ANY_SPACE
 
 from naslib.benchmarks import Benchmark, get_dataset_api
 from naslib.errors import BenchmarkError, ConfigError
@@ -26,7 +26,7 @@ RULES: dict[str, dict[str, Any]] = {
     "prediction": {"delta": 0.9, "min_trials": 6},
 }
 OBJECTIVES = (("VAL_ACCURACY",), ("VAL_ACCURACY", "PARAMETERS"))
-PRODUCT = list(itertools.product(METHODS, RULES, OBJECTIVES))
+PRODUCT = list(itertools.product(ON_ANY_SPACE, RULES, OBJECTIVES))
 TRIALS, WORKERS, FAILING = 36, 3, 5
 
 
@@ -84,7 +84,7 @@ def test_what_is_stopped_is_neither_found_nor_on_the_front(name: str, rule: str,
     assert sorted(found) == (sorted(set(front)) if len(objectives) > 1 else [])
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ON_ANY_SPACE)
 def test_it_is_refused_where_there_is_no_curve_of_what_decides(name: str) -> None:
     with pytest.raises(ConfigError, match="looks at learning curves, and this table has none"):
         adapted(name, Schedules(), "median", OBJECTIVES[0])

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from every_black_box import KEYWORDS, METHODS
+from every_black_box import KEYWORDS, METHODS, OWN_SPACES
 from torch.utils.data import DataLoader, TensorDataset
 
-from naslib.errors import ConfigError, OptimizerStateError
+from naslib.errors import ConfigError, OptimizerStateError, UnsupportedBySpaceError
 from naslib.evaluators import Evaluator, TrainEvaluator, TrainingOfTrials
 from naslib.history import Objective, Outcome, State, Trial
 from naslib.history.pareto import dominates
@@ -26,6 +26,8 @@ from tests.support.zoo import ENTRIES
 # A cell of edges, cells with chosen inputs, a labelled DAG with canonical codes, a chain of sizes
 SPACES = ("nasbench201", "nasbench301", "nasbench101", "ofa_mobilenetv3")
 TRIALS = 14
+# Spaces that a method refuses, with the reason
+REFUSED = {"pnas": {"nasbench301": "do not grow", "ofa_mobilenetv3": "do not grow"}}
 
 
 class Genes(Evaluator):
@@ -86,16 +88,23 @@ def step(optimizer: DiscreteOptimizer, workers: int, failing: int = -1) -> list[
 
 
 def test_the_product_is_as_large_as_it_is_said_to_be() -> None:
-    assert len(METHODS) == 17 and set(KEYWORDS) < set(METHODS)
+    assert len(METHODS) >= 18 and set(KEYWORDS) < set(METHODS)
     assert len(SPACES) == 4 and set(SPACES) <= set(ENTRIES)
 
 
 @pytest.fixture(scope="module")
 def spaces() -> dict[str, Any]:
-    return {name: ENTRIES[name].make(n_classes=4, in_channels=3) for name in SPACES}
+    names = {*SPACES, *(name for own in OWN_SPACES.values() for name in own)}
+    return {name: ENTRIES[name].make(n_classes=4, in_channels=3) for name in sorted(names)}
 
 
-PAIRS = [(name, space) for name in METHODS for space in SPACES]
+PAIRS = [(name, space) for name in METHODS for space in OWN_SPACES.get(name, SPACES)]
+
+
+@pytest.mark.parametrize(("name", "space"), [(name, space) for name in REFUSED for space in REFUSED[name]])
+def test_it_refuses_a_space(name: str, space: str, spaces: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedBySpaceError, match=REFUSED[name][space]):
+        adapted(name, spaces[space], Genes())
 
 
 @pytest.mark.parametrize(("name", "space"), PAIRS)
@@ -135,7 +144,7 @@ def test_it_asks_is_told_and_goes_on_from_a_checkpoint(name: str, space: str, sp
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_trains_what_it_asks_for(name: str) -> None:
-    entry = ENTRIES["nasbench201"]
+    entry = ENTRIES[OWN_SPACES.get(name, SPACES)[0]]
     images, labels = entry.batch(24, 0, in_channels=3, n_classes=4)
     train = DataLoader(TensorDataset(images[:16], labels[:16]), batch_size=8)
     valid = DataLoader(TensorDataset(images[16:], labels[16:]), batch_size=8)
@@ -156,7 +165,7 @@ def test_it_refuses(name: str, spaces: dict[str, Any]) -> None:
         optimizer.ask(1)
     with pytest.raises(ConfigError, match="did you mean 'fidelity'"):
         OPTIMIZERS.get(name)(fidelty=3)
-    optimizer = adapted(name, spaces["nasbench201"], Genes())
+    optimizer = adapted(name, spaces[OWN_SPACES.get(name, SPACES)[0]], Genes())
     with pytest.raises(ConfigError, match="at least one trial"):
         optimizer.ask(0)
     (trial,) = optimizer.ask(1)

@@ -22,7 +22,7 @@ METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.nam
 METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), DiscreteOptimizer)]
 # Those that train for several numbers of epochs; what trains nothing is nothing for them
 MULTI_FIDELITY = {"asha", "bohb", "hyperband", "sh"}
-TRAINS_NOTHING = {"predictor", "proxy", "supernet"}
+TRAINS_NOTHING = {"mepa", "predictor", "proxy", "supernet"}
 PAIRS = [(name, evaluator) for evaluator in EVALUATORS.names() for name in METHODS]
 REFUSED = {(name, evaluator) for name, evaluator in PAIRS if name in MULTI_FIDELITY and evaluator in TRAINS_NOTHING}
 
@@ -36,13 +36,14 @@ WORDS = {
     "proxy": [*TINY, "search.batch_size=16", "search.evaluator_args={proxy: synflow}"],
     "train": [*TINY, "search.batch_size=512", "search.evaluator_args={epochs: 2}"],
     "supernet": [*TINY, "search.batch_size=256"],
+    "mepa": [*TINY, "search.batch_size=256", "search.evaluator_args={shared_steps: 1, valid_batches: 1}"],
 }
 
 
 def test_the_product_is_as_large_as_it_is_said_to_be() -> None:
-    assert sorted(WORDS) == sorted(EVALUATORS.names()) == ["predictor", "proxy", "supernet", "table", "train"]
+    assert sorted(WORDS) == sorted(EVALUATORS.names()) == ["mepa", "predictor", "proxy", "supernet", "table", "train"]
     assert len(METHODS) >= 17 and set(METHODS) >= MULTI_FIDELITY
-    assert len(PAIRS) == 5 * len(METHODS) and len(REFUSED) == 3 * 4
+    assert len(PAIRS) == 6 * len(METHODS) and len(REFUSED) == 4 * 4
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from naslib.cli.serving import kind_of_task
 from naslib.data import ImageData, load_data
 from naslib.data.loaders import build_search_loaders
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
@@ -48,6 +49,10 @@ EXAMPLES = {
         "wikitext2", {"bptt": 6, "vocabulary_size": 50, "train_tokens": 600}, "wikitext2/valid.txt.xz",
         "simple_sequence", {"channels": 8},
     ),
+    "few_shot": Example(
+        "few_shot", {"of": "digits", "ways": 2, "shots": 1, "queries": 2, "episodes": 2}, None, "simple_cell",
+        {"channels": 4},
+    ),
     "sequence_classification": Example(
         "spoken_digits", {"seconds": 0.15}, "fsdd_mulaw.npz", "simple_sequence", {"channels": 8}
     ),
@@ -82,7 +87,7 @@ def _space(task: str) -> Graph:
     example, info = EXAMPLES[task], _data(task).info
     vocabulary = {"vocabulary": info.vocabulary} if info.vocabulary else {}
     return SEARCH_SPACES.get(example.space)(
-        n_classes=info.output_size, in_channels=info.in_channels, task=task, **vocabulary, **example.sizes
+        n_classes=info.output_size, in_channels=info.in_channels, task=kind_of_task(task), **vocabulary, **example.sizes
     )
 
 

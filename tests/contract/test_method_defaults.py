@@ -30,15 +30,18 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "optimizers.md"
 METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
 # What the methods say; a default that is not here is the shared one
 OWN: dict[str, dict[str, Any]] = {
+    "az_nas": {"population_size": 512},
     "binary": {"arch_weight_decay": 0.0},
     "binary_masked": {"arch_weight_decay": 0.0},
     "binary_moving_average": {"arch_weight_decay": 0.0},
     "binary_proxyless_style": {"arch_weight_decay": 0.0},
+    "eas": {"arch_learning_rate": 2e-3},
     "enas": {"arch_learning_rate": 3.5e-3, "arch_weight_decay": 0.0},
     "fair_darts": {"arch_learning_rate": 3e-3},
     "gsparsity": {"learning_rate": 1e-3, "grad_clip": None},
     "genetic": {"population_size": 20},
     "hierarchical_evolution": {"population_size": 200},
+    "nas_rl": {"arch_learning_rate": 6e-4},
     "nsga2": {"population_size": 30},
     "p_darts": {"arch_learning_rate": 6e-4},
     "pareto_search": {"predictor_type": "grid_gp", "encoding_type": "graf"},
@@ -46,6 +49,7 @@ OWN: dict[str, dict[str, Any]] = {
     "ppo": {"arch_learning_rate": 3.5e-4},
     "proxyless": {"arch_learning_rate": 1e-3, "arch_weight_decay": 0.0},
     "reinforce": {"arch_learning_rate": 0.01},
+    "transfer_controller": {"arch_learning_rate": 5e-4},
     "smash": {"op_optimizer": "Adam", "learning_rate": 1e-3, "weight_decay": 1e-4, "grad_clip": None},
 }
 GIVEN = {"learning_rate": 0.05, "grad_clip": 2.0, "arch_learning_rate": 0.07, "arch_weight_decay": 0.02}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_black_box import KEYWORDS, METHODS
+from every_black_box import KEYWORDS, ON_ANY_SPACE
 
 from naslib.benchmarks import Benchmark, get_dataset_api
 from naslib.optimizers import OPTIMIZERS
@@ -45,7 +45,7 @@ class Asked(Benchmark):
         return self.some
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ON_ANY_SPACE)
 def test_a_search_asks_for_what_there_is(name: str) -> None:
     set_seed(3)
     method, table = OPTIMIZERS.get(name), Asked()

@@ -29,6 +29,10 @@ TRAIN = [
 ]  # fmt: skip
 
 
+# Networks that grow from a first one, whose weights they inherit
+GROWING = [word for word in TRAIN if not word.startswith(("search_space", "search.evaluator_args"))]
+GROWING += ["search_space=eas_cnn", "search_space_args={blocks: 2, widths: [2, 4, 6]}", "search.networks=2"]
+GROWING += ["search.evaluator_args={epochs: 1, inherit: morphism}", "search.rounds_per_start=1"]
 TABLE = ["dataset=cifar10", "seed=5", "search_space=nasbench201", "optimizer=re", "search.evaluator=table"]
 TABLE += ["search.epochs=20", "device=cpu"]
 TABLE_OBJECTIVES = ["TEST_ACCURACY", "VAL_ACCURACY"]
@@ -103,11 +107,14 @@ def _compare(whole: Path, killed: Path, workers: int = 1) -> None:
         ("re", [], 3, (0, 4)),
         ("re", ["search.workers=2"], 50, (5,)),
         pytest.param("random_search", ["search.workers=2"], 1, (2,), marks=pytest.mark.slow),
+        pytest.param("eas", [], 2, (0, 5), marks=pytest.mark.slow),
+        pytest.param("eas", ["search.workers=2"], 50, (4,), marks=pytest.mark.slow),
     ],
-    ids=["serial", "processes", "processes-random"],
+    ids=["serial", "processes", "processes-random", "inherited", "processes-inherited"],
 )
 def test_killed_in_the_middle_of_a_trial(spawn, tmp_path, optimizer, more, freq, kills):
-    words = [*TRAIN, f"optimizer={optimizer}", f"search.checkpoint_freq={freq}", *more]
+    train = GROWING if optimizer == "eas" else TRAIN
+    words = [*train, f"optimizer={optimizer}", f"search.checkpoint_freq={freq}", *more]
     _finish(spawn([*words, f"out_dir={tmp_path / 'whole'}"]))
     killed = [*words, f"out_dir={tmp_path / 'killed'}"]
     for attempt, number in enumerate(kills):

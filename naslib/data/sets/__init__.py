@@ -2,6 +2,7 @@
 
 from . import cifar as cifar
 from . import digits as digits
+from . import few_shot as few_shot
 from . import imagefolder as imagefolder
 from . import imagenet16 as imagenet16
 from . import mnist as mnist

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from naslib.config.attribute_schedules import schedules_in
 from naslib.config.method_defaults import search_section
 from naslib.config.schema import SEARCH_KEYS
 from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
@@ -18,6 +19,8 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.tasks import Classification, Task
 from naslib.utils.meters import count_parameters_in_MB
+
+from .following import make_following, merged, parts_of, reason_against
 
 # What `Task.to_device` returns: inputs and targets, unless a task of your own says otherwise
 Batch = Any
@@ -36,7 +39,10 @@ class Stateful(Protocol):
 
 
 class _OptimizerType(ABCMeta):
-    """Accept `Opt(config)` beside `Opt(**config.search)`: the one place where a config is unpacked for an optimizer."""
+    """Accept `Opt(config)` beside `Opt(**config.search)`: the one place where a config is unpacked for an optimizer.
+
+    Keywords may be schedules in place of numbers (`following`).
+    """
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -46,9 +52,9 @@ class _OptimizerType(ABCMeta):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if not (args and isinstance(args[0], Mapping) and "search" in args[0]):
-            return super().__call__(*args, **kwargs)
+            return make_following(cls, args, kwargs) if schedules_in(kwargs) else super().__call__(*args, **kwargs)
         config, *rest = args
-        optimizer = super().__call__(*rest, **{**search_section(config, accepted_keywords(cls)), **kwargs})
+        optimizer = cls(*rest, **{**search_section(config, accepted_keywords(cls)), **kwargs})
         optimizer.dataset = config.get("dataset")
         return optimizer
 
@@ -73,11 +79,17 @@ class MetaOptimizer(metaclass=_OptimizerType):
     """
 
     using_step_function = True
+    # Whether the search network itself is what is found: it is tested as it is, unless a config asks for more
+    is_outcome = False
     # Name of the one space that the method takes; "" for any
     OWN_SPACE: ClassVar[str] = ""
     search_space: Graph | None = None
     scope: Scope = None
     _graph: Graph | None = None
+    # Keywords that can follow a schedule, each with "", and those that cannot with the reason; the parents' count, too
+    SCHEDULABLE: ClassVar[Mapping[str, str]] = {}
+    # Where else a keyword stands: what holds it, and its name there, or in the groups of a torch optimizer
+    HELD_BY: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
     def __init__(self, **kwargs: Any) -> None:
         own = accepted_keywords(type(self))
@@ -169,6 +181,59 @@ class MetaOptimizer(metaclass=_OptimizerType):
             task: The task, with its loss.
         """
         self.task = task
+
+    def check_task(self, task: Task) -> None:
+        """Raise now if the method cannot search for what does a task best; asked before a run has a folder.
+
+        Args:
+            task: The task.
+        """
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule, "" where it can.
+
+        A method that reads a keyword under some options alone overrides this.
+
+        Args:
+            name: The keyword.
+        """
+        reason = reason_against(type(self), name)
+        changed_by = [of for of, part in parts_of(self).items() if name in part.changes]
+        if changed_by:
+            return f"the part {changed_by[0]} changes it"
+        held_by = merged(type(self), "HELD_BY").get(name)
+        if reason or held_by is None or not self.is_adapted:
+            return reason
+        holder, key = getattr(self, held_by[0], None), held_by[1]
+        if holder is None:
+            return "nothing is trained that it is of"
+        groups = getattr(holder, "param_groups", [{key: None}])
+        return "" if any(key in group for group in groups) else f"{type(holder).__name__} has no {key}"
+
+    def follow(self, name: str, value: float) -> None:
+        """Set a keyword to the value that its schedule has now.
+
+        Args:
+            name: The keyword, one of `SCHEDULABLE`.
+            value: Its value; an integer where the keyword is one.
+        """
+        setattr(self, name, value)
+        place, key = merged(type(self), "HELD_BY").get(name, ("", ""))
+        holder = getattr(self, place, None) if place else None
+        if not isinstance(holder, torch.optim.Optimizer):
+            if holder is not None and not isinstance(holder, str | type):  # before a space is adapted, a name
+                setattr(holder, key, value)
+            return
+        for group in holder.param_groups:
+            if key in group:
+                group[key] = value
+
+    def expect_steps(self, per_epoch: int | None) -> None:
+        """Take note of how many steps an epoch has, None where nobody knows; before the first of them.
+
+        Raises:
+            ConfigError: If a schedule needs to know.
+        """
 
     def probe(self, data: Batch) -> Any:
         """Return the outputs of the search network on a batch, changing nothing; None where it has none to show.

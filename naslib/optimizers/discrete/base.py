@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 import random
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, overload
 
 from naslib.benchmarks.base import as_metric, metric_of
 from naslib.benchmarks.figure import Figure
-from naslib.errors import (
-    BenchmarkApiMissing,
-    ConfigError,
-    OptimizerStateError,
-)
+from naslib.errors import BenchmarkApiMissing, ConfigError, OptimizerStateError
 from naslib.history import Objective, State, Trial
 from naslib.optimizers.core.given_space import require_graph
 from naslib.optimizers.core.metaclasses import Stateful
@@ -88,8 +85,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.metrics: tuple[Metric | Figure, ...] = (self.metric,)
         self._metric: Metric | Figure | None = None  # what `new_epoch` asks a benchmark for
         self._minimizes = False
-        self.record, self._answers = SearchRecord(), {}
-        self.rng = random.Random()
+        self.record, self._answers, self.rng = SearchRecord(), {}, random.Random()
         self._codec: Codec | None = None
 
     @property
@@ -111,6 +107,9 @@ class DiscreteOptimizer(ReportingOptimizer):
             A `Proposal` where the method says for how long the architecture is trained; None while the method has
             nothing to ask for until it is told more, never if nothing is pending.
         """
+
+    def _hand_out(self, code: Code) -> None:
+        """Take note that a code is asked for alone, without a trial."""
 
     @overload
     def ask(self) -> Code: ...
@@ -135,6 +134,7 @@ class DiscreteOptimizer(ReportingOptimizer):
             proposal = self.propose()
             if proposal is None:
                 raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+            self._hand_out(proposal[0])
             return proposal[0]
         if n < 1:
             raise ConfigError(f"ask(n) returns at least one trial; n is {n}")
@@ -196,7 +196,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         if trial.state is State.COMPLETE and trial.values:
             merits = tuple(o.merit(value) for o, value in zip(self.objectives, trial.values, strict=True))
             self._take(trial, merits[0])
-            if len(merits) > 1:
+            if len(merits) > 1 and self._compares(trial):
                 self.record.add_to_front(trial, merits)
         else:
             self.record.add_without_value(trial)
@@ -215,12 +215,12 @@ class DiscreteOptimizer(ReportingOptimizer):
 
     def _take(self, trial: Trial, merit: float) -> None:
         """Take note of a complete trial; larger merits are better."""
-        self.record.add_trial(trial, merit)
+        if self._compares(trial):
+            self.record.add_trial(trial, merit)
+        else:
+            self.record.evaluations += 1
         pairs = zip(self.objectives, trial.values or (), strict=True)
         self._learn_all(trial.code, tuple(objective.merit(value) for objective, value in pairs), trial.number)
-
-    def _lose(self, trial: Trial) -> None:
-        """Take note, beside the record, of a trial that has failed or was stopped early."""
 
     def _tell_code(self, code: Code, value: Any) -> None:
         if value is None or not math.isfinite(value):
@@ -240,6 +240,9 @@ class DiscreteOptimizer(ReportingOptimizer):
             return found
         # those of a checkpoint lack their rule
         return [self.termination.watched(trial, self.objectives[0], self._share_to_beat(trial)) for trial in found]
+
+    def recall(self, trials: Iterable[Trial]) -> None:
+        """Take the trials that a killed search had begun after its checkpoint, before they are asked for again."""
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
         """Update what the method keeps beside the record; larger merits are better."""
@@ -287,7 +290,7 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
-            known = known_codes(dataset_api, self._metrics_in(dataset_api), dataset, self.fidelity)
+            known = known_codes(dataset_api, self._metrics_in(dataset_api), self._datasets(dataset), self.fidelity)
             codec = within(codec, known)
             self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
@@ -296,11 +299,10 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api
         self._codec = codec
-        self.record, self._answers = SearchRecord(), {}
-        self.rng = as_random(None)
+        self.record, self._answers, self.rng = SearchRecord(), {}, as_random(None)
         self._reset()
         if self.termination is not None:
-            self.termination.reset()
+            self.termination.begin(codec, self.fidelity if self._asks_the_benchmark() else -1)
         self.adapted()
 
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
@@ -310,8 +312,8 @@ class DiscreteOptimizer(ReportingOptimizer):
         probe = codec.random(random.Random(0))
         self._minimizes = not self.objectives[0].maximize
         self._metric = self.metrics[0] if len(self.metrics) == 1 else None
-        for metric in self.metrics:
-            dataset_api.query(probe, metric, dataset, epoch=self.fidelity)
+        for name, metric in product(self._datasets(dataset), self.metrics):
+            dataset_api.query(probe, metric, name, epoch=self.fidelity)
         if self.termination is not None:
             if not getattr(dataset_api, "is_one_training", False):
                 raise ConfigError("search.parts.early_termination looks at learning curves, and this table has none")
@@ -339,13 +341,10 @@ class DiscreteOptimizer(ReportingOptimizer):
         """Raise now if an evaluator cannot serve this search; nothing is changed.
 
         Raises:
-            ConfigError: If trials are to stop early, and it has no learning curves.
+            ConfigError: If trials are to stop early, and it has no learning curves, or shorter ones than are looked at.
         """
-        if self.termination is not None and not getattr(evaluator, "has_curves", False):
-            raise ConfigError(
-                f"search.parts.early_termination looks at learning curves, and {type(evaluator).__name__} has none: "
-                "take search.evaluator=train, or a table with curves"
-            )
+        if self.termination is not None:
+            self.termination.check_evaluator(evaluator, self.fidelity)
 
     def new_epoch(self, epoch: int) -> None:
         """Evaluate one architecture.
@@ -373,7 +372,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self._learn(code, value, number)
 
     def _evaluate_trial(self) -> None:
-        by_table = self._asks_the_benchmark() and len(self.metrics) > 1 and self.termination is None
+        by_table = self._asks_the_benchmark() and self.is_adapted and self.termination is None
         if not by_table and (self.evaluator is None or isinstance(self.evaluator, str)):
             raise OptimizerStateError(
                 f"the evaluator {self.evaluator!r} is built by Trainer.search(); in a loop of your own give "
@@ -384,8 +383,8 @@ class DiscreteOptimizer(ReportingOptimizer):
             raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
         trial = trials[0]
         if by_table:
-            query, epochs = self.dataset_api.query, trial.fidelity
-            self.tell(trial, [float(query(trial.code, metric, self.dataset, epochs)) for metric in self.metrics])
+            query, name = self.dataset_api.query, trial.task or self.dataset
+            self.tell(trial, [float(query(trial.code, metric, name, trial.fidelity)) for metric in self.metrics])
             return
         outcome = self.evaluator.evaluate(trial)
         self.tell(trial, outcome.values, seconds=outcome.seconds, user=outcome.user, state=outcome.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from naslib.benchmarks.figure import Figure
@@ -28,11 +29,11 @@ def codec_of(space: Graph, name: str) -> Codec:
 
 
 def known_codes(
-    dataset_api: Any, metrics: Sequence[Metric | Figure], dataset: str | None, epoch: int
+    dataset_api: Any, metrics: Sequence[Metric | Figure], datasets: Sequence[str | None], epoch: int
 ) -> list[Code] | None:
-    """Return the architectures of which a benchmark knows all metrics; None if these are all that there are."""
+    """Return the architectures of which a benchmark knows all metrics on all data sets; None if these are all."""
     ask = getattr(dataset_api, "known_codes", None)
-    found = [ask(metric, dataset, epoch) for metric in metrics] if ask is not None else []
+    found = [ask(metric, name, epoch) for name, metric in product(datasets, metrics)] if ask is not None else []
     some = [codes for codes in found if codes is not None]
     if not some:
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from naslib.history import Trial
 from naslib.search_spaces.core.codec import Code
@@ -16,12 +17,14 @@ class Proposal(NamedTuple):
         parent: Number of the trial that it comes from, None without one.
         fidelity: Epochs of training; None: those that the search looks at.
         continues: A trial of the same architecture at a lower fidelity, where the training goes on from there.
+        user: What the history is to keep with the trial from the beginning, as plain JSON-able values.
     """
 
     code: Code
     parent: int | None = None
     fidelity: int | None = None
     continues: Trial | None = None
+    user: Mapping[str, Any] = {}
 
     def trial(self, number: int, fidelity: int) -> Trial:
         """Return the trial that it becomes.
@@ -31,6 +34,8 @@ class Proposal(NamedTuple):
             fidelity: Epochs of training where the proposal does not say.
         """
         before = self.continues
-        user = {} if before is None else {"root": before.root, "from_epoch": before.fidelity}
+        user = dict(self.user)
+        if before is not None:
+            user |= {"root": before.root, "from_epoch": before.fidelity}
         asked = fidelity if self.fidelity is None else self.fidelity
         return Trial(number, self.code, asked, parent=self.parent, user=user)

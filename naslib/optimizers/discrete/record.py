@@ -59,14 +59,18 @@ class SearchRecord:
 
     def add(self, code: Code, value: float) -> None:
         """Take note of an evaluated architecture."""
-        self.evaluations += 1
-        self.latest = code
-        if value < self.lowest:
-            self.lowest = value
+        self.note(code, value)
         if value > self.incumbent_value:
             self.incumbent, self.incumbent_value = code, value
             self.incumbent_values, self.incumbent_trial = (value,), None
             self.trajectory.append((self.evaluations, value, code))
+
+    def note(self, code: Code, value: float) -> None:
+        """Count an evaluated architecture, which is not compared with the incumbent."""
+        self.evaluations += 1
+        self.latest = code
+        if value < self.lowest:
+            self.lowest = value
 
     def add_trial(self, trial: Trial, merit: float) -> None:
         """Take note of a trial that has its values."""
@@ -78,6 +82,20 @@ class SearchRecord:
         self.add(trial.code, merit)
         if len(self.trajectory) > changes:
             self.incumbent_values, self.incumbent_trial = trial.values or (), trial.number
+
+    def choose(self, code: Code, values: tuple[float, ...], merit: float, number: int | None) -> None:
+        """Make an architecture that was told the incumbent, by a comparison of the method's own.
+
+        Args:
+            code: The architecture.
+            values: All its values.
+            merit: Of the first objective, larger is better.
+            number: Of its trial.
+        """
+        self.incumbent_values, self.incumbent_trial = values, number
+        if code != self.incumbent or merit != self.incumbent_value:
+            self.incumbent, self.incumbent_value = code, merit
+            self.trajectory.append((self.evaluations, merit, code))
 
     def decides(self, fidelity: int) -> bool:
         """Say whether a value at a fidelity decides, none being of a higher one; those of lower ones no longer do."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from naslib.errors import OptimizerStateError
-from naslib.history import Objective
+from naslib.history import Objective, Trial
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Statistics
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.graph import Graph
@@ -49,6 +49,21 @@ class ReportingOptimizer(MetaOptimizer):
             graph.prepare_evaluation()
             graph.parse()
         return graph
+
+    def _datasets(self, dataset: str | None) -> Sequence[str | None]:
+        """Return the data sets on which architectures are evaluated, given that of the run."""
+        return (dataset,)
+
+    def _compares(self, trial: Trial) -> bool:
+        """Return whether the values of a trial compare with those of the record."""
+        return True
+
+    def _lose(self, trial: Trial) -> None:
+        """Take note, beside the record, of a trial that has failed or was stopped early."""
+
+    def found_by_task(self) -> dict[str, dict[str, Any]] | None:
+        """Return what a search of several tasks found for each: count, best, best_values, code; None for one task."""
+        return None
 
     def undecided(self) -> str:
         """Return why the search decided nothing: all architectures that it evaluated have one value."""

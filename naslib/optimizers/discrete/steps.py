@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import comb
 from typing import NamedTuple
 
+from naslib.errors import DecisionError
 from naslib.search_spaces.core.decisions import MASKED, Code, Decision
 from naslib.search_spaces.core.schema import DecisionSpace
 
@@ -21,12 +23,18 @@ class Slot(NamedTuple):
         part: Which of its words; 0 for operations and values.
         width: Number of words.
         vocabulary: A number that slots with the same candidates have in common.
+        role: A number that slots have in common whose candidates are the same, and of whose decisions the names end
+            alike after the last `/`, numbers apart (`layer_3/height` and `layer_4/height`).
+        place: A number that only slots have in common of which an architecture has one: the operation on whichever
+            input was chosen.
     """
 
     decision: int
     part: int
     width: int
     vocabulary: int
+    role: int
+    place: int
 
 
 class Steps:
@@ -38,28 +46,45 @@ class Steps:
 
     Args:
         space: The decisions.
+        order: Names of all decisions, in the order in which they are made; that of the space if None.
 
     Attributes:
         space: The decisions.
         slots: All words that an architecture may have.
         n_vocabularies: How many vocabularies there are.
+        n_roles: How many roles.
+        n_places: How many places.
+
+    Raises:
+        DecisionError: If the order does not name every decision once.
     """
 
-    def __init__(self, space: DecisionSpace) -> None:
+    def __init__(self, space: DecisionSpace, order: Sequence[str] | None = None) -> None:
         self.space = space
-        self._order = _parents_first(space.decisions)
+        names = space.names
+        if order is not None and sorted(order) != sorted(names):
+            odd = sorted(set(order) ^ set(names)) or sorted(order)
+            raise DecisionError(f"an order names each of the {len(names)} decisions once; look at {odd[0]!r}")
+        first = range(len(names)) if order is None else [names.index(name) for name in order]
+        self._order = _parents_first(space.decisions, first)
         self._index = {decision.name: index for index, decision in enumerate(space.decisions)}
         self._first: list[int] = []
         self.slots: list[Slot] = []
         known: dict[tuple[object, ...], int] = {}
+        roles: dict[tuple[object, ...], int] = {}
+        places: dict[tuple[object, ...], int] = {}
+        shared = _places(space)
         for index, decision in enumerate(space.decisions):
             is_subset = decision.n_chosen is None
             candidates = (False, True) if is_subset else decision.candidates
-            vocabulary = known.setdefault((decision.kind, is_subset, *map(repr, candidates)), len(known))
+            written = (decision.kind, is_subset, *map(repr, candidates))
+            vocabulary = known.setdefault(written, len(known))
+            role = roles.setdefault((_tail(decision.name), *written), len(roles))
             self._first.append(len(self.slots))
             for part in range(decision.n_genes):
-                self.slots.append(Slot(index, part, len(candidates), vocabulary))
-        self.n_vocabularies = len(known)
+                number = places.setdefault((part, *shared[index]), len(places))
+                self.slots.append(Slot(index, part, len(candidates), vocabulary, role, number))
+        self.n_vocabularies, self.n_roles, self.n_places = len(known), len(roles), len(places)
 
     def decode(self, choose: Choose) -> Code:
         """Make all decisions, and return the code.
@@ -122,8 +147,30 @@ def _possible(decision: Decision, part: int, before: int) -> tuple[Sequence[int]
     return allowed, [comb(width - word - 1, left) for word in allowed]
 
 
-def _parents_first(decisions: Sequence[Decision]) -> list[int]:
-    """Return the indices of decisions, each behind that of its condition, otherwise in their order."""
+def _tail(name: str) -> str:
+    """Return what the last part of a name says of a decision, nothing where it has numbers in it."""
+    tail = name.rpartition("/")[2]
+    return "" if any(character.isdigit() for character in tail) else tail
+
+
+def _places(space: DecisionSpace) -> list[tuple[object, ...]]:
+    """Return by decision what those have in common that exclude each other, and have the same candidates."""
+    seen: Counter[tuple[object, ...]] = Counter()
+    found: list[tuple[object, ...]] = []
+    for decision in space.decisions:
+        condition, needs = decision.condition, decision.condition_indices
+        if condition is None or len(needs) > 1 or space.decision(condition[0]).n_chosen != 1:
+            found.append((decision.name,))
+            continue
+        shape = (condition[0], decision.kind, decision.n_chosen, *map(repr, decision.candidates))
+        rank = seen[(*needs, *shape)]
+        seen[(*needs, *shape)] += 1
+        found.append((rank, *shape))
+    return found
+
+
+def _parents_first(decisions: Sequence[Decision], first: Sequence[int]) -> list[int]:
+    """Return the indices of decisions, each behind that of its condition, otherwise in a given order."""
     index = {decision.name: i for i, decision in enumerate(decisions)}
     order: list[int] = []
     done: set[int] = set()
@@ -137,6 +184,6 @@ def _parents_first(decisions: Sequence[Decision]) -> list[int]:
         done.add(i)
         order.append(i)
 
-    for i in range(len(decisions)):
+    for i in first:
         visit(i)
     return order

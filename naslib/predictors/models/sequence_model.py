@@ -39,10 +39,14 @@ class Encoder(nn.Module):
         mlp: Width of the predictor's layer.
         dropout: Of embeddings and of the predictor.
         extra: Numbers of each architecture that the predictor sees beside the embedding.
+        is_bounded: Whether values are in (0, 1), by a sigmoid.
     """
 
-    def __init__(self, vocabulary: int, hidden: int, mlp: int, dropout: float, extra: int = 0) -> None:
+    def __init__(
+        self, vocabulary: int, hidden: int, mlp: int, dropout: float, extra: int = 0, is_bounded: bool = False
+    ) -> None:
         super().__init__()
+        self.is_bounded = is_bounded
         self.embedding = nn.Embedding(vocabulary, hidden)
         self.rnn = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
         self.project = nn.Linear(2 * hidden, hidden)
@@ -64,7 +68,7 @@ class Encoder(nn.Module):
         embedding = F.normalize(steps.mean(1), dim=-1)
         inputs = embedding if extra is None else torch.cat([embedding, extra], dim=-1)
         value = self.regressor((embedding + self.mlp(inputs)) * _HALF)[:, 0]
-        return Encoded(steps, embedding, value)
+        return Encoded(steps, embedding, torch.sigmoid(value) if self.is_bounded else value)
 
 
 class Attention(nn.Module):
@@ -126,15 +130,24 @@ class SequenceModel(nn.Module):
         mlp: Width of the predictor's layer.
         dropout: Of embeddings and predictor.
         extra: Numbers of each architecture that the predictor sees beside the embedding.
+        is_bounded: Whether values are in (0, 1), by a sigmoid.
     """
 
     allowed: Tensor
 
-    def __init__(self, allowed: Tensor, hidden: int = 64, mlp: int = 16, dropout: float = 0.1, extra: int = 0) -> None:
+    def __init__(
+        self,
+        allowed: Tensor,
+        hidden: int = 64,
+        mlp: int = 16,
+        dropout: float = 0.1,
+        extra: int = 0,
+        is_bounded: bool = False,
+    ) -> None:
         super().__init__()
         self.register_buffer("allowed", allowed)
         vocabulary = allowed.shape[1]
-        self.encoder = Encoder(vocabulary, hidden, mlp, dropout, extra)
+        self.encoder = Encoder(vocabulary, hidden, mlp, dropout, extra, is_bounded)
         self.decoder = Decoder(vocabulary, hidden, dropout)
 
     def forward(self, tokens: Tensor, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:

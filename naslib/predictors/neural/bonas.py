@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -104,9 +104,31 @@ class BonasPredictor(NeuralPredictor):
         embedding = self._outputs(self.model.embed, inputs)
         return np.hstack([embedding, np.ones((len(embedding), 1))])
 
-    def _moments(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    def predict_logits(self, codes: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and deviation, noise included, of the normal belief about the logits of n codes, `(n,)` each.
+
+        `mean = m phi` and `deviation^2 = phi K^-1 phi + 1 / beta` (equations 6 and 7 of the paper), in float64. The
+        logits are those of the values mapped to [.05, .95]: see `logits_of`.
+
+        Raises:
+            PredictorError: Before `fit`.
+        """
+        given = self._ready(codes)
+        if not given:
+            return np.zeros(0), np.zeros(0)
+        return self._normal(self._inputs(given))
+
+    def logits_of(self, values: np.ndarray) -> np.ndarray:
+        """Return what values `(n,)` are on the scale of `predict_logits`; the training set's are within +-2.95."""
+        scaled = (np.asarray(values, dtype=np.float64) - self._offset) / self._unit
+        return np.asarray(np.log(scaled) - np.log1p(-scaled))
+
+    def _normal(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         mean, of_function = self.regression.predict(self._embedded(inputs))
-        std = np.sqrt(np.square(of_function) + 1 / self.regression.beta)
+        return mean, np.sqrt(np.square(of_function) + 1 / self.regression.beta)
+
+    def _moments(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        mean, std = self._normal(inputs)
         draws = 1 / (1 + np.exp(-(mean[:, None] + std[:, None] * _NODES)))
         weights = _WEIGHTS / _WEIGHTS.sum()
         first = draws @ weights

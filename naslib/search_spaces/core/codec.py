@@ -16,6 +16,7 @@ from .decisions import Code as Code
 from .decisions import as_random as as_random
 from .encodings import FixedEdges, NestedGraphs, cells_of, encode_decided, first_of, fixed_edges_of, reads_cells
 from .schema import DecisionSpace
+from .widening import Widening
 
 # The kind of graph that a codec reads and changes
 G = TypeVar("G", contravariant=True)
@@ -105,12 +106,30 @@ class Codec(ABC, Generic[G]):
             raise UnsupportedBySpaceError(f"{self.name} is too large to enumerate")
         return map(self.from_decisions, space.iterate())
 
+    def decision_order(self) -> Sequence[str] | None:
+        """Return all decisions by name in the order in which a controller makes them; None for that of the space."""
+        return None
+
+    def depth_decision(self) -> str | None:
+        """Return the name of the decision how many layers there are, ascending, each after the first conditional."""
+        return None
+
     def fixed_edges(self) -> FixedEdges | None:
         """Return by cell the edges that every architecture has; None where the codec does not know them.
 
         Encodings that read cells need them; where a codec does not know them they are read off a graph of the space.
         """
         return None
+
+    def widening(self) -> Widening:
+        """Return how cells grow block by block, where those of fewer blocks are architectures of the space.
+
+        Raises:
+            UnsupportedBySpaceError: If they are none.
+        """
+        raise UnsupportedBySpaceError(
+            f"cells of {self.name} do not grow block by block: what has fewer decisions is no architecture of the space"
+        )
 
     def encode(
         self,

@@ -51,6 +51,7 @@ class Graph(ArchitectureMixin):
         TASKS: Names of the tasks that a space has a head for; None where it does not say.
         MUST_DECIDE: Whether each decision has to take part in a forward, which is held against the first batch.
         INPUTS: What it reads: `"image"`, `"sequence"`, `"tokens"`; None where it does not say.
+        drop_path_schedule: How the probability of its drop-paths rises in a retraining that is not told otherwise.
         input_node_idxs: What `set_input` was told.
         assignment: What its decisions run in forwards for which no other assignment holds; None draws them anew.
         is_parsed: Whether the ops are registered as submodules.
@@ -64,6 +65,7 @@ class Graph(ArchitectureMixin):
     INPUTS: tuple[str, ...] | None = None
     MUST_DECIDE: ClassVar[bool] = False
 
+    drop_path_schedule: str = "epochs"
     _plan: Plan | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

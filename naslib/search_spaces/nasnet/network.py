@@ -40,8 +40,9 @@ class BlockNetwork(Graph):
         reductions: `"added"` or `"first"`: see `BlockMacro`.
         skips_reduction: See `BlockMacro`.
         raw_first_input: See `BlockMacro`.
-        drop_path: `"scheduled"`: a cell at depth l of L drops `l / L` of the probability of the epoch, version 3 of the
-            published ScheduledDropPath; `"uniform"`: all drop alike.
+        drop_path: `"scheduled"`: a cell at depth l of L drops `l / L` of the probability that its steps have reached,
+            version 3 of the published ScheduledDropPath; `"uniform"`: all drop alike, by epochs. `evaluation.drop_path`
+            goes before it.
 
     Raises:
         ArchitectureError: If the genotype is invalid.
@@ -81,6 +82,7 @@ class BlockNetwork(Graph):
         self.skips_reduction = skips_reduction
         self.raw_first_input = raw_first_input
         self.drop_path = drop_path
+        self.drop_path_schedule = "v3" if drop_path == "scheduled" else "epochs"
         self.codec = WrittenBlockCodec(cells.normal.blocks, operations)
         self._code = self.codec.canonical(cells)
         macro = BlockMacro(

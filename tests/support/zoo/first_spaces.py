@@ -7,6 +7,7 @@ from math import comb
 from naslib.search_spaces import (
     NasBench201SearchSpace,
     NasBench301SearchSpace,
+    ResNetDagSearchSpace,
     SimpleCellSearchSpace,
     SimpleSequenceSearchSpace,
 )
@@ -30,6 +31,10 @@ ENTRIES = {
         lambda **sizes: NasBench301SearchSpace(channels=4, cells=3, nodes=2, **sizes),
         size=_two_of([2, 3], 7) ** 2,
         evaluation={"cells": 3, "channels": 4, "auxiliary": False},
+    ),
+    "resnet_dag": Entry(
+        lambda **sizes: ResNetDagSearchSpace(channels=2, blocks=2, nodes=3, **sizes), size=6 * _two_of([2, 3], 6),
+        refused={"lambda_darts": "needs a cell that the network has at least twice"},
     ),
     "simple_cell": Entry(
         lambda **sizes: SimpleCellSearchSpace(channels=4, **sizes), size=_two_of([2, 3], 4) ** 2,

@@ -101,6 +101,7 @@ EVALUATION = {
 }
 EVALUATION_OURS = {
     "mode": "auto",
+    "drop_path": "auto",
     "genotype": None,
     "averaging": None,
     "op_optimizer": "SGD",

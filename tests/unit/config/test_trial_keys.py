@@ -13,6 +13,7 @@ ARGS = {"supernet": {"run": "x"}, "predictor": {"table": 20, "dataset": "digits"
 UNUSED = {
     "table": {"search.learning_rate", "search.loss_criteria"},
     "train": {"search.fidelity"},
+    "mepa": {"search.fidelity"},
     "proxy": {"search.fidelity", "search.learning_rate"},
     "supernet": {"search.fidelity", "search.learning_rate"},
     "predictor": {"search.fidelity", "search.learning_rate", "search.loss_criteria"},

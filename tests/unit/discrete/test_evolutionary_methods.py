@@ -10,7 +10,7 @@ import optuna
 import pytest
 from black_box import EveryKind, Scores, adapted, drive, values_of
 
-from naslib.errors import ConfigError
+from naslib.errors import ArchitectureError, ConfigError
 from naslib.history.pareto import hypervolume
 from naslib.optimizers.discrete.genetic import GeneticCNN
 from naslib.optimizers.discrete.genetic.optimizer import selection_weights, stages_of
@@ -160,6 +160,23 @@ def test_the_population_begins_with_mutated_trivial_ones_and_loses_nobody():
         best = max(asked[:number], key=lambda code: values_of(code)[0])
         assert values_of(best)[0] == max(values_of(code)[0] for code in asked[:number])
         assert asked[number] in STEPS.space.neighbours(best) or asked[number][0] != best[0]
+
+
+def test_what_is_drawn_because_no_mutation_is_allowed_is_nobodys_child():
+    optimizer = adapted(HierarchicalEvolution, population_size=2, tournament=1.0, initial_mutations=1)
+    drive(optimizer, 2)
+    optimizer._steps.space.canonical = _refuse  # as constraints may that allow nothing near
+    try:
+        (trial,) = optimizer.ask(1)
+    finally:
+        del optimizer._steps.space.canonical
+    assert trial.parent is None and STEPS.space.is_valid(trial.code)
+    (child,) = optimizer.ask(1)
+    assert child.parent in (0, 1)
+
+
+def _refuse(code: object) -> None:
+    raise ArchitectureError("too many edges")
 
 
 # TPE

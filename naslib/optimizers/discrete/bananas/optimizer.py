@@ -9,11 +9,15 @@ import numpy as np
 
 from naslib.errors import ConfigError
 from naslib.optimizers.discrete.model_based import acquisition
-from naslib.optimizers.discrete.model_based.base import ModelBasedSearch, check_counts
+from naslib.optimizers.discrete.model_based.base import ModelBasedSearch
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent, Score, as_source
+from naslib.optimizers.discrete.model_based.rounds import check_counts
 from naslib.optimizers.discrete.model_based.surrogate import Belief, Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
+
+# Keywords that a source of candidates does not read
+_UNREAD = {("num_candidates", "local_search"), ("max_mutations", "local_search")}
 
 
 @OPTIMIZERS.register("bananas")
@@ -46,6 +50,14 @@ class Bananas(ModelBasedSearch):
     Raises:
         ConfigError: For an unknown keyword, name, or a number out of range.
     """
+
+    SCHEDULABLE = dict.fromkeys(
+        (
+            *("k", "num_arches_to_mutate", "max_mutations", "num_candidates"),
+            *("explore_factor", "ei_calibration_factor", "patience"),
+        ),
+        "",
+    )
 
     def __init__(
         self,
@@ -80,6 +92,17 @@ class Bananas(ModelBasedSearch):
         self.num_arches_to_mutate, self.max_mutations = num_arches_to_mutate, max_mutations
         self.explore_factor, self.ei_calibration_factor = explore_factor, ei_calibration_factor
         self.patience = patience
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        reader = {"explore_factor": "ucb", "ei_calibration_factor": "ei"}.get(name, self.acq_fn_type)
+        if reader != self.acq_fn_type:
+            return f"only acq_fn_type: {reader} reads it"
+        if name in ("num_arches_to_mutate", "max_mutations") and self.acq_fn_optimization == "random_sampling":
+            return "random_sampling mutates nothing"
+        if (name, self.acq_fn_optimization) in _UNREAD:
+            return f"acq_fn_optimization: {self.acq_fn_optimization} does not read it"
+        return super().unscheduled(name)
 
     def choose(self, surrogate: Surrogate, values: np.ndarray, rng: np.random.Generator) -> list[Parent]:
         """Return the k most promising candidates."""

@@ -99,6 +99,14 @@ class BOHB(BracketSearch):
         ConfigError: For an unknown keyword, levels that are none, or a figure out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(
+        (
+            *("num_samples", "random_fraction", "bandwidth_factor"),
+            *("min_bandwidth", "top_n_percent", "min_points_in_model"),
+        ),
+        "",
+    )
+
     def __init__(
         self,
         *,

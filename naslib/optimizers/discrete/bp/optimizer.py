@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from naslib.optimizers.discrete.model_based.acquisition import by_promise
-from naslib.optimizers.discrete.model_based.base import ModelBasedSearch, check_counts
+from naslib.optimizers.discrete.model_based.base import ModelBasedSearch
 from naslib.optimizers.discrete.model_based.candidates import Parent
+from naslib.optimizers.discrete.model_based.rounds import check_counts
 from naslib.optimizers.discrete.model_based.surrogate import Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
 
@@ -35,6 +36,8 @@ class BasePredictor(ModelBasedSearch):
     Raises:
         ConfigError: For an unknown keyword or name, or a number below one.
     """
+
+    SCHEDULABLE = dict.fromkeys(("num_ensemble", "max_labels"), "its model is made once, at the end")
 
     def __init__(self, *, epochs: int = 50, **kwargs: Any) -> None:
         check_counts(epochs=epochs)

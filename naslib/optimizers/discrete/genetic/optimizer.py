@@ -107,6 +107,8 @@ class GeneticCNN(GenerationalOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("crossover_prob", "stage_prob", "mutation_prob", "gene_prob"), "")
+
     def __init__(
         self,
         *,

@@ -133,6 +133,8 @@ class HierarchicalEvolution(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = {"tournament": ""}
+
     def __init__(
         self,
         *,
@@ -166,22 +168,26 @@ class HierarchicalEvolution(DiscreteOptimizer):
         """Return a mutated trivial architecture while the population fills, then a mutated winner of a tournament."""
         population, rng, codec = self.population, self.rng, self.codec
         if len(population) == 0 or len(population) + len(self.record.pending) < self.population_size:
-            return self._allowed(trivial_code(self._steps), self.initial_mutations), None
+            made = self._allowed(trivial_code(self._steps), self.initial_mutations)
+            return codec.random(rng) if made is None else made, None
         size = max(1, round(self.tournament * len(population)))
         best = max(rng.sample(range(len(population)), size), key=population.merits.__getitem__)
         parent = population.codes[best]
-        return self._allowed(codec.to_decisions(parent), 1, parent), population.numbers[best]
+        found = self._allowed(codec.to_decisions(parent), 1, parent)
+        if found is None:  # no mutation is allowed: what is drawn instead is nobody's child
+            return codec.random(rng), None
+        return found, population.numbers[best]
 
-    def _allowed(self, start: Code, mutations: int, parent: Code | None = None) -> Code:
+    def _allowed(self, start: Code, mutations: int, parent: Code | None = None) -> Code | None:
         """Return what some mutations make of a code of the decision space, as one of the codec; tried again if none.
 
-        Where the start is none of the space (a cell with all edges, where some are too many), or no attempt makes one,
-        an architecture is drawn at random.
+        None where the start is none of the space (a cell with all edges, where some are too many), or no attempt makes
+        one.
         """
         try:
             self._steps.space.canonical(start)
         except ArchitectureError:
-            return self.codec.random(self.rng)
+            return None
         for _ in range(_STARTS):
             decided = start
             for _ in range(mutations):
@@ -190,7 +196,7 @@ class HierarchicalEvolution(DiscreteOptimizer):
                 return known(self.codec, self._steps.space.canonical(decided), self.rng, parent)
             except ArchitectureError:  # with too many edges, say
                 continue
-        return self.codec.random(self.rng)
+        return None
 
     def mutated(self, decided: Code) -> Code:
         """Return another choice of one decision that the architecture makes.

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from naslib.optimizers.discrete.model_based.acquisition import by_promise
-from naslib.optimizers.discrete.model_based.base import ModelBasedSearch, check_counts
+from naslib.optimizers.discrete.model_based.base import ModelBasedSearch
 from naslib.optimizers.discrete.model_based.candidates import Parent
+from naslib.optimizers.discrete.model_based.rounds import check_counts
 from naslib.optimizers.discrete.model_based.surrogate import Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
 
@@ -30,6 +31,8 @@ class Npenas(ModelBasedSearch):
     Raises:
         ConfigError: For an unknown keyword or name, or a number below one.
     """
+
+    SCHEDULABLE = dict.fromkeys(("k", "num_arches_to_mutate", "max_mutations", "num_candidates"), "")
 
     def __init__(
         self,

@@ -44,6 +44,8 @@ class NSGA2(GenerationalOptimizer):
 
     weighs_all = True
 
+    SCHEDULABLE = dict.fromkeys(("crossover_prob", "mutation_rate"), "")
+
     def __init__(
         self,
         *,

@@ -99,6 +99,8 @@ class ParetoSearch(DiscreteOptimizer):
 
     weighs_all = True
 
+    SCHEDULABLE = dict.fromkeys(("k", "num_candidates", "max_labels"), "")
+
     def __init__(
         self,
         *,

@@ -49,11 +49,17 @@ class Policy(nn.Module, ABC):
 
     Args:
         steps: How architectures are written.
+
+    Attributes:
+        steps: The same.
+        given: Words that somebody else decides, by slot: they are drawn as they stand here, have no probability, and
+            the policy does not see them.
     """
 
     def __init__(self, steps: Steps) -> None:
         super().__init__()
         self.steps = steps
+        self.given: dict[int, int] = {}
 
     @abstractmethod
     def begin(self) -> PolicyMemory:
@@ -69,6 +75,8 @@ class Policy(nn.Module, ABC):
         trace = _Trace(self.begin())
 
         def choose(slot: int, allowed: Sequence[int], ways: Sequence[int]) -> int:
+            if slot in self.given:
+                return self.given[slot]
             log_probs = trace.distribution(slot, allowed, ways)
             word = allowed[_drawn(log_probs.exp().tolist(), rng)]
             trace.took(slot, word, allowed, log_probs)
@@ -81,7 +89,8 @@ class Policy(nn.Module, ABC):
         trace = _Trace(self.begin())
 
         def choose(slot: int, allowed: Sequence[int], ways: Sequence[int], word: int) -> None:
-            trace.took(slot, word, allowed, trace.distribution(slot, allowed, ways))
+            if slot not in self.given:
+                trace.took(slot, word, allowed, trace.distribution(slot, allowed, ways))
 
         self.steps.follow(code, choose)
         return trace.of(code)

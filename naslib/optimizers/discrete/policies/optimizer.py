@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -12,51 +12,22 @@ from naslib.errors import ArchitectureError, ConfigError, UnsupportedBySpaceErro
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.discrete.base import DiscreteOptimizer
+from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.discrete.variation import known
 from naslib.search_spaces.core.codec import Code
+from naslib.search_spaces.core.known_codec import KnownCodec
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .base import Policy, Sequenced
+from .base import Policy
+from .drawn import Drawn as Drawn
+from .drawn import DrawnTrials, drawn_of
 from .factorised import FactorisedPolicy
-from .recurrent import RecurrentPolicy
+from .recurrent import SOFTMAXES, RecurrentPolicy
 
 CONTROLLERS = ("factorised", "lstm")
 # Draws that constraints may refuse
 _ATTEMPTS = 1000
-
-
-class Drawn(NamedTuple):
-    """What the policy decided.
-
-    Attributes:
-        decided: As a code of the decision space, as it was drawn.
-        log_probs: Of its words, at that time.
-    """
-
-    decided: Code
-    log_probs: tuple[float, ...]
-
-
-def _drawn(found: Sequenced) -> Drawn:
-    return Drawn(found.code, tuple(found.log_probs.tolist()))
-
-
-class DrawnTrials:
-    """What was drawn for the trials that are not told yet, by number, as a checkpoint holds it."""
-
-    def __init__(self) -> None:
-        self.by_number: dict[int, Drawn] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as plain values."""
-        rows = [[number, list(d.decided), list(d.log_probs)] for number, d in self.by_number.items()]
-        return {"drawn": rows}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        rows = state_dict["drawn"]
-        self.by_number = {int(n): Drawn(tuple(code), tuple(map(float, probs))) for n, code, probs in rows}
 
 
 class PolicyOptimizer(DiscreteOptimizer):
@@ -69,6 +40,8 @@ class PolicyOptimizer(DiscreteOptimizer):
     Args:
         controller: `"factorised"`, each decision by itself, or `"lstm"`, each after those before it.
         controller_hidden: Units of the LSTM.
+        softmax: What predictions of the LSTM have scores and embeddings in common: `"shared"`, those of the same
+            candidates, `"role"`, those that are also called alike, or `"own"`, none.
         arch_learning_rate: Of Adam, on the parameters of the policy.
         baseline_decay: In [0, 1): how much of the moving average of rewards is kept.
         correct_bias: Whether that average is corrected for its start (see `RewardBaseline`).
@@ -87,11 +60,15 @@ class PolicyOptimizer(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("arch_learning_rate", "baseline_decay", "entropy_weight"), "")
+    HELD_BY = {"arch_learning_rate": ("_adam", "lr"), "baseline_decay": ("baseline", "decay")}
+
     def __init__(
         self,
         *,
         controller: str = "factorised",
         controller_hidden: int = 100,
+        softmax: str = "shared",
         arch_learning_rate: float = 0.01,
         baseline_decay: float = 0.9,
         correct_bias: bool = True,
@@ -107,6 +84,9 @@ class PolicyOptimizer(DiscreteOptimizer):
         if controller not in CONTROLLERS:
             hint = did_you_mean(str(controller), CONTROLLERS)
             problems.append(f"controller must be one of {', '.join(CONTROLLERS)}, not {controller!r}{hint}")
+        if softmax not in SOFTMAXES:
+            hint = did_you_mean(str(softmax), SOFTMAXES)
+            problems.append(f"softmax must be one of {', '.join(SOFTMAXES)}, not {softmax!r}{hint}")
         if controller_hidden < 1 or not arch_learning_rate > 0:
             problems.append(
                 "controller_hidden and arch_learning_rate must be positive, got "
@@ -116,25 +96,35 @@ class PolicyOptimizer(DiscreteOptimizer):
             problems.append(f"entropy_weight must not be negative, got {entropy_weight}")
         if problems:
             raise ConfigError(problems)
-        self.controller, self.controller_hidden = controller, controller_hidden
+        self.controller, self.controller_hidden, self.softmax = controller, controller_hidden, softmax
         self.arch_learning_rate, self.entropy_weight = arch_learning_rate, entropy_weight
         self._baseline = baseline_decay, correct_bias
         self.baseline = RewardBaseline(*self._baseline)
         self.policy: Policy
         self._adam: torch.optim.Adam
         self._drawn = DrawnTrials()
+        self._told: Drawn | None = None  # what was drawn for the code that is told now
 
     @abstractmethod
     def reinforce(self, drawn: Drawn, reward: float) -> None:
         """Update the policy, or take note of the reward for a later update."""
 
-    def propose(self) -> tuple[Code, int | None]:
+    def propose(self) -> tuple[Code, int | None] | Proposal:
         """Return an architecture drawn from the policy; it has no parent."""
+        return self.draw(), None
+
+    def draw(self) -> Code:
+        """Return an architecture drawn from the policy for the trial that is asked for next.
+
+        Raises:
+            UnsupportedBySpaceError: If the constraints of the space refuse whatever is drawn.
+        """
         codec, space = self.codec, self.policy.steps.space
         for _ in range(_ATTEMPTS):
             found = self.policy.sample(self.rng)
             try:
-                code = known(codec, space.canonical(found.code), self.rng)
+                decided = space.canonical(found.code)
+                code = known(codec, decided, self.rng)
                 break
             except ArchitectureError:  # a cell that is none: draw again
                 continue
@@ -143,16 +133,26 @@ class PolicyOptimizer(DiscreteOptimizer):
         pending, drawn = self.record.pending, self._drawn.by_number
         for number in [number for number in drawn if number not in pending]:  # of trials that have failed
             del drawn[number]
-        drawn[self.record.asked] = _drawn(found)
-        return code, None
+        # another one was taken where the codec does not have it: its words are not those that were drawn
+        whole = codec.codec if isinstance(codec, KnownCodec) else codec
+        is_own = code == whole.from_decisions(decided)
+        drawn[self.record.asked] = drawn_of(found) if is_own else self._under_policy(code)
+        return code
+
+    def _hand_out(self, code: Code) -> None:
+        self._drawn.hand_out(code, self.record.asked)
+
+    def _tell_code(self, code: Code, value: Any) -> None:
+        self._told = self._drawn.take(self.codec.canonical(code))
+        super()._tell_code(code, value)
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
-        drawn = self._drawn.by_number.pop(number, None) if number is not None else None
+        drawn = self._told if number is None else self._drawn.by_number.pop(number, None)
         self.reinforce(drawn or self._under_policy(code), merit)
 
     @torch.no_grad()
     def _under_policy(self, code: Code) -> Drawn:
-        return _drawn(self.policy.follow(self.codec.to_decisions(code)))
+        return drawn_of(self.policy.follow(self.codec.to_decisions(code)))
 
     def ascend(self, objective: torch.Tensor) -> None:
         """Take a step of Adam that increases a scalar."""
@@ -164,14 +164,16 @@ class PolicyOptimizer(DiscreteOptimizer):
         space = self.codec.decision_space
         if space is None:
             raise UnsupportedBySpaceError(f"{type(self).__name__} needs the decisions of {self.codec.name}")
-        steps = Steps(space)
-        if self.controller == "lstm":
-            self.policy = RecurrentPolicy(steps, self.rng, self.controller_hidden)
-        else:
-            self.policy = FactorisedPolicy(steps, self.rng)
+        self.policy = self.make_policy(Steps(space, self.codec.decision_order()))
         self._adam = torch.optim.Adam(self.policy.parameters(), lr=self.arch_learning_rate)
         self.baseline = RewardBaseline(*self._baseline)
         self._drawn = DrawnTrials()
+
+    def make_policy(self, steps: Steps) -> Policy:
+        """Return a fresh policy, its parameters drawn from the generator of the search."""
+        if self.controller == "lstm":
+            return RecurrentPolicy(steps, self.rng, self.controller_hidden, softmax=self.softmax)
+        return FactorisedPolicy(steps, self.rng)
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name; policy, optimizer, baseline and draws beside what all searches have."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Stateful
+from naslib.optimizers.discrete.policies.experience import Experience
 from naslib.optimizers.discrete.policies.optimizer import Drawn, PolicyOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.query_metrics import Metric
@@ -28,26 +29,6 @@ def clipped_objective(log_probs: Tensor, before: Tensor, advantage: float, clip:
     return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).sum()
 
 
-class Experience:
-    """Architectures with their advantages that wait for the next update.
-
-    Attributes:
-        rows: What was drawn, and its advantage.
-    """
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[Drawn, float]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as plain values."""
-        return {"rows": [[list(d.decided), list(d.log_probs), advantage] for d, advantage in self.rows]}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        rows = state_dict["rows"]
-        self.rows = [(Drawn(tuple(code), tuple(map(float, probs))), float(a)) for code, probs, a in rows]
-
-
 @OPTIMIZERS.register("ppo")
 class PPOController(PolicyOptimizer):
     """Update an LSTM by proximal policy optimization after every `policy_batch` architectures.
@@ -63,6 +44,7 @@ class PPOController(PolicyOptimizer):
         clip: In (0, 1).
         controller: See `PolicyOptimizer`.
         controller_hidden: Units of the LSTM.
+        softmax: `"own"` for a softmax of each prediction, as in NASNet's controller; see `PolicyOptimizer`.
         arch_learning_rate: Of Adam.
         baseline_decay: Of the moving average.
         correct_bias: Whether the average is corrected for its start.
@@ -77,6 +59,8 @@ class PPOController(PolicyOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("policy_batch", "passes", "clip"), "")
+
     def __init__(
         self,
         *,
@@ -85,6 +69,7 @@ class PPOController(PolicyOptimizer):
         clip: float = 0.2,
         controller: str = "lstm",
         controller_hidden: int = 100,
+        softmax: str = "shared",
         arch_learning_rate: float = 3.5e-4,
         baseline_decay: float = 0.95,
         correct_bias: bool = False,
@@ -98,6 +83,7 @@ class PPOController(PolicyOptimizer):
         super().__init__(
             controller=controller,
             controller_hidden=controller_hidden,
+            softmax=softmax,
             arch_learning_rate=arch_learning_rate,
             baseline_decay=baseline_decay,
             correct_bias=correct_bias,

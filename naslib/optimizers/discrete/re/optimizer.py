@@ -113,6 +113,8 @@ class RegularizedEvolution(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a size below one.
     """
 
+    SCHEDULABLE = {"sample_size": ""}
+
     def __init__(
         self,
         *,

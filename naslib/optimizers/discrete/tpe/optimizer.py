@@ -75,6 +75,8 @@ class TPE(DiscreteOptimizer):
 
     weighs_all = True
 
+    SCHEDULABLE = {"n_candidates": ""}
+
     def __init__(
         self,
         *,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
+from naslib.optimizers.oneshot.supernet.schedulable import AT_THE_END
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.edge import EdgeData
@@ -40,6 +41,8 @@ class FairDARTSOptimizer(OneShotOptimizer):
 
     ARCH_BETAS = (0.9, 0.999)
     PARTS = {"zero_one_loss": {"weight": 10.0, "norm": "l2"}}
+
+    SCHEDULABLE = {"threshold": AT_THE_END}
 
     def __init__(self, threshold: float | None = 0.85, arch_learning_rate: float = 3e-3, **kwargs: Any) -> None:
         super().__init__(arch_learning_rate=arch_learning_rate, **kwargs)

@@ -69,9 +69,15 @@ class GDASOptimizer(OneShotOptimizer):
         unselected: How the weights of the operations that were not drawn get a gradient: `"ones"` as in the authors'
             code, which adds each of them to the output as a scalar (its gradient is the sum of dL/dy); `"zero"`, none;
             `"recompute"`, `<dL/dy, o_k(x)>` by running them in the backward without a graph.
+        tau: The temperature, or its schedule, in place of `tau_max` and `tau_min`; None for these.
         **kwargs: See `OneShotOptimizer`.
     """
 
+    SCHEDULABLE = {
+        "tau": "",
+        "tau_max": "tau falls from it to tau_min: give tau the schedule",
+        "tau_min": "see tau_max",
+    }
     SCHEDULED = ("tau",)
 
     def __init__(
@@ -80,6 +86,7 @@ class GDASOptimizer(OneShotOptimizer):
         tau_max: float = 10.0,
         tau_min: float = 0.1,
         unselected: str = "ones",
+        tau: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,11 +94,14 @@ class GDASOptimizer(OneShotOptimizer):
             raise ConfigError(f"unselected must be one of {', '.join(UNSELECTED)}, not {unselected!r}")
         if not (tau_max > 0 and tau_min > 0):
             raise ConfigError(f"temperatures must be positive, got tau_max={tau_max}, tau_min={tau_min}")
+        if tau is not None and not tau > 0:
+            raise ConfigError(f"temperatures must be positive, got tau={tau}")
         self.epochs = epochs
         self.tau_max = tau_max
         self.tau_min = tau_min
         self.unselected = unselected
-        self._relaxation = GumbelRelaxation(tau_max, unselected)
+        self._falls = tau is None
+        self._relaxation = GumbelRelaxation(tau_max if tau is None else tau, unselected)
 
     @property
     def tau(self) -> float:
@@ -109,4 +119,5 @@ class GDASOptimizer(OneShotOptimizer):
     def new_epoch(self, epoch: int) -> None:
         """Set the temperature of the epoch."""
         super().new_epoch(epoch)
-        self.tau = linear_temperature(epoch, self.epochs, self.tau_max, self.tau_min)
+        if self._falls:
+            self.tau = linear_temperature(epoch, self.epochs, self.tau_max, self.tau_min)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,6 +46,9 @@ class MixedOpOptimizer(StrategyOptimizer):
         ConfigError: For an unknown choice, or choices that contradict each other.
     """
 
+    SCHEDULABLE = {"tau": "", "baseline_decay": ""}
+    HELD_BY = {"baseline_decay": ("baseline", "decay")}
+
     def __init__(
         self,
         sampler: str = "gumbel_top_k",
@@ -66,6 +70,23 @@ class MixedOpOptimizer(StrategyOptimizer):
         self.reward = reward
         self.baseline = RewardBaseline(baseline_decay)
         self._relaxation = StrategyRelaxation(self.strategy)
+
+    @property
+    def tau(self) -> float:
+        """The temperature of the weights `"relaxed"`."""
+        return self.strategy.tau
+
+    @tau.setter
+    def tau(self, value: float) -> None:
+        self.strategy = self._relaxation.strategy = replace(self.strategy, tau=value)
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name == "tau" and self.strategy.forward != "relaxed":
+            return "only forward: relaxed has a temperature"
+        if name == "baseline_decay" and self.strategy.gradient != "reinforce":
+            return "only gradient: reinforce has a baseline"
+        return super().unscheduled(name)
 
     def relaxation(self) -> StrategyRelaxation:
         """Return what draws all decisions of a forward."""

@@ -50,6 +50,7 @@ class OneShotNASOptimizer(WeightSharingOptimizer):
         **kwargs: See `WeightSharingOptimizer`; `batch_norm="batch"` is the authors' choice.
     """
 
+    SCHEDULABLE = {"drop_rate": ""}
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path", "strength")
 
     def __init__(

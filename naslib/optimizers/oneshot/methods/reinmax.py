@@ -64,6 +64,8 @@ class ReinMaxOptimizer(OneShotOptimizer):
         ConfigError: If the temperature is below 1.
     """
 
+    SCHEDULABLE = {"tau": ""}
+
     def __init__(self, tau: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not tau >= 1:
@@ -74,6 +76,10 @@ class ReinMaxOptimizer(OneShotOptimizer):
     def tau(self) -> float:
         """The temperature of the estimator."""
         return self._relaxation.tau
+
+    @tau.setter
+    def tau(self, value: float) -> None:
+        self._relaxation.tau = value
 
     def relaxation(self) -> ReinMaxRelaxation:
         """Return the sampler of this optimizer."""

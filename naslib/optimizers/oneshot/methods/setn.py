@@ -42,6 +42,7 @@ class SETNOptimizer(WeightSharingOptimizer):
     """
 
     LEARNS_ARCHITECTURE = True
+    SCHEDULABLE = {"arch_learning_rate": "", "arch_weight_decay": ""}
     RUNS_ONE_PATH = False
 
     def __init__(

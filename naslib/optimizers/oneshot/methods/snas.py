@@ -38,12 +38,19 @@ class SNASOptimizer(OneShotOptimizer):
         tau_first: Temperature of the first epoch.
         tau_last: Temperature of the last epoch.
         arch_grad_clip: Largest norm of the architecture gradient; 0 or None for no clipping.
+        tau: The temperature, or its schedule, in place of `tau_first` and `tau_last`; None for these.
         **kwargs: See `OneShotOptimizer`.
 
     Raises:
         ConfigError: If a temperature is not positive.
     """
 
+    SCHEDULABLE = {
+        "arch_grad_clip": "",
+        "tau": "",
+        "tau_first": "tau falls from it to tau_last: give tau the schedule",
+        "tau_last": "see tau_first",
+    }
     SCHEDULED = ("tau",)
 
     def __init__(
@@ -52,16 +59,21 @@ class SNASOptimizer(OneShotOptimizer):
         tau_first: float = 1.0,
         tau_last: float = 0.03,
         arch_grad_clip: float | None = 10.0,
+        tau: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if not (tau_first > 0 and tau_last > 0):
             raise ConfigError(f"temperatures must be positive, got tau_first={tau_first}, tau_last={tau_last}")
+        if tau is not None and not tau > 0:
+            raise ConfigError(f"temperatures must be positive, got tau={tau}")
         self.epochs = epochs
         self.tau_first = tau_first
         self.tau_last = tau_last
         self.arch_grad_clip = arch_grad_clip
-        strategy = Strategy(sampler="all", forward="relaxed", gradient="autodiff", tau=tau_first)
+        self._falls = tau is None
+        first = tau_first if tau is None else tau
+        strategy = Strategy(sampler="all", forward="relaxed", gradient="autodiff", tau=first)
         self._relaxation = StrategyRelaxation(strategy)
 
     @property
@@ -92,7 +104,8 @@ class SNASOptimizer(OneShotOptimizer):
     def new_epoch(self, epoch: int) -> None:
         """Set the temperature of the epoch."""
         super().new_epoch(epoch)
-        self.tau = linear_temperature(epoch, self.epochs, self.tau_first, self.tau_last)
+        if self._falls:
+            self.tau = linear_temperature(epoch, self.epochs, self.tau_first, self.tau_last)
 
     def step(self, data_train: Batch, data_val: Batch) -> StepResult:
         """Update weights and architecture parameters on the training batch.

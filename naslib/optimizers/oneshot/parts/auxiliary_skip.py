@@ -71,6 +71,8 @@ class AuxiliarySkipConnections(Part):
         ConfigError: For an unknown decay or a negative factor.
     """
 
+    SCHEDULABLE = {"beta": ""}
+
     def __init__(self, beta: float = 1.0, decay: str = "linear") -> None:
         problems = []
         if decay not in DECAYS:
@@ -81,6 +83,7 @@ class AuxiliarySkipConnections(Part):
             raise ConfigError(problems)
         self.initial_beta = beta
         self.decay = decay
+        self._fades = True
         self._beta = float(beta)
         self._skips: list[AuxiliarySkip] = []
 
@@ -111,8 +114,15 @@ class AuxiliarySkipConnections(Part):
         if not self._skips:
             raise ConfigError("auxiliary_skip: no edge has a mixture that it can be put around")
 
+    def follow(self, name: str, value: float) -> None:
+        """Set the factor, which then does not fade by itself."""
+        self._fades = False
+        super().follow(name, value)
+
     def new_epoch(self, epoch: int) -> None:
         """Set the factor of the epoch."""
+        if not self._fades:
+            return
         done = min(1.0, epoch / max(1, self.optimizer.epochs))
         self.beta = self.initial_beta * DECAYS[self.decay](done)
 

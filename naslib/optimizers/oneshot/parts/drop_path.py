@@ -51,10 +51,13 @@ class SearchDropPath(Part):
         ConfigError: If it is out of range; from `adapt`, where a MixedOp can have no surroundings.
     """
 
+    SCHEDULABLE = {"drop_prob": ""}
+
     def __init__(self, drop_prob: float = 0.2) -> None:
         if not 0 <= drop_prob < 1:
             raise ConfigError(f"drop_prob must be in [0, 1), got {drop_prob}")
         self.drop_prob = drop_prob
+        self._grows = True
         self._dropping: list[_DropEdge] = []
 
     def adapt(self, graph: Graph) -> None:
@@ -66,9 +69,16 @@ class SearchDropPath(Part):
             self._dropping.append(_DropEdge())
             data.op.surround(self._dropping[-1])
 
+    def follow(self, name: str, value: float) -> None:
+        """Set the probability, which then does not grow by itself."""
+        self._grows = False
+        super().follow(name, value)
+        self._set(value)
+
     def new_epoch(self, epoch: int) -> None:
         """Set the probability of the epoch."""
-        self._set(self.drop_prob * epoch / max(1, self.optimizer.epochs - 1))
+        if self._grows:
+            self._set(self.drop_prob * epoch / max(1, self.optimizer.epochs - 1))
 
     def _set(self, drop_prob: float) -> None:
         for edge in self._dropping:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -120,6 +120,11 @@ class EarlyStopping(Part):
         if self.criterion == "eigenvalue":
             return dict.fromkeys((Ability.ARCHITECTURE_STEP, Ability.CURVATURE), "use criterion skip_dominance")
         return {Ability.OUTCOME: ""}
+
+    @property
+    def changes(self) -> Sequence[str]:
+        """The keywords of the optimizer that it changes: the weight decay, where it adapts that."""
+        return ("weight_decay",) if self.on_stop == "adapt" else ()
 
     def removes(self) -> Mapping[Ability, str]:
         """Return that the candidates must stay what they are."""

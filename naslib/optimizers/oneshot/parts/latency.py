@@ -57,6 +57,8 @@ class Latency(Part):
         ConfigError: For a bad value, and when adapting, if the table does not fit the network.
     """
 
+    SCHEDULABLE = dict.fromkeys(("reference", "alpha", "beta", "weight", "exponent"), "")
+
     def __init__(
         self,
         table: Any = None,
@@ -103,6 +105,13 @@ class Latency(Part):
     def scales_loss(self) -> bool:
         """Whether the loss of the data is multiplied."""
         return self.loss == "mul_log"
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        readers = {"alpha": "mul_log", "beta": "mul_log", "weight": "add_linear"}
+        if name in readers and self.loss != readers[name]:
+            return f"only loss: {readers[name]} reads it"
+        return super().unscheduled(name)
 
     def needs(self) -> Mapping[Ability, str]:
         """Return what follows from its hooks, and decisions that the table knows."""

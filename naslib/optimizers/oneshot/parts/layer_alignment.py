@@ -84,6 +84,8 @@ class LayerAlignment(Part):
             architecture parameter is trained, or operations are drawn and not mixed.
     """
 
+    SCHEDULABLE = {"strength": "", "radius": ""}
+
     def __init__(self, strength: float = 0.125, radius: float = 1e-4) -> None:
         if strength < 0 or not radius > 0:
             raise ConfigError(f"strength must not be negative and radius positive, got {strength} and {radius}")
@@ -92,7 +94,7 @@ class LayerAlignment(Part):
         self._ops: list[RelaxedMixedOp] = []
         self._own: dict[int, Tensor] = {}  # p_l of the running weight step, by edge
         self._randomness: Randomness | None = None  # as it was before the forward of the weight step
-        self._now = 0.0
+        self._grows, self._now = True, 0.0
 
     def needs(self) -> Mapping[Ability, str]:
         """Return a mixture, whose weights get a gradient in the weight step."""
@@ -117,9 +119,16 @@ class LayerAlignment(Part):
             raise ConfigError("the part layer_alignment needs a cell that the network has at least twice")
         self._ops = mixtures("layer_alignment", (data for cells in self._kinds for edges in cells for data in edges))
 
+    def follow(self, name: str, value: float) -> None:
+        """Set a keyword; the strength then does not grow by itself."""
+        super().follow(name, value)
+        if name == "strength":
+            self._grows, self._now = False, value
+
     def new_epoch(self, epoch: int) -> None:
         """Set lambda of the epoch."""
-        self._now = self.strength * epoch / max(1, self.optimizer.epochs - 1)
+        if self._grows:
+            self._now = self.strength * epoch / max(1, self.optimizer.epochs - 1)
 
     @contextmanager
     def during_weight_step(self, data_train: Batch) -> Iterator[None]:

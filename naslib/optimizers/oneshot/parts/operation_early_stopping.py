@@ -75,6 +75,8 @@ class OperationEarlyStopping(Part):
         ConfigError: For a value out of range.
     """
 
+    SCHEDULABLE = {"threshold": "", "steps": "comparisons are counted up to it"}
+
     def __init__(self, steps: int = 20, threshold: float = 0.4, statistic: str = "code") -> None:
         problems = []
         if steps < 1 or not -1 <= threshold <= 1:

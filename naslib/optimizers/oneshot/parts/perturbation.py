@@ -122,6 +122,11 @@ class Perturbation(Part):
         ConfigError: For an unknown kind, radii that are not 0 <= `radius_min` <= `radius_max`, or no steps.
     """
 
+    SCHEDULABLE = {
+        "steps": "",
+        **dict.fromkeys(("radius_min", "radius_max"), "the radius grows by itself from radius_min to radius_max"),
+    }
+
     def __init__(self, kind: str = "random", radius_min: float = 0.03, radius_max: float = 0.3, steps: int = 7) -> None:
         problems = []
         if kind not in KINDS:
@@ -139,6 +144,12 @@ class Perturbation(Part):
         self.radius = radius_min
         self._relaxation: PerturbedRelaxation | None = None
         self._worst: Weights | None = None
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name == "steps" and self.kind != "adversarial":
+            return "only kind: adversarial takes steps"
+        return super().unscheduled(name)
 
     def needs(self) -> Mapping[Ability, str]:
         """Return a mixture by weights that do not change by themselves and sum to 1."""

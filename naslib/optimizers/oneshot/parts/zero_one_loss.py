@@ -36,6 +36,8 @@ class ZeroOneLoss(Part):
         ConfigError: For an unknown norm or a negative weight.
     """
 
+    SCHEDULABLE = {"weight": ""}
+
     def __init__(self, weight: float = 10.0, norm: str = "l2") -> None:
         problems = []
         if norm not in DISTANCES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from naslib.optimizers.oneshot.supernet.schedulable import AT_THE_END
 from naslib.search_spaces.core.codec import Code
 
 from .evolution import EvolutionSettings
@@ -29,6 +30,14 @@ class EvolvedPathOptimizer(WeightSharingOptimizer):
             the whole validation set.
         **kwargs: See `WeightSharingOptimizer`.
     """
+
+    SCHEDULABLE = dict.fromkeys(
+        (
+            *("population", "generations", "parents", "mutations", "crossovers", "mutation_rate"),
+            *("max_params", "max_macs", "valid_batches"),
+        ),
+        AT_THE_END,
+    )
 
     def __init__(
         self,

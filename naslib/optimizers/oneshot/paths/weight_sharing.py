@@ -17,6 +17,7 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_architecture_step
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation
+from naslib.optimizers.oneshot.supernet.schedulable import AT_THE_END, OF_NO_ARCHITECTURE
 from naslib.search_spaces.core.assignment import Assignment, assigned, current
 from naslib.search_spaces.core.codec import NO_EDGE, Code
 from naslib.search_spaces.core.decisions import Site
@@ -60,6 +61,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     """
 
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
+    SCHEDULABLE = {**OF_NO_ARCHITECTURE, "recalibration_batches": AT_THE_END}
     fixed_structure = "paths are drawn from all candidates of the space"
     RUNS_ONE_PATH: ClassVar[bool] = True
     # Whether architecture parameters are trained beside the weights

@@ -17,6 +17,7 @@ from naslib.tasks.fields import detached
 from naslib.utils.pytorch_helper import create_optimizer
 
 from .checkpointables import PartsState, ScheduleState
+from .schedulable import IN_OPTIMIZERS, OF_TRAINING
 from .searched import NamedWeights
 from .stage_schedules import restarting_cosine
 from .structure import CurrentModel
@@ -57,6 +58,8 @@ class OneShotOptimizer(SupernetOptimizer):
 
     # Adam's betas for architecture parameters, as in the authors' code of DARTS and its successors
     ARCH_BETAS: ClassVar[tuple[float, float]] = (0.5, 0.999)
+    SCHEDULABLE = OF_TRAINING
+    HELD_BY = IN_OPTIMIZERS
     # Names of plain attributes that belong into a checkpoint
     SCHEDULED: ClassVar[tuple[str, ...]] = ()
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from naslib.config.parts import part_problems
 from naslib.errors import ConfigError
+from naslib.optimizers.core.following import reason_against
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.registry import Registry, catalogue
 from naslib.registry.signatures import keywords_through
@@ -49,11 +50,18 @@ class Part:
     fixed_structure: ClassVar[str] = ""
     # Names of attributes by which `adapt` shapes the supernet, and which may change during the search
     structural: ClassVar[tuple[str, ...]] = ()
+    # Keywords that can follow a schedule, each with "", and those that cannot with the reason; the parents' count, too
+    SCHEDULABLE: ClassVar[Mapping[str, str]] = {}
 
     @property
     def scales_loss(self) -> bool:
         """Whether `architecture_loss` multiplies the loss of the data, so that it comes before what others add."""
         return False
+
+    @property
+    def changes(self) -> Sequence[str]:
+        """The keywords of the optimizer that the part changes during the search."""
+        return ()
 
     # what goes together
 
@@ -124,6 +132,14 @@ class Part:
         """Act after the supernet lost candidates or was rebuilt, for parts that remember what was in it."""
 
     # the schedule
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule, "" where it can; see `MetaOptimizer.unscheduled`."""
+        return reason_against(type(self), name)
+
+    def follow(self, name: str, value: float) -> None:
+        """Set a keyword to the value that its schedule has now."""
+        setattr(self, name, value)
 
     def new_epoch(self, epoch: int) -> None:
         """Begin epoch `epoch` (from 0)."""

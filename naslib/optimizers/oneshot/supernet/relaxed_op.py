@@ -27,6 +27,8 @@ from .sampling import Draw, draw_of
 GateRule = Callable[[Tensor, dict[int, Tensor], Tensor], None]
 # `weights -> weights`: by what an op mixes, instead of what the relaxation says
 Change = Callable[[Any], Any]
+# `(x, weights) -> weights`: by what an op mixes, given what enters it as well
+Adapt = Callable[[Any, Any], Any]
 # `(x, work) -> y`: what an edge computes without its surroundings
 Inner = Callable[[Tensor, SharedWork], Tensor]
 
@@ -109,12 +111,14 @@ class RelaxedMixedOp(MixedOp):
         on_weights: A stack of `weights -> weights`, applied one after the other, the first that was put there first, to
             what the relaxation gave for this op, once for each of its calls; the copies of a cell are still relaxed at
             once (see `watching_weights`).
+        adaptation: What changes the weights last, knowing the input; None for nothing.
     """
 
     def __init__(self, primitives: Sequence[nn.Module]) -> None:
         super().__init__(primitives)
         self.gate_rule: GateRule = inner_products
         self.on_weights: tuple[Change, ...] = ()
+        self.adaptation: Adapt | None = None
         self._surroundings: list[str] = []
 
     def surround(self, surrounding: Surrounding, innermost: bool = False) -> None:
@@ -169,7 +173,7 @@ class RelaxedMixedOp(MixedOp):
         """
         own = type(self)
         mixes = own.apply_shared is RelaxedMixedOp.apply_shared and own._mix is RelaxedMixedOp._mix
-        if not mixes or self.on_weights or self._surroundings or not self.relaxes_in_batch():
+        if not mixes or self.on_weights or self.adaptation or self._surroundings or not self.relaxes_in_batch():
             return None
         weights = self.weights_of(chosen, edge_data)
         return weights if isinstance(weights, Tensor) else None
@@ -203,6 +207,8 @@ class RelaxedMixedOp(MixedOp):
         """
         for change in self.on_weights:
             weights = change(weights)
+        if self.adaptation is not None:
+            weights = self.adaptation(x, weights)
         if isinstance(x, Entering):
             x.ran.append(weights)
         if not self._surroundings:

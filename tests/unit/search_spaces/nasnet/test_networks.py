@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.optimizers import DARTSOptimizer
 from naslib.search_spaces import NASNetSearchSpace, PNASSearchSpace
+from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import ConcatWithZeros, DropPath, set_drop_path_prob
 from naslib.search_spaces.nasnet import network as networks
@@ -222,3 +223,13 @@ def test_large_images_have_the_stem_of_imagenet() -> None:
     space.sample_random_architecture(rng=0)
     space.parse()
     assert space(torch.randn(1, 3, 96, 96)).shape == (1, 10)
+
+
+def test_the_rule_of_the_output_may_be_followed_again() -> None:
+    space = NASNetSearchSpace(channels=4, cells_per_stage=1, blocks=2, primitives=["skip_connect", "conv_1x1"])
+    # nothing reads the older input, so that the output gives a place to it
+    cell = [("conv_1x1", 1), ("skip_connect", 1), ("conv_1x1", 1), ("conv_1x1", 2)]
+    space.set_spec({"normal": cell, "reduce": cell})
+    space.prepare_evaluation()
+    space.parse()
+    assert fresh_network(space, None)(torch.randn(2, 3, 8, 8)).shape == (2, 10)

@@ -48,6 +48,8 @@ class DrNASOptimizer(OneShotOptimizer):
         ConfigError: If the regularizer is unknown or its factor negative.
     """
 
+    SCHEDULABLE = {"reg_scale": ""}
+
     def __init__(self, regularizer: str = "l2", reg_scale: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if regularizer not in REGULARIZERS:
@@ -58,6 +60,13 @@ class DrNASOptimizer(OneShotOptimizer):
         self.reg_scale = reg_scale
         if regularizer == "kl":
             self.arch_weight_decay = 0.0  # one regularizer or the other, as in the authors' code
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        by_kl = self.regularizer == "kl"
+        if name == ("arch_weight_decay" if by_kl else "reg_scale"):
+            return f"regularizer: {self.regularizer} does not read it"
+        return super().unscheduled(name)
 
     def relaxation(self) -> DirichletRelaxation:
         """Return the Dirichlet sampler."""

@@ -145,6 +145,8 @@ class ENASOptimizer(OneShotOptimizer):
     """
 
     ARCH_BETAS = (0.0, 0.999)
+    SCHEDULABLE = {"entropy_weight": "", "skip_weight": "", "controller_grad_clip": "", "baseline_decay": ""}
+    HELD_BY = {"baseline_decay": ("baseline", "decay")}
     SCHEDULED = ("accumulated", "n_accumulated")
     RUNS_ONE_PATH = True
 
@@ -215,6 +217,12 @@ class ENASOptimizer(OneShotOptimizer):
         self.controller_aggregate: int = kind.controller_aggregate if aggregate is None else aggregate
         self.tanh_constant: float | None = kind.tanh_constant if isinstance(constant, str) else constant
         self.entropy: Any = kind.entropy if entropy is None else entropy
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name == "skip_weight" and self.is_adapted and not self.path_choices.layers:
+            return "only chains of layers have the penalty"
+        return super().unscheduled(name)
 
     # the supernet
 

@@ -14,6 +14,7 @@ from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.compatibility import Ability, without_architecture_step
 from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in, mixed_edges
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
+from naslib.optimizers.oneshot.supernet.schedulable import OF_NO_ARCHITECTURE
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.given_weights import trainable
@@ -71,6 +72,12 @@ class GSparseOptimizer(OneShotOptimizer):
         ConfigError: If another optimizer of the weights is asked for, or for a value out of range.
     """
 
+    SCHEDULABLE = {
+        "mu": "",
+        **OF_NO_ARCHITECTURE,
+        **dict.fromkeys(("momentum", "weight_decay"), "ProxSGD does not read it"),
+        **dict.fromkeys(("threshold", "normalization_exponent"), "it is what groups are compared by at the end"),
+    }
     fixed_structure = "the groups of weights are fixed when their optimizer is made"
 
     def __init__(
@@ -94,6 +101,14 @@ class GSparseOptimizer(OneShotOptimizer):
         self._slots = self._sizes = torch.empty(0)
         self._prox: dict[str, Any] = {"rho": rho, "normalization": normalization, "exponent": normalization_exponent}
         ProxSGD([torch.zeros(1)], lr=learning_rate, mu=mu, **self._prox)  # what cannot be, raises now
+
+    def follow(self, name: str, value: float) -> None:
+        """Set a keyword; see the parent."""
+        super().follow(name, value)
+        if name == "mu" and self.is_adapted:
+            for group in self.op_optimizer.param_groups:
+                if group.get("mu") is not None:  # the others are not shrunk
+                    group["mu"] = value
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:

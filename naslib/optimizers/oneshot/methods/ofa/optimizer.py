@@ -63,6 +63,7 @@ class OFAOptimizer(EvolvedPathOptimizer):
         ConfigError: For wrong phases, a distillation that has no teacher, or a negative weight.
     """
 
+    SCHEDULABLE = {"distillation_weight": ""}
     SCHEDULED: ClassVar[tuple[str, ...]] = (*EvolvedPathOptimizer.SCHEDULED, "phase")
 
     def __init__(
@@ -87,6 +88,12 @@ class OFAOptimizer(EvolvedPathOptimizer):
         self._phases: list[ShrinkingPhase] = []
         self._lengths: list[int] = []
         self._open: list[dict[str, tuple[int, ...]]] = []
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name == "distillation_weight" and self.distillation != "teacher":
+            return "only distillation: teacher has a weight"
+        return super().unscheduled(name)
 
     # the phases
 

@@ -64,6 +64,8 @@ class ProxylessNASOptimizer(OneShotOptimizer):
 
     # neither momentum nor decay: an operation that is not in the pair must not move
     ARCH_BETAS = (0.0, 0.999)
+    SCHEDULABLE = {"arch_interval": "", "n_networks": "", "baseline_decay": ""}
+    HELD_BY = {"baseline_decay": ("_baseline", "decay")}
     SCHEDULED = ("n_steps", "reward_average")
     PARTS: ClassVar = {"warm_up": {"epochs": 1}}
 
@@ -104,6 +106,12 @@ class ProxylessNASOptimizer(OneShotOptimizer):
         self.n_steps = 0
         self._baseline = RewardBaseline(baseline_decay)
         self._sampler = PathSampler(mode)
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name in ("n_networks", "baseline_decay") and self.update != "reinforce":
+            return "only update: reinforce reads it"
+        return super().unscheduled(name)
 
     @property
     def reward_average(self) -> float | None:

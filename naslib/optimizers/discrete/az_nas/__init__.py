@@ -1,0 +1,3 @@
+"""The search of AZ-NAS: see `optimizer`."""
+
+from .optimizer import AZNASSearch as AZNASSearch

@@ -1,0 +1,3 @@
+"""Neural architecture optimization."""
+
+from .optimizer import NAO as NAO

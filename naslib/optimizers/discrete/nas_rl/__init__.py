@@ -1,0 +1,3 @@
+"""Neural architecture search with reinforcement learning."""
+
+from .optimizer import NASRL as NASRL

@@ -1,0 +1,3 @@
+"""The neural predictor."""
+
+from .optimizer import NeuralPredictorSearch as NeuralPredictorSearch

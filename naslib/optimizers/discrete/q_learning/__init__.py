@@ -1,0 +1,3 @@
+"""Q-learning over the words of architectures."""
+
+from .optimizer import QLearning as QLearning

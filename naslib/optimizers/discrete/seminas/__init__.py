@@ -1,0 +1,3 @@
+"""Semi-supervised neural architecture search."""
+
+from .optimizer import SemiNAS as SemiNAS

@@ -1,0 +1,1 @@
+"""Searches that read architectures as sequences and write new ones."""

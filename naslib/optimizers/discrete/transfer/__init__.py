@@ -1,0 +1,3 @@
+"""A controller of several tasks, and its transfer to a new one."""
+
+from .optimizer import TransferController as TransferController

@@ -1,0 +1,3 @@
+"""MetAdapt: a block whose architecture adapts to each task of a few examples."""
+
+from .optimizer import MetAdaptOptimizer as MetAdaptOptimizer
