@@ -141,7 +141,7 @@ def widened(
     if noise:
         add_noise(new, changed, noise, generator)
     if info.together:
-        logger.info("widened to %d with %s: %s", width, layer, ", ".join(info.together))
+        logger.debug("widened to %d with %s: %s", width, layer, ", ".join(info.together))
     return new, Widening(layer, width, info.width, info.together, changed)
 
 

@@ -26,6 +26,8 @@ WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa", "smash", "te_nas"}
 WITHOUT |= {"ls", "bananas", "npenas", "bp"}
 # Published on other spaces, or by nobody
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search"}
+# What was published of these is of NAS-Bench-101 with hundreds of evaluations more, or another signal than the table's
+WITHOUT |= {"nao", "seminas", "bonas", "neural_predictor"}
 WITHOUT |= {"pnas", "q_learning"}
 WITHOUT |= {"az_nas"}  # published on other spaces; on NAS-Bench-201 as a ranking of all cells
 WITHOUT |= {"q_learning"}
