@@ -40,6 +40,7 @@ def test_the_evaluations_that_are_needed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [line.split("|")[-3].strip() for line in progressive.tabulated(rows).splitlines()[2:]] == ["3", "8"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SPIKENAS.is_file(), reason=f"no {SPIKENAS.name} in the shared data directory")
 def test_early_termination_costs_fewer_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early_termination, "RESULTS", tmp_path)
