@@ -69,8 +69,8 @@ def test_some_layers(name: str):
     network = _network(name)
     groups = _groups(name, network)
     assert _SETS[name] is None or len(groups) == _SETS[name]
-    for layer, width in [groups[0], groups[len(groups) // 2]]:
-        assert largest_difference(network, widen(network, layer, width, inputs=IMAGES), IMAGES) < 1e-9, layer
+    layer, width = groups[0]
+    assert largest_difference(network, widen(network, layer, width, inputs=IMAGES), IMAGES) < 1e-9, layer
     deep = [layer for layer, row in deepenable(network, IMAGES).items() if row.reason is None]
     assert deep or name == "nasbench201"
     place = {"place": "before"} if name == "nasbench201" else {}
