@@ -90,7 +90,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 continue
             found, seconds = search(given.data, seed, given.batch, given.repeats, given.region_images)
             accuracy = float(known.query(found.get_code(), Metric.TEST_ACCURACY, "cifar10"))
-            values = (seed, given.batch, given.repeats, given.region_images, found.get_hash(), accuracy)
+            values = (seed, given.batch, given.repeats, given.region_images, str(found.genotype()), accuracy)
             rank = 1 + sum(other > accuracy for other in everything)
             rows.append(dict(zip(FIELDS, (*values, rank, round(seconds, 1)), strict=True)))
             with FILE.open("w", encoding="utf-8", newline="") as file:
