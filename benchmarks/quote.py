@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors, smash, training_free, transfer
+from . import blackbox, compare, multi_fidelity, multi_objective, predictors, smash, te_nas, training_free, transfer
 from .harness import ROOT
 from .records import RESULTS
 
@@ -112,6 +112,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "training_free": lambda found: training_free.table(),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
+    "te_nas": lambda found: te_nas.table(),
 }
 
 
