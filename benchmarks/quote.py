@@ -22,6 +22,7 @@ from . import (
     predictors,
     progressive,
     smash,
+    te_nas,
     training_free,
     transfer,
 )
@@ -134,6 +135,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
+    "te_nas": lambda found: te_nas.table(),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.assignment import Assignment, assigned
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
+from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
 
 from .measures import RECTIFIERS, Kernels, count_regions, crops, draw_weights, fall_of_kappa, tangent_kernels
@@ -27,7 +29,9 @@ from .supernet import PRUNED, PrunedSupernet
 logger = get_logger(__name__)
 
 # Sizes of the network whose regions are counted, where the constructor of a space has them
-_THIN = {"channels": 1, "in_channels": 1, "cells_per_stage": 1}
+_THIN = {"in_channels": 1, "cells_per_stage": 1}
+# Its channels: two where halves of one are needed
+_NARROW = (1, 2)
 
 
 class ThinSupernet(PrunedSupernet):
@@ -109,20 +113,32 @@ class TENASOptimizer(PrunedSupernet):
     def _thin_supernet(self) -> ThinSupernet | None:
         space = self.graph if self.search_space is None else self.search_space
         known = constructor_arguments(space)
-        sizes = {name: size for name, size in _THIN.items() if name in known}
         reason = "its constructor has no channels and in_channels"
-        if "channels" in sizes and "in_channels" in sizes:
+        for channels in _NARROW if {"channels", "in_channels"} <= known.keys() else ():
+            sizes = {name: size for name, size in {**_THIN, "channels": channels}.items() if name in known}
             try:
-                found = ThinSupernet(task=self.task)
-                found.adapt_search_space(type(space)(**{**known, **sizes}), scope=self.scope)
-                image = torch.zeros(2, 1, self.region_size, self.region_size)
-                with torch.no_grad(), assigned(found.keeping(self.pruning.active)):
-                    found.graph(image)
-                return found
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # torch's, of weights without entries
+                    return self._thin_of(type(space)(**{**known, **sizes}))
             except (NASLibError, RuntimeError, ValueError) as error:
                 reason = str(error)
         logger.warning("te_nas: linear regions are counted in the supernet itself, on whole images (%s)", reason)
         return None
+
+    def _thin_of(self, space: Graph) -> ThinSupernet:
+        """Return the supernet of a narrow space, which takes crops.
+
+        Raises:
+            ValueError: If a weight has no entries.
+        """
+        found = ThinSupernet(task=self.task)
+        found.adapt_search_space(space, scope=self.scope)
+        if any(not weight.numel() for weight in found.weights):
+            raise ValueError(f"with {getattr(space, 'channels', 1)} channels a weight has no entries")
+        image = torch.zeros(2, 1, self.region_size, self.region_size)
+        with torch.no_grad(), assigned(found.keeping(self.pruning.active)):
+            found.graph(image)
+        return found
 
     def _show(self) -> None:
         """Let forwards run what is left, and let the parameters say it."""
