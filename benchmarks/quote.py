@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors, training_free, transfer
+from . import blackbox, compare, multi_fidelity, multi_objective, neural_searches, predictors, training_free, transfer
 from .harness import ROOT
 from .records import RESULTS
 
@@ -106,6 +106,8 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "blackbox_seconds": lambda found: blackbox.table("seconds"),
     "blackbox_reinforce": lambda found: blackbox.table("reinforce"),
     "multi_objective": lambda found: multi_objective.table(),
+    "neural_searches": lambda found: neural_searches.table(blackbox.read(neural_searches.FILE)),
+    "neural_searches_pairs": lambda found: neural_searches.pairs_table(blackbox.read(neural_searches.FILE)),
     "blackbox_nb101": lambda found: blackbox.table("nb101"),
     "transfer": lambda found: transfer.table(),
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
