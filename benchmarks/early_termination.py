@@ -41,6 +41,7 @@ RULES: dict[str, dict[str, Any] | None] = {
     NONE: None,
     "prediction": {},
     "prediction, delta .99": {"delta": 0.99},
+    "prediction, delta .999": {"delta": 0.999},
     "prediction, leave-one-out": {"calibration": "leave_one_out"},
     "prediction, ensemble": {"model": "ensemble"},
     "prediction, architecture": {"architecture": True},
@@ -120,6 +121,8 @@ def search(
         (trial,) = optimizer.ask(1)
         outcome = evaluator.evaluate(trial)
         optimizer.tell(trial, outcome.values, user=outcome.user, state=outcome.state)
+    if record.incumbent is None:
+        raise RuntimeError("no training of this search has ended")
     found = [
         float(table.query(record.incumbent, metric, "cifar10", at)) if top == top else float("nan")
         for metric, at, top in zip((Metric.VAL_ACCURACY, Metric.TEST_ACCURACY), (longest, -1), best, strict=True)

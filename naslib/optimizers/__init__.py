@@ -33,6 +33,7 @@ from naslib.optimizers.oneshot.methods.setn import SETNOptimizer as SETNOptimize
 from naslib.optimizers.oneshot.methods.smash import SMASHOptimizer as SMASHOptimizer
 from naslib.optimizers.oneshot.methods.snas import SNASOptimizer as SNASOptimizer
 from naslib.optimizers.oneshot.methods.spos import SPOSOptimizer as SPOSOptimizer
+from naslib.optimizers.oneshot.methods.te_nas import TENASOptimizer as TENASOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotOptimizer
 
 from .core.metaclasses import MetaOptimizer as MetaOptimizer

@@ -82,6 +82,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "snas": "naslib.optimizers.oneshot.methods.snas:SNASOptimizer",
         "spos": "naslib.optimizers.oneshot.methods.spos:SPOSOptimizer",
         "successive_halving": "naslib.optimizers.discrete.sh.optimizer:SuccessiveHalving",
+        "te_nas": "naslib.optimizers.oneshot.methods.te_nas.optimizer:TENASOptimizer",
         "tpe": "naslib.optimizers.discrete.tpe.optimizer:TPE",
         "transfer_controller": "naslib.optimizers.discrete.transfer.optimizer:TransferController",
     },

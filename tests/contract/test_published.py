@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "configs" / "published"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 # What is nobody's published search on these spaces: our own readings, building blocks, a paper without public settings,
-# and `ofa` and `smash`, whose own spaces have docs/methods for them
+# `ofa` and `smash`, whose own spaces have docs/methods for them, and `te_nas`, which has no epochs
 WITHOUT = {"binary", "binary_masked", "binary_moving_average", "binary_proxyless_style", "mixed_op"}
-WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa", "smash"}
+WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa", "smash", "te_nas"}
 # What was published of these is of NAS-Bench-101 with another signal than the table's
 WITHOUT |= {"ls", "bananas", "npenas", "bp"}
 # Published on other spaces, or by nobody
