@@ -247,6 +247,18 @@ def test_codes_that_are_told_without_a_second_value_are_left_out_of_it() -> None
     assert len(optimizer.next_round()) == 3
 
 
+def test_numbers_follow_a_schedule_where_they_are_read() -> None:
+    flat = {"schedule": "piecewise", "values": [3, 5], "milestones": [8]}
+    optimizer = adapted(BONAS, **{**SMALL, "k": flat})
+    sizes = []
+    for epoch in range(20):
+        optimizer.new_epoch(epoch)
+        sizes.append(len(optimizer.state.queue))
+    assert sizes[6:9] == [2, 1, 0] and sizes[9:14] == [4, 3, 2, 1, 0]
+    with pytest.raises(ConfigError, match="only acq_fn_type: ucb reads it"):
+        BONAS(explore_factor=flat)
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [

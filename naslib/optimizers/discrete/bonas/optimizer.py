@@ -69,6 +69,14 @@ class BONAS(SearchInRounds):
         UnsupportedBySpaceError: For a space without the encoding `bonas`.
     """
 
+    SCHEDULABLE = dict.fromkeys(
+        (
+            *("k", "explore_factor", "num_candidates", "population_size"),
+            *("sample_size", "predictor_epochs", "max_labels"),
+        ),
+        "",
+    )
+
     def __init__(
         self,
         *,
@@ -113,6 +121,14 @@ class BONAS(SearchInRounds):
         self.population_size, self.sample_size = population_size, sample_size
         self.predictor_epochs, self.predictor_args = predictor_epochs, dict(predictor_args or {})
         self.further = FurtherMerits()
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name == "explore_factor" and self.acq_fn_type != "ucb":
+            return "only acq_fn_type: ucb reads it"
+        if name in ("population_size", "sample_size") and self.sampler != "ea":
+            return "only sampler: ea reads it"
+        return super().unscheduled(name)
 
     def next_round(self) -> list[Parent]:
         """Fit the model, make candidates, and return the k most promising."""

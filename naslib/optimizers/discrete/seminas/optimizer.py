@@ -38,6 +38,8 @@ class SemiNAS(SequenceSearch):
         ConfigError: For an unknown keyword, or a number out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("num_unlabelled", "up_sample", "epochs_on_both"), "")
+
     def __init__(
         self, *, num_unlabelled: int = 300, up_sample: int | None = None, epochs_on_both: int = 5, **kwargs: Any
     ) -> None:

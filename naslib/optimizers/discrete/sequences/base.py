@@ -63,6 +63,9 @@ class SequenceSearch(SearchInRounds):
         UnsupportedBySpaceError: For a space that does not state its decisions.
     """
 
+    SCHEDULABLE = dict.fromkeys(
+        ("k", "num_seeds", "max_step", "surplus", "spellings", "controller_epochs", "max_labels"), ""
+    )
     # Whether values are in (0, 1), by a sigmoid
     IS_BOUNDED = False
 
