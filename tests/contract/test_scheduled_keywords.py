@@ -84,6 +84,7 @@ ACCEPTED: dict[str, set[str]] = {
     "rs": set(),
     "sh": set(),
     "tpe": {"n_candidates"},
+    "transfer_controller": {"arch_learning_rate", "baseline_decay", "entropy_weight"},
 }
 
 
@@ -269,6 +270,7 @@ BLACK_BOX_KEYWORDS: dict[str, dict[str, Any]] = {
     "proposer": {**_PROPOSER["proposer"], "num_init": 3},
     "bohb": {"min_points_in_model": 8, "num_samples": 20, "random_fraction": 0.1, "eta": 2, "fidelities": [9]},
     "reinforce": {"arch_learning_rate": 0.3},
+    "transfer_controller": {"arch_learning_rate": 0.1},
     "nas_rl": {"policy_batch": 2, "arch_learning_rate": 0.1, "controller_hidden": 8},
     "ppo": {"policy_batch": 3, "passes": 2, "arch_learning_rate": 0.05},
     "re": {"population_size": 10, "sample_size": 6},
@@ -279,8 +281,9 @@ BLACK_BOX_OTHER: dict[str, float] = {
     "num_ensemble": 2, "max_labels": 4, "num_samples": 1, "random_fraction": 1.0, "bandwidth_factor": 9.0,
     "accumulate": 3, "min_bandwidth": 0.9, "top_n_percent": 90, "min_points_in_model": 30,
 }  # fmt: skip
-# `retries` matters for what is refused alone; NAS-Bench-201 has no decision that is a value
-UNSEEN = {("proposer", "retries"), ("bohb", "bandwidth_factor")}
+# `retries` matters for what is refused alone, NAS-Bench-201 has no decision that is a value, and the mean of members,
+# which is all that `npenas` sees, ranks few children alike
+UNSEEN = {("proposer", "retries"), ("bohb", "bandwidth_factor"), ("npenas", "num_ensemble")}
 TRIALS_SEEN = [(n, k) for n in BLACK_BOX for k in sorted(ACCEPTED.get(n, ())) if (n, k) not in UNSEEN]
 QUICK_TRIALS = {"re", "reinforce", "genetic", "proposer", "hierarchical_evolution", "nsga2"}
 
@@ -311,6 +314,7 @@ def test_a_search_of_trials_goes_on_otherwise_from_the_trial_on(name: str, key: 
     first = given[key] if key in given else 1000 if key == "patience" else first_of(name, key)
     other = BLACK_BOX_OTHER[key]
     schedule = {"schedule": "piecewise", "values": [first, other], "milestones": [20], "every": "trial"}
-    others = {"predictor_type": "et"} if key == "num_ensemble" else {}  # members that differ
+    members = {"predictor_type": "et", "num_candidates": 60, "max_mutations": 3}  # that differ, and have a choice
+    others: dict[str, Any] = members if key == "num_ensemble" else {}
     constant, scheduled = codes(name, 60, **others, **{key: first}), codes(name, 60, **others, **{key: schedule})
     assert constant[:20] == scheduled[:20] and constant != scheduled

@@ -26,6 +26,7 @@ PARTS_KNOWN = sorted(PARTS.names())
 NAMES = [name for name in OPTIMIZERS.names() if name not in ("proxyless", "oneshot", "rsws", "rs_ws")]  # short forms
 METHODS = sorted({OPTIMIZERS.get(name): name for name in NAMES}.values())
 METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
+METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 SKIPS = {"criterion": "skip_dominance", "skips": 2}
 
 # One method of each kind, with keywords that make a single step show something
@@ -62,6 +63,7 @@ OTHERS: dict[str, tuple[str, set[str]]] = {
     **{name: ("gates", set()) for name in ("binary", "binary_masked", "binary_proxyless_style")},
     "binary_moving_average": ("gates", {"progressive_shrinking"}),
     **{name: ("path", set()) for name in ("fair_nas", "ofa", "one_shot", "random_nas", "gsparsity")},
+    "te_nas": ("path", set(PARTS_KNOWN)),
     "setn": ("path", {f"-{name}" for name in UNTRAINED | {"early_stopping"}}),
 }
 # Keywords by which one step of a method on the small space shows something

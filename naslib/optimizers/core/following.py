@@ -270,7 +270,7 @@ def check_followed(owner: Any, schedules: AttributeSchedules) -> None:
     """
     problems = []
     for place in schedules.schedules:
-        parts = getattr(owner, "parts", {})
+        parts = parts_of(owner)
         if len(place) == 1:
             reason = owner.unscheduled(place[0])
         elif place[1] in parts:
@@ -281,6 +281,12 @@ def check_followed(owner: Any, schedules: AttributeSchedules) -> None:
             problems.append(f"search.{'.'.join(place)} cannot follow a schedule: {reason}")
     if problems:
         raise ConfigError(problems)
+
+
+def parts_of(owner: Any) -> Mapping[str, Any]:
+    """Return the parts of an optimizer by name; none where a method calls something else so."""
+    parts = getattr(owner, "parts", None)
+    return parts if isinstance(parts, Mapping) else {}
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.tasks import Classification, Task
 from naslib.utils.meters import count_parameters_in_MB
 
-from .following import make_following, merged, reason_against
+from .following import make_following, merged, parts_of, reason_against
 
 # What `Task.to_device` returns: inputs and targets, unless a task of your own says otherwise
 Batch = Any
@@ -198,7 +198,7 @@ class MetaOptimizer(metaclass=_OptimizerType):
             name: The keyword.
         """
         reason = reason_against(type(self), name)
-        changed_by = [of for of, part in getattr(self, "parts", {}).items() if name in part.changes]
+        changed_by = [of for of, part in parts_of(self).items() if name in part.changes]
         if changed_by:
             return f"the part {changed_by[0]} changes it"
         held_by = merged(type(self), "HELD_BY").get(name)

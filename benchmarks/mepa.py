@@ -1,0 +1,128 @@
+"""What surrogate steps do to the ranks that shared weights give architectures, against trainings from scratch.
+
+    python -m benchmarks.mepa                 # appends to benchmarks/results/mepa.csv what it does not have
+    python -m benchmarks.mepa --show          # the table of what is there
+
+The trainings are those of the table that comes with naslib: cells of NAS-Bench-201 on the digits, 8 channels, one cell
+per stage, the mean validation accuracy of two seeds. Shared weights take `--warm-up` steps on uniform paths, with no or
+one surrogate step in each (`shared`), and then score `--architectures` of the table, drawn by the seed, after 0, 1, 2
+and 5 surrogate steps at each rate: by accuracy, and by the loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from naslib.config.loader import load_config
+from naslib.defaults.trainer import Trainer
+from naslib.evaluators import MepaEvaluator, TrainingOfTrials
+from naslib.history import Trial
+from naslib.predictors.measures import kendall_tau_b, spearman
+from naslib.search_spaces import NasBench201SearchSpace
+from naslib.search_spaces.core.query_metrics import Metric
+from naslib.tasks import Classification
+from naslib.utils import get_dataset_api
+from naslib.utils.seeding import set_seed
+
+from .harness import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results" / "mepa.csv"
+FIELDS = ("seed", "warm_up", "shared", "steps", "rate", "tested", "spearman", "kendall", "by_loss")
+STEPS = ((0, 0.0), (1, 0.02), (1, 0.1), (2, 0.1), (5, 0.1))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, or show."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--warm-up", type=int, default=600, help="steps of the shared weights")
+    parser.add_argument("--architectures", type=int, default=60, help="that are scored")
+    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--show", action="store_true", help="measure nothing")
+    given = parser.parse_args(arguments)
+    if not given.show:
+        for seed in range(given.seeds):
+            for shared in (0, 1):
+                measure(given.csv, seed, shared, given.warm_up, given.architectures)
+    print(table(given.csv))
+
+
+def measure(path: Path, seed: int, shared: int, warm_up: int, count: int) -> None:
+    """Train shared weights, score architectures, and append one line per way to score them."""
+    done = {(row["seed"], row["shared"], row["warm_up"]) for row in read(path)}
+    if (str(seed), str(shared), str(warm_up)) in done:
+        return
+    evaluator, codes, truth = prepared(seed, shared, warm_up, count)
+    evaluator.evaluate(Trial(0, codes[0]))  # the warm-up
+    rows = []
+    for steps, rate in STEPS:
+        evaluator.surrogate_steps = steps
+        evaluator.shared.rates.rate = rate or evaluator.surrogate_lr
+        losses, accuracies = [], []
+        for number, code in enumerate(codes):
+            evaluator.shared.train.begin(1000 + number)  # the same batches however many steps
+            loss, accuracy = evaluator.evaluate(Trial(number, code)).values
+            losses.append(-loss)
+            accuracies.append(accuracy)
+        measured = (spearman(truth, accuracies), kendall_tau_b(truth, accuracies), spearman(truth, losses))
+        rows.append((seed, warm_up, shared, steps, rate, len(codes), *(f"{value:.4f}" for value in measured)))
+    is_new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if is_new:
+            writer.writerow(FIELDS)
+        writer.writerows(rows)
+
+
+def prepared(seed: int, shared: int, warm_up: int, count: int) -> tuple[MepaEvaluator, list[Any], list[float]]:
+    """Return the evaluator, architectures of the table, and their trained accuracies in percent."""
+    api: Any = get_dataset_api("nasbench201", "digits")
+    known = sorted(api.known_codes(Metric.VAL_ACCURACY, "digits", -1))
+    codes = Random(seed).sample(known, count)
+    truth = [float(api.query(code, Metric.VAL_ACCURACY, "digits", -1)) for code in codes]
+    config = load_config({"dataset": "digits", "seed": seed, "search": {"batch_size": 64}})
+    train, valid, _ = Trainer.build_search_dataloaders(config)[:3]
+    set_seed(seed)
+    space = NasBench201SearchSpace(n_classes=10, in_channels=1, channels=8, cells_per_stage=1)
+    how = TrainingOfTrials(learning_rate=0.05, momentum=0.9, weight_decay=3e-4)
+    names = ["loss", "accuracy"]
+    settings = {"shared_surrogate_steps": shared, "shared_steps": 0, "warm_up": warm_up, "surrogate_lr": 0.1}
+    evaluator = MepaEvaluator(space, train, valid, how, Classification(), names, seed, **settings)
+    return evaluator, codes, truth
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the lines of a CSV; none where it is not there."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(path: Path) -> str:
+    """Return means over seeds, with two standard errors."""
+    rows = read(path)
+    lines = [
+        "| surrogate steps in training | before the score | rate | seeds | Spearman | Kendall | Spearman, by loss |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|")
+    for key in sorted({(r["shared"], int(r["steps"]), float(r["rate"])) for r in rows}):
+        own = [r for r in rows if (r["shared"], int(r["steps"]), float(r["rate"])) == key]
+        means = [_mean([float(row[name]) for row in own]) for name in ("spearman", "kendall", "by_loss")]
+        lines.append(f"| {key[0]} | {key[1]} | {key[2] or ''} | {len(own)} | {' | '.join(means)} |")
+    return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> str:
+    error = 2 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.3f} ({error:.3f})"
+
+
+if __name__ == "__main__":
+    main()

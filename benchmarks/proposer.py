@@ -1,0 +1,103 @@
+"""A search by a proposer beside others on the table of digits that comes with naslib, and other searches of the kind.
+
+    python -m benchmarks.proposer                 # writes benchmarks/results/proposer.csv
+    python -m benchmarks.proposer --show          # the table of what is there
+
+Each method evaluates `--evaluations` architectures with each of `--seeds` seeds; what counts is the validation accuracy
+of the best one seen, the mean of two trainings. `mutations` is a proposer that mutates the parent it is offered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from naslib.optimizers import OPTIMIZERS
+from naslib.optimizers.discrete.proposer import Request
+from naslib.search_spaces import NasBench201SearchSpace
+from naslib.utils import get_dataset_api
+
+from .harness import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results" / "proposer.csv"
+FIELDS = ("method", "seed", "evaluations", "best")
+
+
+def mutations(request: Request) -> list[Any]:
+    """Return mutations of the parent, more than are wanted, by ever more steps: those that were tried are refused."""
+    assert request.parent is not None
+    rng, found = Random(request.seed), []
+    for steps in (1, 2, 3, 6):
+        for _ in range(20 * request.n):
+            code = request.parent.code
+            for _ in range(steps):
+                code = request.codec.mutate(code, rng)
+            found.append(code)
+    return found
+
+
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "random_search": ("random_search", {}),
+    "regularized_evolution": ("regularized_evolution", {"population_size": 10, "sample_size": 3}),
+    "regularized_evolution, sample_size 1 to 8": (
+        "regularized_evolution",
+        {"population_size": 10, "sample_size": {"schedule": "linear", "from": 1, "to": 8}},
+    ),
+    "proposer, untried_neighbours": ("proposer", {}),
+    "proposer, mutations": ("proposer", {"proposer": mutations, "population_size": 10, "sample_size": 3}),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, or show."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--evaluations", type=int, default=150)
+    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--show", action="store_true", help="measure nothing")
+    given = parser.parse_args(arguments)
+    if not given.show:
+        rows = [
+            (name, seed, given.evaluations, f"{best(name, seed, given.evaluations):.4f}")
+            for name in METHODS
+            for seed in range(given.seeds)
+        ]
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([FIELDS, *rows])
+    print(table(given.csv))
+
+
+def best(name: str, seed: int, evaluations: int) -> float:
+    """Return the best validation accuracy that a method has seen, in percent."""
+    method, keywords = METHODS[name]
+    np.random.seed(seed)
+    optimizer: Any = OPTIMIZERS.get(method)(fidelity=-1, epochs=evaluations, **keywords)
+    space = NasBench201SearchSpace(n_classes=10, in_channels=1, channels=8, cells_per_stage=1)
+    optimizer.adapt_search_space(space, "digits", dataset_api=get_dataset_api("nasbench201", "digits"))
+    for epoch in range(evaluations):
+        optimizer.new_epoch(epoch)
+    return float(optimizer.record.incumbent_value)
+
+
+def table(path: Path) -> str:
+    """Return means over seeds, with two standard errors."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = ["| method | seeds | evaluations | best validation accuracy, % |", "|---|---|---|---|"]
+    for name in dict.fromkeys(row["method"] for row in rows):
+        values = [float(row["best"]) for row in rows if row["method"] == name]
+        error = 2 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+        count = next(row["evaluations"] for row in rows if row["method"] == name)
+        lines.append(f"| {name} | {len(values)} | {count} | {statistics.mean(values):.3f} ± {error:.3f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
