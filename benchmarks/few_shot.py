@@ -40,7 +40,7 @@ class Row:
         method: One of `METHODS`.
         seed: Of the run.
         shots: Examples of each class.
-        epochs: Of 50 episodes.
+        epochs: Of 20 episodes.
         accuracy: Mean over the test episodes, in percent.
         interval: Half of its 95 % interval.
     """
@@ -57,8 +57,8 @@ def config_for(method: str, seed: int, shots: int, epochs: int, folder: str) -> 
     """Return the config of a run."""
     raw = {
         "dataset": "few_shot", "task_args": {"output_size": 32}, "seed": seed, "out_dir": folder, "device": "cpu",
-        "dataset_args": {"of": "digits", "ways": 3, "shots": shots, "queries": 10, "episodes": 50,
-                         "test_episodes": 200},
+        "dataset_args": {"of": "digits", "ways": 3, "shots": shots, "queries": 10, "episodes": 20,
+                         "test_episodes": 150},
         "search_space": "resnet_dag", "search_space_args": {"channels": 8, "blocks": 2}, "optimizer": "metadapt",
         "search": {"epochs": epochs, "learning_rate": 0.05, "arch_learning_rate": 0.003,
                    "adapt_from": 0.5 if method == METHODS[0] else 1.0},
@@ -140,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.few_shot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--shots", type=int, nargs="+", default=[5])
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--write", action="store_true", help="keep the trainings in benchmarks/results")
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     rows = read() if options.write else []
     done = {(row.method, row.seed, row.shots) for row in rows}
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         for shots in options.shots:
             for method in METHODS:
                 if (method, seed, shots) not in done:

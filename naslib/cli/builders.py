@@ -84,7 +84,7 @@ def _by_task(config: Any, info: DatasetInfo | None, takes: dict[str, inspect.Par
     if info is None:
         return {}
     task = config.get("task") or info.task
-    kind = kind_of_task(task if isinstance(task, str) else getattr(task, "name", ""))
+    kind = kind_of_task(task if isinstance(task, str) else getattr(task, "name", ""), info.kind)
     check_serves(config.search_space, kind, info.kind, info.name)
     return {key: value for key, value in (("task", kind), ("vocabulary", info.vocabulary)) if key in takes}
 

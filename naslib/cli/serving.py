@@ -53,13 +53,18 @@ def check_serves(space: str, task: str | None, kind: str | None, dataset: str = 
     )
 
 
-def kind_of_task(task: str) -> str:
-    """Return the task of ours whose head serves a registered one (`HEAD`), or that it builds on; else its own name."""
+def kind_of_task(task: str, kind: str | None = None) -> str:
+    """Return the task of ours whose head serves a registered one (`HEAD`), or that it builds on; else its own name.
+
+    Args:
+        task: The name.
+        kind: Of the data, where it is known: a class of sequences needs another head than one of images.
+    """
     if task in OURS or task not in TASKS:
         return task
     head = getattr(TASKS.get(task), "HEAD", None)
     if isinstance(head, str):
-        return head
+        return head if kind in (None, "image") else f"sequence_{head}"
     classes = {TASKS.get(name): name for name in OURS}
     return next((classes[base] for base in TASKS.get(task).__mro__ if base in classes), task)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from data_files import data_file
 from torch import Tensor, nn
 from training_runs import differences
 from training_runs import load as load_checkpoint
@@ -257,3 +258,17 @@ def test_other_methods_and_trials_serve_the_task(tmp_path: Path):
     trainer = searched(config_for(tmp_path, optimizer="random_search", search=search))
     assert trainer.summary["trials"]["count"] == 2 and trainer.summary["trials"]["objectives"] == ["accuracy"]
     assert not trainer.optimizer.is_outcome
+
+
+def test_episodes_of_sequences_and_what_has_no_head_for_them(tmp_path: Path):
+    path = data_file("fsdd_mulaw.npz")
+    if not path.is_file():
+        pytest.skip("fsdd_mulaw.npz is not there")
+    episodes = {**EPISODES, "of": "spoken_digits", "of_args": {"seconds": 0.2}, "episodes": 2, "test_episodes": 2}
+    given = {"data": str(path.parent), "dataset_args": episodes, "search": {"epochs": 1}}
+    space = {"search_space": "simple_sequence", "search_space_args": {"channels": 4, "cells": 1}}
+    trainer = searched(config_for(tmp_path, **given, **space))
+    assert trainer.optimizer.space.task == "sequence_classification" and trainer.optimizer.space.n_classes == 6
+    assert 0 <= trainer.evaluate() <= 100
+    with pytest.raises(ConfigError, match="has no head for sequence_classification on sequences"):
+        build_trainer(config_for(tmp_path / "images", **given))
