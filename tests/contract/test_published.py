@@ -30,6 +30,8 @@ WITHOUT |= {"az_nas"}  # published on other spaces; on NAS-Bench-201 as a rankin
 WITHOUT |= {"q_learning"}
 # What proposes is a person's own
 WITHOUT |= {"proposer"}
+# Published on NAS-Bench-101 and on functions of numbers
+WITHOUT |= {"la_mcts"}
 # Published on CIFAR-10 and the Penn Treebank, in spaces of its own (docs/methods/reinforcement.md)
 WITHOUT |= {"nas_rl"}
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search", "transfer_controller"}
