@@ -3,6 +3,7 @@
     python -m benchmarks.blackbox nb201 --data DIR            # 30 and 150 evaluations, three data sets, 50 seeds
     python -m benchmarks.blackbox seconds --data DIR          # 12,000 simulated seconds, 500 seeds
     python -m benchmarks.blackbox reinforce --data DIR        # the same protocol, three learning rates
+    python -m benchmarks.blackbox strategies --data DIR       # the same protocol: evolution and Q-learning, 200 seeds
     python -m benchmarks.blackbox nb101 --data DIR            # 150 evaluations, 100 seeds
 
 `nb201` searches by the validation accuracy after 200 epochs and reports the test accuracy of the best architecture by
@@ -43,7 +44,7 @@ from .records import RESULTS
 Keywords = Mapping[str, Any]
 Code = tuple[int, ...]
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
-SEEDS = {"nb201": 50, "seconds": 500, "reinforce": 500, "nb101": 100}
+SEEDS = {"nb201": 50, "seconds": 500, "reinforce": 500, "strategies": 200, "nb101": 100}
 # The largest value of what guides a search, in percent
 TOPS = {"cifar10": 91.60667, "cifar100": 73.49333, "ImageNet16-120": 46.73333}
 
@@ -80,6 +81,16 @@ def methods_of(what: str) -> dict[str, tuple[str, Keywords]]:
         return {"random": ("rs", {}), "evolution": ("re", {"population_size": 10, "sample_size": 3})}
     if what == "reinforce":
         return {f"reinforce, {rate:g}": ("reinforce", {"arch_learning_rate": rate}) for rate in (0.001, 0.01, 0.1)}
+    if what == "strategies":
+        genetic = {"population_size": 10, "reevaluate": False}
+        hierarchical = {"population_size": 10, "tournament": 0.3}
+        learning: Keywords = {"q_rate": 0.1, "schedule_length": 100}
+        return {
+            "genetic": ("genetic", genetic),
+            "hierarchical evolution": ("hierarchical_evolution", hierarchical),
+            "q_learning": ("q_learning", {"schedule_length": 100}),
+            "q_learning, q_rate .1": ("q_learning", learning),
+        }
     return {
         "random": ("rs", {}),
         "local search": ("ls", {}),
@@ -169,6 +180,7 @@ SEARCHES = {
     "nb201": search_nb201,
     "seconds": search_seconds,
     "reinforce": search_seconds,
+    "strategies": search_seconds,
     "nb101": search_nb101,
 }
 
@@ -274,7 +286,13 @@ def nb101_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"nb201": nb201_table, "seconds": seconds_table, "reinforce": seconds_table, "nb101": nb101_table}
+TABLES = {
+    "nb201": nb201_table,
+    "seconds": seconds_table,
+    "reinforce": seconds_table,
+    "strategies": seconds_table,
+    "nb101": nb101_table,
+}
 
 
 def table(what: str) -> str:
@@ -296,7 +314,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("what", choices=list(SEARCHES))
     parser.add_argument("--data", help="folder of nb201.npz and nb101.npz")
-    parser.add_argument("--seeds", type=int, help="how many (nb201: 50, seconds, reinforce: 500, nb101: 100)")
+    parser.add_argument(
+        "--seeds", type=int, help="how many (nb201: 50, seconds, reinforce: 500, strategies: 200, nb101: 100)"
+    )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--methods", nargs="+", help="some of the methods")
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)

@@ -44,6 +44,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("rs", {}),
     "nas_rl, 6e-4": ("nas_rl", {}),
     "nas_rl, 0.01": ("nas_rl", {"arch_learning_rate": 0.01}),
+    "nas_rl, 0.01, softmax: own": ("nas_rl", {"arch_learning_rate": 0.01, "softmax": "own"}),
     "ppo, 0.005, softmax: own": ("ppo", {"arch_learning_rate": 0.005, "softmax": "own"}),
 }
 TRAINED = {"random": "random_search", "nas_rl": "nas_rl"}

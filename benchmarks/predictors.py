@@ -148,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for setting in given.settings.split(","):
         for labels in map(int, given.labels.split(",")):
             for name in given.predictors.split(","):
+                if setting == "proxies" and not made(name, 0).reads_info():
+                    continue
                 for seed in range(given.first_seed, given.first_seed + given.seeds):
                     rows.append(measured(data, setting, labels, name, seed))
                 print(table(rows[-given.seeds :]).splitlines()[-1], file=sys.stderr)

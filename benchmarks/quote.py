@@ -11,7 +11,20 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import blackbox, compare, multi_fidelity, multi_objective, predictors, training_free, transfer
+from . import (
+    blackbox,
+    compare,
+    early_termination,
+    inheritance,
+    multi_fidelity,
+    multi_objective,
+    nas_rl,
+    predictors,
+    progressive,
+    smash,
+    training_free,
+    transfer,
+)
 from .harness import ROOT
 from .records import RESULTS
 
@@ -105,12 +118,22 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "blackbox_nb201": lambda found: blackbox.table("nb201"),
     "blackbox_seconds": lambda found: blackbox.table("seconds"),
     "blackbox_reinforce": lambda found: blackbox.table("reinforce"),
+    "blackbox_strategies": lambda found: blackbox.table("strategies"),
+    "early_termination_spikenas": lambda found: early_termination.table("spikenas"),
+    "early_termination_darts": lambda found: early_termination.table("darts"),
+    "progressive_nb101": lambda found: progressive.table("nb101"),
+    "progressive_nb201": lambda found: progressive.table("nb201"),
     "multi_objective": lambda found: multi_objective.table(),
     "blackbox_nb101": lambda found: blackbox.table("nb101"),
+    "nas_rl_digits": lambda found: nas_rl.table("digits"),
+    "nas_rl_table": lambda found: nas_rl.table("table"),
     "transfer": lambda found: transfer.table(),
     "fidelity_curves": lambda found: multi_fidelity.table("curves"),
     "training_free": lambda found: training_free.table(),
+    "inheritance_epochs": lambda found: inheritance.table("epochs"),
+    "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
+    "smash": lambda found: smash.table(),
 }
 
 

@@ -104,6 +104,8 @@ class Correlation:
         proxies = [*_SIZES, *(name for name in proxies if name not in _SIZES)]
         fitted = [f"{name} + proxies" for name in predictors] if with_proxies else []
         self._check(predictors)
+        if with_proxies:
+            self._check_readers(predictors)
         self._claim(proxies if with_proxies else None)
         names = [*proxies, *predictors, *fitted]
         runs = _read(self.out / "runs.csv")
@@ -286,6 +288,15 @@ class Correlation:
         for name in predictors:
             if PREDICTORS.get(name)(space=self.space, seed=0).get_data_reqs()["requires_partial_lc"]:
                 raise ConfigError(f"--predictors: {name} reads learning curves, which this command does not give it")
+
+    def _check_readers(self, predictors: Sequence[str]) -> None:
+        """Raise a ConfigError that names the predictors which would not read the proxies."""
+        blind = [name for name in predictors if not PREDICTORS.get(name)(space=self.space).reads_info()]
+        if blind:
+            raise ConfigError(
+                f"--with-proxies gives predictors the proxies, and {', '.join(blind)} would not read them: leave out "
+                "one or the other"
+            )
 
     def _claim(self, with_proxies: Sequence[str] | None) -> None:
         """Write what the folder is about, or hold it against what is there.

@@ -19,6 +19,7 @@ from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
 from naslib.training.checkpoint import get_last_checkpoint
 from naslib.training.describe import describe_memory, describe_space
+from naslib.training.drop_path import check_paths
 from naslib.training.network_args import network_arguments, without_auxiliary
 from naslib.training.report import format_genotype
 from naslib.training.space_record import constructor_arguments
@@ -86,18 +87,20 @@ def _check_loaders(config: Any, trainer: Trainer, given: Graph | None) -> None:
 
 
 def _check_sizes(config: Any, trainer: Trainer, given: Graph | None) -> None:
-    """Raise now, not after the search, if the network to retrain cannot have the sizes asked for."""
+    """Raise now, not after the search, if the network to retrain cannot be as it was asked for."""
     optimizer, mode = trainer.optimizer, config.evaluation.mode
     is_queried = mode == "query" or (mode == "auto" and optimizer.dataset_api is not None)
     graph = given if given is not None else optimizer.graph
     sizes = network_arguments(config.evaluation, graph)
-    if is_queried or graph.codec is None or all(v is None for name, v in sizes.items() if name != "auxiliary"):
+    chances = str(config.evaluation.drop_path), float(config.evaluation.drop_path_prob)
+    has_none = all(v is None for name, v in sizes.items() if name != "auxiliary")
+    if is_queried or graph.codec is None or (has_none and chances[0] in ("auto", "epochs")):
         return
     random_state = rng_snapshot()
     probe = SEARCH_SPACES.get(config.search_space)(**constructor_arguments(graph))
     probe.sample_random_architecture(rng=0)
     with torch.device("meta"):
-        probe.evaluation_network(**sizes)
+        check_paths(probe.evaluation_network(**sizes), *chances)
     rng_restore(random_state)
 
 

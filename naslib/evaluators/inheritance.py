@@ -48,8 +48,8 @@ class Kept(NamedTuple):
 class KeptNetworks:
     """The trained networks of trials, in files `NUMBER_VALUE.pth` of a folder, or in memory; so many at most.
 
-    The best one stays, and of the others those of the latest trials. A file is written whole or not at all, and several
-    processes may use one folder.
+    The best one stays, and of the others those of the latest trials and of their parents: who inherited from whom is in
+    empty files `CHILD~PARENT.use`. A file is written whole or not at all, and several processes may use one folder.
 
     Args:
         folder: Where they are, made when it is needed; None for memory.
@@ -60,6 +60,7 @@ class KeptNetworks:
     def __init__(self, folder: str | os.PathLike[str] | None = None, maximize: bool = True, keep: int = KEEP) -> None:
         self.folder, self.maximize, self.keep = None if folder is None else Path(folder), maximize, keep
         self._memory: dict[int, Kept] = {}
+        self._uses: dict[int, int] = {}
 
     def save(self, number: int, kept: Kept) -> None:
         """Keep the network of a trial."""
@@ -89,6 +90,20 @@ class KeptNetworks:
                 logger.warning("%s cannot be used: %s", path, reason)
         return None
 
+    def use(self, number: int, by: int) -> None:
+        """Take note that a trial inherits from the network of another one."""
+        if self.folder is None:
+            self._uses[by] = number
+        else:
+            (self.folder / f"{by}~{number}.use").touch()
+
+    def uses(self) -> dict[int, int]:
+        """Return from whose network trials have inherited, by their numbers; of the latest of them."""
+        if self.folder is None:
+            return dict(self._uses)
+        pairs = (path.stem.split("~") for path in self.folder.glob("*~*.use"))
+        return {int(child): int(parent) for child, parent in pairs}
+
     def values(self) -> dict[int, float]:
         """Return the values of the networks that are kept, by the numbers of their trials, in order."""
         if self.folder is None:
@@ -106,15 +121,25 @@ class KeptNetworks:
         return max(values, key=lambda number: sign * values[number], default=None)
 
     def _make_room(self) -> None:
-        there = list(self.values())
+        there, uses = list(self.values()), self.uses()
+        last = {parent: child for child, parent in sorted(uses.items())}
+        oldest_first = sorted(there, key=lambda number: max(number, last.get(number, number)))
+        for child in [child for child in uses if child < there[-1] - self.keep]:
+            self._forget_use(child, uses[child])
         # one that trials in other processes, which began before this one, may still know as the best
         staying = {self.best(), self.best(there[-1] - self.keep * 3 // 4)}
-        for number in [number for number in there if number not in staying][: max(0, len(there) - self.keep)]:
+        for number in [number for number in oldest_first if number not in staying][: max(0, len(there) - self.keep)]:
             if self.folder is None:
                 del self._memory[number]
             else:
                 for path in self.folder.glob(f"{number}_*.pth"):
                     path.unlink(missing_ok=True)
+
+    def _forget_use(self, child: int, parent: int) -> None:
+        if self.folder is None:
+            del self._uses[child]
+        else:
+            (self.folder / f"{child}~{parent}.use").unlink(missing_ok=True)
 
 
 def _said(path: Path) -> tuple[int, float]:
@@ -146,8 +171,9 @@ class Inheritance:
     With the kind `names` tensors are copied whose names and shapes are the parent's, and the others are fresh, as in
     the code of aw_nas; the function is another one.
 
-    A parent counts as kept if it is at most half as many trials back as there are networks kept, or the best one of
-    those further back. So what a trial begins with is no matter of how fast workers are.
+    With n networks kept, a parent counts as kept if it is at most n / 2 trials back, the best one of those further
+    back, or was inherited from by a trial that is between n / 4 and n / 2 back: a network that all others grow from
+    stays. So what a trial begins with is no matter of how fast workers are.
 
     Args:
         space: The search space; not changed.
@@ -196,10 +222,10 @@ class Inheritance:
         number = trial.parent
         if number is None or trial.from_epoch:  # what goes on where another trial ended is no child of it
             return Begun(None, "no parent")
-        far = trial.number - self._keep // 2
-        kept = self.networks.load(number, device) if number >= far or number == self.networks.best(far) else None
+        kept = self.networks.load(number, device) if self._counts(number, trial.number) else None
         if kept is None:
             return Begun(None, f"the network of trial {number} is not kept")
+        self.networks.use(number, trial.number)
         parent = fresh_network(self.space, kept.code).to(device)
         parent.load_state_dict(kept.state)
         try:
@@ -208,6 +234,13 @@ class Inheritance:
             logger.info("trial %d does not inherit from trial %d: %s", trial.number, number, error)
             return Begun(None, str(error))
         return Begun(found.to(device), how)
+
+    def _counts(self, number: int, child: int) -> bool:
+        """Say whether the network of a trial counts as kept when another one begins."""
+        far, near = child - self._keep // 2, child - self._keep // 4
+        if number >= far or number == self.networks.best(far):
+            return True
+        return any(far <= by <= near for by, parent in self.networks.uses().items() if parent == number)
 
     def _transformed(
         self,

@@ -1,5 +1,7 @@
 """Morphisms: wider and deeper networks that compute what the network before them did."""
 
+from naslib.errors import MorphismError as MorphismError
+
 from .carrying import carry_state as carry_state
 from .deepening import Deepenable as Deepenable
 from .deepening import Deepening as Deepening

@@ -118,7 +118,11 @@ _KEEPS_SIGN = frozenset(
         "squeeze",
     ]
 )
-_KEEPS_SIGN_OF_ALL = frozenset(["add", "mul", "cat", "mean", "sum", "maximum", "constant_pad_nd", "expand", *_POOLS])
+_KEEPS_SIGN_OF_ALL = frozenset(
+    ["add", "mul", "cat", "mean", "sum", "maximum", "constant_pad_nd", "expand", *_POOLS]
+) - {
+    "upsample_bicubic2d"  # overshoots
+}
 _ALONG = frozenset(["_softmax", "_log_softmax", "cumsum", "cumprod", "sort", "topk", "argsort"])
 _REDUCTIONS = frozenset(
     [

@@ -264,6 +264,21 @@ def _flip(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: 
     trace.give(outs[0], Seen(tuple(outs[0].shape), axes))
 
 
+def _shuffle(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
+    """Follow a shuffle of channels: a view in groups, a transposition, and a view."""
+    seen, groups = trace.of(sources[0]), int(given["groups"])
+    axes = _known(trace, seen)
+    channels = axes[1]
+    if channels is not None and groups > 1:
+        runs = runs_of(channels, seen.shape[1] // groups)
+        if runs is None:
+            trace.fix(channels, f"a shuffle cuts it {trace.at()}")
+        else:
+            tie(trace, runs)
+            axes[1] = merged(runs[0], 1, groups)
+    trace.give(outs[0], Seen(tuple(outs[0].shape), axes))
+
+
 SHAPE_RULES: dict[str, Rule] = {
     "t": _transpose,
     "transpose": _transpose,
@@ -283,6 +298,8 @@ SHAPE_RULES: dict[str, Rule] = {
     "stack": _stack,
     "constant_pad_nd": _pad,
     "repeat": _repeat,
+    "channel_shuffle": _shuffle,
+    "native_channel_shuffle": _shuffle,
     "flip": _flip,
     "roll": _flip,
 }

@@ -141,7 +141,7 @@ def widened(
     if noise:
         add_noise(new, changed, noise, generator)
     if info.together:
-        logger.info("widened to %d with %s: %s", width, layer, ", ".join(info.together))
+        logger.debug("widened to %d with %s: %s", width, layer, ", ".join(info.together))
     return new, Widening(layer, width, info.width, info.together, changed)
 
 
@@ -184,6 +184,8 @@ def _read(trace: Trace, network: nn.Module, layer: str) -> tuple[Widenable, list
     module: Any = network.get_submodule(layer)
     width = int(getattr(module, "out_channels", 0) or getattr(module, "out_features", 0))
     found = made_by(trace, module)
+    if not isinstance(module._parameters.get("weight"), nn.Parameter):
+        return Widenable(layer, width, 1, (), "its weight is computed, and no parameter of its own"), [], True
     if found is None:
         return Widenable(layer, width, 1, (), "its weight is not used on these inputs"), [], True
     axis = found[1]

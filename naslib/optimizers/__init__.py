@@ -33,6 +33,7 @@ from naslib.optimizers.oneshot.methods.setn import SETNOptimizer as SETNOptimize
 from naslib.optimizers.oneshot.methods.smash import SMASHOptimizer as SMASHOptimizer
 from naslib.optimizers.oneshot.methods.snas import SNASOptimizer as SNASOptimizer
 from naslib.optimizers.oneshot.methods.spos import SPOSOptimizer as SPOSOptimizer
+from naslib.optimizers.oneshot.methods.te_nas import TENASOptimizer as TENASOptimizer
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer as OneShotOptimizer
 
 from .core.metaclasses import MetaOptimizer as MetaOptimizer
@@ -43,6 +44,7 @@ from .discrete import EAS as EAS
 from .discrete import NAO as NAO
 from .discrete import NASRL as NASRL
 from .discrete import NSGA2 as NSGA2
+from .discrete import PNAS as PNAS
 from .discrete import TPE as TPE
 from .discrete import AZNASSearch as AZNASSearch
 from .discrete import Bananas as Bananas

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,8 @@ from naslib.utils.encodings import EncodingType
 from .naslib_keywords import NASLibKeywords
 
 Codes = list[Code]
+# Some predictors that read info, for messages
+_READERS = ("graf", "et", "rf", "gp", "lgb", "xgb", "mlp")
 
 
 class Predictor(ABC, metaclass=NASLibKeywords):
@@ -45,6 +47,8 @@ class Predictor(ABC, metaclass=NASLibKeywords):
     DEFAULTS: ClassVar[Mapping[str, Any]] = {}
     DEFAULT_ENCODING: ClassVar[EncodingType] = EncodingType.ADJACENCY_ONE_HOT
     MIN_LABELS: ClassVar[int] = 2
+    # Whether what else is known of architectures is read; where it is not, it is refused
+    READS_INFO: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -82,14 +86,16 @@ class Predictor(ABC, metaclass=NASLibKeywords):
         Args:
             xtrain: n codes, or graphs with one.
             ytrain: Their n values.
-            train_info: What else is known of each, n entries, for predictors that use it.
+            train_info: What else is known of each, n entries, for predictors that read it (`reads_info`).
 
         Returns:
             The error on the training set where the predictor has one, else None.
 
         Raises:
             PredictorError: If the numbers differ, there are too few, or a value is not finite; the message names them.
+                Also for info that is not empty, where the predictor does not read it.
         """
+        self._refuse_unread(train_info)
         self.of_rows = False
         codes, values = self.codes_of(xtrain), np.asarray(ytrain, dtype=np.float64).reshape(-1)
         if len(codes) != len(values):
@@ -113,10 +119,10 @@ class Predictor(ABC, metaclass=NASLibKeywords):
 
         Args:
             xtest: The architectures.
-            info: What else is known of each, for predictors that use it.
+            info: What else is known of each, for predictors that read it.
 
         Raises:
-            PredictorError: Before `fit`, or if a value is not finite.
+            PredictorError: Before `fit`, if a value is not finite, or for info that the predictor does not read.
         """
         return self.predict(xtest, info)[0]
 
@@ -126,8 +132,9 @@ class Predictor(ABC, metaclass=NASLibKeywords):
         The standard deviation is that of the predictor's belief about the value; None where it has none.
 
         Raises:
-            PredictorError: Before `fit`, or if a value is not finite.
+            PredictorError: Before `fit`, if a value is not finite, or for info that the predictor does not read.
         """
+        self._refuse_unread(info)
         given = self._ready(codes)
         mean, std = self._predict(given, info)
         for values in (mean,) if std is None else (mean, std):
@@ -135,6 +142,17 @@ class Predictor(ABC, metaclass=NASLibKeywords):
             if len(bad):
                 raise PredictorError(f"{type(self).__name__} predicts {values[bad[0]]} for {given[bad[0]]}")
         return mean, std
+
+    def reads_info(self) -> bool:
+        """Say whether the predictor reads what else is known of architectures."""
+        return self.READS_INFO
+
+    def _refuse_unread(self, info: Any) -> None:
+        if not self.reads_info() and not _is_empty(info):
+            raise PredictorError(
+                f"{type(self).__name__} reads architectures alone, and is given info: leave it out, or take one that "
+                f"reads it, such as {', '.join(_READERS)}"
+            )
 
     def codes_of(self, architectures: Sequence[Any]) -> Codes:
         """Return the codes of architectures, and remember the space of the first graph.
@@ -239,6 +257,13 @@ class Predictor(ABC, metaclass=NASLibKeywords):
     @abstractmethod
     def _predict(self, codes: Codes, info: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Return mean and standard deviation, `(n,)` float64 each."""
+
+
+def _is_empty(info: Any) -> bool:
+    """Say whether info says nothing: None, no entries, or entries of which each is None or empty."""
+    if info is None:
+        return True
+    return all(entry is None or (isinstance(entry, Sized) and len(entry) == 0) for entry in info)
 
 
 def as_encoding(encoding_type: EncodingType | str) -> EncodingType:

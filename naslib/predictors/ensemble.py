@@ -63,12 +63,21 @@ class Ensemble(Predictor):
             made.set_hyperparams(hyperparams)
             self.members.append(made)
 
+    def reads_info(self) -> bool:
+        """Say whether all members read what else is known of architectures; who does not refuses it."""
+        return all(member.reads_info() for member in self.members)
+
     def set_random_hyperparams(self, rng: np.random.Generator | None = None) -> dict[str, Any]:
         """Draw the hyperparameters of every member; an ensemble has none of its own."""
         rng = rng if rng is not None else np.random.default_rng(self.seed)
         for member in self.members:
             member.set_random_hyperparams(rng)
         return self.get_hyperparams()
+
+    def _refuse_unread(self, info: Any) -> None:
+        """Let each member speak for itself."""
+        for member in self.members:
+            member._refuse_unread(info)
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> Any:
         for member in self.members:

@@ -108,6 +108,7 @@ class GPWLPredictor(Predictor):
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"h": 3}
     DEFAULT_ENCODING: ClassVar[EncodingType] = EncodingType.GCN
+    READS_INFO = False
 
     def _fit(self, codes: Codes, values: np.ndarray, info: Any) -> Any:
         most = int(self.hyperparams["h"])

@@ -7,10 +7,32 @@ from torch import nn
 from naslib.errors import ConfigError, did_you_mean
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import DropPath, set_drop_path_prob
+from naslib.utils.log import get_logger
+
+logger = get_logger(__name__)
 
 # By epochs, as the code of DARTS does; by step; by cell; by both
 SCHEDULES = ("epochs", "v1", "v2", "v3")
 BY_STEP, BY_CELL = ("v1", "v3"), ("v2", "v3")
+
+
+def check_paths(network: nn.Module, version: str, probability: float) -> None:
+    """Raise where paths are to be dropped by step or by cell, and a network has none.
+
+    Args:
+        network: What will be trained.
+        version: `evaluation.drop_path`.
+        probability: `evaluation.drop_path_prob`.
+
+    Raises:
+        ConfigError: If it has none.
+    """
+    if version in ("auto", "epochs") or not probability or cell_depths(network):
+        return
+    raise ConfigError(
+        f"evaluation.drop_path is {version}, and the networks of {type(network).__name__} have no path to drop: leave "
+        "it out, or set evaluation.drop_path_prob=0"
+    )
 
 
 def cell_depths(network: nn.Module) -> dict[DropPath, float]:
@@ -54,8 +76,7 @@ class DropPathSchedule:
         steps: Of an epoch; None where that is not known.
 
     Raises:
-        ConfigError: For another version, one that needs steps where their number is not known, or one that was asked
-            for where the network has no path to drop.
+        ConfigError: For another version, or one that needs steps where their number is not known.
     """
 
     def __init__(
@@ -64,14 +85,11 @@ class DropPathSchedule:
         if version not in (*SCHEDULES, "auto"):
             hint = did_you_mean(str(version), SCHEDULES)
             raise ConfigError(f"evaluation.drop_path is auto, {', '.join(SCHEDULES)}, not {version!r}{hint}")
-        asked, named = version not in ("auto", "epochs"), getattr(network, "drop_path_schedule", "epochs")
+        named = getattr(network, "drop_path_schedule", "epochs")
         self.version = named if version == "auto" and steps else "epochs" if version == "auto" else version
         depths = cell_depths(network)
-        if asked and probability and not depths:
-            raise ConfigError(
-                f"evaluation.drop_path is {version}, and {type(network).__name__} has no path to drop: leave it out, "
-                "or set evaluation.drop_path_prob=0"
-            )
+        if version not in ("auto", "epochs") and probability and not depths:
+            logger.warning("evaluation.drop_path is %s, and this network has no path to drop", version)
         if self.version in BY_STEP and not steps:
             raise ConfigError(
                 f"evaluation.drop_path {version} goes by the steps of the training, and this loader does not say how "

@@ -15,7 +15,7 @@ import torch
 from every_black_box import KEYWORDS, METHODS, OWN_SPACES
 from torch.utils.data import DataLoader, TensorDataset
 
-from naslib.errors import ConfigError, OptimizerStateError
+from naslib.errors import ConfigError, OptimizerStateError, UnsupportedBySpaceError
 from naslib.evaluators import Evaluator, TrainEvaluator, TrainingOfTrials
 from naslib.history import Objective, Outcome, State, Trial
 from naslib.history.pareto import dominates
@@ -26,6 +26,8 @@ from tests.support.zoo import ENTRIES
 # A cell of edges, cells with chosen inputs, a labelled DAG with canonical codes, a chain of sizes
 SPACES = ("nasbench201", "nasbench301", "nasbench101", "ofa_mobilenetv3")
 TRIALS = 14
+# Spaces that a method refuses, with the reason
+REFUSED = {"pnas": {"nasbench301": "do not grow", "ofa_mobilenetv3": "do not grow"}}
 
 
 class Genes(Evaluator):
@@ -97,6 +99,12 @@ def spaces() -> dict[str, Any]:
 
 
 PAIRS = [(name, space) for name in METHODS for space in OWN_SPACES.get(name, SPACES)]
+
+
+@pytest.mark.parametrize(("name", "space"), [(name, space) for name in REFUSED for space in REFUSED[name]])
+def test_it_refuses_a_space(name: str, space: str, spaces: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedBySpaceError, match=REFUSED[name][space]):
+        adapted(name, spaces[space], Genes())
 
 
 @pytest.mark.parametrize(("name", "space"), PAIRS)

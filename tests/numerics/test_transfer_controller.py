@@ -251,6 +251,7 @@ def test_what_it_refuses():
         ({"transfer_train": "embedding"}, "transfer_from"),
         ({"controller": "factorised"}, "lstm"),
         ({"task_embedding": 0}, "at least 1"),
+        ({"tasks": ["a", "b"], "parts": {"early_termination": {}}}, "do not compare"),
     ):
         with pytest.raises(ConfigError, match=said):
             TransferController(**keywords)

@@ -18,6 +18,7 @@ from .neural_predictor import NeuralPredictorSearch as NeuralPredictorSearch
 from .npenas import Npenas as Npenas
 from .nsga2 import NSGA2 as NSGA2
 from .pareto_search import ParetoSearch as ParetoSearch
+from .pnas import PNAS as PNAS
 from .ppo import PPOController as PPOController
 from .proposer import ProposerSearch as ProposerSearch
 from .q_learning import QLearning as QLearning

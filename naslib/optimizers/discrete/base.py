@@ -302,7 +302,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         self.record, self._answers, self.rng = SearchRecord(), {}, as_random(None)
         self._reset()
         if self.termination is not None:
-            self.termination.reset()
+            self.termination.begin(codec, self.fidelity if self._asks_the_benchmark() else -1)
         self.adapted()
 
     def _take_metrics(self, codec: Codec, dataset_api: Any, dataset: str | None) -> None:
@@ -341,13 +341,10 @@ class DiscreteOptimizer(ReportingOptimizer):
         """Raise now if an evaluator cannot serve this search; nothing is changed.
 
         Raises:
-            ConfigError: If trials are to stop early, and it has no learning curves.
+            ConfigError: If trials are to stop early, and it has no learning curves, or shorter ones than are looked at.
         """
-        if self.termination is not None and not getattr(evaluator, "has_curves", False):
-            raise ConfigError(
-                f"search.parts.early_termination looks at learning curves, and {type(evaluator).__name__} has none: "
-                "take search.evaluator=train, or a table with curves"
-            )
+        if self.termination is not None:
+            self.termination.check_evaluator(evaluator, self.fidelity)
 
     def new_epoch(self, epoch: int) -> None:
         """Evaluate one architecture.

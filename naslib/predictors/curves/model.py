@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from naslib.errors import PredictorError
+from naslib.errors import ConfigError, PredictorError, did_you_mean
 
 Curve = Sequence[float] | np.ndarray
+# What the distribution of a prediction is taken from
+CALIBRATIONS = ("normal", "leave_one_out")
 
 
 class CurveModel(ABC):
@@ -53,14 +55,31 @@ class CurveModel(ABC):
             PredictorError: Before `fit`, or if the curve is too short or not finite.
         """
 
+    def errors_after(self, epochs: int) -> np.ndarray:
+        """Return what the ends of the trainings learned from are above predictions made without them, `(n,)`.
+
+        Args:
+            epochs: After how many epochs they are predicted.
+
+        Raises:
+            PredictorError: If the model has no such errors.
+        """
+        raise PredictorError(f"{type(self).__name__} learns from no other training, and has no errors on them")
+
 
 def probability_better(
-    model: CurveModel, curve: Curve, best: float, *, maximize: bool = True, features: Any = None
+    model: CurveModel,
+    curve: Curve,
+    best: float,
+    *,
+    maximize: bool = True,
+    features: Any = None,
+    calibration: str = "normal",
 ) -> float:
     """Return the probability that a training will be better than `best`, from the curve so far, in [0, 1].
 
-    The prediction is taken as normal. A training is stopped where this is below 1 - delta, with delta .95 or .99
-    (Baker et al., 2017, [Baker2017accelerating]).
+    A training is stopped where this is below 1 - delta, with delta .95 or .99 (Baker et al., 2017,
+    [Baker2017accelerating]).
 
     Args:
         model: A fitted model.
@@ -68,8 +87,23 @@ def probability_better(
         best: What is to be beaten.
         maximize: Whether larger is better.
         features: Numbers of the architecture, `(d,)`, if the model was fitted to any.
+        calibration: `normal`: the prediction has a normal distribution. `leave_one_out`: it is off by as much as those
+            of the n trainings that the model learned from, each predicted without itself, and k of these errors would
+            make it better: (k + 1) / (n + 1).
+
+    Raises:
+        ConfigError: For another calibration.
+        PredictorError: See `CurveModel.predict` and `errors_after`.
     """
+    if calibration not in CALIBRATIONS:
+        raise ConfigError(
+            f"no calibration {calibration!r}{did_you_mean(calibration, CALIBRATIONS)} (there are: "
+            f"{', '.join(CALIBRATIONS)})"
+        )
     mean, std = model.predict(curve, features)
+    if calibration == "leave_one_out":
+        ends = mean + model.errors_after(len(curve))
+        return float(1 + np.sum(ends > best if maximize else ends < best)) / (1 + len(ends))
     lead = (mean - best) if maximize else (best - mean)
     if std <= 0:
         return 1.0 if lead > 0 else 0.0

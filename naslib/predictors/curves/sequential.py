@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,17 @@ from naslib.errors import PredictorError
 
 from .model import Curve, CurveModel, checked_curve, checked_curves, curve_features
 
-# From one row of inputs, `(d,)`, to mean and standard deviation
-Regression = Callable[[np.ndarray], tuple[float, float]]
+
+class Regression(NamedTuple):
+    """What was learned from some curves.
+
+    Attributes:
+        predict: From one row of inputs, `(d,)`, to mean and standard deviation.
+        errors: `(n,)`, each target less what is predicted for it from the others.
+    """
+
+    predict: Callable[[np.ndarray], tuple[float, float]]
+    errors: np.ndarray
 
 
 class SequentialCurveModel(CurveModel):
@@ -52,11 +61,20 @@ class SequentialCurveModel(CurveModel):
             if len(numbers) != self._features.shape[1]:
                 raise PredictorError(f"the model was fitted to {self._features.shape[1]} features, not {len(numbers)}")
             inputs = np.concatenate([inputs, numbers])
-        if len(row) not in self._fits:
-            self._fits[len(row)] = self._from_epochs(len(row))
-        line, regression = self._fits[len(row)]
-        rest, std = regression(inputs)
+        line, regression = self._fitted(len(row))
+        rest, std = regression.predict(inputs)
         return float(np.polyval(line, row[-1])) + rest, std
+
+    def errors_after(self, epochs: int) -> np.ndarray:
+        """Return the errors on the curves that are long enough; see `CurveModel.errors_after`."""
+        if not self._curves:
+            raise PredictorError("the curve model has not been fitted: call fit(curves, finals) first")
+        return self._fitted(epochs)[1].errors
+
+    def _fitted(self, epochs: int) -> tuple[np.ndarray, Regression]:
+        if epochs not in self._fits:
+            self._fits[epochs] = self._from_epochs(epochs)
+        return self._fits[epochs]
 
     def _from_epochs(self, epochs: int) -> tuple[np.ndarray, Regression]:
         longer = [place for place, row in enumerate(self._curves) if len(row) >= epochs]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from naslib.errors import ConfigError, did_you_mean
+from naslib.errors import ConfigError, PredictorError, did_you_mean
 from naslib.predictors.base import Codes
 from naslib.search_spaces.core.codec import Codec
 from naslib.search_spaces.core.graph import Graph
@@ -66,6 +66,8 @@ class SoLosspredictor(UntrainedCurvePredictor):
         curves = self.curves(codes, info)
         length = curves.shape[1]
         if self.sum_option == "SoTLE":
+            if length < self.epochs:
+                raise PredictorError(f"SoTLE adds the last {self.epochs} epochs, and the curves have {length}")
             summed = curves[:, -self.epochs :].sum(1)
         elif self.sum_option == "SoTLEMA":
             summed = curves @ self.decay ** np.arange(length - 1, -1, -1)

@@ -26,7 +26,7 @@ class StandardisedNuSVR:
         self.n_hypers, self.seed, self.best = n_hypers, seed, best
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray) -> None:
-        """Learn from `(n, d)` inputs and `(n,)` targets, n >= 3; `error` is then the one out of fold."""
+        """Learn from `(n, d)` inputs and `(n,)` targets, n >= 3; `errors` are then those out of fold, `(n,)`."""
         rng = np.random.default_rng(self.seed)
         self.center, spread = inputs.mean(0), inputs.std(0)
         self.scale = np.where(spread > 0, spread, 1.0)
@@ -34,9 +34,10 @@ class StandardisedNuSVR:
         x, y = (inputs - self.center) / self.scale, (targets - self.offset) / self.unit
         folds = np.array_split(rng.permutation(len(y)), 3)
         candidates = [self.best] if self.best is not None else self._drawn(rng)
-        errors = [self._error(x, y, folds, *chosen) for chosen in candidates]
-        place = int(np.argmin(errors))
-        self.chosen, self.error = tuple(candidates[place]), errors[place] * float(self.unit)
+        errors = [self._errors(x, y, folds, *chosen) for chosen in candidates]
+        place = int(np.argmin([np.square(out).sum() for out in errors]))
+        self.chosen, self.errors = tuple(candidates[place]), errors[place] * float(self.unit)
+        self.error = float(np.sqrt(np.square(self.errors).mean()))
         self.model = _nu_svr(*self.chosen).fit(x, y)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
@@ -50,15 +51,15 @@ class StandardisedNuSVR:
         gamma = np.exp(rng.uniform(np.log(1e-5), np.log(1), self.n_hypers))
         return [tuple(row) for row in np.stack([cost, nu, gamma], axis=1).tolist()]
 
-    def _error(
+    def _errors(
         self, x: np.ndarray, y: np.ndarray, folds: Sequence[np.ndarray], cost: float, nu: float, gamma: float
-    ) -> float:
-        squared = 0.0
+    ) -> np.ndarray:
+        """Return targets less predictions out of fold, `(n,)`."""
+        found = np.zeros(len(y))
         for fold in folds:
             kept = np.setdiff1d(np.arange(len(y)), fold)
-            predicted = _nu_svr(cost, nu, gamma).fit(x[kept], y[kept]).predict(x[fold])
-            squared += float(np.square(predicted - y[fold]).sum())
-        return float(np.sqrt(squared / len(y)))
+            found[fold] = y[fold] - _nu_svr(cost, nu, gamma).fit(x[kept], y[kept]).predict(x[fold])
+        return found
 
 
 def _nu_svr(cost: float, nu: float, gamma: float) -> Any:
@@ -89,4 +90,4 @@ class SVRCurveModel(SequentialCurveModel):
     def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> Regression:
         model = StandardisedNuSVR(self.n_hypers, self.seed)
         model.fit(inputs, targets)
-        return lambda row: (float(model.predict(row[None])[0]), model.error)
+        return Regression(lambda row: (float(model.predict(row[None])[0]), model.error), model.errors)

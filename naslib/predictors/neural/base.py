@@ -42,6 +42,7 @@ class NeuralPredictor(Predictor):
         ConfigError: For an unknown loss or encoding, or fewer than one epoch.
     """
 
+    READS_INFO = False
     EPOCHS: int = 300
 
     def __init__(

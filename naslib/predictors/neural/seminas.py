@@ -98,6 +98,10 @@ class SemiNASPredictor(NeuralPredictor):
         self.columns = columns
         self._unlabeled: list[Any] | None = None
 
+    def reads_info(self) -> bool:
+        """Say whether info is read: by the columns, where there are any."""
+        return self.columns is not None
+
     def get_data_reqs(self) -> dict[str, Any]:
         """Return what the predictor must be given; with `semi` it is glad of architectures without values."""
         metrics = list(self.columns.metrics) if self.columns is not None else []

@@ -16,6 +16,7 @@ from .decisions import Code as Code
 from .decisions import as_random as as_random
 from .encodings import FixedEdges, NestedGraphs, cells_of, encode_decided, first_of, fixed_edges_of, reads_cells
 from .schema import DecisionSpace
+from .widening import Widening
 
 # The kind of graph that a codec reads and changes
 G = TypeVar("G", contravariant=True)
@@ -119,6 +120,16 @@ class Codec(ABC, Generic[G]):
         Encodings that read cells need them; where a codec does not know them they are read off a graph of the space.
         """
         return None
+
+    def widening(self) -> Widening:
+        """Return how cells grow block by block, where those of fewer blocks are architectures of the space.
+
+        Raises:
+            UnsupportedBySpaceError: If they are none.
+        """
+        raise UnsupportedBySpaceError(
+            f"cells of {self.name} do not grow block by block: what has fewer decisions is no architecture of the space"
+        )
 
     def encode(
         self,

@@ -14,6 +14,7 @@ from naslib.utils.encodings import EncodingType
 from .codec import Code, Codec
 from .encodings import NestedGraphs
 from .schema import DecisionSpace
+from .widening import Widening
 
 # Variations that are tried before the known ones are looked through
 _ATTEMPTS = 32
@@ -178,6 +179,10 @@ class KnownCodec(Codec[Any]):
     def fixed_edges(self) -> Any:
         """Return by cell the edges that every architecture has, where the codec knows them."""
         return self.codec.fixed_edges()
+
+    def widening(self) -> Widening:
+        """Return how cells of the whole space grow, the unknown ones too."""
+        return self.codec.widening()
 
     def encode(
         self,

@@ -49,12 +49,14 @@ class ConcatWithZeros(AbstractCombOp):
     Args:
         positions: Which of the inputs, ordered by source index, are there.
         ignored: How many of the first inputs have no place at all.
+        beyond: Places after those of the inputs, with zeros like the last of these.
     """
 
-    def __init__(self, positions: Sequence[int], ignored: int = 0) -> None:
+    def __init__(self, positions: Sequence[int], ignored: int = 0, beyond: int = 0) -> None:
         super().__init__(channel_concat)
         self.positions = tuple(positions)
         self.ignored = ignored
+        self.beyond = beyond
 
     def forward(self, tensors: list[Tensor], edges_data: Sequence[EdgeLike]) -> Tensor:  # type: ignore[override]
         """Return the concatenation.
@@ -66,7 +68,7 @@ class ConcatWithZeros(AbstractCombOp):
             for position, tensor in enumerate(tensors)
             if position >= self.ignored
         ]
-        return channel_concat(there)
+        return channel_concat([*there, *[torch.zeros_like(there[-1])] * self.beyond])
 
     def used_inputs(self, count: int) -> Sequence[int]:
         """Return all but the ignored positions: zeros have the shape of what they stand for."""
@@ -74,4 +76,4 @@ class ConcatWithZeros(AbstractCombOp):
 
     def extra_repr(self) -> str:
         """Name the inputs."""
-        return f"positions={self.positions}, ignored={self.ignored}"
+        return f"positions={self.positions}, ignored={self.ignored}, beyond={self.beyond}"

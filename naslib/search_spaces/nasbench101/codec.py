@@ -16,6 +16,7 @@ from naslib.search_spaces.core.schema import DecisionSpace
 from .cells import all_cells, canonical_code, dag_of
 from .decisions import CELLS
 from .spellings import read_spec, write
+from .widening import VertexWidening
 
 
 class NasBench101Codec(Codec[Graph]):
@@ -31,6 +32,10 @@ class NasBench101Codec(Codec[Graph]):
     def decision_space(self) -> DecisionSpace:
         """Which earlier vertices each vertex reads, and its operation."""
         return CELLS
+
+    def widening(self) -> VertexWidening:
+        """Return how cells grow by a vertex."""
+        return VertexWidening()
 
     def fixed_edges(self) -> FixedEdges:
         """Every edge is decided."""

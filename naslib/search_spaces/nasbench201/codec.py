@@ -21,6 +21,7 @@ from . import conversions
 from .conversions import EDGE_LIST, OP_NAMES
 from .encodings import encode, encode_batch, is_own
 from .functions import function_of
+from .widening import NodeWidening
 
 _CONV3X3, _CONV1X1 = OP_NAMES.index("ReLUConvBN3x3"), OP_NAMES.index("ReLUConvBN1x1")
 _N_EDGES, _N_OPS = len(EDGE_LIST), len(OP_NAMES)
@@ -54,6 +55,10 @@ class NasBench201Codec(Codec[Graph]):
     def iterate(self) -> Iterator[Code]:
         """Yield all 15,625 codes in lexicographic order."""
         return iter(_ALL_CODES)
+
+    def widening(self) -> NodeWidening:
+        """Return how cells grow by a node."""
+        return NodeWidening()
 
     def fixed_edges(self) -> FixedEdges:
         """Every edge is decided."""

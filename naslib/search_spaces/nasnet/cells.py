@@ -69,25 +69,37 @@ def empty_cell(name: str, blocks: int) -> Graph:
 
 
 def read_states(cell: Graph) -> list[int]:
-    """Return the states that the branches of a cell read, which has one edge into each."""
-    return [state_of_node(source) for _, node, _ in branches(blocks_of(cell)) for source in cell.predecessors(node)]
+    """Return the states that the branches of a cell read, which has one edge into each; none by those cut off."""
+    nodes = [node for _, node, _ in branches(blocks_of(cell)) if node in cell]
+    return [state_of_node(source) for node in nodes for source in cell.predecessors(node)]
+
+
+def cut_off(cell: Graph, blocks: int) -> None:
+    """Remove all blocks of a discrete cell but the first ones."""
+    first, output = block_node(blocks - 1) + 1, max(cell.nodes)
+    for node in range(first, output):
+        cell.remove_node(node)  # type: ignore[operator]
 
 
 def follow_rule(cell: Graph, rule: OutputRule) -> None:
     """Let a discrete cell of a search network give out what the rule says.
 
-    What follows has the weights of the supernet, which read all blocks: zeros stand for those that are not given out.
+    What follows has the weights of the supernet, which read all blocks: zeros stand for those that are not given out,
+    and for those that were cut off.
     """
     if rule.fixed:  # as in the supernet
         return
     blocks, output, read = blocks_of(cell), max(cell.nodes), set(read_states(cell))
+    there = sum(block_node(block) in cell for block in range(blocks))
     unread = [node for node in (1, 2) if state_of_node(node) not in read]
-    there = set(cell.predecessors(output))  # the rule may be followed again
-    cell.add_edges_from((node, output, EdgeData().finalize()) for node in unread if node not in there)
-    given = [block for block in range(blocks) if rule.name == "all" or 2 + block not in read]
+    if there == 1 < blocks and not unread:  # one input alone would not be combined with the zeros
+        unread = [1]
+    new = [node for node in unread if not cell.has_edge(node, output)]  # the rule may be followed again
+    cell.add_edges_from((node, output, EdgeData().finalize()) for node in new)
+    given = [block for block in range(there) if rule.name == "all" or 2 + block not in read]
     if unread or len(given) < blocks:
         positions = [len(unread) + block for block in given]
-        cell.nodes[output]["comb_op"] = ops.ConcatWithZeros(positions, ignored=len(unread))
+        cell.nodes[output]["comb_op"] = ops.ConcatWithZeros(positions, len(unread), blocks - there)
 
 
 def fix_output(cell: Graph, states: Sequence[int], widths: tuple[int, int], C: int, strided: bool) -> None:

@@ -15,9 +15,10 @@ from naslib.search_spaces.core.primitives import Concat1x1
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.stated_codec import StatedCodec
 
-from .cells import block_node, branches, follow_rule, node_of_state, state_of_node
+from .cells import block_node, branches, cut_off, follow_rule, node_of_state, state_of_node
 from .genotype import BlockCell, CellGenotype, as_cells, to_json
 from .rules import OutputRule
+from .widths import BlockWidening, Widths
 
 # What a decision calls the combinations
 COMBINATION_OF = {"sum": "add", "Concat1x1": "concat"}
@@ -27,7 +28,8 @@ _NAME_OF_COMBINATION = {"add": "sum", "concat": "Concat1x1"}
 class BlockCodec(Codec[Graph]):
     """Code architectures as their decision space does, and write them as genotypes.
 
-    Of two branches of a block that is added either may come first: the codes differ, the hash does not.
+    Of two branches of a block that is added either may come first: the codes differ, the hash does not. A cell that has
+    the first blocks only is an architecture, too, with -1 for the genes of the others; no draw or change makes one.
 
     Args:
         name: Of the space.
@@ -57,6 +59,7 @@ class BlockCodec(Codec[Graph]):
         self.rule = rule
         self.combine = tuple(combine)
         self.operations = tuple(dict.fromkeys(names.values()))
+        self.widths = Widths(space, cells, blocks)
 
     @property
     def decision_space(self) -> DecisionSpace:
@@ -94,7 +97,29 @@ class BlockCodec(Codec[Graph]):
             return self._space.code_of(spec)
         if is_written(spec):
             return self._code_of(as_cells(spec, self.operations, len(self.cells) == 1, self.rule))
-        return self._space.canonical(plain(spec))
+        spec = plain(spec)
+        return self.widths.canonical(spec) if isinstance(spec, list) else self._space.canonical(spec)
+
+    def is_valid(self, code: Code) -> bool:
+        """Say whether `code` belongs to the space, or is that of cells with fewer blocks, in the canonical spelling."""
+        try:
+            return self.widths.canonical(code) == tuple(code)
+        except ArchitectureError:
+            return False
+
+    def widening(self) -> BlockWidening:
+        """Return how cells grow by a block.
+
+        Raises:
+            UnsupportedBySpaceError: If the states of the output are the same for all cells.
+        """
+        if self.rule.fixed:
+            raise UnsupportedBySpaceError(
+                f"cells of {self.name} do not grow block by block where concat names the states of the output, which "
+                "cells of fewer blocks do not have; take concat=unused or concat=all"
+            )
+        combine = {name: _NAME_OF_COMBINATION[name] for name in self.combine}
+        return BlockWidening(self.widths, self.cells, self.operations, combine, self.to_cells)
 
     def genotype(self, code: Code) -> dict[str, list[Any]]:
         """Return the genotype as lists, to be written as JSON."""
@@ -102,14 +127,15 @@ class BlockCodec(Codec[Graph]):
 
     def to_cells(self, code: Code) -> CellGenotype:
         """Return the cells of a code."""
-        choices = self._space.choices(code)
-        found = [self._cell(number, name, choices) for number, name in enumerate(self.cells)]
+        blocks = self.widths.of(code)
+        choices = self._space.choices(code if blocks == self.blocks else self.widths.filled(code))
+        found = [self._cell(number, name, choices, blocks) for number, name in enumerate(self.cells)]
         return CellGenotype(found[0], found[-1])
 
     def identity(self, code: Code) -> Code:
         """Return the code with the branches of every block in order."""
         cells = self.to_cells(self.canonical(code))
-        return self._code_of(CellGenotype(_in_order(cells.normal), _in_order(cells.reduce)))
+        return self._code_of(CellGenotype(_in_order(cells.normal), _in_order(cells.reduce)), may_be_narrow=True)
 
     def from_graph(self, graph: Graph) -> Code:
         """Read the code off a discrete graph.
@@ -122,7 +148,10 @@ class BlockCodec(Codec[Graph]):
 
     def apply(self, graph: Graph, code: Code) -> None:
         """Put the operations that `code` names on the edges of all cells of `graph`, and remove the other edges."""
-        StatedCodec(self.name, self._space).apply(graph, code)
+        StatedCodec(self.name, self._space).apply(graph, self.widths.filled(code))
+        for name in self.cells:
+            for cell in self._cells_of(graph, name):
+                cut_off(cell, self.widths.of(code))
         self.follow_rule(graph)
 
     def follow_rule(self, graph: Graph) -> None:
@@ -138,25 +167,25 @@ class BlockCodec(Codec[Graph]):
             raise ArchitectureError(f"the graph {graph.name!r} has no cell called {name!r}")
         return found
 
-    def _cell(self, number: int, name: str, choices: Mapping[str, Any]) -> BlockCell:
+    def _cell(self, number: int, name: str, choices: Mapping[str, Any], blocks: int) -> BlockCell:
         edges = []
-        for _, node, _ in branches(self.blocks):
+        for _, node, _ in branches(blocks):
             (source,) = choices[f"{name}/{node}"]
             edges.append((str(choices[f"{name}/{source}-{node}"]), state_of_node(source)))
         key = f"{name}/{{}}:comb_op"
         combine = [
             COMBINATION_OF[choices[key.format(node)]] if key.format(node) in choices else self.combine[0]
-            for node in map(block_node, range(self.blocks))
+            for node in map(block_node, range(blocks))
         ]
         return BlockCell(tuple(edges), self.rule.states(number, edges), tuple(combine))
 
-    def _code_of(self, genotype: CellGenotype) -> Code:
+    def _code_of(self, genotype: CellGenotype, may_be_narrow: bool = False) -> Code:
         if len(self.cells) == 1 and genotype.normal != genotype.reduce:
             raise ArchitectureError(f"{self.name} has one cell for both strides; the genotype has two that differ")
         choices: dict[str, Any] = {}
         for number, (name, cell) in enumerate(zip(self.cells, genotype, strict=False)):
-            self._check(number, name, cell)
-            for position, node, _ in branches(self.blocks):
+            self._check(number, name, cell, may_be_narrow)
+            for position, node, _ in branches(cell.blocks):
                 op, state = cell.edges[position]
                 source = node_of_state(state)
                 choices[f"{name}/{node}"] = (source,)
@@ -164,11 +193,17 @@ class BlockCodec(Codec[Graph]):
             if len(self.combine) > 1:
                 for block, combine in enumerate(cell.combine):
                     choices[f"{name}/{block_node(block)}:comb_op"] = _NAME_OF_COMBINATION[combine]
-        return self._space.code_of(choices)
+            for _, node, sources in branches(self.blocks):  # what a cell of fewer blocks does not decide
+                if node > block_node(cell.blocks - 1):
+                    choices[f"{name}/{node}"] = (sources[0],)
+                    choices[f"{name}/{sources[0]}-{node}"] = self.operations[0]
+                    if len(self.combine) > 1:
+                        choices[f"{name}/{block_node((node - 3) // 3)}:comb_op"] = _NAME_OF_COMBINATION[self.combine[0]]
+        return self.widths.masked(self._space.code_of(choices), genotype.normal.blocks)
 
-    def _check(self, number: int, name: str, cell: BlockCell) -> None:
+    def _check(self, number: int, name: str, cell: BlockCell, may_be_narrow: bool) -> None:
         """Raise `ArchitectureError` unless a cell is one of this space."""
-        if cell.blocks != self.blocks:
+        if cell.blocks != self.blocks and not (may_be_narrow and cell.blocks < self.blocks):
             raise ArchitectureError(f"{name} has {cell.blocks} blocks; the cells of this space have {self.blocks}")
         if other := set(cell.combine) - set(self.combine):
             raise ArchitectureError(f"{name} combines by {', '.join(sorted(other))}; this space by {self.combine}")

@@ -99,14 +99,34 @@ def _collect() -> dict[str, Entry]:
         entries = importlib.import_module(f"{__name__}.{module}").ENTRIES
         assert not found.keys() & entries.keys(), f"{module} has entries of another family"
         found.update(entries)
-    return {name: replace(entry, refused=_with_own(entry)) for name, entry in found.items()}
+    return {name: replace(entry, refused=_with_all(name, entry)) for name, entry in found.items()}
 
 
-def _with_own(entry: Entry) -> Refusals:
-    """Return who refuses a space, methods of one other space included."""
+# What takes only operations on edges, each for itself, and rectifiers
+_SIZES = "looks at operations, and the space decides sizes as well"
+_NODES = "looks at operations on edges, and the space decides combinations at nodes as well"
+_INSIDE = "takes each candidate for itself, and some have decisions of their own inside"
+_SIZED = ("autoformer", "conditional_kinds", "gpt", "memory_bank", "nats_size", "ofa_mobilenetv3", "own_module")
+_SIZED += ("ofa_mobilenetv3_at_resolutions", "own_sizes", "tanglenas_macro")
+_AT_NODES = ("enas_micro", "nasbench1shot1_1", "nasbench1shot1_2", "nasbench1shot1_3", "nasnet_combined")
+_AT_NODES += ("own_inputs", "own_nodes", "zoo_layers")
+_TE_NAS = {
+    **dict.fromkeys(_SIZED, _SIZES),
+    **dict.fromkeys(_AT_NODES, _NODES),
+    **dict.fromkeys(("conditional_operations", "hierarchical", "own_layers"), _INSIDE),
+    **dict.fromkeys(("darts_rnn", "nasbench_asr"), "by rectifiers (nn.ReLU), and the network has none"),
+}
+
+
+def _with_all(name: str, entry: Entry) -> Refusals:
+    """Return who refuses a space, methods of one other space and of operations alone included."""
+    by_te_nas = {"te_nas": _TE_NAS[name]} if name in _TE_NAS else {}
     space = entry.make(n_classes=4, in_channels=3).get_type()
     own = {name: OPTIMIZERS.get(name).OWN_SPACE for name in METHODS}
-    return {name: f"take the space {only}" for name, only in own.items() if only and only != space} | entry.refused
+    return {name: f"take the space {only}" for name, only in own.items() if only and only != space} | {
+        **entry.refused,
+        **by_te_nas,
+    }
 
 
 ENTRIES = _collect()

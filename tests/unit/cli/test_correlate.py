@@ -105,6 +105,7 @@ def test_numbers_and_what_is_kept(tmp_path, capsys, monkeypatch):
         (("--predictors", "sotl"), "sotl reads learning curves"),
         (("--test", "2"), "--test must be at least 3, not 2"),
         (("--with-proxies",), "name some of both"),
+        (("--predictors", "et,gpwl,gcn", "--proxies", "plain", "--with-proxies"), "gpwl, gcn would not read them"),
         (("--labels", "14", "--test", "11"), "ask for 25 architectures, and the benchmark has 24"),
         (("--metric", "VAL_ACURACY"), "did you mean 'val_accuracy'"),
         (("--source", "table"), "no benchmark file nb201"),

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from curve_table import SPACE, TABLE, Schedules, adapted
 
-from naslib.errors import ConfigError, OptimizerStateError
+from naslib.errors import CheckpointError, ConfigError, OptimizerStateError
 from naslib.evaluators import Evaluator, SerialExecutor, TableEvaluator, TrialSearch
 from naslib.evaluators.base import never
 from naslib.history import MemoryHistory, Objective, Outcome, State, Trial
-from naslib.optimizers import RandomSearch, RegularizedEvolution, SuccessiveHalving
+from naslib.optimizers import QLearning, RandomSearch, RegularizedEvolution, SuccessiveHalving
 from naslib.optimizers.discrete.early_termination.part import EarlyTermination
 from naslib.optimizers.discrete.early_termination.stopping import MedianStop, UnlikelyStop, go_on
 from naslib.predictors.curves.extrapolation import ParametricCurveModel
@@ -27,6 +27,9 @@ MEDIAN = {"early_termination": {"rule": "median", "min_trials": 3}}
 RULES = [
     pytest.param(MEDIAN, id="median"),
     pytest.param({"early_termination": {"delta": 0.9, "min_trials": 6}}, id="prediction"),
+    pytest.param(
+        {"early_termination": {"delta": 0.8, "calibration": "leave_one_out", "architecture": True}}, id="left out"
+    ),
     pytest.param(
         {"early_termination": {"rule": "extrapolation", "min_epochs": 6, "every": 9}},
         id="extrapolation",
@@ -208,7 +211,53 @@ def test_what_is_remembered_is_bounded():
     assert watched.stopping.bar == 8.0  # the last one had not been told
 
 
+def test_the_architecture_is_read_beside_the_curve():
+    """Curves that say nothing of the end: only the first operation does."""
+    termination = EarlyTermination(architecture=True, min_trials=12, min_epochs=2, every=1, delta=0.95)
+    termination.begin(SPACE.codec, 9)
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        code = (number % 5, 0, 0, 0, 0, 0)
+        curve = [*rng.uniform(50, 51, 2), 60.0 + 5 * code[0] + rng.normal(scale=0.1)]
+        termination.observe(Trial(number, code, 9, State.COMPLETE, (curve[-1],), user={"curve": curve}))
+    objective = Objective("accuracy")
+    for first in range(5):
+        stopping = termination.watched(Trial(99, (first, 0, 0, 0, 0, 0), 9), objective).stopping
+        mean, _ = stopping.model.predict([50.5, 50.5], stopping.features)
+        assert mean == pytest.approx(60 + 5 * first, abs=0.5) and stopping.features.shape == (30,)
+        assert (stopping([50.5, 50.5]) is None) is (first == 4)
+    again = EarlyTermination(architecture=True, min_trials=12, min_epochs=2, every=1)
+    again.begin(SPACE.codec, 9)
+    again.load_state_dict(json.loads(json.dumps(termination.state_dict())))
+    assert again.state_dict() == termination.state_dict()
+    old = {"count": 1, "told": [[9, [1.0, 2.0]]]}  # of a version that kept curves alone
+    with pytest.raises(CheckpointError, match="curves alone"):
+        again.load_state_dict(old)
+    EarlyTermination().load_state_dict(old)
+
+
+def test_a_q_table_learns_where_a_stopped_curve_would_have_ended():
+    parts = {"early_termination": {"delta": 0.8, "min_trials": 6}}
+    trials, optimizer, _ = search(QLearning, 60, parts=parts, schedule_length=40, replays=3)
+    stopped = {trial.code: trial for trial in trials if trial.state is State.PRUNED}
+    assert len(stopped) >= 2
+    rewards = optimizer.experience.rewards
+    assert all(rewards[code] == trial.user["predicted"] / 100 for code, trial in stopped.items())
+    assert set(rewards) == {trial.code for trial in trials}
+
+
 # what is refused
+
+
+def test_trainings_that_are_over_before_the_first_look():
+    late = {"early_termination": {"min_epochs": 27}}
+    message = "min_epochs is 27, and trainings have 27 epochs: none would be looked at"
+    with pytest.raises(ConfigError, match=message):
+        adapted(RandomSearch, parts=late)
+    with pytest.raises(ConfigError, match=message):
+        evaluator = TableEvaluator(TABLE, "x", (Metric.VAL_ACCURACY,), 27)
+        RandomSearch(parts=late).adapt_search_space(SPACE, "x", evaluator=evaluator)
+    adapted(RandomSearch, parts={"early_termination": {"min_epochs": 26}})
 
 
 class NoCurves(Evaluator):
@@ -242,6 +291,8 @@ def test_where_there_are_no_curves():
         ({"early_termination": {"every": 0}}, "every must be at least 1, not 0"),
         ({"early_termination": {"upper": 0}}, "upper must be above 0, not 0"),
         ({"early_termination": {"detla": 0.9}}, "detla"),
+        ({"early_termination": {"calibration": "leave_on_out"}}, "did you mean 'leave_one_out'"),
+        ({"early_termination": {"rule": "median", "architecture": True}}, "are of the rule prediction, not of median"),
     ],
 )
 def test_what_is_no_part(parts, message):

@@ -12,6 +12,7 @@ from naslib.history.pareto import dominates
 from naslib.optimizers.discrete.front import Front
 from naslib.optimizers.discrete.genetic import GeneticCNN
 from naslib.optimizers.discrete.hierarchical import HierarchicalEvolution
+from naslib.optimizers.discrete.nas_rl import NASRL
 from naslib.optimizers.discrete.nsga2 import NSGA2
 from naslib.optimizers.discrete.pareto_search import ParetoSearch
 from naslib.optimizers.discrete.ppo import PPOController
@@ -26,11 +27,12 @@ KINDS: list[tuple[Any, dict[str, Any]]] = [
     (HierarchicalEvolution, {"population_size": 10, "tournament": 0.2, "initial_mutations": 20}),
     (ReinforceController, {"arch_learning_rate": 0.1}),
     (PPOController, {"arch_learning_rate": 0.02, "policy_batch": 8, "controller_hidden": 12, "passes": 3}),
+    (NASRL, {"arch_learning_rate": 0.05, "policy_batch": 4, "controller_hidden": 12, "reward": "value"}),
     (NSGA2, {"population_size": 6}),
 ]
 EACH = pytest.mark.parametrize(("kind", "kwargs"), KINDS, ids=[kind.__name__ for kind, _ in KINDS])
 # Those whose proposals take milliseconds
-SLOW = (TPE, ParetoSearch, PPOController)
+SLOW = (TPE, ParetoSearch, PPOController, NASRL)
 
 
 def length(kind: Any) -> int:
@@ -64,7 +66,7 @@ def test_it_climbs(kind: Any, kwargs: dict[str, Any]):
         drive(optimizer, 50)
         assert optimizer.record.incumbent_value >= np.quantile(every, 0.99)
         return
-    seeds, count = (1, 60) if kind is PPOController else (3, 150)
+    seeds, count = (1, 60) if kind in (PPOController, NASRL) else (3, 150)
     asked = [drive(adapted(kind, seed, **kwargs), count)[-count // 4 :] for seed in range(seeds)]
     assert np.mean([values_of(code)[0] for codes in asked for code in codes]) > np.mean(every) + 3.0
 

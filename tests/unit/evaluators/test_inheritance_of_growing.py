@@ -15,7 +15,7 @@ from naslib.errors import ConfigError, HistoryError
 from naslib.evaluators import TrainEvaluator, TrainingOfTrials, kept_network
 from naslib.evaluators.inheritance import Kept, KeptNetworks
 from naslib.history import Trial
-from naslib.search_spaces import EASConvNetSearchSpace, NasBench201SearchSpace
+from naslib.search_spaces import EASConvNetSearchSpace
 
 SPACE = EASConvNetSearchSpace(n_classes=2, in_channels=1, image_size=8, blocks=2)
 START = SPACE.codec.growing.start()
@@ -100,10 +100,12 @@ def test_what_does_not_inherit_is_trained_as_ever() -> None:
     plain, made = evaluator(), evaluator(inherit="morphism")
     assert plain.inheritance is None
     made.evaluate(trial(0, START))
-    for one in (trial(3, CHILD, 7), trial(4, OTHER, 0), trial(5, CHILD)):
+    reasons = ("the network of trial 7 is not kept", "block 1: conv-4-5 does not grow from conv-4-3 by", "no parent")
+    for one, reason in zip((trial(3, CHILD, 7), trial(4, OTHER, 0), trial(5, CHILD)), reasons, strict=True):
         found, expected = made.evaluate(one), plain.evaluate(dataclasses.replace(one, parent=None))
         assert found.values == expected.values
-        assert found.user == {**expected.user, "inherited": None}
+        how = found.user["inheritance"]
+        assert how.startswith(reason) and found.user == {**expected.user, "inherited": None, "inheritance": how}
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -113,13 +115,17 @@ def test_so_many_networks_are_kept_and_the_best(in_memory: bool, tmp_path: Path)
     for number, value in enumerate(values):
         networks.save(number, Kept((number, 1), value, {"w": torch.full((2,), float(number))}))
         if number == 2:
-            assert networks.load(0).code == (0, 1)  # read: now it is younger than 2
+            networks.use(0, by=2)  # now it is as young as 2
     assert networks.values() == {1: 90.0, 3: 60.0, 4: 90.0} and networks.best() == 1
-    assert networks.load(0) is None and networks.load(2) is None
+    assert networks.load(0) is None and networks.load(2) is None and networks.uses() == {2: 0}
     assert torch.equal(networks.load(4).state["w"], torch.full((2,), 4.0))
     networks.save(4, Kept((4, 2), 95.0, {}))
     assert networks.values() == {1: 90.0, 3: 60.0, 4: 95.0} and networks.best() == 4
-    assert KeptNetworks(networks.folder, maximize=False).best() == (None if in_memory else 3)
+    networks.use(1, by=6)
+    for number in (5, 6):
+        networks.save(number, Kept((number, 1), 10.0, {}))
+    assert networks.values() == {1: 90.0, 4: 95.0, 6: 10.0} and networks.uses() == {6: 1}
+    assert KeptNetworks(networks.folder, maximize=False).best() == (None if in_memory else 6)
 
 
 def test_the_network_that_was_found_is_in_the_run_folder(tmp_path: Path) -> None:
@@ -154,13 +160,25 @@ def test_keywords_that_cannot_be(keywords: dict[str, Any], said: str) -> None:
         evaluator(**keywords)
 
 
-def test_a_space_must_say_how_its_networks_grow() -> None:
-    loader = DataLoader(images(8, 0), 4)
-    space = NasBench201SearchSpace(in_channels=1, channels=4, cells_per_stage=1)
-    with pytest.raises(ConfigError, match="networks of nasbench201 do not say how one grows from another"):
-        TrainEvaluator(space, loader, loader, inherit="morphism")
-
-
 def test_values_of_inherited_weights_are_not_those_of_fresh_ones() -> None:
     assert "inherit" not in evaluator().describe()
-    assert evaluator(**PLAIN).describe()["inherit"] == {"kind": "morphism", "noise": [0.0, 0.0]}
+    assert evaluator(**PLAIN).describe()["inherit"] == {"kind": "morphism", "noise": [0.0, 0.0], "keep": 128}
+
+
+def test_a_network_that_all_others_grow_from_stays() -> None:
+    """It is far back and not the best, and was inherited from all the while; one that was not is given up."""
+    made = evaluator(**PLAIN, inherit_keep=8)
+    networks = made.inheritance.networks
+    state = made.build_network(START).state_dict()
+    inherited = []
+    for number in range(30):
+        parent = 0 if number > 1 else None
+        begun = made.inheritance.network(
+            trial(number, START, parent), 0, lambda: images(4, 0).tensors[0], torch.device("cpu")
+        )
+        inherited.append(begun.network is not None)
+        networks.save(number, Kept(START, 90.0 if number == 3 else 50.0, state))
+    assert inherited == [False, False] + [True] * 28
+    assert 0 in networks.values() and 3 in networks.values() and len(networks.values()) <= 8
+    begun = made.inheritance.network(trial(30, START, 1), 0, lambda: images(4, 0).tensors[0], torch.device("cpu"))
+    assert begun.network is None and begun.how == "the network of trial 1 is not kept"

@@ -156,6 +156,25 @@ def test_inputs_are_found_or_asked_for():
     assert widen(network, "0", 12).training and largest_difference(network, widen(network, "0", 12), IMAGES) < 1e-12
 
 
+def test_a_weight_that_is_computed_is_refused():
+    network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(5, 4)), nn.ReLU(), nn.Linear(4, 2))
+    with pytest.raises(MorphismError, match="no parameter of its own"):
+        widen(network, "0", 6, inputs=ROWS)
+
+
+def test_no_relu_is_put_where_values_can_be_negative():
+    network = image_network(nn.Upsample(scale_factor=2, mode="bicubic"), nn.Conv2d(8, 8, 3))
+    with pytest.raises(MorphismError, match="does not come from a ReLU"):
+        deepen(network, "4", place="before", inputs=IMAGES)
+
+
+def test_the_order_in_memory_does_not_matter():
+    network = image_network(nn.Conv2d(8, 8, 3)).to(memory_format=torch.channels_last)
+    images = IMAGES.contiguous(memory_format=torch.channels_last)
+    assert largest_difference(network, widen(network, "0", 11, inputs=images), images) < 1e-12
+    assert largest_difference(network, deepen(network, "0", inputs=images), images) < 1e-12
+
+
 def test_a_module_that_is_no_layer_names_those_in_it():
     network = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), nn.Conv2d(4, 2, 1))
     with pytest.raises(MorphismError, match=r"'0' is a Sequential.*in it are 0\.0"):

@@ -38,6 +38,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], dict[str, int]]] = {
     ),
     "squeeze": (lambda: image_network(Squeeze(8)), {}),
     "shuffle": (lambda: image_network(Shuffle(), nn.Conv2d(8, 8, 1, groups=2), Shuffle()), {"0": 4, "4": 2}),
+    "shuffled_by_torch": (lambda: image_network(nn.ChannelShuffle(2), nn.Conv2d(8, 8, 1, groups=2)), {"0": 4, "4": 2}),
     "halves": (lambda: image_network(nn.Conv2d(8, 12, 1), Halves(), nn.ELU(), out=6), {"3": 2}),
     "twice": (lambda: image_network(Twice(8)), {}),
     "transposed": (lambda: image_network(nn.ConvTranspose2d(8, 6, 3, stride=2), nn.Hardswish(), out=6), {}),

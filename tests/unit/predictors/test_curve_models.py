@@ -13,7 +13,7 @@ from naslib.predictors.curves import ParametricCurveModel, RidgeCurveModel, SVRC
 from naslib.predictors.curves.extrapolation import CurveScale, extrapolate
 from naslib.predictors.curves.model import curve_features
 from naslib.predictors.curves.parametric import FUNCTIONS, fit_function
-from naslib.predictors.curves.ridge import Ridge
+from naslib.predictors.curves.ridge import EnsembleCurveModel, Ridge
 
 BY_NAME = {function.name: function for function in FUNCTIONS}
 # Parameters by hand, far from where the fits start, and the value at epoch 7 by the formula of the paper
@@ -191,3 +191,63 @@ def test_real_curves():
     assert 0.8 < last < 0.85 and spearman(finals[100:], mean) > last + 0.01
     assert rmse(finals[100:], mean) < 1.0 and 0.8 <= np.mean(np.abs(mean - finals[100:]) < 2 * std) <= 1
     assert rmse(finals[100:], 100 * extrapolate(curves[100:, :30] / 100, 100)[0]) < 3.0
+
+
+def test_errors_on_what_was_left_out_are_there_one_by_one():
+    rng = np.random.default_rng(3)
+    inputs, targets = rng.normal(size=(15, 4)), rng.normal(size=15)
+    found = Ridge(inputs, targets)
+    assert found.errors.shape == (15,)
+    assert found.error == pytest.approx(math.sqrt(np.mean(np.square(found.errors))), rel=1e-12)
+    scaled = np.hstack([(inputs - inputs.mean(0)) / inputs.std(0), np.ones((15, 1))])
+    kept = np.arange(15) != 4
+    normal = scaled[kept].T @ scaled[kept] + np.diag([found.penalty] * 4 + [0.0])
+    without = np.linalg.solve(normal, scaled[kept].T @ targets[kept])
+    assert found.errors[4] == pytest.approx(targets[4] - scaled[4] @ without, rel=1e-9)
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_a_probability_by_leaving_one_out_counts_errors(maximize: bool):
+    rng = np.random.default_rng(0)
+    ends = rng.uniform(60, 90, 30)
+    curves = ends[:, None] - 30 * np.arange(1, 9) ** -0.5 + rng.normal(size=(30, 8))
+    model = RidgeCurveModel()
+    model.fit(curves, ends)
+    seen = curves[3][:5]
+    mean, errors = model.predict(seen)[0], model.errors_after(5)
+    assert errors.shape == (30,)
+    for best in (mean - 1, mean, mean + 1, mean + 100, mean - 100):
+        better = sum((mean + error > best) if maximize else (mean + error < best) for error in errors)
+        found = probability_better(model, seen, best, maximize=maximize, calibration="leave_one_out")
+        assert found == (better + 1) / 31
+    with pytest.raises(ConfigError, match="did you mean 'normal'"):
+        probability_better(model, seen, 80.0, calibration="norml")
+    with pytest.raises(PredictorError, match="learns from no other training"):
+        probability_better(ParametricCurveModel(9), seen, 80.0, calibration="leave_one_out")
+
+
+def test_an_ensemble_by_hand():
+    rng = np.random.default_rng(1)
+    curves = rng.uniform(50, 60, (12, 4))
+    ends = curves[:, -1] + rng.normal(size=12)
+    model = EnsembleCurveModel(members=3, seed=5)
+    model.fit(curves, ends)
+    inputs = curve_features(curves)
+    line = np.polyfit(curves[:, -1], ends, 1)
+    rest = ends - np.polyval(line, curves[:, -1])
+    draws = np.random.default_rng(5)
+    members, errors = [], [[] for _ in range(12)]
+    for _ in range(3):
+        drawn = draws.integers(12, size=12)
+        members.append(Ridge(inputs[drawn], rest[drawn]))
+        for place in set(range(12)) - set(drawn.tolist()):
+            errors[place].append(members[-1].predict(inputs[place])[0])
+    everywhere = [[member.predict(row)[0] for member in members] for row in inputs]
+    expected = [rest[place] - np.mean(errors[place] if errors[place] else everywhere[place]) for place in range(12)]
+    np.testing.assert_allclose(model.errors_after(4), expected, rtol=1e-9)
+    means = [member.predict(inputs[0])[0] for member in members]
+    mean, std = model.predict(curves[0])
+    assert mean == pytest.approx(np.polyval(line, curves[0, -1]) + np.mean(means), rel=1e-9)
+    assert std == pytest.approx(math.sqrt(np.var(means) + np.mean(np.square(expected))), rel=1e-9)
+    with pytest.raises(ConfigError, match="at least 2 members, not 1"):
+        EnsembleCurveModel(members=1)

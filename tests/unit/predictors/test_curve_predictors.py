@@ -221,6 +221,8 @@ def test_other_models_of_curves(model: str):
 
 
 def test_what_is_said_of_sums():
+    with pytest.raises(PredictorError, match="adds the last 4 epochs, and the curves have 3"):
+        PREDICTORS.build("sotle", epochs=4).query(CODES, LOSSES)
     with pytest.raises(ConfigError, match="did you mean 'SoTLE'"):
         SoLosspredictor(sum_option="SoTLe")
     with pytest.raises(ConfigError, match="decay"):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from naslib.build import main
 from naslib.errors import ConfigError
 from naslib.search_spaces import MnasNetSearchSpace, NasBench301SearchSpace, NASRLCNNSearchSpace
 from naslib.search_spaces.core.primitives import DropPath
@@ -85,16 +86,19 @@ def test_other_spaces_that_drop_paths_have_cells_too(make: Any) -> None:
         assert path.drop_prob == pytest.approx(0.5 * 0.75 * depth, abs=1e-15)
 
 
-def test_what_cannot_be_is_said_why() -> None:
+def test_what_cannot_be_is_said_why(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="not 'v4'; did you mean 'v"):
         DropPathSchedule(nasnet(), "v4", 0.4, 3, 5)
     with pytest.raises(ConfigError, match="does not say how many there are: take epochs or v2"):
         DropPathSchedule(nasnet(), "v3", 0.4, 3, None)
     space = NASRLCNNSearchSpace(min_layers=2, max_layers=2, filters=(4,))
     space.sample_random_architecture(rng=Random(0))
-    with pytest.raises(ConfigError, match="NASRLCNNSearchSpace has no path to drop"):
-        DropPathSchedule(space, "v3", 0.4, 3, 5)
     assert DropPathSchedule(space, "auto", 0.4, 3, 5).version == "epochs"
+    words = ["--config", "nas_rl.yaml", "--dry-run", "evaluation.drop_path=v3", "evaluation.drop_path_prob=0.2"]
+    assert main(words) != 0
+    assert "the networks of NASRLCNNSearchSpace have no path to drop" in capsys.readouterr().err
+    assert main([*words[:-1], "evaluation.drop_path_prob=0.0"]) == 0
 
 
 def test_a_retraining_follows_the_steps_also_from_the_middle_of_an_epoch(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from naslib.history.pareto import survivors
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.model_based.acquisition import ei, ucb
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
-from naslib.optimizers.discrete.model_based.rounds import FEWEST, SearchInRounds, check_counts
+from naslib.optimizers.discrete.model_based.rounds import FEWEST_LABELS, SearchInRounds, check_counts
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.predictors.neural.bonas import BonasPredictor
 from naslib.search_spaces.core.codec import Code
@@ -149,7 +149,7 @@ class BONAS(SearchInRounds):
         if size_of is not None:
             return np.array([size_of(code) for code in candidates])
         rows = np.flatnonzero(np.isfinite(values)).tolist()
-        if len(rows) < FEWEST:
+        if len(rows) < FEWEST_LABELS:
             return np.zeros(len(candidates))
         model = self._model()
         model.fit([codes[row] for row in rows], values[rows].tolist())

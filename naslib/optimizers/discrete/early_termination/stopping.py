@@ -30,21 +30,40 @@ class UnlikelyStop:
         delta: How sure it must be, in (0, 1).
         first: First epoch after which it is asked.
         every: Epochs from one question to the next.
+        calibration: Of the probability (`probability_better`).
+        features: Numbers of the architecture, `(d,)`, where the model reads them.
     """
 
-    def __init__(self, model: CurveModel, bar: float, maximize: bool, delta: float, first: int, every: int) -> None:
+    def __init__(
+        self,
+        model: CurveModel,
+        bar: float,
+        maximize: bool,
+        delta: float,
+        first: int,
+        every: int,
+        calibration: str = "normal",
+        features: np.ndarray | None = None,
+    ) -> None:
         self.model, self.bar, self.maximize, self.delta = model, bar, maximize, delta
-        self.first, self.every = first, every
+        self.first, self.every, self.calibration, self.features = first, every, calibration, features
 
     def __call__(self, curve: Sequence[float]) -> Mapping[str, Any] | None:
         """Return why to stop after these epochs; None to go on."""
         epochs = len(curve)
         if epochs < self.first or (epochs - self.first) % self.every or not np.isfinite(curve).all():
             return None
-        probability = probability_better(self.model, curve, self.bar, maximize=self.maximize)
+        probability = probability_better(
+            self.model,
+            curve,
+            self.bar,
+            maximize=self.maximize,
+            features=self.features,
+            calibration=self.calibration,
+        )
         if not probability < 1 - self.delta:
             return None
-        predicted = self.model.predict(curve)[0]
+        predicted = self.model.predict(curve, self.features)[0]
         return {"stopped": f"better than {self.bar:.6g} with probability {probability:.2g}", "predicted": predicted}
 
     def __getstate__(self) -> dict[str, Any]:

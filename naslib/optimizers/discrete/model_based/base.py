@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from naslib.errors import ConfigError
+from naslib.predictors import PREDICTORS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.literals import read_literal
@@ -123,6 +124,11 @@ class ModelBasedSearch(SearchInRounds):
                 known of architectures than their values.
         """
         self._encoding, self._fewest = reading_of(self.predictor_type, self.encoding_type, self.codec, self.graph)
+        if self.zc_api is not None and not PREDICTORS.get(self.predictor_type)(space=self.graph).reads_info():
+            raise ConfigError(
+                f"search.use_zc_api gives the predictors proxies, and {self.predictor_type!r} would not read them: "
+                "take another search.predictor_type, such as graf or gp, or leave them out"
+            )
         self._proxies = None if self.zc_api is None else known_proxies(self.zc_api, self.zc_names)
         if self._proxies is not None:
             self._codec = within(self.codec, list(self._proxies))

@@ -13,12 +13,12 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 from naslib.utils.log import get_logger
 
+from .rounds import FEWEST_LABELS as FEWEST_LABELS
+
 logger = get_logger(__name__)
 
 # Encodings that are no row of numbers
 _OF_GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
-# Labels that no surrogate goes without
-FEWEST_LABELS = 2
 
 
 class Reading(NamedTuple):

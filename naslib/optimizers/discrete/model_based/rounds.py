@@ -18,7 +18,7 @@ from .state import ModelState
 # Draws of an architecture that was not asked for yet, before one that was is taken
 _ATTEMPTS = 100
 # Labels that no model goes without
-FEWEST = 2
+FEWEST_LABELS = 2
 
 
 class SearchInRounds(DiscreteOptimizer):
@@ -58,7 +58,7 @@ class SearchInRounds(DiscreteOptimizer):
         check_counts(num_init=num_init, max_labels=max_labels)
         self.num_init, self.max_labels = num_init, max_labels
         self.state = ModelState()
-        self._fewest = FEWEST
+        self._fewest = FEWEST_LABELS
 
     @abstractmethod
     def next_round(self) -> list[Parent]:

@@ -32,5 +32,5 @@ class NAO(SequenceSearch):
         """Train on the labels alone."""
         _, controller = self.parts()
         spellings = self.spelled(codes, self.spellings)
-        controller.train(spellings, targets, self.controller_epochs, self.rng.getrandbits(31))
+        controller.train(spellings, targets, self.epochs_of_round(), self.rng.getrandbits(31))
         return []

@@ -10,7 +10,7 @@ import numpy as np
 
 from naslib.errors import ConfigError
 from naslib.optimizers.discrete.model_based.candidates import Parent
-from naslib.optimizers.discrete.model_based.rounds import FEWEST, SearchInRounds, check_counts
+from naslib.optimizers.discrete.model_based.rounds import FEWEST_LABELS, SearchInRounds, check_counts
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.predictors.neural.gcn import GCNClassifier, GCNPredictor
 from naslib.search_spaces.core.query_metrics import Metric
@@ -105,7 +105,7 @@ class NeuralPredictorSearch(SearchInRounds):
             return []
         is_good = values >= self._threshold(values)
         first = np.zeros(len(pool), dtype=bool)
-        if self.two_stage and min(is_good.sum(), (~is_good).sum()) >= FEWEST:
+        if self.two_stage and min(is_good.sum(), (~is_good).sum()) >= FEWEST_LABELS:
             classifier = self._made(GCNClassifier, seeds[0])
             classifier.fit(codes, is_good.astype(np.float64).tolist())
             first = classifier.query(pool.codes) > 0.5

@@ -103,6 +103,8 @@ class QLearning(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = {"q_rate": "", "discount": "", "replays": ""}
+
     def __init__(
         self,
         *,
@@ -160,7 +162,7 @@ class QLearning(DiscreteOptimizer):
                 decided = self.table.steps.space.canonical(self.table.sample(epsilon, rng))
             except ArchitectureError:  # of the constraints: draw again
                 continue
-            found = known(codec, codec.from_decisions(decided), rng)
+            found = known(codec, decided, rng)
             if found in self.experience.rewards:
                 self._replay()
             elif found not in pending:

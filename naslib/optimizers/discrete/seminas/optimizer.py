@@ -19,10 +19,10 @@ from naslib.search_spaces.core.codec import Code
 class SemiNAS(SequenceSearch):
     """Train on the labels, label random architectures, train on both, and move the best of both ([Luo2020seminas]).
 
-    In each round the controller is trained on the labels (`controller_epochs`), predicts the values of `num_unlabelled`
-    random architectures, and is trained on these and the labels, each repeated `up_sample` times (`epochs_on_both`).
-    What is moved are the best by label or prediction. The rest is `SequenceSearch`; the weights go on from round to
-    round, as in the authors' code.
+    In each round the controller is trained on the labels (`first_epochs`, later `controller_epochs`), predicts the
+    values of `num_unlabelled` random architectures, and is trained on these and the labels, each repeated `up_sample`
+    times (`epochs_on_both`). What is moved are the best by label or prediction. The rest is `SequenceSearch`; the
+    weights go on from round to round, as in the authors' code.
 
     Values are standardised by the mean and the deviation of the trials told so far. The authors' code has the constants
     .9082 and .0240, which are of the whole benchmark and so of architectures that the search has not seen.
@@ -39,7 +39,7 @@ class SemiNAS(SequenceSearch):
     """
 
     def __init__(
-        self, *, num_unlabelled: int = 300, up_sample: int | None = None, epochs_on_both: int = 50, **kwargs: Any
+        self, *, num_unlabelled: int = 300, up_sample: int | None = None, epochs_on_both: int = 5, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         check_counts(
@@ -58,7 +58,7 @@ class SemiNAS(SequenceSearch):
         """Train on the labels, then on these and on what the controller says of random architectures."""
         writing, controller = self.parts()
         labelled = self.spelled(codes, self.spellings)
-        controller.train(labelled, targets, self.controller_epochs, self.rng.getrandbits(31))
+        controller.train(labelled, targets, self.epochs_of_round(), self.rng.getrandbits(31))
         drawn = self.new_candidates()
         drawn.draw(self.num_unlabelled)
         others = drawn.codes

@@ -25,19 +25,22 @@ class SequenceSearch(SearchInRounds):
     """In each round, train an encoder-predictor-decoder and decode what lies uphill of the best architectures.
 
     The encoder outputs H of the best `num_seeds` architectures move to `normalise(H + eta df/dH)`, f what is predicted,
-    and are decoded greedily. eta is 1, 2, 3 ... until k architectures were written that are of the space and were not
-    asked for, or `max_step` is reached; random ones fill the round then. The weights go on from round to round unless
-    `carry_over` is false.
+    and are decoded greedily. eta is 1, 2, 3 ... until `surplus * k` architectures were written that are of the space
+    and were not asked for, or `max_step` is reached; of more than k, those with the largest predictions are asked for,
+    and random ones fill a round of fewer. The weights go on from round to round unless `carry_over` is false.
 
     Args:
         num_init: Random architectures before the first round.
         k: Architectures in a round.
         num_seeds: How many of the best architectures are moved.
         max_step: The largest eta.
+        surplus: How many times k architectures are written, of which the best k by prediction are asked for; 1 takes
+            the first k, as in the papers.
         spellings: Sequences that stand for an architecture in training, drawn anew in each epoch, where the space has
             several (`Writing`); 1 for the canonical one alone.
         trade_off: Share of the squared error in the loss, in [0, 1].
         controller_epochs: Passes over the labels in a round.
+        first_epochs: Passes in the first round, and in every one where the weights do not go on.
         controller_batch_size: Sequences per step.
         controller_learning_rate: Of Adam.
         hidden_size: Features of encoder and decoder.
@@ -67,15 +70,17 @@ class SequenceSearch(SearchInRounds):
         self,
         *,
         num_init: int = 50,
-        k: int = 25,
-        num_seeds: int = 100,
-        max_step: int = 50,
+        k: int = 10,
+        num_seeds: int = 10,
+        max_step: int = 100,
+        surplus: int = 1,
         spellings: int = 8,
         trade_off: float = 0.8,
-        controller_epochs: int = 100,
-        controller_batch_size: int = 100,
-        controller_learning_rate: float = 1e-3,
-        hidden_size: int = 64,
+        controller_epochs: int = 40,
+        first_epochs: int = 500,
+        controller_batch_size: int = 25,
+        controller_learning_rate: float = 4e-3,
+        hidden_size: int = 32,
         mlp_size: int = 16,
         dropout: float = 0.1,
         carry_over: bool = True,
@@ -99,8 +104,10 @@ class SequenceSearch(SearchInRounds):
             k=k,
             num_seeds=num_seeds,
             max_step=max_step,
+            surplus=surplus,
             spellings=spellings,
             controller_epochs=controller_epochs,
+            first_epochs=first_epochs,
             controller_batch_size=controller_batch_size,
             hidden_size=hidden_size,
             mlp_size=mlp_size,
@@ -110,8 +117,9 @@ class SequenceSearch(SearchInRounds):
                 "trade_off must be in [0, 1], dropout in [0, 1) and controller_learning_rate above 0, not "
                 f"{trade_off:g}, {dropout:g} and {controller_learning_rate:g}"
             )
-        self.k, self.num_seeds, self.max_step, self.spellings = k, num_seeds, max_step, spellings
-        self.controller_epochs, self.carry_over = controller_epochs, carry_over
+        self.k, self.num_seeds, self.max_step, self.surplus = k, num_seeds, max_step, surplus
+        self.spellings, self.carry_over = spellings, carry_over
+        self.controller_epochs, self.first_epochs = controller_epochs, first_epochs
         self._made_of: dict[str, Any] = {
             "hidden": hidden_size,
             "mlp": mlp_size,
@@ -147,14 +155,21 @@ class SequenceSearch(SearchInRounds):
         number_of = {code: state.numbers[place] for code, place in zip(codes, places, strict=True)}
         known = sorted([*zip(codes, targets.tolist(), strict=True), *others], key=lambda pair: -pair[1])
         seeds = list(dict.fromkeys(code for code, _ in known))[: self.num_seeds]
-        tokens, found = writing.write(seeds), self.new_candidates()
+        tokens, found, wanted = writing.write(seeds), self.new_candidates(), self.surplus * self.k
         for step in range(1, self.max_step + 1):
             for seed, code in zip(seeds, writing.read(controller.moved(tokens, float(step))), strict=True):
-                if code is not None and len(found) < self.k:
+                if code is not None and len(found) < wanted:
                     found.add(code, number_of.get(seed))
-            if len(found) >= self.k:
+            if len(found) >= wanted:
                 break
-        return self.filled(list(found.parents.items()), self.k)
+        order = np.arange(len(found))
+        if len(found) > self.k:
+            order = np.argsort(-controller.values(writing.write(found.codes)), kind="stable")
+        return self.filled(found.first(order, self.k), self.k)
+
+    def epochs_of_round(self) -> int:
+        """Return the passes over the labels of this round: more where the controller begins."""
+        return self.first_epochs if self.parts()[1].model is None else self.controller_epochs
 
     def spelled(self, codes: Sequence[Code], copies: int) -> list[Tensor]:
         """Return the sequences of n architectures, `(n, l)` each: in the canonical spelling, and in drawn ones."""

@@ -42,15 +42,18 @@ class Vertices:
         return cls([range(part.start, part.stop) for part in genes], [space.genes(op.name).start for op in others])
 
     def renumbered(self, genes: Code, rng: Random) -> Code:
-        """Return the genes of the same graph with its inner vertices in a random order that every edge follows."""
+        """Return the genes of the same graph with its inner vertices in a random order that every edge follows.
+
+        Vertices that read nothing, which are not there, stay behind the others.
+        """
         size = len(self.bits) + 1
         sources = [[], *([u for u, place in enumerate(part) if genes[place] == 1] for part in self.bits)]
-        order, left = [0], [*range(1, size - 1)]
+        order, left = [0], [v for v in range(1, size - 1) if sources[v]]
         while left:
             ready = [v for v in left if all(u in order for u in sources[v])]
             order.append(ready[rng.randrange(len(ready))])
             left.remove(order[-1])
-        order.append(size - 1)
+        order += [*(v for v in range(1, size - 1) if not sources[v]), size - 1]
         place_of = {v: place for place, v in enumerate(order)}
         found = list(genes)
         for now, (v, part) in enumerate(zip(order[1:], self.bits, strict=True), start=1):

@@ -133,6 +133,11 @@ class TransferController(PolicyOptimizer):
             problems.append(f"tasks must be names of data sets, each once, got {list(tasks)}")
         if problems:
             raise ConfigError(problems)
+        if tasks is not None and len(tasks) > 1 and self.termination is not None:
+            raise ConfigError(
+                "search.parts.early_termination compares the curves of all trials, and those of different search.tasks "
+                "do not compare: leave it out"
+            )
         self.given_tasks = None if tasks is None else tuple(map(str, tasks))
         self.transfer_from, self.transfer_train = transfer_from, transfer_train
         self.skip_connection = skip_connection

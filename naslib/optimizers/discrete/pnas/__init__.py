@@ -1,0 +1,3 @@
+"""PNAS: cells that grow block by block."""
+
+from .optimizer import PNAS as PNAS
