@@ -84,6 +84,7 @@ ACCEPTED: dict[str, set[str]] = {
     "reinforce": {"arch_learning_rate", "baseline_decay", "entropy_weight"},
     "rs": set(),
     "sh": set(),
+    "te_nas": set(),
     "tpe": {"n_candidates"},
     "transfer_controller": {"arch_learning_rate", "baseline_decay", "entropy_weight"},
 }
