@@ -1,6 +1,6 @@
 """A search by a proposer beside others on the table of digits that comes with naslib, and other searches of the kind.
 
-    python -m benchmarks.proposer                 # writes benchmarks/results/proposer.csv
+    python -m benchmarks.proposer                 # appends to benchmarks/results/proposer.csv what it does not have
     python -m benchmarks.proposer --show          # the table of what is there
 
 Each method evaluates `--evaluations` architectures with each of `--seeds` seeds; what counts is the validation accuracy
@@ -51,6 +51,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
         {"population_size": 10, "sample_size": {"schedule": "linear", "from": 1, "to": 8}},
     ),
     "proposer, untried_neighbours": ("proposer", {}),
+    "la_mcts, linear": ("la_mcts", {"partition": "linear", "k": 5}),
+    "la_mcts, svm": ("la_mcts", {"partition": "svm", "k": 5}),
     "proposer, mutations": ("proposer", {"proposer": mutations, "population_size": 10, "sample_size": 3}),
 }
 
@@ -58,19 +60,20 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, or show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--evaluations", type=int, default=150)
+    parser.add_argument("--methods", help="names, separated by semicolons; all if left out")
     parser.add_argument("--csv", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="measure nothing")
     given = parser.parse_args(arguments)
     if not given.show:
-        rows = [
-            (name, seed, given.evaluations, f"{best(name, seed, given.evaluations):.4f}")
-            for name in METHODS
-            for seed in range(given.seeds)
-        ]
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([FIELDS, *rows])
+        done = {(row["method"], row["seed"], row["evaluations"]) for row in read(given.csv)}
+        for name in given.methods.split(";") if given.methods else METHODS:
+            missing = [s for s in range(given.seeds) if (name, str(s), str(given.evaluations)) not in done]
+            rows = [(name, s, given.evaluations, f"{best(name, s, given.evaluations):.4f}") for s in missing]
+            is_new = not given.csv.exists()
+            with given.csv.open("a", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([FIELDS, *rows] if is_new else rows)
     print(table(given.csv))
 
 
@@ -86,10 +89,17 @@ def best(name: str, seed: int, evaluations: int) -> float:
     return float(optimizer.record.incumbent_value)
 
 
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the lines of a CSV; none where it is not there."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def table(path: Path) -> str:
     """Return means over seeds, with two standard errors."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(path)
     lines = ["| method | seeds | evaluations | best validation accuracy, % |", "|---|---|---|---|"]
     for name in dict.fromkeys(row["method"] for row in rows):
         values = [float(row["best"]) for row in rows if row["method"] == name]

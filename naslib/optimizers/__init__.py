@@ -52,6 +52,7 @@ from .discrete import BasePredictor as BasePredictor
 from .discrete import GeneticCNN as GeneticCNN
 from .discrete import HierarchicalEvolution as HierarchicalEvolution
 from .discrete import Hyperband as Hyperband
+from .discrete import LaMCTS as LaMCTS
 from .discrete import LocalSearch as LocalSearch
 from .discrete import NeuralPredictorSearch as NeuralPredictorSearch
 from .discrete import Npenas as Npenas

@@ -40,6 +40,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "gsparsity": "naslib.optimizers.oneshot.methods.gsparsity.optimizer:GSparseOptimizer",
         "hierarchical_evolution": "naslib.optimizers.discrete.hierarchical.optimizer:HierarchicalEvolution",
         "hyperband": "naslib.optimizers.discrete.hyperband.optimizer:Hyperband",
+        "la_mcts": "naslib.optimizers.discrete.la_mcts.optimizer:LaMCTS",
         "lambda_darts": "naslib.optimizers.oneshot.methods.lambda_darts:LambdaDARTSOptimizer",
         "local_search": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",

@@ -32,6 +32,8 @@ WITHOUT |= {"nao", "seminas", "bonas", "neural_predictor"}
 WITHOUT |= {"az_nas"}  # published on other spaces; on NAS-Bench-201 as a ranking of all cells
 # What proposes is a person's own
 WITHOUT |= {"proposer"}
+# Published on NAS-Bench-101 and on functions of numbers
+WITHOUT |= {"la_mcts"}
 # Published on CIFAR-10 and the Penn Treebank, in spaces of its own (docs/methods/reinforcement.md)
 WITHOUT |= {"nas_rl"}
 # Of networks that grow, published on no space that has a table

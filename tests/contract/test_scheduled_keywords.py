@@ -72,6 +72,7 @@ ACCEPTED: dict[str, set[str]] = {
     "genetic": {"crossover_prob", "stage_prob", "mutation_prob", "gene_prob"},
     "hierarchical_evolution": {"tournament"},
     "hyperband": set(),
+    "la_mcts": {"k", "num_candidates", "leaf_size", "exploration"},
     "local_search": set(),
     "npenas": {"k", "num_arches_to_mutate", "max_mutations", "num_candidates", "num_ensemble", "max_labels"},
     "nsga2": {"crossover_prob", "mutation_rate"},
@@ -83,6 +84,7 @@ ACCEPTED: dict[str, set[str]] = {
     "reinforce": {"arch_learning_rate", "baseline_decay", "entropy_weight"},
     "rs": set(),
     "sh": set(),
+    "te_nas": set(),
     "tpe": {"n_candidates"},
     "transfer_controller": {"arch_learning_rate", "baseline_decay", "entropy_weight"},
 }
@@ -269,6 +271,7 @@ BLACK_BOX_KEYWORDS: dict[str, dict[str, Any]] = {
     **KEYWORDS,
     "proposer": {**_PROPOSER["proposer"], "num_init": 3},
     "bohb": {"min_points_in_model": 8, "num_samples": 20, "random_fraction": 0.1, "eta": 2, "fidelities": [9]},
+    "la_mcts": {"k": 2, "leaf_size": 4, "partition": "linear"},
     "reinforce": {"arch_learning_rate": 0.3},
     "transfer_controller": {"arch_learning_rate": 0.1},
     "nas_rl": {"policy_batch": 2, "arch_learning_rate": 0.1, "controller_hidden": 8},
@@ -279,7 +282,8 @@ BLACK_BOX_KEYWORDS: dict[str, dict[str, Any]] = {
 BLACK_BOX_OTHER: dict[str, float] = {
     **OTHER, "k": 5, "num_arches_to_mutate": 1, "max_mutations": 4, "num_candidates": 40, "patience": 1,
     "num_ensemble": 2, "max_labels": 4, "num_samples": 1, "random_fraction": 1.0, "bandwidth_factor": 9.0,
-    "accumulate": 3, "min_bandwidth": 0.9, "top_n_percent": 90, "min_points_in_model": 30,
+    "leaf_size": 12, "exploration": 5.0, "accumulate": 3,
+    "min_bandwidth": 0.9, "top_n_percent": 90, "min_points_in_model": 30,
 }  # fmt: skip
 # `retries` matters for what is refused alone, NAS-Bench-201 has no decision that is a value, and the mean of members,
 # which is all that `npenas` sees, ranks few children alike

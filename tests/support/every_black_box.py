@@ -32,6 +32,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "eas": {"networks": 3, "wider_steps": 2, "deeper_steps": 1, "reward": "value", "rounds_per_start": 2},
     "genetic": {"population_size": 4},
     "hierarchical_evolution": {"population_size": 3, "initial_mutations": 10},
+    "la_mcts": {"num_init": 3, "k": 2, "num_candidates": 10, "leaf_size": 3},
     "local_search": {"num_init": 3},
     "nao": _SEQUENCES,
     "nas_rl": {"policy_batch": 2, "controller_hidden": 8},

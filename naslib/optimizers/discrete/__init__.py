@@ -10,6 +10,7 @@ from .eas import EAS as EAS
 from .genetic import GeneticCNN as GeneticCNN
 from .hierarchical import HierarchicalEvolution as HierarchicalEvolution
 from .hyperband import Hyperband as Hyperband
+from .la_mcts import LaMCTS as LaMCTS
 from .ls import LocalSearch as LocalSearch
 from .nao import NAO as NAO
 from .nas_rl import NASRL as NASRL

@@ -69,6 +69,10 @@ class TENASOptimizer(PrunedSupernet):
         ConfigError: For numbers that are impossible.
     """
 
+    SCHEDULABLE = dict.fromkeys(
+        ("momentum", "weight_decay", "grad_clip", "arch_learning_rate", "arch_weight_decay"), "nothing is trained"
+    )
+
     def __init__(
         self,
         prune_number: int = 1,

@@ -1,0 +1,3 @@
+"""Monte Carlo tree search over learned regions of a space."""
+
+from .optimizer import LaMCTS as LaMCTS
