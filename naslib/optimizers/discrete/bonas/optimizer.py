@@ -10,17 +10,16 @@ import numpy as np
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.history.pareto import survivors
-from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.model_based.acquisition import ei, ucb
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
-from naslib.optimizers.discrete.model_based.rounds import FEWEST_LABELS, SearchInRounds, check_counts
+from naslib.optimizers.discrete.model_based.rounds import FEWEST_LABELS, check_counts
+from naslib.optimizers.discrete.model_based.several import SearchOfSeveral
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.predictors.neural.bonas import BonasPredictor
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.encodings import EncodingType
 
-from .further import FurtherMerits
 from .sampler import winner
 
 _ACQUISITIONS, _SAMPLERS = ("ei", "ucb"), ("ea", "random")
@@ -29,7 +28,7 @@ _SIZES = (Metric.PARAMETERS, Metric.FLOPS)
 
 
 @OPTIMIZERS.register("bonas")
-class BONAS(SearchInRounds):
+class BONAS(SearchOfSeveral):
     """Evaluate, k at a time, what a graph network and Bayesian linear regression find most promising ([Shi2020bonas]).
 
     In each round a new `BonasPredictor` is fitted to the labels: a graph network with a global vertex, and Bayesian
@@ -120,7 +119,6 @@ class BONAS(SearchInRounds):
         self.k, self.explore_factor, self.num_candidates = k, explore_factor, num_candidates
         self.population_size, self.sample_size = population_size, sample_size
         self.predictor_epochs, self.predictor_args = predictor_epochs, dict(predictor_args or {})
-        self.further = FurtherMerits()
 
     def unscheduled(self, name: str) -> str:
         """Return why a keyword cannot follow a schedule; see the parent."""
@@ -206,22 +204,6 @@ class BONAS(SearchInRounds):
         """Encode an architecture and make a model once, so that what cannot be is said before the search."""
         self.codec.encode_batch([self.codec.random(Random(0))], EncodingType.BONAS, self.graph)
         BonasPredictor(space=self.graph, epochs=self.predictor_epochs).set_hyperparams(self.predictor_args)
-
-    def _learn(self, code: Code, merit: float, number: int | None) -> None:
-        self._learn_all(code, (merit,), number)
-
-    def _learn_all(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
-        super()._learn(code, merits[0], number)
-        unknown = (float("nan"),) * (len(self.objectives) - len(merits))  # of what was told by its first value alone
-        self.further.rows.append((*merits[1:], *unknown))
-
-    def _reset(self) -> None:
-        super()._reset()
-        self.further = FurtherMerits()
-
-    def get_checkpointables(self) -> dict[str, Stateful]:
-        """Return everything stateful by name; the other objectives beside what rounds need."""
-        return {**super().get_checkpointables(), "further": self.further}
 
 
 def _one_of(key: str, given: str, names: Sequence[str]) -> str:
