@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from naslib.build import main
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, UnsupportedBySpaceError
 from naslib.evaluators import Evaluator, SerialExecutor, TrialSearch
 from naslib.evaluators.base import never
 from naslib.history import History, MemoryHistory, Objective, Outcome, SqliteHistory, State, Trial, load
@@ -83,6 +83,18 @@ def test_it_is_told_all_trials_the_space_and_the_objectives() -> None:
     tried = {trial.code for trial in trials[:3]}
     expected = next(code for code in SPACE._codec().neighbours(best.code) if code not in tried)
     assert trials[3].code == expected
+
+
+def test_mutations_are_proposed_where_neighbours_cannot_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_many(*_: Any) -> None:
+        raise UnsupportedBySpaceError("the architecture has 4,199,105,058 neighbours")
+
+    monkeypatch.setattr(type(SPACE.codec), "neighbours", too_many)
+    codes = [trial.code for trial in told(adapted(untried_neighbours), 12)]
+    assert len(set(codes)) == 12
+    for place in range(3, 12):  # one decision away from the best one before
+        best = max(codes[:place], key=sum)
+        assert sum(a != b for a, b in zip(best, codes[place], strict=True)) == 1
 
 
 def test_the_parent_is_the_best_of_a_tournament_of_all() -> None:
