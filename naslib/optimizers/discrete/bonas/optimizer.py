@@ -22,7 +22,7 @@ from naslib.utils.encodings import EncodingType
 
 from .sampler import winner
 
-_ACQUISITIONS, _SAMPLERS = ("ei", "ucb"), ("ea", "random")
+_ACQUISITIONS, _SAMPLERS = ("ei", "ucb", "its"), ("ea", "random")
 # What a table says of an architecture without a training
 _SIZES = (Metric.PARAMETERS, Metric.FLOPS)
 
@@ -48,7 +48,7 @@ class BONAS(SearchOfSeveral):
     Args:
         num_init: Random architectures before the first round.
         k: Architectures in a round; 100 in the authors' settings.
-        acq_fn_type: `ei` or `ucb`.
+        acq_fn_type: `ei`, `ucb`, or `its` for draws from the logit's distribution, one per candidate.
         explore_factor: Of `ucb`.
         sampler: `ea` or `random`.
         num_candidates: Candidates in a round.
@@ -149,6 +149,8 @@ class BONAS(SearchOfSeveral):
         """Return how promising candidates are by the first objective, `(c,)`."""
         model = self._model()
         model.fit(codes, values.tolist())
+        if self.acq_fn_type == "its":
+            return np.random.default_rng(self.rng.getrandbits(63)).normal(*model.predict_logits(candidates))
         if self.acq_fn_type == "ei":
             mean, std = model.predict_logits(candidates)
             return ei(mean, std, float(model.logits_of(values).max()), 1.0)
