@@ -235,6 +235,28 @@ def test_its_state_holds_failures_and_what_is_pending(tmp_path: Path) -> None:
     assert [dataclasses.replace(t) for t in resumed.pending()] == [third, fourth]
 
 
+def test_what_a_table_has_no_finite_value_of_is_not_proposed_again() -> None:
+    class Table:
+        """Every architecture but the random ones has a value that is not a number."""
+
+        asked: list[Any] = []
+
+        def query(self, code: Any, metric: Any, dataset: Any, epoch: Any = -1, **_: Any) -> float:
+            self.asked.append(code)
+            return 1.0 if len(self.asked) < 5 else float("nan")
+
+    table = Table()
+    np.random.seed(0)
+    optimizer = ProposerSearch(num_init=3)
+    optimizer.adapt_search_space(SPACE, "x", dataset_api=table)
+    for epoch in range(8):
+        optimizer.new_epoch(epoch)
+    assert len(set(table.asked[1:])) == 8  # the first was asked to see whether the table answers
+    assert optimizer.record.failed == 5 and [s.error for s in optimizer.state.told[3:]] == [
+        "a value is not finite (nan)"
+    ] * len(optimizer.state.told[3:])
+
+
 def test_it_runs_from_a_config(tmp_path: Path) -> None:
     words = ["--config", "proposer.yaml", "search.epochs=14", f"out_dir={tmp_path}", "device=cpu"]
     assert main(words) == 0
