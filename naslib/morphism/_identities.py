@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,9 +18,9 @@ _NEW_CONVOLUTIONS: dict[int, Any] = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
 _NEW_NORMS: dict[int, Any] = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 
 
-def identity(spot: Spot, module: nn.Module, kernel_size: int | None) -> Any:
-    """Return the new layer."""
-    like = next(module.parameters(), torch.zeros(()))
+def identity(spot: Spot, module: nn.Module, kernel_size: int | None, network: nn.Module) -> Any:
+    """Return the new layer, of the type of numbers of the module, or of the network where that has no parameters."""
+    like = next(chain(module.parameters(), network.parameters()), torch.zeros(()))
     kind = {"device": like.device, "dtype": like.dtype}
     if isinstance(module, nn.Linear) or len(spot.shape) == 2:
         if kernel_size is not None:
@@ -45,15 +46,24 @@ def identity(spot: Spot, module: nn.Module, kernel_size: int | None) -> Any:
 
 def new_norm(spot: Spot, made: nn.Module) -> Any:
     """Return batch norm that undoes itself with mean 0 and variance 1."""
+    check_norm(spot, made)
+    weight: Any = made.weight
+    norm = _NEW_NORMS[len(spot.shape)](int(weight.shape[0])).to(weight.device, weight.dtype)
+    undo(norm)
+    return norm
+
+
+def check_norm(spot: Spot, made: nn.Module) -> None:
+    """Raise if batch norm would not read rows or images after a layer.
+
+    Raises:
+        MorphismError: If so.
+    """
     if isinstance(made, nn.Linear) and len(spot.shape) != 2:
         raise MorphismError(
             f"batch norm after a linear layer reads rows, and here it would read a tensor of shape {spot.shape}: "
             "put the layer there without (norm=False)"
         )
-    weight: Any = made.weight
-    norm = _NEW_NORMS[len(spot.shape)](int(weight.shape[0])).to(weight.device, weight.dtype)
-    undo(norm)
-    return norm
 
 
 @torch.no_grad()

@@ -14,6 +14,8 @@ from naslib.errors import MorphismError
 _PIXELS = (32, 8, 16, 28, 64, 96, 224)
 _LENGTHS = (16, 64, 256, 1024)
 _BATCH = 2
+# What a forward raises that cannot be run
+CANNOT_RUN = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
 
 
 def run(network: nn.Module, inputs: Any) -> Any:
@@ -41,7 +43,7 @@ def some_inputs(network: nn.Module) -> Any:
             try:
                 with torch.no_grad():
                     network(candidate)
-            except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as found:
+            except CANNOT_RUN as found:
                 error = error if error is not None else found
                 continue
             return candidate

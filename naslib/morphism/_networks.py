@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from naslib.errors import MorphismError, did_you_mean
 
+from ._inputs import CANNOT_RUN
 from ._recorder import tensors_in
 
 Call = Callable[[nn.Module], Any]
@@ -33,6 +35,11 @@ def layer_of(network: nn.Module, layer: str) -> nn.Module:
     raise MorphismError(f"{type(network).__name__} has no module {layer!r}{near}")
 
 
+def is_share(noise: Any) -> bool:
+    """Say whether noise is a number from 0 on, not infinite."""
+    return isinstance(noise, int | float) and not isinstance(noise, bool) and noise >= 0 and math.isfinite(noise)
+
+
 def put(network: nn.Module, name: str, module: nn.Module) -> None:
     """Put a module at a dotted name."""
     parent, _, child = name.rpartition(".")
@@ -51,6 +58,8 @@ def replace_leaves(network: nn.Module, leaves: Mapping[str, Tensor], changed: Ma
     for name, values in changed.items():
         old = leaves[name]
         is_parameter = isinstance(old, nn.Parameter)
+        if values.ndim == 4 and not old.is_contiguous() and old.is_contiguous(memory_format=torch.channels_last):
+            values = values.contiguous(memory_format=torch.channels_last)
         new[id(old)] = nn.Parameter(values, requires_grad=old.requires_grad) if is_parameter else values
     for module in network.modules():
         touched = False
@@ -77,7 +86,7 @@ def _tell_sizes(module: nn.Module) -> None:
     elif isinstance(module, _NORMS):
         told: Any = weight if weight is not None else module.running_mean
         module.num_features = int(told.shape[0])
-    elif isinstance(module, nn.LayerNorm):
+    elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
         module.normalized_shape = tuple(weight.shape)
     elif isinstance(module, nn.GroupNorm):
         module.num_channels = int(weight.shape[0])
@@ -132,18 +141,18 @@ def check_training(old: nn.Module, new: nn.Module, call: Call, what: str) -> Non
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             call(copy.deepcopy(old).train())
-        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError):
+        except CANNOT_RUN:
             return  # no batch to train on
         try:
             call(copy.deepcopy(new).train())
-        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        except CANNOT_RUN as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise MorphismError(
                 f"{what} does not fit: a part of the network that runs in training alone reads these units ({reason})"
             ) from error
 
 
-STATED = "its own code states sizes, or it draws random numbers"
+STATED = "its own code states sizes or reads what is in the layer, or it draws random numbers"
 
 
 def check_same(old: list[Tensor], network: nn.Module, call: Call, what: str, why: str = STATED) -> None:
@@ -161,7 +170,7 @@ def check_same(old: list[Tensor], network: nn.Module, call: Call, what: str, why
     """
     try:
         new = outputs_of(network, call)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+    except CANNOT_RUN as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise MorphismError(f"{what} does not fit: the network does not run ({reason}); {why}") from error
     if len(old) != len(new):

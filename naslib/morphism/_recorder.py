@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from naslib.errors import MorphismError
+
+from ._inputs import CANNOT_RUN
 from ._rules import follow
 from ._trace import Called, Ran, Trace
 
@@ -57,6 +60,9 @@ def record(network: nn.Module, call: Callable[[nn.Module], Any]) -> Trace:
     Args:
         network: The network.
         call: Runs it on inputs.
+
+    Raises:
+        MorphismError: If it does not run on them.
     """
     trace = Trace(network)
     modes = [(module, module.training) for module in network.modules()]
@@ -68,6 +74,9 @@ def record(network: nn.Module, call: Callable[[nn.Module], Any]) -> Trace:
     try:
         with torch.no_grad(), _Recorder(trace):
             outputs = call(network)
+    except CANNOT_RUN:
+        _check_runs(network, call)
+        raise
     finally:
         for handle in handles:
             handle.remove()
@@ -77,6 +86,16 @@ def record(network: nn.Module, call: Callable[[nn.Module], Any]) -> Trace:
         trace.fix_all([output], "it is an output of the network, and as many as the task says")
     trace.settle()
     return trace
+
+
+def _check_runs(network: nn.Module, call: Callable[[nn.Module], Any]) -> None:
+    """Raise if a network does not run, whoever looks on."""
+    try:
+        with torch.no_grad():
+            call(network)
+    except CANNOT_RUN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise MorphismError(f"{type(network).__name__} does not run on these inputs: {reason}") from error
 
 
 def _plain(outputs: Any) -> Any:
@@ -89,6 +108,8 @@ def _enter(trace: Trace, name: str, module: nn.Module, inputs: Any) -> None:
     trace.where.append(name)
     source = None if first is None else id(first)
     trace.entered.append((len(trace.ran), source, first is not None and trace.of(first).nonnegative))
+    if isinstance(module, nn.RNNBase):  # which kernels it is made of depends on the type of numbers; its sizes are told
+        trace.fix_all(tensors_in(inputs), f"it enters the recurrent layer {name!r}, which is not followed")
 
 
 def _leave(trace: Trace, name: str, module: nn.Module, inputs: Any, outputs: Any) -> None:

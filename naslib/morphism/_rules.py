@@ -280,7 +280,7 @@ def _reduce(trace: Trace, name: str, given: dict[str, Any], source: Tensor, outs
             if axis is not None and name == "mean":
                 trace.units.unite_all(units_of(axis))  # multiplied alike, all of them have the same mean
             elif axis is not None:
-                trace.fix(axis, f"units are added up by {name} {trace.at()}")
+                trace.fix(axis, f"units are taken together by {name} {trace.at()}")
         axes.append(None if dim in dims else axis)
     for out in outs:
         kept = axes if out.ndim == len(axes) else [axis for dim, axis in enumerate(axes) if dim not in dims]

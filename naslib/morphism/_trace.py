@@ -85,6 +85,7 @@ class Trace:
         self.units = Units()
         self.leaves: dict[str, Tensor] = {}
         self.axes: dict[tuple[str, int], Axis | None] = {}  # absent: nothing has used it yet
+        self.reasons: dict[tuple[str, int], str] = {}  # of those that never held units
         self.uses: dict[tuple[str, int], set[str]] = {}
         self.depthwise: set[str] = set()
         self.ran: list[Ran] = []
@@ -190,8 +191,10 @@ class Trace:
         for tensor in tensors:
             seen = self.of(tensor)
             for dim in range(len(seen.shape)):
-                if self.is_free(seen, dim):
-                    self.axes[self.leaf_key(seen, dim)] = None  # type: ignore[index]
+                key = self.leaf_key(seen, dim)
+                if key is not None and key not in self.axes:
+                    self.axes[key] = None
+                    self.reasons[key] = reason
                 else:
                     self.fix(self.axis(seen, dim), reason)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +12,9 @@ from torch import nn
 
 from naslib.errors import ConfigError, MorphismError, did_you_mean
 
-from ._identities import add_noise, identity, measure, new_norm
+from ._identities import add_noise, check_norm, identity, measure, new_norm
 from ._inputs import run, some_inputs
-from ._networks import LAYERS, check_same, copied, layer_of, outputs_of, put
+from ._networks import LAYERS, check_same, copied, is_share, layer_of, outputs_of, put
 from ._recorder import record
 from ._spots import Spot, find_spot
 
@@ -161,19 +160,25 @@ def deepened(
     """
     _check_arguments(kernel_size, activation, noise, place)
     module = layer_of(network, layer)
+    if module is network:
+        raise MorphismError(
+            f"layer: '' is {type(network).__name__} itself, and no layer can be put {place} all of it: name a module "
+            f"in it, such as {next((repr(name) for name, _ in network.named_modules() if name), 'none')}"
+        )
     call = partial(run, inputs=some_inputs(network) if inputs is None else inputs)
     new = copied(network)
     spot = find_spot(record(new, call), new, layer, activation, place)
-    made = identity(spot, module, kernel_size)
+    made = identity(spot, module, kernel_size, network)
     old = outputs_of(new, call)
     norm_made = new_norm(spot, made) if norm else None
     wrapped, found = _wrap(new, spot, made, norm_made, activation)
     put(new, spot.at, wrapped)
     if norm_made is not None and inputs is not None:
         measure(new, [norm_made], call)
+    check_same(old, new, call, f"a layer {place} {layer!r}")  # without hooks: torch's own layers run other code then
     calls: list[int] = []
     handle = made.register_forward_hook(lambda *_: calls.append(1))
-    check_same(old, new, call, f"a layer {place} {layer!r}")
+    outputs_of(new, call)
     handle.remove()
     if not calls:
         raise MorphismError(
@@ -186,13 +191,16 @@ def deepened(
     return new, found
 
 
-def deepenable(network: nn.Module, inputs: Any = None, activation: str | None = "relu") -> dict[str, Deepenable]:
+def deepenable(
+    network: nn.Module, inputs: Any = None, activation: str | None = "relu", norm: bool = True
+) -> dict[str, Deepenable]:
     """Return every convolution and linear layer by name, with whether `deepen` can put a layer after it.
 
     Args:
         network: See `deepen`; not changed.
         inputs: See `deepen`.
         activation: See `deepen`.
+        norm: See `deepen`.
 
     Raises:
         MorphismError: If the network does not run on the inputs that are tried.
@@ -207,7 +215,9 @@ def deepenable(network: nn.Module, inputs: Any = None, activation: str | None = 
         kind = "linear" if isinstance(module, nn.Linear) else "convolution"
         width = int(getattr(module, "out_channels", 0) or getattr(module, "out_features", 0))
         try:
-            find_spot(trace, network, name, activation, "after")
+            spot = find_spot(trace, network, name, activation, "after")
+            if norm:
+                check_norm(spot, module)
             reason = None
         except MorphismError as error:
             reason = str(error)
@@ -226,13 +236,12 @@ def _check_arguments(kernel_size: int | None, activation: str | None, noise: flo
             )
         else:
             problems.append(f"activation: no {activation!r} (there are: {known})")
-    if kernel_size is not None and (not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0):
-        near = (
-            "" if not isinstance(kernel_size, int) or kernel_size < 1 else f": {kernel_size - 1} or {kernel_size + 1}"
-        )
-        problems.append(f"kernel_size: the identity needs a middle, an odd number of pixels, not {kernel_size}{near}")
-    if not (noise >= 0 and math.isfinite(noise)):
-        problems.append(f"noise is a share of the identity's standard deviation, at least 0, not {noise}")
+    is_size = isinstance(kernel_size, int) and not isinstance(kernel_size, bool) and kernel_size >= 1
+    if kernel_size is not None and not (is_size and kernel_size % 2):
+        near = f": {kernel_size - 1} or {kernel_size + 1}" if is_size else ""
+        problems.append(f"kernel_size: the identity needs a middle, an odd number of pixels, not {kernel_size!r}{near}")
+    if not is_share(noise):
+        problems.append(f"noise is a share of the identity's standard deviation, at least 0, not {noise!r}")
     if place not in ("after", "before"):
         problems.append(f"place: after or before, not {place!r}")
     if problems:

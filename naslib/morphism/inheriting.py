@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from naslib.errors import MorphismError
 
 from ._identities import add_noise, measure, undo
 from ._inputs import run, some_inputs
-from ._networks import LAYERS, Call, check_same, copied, outputs_of
+from ._networks import LAYERS, Call, check_same, copied, is_share, outputs_of
 from .widening import widened
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -101,7 +100,7 @@ def inherited(
 
 
 def _noise(noise: Sequence[float]) -> Noise:
-    if len(noise) != 2 or not all(share >= 0 and math.isfinite(share) for share in noise):
+    if len(noise) != 2 or not all(map(is_share, noise)):
         raise MorphismError(f"noise is two shares from 0, of wider and of deeper layers, not {noise!r}")
     return Noise(*map(float, noise))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from naslib.errors import MorphismError
 from naslib.utils.log import get_logger
 
 from ._inputs import run, some_inputs
-from ._networks import LAYERS, check_same, check_training, copied, layer_of, outputs_of, replace_leaves
+from ._networks import LAYERS, check_same, check_training, copied, is_share, layer_of, outputs_of, replace_leaves
 from ._recorder import record
 from ._replication import Rearranged, rearranged, segments_of
 from ._trace import Trace
@@ -119,8 +118,8 @@ def widened(
     Raises:
         MorphismError: See `widen`.
     """
-    if not (noise >= 0 and math.isfinite(noise)):
-        raise MorphismError(f"noise is a share of the weights' standard deviation, at least 0, not {noise}")
+    if not is_share(noise):
+        raise MorphismError(f"noise is a share of the weights' standard deviation, at least 0, not {noise!r}")
     _check_is_layer(network, layer)
     call = partial(run, inputs=some_inputs(network) if inputs is None else inputs)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
@@ -164,16 +163,24 @@ def _check_is_layer(network: nn.Module, layer: str) -> None:
     module = layer_of(network, layer)
     if isinstance(module, LAYERS):
         return
-    inside = [f"{layer}.{name}" for name, child in module.named_modules() if name and isinstance(child, LAYERS)]
+    inside = [
+        f"{layer}.{name}".removeprefix(".")
+        for name, child in module.named_modules()
+        if name and isinstance(child, LAYERS)
+    ]
     near = f"; in it are {', '.join(inside[:3])}" if inside else ""
     raise MorphismError(f"{layer!r} is a {type(module).__name__}, neither a convolution nor a linear layer{near}")
+
+
+def _made_dim(module: nn.Module) -> int:
+    return 1 if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d) else 0
 
 
 def made_by(trace: Trace, module: nn.Module) -> tuple[str, Axis | None] | None:
     """Return the name of a layer's weight and the units that it makes; None where it did not run."""
     weight: Any = module.weight
     name = next((name for name, leaf in trace.leaves.items() if leaf is weight), None)
-    dim = 1 if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d) else 0
+    dim = _made_dim(module)
     if name is None or (name, dim) not in trace.axes:
         return None
     return name, trace.axes[name, dim]
@@ -190,7 +197,8 @@ def _read(trace: Trace, network: nn.Module, layer: str) -> tuple[Widenable, list
         return Widenable(layer, width, 1, (), "its weight is not used on these inputs"), [], True
     axis = found[1]
     if axis is None:
-        return Widenable(layer, width, 1, (), "its units are of a fixed size: they meet the network's input"), [], True
+        bound = trace.reasons.get((found[0], _made_dim(module)), "they meet the network's input")
+        return Widenable(layer, width, 1, (), f"its units are of a fixed size: {bound}"), [], True
     roots = trace.units.roots(axis)
     order = list(dict.fromkeys(roots))
     times = {roots.count(root) for root in order} if len(order) < len(roots) else {1}

@@ -100,3 +100,19 @@ def test_state_that_nobody_can_carry_says_so():
     wide, change = widened(network, "0", 9)
     with pytest.raises(MorphismError, match="let it start anew"):
         carry_state(old, network, torch.optim.Rprop(wide.parameters()), wide, change)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_copies_stay_equal_without_noise_and_part_with_it(noise: float):
+    network = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+    wide = widen(network, "0", 5, noise=noise)
+    source = next(i for i in range(4) if torch.equal(wide[2].weight[:, i], wide[2].weight[:, 4]))
+    optimizer = torch.optim.SGD(wide.parameters(), lr=0.1)
+    rows = torch.randn(6, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for _ in range(3):
+        optimizer.zero_grad()
+        wide(rows).square().sum().backward()
+        assert all(float(parameter.grad.abs().min()) > 0 for parameter in wide.parameters())
+        optimizer.step()
+    apart = float((wide[0].weight[source] - wide[0].weight[4]).detach().abs().max())
+    assert apart < 1e-14 if noise == 0 else apart > 1e-4

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from morphism_networks import IMAGES, image_network, largest_difference
 from torch import Tensor, nn
 
-from naslib.errors import MorphismError
-from naslib.morphism import deepen, widen, widenable
+from naslib.errors import ConfigError, MorphismError, NASLibError
+from naslib.morphism import deepen, deepenable, widen, widenable
 
 
 class _Stated(nn.Module):
@@ -89,7 +91,7 @@ PICTURES = IMAGES.float()
         (_Scaled(), "conv", 6, PICTURES, "would say something else"),
         (_Auxiliary(), "conv", 6, PICTURES, "runs in training alone"),
         (_Tied(), "first", 8, torch.tensor([[1, 2]]), "summed over in one place"),
-        (_Recurrent(), "first", 6, torch.randn(2, 7, 5), "which is not known to keep units apart"),
+        (_Recurrent(), "first", 6, torch.randn(2, 7, 5), "it enters the recurrent layer 'cell'"),
         (_Outputs(), "first", 6, ROWS, "an output of the network"),
         (_Outputs(), "last", 6, ROWS, "an output of the network"),
         (nn.Sequential(nn.Conv2d(3, 3, 1), nn.Identity()), "0", 4, PICTURES, "an output of the network"),
@@ -179,3 +181,66 @@ def test_a_module_that_is_no_layer_names_those_in_it():
     network = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), nn.Conv2d(4, 2, 1))
     with pytest.raises(MorphismError, match=r"'0' is a Sequential.*in it are 0\.0"):
         widen(network, "0", 6)
+
+
+def test_inputs_on_which_a_network_does_not_run_are_named():
+    network = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2))
+    for wrong in (torch.randn(2, 6), "a", {"y": ROWS}):
+        for change in (
+            lambda wrong=wrong: widen(network, "0", 6, inputs=wrong),
+            lambda wrong=wrong: widenable(network, wrong),
+        ):
+            with pytest.raises(MorphismError, match="Sequential does not run on these inputs: "):
+                change()
+
+
+@pytest.mark.parametrize("noise", [-1, float("nan"), "a", True])
+def test_noise_that_is_no_share(noise: Any):
+    network = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2))
+    for change in (lambda: widen(network, "0", 6, noise=noise), lambda: deepen(network, "0", noise=noise)):
+        with pytest.raises(NASLibError, match=rf"noise is a share .*not {noise!r}"):
+            change()
+
+
+@pytest.mark.parametrize("size", [2, 0, "3", 3.0, True])
+def test_a_kernel_without_a_middle(size: Any):
+    with pytest.raises(ConfigError, match=rf"an odd number of pixels, not {size!r}"):
+        deepen(image_network(), "0", kernel_size=size, inputs=IMAGES)
+
+
+def test_nothing_is_put_after_a_whole_network():
+    with pytest.raises(MorphismError, match=r"'' is Sequential itself.*such as '0'"):
+        deepen(image_network(), "", activation=None, inputs=IMAGES)
+
+
+def test_recurrent_layers_are_refused_in_every_type_of_numbers():
+    for network, rows in ((_Recurrent(), torch.randn(2, 7, 5)), (_Recurrent().double(), torch.randn(2, 7, 5).double())):
+        assert widenable(network, rows)["first"].reason == "it enters the recurrent layer 'cell', which is not followed"
+
+
+def test_the_reason_of_a_layer_that_is_not_followed_is_its_own():
+    images = torch.randn(2, 3, 4, 4)
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ConvTranspose2d(8, 8, 2, groups=4), nn.Conv2d(8, 2, 1))
+    found = widenable(network, images)
+    assert found["0"].reason == "a transposed convolution in groups in '1' is not followed"
+    assert (
+        found["1"].reason == "its units are of a fixed size: a transposed convolution in groups in '1' is not followed"
+    )
+
+
+def test_what_torch_reads_out_of_a_layer_keeps_its_place():
+    network = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True).double().eval()
+    words = torch.randn(2, 5, 8, dtype=torch.float64)
+    with pytest.raises(
+        MorphismError, match=r"'Sequential' object has no attribute 'weight'.*reads what is in the layer"
+    ):
+        deepen(network, "linear1", norm=False, inputs=words)
+    assert largest_difference(network, widen(network, "linear1", 17, inputs=words), words) < 1e-12
+
+
+def test_batch_norm_that_reads_no_rows_is_said_before():
+    network = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    words = torch.tensor([[1, 2, 3]])
+    assert "norm=False" in str(deepenable(network, words)["1"].reason)
+    assert deepenable(network, words, norm=False)["1"].reason is None
+    assert largest_difference(network, deepen(network, "1", norm=False, inputs=words), words) < 1e-6

@@ -168,3 +168,20 @@ def test_relu6_is_kept_by_relu6_and_by_relu():
         assert largest_difference(network, new, 9 * IMAGES) < 1e-12
     with pytest.raises(MorphismError, match="relu6"):
         deepen(network, "0", activation="relu6", inputs=IMAGES)
+
+
+def test_rms_norm_is_told_its_size():
+    network = nn.Sequential(nn.Linear(5, 4), nn.RMSNorm(4), nn.GELU(), nn.Linear(4, 2)).double()
+    torch.nn.init.uniform_(network[1].weight, 0.3, 1.7)
+    rows = torch.randn(3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    new = widen(network, "0", 12, inputs=rows)
+    assert tuple(new[1].normalized_shape) == (12,) and largest_difference(network, new, rows) < 1e-12
+
+
+def test_new_weights_keep_the_order_in_memory_and_the_type_of_numbers():
+    network = image_network(nn.Conv2d(8, 8, 3)).to(memory_format=torch.channels_last)
+    wide = widen(network, "0", 11)
+    assert all(wide.get_submodule(name).weight.is_contiguous(memory_format=torch.channels_last) for name in ("0", "3"))
+    after = next(name for name, module in network.named_modules() if isinstance(module, nn.ReLU))
+    new = deepen(network, after, inputs=IMAGES)  # a module without parameters, in a network of float64
+    assert largest_difference(network, new, IMAGES) < 1e-12
