@@ -317,7 +317,8 @@ class DiscreteOptimizer(ReportingOptimizer):
         if self.termination is not None:
             if not getattr(dataset_api, "is_one_training", False):
                 raise ConfigError("search.parts.early_termination looks at learning curves, and this table has none")
-            dataset_api.query(probe, self.metrics[0], dataset, epoch=self.fidelity, full_lc=True)
+            curve = dataset_api.query(probe, self.metrics[0], dataset, epoch=self.fidelity, full_lc=True)
+            self.termination.check(len(curve))
             self._metric = None  # `new_epoch` alone does not stop anything
 
     def _metrics_in(self, dataset_api: Any) -> tuple[Metric | Figure, ...]:

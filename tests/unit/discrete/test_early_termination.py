@@ -258,6 +258,21 @@ def test_trainings_that_are_over_before_the_first_look():
         evaluator = TableEvaluator(TABLE, "x", (Metric.VAL_ACCURACY,), 27)
         RandomSearch(parts=late).adapt_search_space(SPACE, "x", evaluator=evaluator)
     adapted(RandomSearch, parts={"early_termination": {"min_epochs": 26}})
+    with pytest.raises(ConfigError, match=message):  # the longest that the table has
+        longest = RandomSearch(parts=late, fidelity=-1)
+        longest.adapt_search_space(SPACE, "x", dataset_api=TABLE)
+    with pytest.raises(ConfigError, match=r"min_epochs is 2 \(its default\), and trainings have 2 epochs"):
+        EarlyTermination().begin(SPACE.codec, 2)
+    EarlyTermination().begin(SPACE.codec, 3)
+
+
+def test_leave_one_out_can_be_as_sure_as_it_is_asked_to_be():
+    with pytest.raises(ConfigError, match=r"of 10 remembered trainings .* surer than 0\.9091 .* delta 0\.95 would"):
+        EarlyTermination(calibration="leave_one_out", memory=10)
+    with pytest.raises(ConfigError, match=r"of 500 .* surer than 0\.998 .* delta 0\.999 would stop none"):
+        EarlyTermination(calibration="leave_one_out", delta=0.999)
+    EarlyTermination(calibration="leave_one_out", memory=10, delta=0.9)
+    EarlyTermination(delta=0.999, memory=10)
 
 
 class NoCurves(Evaluator):

@@ -98,6 +98,11 @@ class EarlyTermination:
             )
         if rule != "prediction" and (calibration != "normal" or architecture):
             problems.append(f"{key}: calibration and architecture are of the rule prediction, not of {rule}")
+        if calibration == "leave_one_out" and 0 < delta < 1 and memory >= 1 and not 1 / (memory + 1) < 1 - delta:
+            problems.append(
+                f"{key}: of {memory} remembered trainings (memory), leave_one_out cannot be surer than "
+                f"{memory / (memory + 1):.4g} that one will not be better; delta {delta:g} would stop none"
+            )
         if not 0 < delta < 1:
             problems.append(f"{key}.delta must be between 0 and 1, not {delta}")
         counts = {"min_epochs": min_epochs, "every": every, "min_trials": min_trials, "memory": memory}
@@ -164,9 +169,11 @@ class EarlyTermination:
         Raises:
             ConfigError: If they are.
         """
-        if self.min_epochs is not None and 0 < fidelity <= self.min_epochs:
+        least = 2 if self.min_epochs is None else self.min_epochs
+        if 0 < fidelity <= least:
+            default = " (its default)" if self.min_epochs is None else ""
             raise ConfigError(
-                f"search.parts.early_termination.min_epochs is {self.min_epochs}, and trainings have {fidelity} "
+                f"search.parts.early_termination.min_epochs is {least}{default}, and trainings have {fidelity} "
                 "epochs: none would be looked at before its end; it must be less"
             )
 
