@@ -20,10 +20,9 @@ tables of all that is there are printed at the end.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 
 from .harness import ROOT
 from .records import RESULTS
+from .row_files import append_records, read_as
 
 Keywords = Mapping[str, Any]
 Code = tuple[int, ...]
@@ -91,6 +91,10 @@ def methods_of(what: str) -> dict[str, tuple[str, Keywords]]:
             "q_learning": ("q_learning", {"schedule_length": 100}),
             "q_learning, q_rate .1": ("q_learning", learning),
         }
+    trees: dict[str, tuple[str, Keywords]] = {
+        "la_mcts, svm": ("la_mcts", {"k": 5}),
+        "la_mcts, linear": ("la_mcts", {"k": 5, "partition": "linear"}),
+    }
     return {
         "random": ("rs", {}),
         "local search": ("ls", {}),
@@ -98,6 +102,7 @@ def methods_of(what: str) -> dict[str, tuple[str, Keywords]]:
         "evolution": ("re", evolution),
         "npenas": ("npenas", model),
         "bananas": ("bananas", {key: value for key, value in recommended.items() if key not in ("epochs", "fidelity")}),
+        **(trees if what == "nb201" else {}),
     }
 
 
@@ -210,28 +215,7 @@ def path_of(what: str) -> Path:
 
 def read(path: Path) -> list[Row]:
     """Return the rows of a file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            Row(
-                row["dataset"],
-                row["method"],
-                *(int(row[key]) for key in ("evaluations", "seed")),
-                *(float(row[key]) for key in ("guide", "test", "cpu_seconds")),
-            )
-            for row in csv.DictReader(file)
-        ]
-
-
-def append(rows: Iterable[Row], path: Path) -> None:
-    """Put rows at the end of a file."""
-    is_new = not path.is_file()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    return read_as(Row, path)
 
 
 def is_best(row: Row) -> bool:
@@ -337,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for found in SEARCHES[options.what](options, done):
         rows += found
         if options.write:
-            append(found, path)
+            append_records(Row, found, path)
     print(TABLES[options.what](rows))
     return 0
 

@@ -9,7 +9,6 @@ test is of 5 to 9. All three have the same fixed blocks, epochs and test episode
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -24,7 +23,9 @@ from naslib.cli.builders import build_trainer
 from naslib.config.loader import load_config
 from naslib.utils.seeding import derive_seed, set_seed
 
+from . import row_files
 from .records import RESULTS
+from .row_files import read_as
 
 FILE = RESULTS / "few_shot.csv"
 METHODS = ("metadapt", "without controllers", "plain block")
@@ -92,23 +93,14 @@ def trained(method: str, seed: int, shots: int, epochs: int) -> Row:
 
 
 def read(path: Path = FILE) -> list[Row]:
-    """Return what was written; nothing where nothing was."""
-    if not path.exists():
-        return []
-    kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)}
-    with path.open(encoding="utf-8") as file:
-        return [Row(**{key: kinds[key](value) for key, value in row.items()}) for row in csv.DictReader(file)]
+    """Return the rows of a file; none where there is no file."""
+    return read_as(Row, path)
 
 
 def append(row: Row, path: Path = FILE) -> None:
     """Write a row behind those that are there."""
-    is_new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        if is_new:
-            writer.writeheader()
-        rounded = {"accuracy": f"{row.accuracy:.3f}", "interval": f"{row.interval:.3f}"}
-        writer.writerow({**asdict(row), **rounded})
+    rounded = {"accuracy": f"{row.accuracy:.3f}", "interval": f"{row.interval:.3f}"}
+    row_files.append(path, [field.name for field in fields(Row)], [{**asdict(row), **rounded}])
 
 
 def table(rows: Sequence[Row] | None = None) -> str:

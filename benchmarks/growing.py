@@ -12,7 +12,6 @@ each with a cosine. All are tested on the test part. Seeds that the file has are
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import statistics
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from naslib.evaluators import RecordedTraining, TrainEvaluator
 from naslib.history import Trial
 
 from .harness import ROOT
+from .row_files import append, read
 
 RESULTS = ROOT / "benchmarks" / "results" / "growing.csv"
 EPOCHS = 5
@@ -125,14 +125,6 @@ def _half_band(values: Sequence[float]) -> float:
     return 1.96 * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows that are there."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def main() -> None:
     """Measure what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -147,12 +139,7 @@ def main() -> None:
         if (str(seed), str(given.epochs)) in done:
             continue
         rows = measure(seed, given.epochs)
-        is_new = not given.out.exists()
-        with given.out.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerows(rows)
+        append(given.out, FIELDS, rows)
         print(f"seed {seed}: " + ", ".join(f"{row['way']} {row['test']}" for row in rows), flush=True)
     print(table([row for row in read(given.out) if row["epochs"] == str(given.epochs)]))
 

@@ -15,9 +15,7 @@ repeated. The table of all that is there is printed at the end.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +34,7 @@ from naslib.search_spaces.core.elastic import ElasticBatchNorm2d, ElasticConv2d,
 from naslib.utils.seeding import derive_seed
 
 from .records import RESULTS
+from .row_files import append, read
 
 PARENT, LENGTHS, TRIALS = 10, (1, 2, 5, 10), 24
 # How a network begins, and its first learning rate
@@ -135,14 +134,6 @@ def search_arm(arm: str, seed: int) -> tuple[float, int]:
     return max(t.values[0] for t in trials if t.values), sum(t.user.get("inherited") is not None for t in trials)
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def table(kind: str, rows: Sequence[dict[str, str]] | None = None) -> str:
     """Return what was found, one line per arm."""
     rows = read(FILES[kind]) if rows is None else rows
@@ -196,12 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row = dict(zip(fields, (arm, str(seed), *(f"{number:.4f}" for number in numbers)), strict=True))
             rows.append(row)
             if options.write:
-                is_new = not path.is_file()
-                with path.open("a", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, fields, lineterminator="\n")
-                    if is_new:
-                        writer.writeheader()
-                    writer.writerow(row)
+                append(path, fields, [row])
     print(table(options.kind, rows))
     return 0
 

@@ -11,7 +11,6 @@ their best validation loss. What learns has 100 finished trainings. What the fil
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
 from .harness import ROOT
+from .row_files import append, read
 
 RESULTS = ROOT / "benchmarks" / "results" / "learning_curves.csv"
 FIELDS = ("data", "epochs", "seed", "predictor", "tested", "spearman", "kendall", "rmse", "cpu_seconds")
@@ -158,13 +158,6 @@ def table(rows: Sequence[dict[str, str]], kind: str) -> str:
     return "\n".join(lines)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what is not in the file yet, or show it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -175,7 +168,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="print the tables and measure nothing")
     given = parser.parse_args(words)
-    rows = _rows(given.out)
+    rows = read(given.out)
     done = {(row["data"], int(row["epochs"]), int(row["seed"]), row["predictor"]) for row in rows}
     for kind in [] if given.show else given.sets:
         trainings = SETS[kind](given.data)
@@ -186,12 +179,7 @@ def main(words: Sequence[str] | None = None) -> int:
                     if (kind, epochs, seed, name) in done:
                         continue
                     row = {key: str(value) for key, value in measure(kind, trainings, name, epochs, seed).items()}
-                    is_new = not given.out.is_file()
-                    with given.out.open("a", encoding="utf-8", newline="") as file:
-                        writer = csv.DictWriter(file, FIELDS)
-                        if is_new:
-                            writer.writeheader()
-                        writer.writerow(row)
+                    append(given.out, FIELDS, [row])
                     rows.append(row)
     for kind in dict.fromkeys(row["data"] for row in rows):
         print(table(rows, kind), end="\n\n")

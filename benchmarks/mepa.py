@@ -12,7 +12,6 @@ and 5 surrogate steps at each rate: by accuracy, and by the loss.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from naslib.utils import get_dataset_api
 from naslib.utils.seeding import set_seed
 
 from .harness import ROOT
+from .row_files import append, read
 
 RESULTS = ROOT / "benchmarks" / "results" / "mepa.csv"
 FIELDS = ("seed", "warm_up", "shared", "steps", "rate", "tested", "spearman", "kendall", "by_loss")
@@ -72,12 +72,7 @@ def measure(path: Path, seed: int, shared: int, warm_up: int, count: int) -> Non
             accuracies.append(accuracy)
         measured = (spearman(truth, accuracies), kendall_tau_b(truth, accuracies), spearman(truth, losses))
         rows.append((seed, warm_up, shared, steps, rate, len(codes), *(f"{value:.4f}" for value in measured)))
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if is_new:
-            writer.writerow(FIELDS)
-        writer.writerows(rows)
+    append(path, FIELDS, rows)
 
 
 def prepared(seed: int, shared: int, warm_up: int, count: int) -> tuple[MepaEvaluator, list[Any], list[float]]:
@@ -95,14 +90,6 @@ def prepared(seed: int, shared: int, warm_up: int, count: int) -> tuple[MepaEval
     settings = {"shared_surrogate_steps": shared, "shared_steps": 0, "warm_up": warm_up, "surrogate_lr": 0.1}
     evaluator = MepaEvaluator(space, train, valid, how, Classification(), names, seed, **settings)
     return evaluator, codes, truth
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Return the lines of a CSV; none where it is not there."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def table(path: Path) -> str:

@@ -16,11 +16,10 @@ not repeated. The table of all that is there is printed at the end.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .records import RESULTS
+from .row_files import append_records, read_as
 
 Make = Callable[[], DiscreteOptimizer]
 EPOCHS, BUDGET, SECONDS = 100, 5_000, 12_000.0
@@ -210,22 +210,8 @@ def path_of(what: str) -> Path:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a file, none if it is not there."""
-    if not path.is_file():
-        return []
-    kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)}
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Row(**{key: kinds[key](value) for key, value in row.items()}) for row in csv.DictReader(file)]
-
-
-def append(path: Path, rows: Iterable[Row]) -> None:
-    """Add rows to a file."""
-    is_new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    """Return the rows of a file; none where there is no file."""
+    return read_as(Row, path)
 
 
 def tabulated(rows: Sequence[Row]) -> str:
@@ -279,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             rows.append(known[name](seed))
             if given.write:
-                append(path, rows[-1:])
+                append_records(Row, rows[-1:], path)
     print(tabulated(rows))
     return 0
 

@@ -14,11 +14,9 @@ that are there are not repeated. The table of all that is there is printed at th
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +30,7 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.utils.extras import require
 
 from .records import RESULTS
+from .row_files import append, read
 
 FILE = RESULTS / "multi-objective.csv"
 FIELDS = ("signal", "method", "evaluations", "seed", "share", "front", "cpu_seconds")
@@ -104,27 +103,9 @@ def by_optuna(truth: Truth, seed: int, evaluations: int) -> np.ndarray:
     return np.array(found)
 
 
-def read(path: Path = FILE) -> list[dict[str, str]]:
-    """Return the rows of the file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(row: dict[str, Any], path: Path = FILE) -> None:
-    """Put a row at the end of the file."""
-    is_new = not path.is_file()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def table(rows: Sequence[dict[str, str]] | None = None) -> str:
     """Return what the searches reached, one line per signal and method."""
-    rows = read() if rows is None else rows
+    rows = read(FILE) if rows is None else rows
     lines = [
         "| accuracy | method | seeds | share of the hypervolume | worst seed | CPU s |",
         "|---|---|---|---|---|---|",
@@ -162,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"hypervolume of the true front {truth.volume:.3f}, above {truth.reference[0]:g} and {truth.reference[1]:.4f}"
     )
-    rows = read() if options.write else []
+    rows = read(FILE) if options.write else []
     done = {(row["signal"], row["method"], int(row["evaluations"]), int(row["seed"])) for row in rows}
     for seed in range(options.seeds):
         for method in options.methods:
@@ -184,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             }
             rows.append(row)
             if options.write:
-                append(row)
+                append(FILE, FIELDS, [row])
     print(table(rows))
     return 0
 

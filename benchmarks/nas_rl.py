@@ -15,7 +15,6 @@ are there are not repeated. The tables of all that is there are printed at the e
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -36,6 +35,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 
 from .harness import ROOT
 from .records import RESULTS
+from .row_files import append, read
 
 # Architectures whose mean says what a controller has learned
 LAST = {"table": 50, "digits": 10}
@@ -97,14 +97,6 @@ def path_of(what: str) -> Path:
     return RESULTS / f"nas-rl-{what}.csv"
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def table(what: str, rows: Sequence[dict[str, str]] | None = None) -> str:
     """Return what the searches found, one line per method: mean and standard deviation over seeds."""
     rows = read(path_of(what)) if rows is None else rows
@@ -153,12 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row = dict(zip(FIELDS, (method, str(evaluations), str(seed), *(f"{v:.4f}" for v in found)), strict=True))
             rows.append(row)
             if options.write:
-                is_new = not path.is_file()
-                with path.open("a", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                    if is_new:
-                        writer.writeheader()
-                    writer.writerow(row)
+                append(path, FIELDS, [row])
     print(table(options.what, rows))
     return 0
 

@@ -10,7 +10,6 @@ Each is fitted to the validation accuracy (CIFAR-10, 200 epochs) of some archite
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
 from .harness import ROOT
+from .row_files import append, read
 
 RESULTS = ROOT / "benchmarks" / "results" / "neural_predictors.csv"
 FIELDS = ("predictor", "labels", "seed", "spearman", "kendall", "regret_10", "cpu_seconds")
@@ -83,13 +83,6 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what is not in the file yet, or show it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--show", action="store_true", help="print the table and measure nothing")
     given = parser.parse_args(words)
     torch.set_num_threads(1)
-    rows = _rows(given.out)
+    rows = read(given.out)
     if not given.show:
         done = {(row["predictor"], int(row["labels"]), int(row["seed"])) for row in rows}
         for labels in given.labels:
@@ -110,12 +103,7 @@ def main(words: Sequence[str] | None = None) -> int:
                     if (name, labels, seed) in done:
                         continue
                     row = {key: str(value) for key, value in measure(name, labels, seed, given.data).items()}
-                    is_new = not given.out.is_file()
-                    with given.out.open("a", encoding="utf-8", newline="") as file:
-                        writer = csv.DictWriter(file, FIELDS)
-                        if is_new:
-                            writer.writeheader()
-                        writer.writerow(row)
+                    append(given.out, FIELDS, [row])
                     rows.append(row)
     print(table(rows))
     return 0

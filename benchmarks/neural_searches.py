@@ -22,8 +22,9 @@ from naslib.benchmarks import get_dataset_api
 from naslib.search_spaces import NasBench101SearchSpace
 
 from . import blackbox
-from .blackbox import Keywords, Row, append, best_after, make
+from .blackbox import Keywords, Row, best_after, make
 from .records import RESULTS
+from .row_files import append_records
 
 FILE = RESULTS / "neural_searches.csv"
 COUNTS = (50, 100, 150)
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ]
             rows += new
             if options.write:
-                append(new, FILE)
+                append_records(Row, new, FILE)
     print(table(rows), pairs_table(rows), sep="\n\n")
     return 0
 

@@ -11,7 +11,6 @@ seeds from 100.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.nasbench201.codec import NasBench201Codec
 
 from .records import RESULTS
+from .row_files import append
 
 N_TEST = 1000
 FILE = RESULTS / "predictors-nasbench201.csv"
@@ -154,18 +154,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     rows.append(measured(data, setting, labels, name, seed))
                 print(table(rows[-given.seeds :]).splitlines()[-1], file=sys.stderr)
                 if given.write:
-                    _add(rows[-given.seeds :])
+                    append(FILE, FIELDS, rows[-given.seeds :])
     print(table(rows))
     return 0
-
-
-def _add(rows: Sequence[dict[str, object]]) -> None:
-    is_new = not FILE.is_file()
-    with FILE.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if is_new:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ not repeated. The table of all that is there is printed at the end.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from naslib.search_spaces import NasBench101SearchSpace, NasBench201SearchSpace
 from naslib.search_spaces.core.graph import Graph
 
 from .records import RESULTS
+from .row_files import append_records, read_as
 
 SEEDS, EVALUATIONS, BEAM = 20, 200, 40
 # After how many evaluations the best is kept
@@ -118,22 +118,8 @@ def path_of(what: str) -> Path:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a file, none if it is not there."""
-    if not path.is_file():
-        return []
-    kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)}
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Row(**{key: kinds[key](value) for key, value in row.items()}) for row in csv.DictReader(file)]
-
-
-def append(path: Path, rows: Iterable[Row]) -> None:
-    """Add rows to a file."""
-    is_new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    """Return the rows of a file; none where there is no file."""
+    return read_as(Row, path)
 
 
 def tabulated(rows: Sequence[Row]) -> str:
@@ -193,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             rows.append(search(known[name], name, space, benchmark, seed))
             if given.write:
-                append(path, rows[-1:])
+                append_records(Row, rows[-1:], path)
     print(tabulated(rows))
     return 0
 

@@ -10,7 +10,6 @@ of the best one seen, the mean of two trainings. `mutations` is a proposer that 
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,8 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.utils import get_dataset_api
 
 from .harness import ROOT
+from .row_files import append
+from .row_files import read as read
 
 RESULTS = ROOT / "benchmarks" / "results" / "proposer.csv"
 FIELDS = ("method", "seed", "evaluations", "best")
@@ -71,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in given.methods.split(";") if given.methods else METHODS:
             missing = [s for s in range(given.seeds) if (name, str(s), str(given.evaluations)) not in done]
             rows = [(name, s, given.evaluations, f"{best(name, s, given.evaluations):.4f}") for s in missing]
-            is_new = not given.csv.exists()
-            with given.csv.open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([FIELDS, *rows] if is_new else rows)
+            append(given.csv, FIELDS, rows)
     print(table(given.csv))
 
 
@@ -87,14 +86,6 @@ def best(name: str, seed: int, evaluations: int) -> float:
     for epoch in range(evaluations):
         optimizer.new_epoch(epoch)
     return float(optimizer.record.incumbent_value)
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Return the lines of a CSV; none where it is not there."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def table(path: Path) -> str:

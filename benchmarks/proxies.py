@@ -12,11 +12,11 @@ holds `nb201.npz`, `nb201_proxies_full.npz` and CIFAR-10.
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.tasks import Classification
 
+from .row_files import append, read
+
+FIELDS = ("index", "proxy", "value", "seconds", "batch", "seed")
 CHEAP = (
     "params", "flops", "synflow", "logsynflow", "nwot", "jacov", "snip", "grad_norm", "fisher", "plain", "l2_norm",
     "epe_nas", "zen",
@@ -60,7 +63,7 @@ def score(given: argparse.Namespace) -> None:
     names = given.proxies.split(",")
     for name in names:
         PROXIES.get(name)
-    done = {(int(row["index"]), row["proxy"]) for row in _read(given.csv)}
+    done = {(int(row["index"]), row["proxy"]) for row in read(given.csv)}
     indices, codes, _ = _architectures(given.data)
     rng = np.random.default_rng(given.seed)
     chosen = rng.permutation(len(indices))[: given.architectures]
@@ -71,34 +74,29 @@ def score(given: argparse.Namespace) -> None:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (images.info.mean, images.info.std))
     batch = ((inputs - mean) / std, images.train.labels[picked])
     space, task, begun = NasBench201SearchSpace(n_classes=10), Classification(), time.monotonic()
-    is_new = not given.csv.exists()
-    with given.csv.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if is_new:
-            writer.writerow(("index", "proxy", "value", "seconds", "batch", "seed"))
-        for row in chosen:
-            index, missing = int(indices[row]), [name for name in names if (int(indices[row]), name) not in done]
-            if time.monotonic() - begun > given.minutes * 60:
-                break
-            if not missing:
-                continue
-            torch.manual_seed(given.seed + index)
-            network = fresh_network(space, codes[row])
-            for name in missing:
-                start = time.process_time()
-                if name == "az_nas":
-                    found = compute_parts(name, network, task, batch, given.seed)
-                else:
-                    try:
-                        found = {name: compute_proxy(name, network, task, batch, given.seed)}
-                    except PredictorError:
-                        found = {name: float("nan")}
-                seconds = f"{time.process_time() - start:.3f}"
-                for part, value in found.items():
-                    writer.writerow((index, part, repr(value), seconds, given.batch, given.seed))
-                if name not in found:
-                    writer.writerow((index, name, "nan", seconds, given.batch, given.seed))
-            file.flush()
+    for row in chosen:
+        index, missing = int(indices[row]), [name for name in names if (int(indices[row]), name) not in done]
+        if time.monotonic() - begun > given.minutes * 60:
+            break
+        if not missing:
+            continue
+        torch.manual_seed(given.seed + index)
+        network = fresh_network(space, codes[row])
+        rows: list[tuple[Any, ...]] = []
+        for name in missing:
+            start = time.process_time()
+            if name == "az_nas":
+                found = compute_parts(name, network, task, batch, given.seed)
+            else:
+                try:
+                    found = {name: compute_proxy(name, network, task, batch, given.seed)}
+                except PredictorError:
+                    found = {name: float("nan")}
+            seconds = f"{time.process_time() - start:.3f}"
+            rows += [(index, part, repr(value), seconds, given.batch, given.seed) for part, value in found.items()]
+            if name not in found:
+                rows.append((index, name, "nan", seconds, given.batch, given.seed))
+        append(given.csv, FIELDS, rows)
 
 
 def report(data: Path, path: Path) -> str:
@@ -109,7 +107,7 @@ def report(data: Path, path: Path) -> str:
     place = {int(index): row for row, index in enumerate(indices)}
     accuracy = np.load(data / "nb201.npz", allow_pickle=False)["c10_test_200"]
     by_proxy: dict[str, dict[int, tuple[float, float]]] = {}
-    for line in _read(path):
+    for line in read(path):
         pair = float(line["value"]), float(line["seconds"])
         by_proxy.setdefault(line["proxy"], {})[int(line["index"])] = pair
     lines = [
@@ -143,13 +141,6 @@ def _architectures(data: Path) -> tuple[np.ndarray, list[tuple[int, ...]], dict[
     published = {name: table["cifar10"][:, column].astype(np.float64) for column, name in enumerate(names)}
     bench = NasBench201Table(data / "nb201.npz")
     return indices, [bench.code_of(int(index)) for index in indices], published
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

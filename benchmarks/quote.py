@@ -6,7 +6,6 @@ A page says where with `<!-- measured: NAME -->` and `<!-- end -->`; what is bet
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from . import (
 )
 from .harness import ROOT
 from .records import RESULTS
+from .row_files import read
 
 PAGES = ("docs/performance.md", "docs/results.md")
 _PLACE = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -39,7 +39,7 @@ Record = dict[str, str]
 def records(folder: Path = RESULTS) -> list[Record]:
     """Return every figure of every run, in the order of the runs; `run` is the number of its run, from 1."""
     paths = sorted(folder.glob("[0-9]*.csv"))
-    return [{**row, "run": str(number)} for number, path in enumerate(paths, 1) for row in _rows(path)]
+    return [{**row, "run": str(number)} for number, path in enumerate(paths, 1) for row in read(path)]
 
 
 def runs_table(found: Sequence[Record]) -> str:
@@ -91,7 +91,7 @@ def scaling_table(found: Sequence[Record]) -> str:
 def compare_table(found: Sequence[Record] = ()) -> str:
     """Return the comparison of methods on NAS-Bench-201."""
     path = RESULTS / "compare-nasbench201-scaled.csv"
-    rows = _rows(path)
+    rows = read(path)
     numbers = ("test_accuracy", "skip_share", "none_share", "search_seconds", "peak_memory_mb")
     return compare.table(
         [
@@ -117,7 +117,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "scaling": scaling_table,
     "compare": compare_table,
     "methods": methods_table,
-    "predictors": lambda found: predictors.table(_rows(predictors.FILE)),
+    "predictors": lambda found: predictors.table(read(predictors.FILE)),
     "blackbox_nb201": lambda found: blackbox.table("nb201"),
     "blackbox_seconds": lambda found: blackbox.table("seconds"),
     "blackbox_reinforce": lambda found: blackbox.table("reinforce"),
@@ -147,11 +147,6 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
 def quoted(page: str, found: Sequence[Record]) -> str:
     """Return the text of a page with its tables made anew."""
     return _PLACE.sub(lambda match: f"{match[1]}{TABLES[match[2]](found)}\n{match[3]}", page)
-
-
-def _rows(path: Path) -> list[Record]:
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _order(bar: str) -> tuple[int, str]:

@@ -12,7 +12,6 @@ training half, by two seeds. Baselines are its parameters. Rank correlations com
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 import time
@@ -32,6 +31,7 @@ from naslib.predictors.measures import kendall_tau_b, spearman
 from naslib.search_spaces import MemoryBankSearchSpace
 
 from .harness import ROOT
+from .row_files import append, read
 
 FILE = ROOT / "benchmarks" / "results" / "smash.csv"
 SPACE: dict[str, Any] = {"n_classes": 10, "in_channels": 1, "channels": (16, 32), "ops": (1, 2, 3)}
@@ -154,8 +154,7 @@ def _genotype(code: tuple[int, ...]) -> Any:
 
 def table() -> str:
     """Return the rank correlations of the file with the trained accuracy, as a table in Markdown."""
-    with FILE.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(FILE)
     columns = {key: np.array([float(row[key]) for row in rows]) for key in (*SCORES, "trained_1", "trained_2")}
     trained = (columns["trained_1"] + columns["trained_2"]) / 2
     lines = [
@@ -212,10 +211,8 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     if not given.show:
         rows = measure(given.networks, given.search_epochs, given.epochs, given.seed)
-        with FILE.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        FILE.unlink(missing_ok=True)
+        append(FILE, list(rows[0]), rows)
     print(table())
     return 0
 

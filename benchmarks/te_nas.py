@@ -10,7 +10,6 @@ file has already is not searched again.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .harness import ROOT
+from .row_files import append, read
 
 FILE = ROOT / "benchmarks" / "results" / "te_nas.csv"
 SIDE = 16
@@ -49,8 +49,7 @@ def search(data: str, seed: int, batch: int, repeats: int, region_images: int) -
 
 def table() -> str:
     """Return what is in the file, as a table in Markdown."""
-    with FILE.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(FILE)
     lines = ["| seed | cell | test accuracy, % | rank of 15,625 | search, s |", "|---|---|---|---|---|"]
     lines += [
         f"| {row['seed']} | `{row['genotype'].replace('|', chr(92) + '|')}` | {float(row['test_accuracy']):.2f} | "
@@ -81,22 +80,15 @@ def main(words: Sequence[str] | None = None) -> int:
         known = NasBench201Table(Path(given.data) / "nb201.npz")
         codec = NasBench201SearchSpace.codec
         everything = [float(known.query(code, Metric.TEST_ACCURACY, "cifar10")) for code in codec.iterate()]
-        rows: list[dict[str, Any]] = []
-        if FILE.is_file():
-            with FILE.open(encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
+        done = {int(row["seed"]) for row in read(FILE)}
         for seed in given.seeds:
-            if any(int(row["seed"]) == seed for row in rows):
+            if seed in done:
                 continue
             found, seconds = search(given.data, seed, given.batch, given.repeats, given.region_images)
             accuracy = float(known.query(found.get_code(), Metric.TEST_ACCURACY, "cifar10"))
             values = (seed, given.batch, given.repeats, given.region_images, str(found.genotype()), accuracy)
             rank = 1 + sum(other > accuracy for other in everything)
-            rows.append(dict(zip(FIELDS, (*values, rank, round(seconds, 1)), strict=True)))
-            with FILE.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+            append(FILE, FIELDS, [(*values, rank, round(seconds, 1))])
     print(table())
     return 0
 

@@ -13,9 +13,7 @@ repeated. The table of all that is there is printed at the end.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .records import RESULTS
+from .row_files import append, read
 
 FILE = RESULTS / "training-free.csv"
 FIELDS = ("method", "evaluations", "seed", "test_accuracy")
@@ -54,17 +53,9 @@ def search(method: str, seed: int, evaluations: int, data: str | None) -> float:
     return float(accuracies.query(optimizer.record.incumbent, Metric.TEST_ACCURACY, "cifar10", -1))
 
 
-def read(path: Path = FILE) -> list[dict[str, str]]:
-    """Return the rows of the file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def table(rows: Sequence[dict[str, str]] | None = None) -> str:
     """Return what the searches found, one line per method."""
-    rows = read() if rows is None else rows
+    rows = read(FILE) if rows is None else rows
     lines = ["| method | evaluations | seeds | test accuracy (%) | worst seed |", "|---|---|---|---|---|"]
     for method in METHODS:
         found = [row for row in rows if row["method"] == method]
@@ -88,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--write", action="store_true", help="keep the searches in benchmarks/results")
     options = parser.parse_args(arguments)
-    rows = read() if options.write else []
+    rows = read(FILE) if options.write else []
     done = {(row["method"], row["seed"]) for row in rows}
     for method in options.methods:
         for seed in range(options.seeds):
@@ -99,12 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row = dict(zip(FIELDS, (method, str(evaluations), str(seed), f"{value:.4f}"), strict=True))
             rows.append(row)
             if options.write:
-                is_new = not FILE.is_file()
-                with FILE.open("a", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                    if is_new:
-                        writer.writeheader()
-                    writer.writerow(row)
+                append(FILE, FIELDS, [row])
     print(table(rows))
     return 0
 

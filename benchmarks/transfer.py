@@ -10,9 +10,8 @@ architecture is found whose validation accuracy is at most `--gap` points below 
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils import get_dataset_api
 
 from .records import RESULTS
+from .row_files import append_records, read_as
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 METHODS = ("from scratch", "transfer", "transfer, vector alone")
@@ -95,22 +95,8 @@ def searched(api: Any, dataset: str, seed: int, options: argparse.Namespace) -> 
 
 
 def read(path: Path = FILE) -> list[Row]:
-    """Return what was written; nothing where nothing was."""
-    if not path.exists():
-        return []
-    kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)}
-    with path.open(encoding="utf-8") as file:
-        return [Row(**{key: kinds[key](value) for key, value in row.items()}) for row in csv.DictReader(file)]
-
-
-def append(rows: Sequence[Row], path: Path = FILE) -> None:
-    """Write rows behind those that are there."""
-    is_new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        if is_new:
-            writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    """Return the rows of a file; none where there is no file."""
+    return read_as(Row, path)
 
 
 def interval(ratio_of: Sequence[int], to: Sequence[int], draws: int = 2000) -> tuple[float, float, float]:
@@ -172,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = searched(api, dataset, seed, options)
             rows += found
             if options.write:
-                append(found)
+                append_records(Row, found, FILE)
     print(table(rows))
     return 0
 

@@ -20,6 +20,7 @@ from naslib.evaluators import TableEvaluator
 from naslib.history import State, Trial
 from naslib.history.pareto import dominates
 from naslib.optimizers import OPTIMIZERS
+from naslib.predictors.proxies.votes import log_rank_sum
 
 RULES: dict[str, dict[str, Any]] = {
     "median": {"rule": "median", "min_trials": 3},
@@ -50,7 +51,7 @@ def adapted(name: str, table: Benchmark, rule: str, objectives: tuple[str, ...],
 
 
 def test_the_product_is_as_large_as_it_is_said_to_be() -> None:
-    assert len(PRODUCT) == 17 * 2 * 2
+    assert len(ON_ANY_SPACE) >= 27 and len(PRODUCT) == len(ON_ANY_SPACE) * 2 * 2
 
 
 @pytest.mark.parametrize(("name", "rule", "objectives"), PRODUCT)
@@ -78,7 +79,11 @@ def test_what_is_stopped_is_neither_found_nor_on_the_front(name: str, rule: str,
     top = max(trial.fidelity for trial in complete)
     at_top = {t.number: t.values or () for t in complete if t.fidelity == top}
     merits = {number: (first, *(-value for value in rest)) for number, (first, *rest) in at_top.items()}
-    assert record.incumbent_trial == max(merits, key=lambda number: (merits[number][0], -number))
+    if name == "az_nas" and len(objectives) > 1:  # it compares by ranks, which the trials that are out are not among
+        scores = log_rank_sum(np.array(list(merits.values())))
+        assert record.incumbent_trial == list(merits)[int(np.argmax(scores))]
+    else:
+        assert record.incumbent_trial == max(merits, key=lambda number: (merits[number][0], -number))
     front = [one for one in merits.values() if not any(dominates(other, one) for other in merits.values())]
     found = [member.merits for member in record.front.members]
     assert sorted(found) == (sorted(set(front)) if len(objectives) > 1 else [])

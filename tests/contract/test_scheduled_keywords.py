@@ -72,7 +72,7 @@ ACCEPTED: dict[str, set[str]] = {
     "genetic": {"crossover_prob", "stage_prob", "mutation_prob", "gene_prob"},
     "hierarchical_evolution": {"tournament"},
     "hyperband": set(),
-    "la_mcts": {"k", "num_candidates", "leaf_size", "exploration"},
+    "la_mcts": {"k", "num_candidates", "leaf_size", "exploration", "max_labels"},
     "local_search": set(),
     "npenas": {"k", "num_arches_to_mutate", "max_mutations", "num_candidates", "num_ensemble", "max_labels"},
     "nsga2": {"crossover_prob", "mutation_rate"},

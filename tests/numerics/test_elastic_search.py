@@ -39,6 +39,7 @@ REFUSED = {
     "oles": "an operation that stopped would stop those that share its weights",
     "oneshot": "it sums what a node gets, and a network has one of the sizes",
     "p_darts": "the values of a size share one weight and cannot leave the supernet",
+    "te_nas": "it removes operations from edges one by one",
     "pc_darts": "partial_channels, edge .*: EntangledCandidate cannot be built with 1/4 of its channels",
 }
 # What these add to a mixture during the search is in no discrete architecture

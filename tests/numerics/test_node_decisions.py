@@ -27,6 +27,7 @@ LABEL = "cell/4:comb_op"
 NAMES = ("sum", "channel_maxout", "product", "Gated")
 REFUSED = {
     "gsparsity": "does not fit combinations at nodes: .* its groups are the weights of an operation",
+    "te_nas": "does not fit combinations at nodes: .* it removes operations from edges one by one",
 }
 # What these add to an edge during the search, or take from it, is otherwise in a discrete architecture
 CHANGES_EDGES = ("darts_minus", "pc_darts")

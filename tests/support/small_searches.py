@@ -14,12 +14,13 @@ from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.graph import Graph
 
-# Every weight-sharing method, by one of its names
+# Every weight-sharing method that has no space of its own, by one of its names
 METHODS = sorted(
     {
         OPTIMIZERS.get(n).__name__: n for n in OPTIMIZERS.names() if issubclass(OPTIMIZERS.get(n), OneShotOptimizer)
     }.values()
 )
+METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]
 
 
 def ready(name: str, space: Graph, seed: int = 0, dtype: torch.dtype = torch.float32, **keys: Any) -> Any:

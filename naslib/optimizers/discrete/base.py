@@ -366,7 +366,9 @@ class DiscreteOptimizer(ReportingOptimizer):
         number = record.asked
         record.asked = number + 1
         if value - value:  # NaN or infinite
-            record.add_failed(f"trial {number}: a value is not finite ({value})")
+            why = f"a value is not finite ({value})"
+            record.add_failed(f"trial {number}: {why}")
+            self._lose(Trial(number, code, self.fidelity, state=State.FAILED, user={"error": why}))
             return
         record.add(code, value)
         self._learn(code, value, number)

@@ -74,3 +74,21 @@ def test_what_was_kept_keeps_what_is_said_of_it() -> None:
     early = [row for row in rows if row.evaluations == 30]
     means = [np.mean([row.test for row in early if row.dataset == name]) for name in blackbox.DATASETS]
     assert all(mean > bar for mean, bar in zip(means, (94.12, 72.27, 46.03), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("method", "random", "evolution"),
+    [
+        ("la_mcts, linear", (0.43, 1.76, 1.19), (0.04, 0.17, 0.23)),
+        ("la_mcts, svm", (0.31, 0.73, 0.78), (-0.07, -0.86, -0.18)),
+    ],
+)
+def test_what_the_docs_say_of_regions_is_what_was_measured(
+    method: str, random: tuple[float, ...], evolution: tuple[float, ...]
+) -> None:
+    rows = [row for row in blackbox.read(blackbox.path_of("nb201")) if row.evaluations == 150]
+    found = {(row.dataset, row.method, row.seed): row.guide for row in rows}
+    for other, expected in (("random", random), ("evolution", evolution)):
+        for dataset, gain in zip(blackbox.DATASETS, expected, strict=True):
+            gains = [found[dataset, method, seed] - found[dataset, other, seed] for seed in range(50)]
+            assert float(np.mean(gains)) == pytest.approx(gain, abs=0.0051)

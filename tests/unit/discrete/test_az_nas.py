@@ -75,6 +75,17 @@ def test_one_objective_is_a_greedy_evolution():
     assert again.record.incumbent == codes[0]
 
 
+def test_what_was_stopped_early_is_ranked_and_not_found():
+    seen = RankedHistory()
+    seen.add((0,), (9.0, 9.0), 0, ended=False)
+    seen.add((1,), (2.0, 1.0), 1)
+    seen.add((2,), (1.0, 4.0), 2)
+    assert seen.best(3).tolist() == [0, 1, 2] and seen.found() == 1
+    again = RankedHistory()
+    again.load_state_dict(seen.state_dict())
+    assert again.found() == 1 and again.ended == [False, True, True]
+
+
 def test_bad_input_is_named():
     with pytest.raises(ConfigError, match="population_size must be at least 1, not 0"):
         AZNASSearch(population_size=0)

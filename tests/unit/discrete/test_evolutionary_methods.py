@@ -275,9 +275,9 @@ def test_the_models_of_a_front_are_read_as_those_of_one_objective(monkeypatch: p
     monkeypatch.setattr(PREDICTORS.get("grid_gp"), "MIN_LABELS", 6)
     optimizer = adapted(ParetoSearch, evaluator=Scores(2), num_init=2, k=2, num_candidates=10)
     drive(optimizer, 5)
-    assert not optimizer.known.queue  # all were random: there are fewer than six labels
+    assert not optimizer.state.queue  # all were random: there are fewer than six labels
     drive(optimizer, 7)
-    assert len(optimizer.known.queue) == 1
+    assert len(optimizer.state.queue) == 1
 
 
 def test_what_is_nearest_is_drawn_and_is_not_the_parent() -> None:

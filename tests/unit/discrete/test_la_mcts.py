@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, UnsupportedBySpaceError
 from naslib.optimizers import LaMCTS, RandomSearch
 from naslib.optimizers.discrete.la_mcts.regions import Node, choose, grow, leaves, linear_split, svm_split, upper_bounds
 from naslib.search_spaces import NasBench201SearchSpace
@@ -80,6 +80,23 @@ def test_nothing_is_evaluated_twice_and_rounds_are_counted() -> None:
     optimizer = told(LaMCTS, 1, 40, k=5, num_init=10)
     assert len(set(optimizer.state.codes)) == 40 and optimizer.state.rounds == 6
     assert sum(number is not None for number in optimizer.state.numbers) == 40
+
+
+def test_where_an_architecture_has_too_many_neighbours_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_many(*_: Any) -> None:
+        raise UnsupportedBySpaceError("the architecture has 4,199,105,058 neighbours")
+
+    monkeypatch.setattr(type(SPACE.codec), "neighbours", too_many)
+    optimizer = told(LaMCTS, 0, 9, k=2, num_init=3, num_candidates=6, leaf_size=2, partition="linear")
+    assert len(set(optimizer.state.codes)) == 9 and optimizer.state.rounds == 3
+
+
+def test_of_many_labels_the_best_and_the_newest_make_the_tree() -> None:
+    optimizer = told(LaMCTS, 1, 12, k=20, max_labels=6, leaf_size=100)
+    codes, merits, numbers = optimizer._labels()
+    best = sorted(optimizer.state.merits, reverse=True)[:3]
+    assert len(codes) == len(numbers) == 6 and sorted(merits, reverse=True)[:3] == best
+    assert codes[-1] == optimizer.state.codes[-1] and len(optimizer.region().members) == 6
 
 
 def test_what_cannot_be() -> None:

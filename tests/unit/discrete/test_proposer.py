@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from naslib.build import main
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, UnsupportedBySpaceError
 from naslib.evaluators import Evaluator, SerialExecutor, TrialSearch
 from naslib.evaluators.base import never
 from naslib.history import History, MemoryHistory, Objective, Outcome, SqliteHistory, State, Trial, load
@@ -83,6 +83,18 @@ def test_it_is_told_all_trials_the_space_and_the_objectives() -> None:
     tried = {trial.code for trial in trials[:3]}
     expected = next(code for code in SPACE._codec().neighbours(best.code) if code not in tried)
     assert trials[3].code == expected
+
+
+def test_mutations_are_proposed_where_neighbours_cannot_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_many(*_: Any) -> None:
+        raise UnsupportedBySpaceError("the architecture has 4,199,105,058 neighbours")
+
+    monkeypatch.setattr(type(SPACE.codec), "neighbours", too_many)
+    codes = [trial.code for trial in told(adapted(untried_neighbours), 12)]
+    assert len(set(codes)) == 12
+    for place in range(3, 12):  # one decision away from the best one before
+        best = max(codes[:place], key=sum)
+        assert sum(a != b for a, b in zip(best, codes[place], strict=True)) == 1
 
 
 def test_the_parent_is_the_best_of_a_tournament_of_all() -> None:
@@ -221,6 +233,28 @@ def test_its_state_holds_failures_and_what_is_pending(tmp_path: Path) -> None:
         part.load_state_dict(optimizer.get_checkpointables()[name].state_dict())
     assert resumed.state.told == optimizer.state.told and resumed.state.parents == {2: None, 3: 1}
     assert [dataclasses.replace(t) for t in resumed.pending()] == [third, fourth]
+
+
+def test_what_a_table_has_no_finite_value_of_is_not_proposed_again() -> None:
+    class Table:
+        """Every architecture but the random ones has a value that is not a number."""
+
+        asked: list[Any] = []
+
+        def query(self, code: Any, metric: Any, dataset: Any, epoch: Any = -1, **_: Any) -> float:
+            self.asked.append(code)
+            return 1.0 if len(self.asked) < 5 else float("nan")
+
+    table = Table()
+    np.random.seed(0)
+    optimizer = ProposerSearch(num_init=3)
+    optimizer.adapt_search_space(SPACE, "x", dataset_api=table)
+    for epoch in range(8):
+        optimizer.new_epoch(epoch)
+    assert len(set(table.asked[1:])) == 8  # the first was asked to see whether the table answers
+    assert optimizer.record.failed == 5 and [s.error for s in optimizer.state.told[3:]] == [
+        "a value is not finite (nan)"
+    ] * len(optimizer.state.told[3:])
 
 
 def test_it_runs_from_a_config(tmp_path: Path) -> None:

@@ -24,16 +24,18 @@ class RankedHistory:
         self.codes: list[Code] = []
         self.merits: list[tuple[float, ...]] = []
         self.numbers: list[int | None] = []
+        self.ended: list[bool] = []
         self._ranked: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def add(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
-        """Take note of an architecture, with the number of its trial."""
+    def add(self, code: Code, merits: tuple[float, ...], number: int | None, ended: bool = True) -> None:
+        """Take note of an architecture, with the number of its trial; not `ended` where its merits are predictions."""
         self.codes.append(code)
         self.merits.append(merits)
         self.numbers.append(number)
+        self.ended.append(ended)
         self._ranked = None
 
     def scores(self) -> np.ndarray:
@@ -46,17 +48,22 @@ class RankedHistory:
         """Return the places of the n with the largest scores, the best first; of equals the first told."""
         return np.argsort(-self.scores(), kind="stable")[:n]
 
+    def found(self) -> int:
+        """Return the place of the best of those that ended."""
+        return int(np.argmax(np.where(self.ended, self.scores(), -np.inf)))
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain values."""
-        rows = zip(self.codes, self.merits, self.numbers, strict=True)
-        return {"rows": [[list(code), list(merits), number] for code, merits, number in rows]}
+        rows = zip(self.codes, self.merits, self.numbers, self.ended, strict=True)
+        return {"rows": [[list(code), list(merits), number, ended] for code, merits, number, ended in rows]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state."""
         rows = state_dict["rows"]
-        self.codes = [tuple(code) for code, _, _ in rows]
-        self.merits = [tuple(map(float, merits)) for _, merits, _ in rows]
-        self.numbers = [number for _, _, number in rows]
+        self.codes = [tuple(code) for code, *_ in rows]
+        self.merits = [tuple(map(float, merits)) for _, merits, *_ in rows]
+        self.numbers = [number for _, _, number, _ in rows]
+        self.ended = [ended for *_, ended in rows]
         self._ranked = None
 
 
@@ -136,15 +143,13 @@ class AZNASSearch(DiscreteOptimizer):
         record.note(trial.code, merit)
         pairs = zip(self.objectives, trial.values or (), strict=True)
         seen.add(trial.code, tuple(objective.merit(value) for objective, value in pairs), trial.number)
-        best = int(seen.best(1)[0])
+        best = seen.found()
         values = tuple(o.merit(m) for o, m in zip(self.objectives, seen.merits[best], strict=True))
         record.choose(seen.codes[best], values, seen.merits[best][0], seen.numbers[best])
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
-        self._learn_all(code, (merit,), number)
-
-    def _learn_all(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
-        self.seen.add(code, merits, number)
+        # a trial that was stopped early is told with a number and the predicted end of its curve
+        self.seen.add(code, (merit,), number, ended=self.termination is None or number is None)
 
     def _reset(self) -> None:
         self.seen = RankedHistory()

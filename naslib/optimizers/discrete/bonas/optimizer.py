@@ -10,26 +10,25 @@ import numpy as np
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.history.pareto import survivors
-from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.model_based.acquisition import ei, ucb
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
-from naslib.optimizers.discrete.model_based.rounds import FEWEST_LABELS, SearchInRounds, check_counts
+from naslib.optimizers.discrete.model_based.rounds import FEWEST_LABELS, check_counts
+from naslib.optimizers.discrete.model_based.several import SearchOfSeveral
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.predictors.neural.bonas import BonasPredictor
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.encodings import EncodingType
 
-from .further import FurtherMerits
 from .sampler import winner
 
-_ACQUISITIONS, _SAMPLERS = ("ei", "ucb"), ("ea", "random")
+_ACQUISITIONS, _SAMPLERS = ("ei", "ucb", "its"), ("ea", "random")
 # What a table says of an architecture without a training
 _SIZES = (Metric.PARAMETERS, Metric.FLOPS)
 
 
 @OPTIMIZERS.register("bonas")
-class BONAS(SearchInRounds):
+class BONAS(SearchOfSeveral):
     """Evaluate, k at a time, what a graph network and Bayesian linear regression find most promising ([Shi2020bonas]).
 
     In each round a new `BonasPredictor` is fitted to the labels: a graph network with a global vertex, and Bayesian
@@ -49,7 +48,7 @@ class BONAS(SearchInRounds):
     Args:
         num_init: Random architectures before the first round.
         k: Architectures in a round; 100 in the authors' settings.
-        acq_fn_type: `ei` or `ucb`.
+        acq_fn_type: `ei`, `ucb`, or `its` for draws from the logit's distribution, one per candidate.
         explore_factor: Of `ucb`.
         sampler: `ea` or `random`.
         num_candidates: Candidates in a round.
@@ -120,7 +119,6 @@ class BONAS(SearchInRounds):
         self.k, self.explore_factor, self.num_candidates = k, explore_factor, num_candidates
         self.population_size, self.sample_size = population_size, sample_size
         self.predictor_epochs, self.predictor_args = predictor_epochs, dict(predictor_args or {})
-        self.further = FurtherMerits()
 
     def unscheduled(self, name: str) -> str:
         """Return why a keyword cannot follow a schedule; see the parent."""
@@ -151,6 +149,8 @@ class BONAS(SearchInRounds):
         """Return how promising candidates are by the first objective, `(c,)`."""
         model = self._model()
         model.fit(codes, values.tolist())
+        if self.acq_fn_type == "its":
+            return np.random.default_rng(self.rng.getrandbits(63)).normal(*model.predict_logits(candidates))
         if self.acq_fn_type == "ei":
             mean, std = model.predict_logits(candidates)
             return ei(mean, std, float(model.logits_of(values).max()), 1.0)
@@ -206,22 +206,6 @@ class BONAS(SearchInRounds):
         """Encode an architecture and make a model once, so that what cannot be is said before the search."""
         self.codec.encode_batch([self.codec.random(Random(0))], EncodingType.BONAS, self.graph)
         BonasPredictor(space=self.graph, epochs=self.predictor_epochs).set_hyperparams(self.predictor_args)
-
-    def _learn(self, code: Code, merit: float, number: int | None) -> None:
-        self._learn_all(code, (merit,), number)
-
-    def _learn_all(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
-        super()._learn(code, merits[0], number)
-        unknown = (float("nan"),) * (len(self.objectives) - len(merits))  # of what was told by its first value alone
-        self.further.rows.append((*merits[1:], *unknown))
-
-    def _reset(self) -> None:
-        super()._reset()
-        self.further = FurtherMerits()
-
-    def get_checkpointables(self) -> dict[str, Stateful]:
-        """Return everything stateful by name; the other objectives beside what rounds need."""
-        return {**super().get_checkpointables(), "further": self.further}
 
 
 def _one_of(key: str, given: str, names: Sequence[str]) -> str:

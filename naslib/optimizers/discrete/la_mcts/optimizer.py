@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from naslib.errors import ConfigError, UnsupportedBySpaceError, did_you_mean
-from naslib.optimizers.core.metaclasses import Stateful
-from naslib.optimizers.discrete.base import DiscreteOptimizer
-from naslib.optimizers.discrete.model_based.state import ModelState
+from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
+from naslib.optimizers.discrete.model_based.rounds import SearchInRounds, check_counts
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
+from naslib.search_spaces.core.query_metrics import Metric
 
 from .regions import PARTITIONS, Chosen, choose, grow
 
-# Random architectures that are drawn for each candidate that is wanted, and for a new one at the beginning
-_DRAWS, _ATTEMPTS = 20, 100
+# Random architectures that are drawn for each candidate that is wanted
+_DRAWS = 20
 
 
 @OPTIMIZERS.register("la_mcts")
-class LaMCTS(DiscreteOptimizer):
+class LaMCTS(SearchInRounds):
     """Draw architectures from the most promising of regions that are learned anew in every round ([Wang2020lamcts]).
 
     After `num_init` random architectures, a round of `k` begins with a tree: the region of all that was evaluated is
@@ -37,16 +38,18 @@ class LaMCTS(DiscreteOptimizer):
         exploration: In the upper bound, not negative.
         partition: `svm`, as in [Wang2020lamcts], or `linear`, a ridge regression as in [Wang2021lanas].
         sampler: `random`; or `model`: those for which a ridge regression on all values predicts most.
-        **kwargs: See `DiscreteOptimizer`.
-
-    Attributes:
-        state: Labels and queue.
+        max_labels: From how many trials is learned at most: the best half, and the newest of the others.
+        fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
+        metric: An accuracy (`Metric` or its name), which is maximised.
+        objectives: What is measured instead; see `DiscreteOptimizer`.
+        evaluator: What gives the trials their values; a benchmark if None.
+        **kwargs: Other keys of the shared search schema; ignored.
 
     Raises:
         ConfigError: For an unknown keyword or name, or a number out of range.
     """
 
-    SCHEDULABLE = dict.fromkeys(("k", "num_candidates", "leaf_size", "exploration"), "")
+    SCHEDULABLE = dict.fromkeys(("k", "num_candidates", "leaf_size", "exploration", "max_labels"), "")
 
     def __init__(
         self,
@@ -58,11 +61,24 @@ class LaMCTS(DiscreteOptimizer):
         exploration: float = 0.1,
         partition: str = "svm",
         sampler: str = "random",
+        max_labels: int = 1000,
+        fidelity: int = 200,
+        metric: Metric | str = Metric.VAL_ACCURACY,
+        objectives: Sequence[Metric | str] | None = None,
+        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        counts = {"k": k, "num_init": num_init, "num_candidates": num_candidates, "leaf_size": leaf_size}
-        problems = [f"{name} must be at least 1, not {count}" for name, count in counts.items() if count < 1]
+        super().__init__(
+            num_init=num_init,
+            max_labels=max_labels,
+            fidelity=fidelity,
+            metric=metric,
+            objectives=objectives,
+            evaluator=evaluator,
+            **kwargs,
+        )
+        check_counts(k=k, num_candidates=num_candidates, leaf_size=leaf_size)
+        problems = []
         if exploration < 0:
             problems.append(f"exploration must not be negative, got {exploration}")
         for name, value, known in (("partition", partition, PARTITIONS), ("sampler", sampler, ("random", "model"))):
@@ -71,10 +87,9 @@ class LaMCTS(DiscreteOptimizer):
                 problems.append(f"{name} must be one of {', '.join(known)}, not {value!r}{hint}")
         if problems:
             raise ConfigError(problems)
-        self.k, self.num_init, self.num_candidates = k, num_init, num_candidates
+        self.k, self.num_candidates = k, num_candidates
         self.leaf_size, self.exploration = leaf_size, exploration
         self.partition, self.sampler = partition, sampler
-        self.state = ModelState()
 
     def adapted(self) -> None:
         """Check that architectures are points.
@@ -86,16 +101,17 @@ class LaMCTS(DiscreteOptimizer):
         if self.codec.decision_space is None:
             raise UnsupportedBySpaceError(f"la_mcts needs the decisions of {self.codec.name}")
 
-    def propose(self) -> tuple[Code, int | None]:
-        """Return a random architecture, later one of the region of the round."""
-        state = self.state
-        if state.asked >= self.num_init and len(state.codes) > 1 and not state.queue:
-            state.queue = self._round()[::-1]
-        while state.queue:
-            code, parent = state.queue.pop()
-            if code not in state.seen:
-                return self._taken(code, parent)
-        return self._taken(self._fresh(), None)
+    def next_round(self) -> list[Parent]:
+        """Return k architectures of the region of the round."""
+        region = self.region()
+        found = self._candidates(region)
+        codes = found.codes
+        if self.sampler == "random":
+            order = list(range(len(codes)))
+            self.rng.shuffle(order)
+        else:
+            order = np.argsort(-self._promise(codes), kind="stable").tolist() if codes else []
+        return found.first(np.array(order, dtype=np.int64), self.k)
 
     def points(self, codes: list[Code]) -> np.ndarray:
         """Return n architectures as points, `(n, d)`: their decisions, one-hot."""
@@ -107,81 +123,42 @@ class LaMCTS(DiscreteOptimizer):
 
     def region(self) -> Chosen:
         """Return the leaf in which the next round looks; where there is one value only, the whole space."""
-        merits = np.asarray(self.state.merits, dtype=np.float64)
+        codes, merits, _ = self._labels()
         span = merits.max() - merits.min()
         values = (merits - merits.min()) / (span if span > 0 else 1.0)
-        tree = grow(self.points(self.state.codes), values, self.leaf_size, self.partition, self.rng.getrandbits(31))
+        tree = grow(self.points(codes), values, self.leaf_size, self.partition, self.rng.getrandbits(31))
         return choose(tree, values, self.exploration)
 
-    def _round(self) -> list[tuple[Code, int | None]]:
-        self.state.rounds += 1
-        region = self.region()
-        candidates = self._candidates(region)
-        order = list(candidates)
-        if self.sampler == "random":
-            self.rng.shuffle(order)
-        elif order:
-            promise = self._promise(order)
-            order = [order[place] for place in np.argsort(-promise, kind="stable")]
-        return [(code, candidates[code]) for code in order[: self.k]]
+    def _labels(self) -> tuple[list[Code], np.ndarray, list[int | None]]:
+        """Return the n architectures that are learned from, their values `(n,)`, and the numbers of their trials."""
+        state = self.state
+        places = state.labels(self.max_labels)
+        merits = np.array([state.merits[place] for place in places], dtype=np.float64)
+        return [state.codes[place] for place in places], merits, [state.numbers[place] for place in places]
 
-    def _candidates(self, region: Chosen) -> dict[Code, int | None]:
+    def _candidates(self, region: Chosen) -> Candidates:
         """Return architectures of a region that were not asked for, with the numbers of their parents."""
-        state, codec, rng = self.state, self.codec, self.rng
-        found: dict[Code, int | None] = {}
-        drawn: dict[Code, int | None] = {}
-        for place in region.members[np.argsort(-np.asarray(state.merits)[region.members], kind="stable")]:
+        codes, merits, numbers = self._labels()
+        drawn, found = self.new_candidates(), self.new_candidates()
+        for place in region.members[np.argsort(-merits[region.members], kind="stable")]:
             if len(drawn) >= self.num_candidates:
                 break
-            for code in codec.neighbours(state.codes[place]):
-                if code not in state.seen:
-                    drawn.setdefault(code, state.numbers[place])
-        for _ in range(_DRAWS * self.num_candidates if len(region.path) else self.num_candidates):
-            code = codec.random(rng)
-            if code not in state.seen:
-                drawn.setdefault(code, None)
-        codes = list(drawn)
-        rng.shuffle(codes)
-        inside = region.contains(self.points(codes)) if codes else np.zeros(0, dtype=bool)
-        for code, is_inside in zip(codes, inside, strict=True):
+            drawn.surround([(codes[place], numbers[place])], self.num_candidates, 1)
+        drawn.draw(_DRAWS * self.num_candidates if region.path else self.num_candidates)
+        others = drawn.codes
+        self.rng.shuffle(others)
+        inside = region.contains(self.points(others)) if others else np.zeros(0, dtype=bool)
+        for code, is_inside in zip(others, inside, strict=True):
             if is_inside and len(found) < self.num_candidates:
-                found[code] = drawn[code]
+                found.add(code, drawn.parents[code])
         return found
 
     def _promise(self, codes: list[Code]) -> np.ndarray:
         """Return what a ridge regression on all values predicts, `(n,)`."""
-        known, merits = self.points(self.state.codes), np.asarray(self.state.merits, dtype=np.float64)
+        labels, merits, _ = self._labels()
+        known = self.points(labels)
         center, mean = known.mean(0), merits.mean()
         shifted = known - center
         weights = np.linalg.solve(shifted.T @ shifted + np.eye(known.shape[1]), shifted.T @ (merits - mean))
         found: np.ndarray = (self.points(codes) - center) @ weights
         return found
-
-    def _taken(self, code: Code, parent: int | None) -> tuple[Code, int | None]:
-        self.state.seen[code] = None
-        self.state.asked += 1
-        return code, parent
-
-    def _fresh(self) -> Code:
-        """Return a random architecture, if possible one that was not asked for yet."""
-        codec, seen = self.codec, self.state.seen
-        code = codec.random(self.rng)
-        for _ in range(_ATTEMPTS):
-            if code not in seen:
-                break
-            code = codec.random(self.rng)
-        return code
-
-    def get_checkpointables(self) -> dict[str, Stateful]:
-        """Return everything stateful by name; labels and queue beside the record and the random state."""
-        return {**super().get_checkpointables(), "labels": self.state}
-
-    def _learn(self, code: Code, merit: float, number: int | None) -> None:
-        state = self.state
-        state.seen[code] = None
-        state.codes.append(code)
-        state.merits.append(merit)
-        state.numbers.append(number)
-
-    def _reset(self) -> None:
-        self.state = ModelState()

@@ -13,7 +13,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.encodings import EncodingType
 from naslib.utils.log import get_logger
 
-from .rounds import FEWEST_LABELS as FEWEST_LABELS
+from .rounds import FEWEST_LABELS
 
 logger = get_logger(__name__)
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from naslib.errors import ConfigError
 from naslib.history import Objective
-from naslib.optimizers.core.metaclasses import Stateful
-from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
-from naslib.optimizers.discrete.model_based.reading import FEWEST_LABELS, reading_of
+from naslib.optimizers.discrete.model_based.reading import reading_of
+from naslib.optimizers.discrete.model_based.rounds import check_counts
+from naslib.optimizers.discrete.model_based.several import SearchOfSeveral
 from naslib.optimizers.discrete.model_based.surrogate import Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
@@ -22,46 +22,12 @@ from .improvement import non_dominated, scalarised, volume_gains
 
 # Draws of the values of a candidate, over which gains are averaged
 _DRAWS = 32
-# Draws of an architecture that was not asked for yet, before one that was is taken
-_ATTEMPTS = 100
 # How far below the front's worst the reference is where none is given, as a share of the front's range
 _MARGIN = 0.1
 
 
-class Known:
-    """What was told and what is to be asked for, as a checkpoint holds it.
-
-    Attributes:
-        merits: Of every architecture, in the order in which they were told; of one told again, the last.
-        numbers: Their trials.
-        asked: Every architecture that was asked for or told.
-        queue: What is asked for next.
-    """
-
-    def __init__(self) -> None:
-        self.merits: dict[Code, tuple[float, ...]] = {}
-        self.numbers: dict[Code, int | None] = {}
-        self.asked: set[Code] = set()
-        self.queue: list[Parent] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as plain values."""
-        return {
-            "merits": [[list(code), list(merits), self.numbers[code]] for code, merits in self.merits.items()],
-            "asked": [list(code) for code in sorted(self.asked)],
-            "queue": [[list(code), number] for code, number in self.queue],
-        }
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        self.merits = {tuple(code): tuple(map(float, merits)) for code, merits, _ in state_dict["merits"]}
-        self.numbers = {tuple(code): number for code, _, number in state_dict["merits"]}
-        self.asked = {tuple(code) for code in state_dict["asked"]}
-        self.queue = [(tuple(code), number) for code, number in state_dict["queue"]]
-
-
 @OPTIMIZERS.register("pareto_search")
-class ParetoSearch(DiscreteOptimizer):
+class ParetoSearch(SearchOfSeveral):
     """Model every objective, and evaluate what is expected to enlarge the front most.
 
     After `num_init` random architectures, rounds of `k`: each objective has a predictor with uncertainty, fitted to
@@ -118,56 +84,35 @@ class ParetoSearch(DiscreteOptimizer):
         evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
-        sizes = {"num_init": num_init, "k": k, "num_candidates": num_candidates, "max_labels": max_labels}
-        problems = [f"{key} must be at least 1, not {size}" for key, size in sizes.items() if size < 1]
-        if problems:
-            raise ConfigError(problems)
-        self.num_init, self.k, self.num_candidates, self.max_labels = num_init, k, num_candidates, max_labels
+        super().__init__(
+            num_init=num_init,
+            max_labels=max_labels,
+            fidelity=fidelity,
+            metric=metric,
+            objectives=objectives,
+            evaluator=evaluator,
+            **kwargs,
+        )
+        check_counts(k=k, num_candidates=num_candidates)
+        self.k, self.num_candidates = k, num_candidates
         self.reference_point = None if reference_point is None else list(reference_point)
         self.predictor_type, self.encoding_type = predictor_type, encoding_type
         self.predictor_args = dict(predictor_args or {})
-        self.known = Known()
         self._encoding: str | None = encoding_type
-        self._fewest = FEWEST_LABELS
 
-    def propose(self) -> tuple[Code, int | None]:
-        """Return a random architecture to begin with, then what promises to enlarge the front."""
-        known = self.known
-        while known.queue:
-            code, parent = known.queue.pop(0)
-            if code not in known.asked:  # somebody may have told it in between
-                return self._taken(code, parent)
-        if len(known.asked) < self.num_init or len(known.merits) < self._fewest:
-            return self._taken(self._fresh(), None)
-        known.queue = self._round()
-        code, parent = known.queue.pop(0) if known.queue else (self._fresh(), None)
-        return self._taken(code, parent)
-
-    def _taken(self, code: Code, parent: int | None) -> tuple[Code, int | None]:
-        self.known.asked.add(code)
-        return code, parent
-
-    def _fresh(self) -> Code:
-        """Return a random architecture, if possible one that was not asked for yet."""
-        codec, asked = self.codec, self.known.asked
-        code = codec.random(self.rng)
-        for _ in range(_ATTEMPTS):
-            if code not in asked:
-                break
-            code = codec.random(self.rng)
-        return code
-
-    def _round(self) -> list[Parent]:
+    def next_round(self) -> list[Parent]:
         """Fit the models and return what they choose."""
-        known = self.known
-        codes = list(known.merits)
-        raw = np.array([known.merits[code] for code in codes])
+        state = self.state
+        rows_of = [(merit, *more) for merit, more in zip(state.merits, self.further.rows, strict=True)]
+        told = dict(zip(state.codes, rows_of, strict=True))  # of what was told again, the last
+        if len(told) < self._fewest:
+            return []
+        codes, raw = list(told), np.array(list(told.values()))
         reference = self._reference(self.objectives)
         merits = np.maximum(raw, _cut(raw, reference))
         front = non_dominated(merits)
         found = self._candidates([codes[row] for row in front])
-        if not found.parents:
+        if not found:
             return []
         newest = range(max(0, len(codes) - self.max_labels), len(codes))
         rows = sorted({*front, *newest})
@@ -185,8 +130,9 @@ class ParetoSearch(DiscreteOptimizer):
         return found.first(np.array(chosen), len(chosen))
 
     def _candidates(self, front: Sequence[Code]) -> Candidates:
-        codec, rng, number = self.codec, self.rng, self.known.numbers
-        found = Candidates(codec, self.known.asked, rng)
+        codec, rng = self.codec, self.rng
+        number = dict(zip(self.state.codes, self.state.numbers, strict=True))
+        found = self.new_candidates()
         found.surround([(code, number[code]) for code in front], self.num_candidates, 1)
         for _ in range(self.num_candidates):
             first, second = rng.choice(front), rng.choice(front)
@@ -249,21 +195,6 @@ class ParetoSearch(DiscreteOptimizer):
         """
         super().check_evaluator(evaluator)
         self._reference(evaluator.objectives)
-
-    def _learn(self, code: Code, merit: float, number: int | None) -> None:
-        self._learn_all(code, (merit,), number)
-
-    def _learn_all(self, code: Code, merits: tuple[float, ...], number: int | None) -> None:
-        known = self.known
-        known.merits[code], known.numbers[code] = merits, number
-        known.asked.add(code)
-
-    def _reset(self) -> None:
-        self.known = Known()
-
-    def get_checkpointables(self) -> dict[str, Stateful]:
-        """Return everything stateful by name; what was told beside the record and the random state."""
-        return {**super().get_checkpointables(), "known": self.known}
 
 
 def _cut(merits: np.ndarray, reference: np.ndarray) -> np.ndarray:

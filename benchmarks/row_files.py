@@ -1,0 +1,68 @@
+"""Files of rows: what the scripts have measured, in CSV files that grow."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+Row = TypeVar("Row")
+_KINDS: dict[str, Any] = {"str": str, "int": int, "float": float}
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a file as text; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def append(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:
+    """Put rows at the end of a file, which begins with the names of the columns and keeps the line ends that it has.
+
+    Args:
+        path: The file; it is made where it is not there.
+        names: The columns.
+        rows: Values by the names, or in their order.
+
+    Raises:
+        ValueError: If a row has not one value for each column, or the file has other columns.
+    """
+    header = ""
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            header = file.readline()
+        there = next(csv.reader([header]), [])
+        if header and there != [*names]:
+            raise ValueError(f"{path} has the columns {', '.join(there)}, not {', '.join(names)}")
+    if header and not header.endswith("\n"):
+        raise ValueError(f"{path} ends within its first line")
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        found.append(dict(row) if isinstance(row, Mapping) else dict(zip(names, row, strict=True)))
+        if found[-1].keys() != set(names):
+            raise ValueError(f"a row has {', '.join(found[-1])}; the columns are {', '.join(names)}")
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\r\n" if header.endswith("\r\n") else "\n")
+        if not header:
+            writer.writeheader()
+        writer.writerows(found)
+
+
+def read_as(kind: type[Row], path: Path) -> list[Row]:
+    """Return the rows of a file as records.
+
+    Args:
+        kind: A dataclass whose fields are the columns, each a `str`, an `int` or a `float`.
+        path: The file; no rows where it is not there.
+    """
+    kinds = {field.name: _KINDS[str(field.type)] for field in fields(kind)}  # type: ignore[arg-type]
+    return [kind(**{key: kinds[key](value) for key, value in row.items()}) for row in read(path)]
+
+
+def append_records(kind: type[Any], rows: Iterable[Any], path: Path) -> None:
+    """Put records of a dataclass at the end of a file; see `append`."""
+    append(path, [field.name for field in fields(kind)], [asdict(row) for row in rows])

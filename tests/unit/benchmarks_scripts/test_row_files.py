@@ -1,0 +1,60 @@
+"""Files of rows keep what they have, byte for byte, and take no row of other columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmarks import row_files
+from benchmarks.records import RESULTS
+
+
+@dataclass(frozen=True)
+class Found:
+    method: str
+    seed: int
+    value: float
+
+
+def test_rows_are_put_behind_those_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "found.csv"
+    assert row_files.read(path) == [] and row_files.read_as(Found, path) == []
+    row_files.append(path, ("method", "seed", "value"), [("a, b", 0, "0.50")])
+    row_files.append(path, ("method", "seed", "value"), [{"value": 1.5, "method": "c", "seed": 1}])
+    assert path.read_bytes() == b'method,seed,value\n"a, b",0,0.50\nc,1,1.5\n'
+    assert row_files.read(path)[0] == {"method": "a, b", "seed": "0", "value": "0.50"}
+    assert row_files.read_as(Found, path) == [Found("a, b", 0, 0.5), Found("c", 1, 1.5)]
+    row_files.append_records(Found, [Found("d", 2, 2.0)], path)
+    assert path.read_bytes().endswith(b"c,1,1.5\nd,2,2.0\n")
+
+
+def test_a_file_keeps_its_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "found.csv"
+    path.write_bytes(b"method,seed\r\na,0\r\n")
+    row_files.append(path, ("method", "seed"), [("b", 1)])
+    assert path.read_bytes() == b"method,seed\r\na,0\r\nb,1\r\n"
+
+
+def test_other_columns_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "found.csv"
+    row_files.append(path, ("method", "seed"), [("a", 0)])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"found\.csv has the columns method, seed, not method, value"):
+        row_files.append(path, ("method", "value"), [("b", 1)])
+    with pytest.raises(ValueError, match="a row has method; the columns are method, seed"):
+        row_files.append(path, ("method", "seed"), [("b", 1), {"method": "c"}])
+    with pytest.raises(ValueError, match="shorter"):
+        row_files.append(path, ("method", "seed"), [("b",)])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["transfer", "mepa", "proposer", "te_nas", "smash", "growing", "neural_searches"])
+def test_written_again_a_file_of_ours_is_the_same(name: str, tmp_path: Path) -> None:
+    kept, copy = (RESULTS / f"{name}.csv").read_bytes(), tmp_path / "copy.csv"
+    rows = row_files.read(RESULTS / f"{name}.csv")
+    copy.write_bytes(kept[: kept.index(b"\n") + 1])
+    for row in rows:
+        row_files.append(copy, list(rows[0]), [row])
+    assert len(rows) >= 3 and copy.read_bytes() == kept
