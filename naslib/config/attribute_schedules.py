@@ -110,7 +110,7 @@ def parse_schedule(given: Mapping[str, Any], integer: bool = False) -> tuple[Att
         integer: Whether the keyword takes integers alone.
     """
     kind = given[MARK]
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         return None, [f"unknown schedule {kind!r}{did_you_mean(str(kind), KINDS)} (known: {', '.join(KINDS)})"]
     needed, optional = KINDS[kind]
     allowed = (MARK, "every", *needed, *optional)
@@ -263,15 +263,16 @@ def check_attribute_schedules(
             problems.append((name, "every: a search on batches has no trials; take epoch or step"))
         else:
             schedules[place] = schedule
-            problems += _range_problems(place, schedule)
+            problems += _range_problems(place, schedule, search.get("epochs"))
     return schedules, problems
 
 
-def _range_problems(place: Place, schedule: AttributeSchedule) -> Problems:
+def _range_problems(place: Place, schedule: AttributeSchedule, epochs: Any) -> Problems:
     """Return what is wrong with the first, the last and the pieces of a key of the shared schema."""
     found: Problems = []
-    for position in schedule.extremes(2) if len(place) == 1 and place[0] in SEARCH_KEYS else ():
-        found += check_types({"search": {place[0]: schedule.at(position, 2)}})
+    total = max(2, epochs if _is_integer(epochs) else 2)
+    for position in schedule.extremes(total) if len(place) == 1 and place[0] in SEARCH_KEYS else ():
+        found += check_types({"search": {place[0]: schedule.at(position, total)}})
     return list(dict.fromkeys(found))
 
 

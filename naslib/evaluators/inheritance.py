@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 from collections.abc import Callable, Sequence
@@ -195,7 +196,8 @@ class Inheritance:
         place = "search.evaluator_args.inherit"
         if kind not in KINDS:
             raise ConfigError(f"{place} is {' or '.join(KINDS)}, or null, not {kind!r}{did_you_mean(str(kind), KINDS)}")
-        if len(noise) != 2 or not all(isinstance(share, int | float) and 0 <= share < float("inf") for share in noise):
+        shares = noise if isinstance(noise, list | tuple) else ()
+        if len(shares) != 2 or not all(isinstance(share, int | float) and 0 <= share < math.inf for share in shares):
             raise ConfigError(f"{place}_noise is two shares from 0, of wider and of deeper layers, not {noise!r}")
         if not isinstance(keep, int) or keep < 4:
             raise ConfigError(f"{place}_keep is a number of networks, at least 4, not {keep!r}")

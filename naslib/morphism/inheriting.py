@@ -100,7 +100,7 @@ def inherited(
 
 
 def _noise(noise: Sequence[float]) -> Noise:
-    if len(noise) != 2 or not all(map(is_share, noise)):
+    if not isinstance(noise, Sequence) or len(noise) != 2 or not all(map(is_share, noise)):
         raise MorphismError(f"noise is two shares from 0, of wider and of deeper layers, not {noise!r}")
     return Noise(*map(float, noise))
 

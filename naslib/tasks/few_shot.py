@@ -76,7 +76,7 @@ class FewShot(Task):
         targets: Name of the targets likewise.
 
     Raises:
-        ConfigError: If the temperature is not above 0.
+        ConfigError: If the temperature is not above 0, or embeddings have no length.
     """
 
     DEFAULT_LOSS: ClassVar[str] = "CrossEntropyLoss"
@@ -97,6 +97,8 @@ class FewShot(Task):
     ) -> None:
         if not temperature > 0:
             raise ConfigError(f"temperature must be above 0, got {temperature}")
+        if output_size is not None and output_size < 1:
+            raise ConfigError(f"output_size is the length of an embedding, at least 1, not {output_size}")
         self.temperature = temperature
         super().__init__(loss, inputs=inputs, targets=targets, output_size=output_size)
 

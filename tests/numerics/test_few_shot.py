@@ -182,6 +182,7 @@ def _inputs(part: Any, data: Any) -> torch.Tensor:
         ({"ways": 1}, ConfigError, "ways must be at least 2"),
         ({"shots": 0}, ConfigError, "shots must be at least 1"),
         ({"test_classes": 10}, ConfigError, "leave a part without any"),
+        ({"test_classes": 1.5}, ConfigError, "a number of classes, or a list of their names, not 1.5"),
         ({"test_classes": ["7", "11"]}, ConfigError, "no class '11'"),
         ({"of": "few_shot"}, ConfigError, "made of another data set"),
         ({"of": "digits_angle"}, ConfigError, "no single class"),
@@ -206,3 +207,8 @@ def test_the_task_by_name_and_its_sizes():
         FewShot(temperature=0)
     outputs, targets = episode()
     assert float(task.loss(outputs[:4], (outputs[:4], targets[:4]))) == 0.0  # nothing is asked for
+
+
+def test_an_embedding_has_a_length() -> None:
+    with pytest.raises(ConfigError, match="output_size is the length of an embedding, at least 1, not 0"):
+        FewShot(output_size=0)

@@ -272,3 +272,8 @@ def test_episodes_of_sequences_and_what_has_no_head_for_them(tmp_path: Path):
     assert 0 <= trainer.evaluate() <= 100
     with pytest.raises(ConfigError, match="has no head for sequence_classification on sequences"):
         build_trainer(config_for(tmp_path / "images", **given))
+
+
+def test_a_block_has_channels() -> None:
+    with pytest.raises(ConfigError, match=r"at least 1 of channels and blocks, .*got 0, 2, 3, 1"):
+        ResNetDagSearchSpace(channels=0)

@@ -99,10 +99,12 @@ def _tested(wanted: int | list[str] | None, names: tuple[str, ...]) -> list[int]
     """
     if wanted is None:
         wanted = len(names) // 2
-    if isinstance(wanted, int):
+    if type(wanted) is int:
         if not 0 < wanted < len(names):
             raise ConfigError(f"dataset_args.test_classes: {wanted} of {len(names)} classes leave a part without any")
         return list(range(len(names) - wanted, len(names)))
+    if isinstance(wanted, bool) or not isinstance(wanted, list | tuple) or not wanted:
+        raise ConfigError(f"dataset_args.test_classes: a number of classes, or a list of their names, not {wanted!r}")
     given = [str(name) for name in wanted]
     unknown = [name for name in given if name not in names]
     if unknown:

@@ -29,6 +29,20 @@ NORMS = ("sandwich", "weight")
 _MOST_BANKS = 8
 
 
+def _of_blocks(channels: Any) -> tuple[int, ...]:
+    """Return the channels of the blocks.
+
+    Raises:
+        ConfigError: If they are no integers.
+    """
+    given = channels if isinstance(channels, list | tuple) else ()
+    if not given or any(type(number) is not int or number < 1 for number in given):
+        raise ConfigError(
+            f"memory_bank: channels has one number for each block, integers from 1 such as [16, 32], not {channels!r}"
+        )
+    return tuple(given)
+
+
 class MemoryBankSearchSpace(Graph):
     """Networks as operations that read from and write to banks of memory ([Brock2018smash]).
 
@@ -86,7 +100,7 @@ class MemoryBankSearchSpace(Graph):
         stem_kernel: int = 3,
     ) -> None:
         super().__init__("makrograph")
-        self.n_classes, self.in_channels, self.unit, self.channels = n_classes, in_channels, unit, tuple(channels)
+        self.n_classes, self.in_channels, self.unit, self.channels = n_classes, in_channels, unit, _of_blocks(channels)
         self.banks, self.bank, self.ops, self.units = banks, bank, ops, units
         self.kernels, self.dilations, self.groups = kernels, dilations, groups
         self.bottleneck, self.stem_kernel = bottleneck, stem_kernel
@@ -99,8 +113,6 @@ class MemoryBankSearchSpace(Graph):
         for name in ("unit", "banks", "bottleneck", "stem_kernel", "dilations"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 problems.append(f"{name} is an integer from 1, not {getattr(self, name)!r}")
-        if not self.channels:
-            problems.append("channels has one number for each block, and at least one")
         for name in ("bank", "ops", "units", "groups"):
             wrong = [v for v in listed(getattr(self, name), name) if type(v) is not int or v < 1]
             problems += [f"{name} is made of integers from 1, not {value!r}" for value in wrong]

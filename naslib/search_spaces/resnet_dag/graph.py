@@ -47,10 +47,10 @@ class ResNetDagSearchSpace(Graph):
         halvings: int = 1,
     ) -> None:
         super().__init__("makrograph")
-        if blocks < 1 or nodes < 2 or not 0 <= halvings <= blocks:
+        if channels < 1 or blocks < 1 or nodes < 2 or not 0 <= halvings <= blocks:
             raise ConfigError(
-                "resnet_dag needs at least 1 of blocks, 2 of nodes, and halvings from 0 to blocks, got "
-                f"{blocks}, {nodes}, {halvings}"
+                "resnet_dag needs at least 1 of channels and blocks, 2 of nodes, and halvings from 0 to blocks, got "
+                f"{channels}, {blocks}, {nodes}, {halvings}"
             )
         self.n_classes, self.in_channels, self.channels = n_classes, in_channels, channels
         self.blocks, self.n_nodes, self.halvings = blocks, nodes, halvings

@@ -46,6 +46,7 @@ def test_a_linear_schedule_is_the_one_that_gdas_and_snas_have(epochs: int) -> No
     ("given", "text"),
     [
         ({"schedule": "liner", "from": 1, "to": 2}, "unknown schedule 'liner'; did you mean 'linear'"),
+        ({"schedule": ["linear"], "from": 1, "to": 2}, r"unknown schedule \['linear'\]"),
         ({"schedule": "linear", "from": 1}, "a linear schedule needs 'to'"),
         ({"schedule": "linear", "from": 1, "too": 2}, r"no 'too'; did you mean 'to'"),
         ({"schedule": "linear", "from": "a", "to": 2}, "from: expected a number, got 'a'"),
@@ -108,6 +109,10 @@ def test_a_config_keeps_the_schedule_and_reads_it_back() -> None:
         (
             {"momentum": {"schedule": "linear", "from": 0.5, "to": 1.5}},
             r"search.momentum: expected a number < 1, got 1.5",
+        ),
+        (
+            {"epochs": 9, "momentum": {"schedule": "step", "from": 0.5, "factor": 1.2, "size": 2}},  # .5 1.2^4
+            r"search.momentum: expected a number < 1, got 1.03",
         ),
         ({"tau": {**TAU, "every": "trial"}}, "search.tau: every: a search on batches has no trials"),
         (

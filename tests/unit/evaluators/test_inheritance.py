@@ -174,6 +174,7 @@ def test_evolution_with_inheritance_goes_on_as_if_never_stopped(tmp_path):
     [
         ({"inherit": "morphisms"}, "did you mean 'morphism'"),
         ({"inherit_noise": (0.1,)}, "two shares"),
+        ({"inherit_noise": -1}, "two shares"),
         ({"inherit_keep": 1}, "at least 4"),
         ({"network_args": {"channels": 4}}, "do not go together"),
     ],

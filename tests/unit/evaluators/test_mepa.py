@@ -249,7 +249,7 @@ def test_it_begins_with_the_supernet_of_a_run(tmp_path: Path) -> None:
 
 
 WORDS = ["dataset=digits", "seed=5", "device=cpu", "threads=1", "search_space=nasbench201"]
-WORDS += ["search_space_args={channels: 4, cells_per_stage: 1}", "search.evaluator=mepa", "search.epochs=5"]
+WORDS += ["search_space_args={channels: 2, cells_per_stage: 1}", "search.evaluator=mepa", "search.epochs=5"]
 WORDS += ["search.batch_size=256", "search.checkpoint_freq=2", "evaluation.epochs=1", "evaluation.batch_size=512"]
 WORDS += ["evaluation.mode=retrain", "evaluation.cutout=false"]
 WORDS += ["search.evaluator_args={shared_steps: 1, learn_rates: true, shared_paths: uniform, valid_batches: 1}"]

@@ -123,3 +123,10 @@ def test_noise_is_on_new_weights_alone(space: ModuleSearchSpace):
     assert 0 < largest_difference(parent, wide, IMAGES) < 0.1
     with pytest.raises(MorphismError, match="two shares"):
         inherit(parent, deep, noise=(0.1,))
+
+
+@pytest.mark.parametrize("noise", [0.1, (0.1,), (0.1, -1.0), ("a", 0.0), (0.1, float("inf"))])
+def test_noise_of_both_kinds_is_two_shares(noise: object):
+    network = nn.Linear(3, 2)
+    with pytest.raises(MorphismError, match="noise is two shares from 0"):
+        inherit(network, network, noise=noise)

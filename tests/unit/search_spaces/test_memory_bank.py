@@ -191,6 +191,8 @@ def test_what_is_retrained_has_batch_norm_around_its_first_convolutions() -> Non
         ({"bank": (1, 0)}, "bank is made of integers from 1, not 0"),
         ({"unit": 0}, "unit is an integer from 1, not 0"),
         ({"channels": ()}, "channels has one number for each block"),
+        ({"channels": "a"}, "channels has one number for each block.*not 'a'"),
+        ({"channels": 16}, "channels has one number for each block.*not 16"),
     ],
 )
 def test_sizes_that_do_not_go_together_are_said(sizes: dict[str, Any], said: str) -> None:

@@ -199,16 +199,16 @@ class TENASOptimizer(PrunedSupernet):
                 if self.pruning.is_done:
                     break
             if self.rng.getstate() == before:
-                raise ConfigError("te_nas measures on training batches, and there are none")
+                raise ConfigError("te_nas measures on training batches of two inputs or more, and there are none")
 
     def advance(self, batch: Batch) -> None:
-        """Measure the next removal, unless all is pruned.
+        """Measure the next removal, unless all is pruned, or the batch is a single input: its kernel is one number.
 
         Args:
             batch: Inputs and targets.
         """
         found = self.pruning.next()
-        if found is None:
+        if found is None or len(batch[0]) < 2:
             return
         rest = self.pruning.without(*found)
         falls = [(self._fall_of_kappa(rest, batch), self._fall_of_regions(rest, batch)) for _ in range(self.repeats)]
