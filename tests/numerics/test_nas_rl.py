@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -315,6 +316,11 @@ def test_a_controller_is_told_what_it_has_proposed_and_nothing_else(kind: Any) -
     with pytest.raises(ArchitectureError):
         optimizer.tell((0,), 40.0)
     assert optimizer.record.evaluations == 1
+    (trial,) = optimizer.ask(1)
+    changed = next(code for code in optimizer.codec.decision_space.iterate() if code != trial.code)
+    with pytest.raises(OptimizerStateError, match=r"this search proposed .* for trial 0, and not"):
+        optimizer.tell(replace(trial, code=changed), [40.0])
+    assert optimizer.record.evaluations == 1 and list(optimizer.record.pending) == [0]
     state = saved(optimizer)
     again = adapted(kind, 5)
     restore(again, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -229,17 +230,20 @@ def test_what_it_refuses():
     optimizer = adapted()
     code = optimizer.ask()
     other = next(c for c in EveryKind().decision_space.iterate() if c != code)
-    with pytest.raises(OptimizerStateError, match="did not propose"):
+    with pytest.raises(OptimizerStateError, match="no architecture that this controller has proposed"):
         optimizer.tell(other, 50.0)
     optimizer.tell(code, 50.0)
-    with pytest.raises(OptimizerStateError, match=r"did not propose .* or was told its value already"):
+    with pytest.raises(OptimizerStateError, match="no architecture that this controller has proposed"):
         optimizer.tell(code, 50.0)
     (trial,) = optimizer.ask(1)
     changed = Trial(trial.number, other, trial.fidelity)
     if trial.code != other:
-        with pytest.raises(OptimizerStateError, match="the controller proposed"):
+        with pytest.raises(OptimizerStateError, match="this search proposed"):
             optimizer.tell(changed, [50.0])
     several = adapted(tasks=["a", "b"])
+    (trial,) = several.ask(1)
+    with pytest.raises(OptimizerStateError, match=r"of the task a for trial 0, and not .* of the task b"):
+        several.tell(replace(trial, user={"task": "b"}), [50.0])
     with pytest.raises(OptimizerStateError, match="for which of a, b"):
         several.ask()
     with pytest.raises(ConfigError, match="must contain the data set of the run, c"):

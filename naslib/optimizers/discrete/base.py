@@ -21,7 +21,7 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
-from .given import codec_of, known_codes, objective_of, with_result
+from .given import check_asked, codec_of, known_codes, objective_of, with_result
 from .parts import EarlyTermination, build_trial_parts
 from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
@@ -176,16 +176,14 @@ class DiscreteOptimizer(ReportingOptimizer):
             The trial as it is now; None for a code.
 
         Raises:
-            OptimizerStateError: If the trial is not pending: told already, or of another search.
+            OptimizerStateError: If the trial is not pending (told already, or of another search), or its architecture
+                or task is another one than was asked for.
             ConfigError: If there is not one value per objective; for a code, where the method weighs several.
         """
         if not isinstance(what, Trial):
             self._tell_code(what, values)
             return None
-        if self.record.pending.get(what.number) is None:
-            raise OptimizerStateError(
-                f"trial {what.number} is not pending: it was told already, or this search did not ask for it"
-            )
+        check_asked(self.record.pending.get(what.number), what)
         trial = with_result(what, values, seconds, user, state)
         if trial.values is not None and len(trial.values) != len(self.objectives):
             names = ", ".join(objective.name for objective in self.objectives)

@@ -7,10 +7,11 @@ from itertools import product
 from typing import Any
 
 from naslib.benchmarks.figure import Figure
-from naslib.errors import UnsupportedBySpaceError
+from naslib.errors import OptimizerStateError, UnsupportedBySpaceError
 from naslib.history import Objective, State, Trial
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.literals import shortened
 from naslib.search_spaces.core.query_metrics import Metric
 
 
@@ -43,6 +44,31 @@ def known_codes(
 
 def objective_of(metric: Metric | Figure) -> Objective:
     return Objective(metric.name, metric.maximize, metric.unit)
+
+
+def check_asked(asked: Trial | None, told: Trial) -> None:
+    """Raise where a trial that is told is none that was asked for.
+
+    Args:
+        asked: The pending trial of its number, None without one.
+        told: What is told.
+
+    Raises:
+        OptimizerStateError: Without one, or if its architecture or task was another one.
+    """
+    if asked is None:
+        raise OptimizerStateError(
+            f"trial {told.number} is not pending: it was told already, or this search did not ask for it"
+        )
+    if (tuple(asked.code), asked.task) != (tuple(told.code), told.task):
+        one, other = (
+            f"{shortened(tuple(trial.code))}{f' of the task {trial.task}' if trial.task else ''}"
+            for trial in (asked, told)
+        )
+        raise OptimizerStateError(
+            f"this search proposed {one} for trial {told.number}, and not {other}: tell(trial, values) takes the trial "
+            "that ask(n) returned"
+        )
 
 
 def with_result(

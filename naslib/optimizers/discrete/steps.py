@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import comb
+from random import Random
 from typing import NamedTuple
 
-from naslib.errors import DecisionError
+from naslib.errors import ArchitectureError, DecisionError, UnsupportedBySpaceError
 from naslib.search_spaces.core.decisions import MASKED, Code, Decision
 from naslib.search_spaces.core.schema import DecisionSpace
 
+# Draws that the constraints of a space may refuse
+ATTEMPTS = 1000
+# How many of so many must be architectures; none is refused where the first ones all are
+_ENOUGH, _ENOUGH_AT_ONCE = 20, 3
 # The number of a slot, the words that are possible in it, and in how many ways the decision can go on after each
 Choose = Callable[[int, Sequence[int], Sequence[int]], int]
 
@@ -118,6 +123,35 @@ class Steps:
             return word
 
         self.decode(told)
+
+    def check_draws(self, draw: Callable[[Random], Code], method: str, space_name: str) -> None:
+        """Raise now where a method draws word by word, and the space refuses nearly all that it draws.
+
+        Three architectures at once are enough; else twenty in a thousand draws, as with fewer a search would sooner or
+        later draw a thousand times in vain.
+
+        Args:
+            draw: Draws a code as the method does; is given a generator of its own.
+            method: Its name, for the message.
+            space_name: That of the space.
+
+        Raises:
+            UnsupportedBySpaceError: If there are fewer.
+        """
+        rng, drawn, refused, why = Random(0), 0, 0, ""
+        while drawn < (_ENOUGH if refused else _ENOUGH_AT_ONCE):
+            try:
+                self.space.canonical(draw(rng))
+                drawn += 1
+            except ArchitectureError as error:
+                refused, why = refused + 1, str(error)
+            if drawn + refused == ATTEMPTS:
+                raise UnsupportedBySpaceError(
+                    f"{method} draws architectures decision by decision, and of {ATTEMPTS} that it drew the "
+                    f"constraints of {space_name} allow {drawn or 'none'}, as its decisions depend on each other in "
+                    f"ways that they do not say (the last one: {why}). Take a method that draws or changes whole "
+                    "architectures, such as rs or re, or another space"
+                )
 
     def in_order(self) -> list[Decision]:
         """Return the decisions, each behind that of its condition."""

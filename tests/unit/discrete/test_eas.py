@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -325,9 +326,15 @@ def test_a_code_that_it_did_not_propose_is_refused() -> None:
     with pytest.raises(OptimizerStateError, match="which it did not ask for"):
         optimizer.tell(code, 60.0)
     assert optimizer.record.evaluations == 1
-    grown = optimizer.ask()
-    optimizer.tell(grown, float("nan"))
-    assert optimizer.rounds.values[grown].merit is None
+    for value in (float("nan"), float("inf")):  # infinite values have none either: the round goes on
+        grown = optimizer.ask()
+        optimizer.tell(list(grown), value)
+        assert optimizer.rounds.values[grown].merit is None
+    (trial,) = optimizer.ask(1)
+    with pytest.raises(OptimizerStateError, match="this search proposed"):
+        optimizer.tell(replace(trial, code=code), [60.0])
+    optimizer.tell(trial, [60.0])
+    assert optimizer.record.evaluations == 2
 
 
 def test_it_goes_on_from_a_checkpoint_in_the_middle_of_a_round() -> None:

@@ -170,13 +170,14 @@ class EAS(DiscreteOptimizer):
     # being told
 
     def _tell_code(self, code: Code, value: Any) -> None:
+        code = self.codec.canonical(code)
         if code not in self.rounds.asked:
             raise OptimizerStateError(
                 f"eas was told a value of {list(code)}, which it did not ask for: its controller learns from what it "
                 "has proposed. Ask first, and tell what was asked for once"
             )
         super()._tell_code(code, value)
-        if value is None or value != value:
+        if value is None or not math.isfinite(value):
             self._settle(code, None, None)
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:

@@ -13,7 +13,7 @@ from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.reward_baseline import RewardBaseline
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.proposal import Proposal
-from naslib.optimizers.discrete.steps import Steps
+from naslib.optimizers.discrete.steps import ATTEMPTS, Steps
 from naslib.optimizers.discrete.variation import known
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.known_codec import KnownCodec
@@ -26,8 +26,6 @@ from .factorised import FactorisedPolicy
 from .recurrent import SOFTMAXES, RecurrentPolicy
 
 CONTROLLERS = ("factorised", "lstm")
-# Draws that constraints may refuse
-_ATTEMPTS = 1000
 
 
 class PolicyOptimizer(DiscreteOptimizer):
@@ -120,7 +118,7 @@ class PolicyOptimizer(DiscreteOptimizer):
             UnsupportedBySpaceError: If the constraints of the space refuse whatever is drawn.
         """
         codec, space = self.codec, self.policy.steps.space
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             found = self.policy.sample(self.rng)
             try:
                 decided = space.canonical(found.code)
@@ -129,7 +127,7 @@ class PolicyOptimizer(DiscreteOptimizer):
             except ArchitectureError:  # a cell that is none: draw again
                 continue
         else:
-            raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} draws of the policy")
+            raise UnsupportedBySpaceError(f"the constraints of the space refused {ATTEMPTS} draws of the policy")
         pending, drawn = self.record.pending, self._drawn.by_number
         for number in [number for number in drawn if number not in pending]:  # of trials that have failed
             del drawn[number]
@@ -168,6 +166,16 @@ class PolicyOptimizer(DiscreteOptimizer):
         self._adam = torch.optim.Adam(self.policy.parameters(), lr=self.arch_learning_rate)
         self.baseline = RewardBaseline(*self._baseline)
         self._drawn = DrawnTrials()
+
+    def adapted(self) -> None:
+        """Do what the parent does, once it is known that the space has architectures that the policy can draw.
+
+        Raises:
+            UnsupportedBySpaceError: If its constraints refuse whatever is drawn.
+        """
+        policy = self.policy
+        policy.steps.check_draws(lambda rng: policy.sample(rng).code, type(self).__name__, self.codec.name)
+        super().adapted()
 
     def make_policy(self, steps: Steps) -> Policy:
         """Return a fresh policy, its parameters drawn from the generator of the search."""

@@ -8,7 +8,7 @@ from typing import Any
 from naslib.errors import ArchitectureError, ConfigError, UnsupportedBySpaceError
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.base import DiscreteOptimizer
-from naslib.optimizers.discrete.steps import Steps
+from naslib.optimizers.discrete.steps import ATTEMPTS, Steps
 from naslib.optimizers.discrete.variation import known
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
@@ -29,7 +29,7 @@ SCHEDULE: tuple[tuple[float, int], ...] = (
     (0.2, 150),
     (0.1, 150),
 )
-# Draws of an architecture that is new, or that the constraints of the space allow
+# Draws of an architecture that is new
 _ATTEMPTS = 200
 
 
@@ -157,18 +157,21 @@ class QLearning(DiscreteOptimizer):
         codec, rng, epsilon = self.codec, self.rng, self.epsilon
         pending = {trial.code for trial in self.record.pending.values()}
         found: Code | None = None
-        for _ in range(_ATTEMPTS):
+        repeats = refused = 0
+        while repeats < _ATTEMPTS and refused < ATTEMPTS:
             try:
                 decided = self.table.steps.space.canonical(self.table.sample(epsilon, rng))
             except ArchitectureError:  # of the constraints: draw again
+                refused += 1
                 continue
             found = known(codec, decided, rng)
             if found in self.experience.rewards:
                 self._replay()
             elif found not in pending:
                 break
+            repeats += 1
         if found is None:
-            raise UnsupportedBySpaceError(f"the constraints of the space refused {_ATTEMPTS} draws of the words")
+            raise UnsupportedBySpaceError(f"the constraints of the space refused {ATTEMPTS} draws of the words")
         return found, None
 
     def _learn(self, code: Code, merit: float, number: int | None) -> None:
@@ -196,6 +199,16 @@ class QLearning(DiscreteOptimizer):
             raise UnsupportedBySpaceError(f"{type(self).__name__} needs the decisions of {self.codec.name}")
         self.table = QTable(Steps(space), self.state_words, self.initial_value)
         self.experience, self._paths = Experience(), {}
+
+    def adapted(self) -> None:
+        """Do what the parent does, once it is known that the space has architectures that words can be drawn of.
+
+        Raises:
+            UnsupportedBySpaceError: If its constraints refuse whatever is drawn.
+        """
+        table = self.table
+        table.steps.check_draws(lambda rng: table.sample(1.0, rng), type(self).__name__, self.codec.name)
+        super().adapted()
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return everything stateful by name; values and experience beside the record and the random state."""

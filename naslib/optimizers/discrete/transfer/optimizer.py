@@ -8,7 +8,7 @@ from typing import Any, cast, overload
 import torch
 
 from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
-from naslib.history import State, Trial
+from naslib.history import Trial
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.policies.base import Policy
 from naslib.optimizers.discrete.policies.optimizer import Drawn, PolicyOptimizer
@@ -23,19 +23,6 @@ from .policy import TaskPolicy
 from .record import TaskRecord, other_decisions
 
 TRAINED = ("all", "embedding")
-
-
-class _Proposed:
-    """The codes that were asked for alone and not told yet."""
-
-    def __init__(self) -> None:
-        self.codes: list[Code] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"codes": [list(code) for code in self.codes]}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        self.codes = [tuple(code) for code in state_dict["codes"]]
 
 
 @OPTIMIZERS.register("transfer_controller")
@@ -145,7 +132,6 @@ class TransferController(PolicyOptimizer):
         self._advantages_of = baseline_decay, correct_bias, normalize_advantage
         self.tasks: tuple[str, ...] = ()
         self.advantages = TaskAdvantages(())
-        self._asked = _Proposed()
         self._by_task: TaskRecord
 
     # the tasks
@@ -203,40 +189,7 @@ class TransferController(PolicyOptimizer):
             raise OptimizerStateError(
                 f"a code alone does not say for which of {', '.join(self.tasks)} it is: ask(n) returns trials"
             )
-        code = super().ask()
-        self._asked.codes.append(code)
-        return code
-
-    def tell(
-        self,
-        what: Trial | Code,
-        values: float | Sequence[float] | None = None,
-        *,
-        seconds: float = 0.0,
-        user: Mapping[str, Any] | None = None,
-        state: State = State.COMPLETE,
-    ) -> Trial | None:
-        """Take the result of a trial, or the value of a code; see `DiscreteOptimizer`.
-
-        Raises:
-            OptimizerStateError: For a code that the controller did not propose, or that was told already.
-        """
-        if isinstance(what, Trial):
-            pending = self.record.pending.get(what.number)
-            if pending is not None and (pending.code, pending.task) != (what.code, what.task):
-                raise OptimizerStateError(
-                    f"the controller proposed {pending.code} for trial {what.number}"
-                    f"{f' of {pending.task}' if pending.task else ''}, and not {what.code}"
-                    f"{f' of {what.task}' if what.task else ''}"
-                )
-        elif tuple(what) not in self._asked.codes:
-            raise OptimizerStateError(
-                f"the controller did not propose {tuple(what)}, or was told its value already: it learns from what it "
-                "drew itself"
-            )
-        else:
-            self._asked.codes.remove(tuple(what))
-        return super().tell(what, values, seconds=seconds, user=user, state=state)
+        return super().ask()
 
     def propose(self) -> Proposal:
         """Return an architecture drawn for the task whose turn it is."""
@@ -286,7 +239,7 @@ class TransferController(PolicyOptimizer):
             OptimizerStateError: If this search has begun already.
             ConfigError: If it is of another method, makes other decisions, or has other sizes.
         """
-        if self.record.asked or self._asked.codes:
+        if self.record.asked or self.record.evaluations or self._drawn.by_code:
             raise OptimizerStateError("a controller is taken over before the first trial is asked for")
         if "by_task" not in checkpoint or "policy" not in checkpoint:
             raise ConfigError(f"search.transfer_from: {source} is no search of transfer_controller")
@@ -314,7 +267,6 @@ class TransferController(PolicyOptimizer):
         self.tasks = tuple(str(name) for name in self._datasets(self.dataset))
         super()._reset()
         self.advantages = TaskAdvantages(self.tasks, *self._advantages_of)
-        self._asked = _Proposed()
         self._by_task = TaskRecord(self.tasks, self.policy.steps.space)
         for parameter in self._tasked.of_words().values():
             parameter.requires_grad_(self.transfer_train == "all")
@@ -323,4 +275,4 @@ class TransferController(PolicyOptimizer):
         """Return everything stateful by name; what the tasks have of their own beside the policy."""
         found = super().get_checkpointables()
         del found["baseline"]
-        return {**found, "advantages": self.advantages, "by_task": self._by_task, "proposed": self._asked}
+        return {**found, "advantages": self.advantages, "by_task": self._by_task}
