@@ -8,7 +8,7 @@ from .deepening import Deepening as Deepening
 from .deepening import deepen as deepen
 from .deepening import deepenable as deepenable
 from .deepening import deepened as deepened
-from .inheriting import Noise as Noise
+from .inheriting import NoiseShares as NoiseShares
 from .inheriting import inherit as inherit
 from .inheriting import inherited as inherited
 from .widening import Widenable as Widenable

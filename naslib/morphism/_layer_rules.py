@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ._trace import Seen, Trace
+from ._trace import Trace, Traced
 from ._units import Axis, runs_of, units_of
 
 Rule = Callable[[Trace, dict[str, Any], Sequence[Tensor], Sequence[Tensor]], None]
 
 
-def _sum_over(trace: Trace, weight: Seen, dim: int, axis: Axis | None) -> None:
+def _sum_over(trace: Trace, weight: Traced, dim: int, axis: Axis | None) -> None:
     """Say that a dimension of a parameter is summed over together with units."""
     trace.assign(weight, dim, axis, "summed", _from_outside(trace))
 
@@ -22,7 +22,7 @@ def _from_outside(trace: Trace) -> str:
     return f"it meets numbers of a fixed size {trace.at()}"
 
 
-def _is_leaf(seen: Seen, *dims: int) -> bool:
+def _is_leaf(seen: Traced, *dims: int) -> bool:
     return seen.owner is not None and all(seen.dims[dim] is not None for dim in dims)
 
 
@@ -50,10 +50,10 @@ def _convolution(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor],
     else:
         made = _grouped(trace, weight, channels, groups)
     made = _bias(trace, bias, made)
-    trace.give(outs[0], Seen(tuple(outs[0].shape), [None, made, *[None] * (outs[0].ndim - 2)]))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), [None, made, *[None] * (outs[0].ndim - 2)]))
 
 
-def _grouped(trace: Trace, weight: Seen, channels: Axis | None, groups: int) -> Axis | None:
+def _grouped(trace: Trace, weight: Traced, channels: Axis | None, groups: int) -> Axis | None:
     """Follow a convolution in groups: place i of each group is multiplied like place i of the others."""
     size = weight.shape[1]
     runs = None if channels is None else runs_of(channels, size)
@@ -87,7 +87,7 @@ def _batch_norm(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], 
     axis = axes[1] if len(axes) > 1 else None
     for name in ("weight", "bias", "running_mean", "running_var"):
         axis = _bias(trace, given.get(name), axis)
-    trace.give(outs[0], Seen(tuple(outs[0].shape), [None, axis, *[None] * (outs[0].ndim - 2)]))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), [None, axis, *[None] * (outs[0].ndim - 2)]))
     for out in outs[1:]:
         trace.plain(out)
 
@@ -122,7 +122,7 @@ def _group_norm(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], 
 
 
 def _first(trace: Trace, axes: Sequence[Axis | None], outs: Sequence[Tensor]) -> None:
-    trace.give(outs[0], Seen(tuple(outs[0].shape), [*axes]))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), [*axes]))
     for out in outs[1:]:
         trace.plain(out)
 
@@ -150,7 +150,7 @@ def _mm(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Se
             axes[1] = trace.assign(seen, len(seen.shape) - 1, axes[1], "kept", _from_outside(trace))
         if len(seen.shape) > 1:
             trace.fix(trace.axis(seen, 0), _from_outside(trace))
-    trace.give(outs[0], Seen(tuple(outs[0].shape), axes))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), axes))
 
 
 def _bmm(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -160,7 +160,7 @@ def _bmm(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: S
         trace.fix_all([given["self"]], _from_outside(trace))
     first, second = trace.of(one), trace.of(other)
     batch = trace.joined(trace.axis(first, 0), trace.axis(second, 0), _from_outside(trace))
-    trace.give(outs[0], Seen(tuple(outs[0].shape), [batch, trace.axis(first, 1), trace.axis(second, 2)]))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), [batch, trace.axis(first, 1), trace.axis(second, 2)]))
 
 
 def _linear(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -168,14 +168,14 @@ def _linear(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs
     last = len(x.shape) - 1
     _product(trace, given["input"], given["weight"], (last, 1))
     made = _bias(trace, given.get("bias"), trace.axis(weight, 0))
-    trace.give(outs[0], Seen(tuple(outs[0].shape), [*(trace.axis(x, dim) for dim in range(last)), made]))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), [*(trace.axis(x, dim) for dim in range(last)), made]))
 
 
 def _embedding(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
     weight = trace.of(given["weight"])
     trace.fix(trace.axis(weight, 0), f"it is a vocabulary {trace.at()}")
     made = trace.axis(weight, 1)
-    trace.give(outs[0], Seen(tuple(outs[0].shape), [*[None] * (outs[0].ndim - 1), made]))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), [*[None] * (outs[0].ndim - 1), made]))
 
 
 _BATCH_NORMS = [

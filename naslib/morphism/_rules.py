@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._layer_rules import LAYER_RULES
 from ._shape_rules import SHAPE_RULES
-from ._trace import Seen, Trace
+from ._trace import Trace, Traced
 from ._units import Axis, units_of
 
 Rule = Callable[[Trace, dict[str, Any], Sequence[Tensor], Sequence[Tensor]], None]
@@ -165,7 +165,7 @@ def follow(trace: Trace, name: str, given: dict[str, Any], sources: Sequence[Ten
         _elementwise(trace, name, sources, outs)
     elif name in _AS_IT_IS:
         seen = trace.of(sources[0])
-        trace.give(outs[0], Seen(seen.shape, [*seen.axes], seen.owner, [*seen.dims]))
+        trace.give(outs[0], Traced(seen.shape, [*seen.axes], seen.owner, [*seen.dims]))
     elif name in _NEW:
         for out in outs:
             trace.plain(out)
@@ -219,14 +219,14 @@ def _elementwise(trace: Trace, name: str, sources: Sequence[Tensor], outs: Seque
                 trace.fix(seen.axes[own] if seen.owner is None else trace.axis(seen, own), _spread(trace, name))
         axes.append(meet(trace, meeting, f"it meets numbers of a fixed size in {name} {trace.at()}"))
     for target in outs:
-        trace.give(target, Seen(tuple(target.shape), [*axes] if target.shape == out.shape else [None] * target.ndim))
+        trace.give(target, Traced(tuple(target.shape), [*axes] if target.shape == out.shape else [None] * target.ndim))
 
 
 def _spread(trace: Trace, name: str) -> str:
     return f"one unit is spread over many in {name} {trace.at()}"
 
 
-def meet(trace: Trace, meeting: Sequence[tuple[Seen, int]], reason: str) -> Axis | None:
+def meet(trace: Trace, meeting: Sequence[tuple[Traced, int]], reason: str) -> Axis | None:
     """Return what is known of dimensions that are the same; those of unused parameters become what the others are."""
     known = [(seen, dim) for seen, dim in meeting if not trace.is_free(seen, dim)]
     waiting = [(seen, dim) for seen, dim in meeting if trace.is_free(seen, dim)]
@@ -249,7 +249,7 @@ def _pool(trace: Trace, name: str, source: Tensor, outs: Sequence[Tensor]) -> No
     for dim in range(within, len(axes)):
         trace.fix(axes[dim], f"neighbours are mixed by {name} {trace.at()}")
     for out in outs:
-        trace.give(out, Seen(tuple(out.shape), [*axes[:within], *[None] * (len(axes) - within)]))
+        trace.give(out, Traced(tuple(out.shape), [*axes[:within], *[None] * (len(axes) - within)]))
 
 
 def dims_of(value: Any, ndim: int) -> list[int]:
@@ -267,7 +267,7 @@ def _along(trace: Trace, name: str, given: dict[str, Any], source: Tensor, outs:
         trace.fix(axes[dim], f"units are weighed against each other by {name} {trace.at()}")
         axes[dim] = None
     for out in outs:
-        trace.give(out, Seen(tuple(out.shape), [*axes]))
+        trace.give(out, Traced(tuple(out.shape), [*axes]))
 
 
 def _reduce(trace: Trace, name: str, given: dict[str, Any], source: Tensor, outs: Sequence[Tensor]) -> None:
@@ -284,4 +284,4 @@ def _reduce(trace: Trace, name: str, given: dict[str, Any], source: Tensor, outs
         axes.append(None if dim in dims else axis)
     for out in outs:
         kept = axes if out.ndim == len(axes) else [axis for dim, axis in enumerate(axes) if dim not in dims]
-        trace.give(out, Seen(tuple(out.shape), [*kept]))
+        trace.give(out, Traced(tuple(out.shape), [*kept]))

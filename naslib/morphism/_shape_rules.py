@@ -9,17 +9,17 @@ from typing import Any
 from torch import Tensor
 
 from ._layer_rules import tie
-from ._trace import Seen, Trace
+from ._trace import Trace, Traced
 from ._units import Axis, cut, merged, runs_of, size_of
 
 Rule = Callable[[Trace, dict[str, Any], Sequence[Tensor], Sequence[Tensor]], None]
 
 
-def _reordered(trace: Trace, out: Tensor, seen: Seen, order: Sequence[int | None]) -> None:
+def _reordered(trace: Trace, out: Tensor, seen: Traced, order: Sequence[int | None]) -> None:
     """Say that dimensions came out in another order; None is one of size 1 that was put in."""
     axes = [None if dim is None or seen.owner is not None else seen.axes[dim] for dim in order]
     dims = [None if dim is None or seen.owner is None else seen.dims[dim] for dim in order]
-    trace.give(out, Seen(tuple(out.shape), axes, seen.owner, dims if seen.owner is not None else []))
+    trace.give(out, Traced(tuple(out.shape), axes, seen.owner, dims if seen.owner is not None else []))
 
 
 def _transpose(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -67,10 +67,10 @@ def _expand(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs
         if own >= 0:
             trace.fix(trace.axis(seen, own), f"one unit is spread over many {trace.at()}")
         axes.append(None)
-    trace.give(out, Seen(tuple(out.shape), axes))
+    trace.give(out, Traced(tuple(out.shape), axes))
 
 
-def _known(trace: Trace, seen: Seen) -> list[Axis | None]:
+def _known(trace: Trace, seen: Traced) -> list[Axis | None]:
     return [trace.axis(seen, dim) for dim in range(len(seen.shape))]
 
 
@@ -102,11 +102,11 @@ def _view(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: 
             trace.fix(held[0], reason)
         else:
             axes[goals[found[0]]] = found[1]
-    trace.give(out, Seen(tuple(out.shape), axes))
+    trace.give(out, Traced(tuple(out.shape), axes))
     return None
 
 
-def _only_ones(trace: Trace, seen: Seen, out: Tensor, came_from: dict[int, int]) -> None:
+def _only_ones(trace: Trace, seen: Traced, out: Tensor, came_from: dict[int, int]) -> None:
     gone = [dim for dim in range(len(seen.shape)) if dim not in came_from.values()]
     order: list[int | None] = []
     for dim in range(out.ndim):
@@ -166,7 +166,7 @@ def _slice(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs:
         if part is None:
             trace.fix(axis, f"a slice {trace.at()} cuts it")
         axes[dim] = part
-    trace.give(out, Seen(tuple(out.shape), axes))
+    trace.give(out, Traced(tuple(out.shape), axes))
     return None
 
 
@@ -176,7 +176,7 @@ def _select(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs
     axes = _known(trace, seen)
     trace.fix(axes[dim], f"one of it is selected {trace.at()}")
     for out in outs:
-        trace.give(out, Seen(tuple(out.shape), [*axes[:dim], *axes[dim + 1 :]]))
+        trace.give(out, Traced(tuple(out.shape), [*axes[:dim], *axes[dim + 1 :]]))
 
 
 def _parts(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -195,7 +195,7 @@ def _parts(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs:
         elif len(shapes) == 1:  # halves stay halves
             tie(trace, [piece for piece in pieces if piece is not None])
     for out, piece in zip(outs, pieces, strict=True):
-        trace.give(out, Seen(tuple(out.shape), [*axes[:dim], piece, *axes[dim + 1 :]]))
+        trace.give(out, Traced(tuple(out.shape), [*axes[:dim], piece, *axes[dim + 1 :]]))
 
 
 def _cat(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -212,10 +212,10 @@ def _cat(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: S
         for part in parts[1:]:
             axis = trace.joined(axis, part, f"it lies beside numbers of a fixed size {trace.at()}")
         axes.append(axis)
-    trace.give(out, Seen(tuple(out.shape), axes))
+    trace.give(out, Traced(tuple(out.shape), axes))
 
 
-def _in_a_row(trace: Trace, seen_all: Sequence[Seen], parts: Sequence[Axis | None], dim: int) -> Axis | None:
+def _in_a_row(trace: Trace, seen_all: Sequence[Traced], parts: Sequence[Axis | None], dim: int) -> Axis | None:
     if all(part is None for part in parts):
         return None
     row: list[tuple[int, int]] = []
@@ -234,7 +234,7 @@ def _stack(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs:
         others = _known(trace, trace.of(source))
         reason = f"it is stacked with numbers of a fixed size {trace.at()}"
         axes = [trace.joined(axis, other, reason) for axis, other in zip(axes, others, strict=True)]
-    trace.give(outs[0], Seen(tuple(outs[0].shape), [*axes[:dim], None, *axes[dim:]]))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), [*axes[:dim], None, *axes[dim:]]))
 
 
 def _pad(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -244,7 +244,7 @@ def _pad(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: S
         if out.shape[dim] != seen.shape[dim]:
             trace.fix(axes[dim], f"it is padded by a fixed number {trace.at()}")
             axes[dim] = None
-    trace.give(out, Seen(tuple(out.shape), axes))
+    trace.give(out, Traced(tuple(out.shape), axes))
 
 
 def _repeat(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -253,7 +253,7 @@ def _repeat(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs
     axes: list[Axis | None] = [None] * added
     for dim, axis in enumerate(_known(trace, seen)):
         axes.append(None if axis is None else axis * (out.shape[dim + added] // seen.shape[dim]))
-    trace.give(out, Seen(tuple(out.shape), axes))
+    trace.give(out, Traced(tuple(out.shape), axes))
 
 
 def _flip(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -261,7 +261,7 @@ def _flip(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: 
     axes = _known(trace, seen)
     for dim in given.get("dims") or range(len(axes)):
         trace.fix(axes[int(dim) % len(axes)], f"its order is changed {trace.at()}")
-    trace.give(outs[0], Seen(tuple(outs[0].shape), axes))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), axes))
 
 
 def _shuffle(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], outs: Sequence[Tensor]) -> None:
@@ -276,7 +276,7 @@ def _shuffle(trace: Trace, given: dict[str, Any], sources: Sequence[Tensor], out
         else:
             tie(trace, runs)
             axes[1] = merged(runs[0], 1, groups)
-    trace.give(outs[0], Seen(tuple(outs[0].shape), axes))
+    trace.give(outs[0], Traced(tuple(outs[0].shape), axes))
 
 
 SHAPE_RULES: dict[str, Rule] = {

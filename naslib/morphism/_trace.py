@@ -12,7 +12,7 @@ from ._units import Axis, Units, size_of, units_of
 
 
 @dataclass
-class Seen:
+class Traced:
     """A tensor of a forward.
 
     Attributes:
@@ -92,13 +92,13 @@ class Trace:
         self.called: list[Called] = []
         self.where: list[str] = [""]
         self.entered: list[tuple[int, int | None, bool]] = []
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, Traced] = {}
         self._alive: list[Tensor] = []  # so that no number is given twice
         for name, leaf in (*network.named_parameters(), *network.named_buffers()):
             self.leaves[name] = leaf
-            self._keep(leaf, Seen(tuple(leaf.shape), [None] * leaf.ndim, name, list(range(leaf.ndim))))
+            self._keep(leaf, Traced(tuple(leaf.shape), [None] * leaf.ndim, name, list(range(leaf.ndim))))
 
-    def _keep(self, tensor: Tensor, seen: Seen) -> None:
+    def _keep(self, tensor: Tensor, seen: Traced) -> None:
         if id(tensor) not in self._seen:
             self._alive.append(tensor)
         self._seen[id(tensor)] = seen
@@ -107,13 +107,13 @@ class Trace:
         """Say whether a tensor is a parameter, a buffer, or came out of an operation."""
         return id(tensor) in self._seen
 
-    def of(self, tensor: Tensor) -> Seen:
+    def of(self, tensor: Tensor) -> Traced:
         """Return what is known of a tensor; one that was not met has no units."""
         if id(tensor) not in self._seen:
-            self._keep(tensor, Seen(tuple(tensor.shape), [None] * tensor.ndim))
+            self._keep(tensor, Traced(tuple(tensor.shape), [None] * tensor.ndim))
         return self._seen[id(tensor)]
 
-    def give(self, tensor: Tensor, seen: Seen) -> None:
+    def give(self, tensor: Tensor, seen: Traced) -> None:
         """Say what came out of an operation."""
         self._keep(tensor, seen)
 
@@ -123,7 +123,7 @@ class Trace:
 
     def plain(self, tensor: Tensor) -> None:
         """Say that what came out holds no units."""
-        self._keep(tensor, Seen(tuple(tensor.shape), [None] * tensor.ndim))
+        self._keep(tensor, Traced(tuple(tensor.shape), [None] * tensor.ndim))
 
     @property
     def place(self) -> str:
@@ -136,18 +136,18 @@ class Trace:
 
     # Dimensions
 
-    def leaf_key(self, seen: Seen, dim: int) -> tuple[str, int] | None:
+    def leaf_key(self, seen: Traced, dim: int) -> tuple[str, int] | None:
         """Return parameter and dimension behind a dimension; None where none is."""
         if seen.owner is None or seen.dims[dim] is None:
             return None
         return seen.owner, int(seen.dims[dim])  # type: ignore[arg-type]
 
-    def is_free(self, seen: Seen, dim: int) -> bool:
+    def is_free(self, seen: Traced, dim: int) -> bool:
         """Say whether a dimension is of a parameter that nothing has used yet."""
         key = self.leaf_key(seen, dim)
         return key is not None and key not in self.axes
 
-    def axis(self, seen: Seen, dim: int, use: str = "kept") -> Axis | None:
+    def axis(self, seen: Traced, dim: int, use: str = "kept") -> Axis | None:
         """Return the units along a dimension; those of a parameter are made when it is used first."""
         key = self.leaf_key(seen, dim)
         if key is None:
@@ -157,7 +157,7 @@ class Trace:
             self.axes[key] = self.units.fresh(seen.shape[dim])
         return self.axes[key]
 
-    def assign(self, seen: Seen, dim: int, axis: Axis | None, use: str, reason: str) -> Axis | None:
+    def assign(self, seen: Traced, dim: int, axis: Axis | None, use: str, reason: str) -> Axis | None:
         """Say that a dimension has these units, and return what is known of both together."""
         key = self.leaf_key(seen, dim)
         if key is not None:

@@ -22,7 +22,7 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _WHY = "by wider layers, larger kernels and layers that change nothing, the one does not grow from the other"
 
 
-class Noise(NamedTuple):
+class NoiseShares(NamedTuple):
     """What is added to new weights, as a share of the standard deviation of their tensor.
 
     Attributes:
@@ -99,10 +99,10 @@ def inherited(
     return new, tuple(said)
 
 
-def _noise(noise: Sequence[float]) -> Noise:
+def _noise(noise: Sequence[float]) -> NoiseShares:
     if not isinstance(noise, Sequence) or len(noise) != 2 or not all(map(is_share, noise)):
         raise MorphismError(f"noise is two shares from 0, of wider and of deeper layers, not {noise!r}")
-    return Noise(*map(float, noise))
+    return NoiseShares(*map(float, noise))
 
 
 def _width(module: Any) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from naslib.errors import ConfigError
 
-from .sequential import Regression, SequentialCurveModel
+from .sequential import CurveRegression, SequentialCurveModel
 
 _PENALTIES = 10.0 ** np.arange(-4, 4)
 
@@ -21,9 +21,9 @@ class RidgeCurveModel(SequentialCurveModel):
     min_finals = 3
     min_epochs = 1
 
-    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> Regression:
+    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> CurveRegression:
         ridge = Ridge(inputs, targets)
-        return Regression(ridge.predict, ridge.errors)
+        return CurveRegression(ridge.predict, ridge.errors)
 
 
 class Ridge:
@@ -86,7 +86,7 @@ class EnsembleCurveModel(SequentialCurveModel):
             raise ConfigError(f"an ensemble has at least 2 members, not {members}")
         self.members, self.seed = members, seed
 
-    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> Regression:
+    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> CurveRegression:
         rng, n = np.random.default_rng(self.seed), len(targets)
         draws = [rng.integers(n, size=n) for _ in range(self.members)]
         ridges = [Ridge(inputs[drawn], targets[drawn]) for drawn in draws]
@@ -100,4 +100,4 @@ class EnsembleCurveModel(SequentialCurveModel):
             found = np.array([ridge.predict(row)[0] for ridge in ridges])
             return float(found.mean()), float(np.sqrt(found.var() + noise))
 
-        return Regression(predict, errors)
+        return CurveRegression(predict, errors)

@@ -13,7 +13,7 @@ from naslib.errors import PredictorError
 from .model import Curve, CurveModel, checked_curve, checked_curves, curve_features
 
 
-class Regression(NamedTuple):
+class CurveRegression(NamedTuple):
     """What was learned from some curves.
 
     Attributes:
@@ -38,7 +38,7 @@ class SequentialCurveModel(CurveModel):
         self._curves: list[np.ndarray] = []
         self._finals = np.zeros(0)
         self._features: np.ndarray | None = None
-        self._fits: dict[int, tuple[np.ndarray, Regression]] = {}
+        self._fits: dict[int, tuple[np.ndarray, CurveRegression]] = {}
 
     def fit(self, curves: Sequence[Curve], finals: Sequence[float], features: Any = None) -> None:
         """Learn from trainings that are over; see `CurveModel.fit`."""
@@ -71,12 +71,12 @@ class SequentialCurveModel(CurveModel):
             raise PredictorError("the curve model has not been fitted: call fit(curves, finals) first")
         return self._fitted(epochs)[1].errors
 
-    def _fitted(self, epochs: int) -> tuple[np.ndarray, Regression]:
+    def _fitted(self, epochs: int) -> tuple[np.ndarray, CurveRegression]:
         if epochs not in self._fits:
             self._fits[epochs] = self._from_epochs(epochs)
         return self._fits[epochs]
 
-    def _from_epochs(self, epochs: int) -> tuple[np.ndarray, Regression]:
+    def _from_epochs(self, epochs: int) -> tuple[np.ndarray, CurveRegression]:
         longer = [place for place, row in enumerate(self._curves) if len(row) >= epochs]
         if len(longer) < self.min_finals:
             raise PredictorError(
@@ -91,7 +91,7 @@ class SequentialCurveModel(CurveModel):
         return line, self._regression(inputs, self._finals[longer] - np.polyval(line, seen[:, -1]))
 
     @abstractmethod
-    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> Regression:
+    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> CurveRegression:
         """Learn from `(n, d)` inputs and `(n,)` targets."""
 
 

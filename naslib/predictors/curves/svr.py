@@ -9,7 +9,7 @@ import numpy as np
 
 from naslib.errors import ConfigError
 
-from .sequential import Regression, SequentialCurveModel
+from .sequential import CurveRegression, SequentialCurveModel
 
 
 class StandardisedNuSVR:
@@ -87,7 +87,7 @@ class SVRCurveModel(SequentialCurveModel):
             raise ConfigError(f"n_hypers is at least 1, not {n_hypers}")
         self.n_hypers, self.seed = n_hypers, seed
 
-    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> Regression:
+    def _regression(self, inputs: np.ndarray, targets: np.ndarray) -> CurveRegression:
         model = StandardisedNuSVR(self.n_hypers, self.seed)
         model.fit(inputs, targets)
-        return Regression(lambda row: (float(model.predict(row[None])[0]), model.error), model.errors)
+        return CurveRegression(lambda row: (float(model.predict(row[None])[0]), model.error), model.errors)

@@ -16,7 +16,7 @@ from .decisions import Code as Code
 from .decisions import as_random as as_random
 from .encodings import FixedEdges, NestedGraphs, cells_of, encode_decided, first_of, fixed_edges_of, reads_cells
 from .schema import DecisionSpace
-from .widening import Widening
+from .widening import CellWidening
 
 # The kind of graph that a codec reads and changes
 G = TypeVar("G", contravariant=True)
@@ -121,7 +121,7 @@ class Codec(ABC, Generic[G]):
         """
         return None
 
-    def widening(self) -> Widening:
+    def widening(self) -> CellWidening:
         """Return how cells grow block by block, where those of fewer blocks are architectures of the space.
 
         Raises:

@@ -14,7 +14,7 @@ from naslib.utils.encodings import EncodingType
 from .codec import Code, Codec
 from .encodings import NestedGraphs
 from .schema import DecisionSpace
-from .widening import Widening
+from .widening import CellWidening
 
 # Variations that are tried before the known ones are looked through
 _ATTEMPTS = 32
@@ -180,7 +180,7 @@ class KnownCodec(Codec[Any]):
         """Return by cell the edges that every architecture has, where the codec knows them."""
         return self.codec.fixed_edges()
 
-    def widening(self) -> Widening:
+    def widening(self) -> CellWidening:
         """Return how cells of the whole space grow, the unknown ones too."""
         return self.codec.widening()
 

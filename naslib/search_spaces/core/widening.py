@@ -1,4 +1,4 @@
-"""Widening: how the cells of a space grow from one block to all of them."""
+"""CellWidening: how the cells of a space grow from one block to all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .decisions import Code
 
 
-class Widening(ABC):
+class CellWidening(ABC):
     """The cells of a space by their number of blocks, each of which is an architecture of its own.
 
     A block is what a cell grows by: two operations and what they read, or a vertex with its edges. A cell is described

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from naslib.data.info import ImageSize, height_and_width, size_text
 from naslib.errors import ConfigError, GraphError
+from naslib.morphism import NoiseShares
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.decisions import Code
 from naslib.search_spaces.core.edge import EdgeData
@@ -21,7 +22,7 @@ from naslib.search_spaces.core.types import EdgeLike
 
 from .codec import EASCodec
 from .layers import NAME, Chain, Limits
-from .morphs import Noise, grown_layers, take_weights
+from .morphs import grown_layers, take_weights
 
 WIDTHS = tuple(range(4, 44, 4))
 UNITS = tuple(range(8, 88, 8))
@@ -202,7 +203,7 @@ class EASConvNetSearchSpace(Graph):
         found = fresh_network(self, after)
         like = next(network.parameters())
         found.to(like.device, like.dtype)
-        grown = grown_layers(layers_of(network), *chains, inputs, Noise(*noise), generator)
+        grown = grown_layers(layers_of(network), *chains, inputs, NoiseShares(*noise), generator)
         take_weights(layers_of(found), grown)
         return found
 

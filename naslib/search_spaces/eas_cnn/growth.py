@@ -9,7 +9,7 @@ from naslib.search_spaces.core.decisions import Code
 from naslib.search_spaces.core.growing import POOL, GrowingChain
 from naslib.search_spaces.core.schema import DecisionSpace
 
-from .layers import Chain, Layer, Limits, chain_of, choices_of
+from .layers import Chain, ChainLayer, Limits, chain_of, choices_of
 
 # Of the convolutions of the smallest network, where the space has it
 _START_KERNEL = 3
@@ -25,8 +25,8 @@ class ConvGrowth(GrowingChain):
 
     def __init__(self, limits: Limits, space: DecisionSpace) -> None:
         self._limits, self._space = limits, space
-        convolutions = [Layer(width, kernel).word for width in limits.widths for kernel in limits.kernels]
-        self.tokens = (*convolutions, *(Layer(units).word for units in limits.units), POOL)
+        convolutions = [ChainLayer(width, kernel).word for width in limits.widths for kernel in limits.kernels]
+        self.tokens = (*convolutions, *(ChainLayer(units).word for units in limits.units), POOL)
         self.kernels = limits.kernels
         self.blocks = limits.blocks + 1
         self.longest = max(limits.depth, limits.dense)
@@ -35,8 +35,8 @@ class ConvGrowth(GrowingChain):
         """Return the architecture with one layer in each block, of the smallest width, kernels 3 by 3 if there are."""
         limits = self._limits
         kernel = _START_KERNEL if _START_KERNEL in limits.kernels else limits.kernels[0]
-        convolution = (Layer(limits.widths[0], kernel),)
-        return self._code((*[convolution] * limits.blocks, (Layer(limits.units[0]),)))
+        convolution = (ChainLayer(limits.widths[0], kernel),)
+        return self._code((*[convolution] * limits.blocks, (ChainLayer(limits.units[0]),)))
 
     def words(self, code: Code) -> tuple[str, ...]:
         """Return one word per layer, and `POOL` between two blocks."""
@@ -89,7 +89,7 @@ class ConvGrowth(GrowingChain):
         if len(layers) >= self._limits.deepest(block):
             raise ArchitectureError(f"block {block} is full: it has {len(layers)} layers")
         side = self.kernels[kernel] if self.has_kernels(block) else 0
-        chain[block] = (*layers[: layer + 1], Layer(layers[layer].width, side), *layers[layer + 1 :])
+        chain[block] = (*layers[: layer + 1], ChainLayer(layers[layer].width, side), *layers[layer + 1 :])
         return self._code(tuple(chain))
 
     def _chain(self, code: Code) -> Chain:

@@ -18,7 +18,7 @@ DENSE = "dense"
 _CONV, _FC = "conv", "fc"
 
 
-class Layer(NamedTuple):
+class ChainLayer(NamedTuple):
     """A layer of a chain.
 
     Attributes:
@@ -36,7 +36,7 @@ class Layer(NamedTuple):
 
 
 # The blocks of convolutions, then the block of linear layers
-Chain = tuple[tuple[Layer, ...], ...]
+Chain = tuple[tuple[ChainLayer, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def chain_of(choices: Mapping[str, Any], limits: Limits) -> Chain:
     """Return the layers of an architecture that is given by its decisions."""
     return tuple(
         tuple(
-            Layer(choices[f"{name}/width_{number}"], choices.get(f"{name}/kernel_{number}", 0))
+            ChainLayer(choices[f"{name}/width_{number}"], choices.get(f"{name}/kernel_{number}", 0))
             for number in range(1, choices[f"{name}/depth"] + 1)
         )
         for name in limits.names()
@@ -128,7 +128,7 @@ class LayerString(Spelling):
         """
         if not isinstance(spec, str) or not spec.startswith((f"{_CONV}-", f"{_FC}-")):
             return None
-        blocks: list[list[Layer]] = [[]]
+        blocks: list[list[ChainLayer]] = [[]]
         for word in spec.split("_"):
             if word == POOL:
                 blocks.append([])
@@ -160,10 +160,10 @@ def spelled(chain: Chain) -> str:
     return f"_{POOL}_".join("_".join(layer.word for layer in block) for block in chain)
 
 
-def _layer(word: str) -> Layer:
+def _layer(word: str) -> ChainLayer:
     kind, *sizes = word.split("-")
     expected = {_CONV: 2, _FC: 1}.get(kind)
     if expected != len(sizes) or not all(size.isdecimal() for size in sizes):
         raise ArchitectureError(f"a layer is conv-FILTERS-KERNEL or fc-UNITS, not {word!r}")
     numbers = [int(size) for size in sizes]
-    return Layer(numbers[0], numbers[1] if kind == _CONV else 0)
+    return ChainLayer(numbers[0], numbers[1] if kind == _CONV else 0)

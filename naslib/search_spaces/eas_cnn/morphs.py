@@ -9,25 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import MorphismError
-from naslib.morphism import deepened, widen
+from naslib.morphism import NoiseShares, deepened, widen
 from naslib.utils.text import listed
 
-from .layers import Chain, Layer, spelled
+from .layers import Chain, ChainLayer, spelled
 
 # Modules that have weights or statistics
 _WITH_STATE = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
-
-
-class Noise(NamedTuple):
-    """What is added to new weights, as a share of the standard deviation of their tensor.
-
-    Attributes:
-        wider: To weights of copied units.
-        deeper: To the kernel of a new layer.
-    """
-
-    wider: float = 0.0
-    deeper: float = 0.0
 
 
 class Grown(NamedTuple):
@@ -42,8 +30,8 @@ class Grown(NamedTuple):
 
     block: int
     layer: int
-    target: Layer
-    new: tuple[Layer, ...]
+    target: ChainLayer
+    new: tuple[ChainLayer, ...]
 
     @property
     def narrow(self) -> int:
@@ -81,7 +69,7 @@ def growth_of(before: Chain, after: Chain) -> list[Grown]:
     return found
 
 
-def _places(own: Sequence[Layer], other: Sequence[Layer]) -> list[int] | None:
+def _places(own: Sequence[ChainLayer], other: Sequence[ChainLayer]) -> list[int] | None:
     """Return where the layers of a block are in what it becomes, None if it does not."""
 
     def search(layer: int, place: int) -> list[int] | None:
@@ -105,7 +93,7 @@ def grown_layers(
     before: Chain,
     after: Chain,
     inputs: Tensor,
-    noise: Noise,
+    noise: NoiseShares,
     generator: torch.Generator,
 ) -> nn.Module:
     """Return a network with the function of another one, in which each layer has grown.
@@ -147,7 +135,7 @@ def grown_layers(
 
 
 def _widened(
-    network: nn.Module, name: str, now: int, width: int, inputs: Tensor, noise: Noise, generator: torch.Generator
+    network: nn.Module, name: str, now: int, width: int, inputs: Tensor, noise: NoiseShares, generator: torch.Generator
 ) -> nn.Module:
     if width == now:
         return network

@@ -11,7 +11,7 @@ from naslib.search_spaces.core.encodings import FixedEdges
 from naslib.search_spaces.core.literals import as_value, plain, shortened
 
 from .decisions import DEPTH, LayerDecisions, LayerSizes, layer_decisions
-from .layers import Layer
+from .layers import FilterLayer
 
 _EXPECTED = "a list of layers such as {height: 3, width: 5, filters: 36, inputs: [1, 2]}"
 
@@ -70,9 +70,9 @@ class LayerCodec(Codec[Any]):
         for number, layer in enumerate(layers, start=1):
             if not isinstance(layer, Mapping):
                 raise ArchitectureError(f"layer {number} is {shortened(layer)}; a network is {_EXPECTED}")
-            unknown = [key for key in layer if key not in Layer._fields]
+            unknown = [key for key in layer if key not in FilterLayer._fields]
             if unknown:
-                hint = did_you_mean(str(unknown[0]), Layer._fields)
+                hint = did_you_mean(str(unknown[0]), FilterLayer._fields)
                 raise ArchitectureError(f"layer {number} has no {unknown[0]!r}{hint}; a network is {_EXPECTED}")
             choices |= self._choices_of(number, layer)
         return self._space.code_of(choices)
@@ -92,14 +92,14 @@ class LayerCodec(Codec[Any]):
             raise ArchitectureError(f"layer 1 reads the image, not {shortened(given['inputs'])}")
         return found
 
-    def layers(self, code: Code) -> list[Layer]:
+    def layers(self, code: Code) -> list[FilterLayer]:
         """Return the layers of a canonical code."""
         choices = self._space.choices(code)
         strides = dict.fromkeys(("stride_height", "stride_width"), self.sizes.strides[0])
         found = []
         for number in range(1, choices[DEPTH] + 1):
             values = {name: choices[f"layer_{number}/{name}"] for name in self.sizes.values}
-            found.append(Layer(**{**strides, **values}, inputs=choices.get(f"layer_{number}/inputs", ())))
+            found.append(FilterLayer(**{**strides, **values}, inputs=choices.get(f"layer_{number}/inputs", ())))
         return found
 
     def genotype(self, code: Code) -> list[dict[str, Any]]:

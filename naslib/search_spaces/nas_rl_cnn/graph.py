@@ -12,7 +12,7 @@ from naslib.search_spaces.core.literals import plain
 
 from .codec import LayerCodec
 from .decisions import LayerDecisions, LayerSizes
-from .layers import Layer, LayeredNetwork, Undecided, unread
+from .layers import FilterLayer, LayeredNetwork, UndecidedLayers, unread
 
 
 class NASRLCNNSearchSpace(Graph):
@@ -75,19 +75,19 @@ class NASRLCNNSearchSpace(Graph):
         self.sizes, self.pool_after = sizes, plain(pool_after)
         self.codec = LayerCodec(sizes)
         self.more_filters = 0
-        self.add_edge(1, 2, EdgeData({"op": Undecided()}))
+        self.add_edge(1, 2, EdgeData({"op": UndecidedLayers()}))
 
     def state_decisions(self, scope: Scope = None) -> LayerDecisions:
         """State the depth, and for every layer what it reads and what it is."""
         return self.codec.decision_space
 
-    def put_layers(self, layers: Sequence[Layer]) -> None:
+    def put_layers(self, layers: Sequence[FilterLayer]) -> None:
         """Put a network in its place."""
         wide = [layer._replace(filters=layer.filters + self.more_filters) for layer in layers]
         network = LayeredNetwork(wide, self.in_channels, self.n_classes, self.pool_after)
         self.edges[1, 2].set("op", network)
 
-    def count_parameters(self, layers: Sequence[Layer]) -> int:
+    def count_parameters(self, layers: Sequence[FilterLayer]) -> int:
         """Return the number of parameters of the network of some layers, in closed form."""
         filters = [layer.filters + self.more_filters for layer in layers]
         total = (sum(filters[number - 1] for number in unread(layers)) + 1) * self.n_classes

@@ -14,7 +14,7 @@ from naslib.search_spaces.core.primitives import AbstractPrimitive
 from naslib.search_spaces.core.types import EdgeLike
 
 
-class Layer(NamedTuple):
+class FilterLayer(NamedTuple):
     """A convolution.
 
     Attributes:
@@ -38,7 +38,7 @@ class Layer(NamedTuple):
         return {**self._asdict(), "inputs": list(self.inputs)}
 
 
-def unread(layers: Sequence[Layer]) -> list[int]:
+def unread(layers: Sequence[FilterLayer]) -> list[int]:
     """Return the layers that no other reads, from 1."""
     read = {number for layer in layers for number in layer.inputs}
     return [number for number in range(1, len(layers) + 1) if number not in read]
@@ -63,7 +63,7 @@ def _padded(tensor: Tensor, height: int, width: int) -> Tensor:
     return F.pad(tensor, (right // 2, right - right // 2, below // 2, below - below // 2))
 
 
-class Undecided(AbstractPrimitive):
+class UndecidedLayers(AbstractPrimitive):
     """Stand where a network will be: a forward is an error."""
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
@@ -85,7 +85,7 @@ class LayeredNetwork(AbstractPrimitive):
     """
 
     def __init__(
-        self, layers: Sequence[Layer], in_channels: int, n_classes: int, pool_after: Sequence[int] = ()
+        self, layers: Sequence[FilterLayer], in_channels: int, n_classes: int, pool_after: Sequence[int] = ()
     ) -> None:
         super().__init__(locals())
         self.layers = tuple(layers)

@@ -27,7 +27,7 @@ _ACTIVATED: dict[str, Callable[[Tensor], Tensor]] = {
 CELL_RANGE = 0.04
 
 
-class Undecided(AbstractPrimitive):
+class UndecidedTree(AbstractPrimitive):
     """Stand where a recurrent layer will be: a forward is an error."""
 
     def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from naslib.search_spaces.core.decisions import Code
 from naslib.search_spaces.core.labelled_dag import LabelledDag
-from naslib.search_spaces.core.widening import Widening
+from naslib.search_spaces.core.widening import CellWidening
 
 from .cells import MAX_EDGES, OPS, VERTICES, all_cells, canonical_code, dag_of
 
 _BITS = len(OPS)  # in the vocabulary of operations, that of the output is one more
 
 
-class VertexWidening(Widening):
+class VertexWidening(CellWidening):
     """A block is an inner vertex: a cell of n vertices has n - 2; that of an edge alone, which has none, is left out.
 
     A cell grows by a vertex that reads some of the vertices there are and is read by the output; of those that it reads

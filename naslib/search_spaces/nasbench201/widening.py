@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.decisions import Code
-from naslib.search_spaces.core.widening import Widening
+from naslib.search_spaces.core.widening import CellWidening
 
 from .conversions import EDGE_LIST, OP_NAMES
 
@@ -18,7 +18,7 @@ _INPUT, _OUTPUT = 1, 4
 _INNER = (2, 3)
 
 
-class NodeWidening(Widening):
+class NodeWidening(CellWidening):
     """A block is a node: the cells of one block have an operation from input to output alone, and `none` elsewhere.
 
     A cell grows by the next inner node, which reads some of the nodes before it by an operation each and has one to the

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from naslib.errors import ArchitectureError
 from naslib.search_spaces.core.decisions import MASKED, Code
 from naslib.search_spaces.core.schema import DecisionSpace
-from naslib.search_spaces.core.widening import Widening
+from naslib.search_spaces.core.widening import CellWidening
 
 from .cells import block_node, branch_node, node_of_state
 from .genotype import BlockCell, CellGenotype
@@ -72,7 +72,7 @@ class Widths:
         return self.space.canonical(code) if blocks == self.blocks else self.masked(self.filled(code), blocks)
 
 
-class BlockWidening(Widening):
+class BlockWidening(CellWidening):
     """Cells by their number of blocks; where normal and reduction cells are decided apart, the two are the same.
 
     A new block reads any two of the states before it, by any two operations, and combines them in any way that the

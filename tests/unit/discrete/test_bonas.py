@@ -262,7 +262,7 @@ def test_numbers_follow_a_schedule_where_they_are_read() -> None:
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"acq_fn_type": "its"}, r"there is no 'its'.*\(there are: ei, ucb\)"),
+        ({"acq_fn_type": "pi"}, r"there is no 'pi'.*\(there are: ei, ucb, its\)"),
         ({"sampler": "evolution"}, r"search.sampler: there is no 'evolution'.*\(there are: ea, random\)"),
         ({"explore_factor": -1.0}, "explore_factor must not be below 0"),
         ({"k": 0, "sample_size": 0}, "k must be at least 1"),

@@ -10,7 +10,15 @@ import pytest
 
 from naslib.errors import ConfigError, UnsupportedBySpaceError
 from naslib.optimizers import LaMCTS, RandomSearch
-from naslib.optimizers.discrete.la_mcts.regions import Node, choose, grow, leaves, linear_split, svm_split, upper_bounds
+from naslib.optimizers.discrete.la_mcts.regions import (
+    Region,
+    choose,
+    grow,
+    leaves,
+    linear_split,
+    svm_split,
+    upper_bounds,
+)
 from naslib.search_spaces import NasBench201SearchSpace
 
 SPACE = NasBench201SearchSpace(channels=4, cells_per_stage=1)
@@ -36,7 +44,7 @@ def test_a_machine_tells_two_clusters_apart() -> None:
 
 def test_upper_bounds_are_those_of_the_formula() -> None:
     values = np.array([1.0, 0.8, 0.9, 0.1, 0.2])
-    parent = Node(np.arange(5), lambda x: x[:, 0] > 0, (Node(np.array([0, 1, 2])), Node(np.array([3, 4]))))
+    parent = Region(np.arange(5), lambda x: x[:, 0] > 0, (Region(np.array([0, 1, 2])), Region(np.array([3, 4]))))
     found = upper_bounds(values, parent, 0.25)
     assert found == pytest.approx([0.9 + 0.5 * math.sqrt(2 * math.log(5) / 3), 0.15 + 0.5 * math.sqrt(math.log(5))])
     assert choose(parent, values, 0.25).members.tolist() == [0, 1, 2]

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from naslib.errors import ConfigError, PredictorError, UnsupportedBySpaceError
 from naslib.history import Outcome, Trial
 from naslib.optimizers import NAO, SemiNAS
-from naslib.optimizers.discrete.sequences.controller import Controller
+from naslib.optimizers.discrete.sequences.controller import SequenceController
 from naslib.optimizers.discrete.sequences.writing import Writing
 from naslib.predictors.models.sequence_model import SequenceModel, sequence_loss
 from naslib.search_spaces import NasBench201SearchSpace
@@ -175,7 +175,9 @@ def test_the_loss_is_the_error_and_the_likelihood_of_the_words() -> None:
 def test_a_controller_learns_and_goes_on() -> None:
     tokens = torch.tensor([[a, b, 1] for a in range(1, 4) for b in range(1, 4)])
     targets = (tokens[:, 0] + tokens[:, 1]).double().numpy() / 6
-    controller = Controller(torch.ones(3, 4, dtype=torch.bool), hidden=12, mlp=4, dropout=0.0, learning_rate=0.015)
+    controller = SequenceController(
+        torch.ones(3, 4, dtype=torch.bool), hidden=12, mlp=4, dropout=0.0, learning_rate=0.015
+    )
     with pytest.raises(PredictorError, match="has not been trained"):
         controller.values(tokens)
     first = controller.train([tokens], targets, 5, 0)
@@ -183,7 +185,7 @@ def test_a_controller_learns_and_goes_on() -> None:
     assert last < first / 5 and np.corrcoef(controller.values(tokens), targets)[0, 1] > 0.95
     assert torch.equal(controller.moved(tokens, 0.0), tokens)  # the decoder writes what was read
     state = controller.state_dict()
-    other = Controller(torch.ones(3, 4, dtype=torch.bool), hidden=12, mlp=4, dropout=0.0, learning_rate=0.015)
+    other = SequenceController(torch.ones(3, 4, dtype=torch.bool), hidden=12, mlp=4, dropout=0.0, learning_rate=0.015)
     assert other.state_dict() == {"weights": {}}
     other.load_state_dict(state)
     assert np.array_equal(other.values(tokens), controller.values(tokens))

@@ -15,7 +15,7 @@ PARTITIONS = ("svm", "linear")
 _RIDGE = 1.0
 
 
-class Node(NamedTuple):
+class Region(NamedTuple):
     """A region.
 
     Attributes:
@@ -26,7 +26,7 @@ class Node(NamedTuple):
 
     members: np.ndarray
     split: Split | None = None
-    children: tuple[Node, ...] = ()
+    children: tuple[Region, ...] = ()
 
 
 class Chosen(NamedTuple):
@@ -49,7 +49,7 @@ class Chosen(NamedTuple):
         return inside
 
 
-def grow(points: np.ndarray, values: np.ndarray, leaf_size: int, partition: str, seed: int) -> Node:
+def grow(points: np.ndarray, values: np.ndarray, leaf_size: int, partition: str, seed: int) -> Region:
     """Return the tree of regions of evaluated points.
 
     Args:
@@ -60,15 +60,15 @@ def grow(points: np.ndarray, values: np.ndarray, leaf_size: int, partition: str,
         seed: Of the clustering.
     """
 
-    def grown(members: np.ndarray) -> Node:
+    def grown(members: np.ndarray) -> Region:
         if len(members) <= leaf_size:
-            return Node(members)
+            return Region(members)
         make = svm_split if partition == "svm" else linear_split
         split = make(points[members], values[members], seed)
         good = np.zeros(0, dtype=bool) if split is None else split(points[members])
         if split is None or good.all() or not good.any():
-            return Node(members)
-        return Node(members, split, (grown(members[good]), grown(members[~good])))
+            return Region(members)
+        return Region(members, split, (grown(members[good]), grown(members[~good])))
 
     return grown(np.arange(len(points)))
 
@@ -123,7 +123,7 @@ def svm_split(points: np.ndarray, values: np.ndarray, seed: int = 0) -> Split | 
     return good
 
 
-def upper_bounds(values: np.ndarray, parent: Node, exploration: float) -> list[float]:
+def upper_bounds(values: np.ndarray, parent: Region, exploration: float) -> list[float]:
     """Return `mean_j + 2 c sqrt(2 ln n / n_j)` of the children of a region ([Wang2020lamcts]).
 
     Args:
@@ -138,7 +138,7 @@ def upper_bounds(values: np.ndarray, parent: Node, exploration: float) -> list[f
     ]
 
 
-def choose(root: Node, values: np.ndarray, exploration: float) -> Chosen:
+def choose(root: Region, values: np.ndarray, exploration: float) -> Chosen:
     """Return the leaf that is reached by the larger upper bound at every split; of equals by the good side."""
     path: list[tuple[Split, bool]] = []
     node = root
@@ -149,7 +149,7 @@ def choose(root: Node, values: np.ndarray, exploration: float) -> Chosen:
     return Chosen(node.members, tuple(path))
 
 
-def leaves(node: Node) -> Sequence[Node]:
+def leaves(node: Region) -> Sequence[Region]:
     """Return the leaves below a region, the good side first."""
     if node.split is None:
         return [node]

@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 _OF_GRAPHS = (EncodingType.GCN, EncodingType.BONAS, EncodingType.SEMINAS)
 
 
-class Reading(NamedTuple):
+class ModelReading(NamedTuple):
     """What a search needs to know of its predictors.
 
     Attributes:
@@ -33,7 +33,7 @@ class Reading(NamedTuple):
     fewest: int
 
 
-def reading_of(predictor_type: str, encoding_type: str, codec: Codec[Any], space: Graph) -> Reading:
+def reading_of(predictor_type: str, encoding_type: str, codec: Codec[Any], space: Graph) -> ModelReading:
     """Return how predictors of a type read the architectures of a space.
 
     Predictors of graphs or sequences have an encoding of their own; a space without `encoding_type` is read one-hot,
@@ -57,4 +57,4 @@ def reading_of(predictor_type: str, encoding_type: str, codec: Codec[Any], space
             f"search.predictor_type: {predictor_type!r} reads learning curves of the architectures that it "
             "predicts, and those a search asks for have none yet"
         )
-    return Reading(None if kind is None else kind.value, max(FEWEST_LABELS, plain.MIN_LABELS))
+    return ModelReading(None if kind is None else kind.value, max(FEWEST_LABELS, plain.MIN_LABELS))

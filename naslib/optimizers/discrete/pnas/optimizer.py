@@ -13,7 +13,7 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
-from naslib.search_spaces.core.widening import Widening
+from naslib.search_spaces.core.widening import CellWidening
 
 from .networks import NETWORKS
 from .state import Child, Levels
@@ -91,7 +91,7 @@ class PNAS(DiscreteOptimizer):
         self.surrogate_epochs, self.max_first, self.max_candidates = surrogate_epochs, max_first, max_candidates
         self.levels = Levels()
         self.surrogate_model: CellSurrogate
-        self._widening: Widening
+        self._widening: CellWidening
 
     def propose(self) -> Child | None:
         """Return the next cell of a level; None while the last trials of one are pending."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from naslib.search_spaces.core.decisions import Code
-from naslib.search_spaces.core.widening import Widening
+from naslib.search_spaces.core.widening import CellWidening
 
 from .networks import CellNetwork, by_length, made, predict, train
 
@@ -33,7 +33,7 @@ class CellSurrogate:
         epochs: Passes over the cells in a fit.
     """
 
-    def __init__(self, widening: Widening, kind: str, members: int, epochs: int) -> None:
+    def __init__(self, widening: CellWidening, kind: str, members: int, epochs: int) -> None:
         self.widening, self.kind, self.members, self.epochs = widening, kind, members, epochs
         self.fits = 0
         self.networks: list[CellNetwork] = []

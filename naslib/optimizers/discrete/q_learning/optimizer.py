@@ -14,7 +14,7 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .table import QTable, Step
+from .table import QTable, StateAction
 
 # Share of random words, and for how many architectures: 2,700 in all
 SCHEDULE: tuple[tuple[float, int], ...] = (
@@ -50,7 +50,7 @@ def epsilon_at(schedule: Sequence[Sequence[float]], models: int, length: int | N
     return float(schedule[-1][0])
 
 
-class Experience:
+class RewardMemory:
     """The architectures that have values, each once, with the latest reward.
 
     Attributes:
@@ -143,8 +143,8 @@ class QLearning(DiscreteOptimizer):
         self.initial_value, self.state_words = initial_value, state_words
         self.epsilon_schedule, self.schedule_length = schedule, schedule_length
         self.table: QTable
-        self.experience = Experience()
-        self._paths: dict[Code, list[Step]] = {}
+        self.experience = RewardMemory()
+        self._paths: dict[Code, list[StateAction]] = {}
 
     @property
     def epsilon(self) -> float:
@@ -188,7 +188,7 @@ class QLearning(DiscreteOptimizer):
             code = codes[int(rng.random() * len(codes))]
             self.table.update(self._path(code), rewards[code], self.q_rate, self.discount)
 
-    def _path(self, code: Code) -> list[Step]:
+    def _path(self, code: Code) -> list[StateAction]:
         if code not in self._paths:
             self._paths[code] = self.table.trajectory(self.codec.to_decisions(code))
         return self._paths[code]
@@ -198,7 +198,7 @@ class QLearning(DiscreteOptimizer):
         if space is None:
             raise UnsupportedBySpaceError(f"{type(self).__name__} needs the decisions of {self.codec.name}")
         self.table = QTable(Steps(space), self.state_words, self.initial_value)
-        self.experience, self._paths = Experience(), {}
+        self.experience, self._paths = RewardMemory(), {}
 
     def adapted(self) -> None:
         """Do what the parent does, once it is known that the space has architectures that words can be drawn of.

@@ -13,7 +13,7 @@ from naslib.search_spaces.core.decisions import Code
 State = tuple[int, ...]
 
 
-class Step(NamedTuple):
+class StateAction(NamedTuple):
     """A word of an architecture, and where it was chosen.
 
     Attributes:
@@ -63,19 +63,19 @@ class QTable:
 
         return self.steps.decode(choose)
 
-    def trajectory(self, code: Code) -> list[Step]:
+    def trajectory(self, code: Code) -> list[StateAction]:
         """Return the words of a canonical code of the decision space, in their order."""
         words: list[int] = []
-        found: list[Step] = []
+        found: list[StateAction] = []
 
         def choose(slot: int, allowed: Sequence[int], ways: Sequence[int], word: int) -> None:
-            found.append(Step(self._state(slot, words), tuple(allowed), word))
+            found.append(StateAction(self._state(slot, words), tuple(allowed), word))
             words.append(word)
 
         self.steps.follow(code, choose)
         return found
 
-    def update(self, trajectory: Sequence[Step], reward: float, rate: float, discount: float) -> None:
+    def update(self, trajectory: Sequence[StateAction], reward: float, rate: float, discount: float) -> None:
         """Move the values of an architecture's words, the last first ([Baker2017metaqnn], algorithm 3).
 
         `Q(s, u) <- (1 - rate) Q(s, u) + rate * target`; the target of the last word is the reward, that of another

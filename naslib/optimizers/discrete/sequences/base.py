@@ -17,7 +17,7 @@ from naslib.optimizers.discrete.model_based.rounds import SearchInRounds, check_
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .controller import Controller
+from .controller import SequenceController
 from .writing import Writing
 
 
@@ -132,7 +132,7 @@ class SequenceSearch(SearchInRounds):
             "trade_off": trade_off,
         }
         self.writing: Writing | None = None
-        self.controller: Controller | None = None
+        self.controller: SequenceController | None = None
 
     @abstractmethod
     def targets(self, values: np.ndarray) -> np.ndarray:
@@ -180,11 +180,11 @@ class SequenceSearch(SearchInRounds):
         rng = Random(self.rng.getrandbits(63))
         return [writing.write(codes), *(writing.write(codes, rng) for _ in range(copies - 1))]
 
-    def parts(self) -> tuple[Writing, Controller]:
+    def parts(self) -> tuple[Writing, SequenceController]:
         """Return writing and controller of the adapted space."""
         if self.writing is None or self.controller is None:
             self.writing = Writing(self.codec)
-            self.controller = Controller(self.writing.allowed, is_bounded=self.IS_BOUNDED, **self._made_of)
+            self.controller = SequenceController(self.writing.allowed, is_bounded=self.IS_BOUNDED, **self._made_of)
         return self.writing, self.controller
 
     def adapted(self) -> None:

@@ -1,4 +1,4 @@
-"""Controller: an encoder, a predictor and a decoder that a search trains, asks, and takes steps with."""
+"""SequenceController: an encoder, a predictor and a decoder that a search trains, asks, and takes steps with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CPU = torch.device("cpu")
 _WEIGHT_DECAY, _GRAD_CLIP = 1e-4, 5.0
 
 
-class Controller:
+class SequenceController:
     """Train a `SequenceModel`, and move sequences along the gradient of what it predicts.
 
     The loss is `trade_off` times the squared error of the values and `1 - trade_off` times the negative log-likelihood

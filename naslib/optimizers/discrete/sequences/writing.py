@@ -25,7 +25,7 @@ _KINDS = ("inputs", "op", "value")
 _NODE = re.compile(r"(?P<graph>.*?)/?(?:(?P<source>\d+)-)?(?P<target>\d+)(?::\w+)?")
 
 
-class Passage(ABC):
+class WrittenPart(ABC):
     """Some neighbouring words of a sequence, and the genes that they say."""
 
     def __init__(self, words: Sequence[Sequence[int]]) -> None:
@@ -40,7 +40,7 @@ class Passage(ABC):
         """Put into `genes` what the words say; return whether they say anything."""
 
 
-class Gene(Passage):
+class Gene(WrittenPart):
     """One gene, one word.
 
     Args:
@@ -66,7 +66,7 @@ class Gene(Passage):
         return True
 
 
-class Pairs(Passage):
+class Pairs(WrittenPart):
     """The inputs that a node has chosen, each with its operation: pairs of words whose order says nothing.
 
     This is how Luo et al. (2018), [Luo2018nao], write the nodes of a cell.
@@ -184,13 +184,13 @@ class Writing:
             return None
 
 
-def _passages(space: DecisionSpace) -> list[Passage]:
+def _passages(space: DecisionSpace) -> list[WrittenPart]:
     """Return the passages of a sequence, in their order."""
     firsts = dict.fromkeys(_KINDS, _FIRST)
     for kind, after in itertools.pairwise(_KINDS):
         firsts[after] = firsts[kind] + _widest(space, kind)
     taken: set[str] = set()
-    found: dict[str, list[Passage]] = {}
+    found: dict[str, list[WrittenPart]] = {}
     for decision in space.decisions:
         ops = _paired(space, decision)
         if ops:

@@ -12,7 +12,7 @@ from naslib.errors import ArchitectureError, ConfigError, GraphError, MorphismEr
 from naslib.search_spaces import EASConvNetSearchSpace
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.fresh_network import fresh_network
-from naslib.search_spaces.eas_cnn.layers import Layer
+from naslib.search_spaces.eas_cnn.layers import ChainLayer
 from naslib.search_spaces.eas_cnn.morphs import growth_of
 
 SMALLEST = "conv-4-3_pool_conv-4-3_pool_conv-4-3_pool_conv-4-3_pool_fc-8"
@@ -24,7 +24,7 @@ def space(**sizes) -> EASConvNetSearchSpace:
 
 def chain(*blocks: str):
     """Return a chain of layers such as `8-3 8-3`, of linear ones `16`."""
-    return tuple(tuple(Layer(*map(int, word.split("-"))) for word in block.split()) for block in blocks)
+    return tuple(tuple(ChainLayer(*map(int, word.split("-"))) for word in block.split()) for block in blocks)
 
 
 def test_the_authors_start_network_has_their_layers_and_710_parameters() -> None:
@@ -139,9 +139,9 @@ def test_what_becomes_of_each_layer() -> None:
     before, after = chain("4-3 8-3", "8"), chain("8-3 8-5 8-3 12-3", "8 8")
     found = [(g.block, g.layer, g.target, g.new, g.narrow) for g in growth_of(before, after)]
     assert found == [
-        (0, 0, Layer(8, 3), (Layer(8, 5),), 8),
-        (0, 1, Layer(8, 3), (Layer(12, 3),), 8),
-        (1, 0, Layer(8), (Layer(8),), 8),
+        (0, 0, ChainLayer(8, 3), (ChainLayer(8, 5),), 8),
+        (0, 1, ChainLayer(8, 3), (ChainLayer(12, 3),), 8),
+        (1, 0, ChainLayer(8), (ChainLayer(8),), 8),
     ]
 
 

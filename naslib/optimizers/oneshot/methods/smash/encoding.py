@@ -15,7 +15,7 @@ from naslib.search_spaces.memory_bank.shapes import OpShape, banks_of
 Network = Sequence[Sequence[OpShape]]
 
 
-class Span(NamedTuple):
+class PlaneSpan(NamedTuple):
     """Where the weight of an operation is.
 
     Attributes:
@@ -60,14 +60,14 @@ class BankEncoding:
         self.rows = min(self._most, box[0] * self.banks)
         self.channels = 2 * self.banks + self.n_blocks + sum(map(len, self._values.values())) + 1
 
-    def spans(self, network: Network) -> list[list[Span]]:
+    def spans(self, network: Network) -> list[list[PlaneSpan]]:
         """Return where the weights of the operations are, by block."""
         found, start = [], 0
         for block in network:
             spans = []
             for shape in block:
                 slices = -(-shape.n_in // self.compression)
-                spans.append(Span(start, slices, shape.bottleneck(self._ratio, self._most)))
+                spans.append(PlaneSpan(start, slices, shape.bottleneck(self._ratio, self._most)))
                 start += slices
             found.append(spans)
         return found
