@@ -242,7 +242,7 @@ class MepaEvaluator(Evaluator):
     def adapted(self, code: Code, should_stop: ShouldStop = never) -> dict[str, Tensor]:
         """Return the weights of an architecture after surrogate steps on the next training batches.
 
-        Any shapes, by name.
+        By name, of any shape `(...)`.
         """
         shared = self.shared
         with training_mode(shared.graph):

@@ -128,7 +128,7 @@ class FewShot(Task):
         return found, targets[~is_support]
 
     def loss(self, outputs: Any, batch: Any) -> Tensor:
-        """Return the loss of the queries; 0 where there are none, or no support set."""
+        """Return the loss of the queries, a scalar; 0 where there are none, or no support set."""
         if not _is_whole(batch[1]):
             return outputs.sum() * 0.0
         return self.criterion(*self.logits(outputs, batch))

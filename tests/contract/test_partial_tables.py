@@ -53,7 +53,8 @@ def test_a_search_asks_for_what_there_is(name: str) -> None:
     space = NasBench201SearchSpace(channels=8, cells_per_stage=1)
     optimizer.adapt_search_space(space, "digits", dataset_api=table)
     table.asked.clear()
-    for number in range(60):
+    # what comes with naslib proposes nothing twice, and ends with an error where nothing is left
+    for number in range(len(table.some) if name == "proposer" else 60):
         optimizer.new_epoch(number)
     assert optimizer.record.evaluations + optimizer.record.failed >= 40 and optimizer.record.failed == 0
     assert len(set(table.asked)) >= 10 and set(table.asked) <= set(table.some)

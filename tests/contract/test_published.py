@@ -104,7 +104,13 @@ def test_the_selection_of_darts_pt_tunes_for_five_epochs():
         assert search.parts.perturbation_selection.tune_epochs == 5
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * (number % 3 > 0), id=path.stem)
+        for number, path in enumerate(FILES)
+    ],
+)
 def test_a_dry_run_needs_no_data(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NASLIB_DATA", str(tmp_path))

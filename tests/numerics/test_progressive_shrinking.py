@@ -99,7 +99,7 @@ def test_the_next_stage_samples_what_masking_and_renormalising_would():
 
 METHODS = {cls: name for name in OPTIMIZERS.names() if issubclass(cls := OPTIMIZERS.get(name), OneShotOptimizer)}
 REFUSING = {"WeightSharingOptimizer", "ENASOptimizer", "GSparseOptimizer", "BinaryMovingAverageOptimizer"}
-REFUSING |= {"PDARTSOptimizer", "RobustDARTSOptimizer", "DARTSPlusOptimizer"}
+REFUSING |= {"PDARTSOptimizer", "RobustDARTSOptimizer", "DARTSPlusOptimizer", "MetAdaptOptimizer", "TENASOptimizer"}
 
 
 @pytest.mark.parametrize("cls", METHODS, ids=METHODS.values())

@@ -23,11 +23,18 @@ METHODS = sorted(
 METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]
 
 
+# Of methods that sample architectures behind the last epoch, few
+FEW: dict[str, dict[str, Any]] = {
+    **{n: {"num_samples": 50, "num_finalists": 3} for n in ("random_nas", "rsws", "rs_ws", "one_shot", "oneshot")},
+    **{n: {"population": 10, "generations": 3, "mutations": 5, "crossovers": 5} for n in ("spos", "fair_nas")},
+}
+
+
 def ready(name: str, space: Graph, seed: int = 0, dtype: torch.dtype = torch.float32, **keys: Any) -> Any:
     """Return an optimizer by name that has adapted a space and begun its first epoch, all of one type."""
     torch.manual_seed(seed)
     random.seed(seed)
-    optimizer: Any = OPTIMIZERS.get(name)(epochs=2, **keys)
+    optimizer: Any = OPTIMIZERS.get(name)(**{"epochs": 2, **FEW.get(name, {}), **keys})
     optimizer.adapt_search_space(space)
     optimizer.before_training()
     optimizer.graph.to(dtype)

@@ -47,6 +47,7 @@ def test_a_subject_is_past_the_warm_up_and_is_seeded():
     assert all(torch.equal(a, b) for a, b in zip(after_steps(1), after_steps(5), strict=True))
 
 
+@pytest.mark.slow
 def test_a_smoke_run_gives_rows_and_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     probed: list[tuple[str, int]] = []
 

@@ -256,6 +256,7 @@ def test_reference_matches_the_formula_of_its_own_second_order_step():
         _check(new.detach(), expected.detach(), 1e-12)
 
 
+@pytest.mark.slow
 def test_a_smoke_run_prints_the_table_and_keeps_the_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     torch.set_default_dtype(torch.float32)
     assert main(["--smoke", "--only", "P2,p4,P9,P11", "--results", str(tmp_path)]) == 0

@@ -57,7 +57,7 @@ class MeanNetwork(CellNetwork):
         self.first = nn.Linear(len(self.positions) * size, size)
 
     def hidden(self, rows: Tensor) -> Tensor:
-        """Return the hidden layer, after its rectifier."""
+        """Return the hidden layer, after its rectifier, `(n, size)`."""
         return torch.relu(self.first(self.embedded(rows).flatten(2).mean(1)))
 
 
@@ -69,7 +69,7 @@ class SequenceNetwork(CellNetwork):
         self.lstm = nn.LSTM(size, size, batch_first=True)
 
     def hidden(self, rows: Tensor) -> Tensor:
-        """Return the last state."""
+        """Return the last state, `(n, size)`."""
         _, (state, _) = self.lstm(self.embedded(rows).flatten(1, 2))
         return state[-1]
 

@@ -93,7 +93,7 @@ class TaskPolicy(Policy):
         return _Sentence(self, self.tasks[self.task])
 
     def of_words(self) -> dict[str, Tensor]:
-        """Return the parameters that all tasks have in common, by name."""
+        """Return the parameters that all tasks have in common, by name, of any shape `(...)`."""
         return {name: p for name, p in self.named_parameters() if not name.startswith("tasks.")}
 
 
