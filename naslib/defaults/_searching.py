@@ -153,7 +153,8 @@ class SearchSide(TrainerSettings):
         with ExitStack() as stack:
             trials = None
             if isinstance(self.optimizer, DiscreteOptimizer):
-                self.take_controller()
+                if saved is None:  # a checkpoint has the controller
+                    self.take_controller()
                 evaluator = self._evaluator_of(self.optimizer, saved)
                 if evaluator.carries_state:
                     phase.parts["evaluator"] = evaluator  # type: ignore[assignment]
@@ -239,7 +240,8 @@ class SearchSide(TrainerSettings):
         if not isinstance(self.optimizer, DiscreteOptimizer):
             return
         evaluator = self._evaluator(self.optimizer, None)
-        self.take_controller()
+        if not self._flag("resume"):
+            self.take_controller()
         if not is_table(self.optimizer):
             self.optimizer.check_evaluator(evaluator)
         random_state = rng_snapshot()

@@ -67,7 +67,7 @@ def build_evaluator(
         ConfigError: If it cannot be built.
         DataError: If it needs data that is not there.
     """
-    tasks = tuple(getattr(optimizer, "tasks", ()))
+    tasks = optimizer.tasks
     if is_table(optimizer):
         return _of_tasks(tasks, lambda name: _table(optimizer, name or optimizer.dataset, config.search))
     if not isinstance(optimizer.evaluator, str):

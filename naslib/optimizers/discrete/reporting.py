@@ -25,8 +25,10 @@ class ReportingOptimizer(MetaOptimizer):
         objectives: What the values of a trial are.
         evaluator: What gives trials their values; None or `"table"` for a benchmark.
         fidelity: Epochs of training that the search looks at.
+        tasks: The data sets of a search of several, that of the run first; fewer than two for one alone.
     """
 
+    tasks: tuple[str, ...] = ()
     record: SearchRecord
     objectives: Sequence[Objective]
     evaluator: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +53,18 @@ class Killed(Exception):
     """What ends a search as if it were killed."""
 
 
-def searched(config: Any, kill_after: int | None = None) -> Any:
+def searched(config: Any, kill_after: int | None = None, at_the_kill: Callable[[int], None] | None = None) -> Any:
     """Search, and go on after a kill."""
     for attempt in range(1 if kill_after is None else 2):
+        config.set_hidden("resume", bool(attempt))
         set_seed(config.seed)
         trainer = build_trainer(config)
         trainer.check_trials()
-        if attempt:
-            config.set_hidden("resume", True)
 
         def end(epoch: int, dies: bool = kill_after is not None and not attempt) -> None:
             if dies and epoch == kill_after:
+                if at_the_kill is not None:
+                    at_the_kill(epoch)
                 raise Killed
 
         try:
@@ -110,6 +112,21 @@ def test_a_controller_goes_from_a_run_to_a_new_task_by_two_commands(tmp_path: Pa
     assert all(bool((states[1][n] == v).all()) for n, v in states[0].items() if not n.startswith("tasks."))
     summary = json.loads((done / "summary.json").read_text())
     assert summary["trials"]["count"] == 5 and summary["trials"]["tasks"] is None
+
+
+def test_a_resumed_search_needs_the_run_of_its_controller_no_more(tmp_path: Path, table: Path):
+    first = searched(config_for(tmp_path / "first", table))
+    found = []
+    for name, kill_after in (("whole", None), ("killed", 5)):
+        config = config_for(tmp_path / name, table, tasks=None, epochs=8, transfer_from=str(first.folder))
+        config.dataset = TASKS[2]
+
+        def gone(epoch: int) -> None:
+            Path(first.folder).rename(tmp_path / "gone")
+
+        found.append(searched(config, kill_after, gone))
+    states = [load_checkpoint(trainer.folder / "search" / "model_final.pth")["policy"] for trainer in found]
+    assert all(bool((states[1][name] == value).all()) for name, value in states[0].items())
 
 
 def test_what_does_not_fit_is_an_error_before_there_is_a_run_folder(tmp_path: Path, table: Path):
