@@ -98,11 +98,15 @@ class Registry(Generic[T]):
         """Return the name of an entry, None where it has none.
 
         Args:
-            entry: A callable.
+            entry: A callable; what is put in front of another one (`__wrapped__`) has the other's name.
             preferred: The name to return if it is one of several.
         """
-        place = _place(entry)
-        found = [key for key in self.names() if self._entries.get(key) is entry or self._places.get(key) == place]
+        place, behind = _place(entry), getattr(entry, "__dict__", {}).get("__wrapped__", entry)
+        found = [
+            key
+            for key in self.names()
+            if self._places.get(key) == place or any(self._entries.get(key) is one for one in (entry, behind))
+        ]
         return str(preferred) if str(preferred).lower() in found else next(iter(found), None)
 
     def place(self, name: str) -> str:

@@ -15,14 +15,13 @@ from naslib.config.attribute_schedules import (
     takes_integers,
     with_values,
 )
+from naslib.config.method_defaults import shared_default
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import PARTS
 from naslib.registry.signatures import keywords_through, signatures
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
-
-_EPOCHS = 50  # of the shared schema
 
 
 class AttributeSchedules:
@@ -197,7 +196,7 @@ class FollowingTrials(Following):
 def following(cls: type) -> type:
     """Return a class with the schedules in front of a method's; it has the name of the method's."""
     mixin = FollowingSteps if cls.using_step_function else FollowingTrials  # type: ignore[attr-defined]
-    own = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    own = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__, "__wrapped__": cls}
     return type(cls)(cls.__name__, (mixin, cls), own)
 
 
@@ -233,7 +232,7 @@ def make_following(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     if problems:
         raise ConfigError(problems)
     epochs = kwargs.get("epochs")
-    following_schedules = AttributeSchedules(schedules, _EPOCHS if epochs is None else int(epochs))
+    following_schedules = AttributeSchedules(schedules, int(shared_default("epochs") if epochs is None else epochs))
     first, *others = _values_to_try(following_schedules)
     optimizer = type.__call__(following(cls), *args, **with_values(kwargs, first))
     check_followed(optimizer, following_schedules)

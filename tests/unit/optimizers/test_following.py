@@ -14,7 +14,14 @@ from small_spaces import ConvSpace
 from training_runs import differences, load, small_trainer
 
 from naslib.errors import ConfigError
-from naslib.optimizers import DARTSOptimizer, GDASOptimizer, RegularizedEvolution, ReinforceController, SNASOptimizer
+from naslib.optimizers import (
+    OPTIMIZERS,
+    DARTSOptimizer,
+    GDASOptimizer,
+    RegularizedEvolution,
+    ReinforceController,
+    SNASOptimizer,
+)
 from naslib.search_spaces import NasBench201SearchSpace
 from naslib.training.checkpoint import get_last_checkpoint
 
@@ -93,6 +100,18 @@ def test_what_is_set_when() -> None:
     assert clips == [4, 3.5, 3, 2.5, 2, 1.5, 1, 0.5, 0] and weights == [1] * 3 + [2] * 3 + [3] * 3
     state = optimizer.get_checkpointables()["attribute_schedules"].state_dict()
     assert state["epoch"] == 2 and state["steps"] == 9 and state["values"]["grad_clip"] == 0
+
+
+def test_a_method_of_ones_own_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OPTIMIZERS, "_entries", dict(OPTIMIZERS._entries))
+
+    @OPTIMIZERS.register("own_evolution")
+    class OwnEvolution(RegularizedEvolution):
+        pass
+
+    plain, follows = OwnEvolution(), OwnEvolution(sample_size=line(1, 3))
+    assert type(follows) is not type(plain) and follows.sample_size == 1
+    assert [OPTIMIZERS.name_of(type(one)) for one in (plain, follows)] == ["own_evolution"] * 2
 
 
 def test_what_cannot_follow_says_why() -> None:
