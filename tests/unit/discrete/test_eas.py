@@ -397,3 +397,16 @@ def test_spaces_and_objectives_that_it_cannot_search() -> None:
 
     with pytest.raises(ConfigError, match="reward=tan is of an accuracy in percent, and the first objective is loss"):
         adapted(evaluator=Losses())
+
+
+def test_it_says_where_nobody_inherits(caplog: pytest.LogCaptureFixture) -> None:
+    class Trained(Sizes):
+        inheritance: object | None = None
+
+    adapted(evaluator=Trained())
+    assert "every network trains from scratch; search.evaluator_args={inherit: morphism}" in caplog.text
+    caplog.clear()
+    Trained.inheritance = object()
+    adapted(evaluator=Trained())
+    adapted()  # what trains nothing of its own
+    assert not caplog.records

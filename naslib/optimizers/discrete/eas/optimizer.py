@@ -16,11 +16,14 @@ from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
+from naslib.utils.log import get_logger
 
 from .baseline import MeanBaseline
 from .controller import MetaController, Step
 from .rounds import Rounds
 from .widths import growing_of
+
+logger = get_logger(__name__)
 
 REWARDS = ("tan", "value")
 # Accuracies from here on count as this one: the tangent has no value at 1
@@ -274,6 +277,15 @@ class EAS(DiscreteOptimizer):
         """
         super().check_evaluator(evaluator)
         self._check_reward(evaluator.objectives[0])
+
+    def use_evaluator(self, evaluator: Any) -> None:
+        """Take an evaluator, and say where trials would not begin with their parents' weights; see the parent."""
+        super().use_evaluator(evaluator)
+        if getattr(evaluator, "inheritance", evaluator) is None:
+            logger.warning(
+                "eas: every network trains from scratch; search.evaluator_args={inherit: morphism} lets it begin with "
+                "the weights of the network that it has grown from"
+            )
 
     def _take_metrics(self, codec: Any, dataset_api: Any, dataset: str | None) -> None:
         super()._take_metrics(codec, dataset_api, dataset)
