@@ -9,18 +9,16 @@ import json
 from pathlib import Path
 
 import pytest
+from every_black_box import METHODS as METHODS_OF_TRIALS
+from every_black_box import OWN_SPACES
 
 from naslib.build import main
 from naslib.evaluators import EVALUATORS
 from naslib.history import State, load
-from naslib.optimizers import OPTIMIZERS
-from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import NasBench201SearchSpace
 
-# Every method once, under the first of its names
-METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
-METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), DiscreteOptimizer)]
-METHODS = [name for name in METHODS if name != "eas"]  # of spaces that grow alone: tests/e2e/test_trials.py
+# Every method that searches this space
+METHODS = [name for name in METHODS_OF_TRIALS if "nasbench201" in OWN_SPACES.get(name, ("nasbench201",))]
 # Those that train for several numbers of epochs; what trains nothing is nothing for them
 MULTI_FIDELITY = {"asha", "bohb", "hyperband", "sh"}
 TRAINS_NOTHING = {"mepa", "predictor", "proxy", "supernet"}
