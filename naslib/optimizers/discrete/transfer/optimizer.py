@@ -16,7 +16,6 @@ from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
 from .advantage import TaskAdvantages
 from .policy import TaskPolicy
@@ -53,11 +52,7 @@ class TransferController(PolicyOptimizer):
         baseline_decay: In [0, 1): of the moving averages of rewards and of squared advantages.
         correct_bias: Whether these averages are corrected for their start.
         entropy_weight: Of the entropy of the policy, which is maximised; 0 for none.
-        fidelity: Epochs of training that the search looks at, -1 for the longest.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values, by `trial.task` where there are several; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `PolicyOptimizer`; an evaluator knows the task by `trial.task`.
 
     Attributes:
         tasks: The names of the tasks, the run's own first (after adapting).
@@ -84,10 +79,6 @@ class TransferController(PolicyOptimizer):
         baseline_decay: float = 0.9,
         correct_bias: bool = True,
         entropy_weight: float = 0.1,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -97,10 +88,6 @@ class TransferController(PolicyOptimizer):
             baseline_decay=baseline_decay,
             correct_bias=correct_bias,
             entropy_weight=entropy_weight,
-            fidelity=fidelity,
-            metric=metric,
-            objectives=objectives,
-            evaluator=evaluator,
             **kwargs,
         )
         problems = []
