@@ -64,6 +64,7 @@ class NASRL(PolicyOptimizer):
             a yes or no like any other word.
         arch_learning_rate: Of Adam.
         baseline_decay: Of the moving average.
+        correct_bias: Whether that average is corrected for its start (see `RewardBaseline`).
         entropy_weight: Of the entropy of the policy.
         **kwargs: See `PolicyOptimizer`.
 
@@ -96,6 +97,7 @@ class NASRL(PolicyOptimizer):
         anchors: bool = True,
         arch_learning_rate: float = 6e-4,
         baseline_decay: float = 0.95,
+        correct_bias: bool = False,
         entropy_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -105,7 +107,7 @@ class NASRL(PolicyOptimizer):
             softmax=softmax,
             arch_learning_rate=arch_learning_rate,
             baseline_decay=baseline_decay,
-            correct_bias=False,
+            correct_bias=correct_bias,
             entropy_weight=entropy_weight,
             **kwargs,
         )
@@ -203,7 +205,7 @@ class NASRL(PolicyOptimizer):
 
     def _reset(self) -> None:
         super()._reset()
-        self.baseline = RewardBaseline(self._baseline[0], previous=True)
+        self.baseline = RewardBaseline(*self._baseline, previous=True)
         self._experience = Experience()
         if self._asks_the_benchmark():
             reward_of(self.reward, self.reward_constant, self.objectives[0])

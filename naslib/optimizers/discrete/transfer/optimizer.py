@@ -48,6 +48,7 @@ class TransferController(PolicyOptimizer):
         normalize_advantage: Whether the advantages of each task are divided by their root mean square.
         controller: Of several tasks it is `"lstm"`.
         controller_hidden: Units of the LSTM.
+        softmax: It is `"shared"`: decisions with the same candidates have a vocabulary in common.
         arch_learning_rate: Of Adam.
         baseline_decay: In [0, 1): of the moving averages of rewards and of squared advantages.
         correct_bias: Whether these averages are corrected for their start.
@@ -75,6 +76,7 @@ class TransferController(PolicyOptimizer):
         normalize_advantage: bool = True,
         controller: str = "lstm",
         controller_hidden: int = 100,
+        softmax: str = "shared",
         arch_learning_rate: float = 0.0005,
         baseline_decay: float = 0.9,
         correct_bias: bool = True,
@@ -84,6 +86,7 @@ class TransferController(PolicyOptimizer):
         super().__init__(
             controller=controller,
             controller_hidden=controller_hidden,
+            softmax=softmax,
             arch_learning_rate=arch_learning_rate,
             baseline_decay=baseline_decay,
             correct_bias=correct_bias,
@@ -93,6 +96,8 @@ class TransferController(PolicyOptimizer):
         problems = []
         if controller != "lstm":
             problems.append(f"the controller of several tasks is an lstm, not {controller!r}")
+        if softmax != "shared":
+            problems.append(f"the controller of several tasks has softmax shared, not {softmax!r}")
         if transfer_train not in TRAINED:
             hint = did_you_mean(str(transfer_train), TRAINED)
             problems.append(f"transfer_train must be one of {', '.join(TRAINED)}, not {transfer_train!r}{hint}")
