@@ -271,7 +271,7 @@ class EAS(DiscreteOptimizer):
         self._check_reward(self.objectives[0])
 
     def _check_reward(self, objective: Objective) -> None:
-        if self.reward == "tan" and not (objective.maximize and objective.unit == "%"):
+        if self.reward == "tan" and not objective.is_accuracy:
             raise ConfigError(
                 f"search.reward=tan is of an accuracy in percent, and the first objective is {objective.name}: take "
                 "search.reward=value"

@@ -151,8 +151,8 @@ class PNAS(DiscreteOptimizer):
         return [candidates[place] for place in np.argsort(-predicted, kind="stable")[: self.beam_size]]
 
     def _targets(self, merits: np.ndarray) -> list[float]:
-        """Return merits as numbers in (0, 1): percentages as shares, others by the spread of the first level."""
-        if self.objectives[0].unit == "%":
+        """Return merits as numbers in (0, 1): accuracies as shares, others by the spread of the first level."""
+        if self.objectives[0].is_accuracy:
             return [float(share) for share in merits / 100]
         if self.levels.scale is None:
             self.levels.scale = float(merits.mean()), float(merits.std()) or 1.0
