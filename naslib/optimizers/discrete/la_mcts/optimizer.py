@@ -12,7 +12,7 @@ from naslib.optimizers.discrete.model_based.rounds import SearchInRounds, check_
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 
-from .regions import PARTITIONS, Chosen, choose, grow
+from .regions import PARTITIONS, Chosen, choose, grow, ridge
 
 # Random architectures that are drawn for each candidate that is wanted
 _DRAWS = 20
@@ -132,11 +132,8 @@ class LaMCTS(SearchInRounds):
         return found
 
     def _promise(self, codes: list[Code]) -> np.ndarray:
-        """Return what a ridge regression on all values predicts, `(n,)`."""
+        """Return by how much a ridge regression on all values predicts more than their mean, `(n,)`."""
         labels, merits, _ = self._labels()
         known = self.points(labels)
-        center, mean = known.mean(0), merits.mean()
-        shifted = known - center
-        weights = np.linalg.solve(shifted.T @ shifted + np.eye(known.shape[1]), shifted.T @ (merits - mean))
-        found: np.ndarray = (self.points(codes) - center) @ weights
+        found: np.ndarray = (self.points(codes) - known.mean(0)) @ ridge(known, merits)
         return found
