@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from naslib.errors import ConfigError
+from naslib.errors import CheckpointError, ConfigError
 from naslib.history import Outcome, Trial
 
 from .base import Evaluator, ShouldStop, never
@@ -34,6 +34,8 @@ class TasksEvaluator(Evaluator):
         evaluators = self.by_task.values()
         self.is_instant = all(e.is_instant for e in evaluators)
         self.has_curves = all(e.has_curves for e in evaluators)
+        self.is_timed = any(e.is_timed for e in evaluators)
+        self.carries_state = any(e.carries_state for e in evaluators)
 
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
         """Return what the evaluator of the trial's task says.
@@ -52,6 +54,26 @@ class TasksEvaluator(Evaluator):
         """Raise now if an architecture could not be evaluated for one of the tasks."""
         for evaluator in self.by_task.values():
             evaluator.check(code)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of the evaluators that carry one, by task."""
+        return {name: e.state_dict() for name, e in self._carrying().items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state.
+
+        Raises:
+            CheckpointError: If it is of other tasks.
+        """
+        carrying = self._carrying()
+        if set(state_dict) != set(carrying):
+            known, said = ", ".join(carrying) or "none", ", ".join(state_dict) or "none"
+            raise CheckpointError(f"the checkpoint has the evaluators of the tasks {said}, this search {known}")
+        for name, evaluator in carrying.items():
+            evaluator.load_state_dict(state_dict[name])
+
+    def _carrying(self) -> dict[str, Any]:
+        return {name: e for name, e in self.by_task.items() if e.carries_state}
 
     def describe(self) -> dict[str, Any]:
         """Return what must be the same for values to be of the same evaluator."""

@@ -46,6 +46,11 @@ class Objective(NamedTuple):
     maximize: bool = True
     unit: str = ""
 
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it is a share in percent, of which more is better."""
+        return self.maximize and self.unit == "%"
+
     def merit(self, value: float) -> float:
         """Return the value such that larger is better."""
         return value if self.maximize else -value

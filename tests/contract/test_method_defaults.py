@@ -228,6 +228,13 @@ def test_a_constructor_that_hands_nothing_on_keeps_the_parents_defaults():
     assert (optimizer.learning_rate, optimizer.grad_clip) == (0.2, None)
 
 
+def test_methods_take_each_keyword_that_a_config_may_give_them():
+    for name in METHODS:
+        cls = OPTIMIZERS.get(name)
+        defaults = {key: p.default for key, p in accepted_keywords(cls).items() if p.default is not p.empty}
+        assert isinstance(cls(**defaults), cls)
+
+
 def test_arguments_by_position_are_where_they_were():
     assert PCDARTSOptimizer(0.5).learning_rate == 0.5 and PCDARTSOptimizer(0.5).arch_learning_rate == 6e-4
     assert FairDARTSOptimizer(0.7).threshold == 0.7

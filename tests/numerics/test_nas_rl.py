@@ -269,6 +269,12 @@ def test_the_average_before_a_reward_is_subtracted() -> None:
     assert again.advantage(0.0) == baseline.advantage(0.0) == pytest.approx(-(0.9 * 1.2 + 0.1 * 2.0), abs=1e-15)
 
 
+def test_the_average_may_be_corrected_for_its_start() -> None:
+    baseline = on_layers(controller_hidden=4, baseline_decay=0.9, correct_bias=True).baseline
+    # after 1 and 3 the average is (.9 * 1 + 3) / 1.9
+    assert [baseline.advantage(r) for r in (1.0, 3.0, 2.0)] == pytest.approx([0.0, 2.0, 2.0 - 3.9 / 1.9], abs=1e-15)
+
+
 def test_gradients_are_accumulated_before_a_step() -> None:
     optimizer = on_layers(controller_hidden=4, policy_batch=2, accumulate=3)
     states = [optimizer.policy.start.detach().clone()]

@@ -254,6 +254,7 @@ def test_what_it_refuses():
         ({"transfer_train": "embeding"}, "did you mean 'embedding'"),
         ({"transfer_train": "embedding"}, "transfer_from"),
         ({"controller": "factorised"}, "lstm"),
+        ({"softmax": "own"}, "softmax shared, not 'own'"),
         ({"task_embedding": 0}, "at least 1"),
         ({"tasks": ["a", "b"], "parts": {"early_termination": {}}}, "do not compare"),
     ):

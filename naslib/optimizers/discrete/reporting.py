@@ -103,7 +103,7 @@ class ReportingOptimizer(MetaOptimizer):
         """
         if not self._asks_the_benchmark():
             first, value = self.objectives[0], self.record.incumbent_value
-            is_accuracy = first.maximize and first.unit == "%" and self.record.incumbent is not None
+            is_accuracy = first.is_accuracy and self.record.incumbent is not None
             return (None, value if is_accuracy and report_incumbent else None, None, None)
         reached = self.record.incumbent_fidelity if report_incumbent else None
         fidelity = self.fidelity if reached is None else reached

@@ -18,9 +18,11 @@ from benchmarks.bars.p9_discrete import EDGES, OPS
 from naslib.build import main, schema_extensions
 from naslib.cli.builders import build_trainer
 from naslib.config.loader import load_config
-from naslib.errors import CheckpointError, ConfigError
-from naslib.evaluators import TableEvaluator, TasksEvaluator
-from naslib.history import load
+from naslib.errors import CheckpointError, ConfigError, TrialFailed
+from naslib.evaluators import TableEvaluator, TasksEvaluator, TrainEvaluator
+from naslib.evaluators.base import never
+from naslib.evaluators.executors import evaluated
+from naslib.history import State, Trial, load
 from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.seeding import set_seed
 
@@ -44,7 +46,7 @@ def config_for(out: Path, data: Path, **search: Any) -> Any:
     raw = {
         "dataset": "cifar10", "search_space": "nasbench201", "optimizer": "transfer_controller", "seed": 3,
         "data": str(data), "out_dir": str(out), "device": "cpu", "evaluation": {"mode": "query"},
-        "search": {"epochs": 30, "checkpoint_freq": 4, "tasks": list(TASKS[:2]), **SMALL, **search},
+        "search": {"epochs": 12, "checkpoint_freq": 4, "tasks": list(TASKS[:2]), **SMALL, **search},
     }  # fmt: skip
     return load_config(raw, extensions=schema_extensions())
 
@@ -76,9 +78,9 @@ def searched(config: Any, kill_after: int | None = None, at_the_kill: Callable[[
 
 def test_a_killed_search_of_two_tasks_ends_as_if_nothing_had_happened(tmp_path: Path, table: Path):
     whole = searched(config_for(tmp_path / "whole", table))
-    killed = searched(config_for(tmp_path / "killed", table), kill_after=13)
+    killed = searched(config_for(tmp_path / "killed", table), kill_after=5)
     trials = [[dataclasses.replace(t, seconds=0.0) for t in load(trainer.folder)] for trainer in (whole, killed)]
-    assert trials[0] == trials[1] and [t.task for t in trials[0]] == [*TASKS[:2]] * 15
+    assert trials[0] == trials[1] and [t.task for t in trials[0]] == [*TASKS[:2]] * 6
     states = [load_checkpoint(trainer.folder / "search" / "model_final.pth") for trainer in (whole, killed)]
     assert [d for d in differences(*states) if "train_time" not in d] == []
     assert whole.summary["trials"] == killed.summary["trials"]
@@ -88,11 +90,11 @@ def test_the_summary_says_what_was_found_for_each_task(tmp_path: Path, table: Pa
     trainer = searched(config_for(tmp_path, table))
     told = trainer.summary["trials"]
     api, codec = trainer.optimizer.dataset_api, trainer.optimizer.codec
-    assert list(told["tasks"]) == list(TASKS[:2]) and told["count"] == 30
+    assert list(told["tasks"]) == list(TASKS[:2]) and told["count"] == 12
     for name, found in told["tasks"].items():
         own = [t for t in load(trainer.folder) if t.task == name]
         best = max(own, key=lambda t: (t.values[0], -t.number))
-        assert (found["count"], found["best"], found["best_values"]) == (15, best.number, list(best.values))
+        assert (found["count"], found["best"], found["best_values"]) == (6, best.number, list(best.values))
         assert best.values[0] == api.query(best.code, Metric.VAL_ACCURACY, name, 200)
         graph = trainer.optimizer.graph.clone()
         graph.set_spec(best.code)
@@ -202,3 +204,36 @@ def test_tasks_that_are_measured_differently_are_refused(table: Path):
         TasksEvaluator({"a": accuracy, "b": TableEvaluator(api, "cifar100", [Metric.TEST_ACCURACY])})
     with pytest.raises(ConfigError, match="at least one"):
         TasksEvaluator({})
+
+
+def mepa(tmp_path: Path, other: str, **search: Any) -> Any:
+    return training(tmp_path, other, evaluator="mepa", evaluator_args={"shared_steps": 1}, checkpoint_freq=1, **search)
+
+
+def test_shared_weights_of_each_task_are_in_the_checkpoint(tmp_path: Path):
+    other = digits(tmp_path, "flipped")
+    whole = searched(mepa(tmp_path / "whole", other))
+    killed = searched(mepa(tmp_path / "killed", other), kill_after=1)
+    states = [load_checkpoint(trainer.folder / "search" / "model_final.pth") for trainer in (whole, killed)]
+    assert [d for d in differences(*states) if "train_time" not in d] == []
+    assert [t.values for t in load(whole.folder)] == [t.values for t in load(killed.folder)]
+    own = states[0]["run"]["parts"]["evaluator"]
+    assert {name: own[name]["steps"] for name in own} == {"digits": 2, other: 2}
+    with pytest.raises(CheckpointError, match=r"of the tasks digits, this search digits, .*flipped"):
+        whole._evaluator(whole.optimizer, None).load_state_dict({"digits": own["digits"]})
+
+
+def test_weights_that_trials_change_are_of_one_process(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"search\.workers: TasksEvaluator changes with every trial"):
+        searched(mepa(tmp_path, digits(tmp_path, "flipped"), workers=2))
+
+
+def test_a_failed_trial_of_several_tasks_has_taken_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*given: Any) -> Any:
+        raise TrialFailed("no value")
+
+    monkeypatch.setattr(TrainEvaluator, "evaluate", fail)
+    trainer = build_trainer(training(tmp_path, digits(tmp_path, "flipped"), epochs=1))
+    evaluator = trainer._evaluator(trainer.optimizer, None)
+    trial = evaluated(evaluator, Trial(0, (0,) * 6, 1, user={"task": "digits"}), never)
+    assert trial.state is State.FAILED and trial.seconds > 0

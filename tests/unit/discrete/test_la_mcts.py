@@ -84,6 +84,20 @@ def test_it_finds_more_than_random_search(keywords: dict[str, Any]) -> None:
     assert sum(by_tree) > sum(at_random)
 
 
+def test_the_model_asks_for_what_a_regression_puts_first() -> None:
+    from sklearn.linear_model import Ridge
+
+    optimizer = told(LaMCTS, 2, 20, k=5, num_init=20, leaf_size=100, sampler="model", num_candidates=30)
+    ranked: list[Any] = []
+    candidates = optimizer._candidates
+    optimizer._candidates = lambda region: ranked.append(candidates(region)) or ranked[0]
+    asked = [code for code, _ in optimizer.next_round()]
+    model = Ridge(alpha=1.0).fit(optimizer.points(optimizer.state.codes), optimizer.state.merits)
+    predicted = dict(zip(ranked[0].codes, model.predict(optimizer.points(ranked[0].codes)), strict=True))
+    assert len(predicted) == 30 and len(asked) == 5
+    assert [predicted[code] for code in asked] == pytest.approx(sorted(predicted.values(), reverse=True)[:5], abs=1e-9)
+
+
 def test_nothing_is_evaluated_twice_and_rounds_are_counted() -> None:
     optimizer = told(LaMCTS, 1, 40, k=5, num_init=10)
     assert len(set(optimizer.state.codes)) == 40 and optimizer.state.rounds == 6

@@ -39,6 +39,10 @@ class Losses(Cells):
     objectives = (Objective("loss", False),)
 
 
+class Errors(Cells):
+    objectives = (Objective("error", False, "%"),)
+
+
 def value_of(code: tuple[int, ...]) -> float:
     there = [gene for gene in code if gene >= 0]
     return 50 + 40 * sum(gene == 1 for gene in there) / len(there)
@@ -296,8 +300,9 @@ def test_without_a_surrogate_cells_are_drawn_or_all_taken(surrogate: str, nb201:
     assert len(set(asked)) == 60
 
 
-def test_a_loss_is_learned_by_its_spread(nb201: NasBench201SearchSpace):
-    optimizer = searched(nb201, evaluator=Losses())
+@pytest.mark.parametrize("measured", [Losses, Errors])
+def test_a_loss_is_learned_by_its_spread(measured: type[Evaluator], nb201: NasBench201SearchSpace):
+    optimizer = searched(nb201, evaluator=measured())
     for trial in optimizer.ask(4):
         optimizer.tell(trial, [float(trial.number)])
     optimizer.ask(1)

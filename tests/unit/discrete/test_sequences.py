@@ -225,6 +225,20 @@ def test_a_round_takes_steps_of_growing_length_from_the_best(kind: Any, keywords
     assert {parent for _, parent in optimizer.state.queue} <= {*best, None}
 
 
+def test_of_a_surplus_the_best_by_prediction_are_asked_for() -> None:
+    optimizer = adapted(NAO, **{**SMALL, "surplus": 4})
+    drive(optimizer, 6)
+    collections: list[Any] = []
+    made = optimizer.new_candidates
+    optimizer.new_candidates = lambda: collections.append(made()) or collections[-1]
+    chosen = [code for code, _ in optimizer.next_round()]
+    writing, controller = optimizer.parts()
+    written = collections[0].codes
+    values = dict(zip(written, controller.values(writing.write(written)).tolist(), strict=True))
+    assert len(set(values.values())) > len(chosen) == optimizer.k
+    assert [values[code] for code in chosen] == sorted(values.values(), reverse=True)[: optimizer.k]
+
+
 @pytest.mark.parametrize(("kind", "keywords"), BOTH)
 def test_a_killed_search_goes_on_as_it_would_have(kind: Any, keywords: dict[str, Any]) -> None:
     whole, killed = (adapted(kind, **keywords) for _ in range(2))

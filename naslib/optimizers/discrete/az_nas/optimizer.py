@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.predictors.proxies.votes import log_rank_sum
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
 
 class RankedHistory:
@@ -83,11 +82,7 @@ class AZNASSearch(DiscreteOptimizer):
     Args:
         population_size: How many of the best are parents (512 in the authors' code).
         n_initial: Random architectures at the beginning.
-        fidelity: Epochs of training that the search looks at, -1 for the longest.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `DiscreteOptimizer`.
 
     Attributes:
         seen: All architectures and their merits.
@@ -103,13 +98,9 @@ class AZNASSearch(DiscreteOptimizer):
         *,
         population_size: int = 512,
         n_initial: int = 10,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
+        super().__init__(**kwargs)
         sizes = {"population_size": population_size, "n_initial": n_initial}
         problems = [f"{key} must be at least 1, not {size}" for key, size in sizes.items() if size < 1]
         if problems:

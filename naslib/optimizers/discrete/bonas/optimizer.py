@@ -46,7 +46,6 @@ class BONAS(SearchOfSeveral):
     member of the front of those drawn.
 
     Args:
-        num_init: Random architectures before the first round.
         k: Architectures in a round; 100 in the authors' settings.
         acq_fn_type: `ei`, `ucb`, or `its` for draws from the logit's distribution, one per candidate.
         explore_factor: Of `ucb`.
@@ -56,12 +55,7 @@ class BONAS(SearchOfSeveral):
         sample_size: How many take part in a tournament.
         predictor_epochs: Passes of the graph network over the labels.
         predictor_args: Hyperparameters of `BonasPredictor` that are not its defaults.
-        max_labels: To how many trials the model is fitted at most: the best half, and the newest of the others.
-        fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `SearchInRounds`.
 
     Raises:
         ConfigError: For an unknown keyword, name or hyperparameter, or a number out of its range.
@@ -79,7 +73,6 @@ class BONAS(SearchOfSeveral):
     def __init__(
         self,
         *,
-        num_init: int = 10,
         k: int = 10,
         acq_fn_type: str = "ei",
         explore_factor: float = 0.5,
@@ -89,22 +82,9 @@ class BONAS(SearchOfSeveral):
         sample_size: int = 10,
         predictor_epochs: int = 100,
         predictor_args: dict[str, Any] | None = None,
-        max_labels: int = 1000,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            num_init=num_init,
-            max_labels=max_labels,
-            fidelity=fidelity,
-            metric=metric,
-            objectives=objectives,
-            evaluator=evaluator,
-            **kwargs,
-        )
+        super().__init__(**kwargs)
         check_counts(
             k=k,
             num_candidates=num_candidates,

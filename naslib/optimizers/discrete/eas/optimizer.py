@@ -15,7 +15,6 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.log import get_logger
 
 from .baseline import MeanBaseline
@@ -64,11 +63,7 @@ class EAS(DiscreteOptimizer):
         baseline_rate: In (0, 1]: how much of a round's mean reward the baseline takes.
         controller_hidden: Units of each direction of the encoder.
         controller_embedding: Size of the embeddings.
-        fidelity: Epochs of training that the search looks at, -1 for the longest.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `DiscreteOptimizer`.
 
     Attributes:
         controller: The controller (after adapting).
@@ -93,13 +88,9 @@ class EAS(DiscreteOptimizer):
         baseline_rate: float = 0.95,
         controller_hidden: int = 50,
         controller_embedding: int = 16,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
+        super().__init__(**kwargs)
         problems = [
             f"{name} must be at least 1, not {value}"
             for name, value in (
@@ -292,7 +283,7 @@ class EAS(DiscreteOptimizer):
         self._check_reward(self.objectives[0])
 
     def _check_reward(self, objective: Objective) -> None:
-        if self.reward == "tan" and not (objective.maximize and objective.unit == "%"):
+        if self.reward == "tan" and not objective.is_accuracy:
             raise ConfigError(
                 f"search.reward=tan is of an accuracy in percent, and the first objective is {objective.name}: take "
                 "search.reward=value"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
 from naslib.optimizers.discrete.model_based.rounds import SearchInRounds, check_counts
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
-from .regions import PARTITIONS, Chosen, choose, grow
+from .regions import PARTITIONS, Chosen, choose, grow, ridge
 
 # Random architectures that are drawn for each candidate that is wanted
 _DRAWS = 20
@@ -32,18 +30,12 @@ class LaMCTS(SearchInRounds):
 
     Args:
         k: Architectures in a round.
-        num_init: Random architectures at the beginning.
         num_candidates: Architectures of the leaf that are sought.
         leaf_size: Of the tree.
         exploration: In the upper bound, not negative.
         partition: `svm`, as in [Wang2020lamcts], or `linear`, a ridge regression as in [Wang2021lanas].
         sampler: `random`; or `model`: those for which a ridge regression on all values predicts most.
-        max_labels: From how many trials is learned at most: the best half, and the newest of the others.
-        fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `SearchInRounds`.
 
     Raises:
         ConfigError: For an unknown keyword or name, or a number out of range.
@@ -55,28 +47,14 @@ class LaMCTS(SearchInRounds):
         self,
         *,
         k: int = 10,
-        num_init: int = 10,
         num_candidates: int = 100,
         leaf_size: int = 10,
         exploration: float = 0.1,
         partition: str = "svm",
         sampler: str = "random",
-        max_labels: int = 1000,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            num_init=num_init,
-            max_labels=max_labels,
-            fidelity=fidelity,
-            metric=metric,
-            objectives=objectives,
-            evaluator=evaluator,
-            **kwargs,
-        )
+        super().__init__(**kwargs)
         check_counts(k=k, num_candidates=num_candidates, leaf_size=leaf_size)
         problems = []
         if exploration < 0:
@@ -154,11 +132,8 @@ class LaMCTS(SearchInRounds):
         return found
 
     def _promise(self, codes: list[Code]) -> np.ndarray:
-        """Return what a ridge regression on all values predicts, `(n,)`."""
+        """Return by how much a ridge regression on all values predicts more than their mean, `(n,)`."""
         labels, merits, _ = self._labels()
         known = self.points(labels)
-        center, mean = known.mean(0), merits.mean()
-        shifted = known - center
-        weights = np.linalg.solve(shifted.T @ shifted + np.eye(known.shape[1]), shifted.T @ (merits - mean))
-        found: np.ndarray = (self.points(codes) - center) @ weights
+        found: np.ndarray = (self.points(codes) - known.mean(0)) @ ridge(known, merits)
         return found

@@ -81,12 +81,19 @@ def linear_split(points: np.ndarray, values: np.ndarray, seed: int = 0) -> Split
         values: `(n,)`.
         seed: Of no effect.
     """
-    center, mean = points.mean(0), values.mean()
-    shifted = points - center
-    weights = np.linalg.solve(shifted.T @ shifted + _RIDGE * np.eye(points.shape[1]), shifted.T @ (values - mean))
+    weights = ridge(points, values)
     if not np.abs(weights).max() > 0:
         return None
+    center = points.mean(0)
     return lambda others: (others - center) @ weights > 0
+
+
+def ridge(points: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the weights `(d,)` of a ridge regression of values `(n,)` on points `(n, d)`, less their means."""
+    shifted = points - points.mean(0)
+    penalty = _RIDGE * np.eye(points.shape[1])
+    weights: np.ndarray = np.linalg.solve(shifted.T @ shifted + penalty, shifted.T @ (values - values.mean()))
+    return weights
 
 
 def svm_split(points: np.ndarray, values: np.ndarray, seed: int = 0) -> Split | None:

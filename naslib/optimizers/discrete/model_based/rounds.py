@@ -10,7 +10,6 @@ from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
 from .candidates import Candidates, Parent
 from .state import ModelState
@@ -30,11 +29,7 @@ class SearchInRounds(DiscreteOptimizer):
     Args:
         num_init: Random architectures before the first round.
         max_labels: From how many trials is learned at most: the best half, and the newest of the others.
-        fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `DiscreteOptimizer`.
 
     Attributes:
         state: Labels and queue.
@@ -48,13 +43,9 @@ class SearchInRounds(DiscreteOptimizer):
         *,
         num_init: int = 10,
         max_labels: int = 1000,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
+        super().__init__(**kwargs)
         check_counts(num_init=num_init, max_labels=max_labels)
         self.num_init, self.max_labels = num_init, max_labels
         self.state = ModelState()

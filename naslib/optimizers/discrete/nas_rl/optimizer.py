@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,7 +19,6 @@ from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
 from .reward import REWARDS, best_of_last, reward_of
 
@@ -66,12 +64,9 @@ class NASRL(PolicyOptimizer):
             a yes or no like any other word.
         arch_learning_rate: Of Adam.
         baseline_decay: Of the moving average.
+        correct_bias: Whether that average is corrected for its start (see `RewardBaseline`).
         entropy_weight: Of the entropy of the policy.
-        fidelity: Epochs of training that the search looks at, -1 for the longest.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `PolicyOptimizer`.
 
     Raises:
         ConfigError: For an unknown keyword, or a value out of its range.
@@ -102,11 +97,8 @@ class NASRL(PolicyOptimizer):
         anchors: bool = True,
         arch_learning_rate: float = 6e-4,
         baseline_decay: float = 0.95,
+        correct_bias: bool = False,
         entropy_weight: float = 0.0,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -115,12 +107,8 @@ class NASRL(PolicyOptimizer):
             softmax=softmax,
             arch_learning_rate=arch_learning_rate,
             baseline_decay=baseline_decay,
-            correct_bias=False,
+            correct_bias=correct_bias,
             entropy_weight=entropy_weight,
-            fidelity=fidelity,
-            metric=metric,
-            objectives=objectives,
-            evaluator=evaluator,
             **kwargs,
         )
         counts = {"policy_batch": policy_batch, "accumulate": accumulate, "last_epochs": last_epochs}
@@ -217,7 +205,7 @@ class NASRL(PolicyOptimizer):
 
     def _reset(self) -> None:
         super()._reset()
-        self.baseline = RewardBaseline(self._baseline[0], previous=True)
+        self.baseline = RewardBaseline(*self._baseline, previous=True)
         self._experience = Experience()
         if self._asks_the_benchmark():
             reward_of(self.reward, self.reward_constant, self.objectives[0])

@@ -24,9 +24,8 @@ def reward_of(name: str | None, constant: float, objective: Objective) -> Callab
         ConfigError: If `inverse_square` meets what is maximised, or `cube` what is minimised.
     """
     if name is None:
-        is_accuracy = objective.maximize and objective.unit == "%"
         is_perplexity = not objective.maximize and "perplexity" in objective.name.lower()
-        name = "cube" if is_accuracy else "inverse_square" if is_perplexity else "value"
+        name = "cube" if objective.is_accuracy else "inverse_square" if is_perplexity else "value"
     if (name == "inverse_square" and objective.maximize) or (name == "cube" and not objective.maximize):
         way, other = ("maximised", "cube or value") if objective.maximize else ("minimised", "inverse_square or value")
         raise ConfigError(f"search.reward={name} does not fit {objective.name}, which is {way}: take {other}")

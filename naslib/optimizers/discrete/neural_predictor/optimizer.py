@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -13,7 +12,6 @@ from naslib.optimizers.discrete.model_based.candidates import Parent
 from naslib.optimizers.discrete.model_based.rounds import FEWEST_LABELS, SearchInRounds, check_counts
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.predictors.neural.gcn import GCNClassifier, GCNPredictor
-from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils.encodings import EncodingType
 
 # Rounds of draws after which a pool remains smaller than it was to be
@@ -39,12 +37,7 @@ class NeuralPredictorSearch(SearchInRounds):
             pool is ranked; None for when the pool is at its end.
         predictor_epochs: Passes of each network over its labels.
         predictor_args: Hyperparameters of `GCNPredictor` that are not its defaults, of both networks.
-        max_labels: To how many trials the networks are fitted at most: the best half, and the newest of the others.
-        fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `SearchInRounds`.
 
     Raises:
         ConfigError: For an unknown keyword or hyperparameter, a number out of its range, or a threshold without
@@ -62,22 +55,9 @@ class NeuralPredictorSearch(SearchInRounds):
         refit_after: int | None = None,
         predictor_epochs: int = 300,
         predictor_args: dict[str, Any] | None = None,
-        max_labels: int = 1000,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            num_init=num_init,
-            max_labels=max_labels,
-            fidelity=fidelity,
-            metric=metric,
-            objectives=objectives,
-            evaluator=evaluator,
-            **kwargs,
-        )
+        super().__init__(num_init=num_init, **kwargs)
         check_counts(
             pool_size=pool_size,
             refit_after=1 if refit_after is None else refit_after,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 from naslib.search_spaces.core.widening import CellWidening
 
 from .networks import NETWORKS
@@ -46,11 +44,7 @@ class PNAS(DiscreteOptimizer):
         surrogate_epochs: Passes over the cells in a fit; the paper does not say.
         max_first: Cells of one block that are evaluated at most, drawn at random if there are more; None for all.
         max_candidates: Grown cells that the surrogate ranks at most, drawn at random if there are more; None for all.
-        fidelity: Epochs of training that the search looks at, -1 for the longest.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `DiscreteOptimizer`.
 
     Attributes:
         levels: How far the search is.
@@ -72,13 +66,9 @@ class PNAS(DiscreteOptimizer):
         surrogate_epochs: int = 50,
         max_first: int | None = None,
         max_candidates: int | None = None,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
+        super().__init__(**kwargs)
         counts = {"beam_size": beam_size, "ensemble": ensemble, "surrogate_epochs": surrogate_epochs}
         counts |= {"max_first": max_first, "max_candidates": max_candidates}  # type: ignore[dict-item]
         problems = [f"{key} must be at least 1, not {n}" for key, n in counts.items() if n is not None and n < 1]
@@ -161,8 +151,8 @@ class PNAS(DiscreteOptimizer):
         return [candidates[place] for place in np.argsort(-predicted, kind="stable")[: self.beam_size]]
 
     def _targets(self, merits: np.ndarray) -> list[float]:
-        """Return merits as numbers in (0, 1): percentages as shares, others by the spread of the first level."""
-        if self.objectives[0].unit == "%":
+        """Return merits as numbers in (0, 1): accuracies as shares, others by the spread of the first level."""
+        if self.objectives[0].is_accuracy:
             return [float(share) for share in merits / 100]
         if self.levels.scale is None:
             self.levels.scale = float(merits.mean()), float(merits.std()) or 1.0

@@ -21,7 +21,7 @@ class Levels:
         asked: Cells of this level that were asked for.
         told: Cells with their merits and trials, of all levels, in the order in which they were told.
         seen: All that were asked for or told.
-        scale: Mean and standard deviation that merits are read by; None for percentages, and before the first fit.
+        scale: Mean and standard deviation that merits are read by; None for accuracies, and before the first fit.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,6 @@ from naslib.optimizers.discrete.steps import ATTEMPTS, Steps
 from naslib.optimizers.discrete.variation import known
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
 from .table import QTable, StateAction
 
@@ -89,11 +88,7 @@ class QLearning(DiscreteOptimizer):
         epsilon_schedule: Pairs of the share of random words and the number of new architectures that it lasts; the
             last one goes on. The paper's if None, 2,700 architectures.
         schedule_length: Stretches the schedule to so many architectures; None leaves it as it is.
-        fidelity: Epochs of training that the search looks at, -1 for the longest.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `DiscreteOptimizer`.
 
     Attributes:
         table: The values of words.
@@ -115,13 +110,9 @@ class QLearning(DiscreteOptimizer):
         state_words: int = 1,
         epsilon_schedule: Sequence[Sequence[float]] | None = None,
         schedule_length: int | None = None,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fidelity=fidelity, metric=metric, objectives=objectives, evaluator=evaluator, **kwargs)
+        super().__init__(**kwargs)
         problems = []
         if not 0 < q_rate <= 1:
             problems.append(f"q_rate must be in (0, 1], not {q_rate}")

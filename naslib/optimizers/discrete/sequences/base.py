@@ -15,7 +15,6 @@ from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.discrete.model_based.candidates import Parent
 from naslib.optimizers.discrete.model_based.rounds import SearchInRounds, check_counts
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
 from .controller import SequenceController
 from .writing import Writing
@@ -47,12 +46,7 @@ class SequenceSearch(SearchInRounds):
         mlp_size: Width of the predictor's layer.
         dropout: Of embeddings and predictor, in [0, 1).
         carry_over: Whether a round goes on with the weights of the last.
-        max_labels: From how many trials is learned at most: the best half, and the newest of the others.
-        fidelity: Epochs of training that the search looks at, -1 for the longest that a benchmark has.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `SearchInRounds`.
 
     Attributes:
         controller: The network, once a space was adapted.
@@ -87,22 +81,9 @@ class SequenceSearch(SearchInRounds):
         mlp_size: int = 16,
         dropout: float = 0.1,
         carry_over: bool = True,
-        max_labels: int = 1000,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            num_init=num_init,
-            max_labels=max_labels,
-            fidelity=fidelity,
-            metric=metric,
-            objectives=objectives,
-            evaluator=evaluator,
-            **kwargs,
-        )
+        super().__init__(num_init=num_init, **kwargs)
         check_counts(
             k=k,
             num_seeds=num_seeds,

@@ -16,7 +16,6 @@ from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.query_metrics import Metric
 
 from .advantage import TaskAdvantages
 from .policy import TaskPolicy
@@ -49,15 +48,12 @@ class TransferController(PolicyOptimizer):
         normalize_advantage: Whether the advantages of each task are divided by their root mean square.
         controller: Of several tasks it is `"lstm"`.
         controller_hidden: Units of the LSTM.
+        softmax: It is `"shared"`: decisions with the same candidates have a vocabulary in common.
         arch_learning_rate: Of Adam.
         baseline_decay: In [0, 1): of the moving averages of rewards and of squared advantages.
         correct_bias: Whether these averages are corrected for their start.
         entropy_weight: Of the entropy of the policy, which is maximised; 0 for none.
-        fidelity: Epochs of training that the search looks at, -1 for the longest.
-        metric: An accuracy (`Metric` or its name), which is maximised.
-        objectives: What is measured instead; see `DiscreteOptimizer`.
-        evaluator: What gives the trials their values, by `trial.task` where there are several; a benchmark if None.
-        **kwargs: Other keys of the shared search schema; ignored.
+        **kwargs: See `PolicyOptimizer`; an evaluator knows the task by `trial.task`.
 
     Attributes:
         tasks: The names of the tasks, the run's own first (after adapting).
@@ -80,32 +76,28 @@ class TransferController(PolicyOptimizer):
         normalize_advantage: bool = True,
         controller: str = "lstm",
         controller_hidden: int = 100,
+        softmax: str = "shared",
         arch_learning_rate: float = 0.0005,
         baseline_decay: float = 0.9,
         correct_bias: bool = True,
         entropy_weight: float = 0.1,
-        fidelity: int = 200,
-        metric: Metric | str = Metric.VAL_ACCURACY,
-        objectives: Sequence[Metric | str] | None = None,
-        evaluator: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             controller=controller,
             controller_hidden=controller_hidden,
+            softmax=softmax,
             arch_learning_rate=arch_learning_rate,
             baseline_decay=baseline_decay,
             correct_bias=correct_bias,
             entropy_weight=entropy_weight,
-            fidelity=fidelity,
-            metric=metric,
-            objectives=objectives,
-            evaluator=evaluator,
             **kwargs,
         )
         problems = []
         if controller != "lstm":
             problems.append(f"the controller of several tasks is an lstm, not {controller!r}")
+        if softmax != "shared":
+            problems.append(f"the controller of several tasks has softmax shared, not {softmax!r}")
         if transfer_train not in TRAINED:
             hint = did_you_mean(str(transfer_train), TRAINED)
             problems.append(f"transfer_train must be one of {', '.join(TRAINED)}, not {transfer_train!r}{hint}")
