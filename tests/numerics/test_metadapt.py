@@ -134,10 +134,23 @@ def test_controllers_are_trained_from_their_epoch_on_with_alpha_and_weights_are_
     assert any("into" in name and not torch.equal(value, start[name]) for name, value in own.items())
     rates = [group["lr"] for group in optimizer.arch_optimizer.param_groups]
     assert rates == [0.05, 0.001]
-    optimizer.follow("arch_learning_rate", 0.2)
-    assert [group["lr"] for group in optimizer.arch_optimizer.param_groups] == [0.2, 0.001]
-    optimizer.follow("controller_learning_rate", 0.3)
-    assert [group["lr"] for group in optimizer.arch_optimizer.param_groups] == [0.2, 0.3]
+    for key, value in {"arch_learning_rate": 0.2, "controller_learning_rate": 0.3, "arch_weight_decay": 0.4}.items():
+        optimizer.follow(key, value)
+    groups = optimizer.arch_optimizer.param_groups
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(0.2, 0.4), (0.3, 0.0)]
+
+
+@pytest.mark.parametrize("part", ["partial_channels", "auxiliary_skip", "edge_normalization", "drop_path"])
+def test_controllers_see_all_channels_of_an_edge_whatever_surrounds_the_mixture(part: str):
+    keywords: dict[str, Any] = {"partial_channels": {"k": 2}, "drop_path": {"drop_prob": 0.5}}.get(part, {})
+    optimizer, batches = search(adapt_from=0.0, parts={part: keywords})
+    assert [found.channels for found in optimizer.controllers] == [2, 2, 2]
+    start = [value.clone() for value in optimizer.controllers.parameters()]
+    optimizer.new_epoch(0)
+    for _ in range(3):
+        optimizer.step(*batches)
+    moved = [not torch.equal(value, was) for value, was in zip(optimizer.controllers.parameters(), start, strict=True)]
+    assert len(moved) == 12 and all(moved)
 
 
 def test_the_gradient_of_a_controller_is_that_by_differences():
@@ -237,6 +250,13 @@ def test_what_is_refused(tmp_path: Path):
         build_trainer(config_for(tmp_path, search={"epochs": 1, "checkpoint_cells": True}))
     with pytest.raises(ConfigError, match="its controllers have an output for every operation"):
         build_trainer(config_for(tmp_path, search={"epochs": 1, "parts": {"progressive_shrinking": {}}}))
+    with pytest.raises(ConfigError, match="the Hessian would be one of other parameters"):
+        build_trainer(config_for(tmp_path, search={"epochs": 1, "parts": {"early_stopping": {}}}))
+    MetAdaptOptimizer(adapt_from=1, parts={"early_stopping": {}}).check_combination()
+    with pytest.raises(ConfigError, match="with adapt_from: 1 there are no controllers"):
+        MetAdaptOptimizer(
+            adapt_from=1, controller_learning_rate={"schedule": "step", "from": 0.1, "factor": 0.5, "size": 1}
+        )
     assert not list(tmp_path.iterdir())
     optimizer = MetAdaptOptimizer()
     optimizer.adapt_search_space(NasBench201SearchSpace(channels=4, cells_per_stage=1))
