@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from naslib.optimizers import MetAdaptOptimizer
 from naslib.optimizers.oneshot.methods.metadapt.controller import Adaptation, AdaptController, Switch, adapted
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces import NasBench201SearchSpace, ResNetDagSearchSpace
+from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.tasks import Classification, FewShot
 from naslib.tasks.few_shot import supporting
+from naslib.training.space_record import describe_architecture, rebuild_architecture
 from naslib.utils.seeding import set_seed
 
 EPISODES = {"ways": 2, "shots": 2, "queries": 3, "episodes": 3, "test_episodes": 6}
@@ -297,3 +300,11 @@ def test_episodes_of_sequences_and_what_has_no_head_for_them(tmp_path: Path):
 def test_a_block_has_channels() -> None:
     with pytest.raises(ConfigError, match=r"at least 1 of channels and blocks, .*got 0, 2, 3, 1"):
         ResNetDagSearchSpace(channels=0)
+
+
+def test_a_found_block_is_rebuilt_with_as_many_nodes() -> None:
+    optimizer, _ = search()
+    found = optimizer.get_final_architecture()
+    again = rebuild_architecture(json.loads(json.dumps(describe_architecture(found))))
+    again.load_state_dict(found.state_dict())
+    assert constructor_arguments(again)["nodes"] == 2
