@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from naslib.search_spaces import SEARCH_SPACES
+from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
 from naslib.tasks import build_task
@@ -156,6 +158,27 @@ def test_a_network_leaves_as_fx(entry: Entry) -> None:
     expected = graph(inputs)
     torch.manual_seed(9)
     assert torch.equal(graph.plan.to_fx()(inputs), expected)
+
+
+# What these spaces of before do not keep: records of them have the defaults
+NOT_KEPT = {
+    "conditional_operations": {"in_channels", "n_classes"},
+    "conditional_kinds": {"in_channels", "n_classes"},
+    "simple_sequence": {"stem_stride"},
+    "simple_sequence_text": {"stem_stride"},
+    "darts_rnn": {"dropout", "dropout_hidden", "dropout_input", "dropout_words", "dropout_embedding"},
+    "nasbench_nlp": {
+        *("embedding", "hidden", "layers", "dropout", "dropout_hidden", "dropout_input", "dropout_words"),
+        "dropout_weights",
+    },
+}
+
+
+def test_a_space_keeps_what_it_was_made_with(request: pytest.FixtureRequest, entry: Entry) -> None:
+    space = _space(entry)
+    parameters = inspect.signature(type(space).__init__).parameters.values()
+    own = {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)} - {"self"}
+    assert own - set(constructor_arguments(space)) == NOT_KEPT.get(request.node.callspec.id, set())
 
 
 @pytest.mark.slow

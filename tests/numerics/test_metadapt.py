@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from naslib.optimizers import MetAdaptOptimizer
 from naslib.optimizers.oneshot.methods.metadapt.controller import Adaptation, AdaptController, Switch, adapted
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces import NasBench201SearchSpace, ResNetDagSearchSpace
+from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.tasks import Classification, FewShot
 from naslib.tasks.few_shot import supporting
+from naslib.training.space_record import describe_architecture, rebuild_architecture
 from naslib.utils.seeding import set_seed
 
 EPISODES = {"ways": 2, "shots": 2, "queries": 3, "episodes": 3, "test_episodes": 6}
@@ -134,10 +137,23 @@ def test_controllers_are_trained_from_their_epoch_on_with_alpha_and_weights_are_
     assert any("into" in name and not torch.equal(value, start[name]) for name, value in own.items())
     rates = [group["lr"] for group in optimizer.arch_optimizer.param_groups]
     assert rates == [0.05, 0.001]
-    optimizer.follow("arch_learning_rate", 0.2)
-    assert [group["lr"] for group in optimizer.arch_optimizer.param_groups] == [0.2, 0.001]
-    optimizer.follow("controller_learning_rate", 0.3)
-    assert [group["lr"] for group in optimizer.arch_optimizer.param_groups] == [0.2, 0.3]
+    for key, value in {"arch_learning_rate": 0.2, "controller_learning_rate": 0.3, "arch_weight_decay": 0.4}.items():
+        optimizer.follow(key, value)
+    groups = optimizer.arch_optimizer.param_groups
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(0.2, 0.4), (0.3, 0.0)]
+
+
+@pytest.mark.parametrize("part", ["partial_channels", "auxiliary_skip", "edge_normalization", "drop_path"])
+def test_controllers_see_all_channels_of_an_edge_whatever_surrounds_the_mixture(part: str):
+    keywords: dict[str, Any] = {"partial_channels": {"k": 2}, "drop_path": {"drop_prob": 0.5}}.get(part, {})
+    optimizer, batches = search(adapt_from=0.0, parts={part: keywords})
+    assert [found.channels for found in optimizer.controllers] == [2, 2, 2]
+    start = [value.clone() for value in optimizer.controllers.parameters()]
+    optimizer.new_epoch(0)
+    for _ in range(3):
+        optimizer.step(*batches)
+    moved = [not torch.equal(value, was) for value, was in zip(optimizer.controllers.parameters(), start, strict=True)]
+    assert len(moved) == 12 and all(moved)
 
 
 def test_the_gradient_of_a_controller_is_that_by_differences():
@@ -237,6 +253,13 @@ def test_what_is_refused(tmp_path: Path):
         build_trainer(config_for(tmp_path, search={"epochs": 1, "checkpoint_cells": True}))
     with pytest.raises(ConfigError, match="its controllers have an output for every operation"):
         build_trainer(config_for(tmp_path, search={"epochs": 1, "parts": {"progressive_shrinking": {}}}))
+    with pytest.raises(ConfigError, match="the Hessian would be one of other parameters"):
+        build_trainer(config_for(tmp_path, search={"epochs": 1, "parts": {"early_stopping": {}}}))
+    MetAdaptOptimizer(adapt_from=1, parts={"early_stopping": {}}).check_combination()
+    with pytest.raises(ConfigError, match="with adapt_from: 1 there are no controllers"):
+        MetAdaptOptimizer(
+            adapt_from=1, controller_learning_rate={"schedule": "step", "from": 0.1, "factor": 0.5, "size": 1}
+        )
     assert not list(tmp_path.iterdir())
     optimizer = MetAdaptOptimizer()
     optimizer.adapt_search_space(NasBench201SearchSpace(channels=4, cells_per_stage=1))
@@ -277,3 +300,11 @@ def test_episodes_of_sequences_and_what_has_no_head_for_them(tmp_path: Path):
 def test_a_block_has_channels() -> None:
     with pytest.raises(ConfigError, match=r"at least 1 of channels and blocks, .*got 0, 2, 3, 1"):
         ResNetDagSearchSpace(channels=0)
+
+
+def test_a_found_block_is_rebuilt_with_as_many_nodes() -> None:
+    optimizer, _ = search()
+    found = optimizer.get_final_architecture()
+    again = rebuild_architecture(json.loads(json.dumps(describe_architecture(found))))
+    again.load_state_dict(found.state_dict())
+    assert constructor_arguments(again)["nodes"] == 2

@@ -56,7 +56,8 @@ REFUSED: dict[str, set[str]] = {
 OTHERS: dict[str, tuple[str, set[str]]] = {
     **{name: ("mixture", set()) for name in ("darts_minus", "darts_pt", "lambda_darts", "oles", "pc_darts")},
     **{name: ("mixture", set()) for name in ("sdarts_adv", "sdarts_rs")},
-    **{name: ("mixture", {"progressive_shrinking"}) for name in ("darts_plus", "metadapt", "robust_darts")},
+    **{name: ("mixture", {"progressive_shrinking"}) for name in ("darts_plus", "robust_darts")},
+    "metadapt": ("mixture", {"progressive_shrinking", "early_stopping"}),
     **{name: ("mixture", {"perturbation"}) for name in ("drnas", "fair_darts")},
     "p_darts": ("mixture", {"early_stopping", "progressive_shrinking"}),
     **{name: ("draw", set()) for name in ("reinmax", "edge_popup", "mixed_op")},

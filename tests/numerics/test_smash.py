@@ -195,6 +195,16 @@ def test_a_step_trains_all_of_the_hypernetwork_and_what_is_shared() -> None:
     assert not any("reduce" in name for name in names)  # nothing that is never used
 
 
+def test_the_hypernetwork_has_no_weight_decay_whatever_the_schedule_of_the_others() -> None:
+    optimizer = _made(weight_decay={"schedule": "piecewise", "values": [1e-4, 0.3], "milestones": [1]})
+    for epoch, decay in enumerate((1e-4, 0.3)):
+        optimizer.new_epoch(epoch)
+        assert [group["weight_decay"] for group in optimizer.op_optimizer.param_groups] == [decay, 0.0]
+    for key in ("n_random", "n_perturbed", "n_chain", "perturb_rate", "chain_temperature"):
+        with pytest.raises(ConfigError, match=f"{key} cannot follow a schedule: it is read once, after the last"):
+            SMASHOptimizer(**{key: {"schedule": "linear", "from": 1, "to": 1}})
+
+
 def test_every_step_draws_another_network_and_noise_and_the_schedule_grows() -> None:
     optimizer = _made(epochs=8)
     seen = []

@@ -90,6 +90,8 @@ class MetaOptimizer(metaclass=_OptimizerType):
     SCHEDULABLE: ClassVar[Mapping[str, str]] = {}
     # Where else a keyword stands: what holds it, and its name there, or in the groups of a torch optimizer
     HELD_BY: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    # Of which groups of that torch optimizer, where not of all: the others have values of their own
+    IN_GROUPS: ClassVar[Mapping[str, slice]] = {}
 
     def __init__(self, **kwargs: Any) -> None:
         own = accepted_keywords(type(self))
@@ -224,7 +226,7 @@ class MetaOptimizer(metaclass=_OptimizerType):
             if holder is not None and not isinstance(holder, str | type):  # before a space is adapted, a name
                 setattr(holder, key, value)
             return
-        for group in holder.param_groups:
+        for group in holder.param_groups[merged(type(self), "IN_GROUPS").get(name, slice(None))]:
             if key in group:
                 group[key] = value
 

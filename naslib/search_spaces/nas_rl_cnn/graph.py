@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from naslib.errors import ConfigError
+from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.literals import plain
@@ -72,9 +72,11 @@ class NASRLCNNSearchSpace(Graph):
         if problems:
             raise ConfigError(problems)
         self.n_classes, self.in_channels, self.task = n_classes, in_channels, task
-        self.sizes, self.pool_after = sizes, plain(pool_after)
+        self.pool_after = plain(pool_after)
+        self.min_layers, self.max_layers = min_layers, max_layers  # what a record of the space is made of
+        self.heights, self.widths = sizes.heights, sizes.widths
+        self.filters, self.strides = sizes.filters, sizes.strides
         self.codec = LayerCodec(sizes)
-        self.more_filters = 0
         self.add_edge(1, 2, EdgeData({"op": UndecidedLayers()}))
 
     def state_decisions(self, scope: Scope = None) -> LayerDecisions:
@@ -83,13 +85,12 @@ class NASRLCNNSearchSpace(Graph):
 
     def put_layers(self, layers: Sequence[FilterLayer]) -> None:
         """Put a network in its place."""
-        wide = [layer._replace(filters=layer.filters + self.more_filters) for layer in layers]
-        network = LayeredNetwork(wide, self.in_channels, self.n_classes, self.pool_after)
+        network = LayeredNetwork(layers, self.in_channels, self.n_classes, self.pool_after)
         self.edges[1, 2].set("op", network)
 
     def count_parameters(self, layers: Sequence[FilterLayer]) -> int:
         """Return the number of parameters of the network of some layers, in closed form."""
-        filters = [layer.filters + self.more_filters for layer in layers]
+        filters = [layer.filters for layer in layers]
         total = (sum(filters[number - 1] for number in unread(layers)) + 1) * self.n_classes
         for layer, own in zip(layers, filters, strict=True):
             read = sum(filters[number - 1] for number in layer.inputs) or self.in_channels
@@ -108,11 +109,8 @@ class NASRLCNNSearchSpace(Graph):
         """
         if more_filters < 0:
             raise ConfigError(f"more_filters must not be negative, got {more_filters}")
-        sizes = self.sizes
-        ranges: dict[str, Any] = {"heights": sizes.heights, "widths": sizes.widths, "filters": sizes.filters}
-        ranges |= {"strides": sizes.strides, "pool_after": self.pool_after, "task": self.task}
-        network = NASRLCNNSearchSpace(self.n_classes, self.in_channels, sizes.min_layers, sizes.max_layers, **ranges)
-        network.more_filters = more_filters
+        wider = {"filters": [filters + more_filters for filters in self.filters]}
+        network = NASRLCNNSearchSpace(**{**constructor_arguments(self), **wider})
         network.set_spec(self.get_code())
         network.parse()
         return network.take_given(self)

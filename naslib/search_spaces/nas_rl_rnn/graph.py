@@ -64,10 +64,12 @@ class NASRLRNNSearchSpace(Graph):
         super().__init__("makrograph")
         n_nodes(base)
         sizes = {"hidden": hidden, "layers": layers}
-        self.shares = dict(zip(_SHARES, (dropout, dropout_hidden, dropout_input, dropout_words), strict=True))
+        self.dropout, self.dropout_hidden = dropout, dropout_hidden
+        self.dropout_input, self.dropout_words = dropout_input, dropout_words
+        shares = self.shares
         wrong = [f"{name} must be at least 1, not {size}" for name, size in sizes.items() if size < 1]
         wrong += [f"n_classes must be at least 2, not {n_classes}"] * (n_classes < 2)
-        wrong += [f"{name} must be in [0, 1), not {share}" for name, share in self.shares.items() if not 0 <= share < 1]
+        wrong += [f"{name} must be in [0, 1), not {share}" for name, share in shares.items() if not 0 <= share < 1]
         if task not in self.TASKS:
             wrong.append(f"nas_rl_rnn is for language_modelling, not for {task}")
         if wrong:
@@ -81,6 +83,11 @@ class NASRLRNNSearchSpace(Graph):
         for source, op in enumerate(chain, start=1):
             self.add_edge(source, source + 1, EdgeData({"op": op}))
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares that are dropped, by the names of their arguments."""
+        return {name: getattr(self, name) for name in _SHARES}
+
     def state_decisions(self, scope: Scope = None) -> DecisionSpace:
         """State combination and activation of every node and of the injection, and both cell indices."""
         return self.codec.decision_space
@@ -88,7 +95,7 @@ class NASRLRNNSearchSpace(Graph):
     def put_cell(self, cell: TreeCell) -> None:
         """Put a cell into all layers."""
         for number in range(self.layers):
-            dropout = self.shares["dropout_hidden"] if number < self.layers - 1 else 0.0
+            dropout = self.dropout_hidden if number < self.layers - 1 else 0.0
             layer = TreeLayer(cell, self.hidden, self.hidden, number, dropout)
             self.edges[number + 2, number + 3].set("op", layer)
 

@@ -53,7 +53,7 @@ class ResNetDagSearchSpace(Graph):
                 f"{channels}, {blocks}, {nodes}, {halvings}"
             )
         self.n_classes, self.in_channels, self.channels = n_classes, in_channels, channels
-        self.blocks, self.n_nodes, self.halvings = blocks, nodes, halvings
+        self.blocks, self.nodes_per_cell, self.halvings = blocks, nodes, halvings
         self.add_nodes_from((1, 2))
         widths = [in_channels, *(channels * 2**block for block in range(blocks))]
         fixed = [ResidualBlock(widths[b], widths[b + 1], halves=b < halvings) for b in range(blocks)]

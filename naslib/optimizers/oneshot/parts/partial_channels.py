@@ -66,6 +66,10 @@ class PartialChannels(Surrounding):
             work.results[key] = F.max_pool2d(x[:, x.shape[1] // self.k :], 2, 2, ceil_mode=True)
         return work.results[key]
 
+    def channels(self, inner: int) -> int:
+        """Return all of them: `k` times those of the mixture."""
+        return inner * self.k
+
     def discretized(self, op: nn.Module) -> nn.Module:
         """Return the operation at full width, with fresh weights: those of the search have another shape."""
         return op if self.k == 1 else resized(op, self.k, 1)

@@ -70,6 +70,10 @@ class Surrounding(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, work, inner)")
 
+    def channels(self, inner: int) -> int:
+        """Return how many channels enter it where `inner` enter the mixture: as many by default."""
+        return inner
+
     def discretized(self, op: nn.Module) -> nn.Module:
         """Return what replaces the candidate `op` in the discrete architecture: `op` itself by default."""
         return op

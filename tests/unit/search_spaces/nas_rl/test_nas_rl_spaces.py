@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ from naslib.search_spaces import NASRLCNNSearchSpace, NASRLRNNSearchSpace
 from naslib.search_spaces.nas_rl_cnn.layers import side_by_side
 from naslib.search_spaces.nas_rl_rnn.genotype import NASCELL
 from naslib.search_spaces.nas_rl_rnn.layers import TreeStep
+from naslib.training.space_record import describe_architecture, rebuild_architecture
 from naslib.utils.passage import Memory
 
 LAYERS: list[dict[str, Any]] = [
@@ -250,3 +252,21 @@ def test_sizes_and_bad_cells() -> None:
             space.codec.canonical({**NASCELL.to_json(), **change})
     with pytest.raises(ConfigError, match=r"hidden must be at least 1(.|\n)*dropout must be in"):
         NASRLRNNSearchSpace(hidden=0, dropout=1.0)
+
+
+@pytest.mark.parametrize("kind", ["cnn", "rnn"])
+def test_a_record_rebuilds_a_network_of_the_sizes_that_it_has(kind: str) -> None:
+    if kind == "cnn":
+        space: Any = NASRLCNNSearchSpace(3, 1, 2, 4, heights=(1, 3), widths=(1, 5), filters=(4, 6), strides=(1, 2))
+    else:
+        space = NASRLRNNSearchSpace(7, base=4, hidden=6, layers=1, dropout_words=0.25)
+    space.put_architecture(space.codec.random(Random(3)))
+    space.parse()
+    again: Any = rebuild_architecture(json.loads(json.dumps(describe_architecture(space))))
+    assert again.get_code() == space.get_code()
+    assert [p.shape for p in again.parameters()] == [p.shape for p in space.parameters()]
+    wide = space.evaluation_network(**({"more_filters": 5} if kind == "cnn" else {"hidden": 8}))
+    again = rebuild_architecture(json.loads(json.dumps(describe_architecture(wide))))
+    assert [p.shape for p in again.parameters()] == [p.shape for p in wide.parameters()]
+    assert [p.shape for p in wide.parameters()] != [p.shape for p in space.parameters()]
+    assert kind == "cnn" or again.shares["dropout_words"] == 0.25

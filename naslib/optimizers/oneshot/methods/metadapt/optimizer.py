@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.oneshot.parts._resize import common_shape
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.optimizers.registry import OPTIMIZERS
@@ -45,6 +47,11 @@ class MetAdaptOptimizer(OneShotOptimizer):
     # What the search ends with is tested itself; see `Trainer.evaluate`
     is_outcome = True
     SCHEDULABLE = {"controller_learning_rate": ""}
+    HELD_BY = {"controller_learning_rate": ("arch_optimizer", "lr")}
+    IN_GROUPS = {
+        **dict.fromkeys(("arch_learning_rate", "arch_weight_decay"), slice(1)),
+        "controller_learning_rate": slice(1, None),
+    }
     SCHEDULED = ("adapts",)
     fixed_structure = "its controllers have an output for every operation of an edge"
 
@@ -72,6 +79,19 @@ class MetAdaptOptimizer(OneShotOptimizer):
         self.controllers = nn.ModuleList()
         self._switch = Switch()
         self._alphas: list[nn.Parameter] = []
+
+    def removes(self) -> Mapping[Ability, str]:
+        """Return what there is not: a Hessian of alpha alone."""
+        if self.adapt_from == 1:
+            return super().removes()
+        why = "its controllers join alpha in the middle of the search, and the Hessian would be one of other parameters"
+        return {**super().removes(), Ability.CURVATURE: why}
+
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name == "controller_learning_rate" and self.adapt_from == 1:
+            return "with adapt_from: 1 there are no controllers"
+        return super().unscheduled(name)
 
     @property
     def adapts(self) -> bool:
@@ -113,6 +133,8 @@ class MetAdaptOptimizer(OneShotOptimizer):
                 continue
             channels = common_shape(op.primitives).C_in
             if channels is not None:
+                for surrounding in op.surroundings:  # which the controller sees the input of
+                    channels = surrounding.channels(channels)
                 controller = AdaptController(channels, len(op.primitives), self.controller_hidden)
                 op.adaptation = Adaptation(controller, self._switch)
                 controllers.append(controller)
@@ -133,13 +155,6 @@ class MetAdaptOptimizer(OneShotOptimizer):
             self.arch_optimizer.add_param_group(
                 {"params": own, "lr": self.controller_learning_rate, "weight_decay": 0.0}
             )
-
-    def follow(self, name: str, value: float) -> None:
-        """Set a keyword to the value that its schedule has now; the controllers have a rate of their own."""
-        super().follow(name, value)
-        groups: Any = getattr(self.arch_optimizer, "param_groups", ())
-        if len(groups) > 1:
-            groups[-1].update(lr=self.controller_learning_rate, weight_decay=0.0)
 
     def before_training(self) -> None:
         """Move everything to `device`."""

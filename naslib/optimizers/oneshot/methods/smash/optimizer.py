@@ -12,6 +12,7 @@ from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.optimizers.oneshot.paths.selection import check_counts
 from naslib.optimizers.oneshot.paths.weight_sharing import WeightSharingOptimizer
+from naslib.optimizers.oneshot.supernet.schedulable import AT_THE_END
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.elastic import ElasticSequential
@@ -66,6 +67,8 @@ class SMASHOptimizer(WeightSharingOptimizer):
     """
 
     SCHEDULED: ClassVar[tuple[str, ...]] = (*WeightSharingOptimizer.SCHEDULED, "growth", "noise")
+    SCHEDULABLE = dict.fromkeys(("n_random", "n_perturbed", "n_chain", "perturb_rate", "chain_temperature"), AT_THE_END)
+    IN_GROUPS = {"weight_decay": slice(1)}  # H has none
     OWN_SPACE: ClassVar[str] = "memory_bank"
 
     def __init__(
