@@ -94,10 +94,13 @@ def _check_sizes(config: Any, trainer: Trainer, given: Graph | None) -> None:
     sizes = network_arguments(config.evaluation, graph)
     chances = str(config.evaluation.drop_path), float(config.evaluation.drop_path_prob)
     has_none = all(v is None for name, v in sizes.items() if name != "auxiliary")
-    if is_queried or graph.codec is None or (has_none and chances[0] in ("auto", "epochs")):
+    if is_queried or (has_none and chances[0] in ("auto", "epochs")):
         return
     random_state = rng_snapshot()
-    probe = SEARCH_SPACES.get(config.search_space)(**constructor_arguments(graph))
+    try:
+        probe = SEARCH_SPACES.get(config.search_space)(**constructor_arguments(graph))
+    except TypeError:
+        return  # a space of one's own that does not keep its arguments
     probe.sample_random_architecture(rng=0)
     with torch.device("meta"):
         check_paths(probe.evaluation_network(**sizes), *chances)

@@ -300,6 +300,8 @@ def test_episodes_of_sequences_and_what_has_no_head_for_them(tmp_path: Path):
 def test_a_block_has_channels() -> None:
     with pytest.raises(ConfigError, match=r"at least 1 of channels and blocks, .*got 0, 2, 3, 1"):
         ResNetDagSearchSpace(channels=0)
+    with pytest.raises(ConfigError, match="halves the image 4 times, and images are 8x8"):
+        ResNetDagSearchSpace(channels=2, blocks=4, halvings=4, image_size=8)
 
 
 def test_a_found_block_is_rebuilt_with_as_many_nodes() -> None:

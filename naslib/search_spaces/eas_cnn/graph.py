@@ -19,6 +19,7 @@ from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.schema import DecisionSpace
 from naslib.search_spaces.core.types import EdgeLike
+from naslib.search_spaces.core.undecided import Undecided
 
 from .codec import EASCodec
 from .layers import NAME, Chain, Limits
@@ -26,14 +27,6 @@ from .morphs import grown_layers, take_weights
 
 WIDTHS = tuple(range(4, 44, 4))
 UNITS = tuple(range(8, 88, 8))
-
-
-class UndecidedChain(ops.AbstractPrimitive):
-    """Stand where the network will be: a forward is an error."""
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Raise `GraphError`, whatever the shape `(n, channels, h, w)`."""
-        raise GraphError(f"no architecture is set on this {NAME}: use set_spec or sample_random_architecture")
 
 
 class Mean(nn.Module):
@@ -162,7 +155,7 @@ class EASConvNetSearchSpace(Graph):
         self._limits = Limits(blocks, depth, self.widths, self.kernels, dense, self.units)
         self.codec = EASCodec(self._limits)
         self.add_nodes_from((1, 2))
-        self.add_edge(1, 2, EdgeData({"op": UndecidedChain()}))
+        self.add_edge(1, 2, EdgeData({"op": Undecided(NAME)}))
 
     def state_decisions(self, scope: Scope = None) -> DecisionSpace:
         """State the depth of every block, and width and kernel of every layer that it then has."""

@@ -199,7 +199,8 @@ class MemoryOp(Elastic):
     def plain(self, sizes: Point, extracted: Extracted) -> nn.Module:
         """Return the operation of some sizes, with weights of its own."""
         shape = self.shape_of(sizes)
-        layer = PlainMemoryOp(shape, self.of_all)
+        with torch.device("cpu"):  # also where networks are only measured (on "meta"): the weights here are real
+            layer = PlainMemoryOp(shape, self.of_all)
         _, between, out = self.channels(shape)
         with torch.no_grad():
             layer.reduce.weight.copy_(self.reduce_weight(shape, training=False))
@@ -245,8 +246,8 @@ class PlainMemoryOp(nn.Module):
         main convolution.
         """
         device = self.main.weight.device
-        self.before = nn.Sequential(nn.BatchNorm2d(self.reduce.in_channels), nn.ReLU()).to(device)
-        self.between = nn.BatchNorm2d(self.reduce.out_channels).to(device)
+        self.before = nn.Sequential(nn.BatchNorm2d(self.reduce.in_channels, device=device), nn.ReLU())
+        self.between = nn.BatchNorm2d(self.reduce.out_channels, device=device)
         self.reduce.normalized = False
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,10 +9,11 @@ from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.literals import plain
+from naslib.search_spaces.core.undecided import Undecided
 
 from .codec import LayerCodec
 from .decisions import LayerDecisions, LayerSizes
-from .layers import FilterLayer, LayeredNetwork, UndecidedLayers, unread
+from .layers import FilterLayer, LayeredNetwork, unread
 
 
 class NASRLCNNSearchSpace(Graph):
@@ -77,7 +78,7 @@ class NASRLCNNSearchSpace(Graph):
         self.heights, self.widths = sizes.heights, sizes.widths
         self.filters, self.strides = sizes.filters, sizes.strides
         self.codec = LayerCodec(sizes)
-        self.add_edge(1, 2, EdgeData({"op": UndecidedLayers()}))
+        self.add_edge(1, 2, EdgeData({"op": Undecided("nas_rl_cnn")}))
 
     def state_decisions(self, scope: Scope = None) -> LayerDecisions:
         """State the depth, and for every layer what it reads and what it is."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from naslib.errors import GraphError
 from naslib.search_spaces.core.primitives import AbstractPrimitive
 from naslib.search_spaces.core.types import EdgeLike
 
@@ -61,14 +60,6 @@ def _padded(tensor: Tensor, height: int, width: int) -> Tensor:
     if not below and not right:
         return tensor
     return F.pad(tensor, (right // 2, right - right // 2, below // 2, below - below // 2))
-
-
-class UndecidedLayers(AbstractPrimitive):
-    """Stand where a network will be: a forward is an error."""
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Raise `GraphError`, whatever the shape `(n, c, h, w)`."""
-        raise GraphError("no architecture is set on this nas_rl_cnn: use set_spec or sample_random_architecture")
 
 
 class LayeredNetwork(AbstractPrimitive):

@@ -9,11 +9,12 @@ from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.ops_words import WordDecoder, WordEmbedding
 from naslib.search_spaces.core.schema import DecisionSpace
+from naslib.search_spaces.core.undecided import Undecided
 
 from .codec import TreeCodec
 from .decisions import n_nodes
 from .genotype import TreeCell
-from .layers import TreeLayer, UndecidedTree
+from .layers import TreeLayer
 
 _SHARES = ("dropout", "dropout_hidden", "dropout_input", "dropout_words")
 
@@ -78,7 +79,7 @@ class NASRLRNNSearchSpace(Graph):
         self.base, self.hidden, self.layers = base, hidden, layers
         self.codec = TreeCodec(base)
         words = WordEmbedding(n_classes, hidden, dropout_input, dropout_words)
-        chain = [words, *(UndecidedTree() for _ in range(layers)), WordDecoder(words.embedding, dropout)]
+        chain = [words, *(Undecided("nas_rl_rnn") for _ in range(layers)), WordDecoder(words.embedding, dropout)]
         self.add_nodes_from(range(1, len(chain) + 2))
         for source, op in enumerate(chain, start=1):
             self.add_edge(source, source + 1, EdgeData({"op": op}))

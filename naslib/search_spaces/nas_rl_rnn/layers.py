@@ -7,11 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from naslib.errors import GraphError
-from naslib.search_spaces.core.ops_base import AbstractPrimitive
-from naslib.search_spaces.core.ops_words import SequenceDropout
-from naslib.search_spaces.core.types import EdgeLike
-from naslib.utils.passage import held_memory
+from naslib.search_spaces.core.recurrent import RecurrentLayer, Step
 
 from .decisions import children
 from .genotype import Labelled, TreeCell
@@ -25,14 +21,6 @@ _ACTIVATED: dict[str, Callable[[Tensor], Tensor]] = {
 }
 # All matrices begin in +- this, as those of the other recurrent spaces
 CELL_RANGE = 0.04
-
-
-class UndecidedTree(AbstractPrimitive):
-    """Stand where a recurrent layer will be: a forward is an error."""
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Raise `GraphError`, whatever the shape `(n, t, hidden)`."""
-        raise GraphError("no architecture is set on this nas_rl_rnn: use set_spec or sample_random_architecture")
 
 
 class TreeStep(nn.Module):
@@ -89,10 +77,8 @@ def _joined(labels: Labelled, first: Tensor, second: Tensor) -> Tensor:
     return _ACTIVATED[labels[1]](_COMBINED[labels[0]](first, second))
 
 
-class TreeLayer(AbstractPrimitive):
-    """Go through a sequence word by word; the output is the state h after each.
-
-    It begins with the states that the batch before ended with, if they are remembered, else with zeros.
+class TreeLayer(RecurrentLayer):
+    """Go through a sequence with the cell of a tree; the output is the state h after each word.
 
     Args:
         cell: Of the layer.
@@ -103,35 +89,9 @@ class TreeLayer(AbstractPrimitive):
     """
 
     def __init__(self, cell: TreeCell, inputs: int, hidden: int, number: int = 0, dropout: float = 0.0) -> None:
-        super().__init__(locals())
-        self.hidden = hidden
-        self.key = f"tree_{number}"
+        super().__init__(locals(), f"tree_{number}", hidden, 2, dropout)
         self.step = TreeStep(cell, inputs, hidden)
-        self.dropout = SequenceDropout(dropout)
 
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the state after each word.
-
-        `(n, t, inputs)` to `(n, t, hidden)`.
-
-        Raises:
-            GraphError: If the remembered states are of another number of rows, or of another size.
-        """
-        memory = held_memory()
-        joined = memory.before.get(self.key) if memory is not None else None
-        shape = (x.shape[0], 2 * self.hidden)
-        if joined is None:
-            joined = x.new_zeros(shape)
-        elif tuple(joined.shape) != shape:
-            raise GraphError(
-                f"the remembered states have the shape {tuple(joined.shape)}, and the batch needs {shape}: batches "
-                "that go on must have the same number of rows, and be read by one network"
-            )
-        h, c = joined.to(x.dtype).chunk(2, dim=-1)
-        outputs = []
-        for word in x.unbind(1):
-            h, c = self.step(word, h, c)
-            outputs.append(h)
-        if memory is not None:
-            memory.after[self.key] = torch.cat([h, c], dim=-1).detach()
-        return self.dropout(torch.stack(outputs, dim=1))
+    def begin(self) -> Step:
+        """Return the step from a word, h and c to the next h and c."""
+        return lambda word, states: self.step(word, *states)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from naslib.errors import ConfigError, GraphError, UnsupportedBySpaceError
+from naslib.errors import ConfigError, UnsupportedBySpaceError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.labelled_dag import LabelledDag
 from naslib.search_spaces.core.schema import DecisionSpace
-from naslib.search_spaces.core.types import EdgeLike
+from naslib.search_spaces.core.undecided import Undecided
 
 from .cells import VERTICES
 from .codec import NasBench101Codec
@@ -19,14 +19,6 @@ from .network import MODULES, STACKS, STEM_CHANNELS, make_cell
 from .primitives import ConvBNReLU
 
 _SMALLEST = VERTICES - 2  # channels that every vertex into the output gets one of
-
-
-class Undecided(ops.AbstractPrimitive):
-    """Stand where a cell will be: a forward is an error."""
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Raise `GraphError`, whatever the shape `(n, c, h, w)`."""
-        raise GraphError("no architecture is set on this nasbench101: use set_spec or sample_random_architecture")
 
 
 class NasBench101SearchSpace(Graph):
@@ -81,7 +73,7 @@ class NasBench101SearchSpace(Graph):
                 chain.append(ops.Sequential(nn.MaxPool2d(2, stride=2, ceil_mode=True)))
             for _ in range(MODULES):
                 self._cells.append((len(chain) + 1, before, channels * 2**stack))
-                chain.append(Undecided())
+                chain.append(Undecided("nasbench101"))
                 before = channels * 2**stack
         chain.append(ops.PooledHead(before, n_classes))
         self.add_nodes_from(range(1, len(chain) + 2))

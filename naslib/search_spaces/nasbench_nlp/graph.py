@@ -5,29 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from torch import Tensor
-
-from naslib.errors import ConfigError, GraphError
-from naslib.search_spaces.core import primitives as ops
+from naslib.errors import ConfigError
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.ops_words import WordDecoder, WordEmbedding
 from naslib.search_spaces.core.recipes import LINEAR, Recipe, X
 from naslib.search_spaces.core.schema import DecisionSpace
-from naslib.search_spaces.core.types import EdgeLike
+from naslib.search_spaces.core.undecided import Undecided
 
 from .codec import RECIPES, NasBenchNLPCodec
 from .layers import RecipeLayer
 
 _SHARES = ("dropout", "dropout_hidden", "dropout_input", "dropout_words", "dropout_weights")
-
-
-class UndecidedRecipe(ops.AbstractPrimitive):
-    """Stand where a recurrent layer will be: a forward is an error."""
-
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Raise `GraphError`, whatever the shape `(n, t, hidden)`."""
-        raise GraphError("no architecture is set on this nasbench_nlp: use set_spec or sample_random_architecture")
 
 
 class NasBenchNLPSearchSpace(Graph):
@@ -87,7 +76,7 @@ class NasBenchNLPSearchSpace(Graph):
             raise ConfigError("; ".join(wrong))
         self.n_classes, self.in_channels, self.task = n_classes, in_channels, task
         words = WordEmbedding(n_classes, embedding, dropout_input, dropout_words)
-        chain = [words, *(UndecidedRecipe() for _ in range(layers)), WordDecoder(words.embedding, dropout)]
+        chain = [words, *(Undecided("nasbench_nlp") for _ in range(layers)), WordDecoder(words.embedding, dropout)]
         self.add_nodes_from(range(1, len(chain) + 2))
         for source, op in enumerate(chain, start=1):
             self.add_edge(source, source + 1, EdgeData({"op": op}))

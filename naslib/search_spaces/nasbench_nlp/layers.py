@@ -9,9 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from naslib.errors import GraphError
-from naslib.search_spaces.core.ops_base import AbstractPrimitive
-from naslib.search_spaces.core.ops_words import SequenceDropout
 from naslib.search_spaces.core.recipes import (
     BLEND,
     FIRST_NODE,
@@ -23,8 +20,7 @@ from naslib.search_spaces.core.recipes import (
     Recipe,
     X,
 )
-from naslib.search_spaces.core.types import EdgeLike
-from naslib.utils.passage import held_memory
+from naslib.search_spaces.core.recurrent import RecurrentLayer, Step
 
 
 class JoinedLinear(nn.Module):
@@ -110,10 +106,8 @@ def _combined(op: int, read: Sequence[Tensor]) -> Tensor:
     return torch.sigmoid(read[0]) if op == SIGMOID else F.leaky_relu(read[0])
 
 
-class RecipeLayer(AbstractPrimitive):
-    """Go through a sequence word by word; the output is the first state after each.
-
-    It begins with the states that the batch before ended with, if they are remembered, else with zeros.
+class RecipeLayer(RecurrentLayer):
+    """Go through a sequence with the cell of a recipe; the output is its first state after each word.
 
     Args:
         recipe: Of the cell.
@@ -133,37 +127,11 @@ class RecipeLayer(AbstractPrimitive):
         dropout: float = 0.0,
         dropout_weights: float = 0.0,
     ) -> None:
-        super().__init__(locals())
-        self.hidden, self.dropout_weights = hidden, dropout_weights
-        self.key = f"recipe_{number}"
+        super().__init__(locals(), f"recipe_{number}", hidden, recipe.n_states, dropout)
+        self.dropout_weights = dropout_weights
         self.cell = RecipeCell(recipe, inputs, hidden)
-        self.dropout = SequenceDropout(dropout)
 
-    def forward(self, x: Tensor, edge_data: EdgeLike | None = None) -> Tensor:
-        """Return the first state after each word.
-
-        `(n, t, inputs)` to `(n, t, hidden)`.
-
-        Raises:
-            GraphError: If the remembered states are of another number of rows, or of another size.
-        """
-        memory = held_memory()
-        count = self.cell.recipe.n_states
-        joined = memory.before.get(self.key) if memory is not None else None
-        shape = (x.shape[0], count * self.hidden)
-        if joined is None:
-            joined = x.new_zeros(shape)
-        elif tuple(joined.shape) != shape:
-            raise GraphError(
-                f"the remembered states have the shape {tuple(joined.shape)}, and the batch needs {shape}: batches "
-                "that go on must have the same number of rows, and be read by one network"
-            )
-        states = list(joined.to(x.dtype).chunk(count, dim=-1))
+    def begin(self) -> Step:
+        """Return the step from a word and the states to the next ones, with the weights that are not dropped."""
         weights = self.cell.begin(self.dropout_weights if self.training else 0.0)
-        outputs = []
-        for word in x.unbind(1):
-            states = self.cell(word, states, weights)
-            outputs.append(states[0])
-        if memory is not None:
-            memory.after[self.key] = torch.cat(states, dim=-1).detach()
-        return self.dropout(torch.stack(outputs, dim=1))
+        return lambda word, states: self.cell(word, states, weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from naslib.data.info import ImageSize, height_and_width, size_text
 from naslib.errors import ConfigError
 from naslib.search_spaces.core import primitives as ops
 from naslib.search_spaces.core._selection import keep_strongest_edges, select_without_zero
@@ -27,9 +28,10 @@ class ResNetDagSearchSpace(Graph):
         blocks: Fixed blocks.
         nodes: Nodes of the block under search besides its input.
         halvings: After how many of the fixed blocks, from the first on, the image is halved.
+        image_size: Side of the images, or height and width; compared with the halvings. None leaves that out.
 
     Raises:
-        ConfigError: If there is no block, fewer than two nodes, or more halvings than blocks.
+        ConfigError: If there is no block, fewer than two nodes, more halvings than blocks, or images are too small.
     """
 
     OPTIMIZER_SCOPE = ["block"]
@@ -45,6 +47,7 @@ class ResNetDagSearchSpace(Graph):
         blocks: int = 2,
         nodes: int = 3,
         halvings: int = 1,
+        image_size: ImageSize | None = None,
     ) -> None:
         super().__init__("makrograph")
         if channels < 1 or blocks < 1 or nodes < 2 or not 0 <= halvings <= blocks:
@@ -52,7 +55,12 @@ class ResNetDagSearchSpace(Graph):
                 "resnet_dag needs at least 1 of channels and blocks, 2 of nodes, and halvings from 0 to blocks, got "
                 f"{channels}, {blocks}, {nodes}, {halvings}"
             )
-        self.n_classes, self.in_channels, self.channels = n_classes, in_channels, channels
+        if image_size is not None and min(height_and_width(image_size)) < 2**halvings:
+            raise ConfigError(
+                f"resnet_dag halves the image {halvings} times, and images are {size_text(image_size)}: take fewer "
+                "halvings"
+            )
+        self.n_classes, self.in_channels, self.channels, self.image_size = n_classes, in_channels, channels, image_size
         self.blocks, self.nodes_per_cell, self.halvings = blocks, nodes, halvings
         self.add_nodes_from((1, 2))
         widths = [in_channels, *(channels * 2**block for block in range(blocks))]

@@ -17,7 +17,7 @@ from naslib.search_spaces.core.primitives import DropPath
 from naslib.search_spaces.nasnet.network import BlockNetwork
 from naslib.search_spaces.nasnet.published import NASNET_A
 from naslib.tasks import Classification
-from naslib.training.drop_path import DropPathSchedule, cell_depths
+from naslib.training.drop_path import DropPathSchedule, cell_depths, check_paths
 from naslib.training.evaluate import RetrainSettings, RetrainTask
 
 
@@ -98,7 +98,26 @@ def test_what_cannot_be_is_said_why(capsys: pytest.CaptureFixture[str], tmp_path
     words = ["--config", "nas_rl.yaml", "--dry-run", "evaluation.drop_path=v3", "evaluation.drop_path_prob=0.2"]
     assert main(words) != 0
     assert "the networks of NASRLCNNSearchSpace have no path to drop" in capsys.readouterr().err
-    assert main([*words[:-1], "evaluation.drop_path_prob=0.0"]) == 0
+    check_paths(space, "v3", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("evaluation.drop_path=v3", "the networks of MemoryBankSearchSpace have no path to drop"),
+        ("evaluation.network_args.norm=wieght", "norm is sandwich or weight, not 'wieght'; did you mean 'weight'"),
+    ],
+)
+def test_what_no_network_of_a_space_takes_is_refused_before_the_search(
+    word: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "search_space_args={channels: [4], unit: 2, banks: 2, bank: 1, ops: 1, groups: 1}",
+        "search.hyper_growth=1",
+    ]
+    assert main(["--config", "smash.yaml", "--dry-run", *words, "evaluation.drop_path_prob=0.1", word]) != 0
+    assert said in capsys.readouterr().err
 
 
 def test_a_retraining_follows_the_steps_also_from_the_middle_of_an_epoch(tmp_path: Path) -> None:
