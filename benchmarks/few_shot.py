@@ -25,7 +25,7 @@ from naslib.utils.seeding import derive_seed, set_seed
 
 from . import row_files
 from .records import RESULTS
-from .row_files import read_as
+from .row_files import read_as, two_errors
 
 FILE = RESULTS / "few_shot.csv"
 METHODS = ("metadapt", "without controllers", "plain block")
@@ -117,14 +117,9 @@ def table(rows: Sequence[Row] | None = None) -> str:
             own = np.array([by_seed[method, seed] for seed in seeds])
             pairs = [(by_seed[METHODS[0], s], by_seed[method, s]) for s in seeds if (METHODS[0], s) in by_seed]
             gaps = np.array([first - second for first, second in pairs])
-            said = "" if method == METHODS[0] else f"{gaps.mean():+.2f} ± {_error(gaps):.2f}"
-            lines.append(f"| {shots} | {method} | {len(own)} | {own.mean():.2f} ± {_error(own):.2f} | {said} |")
+            said = "" if method == METHODS[0] else f"{gaps.mean():+.2f} ± {two_errors(gaps):.2f}"
+            lines.append(f"| {shots} | {method} | {len(own)} | {own.mean():.2f} ± {two_errors(own):.2f} | {said} |")
     return "\n".join(lines)
-
-
-def _error(values: np.ndarray) -> float:
-    """Return two standard errors of a mean."""
-    return 2 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,7 +30,7 @@ from naslib.utils import get_dataset_api
 from naslib.utils.seeding import set_seed
 
 from .harness import ROOT
-from .row_files import append, read
+from .row_files import append, read, two_errors
 
 RESULTS = ROOT / "benchmarks" / "results" / "mepa.csv"
 FIELDS = ("seed", "warm_up", "shared", "steps", "rate", "tested", "spearman", "kendall", "by_loss")
@@ -92,7 +92,7 @@ def prepared(seed: int, shared: int, warm_up: int, count: int) -> tuple[MepaEval
     return evaluator, codes, truth
 
 
-def table(path: Path) -> str:
+def table(path: Path = RESULTS) -> str:
     """Return means over seeds, with two standard errors."""
     rows = read(path)
     lines = [
@@ -107,8 +107,7 @@ def table(path: Path) -> str:
 
 
 def _mean(values: Sequence[float]) -> str:
-    error = 2 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ({error:.3f})"
+    return f"{statistics.mean(values):.3f} ({two_errors(values):.3f})"
 
 
 if __name__ == "__main__":

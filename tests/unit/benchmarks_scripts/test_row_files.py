@@ -58,3 +58,31 @@ def test_written_again_a_file_of_ours_is_the_same(name: str, tmp_path: Path) -> 
     for row in rows:
         row_files.append(copy, list(rows[0]), [row])
     assert len(rows) >= 3 and copy.read_bytes() == kept
+
+
+def test_a_search_that_is_there_is_not_made_again_and_each_is_kept_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "found.csv"
+    row_files.append_records(Found, [Found("a", 0, 0.5)], path)
+
+    def stopped() -> Found:
+        raise KeyboardInterrupt
+
+    def made(method: str, seed: int) -> Found:
+        return Found(method, seed, 2.5)
+
+    searches = {("a", 0): stopped, ("a", 1): lambda: made("a", 1), ("b", 0): stopped}
+    with pytest.raises(KeyboardInterrupt):
+        row_files.completed(Found, ("method", "seed"), searches, path)
+    kept = [Found("a", 0, 0.5), Found("a", 1, 2.5)]
+    assert row_files.read_as(Found, path) == kept
+    searches["b", 0] = lambda: made("b", 0)
+    assert row_files.completed(Found, ("method", "seed"), searches, path) == [*kept, made("b", 0)]
+    assert row_files.read_as(Found, path) == [*kept, made("b", 0)]
+    anew = row_files.completed(Found, ("method", "seed"), {("b", 0): lambda: made("b", 0)}, None)
+    assert anew == [made("b", 0)]
+
+
+def test_two_errors_of_a_mean() -> None:
+    """Of 1, 2, 3, 4 the deviation is the root of 5 / 3."""
+    assert row_files.two_errors([1.0, 2.0, 3.0, 4.0]) == pytest.approx((5 / 3) ** 0.5, abs=1e-15)
+    assert row_files.two_errors([1.0]) == 0
