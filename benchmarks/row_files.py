@@ -92,6 +92,15 @@ def completed(
     return rows
 
 
+def made_with(rows: Iterable[Row], settings: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of these settings, by their columns: those of other settings are other measurements."""
+
+    def value(row: Any, name: str) -> Any:
+        return row[name] if isinstance(row, Mapping) else getattr(row, name)
+
+    return [row for row in rows if all(str(value(row, name)) == str(wanted) for name, wanted in settings.items())]
+
+
 def two_errors(values: Sequence[float] | np.ndarray) -> float:
     """Return two standard errors of the mean of values; 0 of a single one."""
     return 2 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0

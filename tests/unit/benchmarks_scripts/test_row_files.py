@@ -82,6 +82,13 @@ def test_a_search_that_is_there_is_not_made_again_and_each_is_kept_at_once(tmp_p
     assert anew == [made("b", 0)]
 
 
+def test_rows_of_other_settings_are_other_measurements() -> None:
+    text = [{"batch": "16", "seed": "1"}, {"batch": "8", "seed": "1"}, {"batch": "16", "seed": "2"}]
+    assert row_files.made_with(text, {"batch": 16}) == [text[0], text[2]]
+    records = [Found("a", 0, 0.5), Found("a", 1, 1.5)]
+    assert row_files.made_with(records, {"method": "a", "value": 1.5}) == [records[1]]
+
+
 def test_two_errors_of_a_mean() -> None:
     """Of 1, 2, 3, 4 the deviation is the root of 5 / 3."""
     assert row_files.two_errors([1.0, 2.0, 3.0, 4.0]) == pytest.approx((5 / 3) ** 0.5, abs=1e-15)
