@@ -39,7 +39,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 
 from .harness import ROOT
 from .records import RESULTS
-from .row_files import append_records, read_as
+from .row_files import append_records, read_as, two_errors
 
 Keywords = Mapping[str, Any]
 Code = tuple[int, ...]
@@ -252,8 +252,8 @@ def seconds_table(rows: Sequence[Row]) -> str:
         found = [[row for row in rows if (row.dataset, row.method) == (dataset, method)] for dataset in DATASETS]
         cells = []
         for part in found:
-            values = np.array([row.test for row in part])
-            cells.append(f"{_spread(values)} ({2 * values.std(ddof=1) / len(values) ** 0.5:.2f})")
+            values = [row.test for row in part]
+            cells.append(f"{_spread(values)} ({two_errors(values):.2f})")
         count = np.mean([row.evaluations for row in found[0]])
         lines.append(f"| {method} | {len(found[0])} | {count:.0f} | {' | '.join(cells)} |")
     return "\n".join(lines)

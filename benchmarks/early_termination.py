@@ -18,6 +18,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .records import RESULTS
-from .row_files import append_records, read_as
+from .row_files import completed, read_as, two_errors
 
 SEEDS, TRIALS = 50, 100
 NONE = "none"
@@ -154,15 +155,14 @@ def tabulated(rows: Sequence[Row]) -> str:
         without = {row.seed: row for row in rows if (row.method, row.rule) == (method, NONE)}
         paired = [(row, without[row.seed]) for row in part if row.seed in without]
         saved = 1 - np.mean([row.epochs for row, _ in paired]) / np.mean([row.epochs for _, row in paired])
-        more = np.array([row.valid - other.valid for row, other in paired])
-        error = 2 * more.std(ddof=1) / len(more) ** 0.5 if len(more) > 1 else 0.0
+        more = [row.valid - other.valid for row, other in paired]
         valid, test, stopped, took, epochs = (
             float(np.mean([getattr(row, name) for row in part]))
             for name in ("valid", "test", "stopped", "cpu_seconds", "epochs")
         )
         lines.append(
             f"| {method} | {rule} | {len(part)} | {epochs:,.0f} | {100 * saved:.0f} % | {stopped:.0f} | {valid:.3f} "
-            f"| {more.mean():+.3f} ({error:.3f}) | {'' if test != test else f'{test:.3f}'} | {took:.1f} |"
+            f"| {np.mean(more):+.3f} ({two_errors(more):.3f}) | {'' if test != test else f'{test:.3f}'} | {took:.1f} |"
         )
     return "\n".join(lines)
 
@@ -196,18 +196,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         best_of(space, benchmark, Metric.VAL_ACCURACY, epochs),
         best_of(space, benchmark, Metric.TEST_ACCURACY, -1),
     )
-    path = path_of(given.what)
-    rows = read(path) if given.write else []
-    there = {(row.method, row.rule, row.seed) for row in rows}
-    for method in given.methods:
-        for rule in given.rules:
-            for seed in range(given.seeds):
-                if (method, rule, seed) in there:
-                    continue
-                rows.append(search(known[method], (method, rule), subjects, best, seed))
-                if given.write:
-                    append_records(Row, rows[-1:], path)
-    print(tabulated(rows))
+    searches = {
+        (method, rule, seed): partial(search, known[method], (method, rule), subjects, best, seed)
+        for method in given.methods
+        for rule in given.rules
+        for seed in range(given.seeds)
+    }
+    path = path_of(given.what) if given.write else None
+    print(tabulated(completed(Row, ("method", "rule", "seed"), searches, path)))
     return 0
 
 

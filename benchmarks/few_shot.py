@@ -25,9 +25,10 @@ from naslib.utils.seeding import derive_seed, set_seed
 
 from . import row_files
 from .records import RESULTS
-from .row_files import read_as
+from .row_files import made_with, read_as, two_errors
 
 FILE = RESULTS / "few_shot.csv"
+EPOCHS = 6  # of the trainings that the docs quote
 METHODS = ("metadapt", "without controllers", "plain block")
 # The plain block as a code: the last node reads nodes 2 and 3; convolutions 1-2, 2-3 and 3-4, identities 1-3 and 2-4
 PLAIN = (1, 2, 3, 0, -1, 3, 0, 3)
@@ -105,7 +106,7 @@ def append(row: Row, path: Path = FILE) -> None:
 
 def table(rows: Sequence[Row] | None = None) -> str:
     """Return a line per number of shots and method."""
-    rows = read() if rows is None else rows
+    rows = made_with(read(), {"epochs": EPOCHS}) if rows is None else rows
     lines = [
         "| shots | network | seeds | accuracy on new digits | metadapt less this one |",
         "|---|---|---|---|---|",
@@ -117,14 +118,9 @@ def table(rows: Sequence[Row] | None = None) -> str:
             own = np.array([by_seed[method, seed] for seed in seeds])
             pairs = [(by_seed[METHODS[0], s], by_seed[method, s]) for s in seeds if (METHODS[0], s) in by_seed]
             gaps = np.array([first - second for first, second in pairs])
-            said = "" if method == METHODS[0] else f"{gaps.mean():+.2f} ± {_error(gaps):.2f}"
-            lines.append(f"| {shots} | {method} | {len(own)} | {own.mean():.2f} ± {_error(own):.2f} | {said} |")
+            said = "" if method == METHODS[0] else f"{gaps.mean():+.2f} ± {two_errors(gaps):.2f}"
+            lines.append(f"| {shots} | {method} | {len(own)} | {own.mean():.2f} ± {two_errors(own):.2f} | {said} |")
     return "\n".join(lines)
-
-
-def _error(values: np.ndarray) -> float:
-    """Return two standard errors of a mean."""
-    return 2 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,11 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--shots", type=int, nargs="+", default=[5])
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--write", action="store_true", help="keep the trainings in benchmarks/results")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows = read() if options.write else []
+    rows = made_with(read(), {"epochs": options.epochs}) if options.write else []
     done = {(row.method, row.seed, row.shots) for row in rows}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for shots in options.shots:

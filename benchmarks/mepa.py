@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,19 +30,21 @@ from naslib.utils import get_dataset_api
 from naslib.utils.seeding import set_seed
 
 from .harness import ROOT
-from .row_files import append, read
+from .row_files import append, made_with, read, two_errors
 
 RESULTS = ROOT / "benchmarks" / "results" / "mepa.csv"
 FIELDS = ("seed", "warm_up", "shared", "steps", "rate", "tested", "spearman", "kendall", "by_loss")
+# Of the scores that the docs quote
+SETTINGS = {"warm_up": 400, "tested": 50}
 STEPS = ((0, 0.0), (1, 0.02), (1, 0.1), (2, 0.1), (5, 0.1))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, or show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--warm-up", type=int, default=600, help="steps of the shared weights")
-    parser.add_argument("--architectures", type=int, default=60, help="that are scored")
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--warm-up", type=int, default=SETTINGS["warm_up"], help="steps of the shared weights")
+    parser.add_argument("--architectures", type=int, default=SETTINGS["tested"], help="that are scored")
     parser.add_argument("--csv", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="measure nothing")
     given = parser.parse_args(arguments)
@@ -50,13 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for seed in range(given.seeds):
             for shared in (0, 1):
                 measure(given.csv, seed, shared, given.warm_up, given.architectures)
-    print(table(given.csv))
+    print(table(given.csv, {"warm_up": given.warm_up, "tested": given.architectures}))
 
 
 def measure(path: Path, seed: int, shared: int, warm_up: int, count: int) -> None:
     """Train shared weights, score architectures, and append one line per way to score them."""
-    done = {(row["seed"], row["shared"], row["warm_up"]) for row in read(path)}
-    if (str(seed), str(shared), str(warm_up)) in done:
+    if made_with(read(path), {"seed": seed, "shared": shared, "warm_up": warm_up, "tested": count}):
         return
     evaluator, codes, truth = prepared(seed, shared, warm_up, count)
     evaluator.evaluate(Trial(0, codes[0]))  # the warm-up
@@ -92,9 +93,9 @@ def prepared(seed: int, shared: int, warm_up: int, count: int) -> tuple[MepaEval
     return evaluator, codes, truth
 
 
-def table(path: Path) -> str:
+def table(path: Path = RESULTS, settings: Mapping[str, int] = SETTINGS) -> str:
     """Return means over seeds, with two standard errors."""
-    rows = read(path)
+    rows = made_with(read(path), settings)
     lines = [
         "| surrogate steps in training | before the score | rate | seeds | Spearman | Kendall | Spearman, by loss |"
     ]
@@ -107,8 +108,7 @@ def table(path: Path) -> str:
 
 
 def _mean(values: Sequence[float]) -> str:
-    error = 2 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ({error:.3f})"
+    return f"{statistics.mean(values):.3f} ({two_errors(values):.3f})"
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .records import RESULTS
-from .row_files import append_records, read_as
+from .row_files import completed, read_as, two_errors
 
 Make = Callable[[], DiscreteOptimizer]
 EPOCHS, BUDGET, SECONDS = 100, 5_000, 12_000.0
@@ -223,11 +223,10 @@ def tabulated(rows: Sequence[Row]) -> str:
     for method in dict.fromkeys(row.method for row in rows):
         part = [row for row in rows if row.method == method]
         test, valid = np.array([row.test for row in part]), np.array([row.valid for row in part])
-        error = 2 * test.std(ddof=1) / len(part) ** 0.5 if len(part) > 1 else 0.0
         deviation = test.std(ddof=1) if len(part) > 1 else 0.0
         trials, took = (np.mean([getattr(row, name) for row in part]) for name in ("trials", "cpu_seconds"))
         lines.append(
-            f"| {method} | {len(part)} | {trials:.0f} | {test.mean():.2f} ± {deviation:.2f} ({error:.2f}) "
+            f"| {method} | {len(part)} | {trials:.0f} | {test.mean():.2f} ± {deviation:.2f} ({two_errors(test):.2f}) "
             f"| {valid.mean():.2f} | {test.min():.2f} | {took:.2f} |"
         )
     return "\n".join(lines)
@@ -255,18 +254,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in given.methods or () if name not in known]
     if unknown:
         parser.error(f"no method {unknown[0]!r}; there are {', '.join(known)}")
-    path = path_of(given.what)
-    rows = read(path) if given.write else []
-    there = {(row.method, row.seed) for row in rows}
     count = SEEDS[given.what] if given.seeds is None else given.seeds
-    for name in given.methods or known:
-        for seed in range(count):
-            if (name, seed) in there:
-                continue
-            rows.append(known[name](seed))
-            if given.write:
-                append_records(Row, rows[-1:], path)
-    print(tabulated(rows))
+    jobs = {(name, seed): partial(known[name], seed) for name in given.methods or known for seed in range(count)}
+    print(tabulated(completed(Row, ("method", "seed"), jobs, path_of(given.what) if given.write else None)))
     return 0
 
 

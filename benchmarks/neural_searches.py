@@ -24,7 +24,7 @@ from naslib.search_spaces import NasBench101SearchSpace
 from . import blackbox
 from .blackbox import Keywords, Row, best_after, make
 from .records import RESULTS
-from .row_files import append_records
+from .row_files import append_records, two_errors
 
 FILE = RESULTS / "neural_searches.csv"
 COUNTS = (50, 100, 150)
@@ -66,7 +66,7 @@ def table(rows: Sequence[Row]) -> str:
         cells = []
         for count in COUNTS:
             errors = [100 - row.test for row in found[method] if row.evaluations == count]
-            cells.append(f"{np.mean(errors):.3f} ± {_band(errors):.3f}")
+            cells.append(f"{np.mean(errors):.3f} ± {two_errors(errors):.3f}")
         seconds = np.mean([row.cpu_seconds for row in found[method] if row.evaluations == COUNTS[-1]])
         lines.append(
             f"| {method} | {len(last[method])} | {' | '.join(cells)} | {max(last[method]):.3f} | {seconds:.1f} |"
@@ -82,15 +82,9 @@ def pairs_table(rows: Sequence[Row]) -> str:
         seeds = sorted(seed for method, seed in errors if method == first and (second, seed) in errors)
         gains = np.array([errors[second, seed] - errors[first, seed] for seed in seeds])
         if len(gains):
-            lines.append(
-                f"| {first} | {second} | {len(gains)} | {gains.mean():.3f} ± {_band(gains):.3f} | {(gains > 0).sum()} |"
-            )
+            less = f"{gains.mean():.3f} ± {two_errors(gains):.3f}"
+            lines.append(f"| {first} | {second} | {len(gains)} | {less} | {(gains > 0).sum()} |")
     return "\n".join(lines)
-
-
-def _band(values: Sequence[float] | np.ndarray) -> float:
-    """Return two standard errors of the mean."""
-    return 2 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

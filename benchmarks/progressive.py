@@ -18,6 +18,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from naslib.search_spaces import NasBench101SearchSpace, NasBench201SearchSpace
 from naslib.search_spaces.core.graph import Graph
 
 from .records import RESULTS
-from .row_files import append_records, read_as
+from .row_files import completed, read_as, two_errors
 
 SEEDS, EVALUATIONS, BEAM = 20, 200, 40
 # After how many evaluations the best is kept
@@ -136,9 +137,8 @@ def tabulated(rows: Sequence[Row]) -> str:
         part = [row for row in rows if row.method == method]
         cells = []
         for mark in marks:
-            best = np.array([row.at(mark) for row in part])
-            error = 2 * best.std(ddof=1) / len(part) ** 0.5 if len(part) > 1 else 0.0
-            cells.append(f"{best.mean():.3f} ({error:.3f})")
+            best = [row.at(mark) for row in part]
+            cells.append(f"{np.mean(best):.3f} ({two_errors(best):.3f})")
         needed = evaluations_to(part, target)
         took = np.mean([row.cpu_seconds for row in part])
         lines.append(
@@ -170,17 +170,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in given.methods or () if name not in known]
     if unknown:
         parser.error(f"no method {unknown[0]!r}; there are {', '.join(known)}")
-    path = path_of(given.what)
-    rows = read(path) if given.write else []
-    there = {(row.method, row.seed) for row in rows}
-    for seed in range(given.seeds):
-        for name in given.methods or known:
-            if (name, seed) in there:
-                continue
-            rows.append(search(known[name], name, space, benchmark, seed))
-            if given.write:
-                append_records(Row, rows[-1:], path)
-    print(tabulated(rows))
+    searches = {
+        (name, seed): partial(search, known[name], name, space, benchmark, seed)
+        for seed in range(given.seeds)
+        for name in given.methods or known
+    }
+    print(tabulated(completed(Row, ("method", "seed"), searches, path_of(given.what) if given.write else None)))
     return 0
 
 

@@ -24,8 +24,7 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.utils import get_dataset_api
 
 from .harness import ROOT
-from .row_files import append
-from .row_files import read as read
+from .row_files import append, read, two_errors
 
 RESULTS = ROOT / "benchmarks" / "results" / "proposer.csv"
 FIELDS = ("method", "seed", "evaluations", "best")
@@ -88,15 +87,14 @@ def best(name: str, seed: int, evaluations: int) -> float:
     return float(optimizer.record.incumbent_value)
 
 
-def table(path: Path) -> str:
+def table(path: Path = RESULTS) -> str:
     """Return means over seeds, with two standard errors."""
     rows = read(path)
     lines = ["| method | seeds | evaluations | best validation accuracy, % |", "|---|---|---|---|"]
     for name in dict.fromkeys(row["method"] for row in rows):
         values = [float(row["best"]) for row in rows if row["method"] == name]
-        error = 2 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
         count = next(row["evaluations"] for row in rows if row["method"] == name)
-        lines.append(f"| {name} | {len(values)} | {count} | {statistics.mean(values):.3f} ± {error:.3f} |")
+        lines.append(f"| {name} | {len(values)} | {count} | {statistics.mean(values):.3f} ± {two_errors(values):.3f} |")
     return "\n".join(lines)
 
 

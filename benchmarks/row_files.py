@@ -1,12 +1,14 @@
-"""Files of rows: what the scripts have measured, in CSV files that grow."""
+"""Rows: what the scripts have measured, in CSV files that grow, and how far a mean of them is sure."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 Row = TypeVar("Row")
 _KINDS: dict[str, Any] = {"str": str, "int": int, "float": float}
@@ -66,3 +68,39 @@ def read_as(kind: type[Row], path: Path) -> list[Row]:
 def append_records(kind: type[Any], rows: Iterable[Any], path: Path) -> None:
     """Put records of a dataclass at the end of a file; see `append`."""
     append(path, [field.name for field in fields(kind)], [asdict(row) for row in rows])
+
+
+def completed(
+    kind: type[Row], names: Sequence[str], searches: Mapping[tuple[Any, ...], Callable[[], Row]], path: Path | None
+) -> list[Row]:
+    """Return the rows of a file and of the searches that it lacks, which are put behind them one by one.
+
+    Args:
+        kind: As in `read_as`.
+        names: The columns that say which search a row is of.
+        searches: By the values of these columns, what makes the row.
+        path: The file; None: nothing is read or kept, and every search is made.
+    """
+    rows = [] if path is None else read_as(kind, path)
+    there = {tuple(getattr(row, name) for name in names) for row in rows}
+    for key, search in searches.items():
+        if key in there:
+            continue
+        rows.append(search())
+        if path is not None:
+            append_records(kind, rows[-1:], path)
+    return rows
+
+
+def made_with(rows: Iterable[Row], settings: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of these settings, by their columns: those of other settings are other measurements."""
+
+    def value(row: Any, name: str) -> Any:
+        return row[name] if isinstance(row, Mapping) else getattr(row, name)
+
+    return [row for row in rows if all(str(value(row, name)) == str(wanted) for name, wanted in settings.items())]
+
+
+def two_errors(values: Sequence[float] | np.ndarray) -> float:
+    """Return two standard errors of the mean of values; 0 of a single one."""
+    return 2 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0

@@ -24,7 +24,7 @@ from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
 from .records import RESULTS
-from .row_files import append, read
+from .row_files import append, made_with, read
 
 FILE = RESULTS / "training-free.csv"
 FIELDS = ("method", "evaluations", "seed", "test_accuracy")
@@ -57,12 +57,12 @@ def table(rows: Sequence[dict[str, str]] | None = None) -> str:
     """Return what the searches found, one line per method."""
     rows = read(FILE) if rows is None else rows
     lines = ["| method | evaluations | seeds | test accuracy (%) | worst seed |", "|---|---|---|---|---|"]
-    for method in METHODS:
-        found = [row for row in rows if row["method"] == method]
-        if found:
-            values = np.array([float(row["test_accuracy"]) for row in found])
-            mean = f"{values.mean():.2f} ± {values.std(ddof=1) if len(values) > 1 else 0:.2f}"
-            lines.append(f"| {method} | {found[0]['evaluations']} | {len(found)} | {mean} | {values.min():.2f} |")
+    groups = {(row["method"], row["evaluations"]) for row in rows}
+    for method, count in sorted(groups, key=lambda group: (int(group[1]), [*METHODS].index(group[0]))):
+        found = made_with(rows, {"method": method, "evaluations": count})
+        values = np.array([float(row["test_accuracy"]) for row in found])
+        mean = f"{values.mean():.2f} ± {values.std(ddof=1) if len(values) > 1 else 0:.2f}"
+        lines.append(f"| {method} | {count} | {len(found)} | {mean} | {values.min():.2f} |")
     return "\n".join(lines)
 
 
@@ -80,13 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="keep the searches in benchmarks/results")
     options = parser.parse_args(arguments)
     rows = read(FILE) if options.write else []
-    done = {(row["method"], row["seed"]) for row in rows}
+    done = {(row["method"], row["evaluations"], row["seed"]) for row in rows}
     for method in options.methods:
         for seed in range(options.seeds):
-            if (method, str(seed)) in done:
+            evaluations = 1 if method == "random" else options.evaluations
+            if (method, str(evaluations), str(seed)) in done:
                 continue
             value = search(method, seed, options.evaluations, options.data)
-            evaluations = 1 if method == "random" else options.evaluations
             row = dict(zip(FIELDS, (method, str(evaluations), str(seed), f"{value:.4f}"), strict=True))
             rows.append(row)
             if options.write:

@@ -24,11 +24,13 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.utils import get_dataset_api
 
 from .records import RESULTS
-from .row_files import append_records, read_as
+from .row_files import append_records, made_with, read_as
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 METHODS = ("from scratch", "transfer", "transfer, vector alone")
 FILE = RESULTS / "transfer.csv"
+# Of the searches that the docs quote
+SETTINGS = {"before": 800, "trials": 300, "gap": 0.5}
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def interval(ratio_of: Sequence[int], to: Sequence[int], draws: int = 2000) -> t
 
 def table(rows: Sequence[Row] | None = None) -> str:
     """Return a line per data set and method."""
-    rows = read() if rows is None else rows
+    rows = made_with(read(), SETTINGS) if rows is None else rows
     lines = [
         "| new data set | controller | seeds | trials to the target: mean (median) | reached "
         "| share of from scratch (95 %) |",
@@ -141,15 +143,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", help="folder of nb201.npz")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--before", type=int, default=800, help="trials of the controller that is taken along")
-    parser.add_argument("--trials", type=int, default=300, help="trials on the new data set")
-    parser.add_argument("--gap", type=float, default=0.5, help="points below the best validation accuracy")
+    parser.add_argument(
+        "--before", type=int, default=SETTINGS["before"], help="trials of the controller that is taken along"
+    )
+    parser.add_argument("--trials", type=int, default=SETTINGS["trials"], help="trials on the new data set")
+    parser.add_argument("--gap", type=float, default=SETTINGS["gap"], help="points below the best validation accuracy")
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
     parser.add_argument("--write", action="store_true", help="keep the searches in benchmarks/results")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     api = get_dataset_api("nasbench201", None, options.data)
-    rows = read() if options.write else []
+    settings = {name: getattr(options, name) for name in SETTINGS}
+    rows = made_with(read(), settings) if options.write else []
     done = {(row.dataset, row.seed) for row in rows}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for dataset in options.datasets:

@@ -64,6 +64,40 @@ def test_python_runs_as_printed(page: Path, tmp_path: Path):
     assert "ERROR" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("page", "status", "printed"),
+    [
+        ("import sys\nprint(__name__, sys.argv[1:])\n", 0, "__main__ ['word']"),
+        ("print(torch.zeros(1))", 1, "NameError: name 'torch' is not defined"),
+        ("import matplotlib\nmatplotlib.pyplot.figure()", 1, "AttributeError: module 'matplotlib' has no"),
+        ("import data_files", 1, "ModuleNotFoundError"),  # of the tests
+        ("import sys\nprint('naslib' in sys.modules, 'conftest' in sys.modules)", 0, "False False"),
+        ("import sys\nsys.exit('no such file')", 1, "no such file"),
+        ("import os\nprint('last words')\nos.kill(os.getpid(), 6)", -6, "last words"),
+        (
+            "import multiprocessing\n\n\ndef double(x):\n    return 2 * x\n\n\nif __name__ == '__main__':\n"
+            "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n        print(pool.map(double, [21]))",
+            0,
+            "[42]",
+        ),
+    ],
+)
+def test_a_page_is_run_as_a_program_of_its_own(page: str, status: int, printed: str, tmp_path: Path):
+    (tmp_path / "page.py").write_text(page, encoding="utf-8")
+    found = run_page(tmp_path, ["word"], seconds=60)
+    assert found[0] == status and printed in found[1], found
+
+
+def test_a_page_that_does_not_end_is_killed_with_what_it_has_started(tmp_path: Path):
+    child = "import time; time.sleep(600)"
+    words = f"import subprocess, sys\nchild = subprocess.Popen([sys.executable, '-c', {child!r}])\nprint(child.pid)"
+    (tmp_path / "page.py").write_text(f"{words}\nchild.wait()", encoding="utf-8")
+    status, printed = run_page(tmp_path, [], seconds=2)
+    assert status == -9
+    state = Path(f"/proc/{int(printed)}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
 @pytest.mark.parametrize("block", YAML, ids=_name)
 def test_yaml_is_a_config(block: Block, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -23,6 +23,12 @@ def test_the_tables_of_a_page_are_made_from_the_results(name: str) -> None:
     assert page == quote.quoted(page, FOUND), "run `python -m benchmarks.quote --write`"
 
 
+def test_every_table_stands_on_a_page_and_once() -> None:
+    """A merge of pages may lose a section, and its table is then no longer held against anything."""
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in quote.PAGES)
+    assert sorted(re.findall(r"<!-- measured: (\w+) -->", text)) == sorted(quote.TABLES)
+
+
 def test_every_figure_with_a_limit_is_quoted_and_none_twice() -> None:
     """Counted in the files themselves, without the code that makes the table."""
     limits = 0

@@ -58,3 +58,38 @@ def test_written_again_a_file_of_ours_is_the_same(name: str, tmp_path: Path) -> 
     for row in rows:
         row_files.append(copy, list(rows[0]), [row])
     assert len(rows) >= 3 and copy.read_bytes() == kept
+
+
+def test_a_search_that_is_there_is_not_made_again_and_each_is_kept_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "found.csv"
+    row_files.append_records(Found, [Found("a", 0, 0.5)], path)
+
+    def stopped() -> Found:
+        raise KeyboardInterrupt
+
+    def made(method: str, seed: int) -> Found:
+        return Found(method, seed, 2.5)
+
+    searches = {("a", 0): stopped, ("a", 1): lambda: made("a", 1), ("b", 0): stopped}
+    with pytest.raises(KeyboardInterrupt):
+        row_files.completed(Found, ("method", "seed"), searches, path)
+    kept = [Found("a", 0, 0.5), Found("a", 1, 2.5)]
+    assert row_files.read_as(Found, path) == kept
+    searches["b", 0] = lambda: made("b", 0)
+    assert row_files.completed(Found, ("method", "seed"), searches, path) == [*kept, made("b", 0)]
+    assert row_files.read_as(Found, path) == [*kept, made("b", 0)]
+    anew = row_files.completed(Found, ("method", "seed"), {("b", 0): lambda: made("b", 0)}, None)
+    assert anew == [made("b", 0)]
+
+
+def test_rows_of_other_settings_are_other_measurements() -> None:
+    text = [{"batch": "16", "seed": "1"}, {"batch": "8", "seed": "1"}, {"batch": "16", "seed": "2"}]
+    assert row_files.made_with(text, {"batch": 16}) == [text[0], text[2]]
+    records = [Found("a", 0, 0.5), Found("a", 1, 1.5)]
+    assert row_files.made_with(records, {"method": "a", "value": 1.5}) == [records[1]]
+
+
+def test_two_errors_of_a_mean() -> None:
+    """Of 1, 2, 3, 4 the deviation is the root of 5 / 3."""
+    assert row_files.two_errors([1.0, 2.0, 3.0, 4.0]) == pytest.approx((5 / 3) ** 0.5, abs=1e-15)
+    assert row_files.two_errors([1.0]) == 0

@@ -50,8 +50,10 @@ def test_a_network_of_the_bank_learns() -> None:
 def test_the_table_of_te_nas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(te_nas, "FILE", tmp_path / "te_nas.csv")
     rows = [(1, 16, 1, 1000, "|a~0|", 93.5, 12, 100.0), (2, 16, 1, 1000, "|b~0|", 92.5, 1012, 120.0)]
+    rows.append((1, 16, 3, 1000, "|c~0|", 90.0, 5012, 300.0))
     with te_nas.FILE.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([te_nas.FIELDS, *rows])
     lines = te_nas.table().splitlines()
     assert lines[2] == r"| 1 | `\|a~0\|` | 93.50 | 12 | 100 |"
     assert lines[-1] == "| mean | | 93.00 ± 0.71 | | |"
+    assert te_nas.table({**te_nas.SETTINGS, "repeats": 3}).splitlines()[-1] == "| mean | | 90.00 | | |"
