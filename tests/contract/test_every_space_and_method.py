@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_searches import UNTRAINED
 from torch import Tensor
 
 from naslib.errors import NASLibError
@@ -24,18 +25,17 @@ CLASSES = 4
 KEYWORDS: dict[str, dict[str, Any]] = {"robust_darts": {"parts": {"early_stopping": {"interval": 3}}}}
 # What these find may have nodes with fewer inputs than the space says
 LEAVES_EDGES_OUT = {"fair_darts"}
-# Every method runs on this one; of the other spaces, one in so many pairs runs where slow tests do not
+# Every method that trains weights runs on this one (others measure for long); of the other spaces, one in so many pairs
+# runs where slow tests do not
 ALWAYS = ("nasbench301",)
 STRIDE = 40
-# Not on all spaces by default: it measures for long
-LONG = {"te_nas"}
 
 
 def _pairs() -> list[Any]:
     pairs = []
     for row, space in enumerate(sorted(ENTRIES)):
         for column, name in enumerate(METHODS):
-            often = (space in ALWAYS and name not in LONG) or (row + column) % STRIDE == 0
+            often = (space in ALWAYS and name not in UNTRAINED) or (row + column) % STRIDE == 0
             pairs.append(pytest.param(space, name, marks=() if often else pytest.mark.slow, id=f"{space}-{name}"))
     return pairs
 

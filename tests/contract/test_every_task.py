@@ -8,20 +8,18 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from small_searches import METHODS
 from torch import Tensor
 
 from naslib.cli.serving import kind_of_task
 from naslib.data import ImageData, load_data
 from naslib.data.loaders import build_search_loaders
-from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
+from naslib.optimizers import OPTIMIZERS
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import TASKS, Task, build_task, with_data
 from tests.support.data_files import data_file
 
-METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
-METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
-METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 KEYWORDS: dict[str, Any] = {
     "robust_darts": {"parts": {"early_stopping": {"interval": 4}}},  # a Hessian takes long
     "pc_darts": {"parts": {"warm_up": {"epochs": 1}}},  # the architecture is trained from the second epoch on

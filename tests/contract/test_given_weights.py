@@ -6,6 +6,7 @@ import logging
 
 import pytest
 import torch
+from small_searches import METHODS
 from small_spaces import ConvSpace, images, mlp_space
 from torch import nn
 from torch.nn import functional as F
@@ -20,9 +21,6 @@ from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.primitives import ReLUConvBN
 from naslib.training.export import NetworkRecord, load_network
 
-METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
-METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
-METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 # One step of each is enough: no Hessian, no other stages
 KEYWORDS = {"robust_darts": {"parts": {"early_stopping": {"interval": 9}}}}
 NARROWS = {"pc_darts"}  # give candidates fewer channels, which a frozen one cannot have

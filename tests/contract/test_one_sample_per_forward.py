@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from called_cells import CALLS_IN_ALL, CalledCells, recording
+from small_searches import METHODS
 from small_spaces import batch, images, mlp_space
 
 from naslib.errors import ArchitectureError
@@ -17,9 +18,6 @@ from naslib.optimizers.oneshot.supernet.mixed_edges import mixed_edges
 from naslib.search_spaces.core.assignment import Assignment, Draw
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 
-METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
-METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
-METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 NAMES = ["cell/1-2", "cell/1-3", "cell/2-3"]
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mixed_op of several": ("mixed_op", {"num_on_samples": 2, "forward": "p", "gradient": "autodiff"}),

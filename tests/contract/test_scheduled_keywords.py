@@ -10,6 +10,7 @@ import pytest
 import torch
 from every_black_box import KEYWORDS
 from every_black_box import METHODS as BLACK_BOX
+from small_searches import ALL as ALL_SUPERNETS
 from small_searches import METHODS as SUPERNETS
 from small_searches import batches
 from small_spaces import ConvSpace
@@ -24,7 +25,7 @@ from naslib.registry.signatures import keywords_through
 from naslib.search_spaces import NasBench201SearchSpace
 from tests.support.zoo import ENTRIES
 
-METHODS = sorted([*BLACK_BOX, *SUPERNETS])
+METHODS = sorted([*BLACK_BOX, *ALL_SUPERNETS])
 
 
 def numeric(registry: Any, name: str) -> dict[str, inspect.Parameter]:
@@ -35,6 +36,7 @@ def numeric(registry: Any, name: str) -> dict[str, inspect.Parameter]:
 PAIRS = [(name, key) for name in METHODS for key in numeric(OPTIMIZERS, name)]
 OF_SUPERNETS = {"momentum", "weight_decay", "grad_clip", "arch_learning_rate", "arch_weight_decay"}
 OF_WEIGHTS = {"momentum", "weight_decay", "grad_clip"}
+OF_NAO = {"controller_epochs", "k", "max_labels", "max_step", "num_seeds", "spellings", "surplus"}
 ACCEPTED: dict[str, set[str]] = {
     **dict.fromkeys(
         ("binary", "binary_masked", "binary_moving_average", "binary_proxyless_style", "darts", "darts_minus"),
@@ -42,19 +44,26 @@ ACCEPTED: dict[str, set[str]] = {
     ),
     **dict.fromkeys(("darts_plus", "darts_pt", "drnas", "edge_popup", "fair_darts", "lambda_darts"), OF_SUPERNETS),
     **dict.fromkeys(("mixed_op", "oles", "pc_darts", "robust_darts", "sdarts_adv", "sdarts_rs", "setn"), OF_SUPERNETS),
-    **dict.fromkeys(("fair_nas", "random_nas", "rsws", "rs_ws", "spos"), OF_WEIGHTS),
+    **dict.fromkeys(("fair_nas", "random_nas", "spos"), OF_WEIGHTS),
     "enas": OF_SUPERNETS | {"entropy_weight", "skip_weight", "controller_grad_clip", "baseline_decay"},
     "gdas": OF_SUPERNETS | {"tau"},
     "gsparsity": {"mu", "grad_clip"},
     "ofa": OF_WEIGHTS | {"distillation_weight"},
     "one_shot": OF_WEIGHTS | {"drop_rate"},
-    "oneshot": OF_WEIGHTS | {"drop_rate"},
     "p_darts": OF_SUPERNETS | {"arch_grad_clip"},
     "proxyless": OF_SUPERNETS | {"arch_interval"},
-    "proxylessnas": OF_SUPERNETS | {"arch_interval"},
     "reinmax": OF_SUPERNETS | {"tau"},
     "snas": OF_SUPERNETS | {"tau", "arch_grad_clip"},
     "asha": set(),
+    "az_nas": set(),
+    "eas": set(),
+    "neural_predictor": set(),
+    "random_search": set(),
+    "bonas": {"k", "max_labels", "num_candidates", "population_size", "predictor_epochs", "sample_size"},
+    "nao": OF_NAO,
+    "seminas": OF_NAO | {"epochs_on_both", "num_unlabelled", "up_sample"},
+    "pnas": {"beam_size"},
+    "q_learning": {"discount", "q_rate", "replays"},
     "bananas": {
         "k",
         "num_arches_to_mutate",
@@ -82,9 +91,10 @@ ACCEPTED: dict[str, set[str]] = {
     "proposer": {"batch", "retries", "sample_size", "population_size"},
     "re": {"sample_size"},
     "reinforce": {"arch_learning_rate", "baseline_decay", "entropy_weight"},
-    "rs": set(),
     "sh": set(),
-    "te_nas": set(),
+    "metadapt": OF_SUPERNETS | {"controller_learning_rate"},
+    "smash": OF_WEIGHTS,
+    "te_nas": {"prune_number", "repeats", "region_images"},
     "tpe": {"n_candidates"},
     "transfer_controller": {"arch_learning_rate", "baseline_decay", "entropy_weight"},
 }
@@ -115,9 +125,7 @@ def test_every_numeric_keyword_follows_a_schedule_or_says_why_not() -> None:
             accepted[name].add(key)
         else:
             assert f"search.{key}" in reason and "cannot follow" in reason and len(reason) > 40, reason
-    assert {name: keys for name, keys in accepted.items() if name in ACCEPTED} == {
-        name: keys for name, keys in ACCEPTED.items() if name in METHODS
-    }
+    assert accepted == ACCEPTED
     assert sum(map(len, accepted.values())) >= 170
 
 
@@ -199,14 +207,14 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "pc_darts": {"parts": {"warm_up": {"epochs": 0}}},
     "drnas": {"parts": {"warm_up": {"epochs": 0}}},
     "proxyless": {"warm_up_epochs": 0},
-    "proxylessnas": {"warm_up_epochs": 0},
     "p_darts": {"warm_up_epochs": 0, "added_cells": [0], "skip_dropout": [0.0]},
     "fair_darts": {"arch_learning_rate": 0.003},
 }
 NOT_SEEN = {
     "enas": {"skip_weight"},  # refused once the space is known to be no chain of layers
     "ofa": {"distillation_weight"},  # its teacher is there after the first phase
-    "darts_pt": set(),
+    "metadapt": {"controller_learning_rate"},  # needs episodes: see tests/numerics/test_metadapt.py
+    "te_nas": {"prune_number", "repeats", "region_images"},  # see tests/numerics/test_te_nas.py
 }
 SEEN = [
     (name, key) for name in SUPERNETS for key in sorted(ACCEPTED.get(name, ())) if key not in NOT_SEEN.get(name, ())

@@ -37,7 +37,7 @@ REFUSED = {
     "darts_pt": "a size that is taken out leaves its weights to the others",
     "gsparsity": "its groups are the weights of an operation",
     "oles": "an operation that stopped would stop those that share its weights",
-    "oneshot": "it sums what a node gets, and a network has one of the sizes",
+    "one_shot": "it sums what a node gets, and a network has one of the sizes",
     "p_darts": "the values of a size share one weight and cannot leave the supernet",
     "te_nas": "it removes operations from edges one by one",
     "pc_darts": "partial_channels, edge .*: EntangledCandidate cannot be built with 1/4 of its channels",

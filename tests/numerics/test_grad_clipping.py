@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from small_searches import METHODS, UNTRAINED
 from torch import nn
 
 from naslib.optimizers import OPTIMIZERS, OneShotOptimizer
 from naslib.search_spaces import NasBench201SearchSpace
 
 CLIP = 1e-2  # far below what any method's gradient has
-METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
-METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
-METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE and name != "te_nas"]  # it trains nothing
+METHODS = [name for name in METHODS if name not in UNTRAINED]
 CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in METHODS} | {
     "darts second order": ("darts", {"unrolled": True}),
     "darts exact": ("darts", {"unrolled": True, "hessian": "exact"}),

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from small_searches import METHODS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,9 +17,6 @@ from naslib.search_spaces.core.graph import EdgeData, Graph
 from naslib.search_spaces.core.in_place import changes_input
 from naslib.search_spaces.core.primitives import AbstractCombOp, Identity
 
-METHODS = sorted({OPTIMIZERS.get(name): name for name in reversed(OPTIMIZERS.names())}.values())
-METHODS = [name for name in METHODS if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
-METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]  # these have tests of their own
 WIDTH, CLASSES = 6, 3
 # Linear layers cannot be built with fewer channels, and no edges compete at a node
 KEYWORDS = {"pc_darts": {"parts": {"partial_channels": False, "edge_normalization": False}}}

@@ -24,7 +24,12 @@ from naslib.optimizers.oneshot.methods.te_nas.measures import (
 )
 from naslib.optimizers.oneshot.methods.te_nas.pruning import Inputs, Pruning
 from naslib.optimizers.oneshot.methods.te_nas.ranks import Removal, by_rank_sum, rounded
-from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace, NATSBenchSizeSearchSpace
+from naslib.search_spaces import (
+    NasBench201SearchSpace,
+    NasBench301SearchSpace,
+    NATSBenchSizeSearchSpace,
+    ResNetDagSearchSpace,
+)
 
 TINY: dict[str, Any] = {"repeats": 1, "region_images": 40}
 
@@ -223,6 +228,31 @@ def test_what_epochs_have_no_steps_for_is_done_at_the_end(quick: None) -> None:
     for batches in ([], [_batch(0, 1)]):  # the kernel of a single input is one number, and its condition always 1
         with pytest.raises(ConfigError, match="measures on training batches of two inputs or more, and there are none"):
             _made().select_architecture(batches, batches)
+
+
+def test_schedules_are_followed(quick: None) -> None:
+    def by_epoch(first: int, second: int) -> dict[str, Any]:
+        return {"schedule": "piecewise", "values": [first, second], "milestones": [1]}
+
+    optimizer = _made(prune_number=by_epoch(3, 1), repeats=by_epoch(1, 2), region_images=by_epoch(40, 7))
+    drawn: list[int] = []
+    optimizer._fall_of_regions = lambda rest, batch: drawn.append(1) or 0.5  # type: ignore[method-assign, func-returns-value]
+    optimizer.new_epoch(0)
+    optimizer.advance(_batch(0))
+    assert len(drawn) == 1 and (optimizer.pruning.number, optimizer.region_images) == (3, 40)
+    optimizer.new_epoch(1)
+    optimizer.advance(_batch(0))
+    assert len(drawn) == 1 + 2 and (optimizer.pruning.number, optimizer.region_images) == (1, 7)
+    while len(optimizer.pruning.active[0]) == 4:
+        optimizer.advance(_batch(0))
+    assert [len(ops) for ops in optimizer.pruning.active] == [3] * 6  # one each in this round
+    with pytest.raises(ConfigError, match="momentum cannot follow a schedule: nothing is trained"):
+        TENASOptimizer(momentum=by_epoch(1, 1))
+
+
+def test_the_narrow_network_has_the_decisions_of_the_space() -> None:
+    optimizer = _made(space=ResNetDagSearchSpace(6, 1, channels=4, blocks=1, nodes=2))
+    assert optimizer.thin is not None and optimizer.thin.decision_names == optimizer.decision_names
 
 
 def test_a_search_goes_on_in_the_middle_of_a_round() -> None:

@@ -8,19 +8,20 @@ from typing import Any
 import torch
 from small_spaces import images
 
+from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.assignment import Assignment
 from naslib.search_spaces.core.codec import NO_EDGE
 from naslib.search_spaces.core.graph import Graph
 
-# Every weight-sharing method that has no space of its own, by one of its names
-METHODS = sorted(
-    {
-        OPTIMIZERS.get(n).__name__: n for n in OPTIMIZERS.names() if issubclass(OPTIMIZERS.get(n), OneShotOptimizer)
-    }.values()
-)
-METHODS = [name for name in METHODS if not OPTIMIZERS.get(name).OWN_SPACE]
+# Every weight-sharing method, by one of its names
+ALL = sorted({OPTIMIZERS.get(n): n for n in reversed(OPTIMIZERS.names())}.values())
+ALL = [name for name in ALL if issubclass(OPTIMIZERS.get(name), OneShotOptimizer)]
+# Those that take any space; the others have tests of their own
+METHODS = [name for name in ALL if not OPTIMIZERS.get(name).OWN_SPACE]
+# Those that train nothing
+UNTRAINED = {name for name in ALL if Ability.TRAINED_WEIGHTS in OPTIMIZERS.get(name)().removes()}
 
 
 # Of methods that sample architectures behind the last epoch, few

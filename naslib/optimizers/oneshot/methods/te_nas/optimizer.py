@@ -14,6 +14,7 @@ from naslib.errors import ConfigError, NASLibError
 from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.optimizers.core.random_state import RandomState
 from naslib.optimizers.oneshot.paths.selection import check_counts
+from naslib.optimizers.oneshot.supernet.schedulable import OF_TRAINING
 from naslib.optimizers.oneshot.supernet.stated import stated
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.arguments import constructor_arguments
@@ -69,9 +70,11 @@ class TENASOptimizer(PrunedSupernet):
         ConfigError: For numbers that are impossible.
     """
 
-    SCHEDULABLE = dict.fromkeys(
-        ("momentum", "weight_decay", "grad_clip", "arch_learning_rate", "arch_weight_decay"), "nothing is trained"
-    )
+    SCHEDULABLE = {
+        **dict.fromkeys(OF_TRAINING, "nothing is trained"),
+        **dict.fromkeys(("prune_number", "repeats", "region_images"), ""),
+    }
+    HELD_BY = {"prune_number": ("pruning", "number")}
 
     def __init__(
         self,
