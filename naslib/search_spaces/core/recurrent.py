@@ -20,7 +20,7 @@ from .types import EdgeLike
 Step = Callable[[Tensor, Sequence[Tensor]], Sequence[Tensor]]
 
 
-class RecurrentLayer(AbstractPrimitive):
+class WordByWordLayer(AbstractPrimitive):
     """Go through a sequence word by word; the output is the first state after each.
 
     It begins with the states that the batch before ended with, if they are remembered, else with zeros.

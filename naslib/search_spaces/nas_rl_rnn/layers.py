@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from naslib.search_spaces.core.recurrent import RecurrentLayer, Step
+from naslib.search_spaces.core.recurrent import Step, WordByWordLayer
 
 from .decisions import children
 from .genotype import Labelled, TreeCell
@@ -77,7 +77,7 @@ def _joined(labels: Labelled, first: Tensor, second: Tensor) -> Tensor:
     return _ACTIVATED[labels[1]](_COMBINED[labels[0]](first, second))
 
 
-class TreeLayer(RecurrentLayer):
+class TreeLayer(WordByWordLayer):
     """Go through a sequence with the cell of a tree; the output is the state h after each word.
 
     Args:

@@ -20,7 +20,7 @@ from naslib.search_spaces.core.recipes import (
     Recipe,
     X,
 )
-from naslib.search_spaces.core.recurrent import RecurrentLayer, Step
+from naslib.search_spaces.core.recurrent import Step, WordByWordLayer
 
 
 class JoinedLinear(nn.Module):
@@ -106,7 +106,7 @@ def _combined(op: int, read: Sequence[Tensor]) -> Tensor:
     return torch.sigmoid(read[0]) if op == SIGMOID else F.leaky_relu(read[0])
 
 
-class RecipeLayer(RecurrentLayer):
+class RecipeLayer(WordByWordLayer):
     """Go through a sequence with the cell of a recipe; the output is its first state after each word.
 
     Args:
