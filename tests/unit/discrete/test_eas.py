@@ -247,6 +247,22 @@ def test_a_step_of_adam_is_taken_after_each_round() -> None:
     assert moved.max().item() == pytest.approx(0.002, rel=1e-3)
 
 
+def test_what_a_step_reads_follows_a_schedule() -> None:
+    values = {"arch_learning_rate": (0.002, 0.25), "baseline_rate": (0.5, 1.0), "entropy_weight": (0.0, 2.0)}
+    given = {key: {"schedule": "piecewise", "values": list(v), "milestones": [2]} for key, v in values.items()}
+    optimizer = adapted(**given)
+
+    def read() -> tuple[float, float, float]:
+        return optimizer._adam.param_groups[0]["lr"], optimizer.baseline.rate, optimizer.entropy_weight
+
+    seen = []
+    for _ in range(4):
+        (trial,) = optimizer.ask(1)
+        seen.append(read())
+        optimizer.tell(trial, accuracy(trial.code))
+    assert seen == [(0.002, 0.5, 0.0)] * 2 + [(0.25, 1.0, 2.0)] * 2
+
+
 def test_the_start_comes_first_and_all_others_are_its_children() -> None:
     optimizer = adapted()
     (first,) = optimizer.ask(3)
