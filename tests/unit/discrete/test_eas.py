@@ -333,6 +333,19 @@ def test_a_failed_network_is_left_out_and_a_failed_start_is_tried_again() -> Non
         optimizer.tell(optimizer.ask(1)[0], None, user={"error": "no memory"})
 
 
+def test_a_network_that_was_stopped_early_counts_with_what_was_predicted_for_it() -> None:
+    optimizer = adapted(networks=3)
+    (start,) = optimizer.ask(1)
+    optimizer.tell(start, accuracy(start.code))
+    first, *others = optimizer.ask(3)
+    optimizer.tell(first, [10.0], state=State.PRUNED, user={"predicted": 37.5})
+    assert optimizer.rounds.values[first.code].merit == 37.5
+    for trial in others:  # stopped by a rule that predicts nothing: left out, like those that have failed
+        optimizer.tell(trial, [10.0], state=State.PRUNED)
+    assert [optimizer.rounds.values[trial.code].merit for trial in others] == [None] * len(others)
+    assert optimizer.rounds.count == 1 and optimizer.record.incumbent == start.code
+
+
 def test_a_code_that_it_did_not_propose_is_refused() -> None:
     optimizer = adapted()
     with pytest.raises(OptimizerStateError, match="which it did not ask for"):
