@@ -55,9 +55,9 @@ ACCEPTED: dict[str, set[str]] = {
     "reinmax": OF_SUPERNETS | {"tau"},
     "snas": OF_SUPERNETS | {"tau", "arch_grad_clip"},
     "asha": set(),
-    "az_nas": set(),
-    "eas": set(),
-    "neural_predictor": set(),
+    "az_nas": {"population_size"},
+    "eas": {"arch_learning_rate", "baseline_rate", "entropy_weight"},
+    "neural_predictor": {"pool_size", "max_labels"},
     "random_search": set(),
     "bonas": {"k", "max_labels", "num_candidates", "population_size", "predictor_epochs", "sample_size"},
     "nao": OF_NAO,
@@ -130,7 +130,7 @@ def test_every_numeric_keyword_follows_a_schedule_or_says_why_not() -> None:
 
 
 # Where one half is out of range
-VALID = {"num_candidates": 10, "warm_up_epochs": 1}
+VALID = {"num_candidates": 10, "warm_up_epochs": 1, "controller_epochs": 10}
 
 
 def test_what_no_option_reads_is_refused_and_what_one_reads_is_not() -> None:
@@ -143,6 +143,7 @@ def test_what_no_option_reads_is_refused_and_what_one_reads_is_not() -> None:
         ("bananas", {"acq_fn_type": "ucb"}, "explore_factor", "ei_calibration_factor"),
         ("bananas", {"acq_fn_type": "ei"}, "ei_calibration_factor", "explore_factor"),
         ("bananas", {"acq_fn_optimization": "local_search"}, "k", "num_candidates"),
+        ("nao", {"carry_over": False}, "k", "controller_epochs"),
         ("ofa", {"distillation": "none"}, "momentum", "distillation_weight"),
     ]
     for name, keywords, read, unread in given:
@@ -297,7 +298,7 @@ BLACK_BOX_OTHER: dict[str, float] = {
 # which is all that `npenas` sees, ranks few children alike
 UNSEEN = {("proposer", "retries"), ("bohb", "bandwidth_factor"), ("npenas", "num_ensemble")}
 TRIALS_SEEN = [(n, k) for n in BLACK_BOX for k in sorted(ACCEPTED.get(n, ())) if (n, k) not in UNSEEN]
-QUICK_TRIALS = {"re", "reinforce", "genetic", "proposer", "hierarchical_evolution", "nsga2"}
+QUICK_TRIALS = {"az_nas", "re", "reinforce", "genetic", "proposer", "hierarchical_evolution", "nsga2"}
 
 
 def codes(name: str, trials: int, **keywords: Any) -> list[tuple[int, ...]]:

@@ -285,6 +285,21 @@ def test_gradients_are_accumulated_before_a_step() -> None:
     assert changed == [6, 12]
 
 
+def test_accumulated_gradients_are_added_and_not_averaged(monkeypatch: Any) -> None:
+    """A step is along the sum of `accumulate` gradients, each a mean over `policy_batch` architectures."""
+    optimizer = on_layers(controller_hidden=4, policy_batch=2, accumulate=3)
+    objectives: list[float] = []
+    monkeypatch.setattr(optimizer, "ascend", lambda objective: objectives.append(objective.item()))
+    baseline, terms = RewardBaseline(0.95, previous=True), []
+    for number in range(6):
+        (trial,) = optimizer.ask(1)
+        log_probs = optimizer._drawn.by_number[trial.number].log_probs
+        value = 50.0 + 5 * number
+        optimizer.tell(trial, value)
+        terms.append(baseline.advantage((value / 100) ** 3) * sum(log_probs))
+    assert objectives == pytest.approx([sum(terms) / 2], rel=1e-5)
+
+
 def test_a_bandit_is_solved() -> None:
     optimizer = on_layers(controller_hidden=16, arch_learning_rate=0.02, policy_batch=4, depth_interval=10**6)
     codes = drive(optimizer, 160)

@@ -247,6 +247,22 @@ def test_a_step_of_adam_is_taken_after_each_round() -> None:
     assert moved.max().item() == pytest.approx(0.002, rel=1e-3)
 
 
+def test_what_a_step_reads_follows_a_schedule() -> None:
+    values = {"arch_learning_rate": (0.002, 0.25), "baseline_rate": (0.5, 1.0), "entropy_weight": (0.0, 2.0)}
+    given = {key: {"schedule": "piecewise", "values": list(v), "milestones": [2]} for key, v in values.items()}
+    optimizer = adapted(**given)
+
+    def read() -> tuple[float, float, float]:
+        return optimizer._adam.param_groups[0]["lr"], optimizer.baseline.rate, optimizer.entropy_weight
+
+    seen = []
+    for _ in range(4):
+        (trial,) = optimizer.ask(1)
+        seen.append(read())
+        optimizer.tell(trial, accuracy(trial.code))
+    assert seen == [(0.002, 0.5, 0.0)] * 2 + [(0.25, 1.0, 2.0)] * 2
+
+
 def test_the_start_comes_first_and_all_others_are_its_children() -> None:
     optimizer = adapted()
     (first,) = optimizer.ask(3)
@@ -315,6 +331,19 @@ def test_a_failed_network_is_left_out_and_a_failed_start_is_tried_again() -> Non
         optimizer.tell(optimizer.ask(1)[0], None, user={"error": "no memory"})
     with pytest.raises(OptimizerStateError, match=r"has failed 3 times \(trial 2: no memory\)"):
         optimizer.tell(optimizer.ask(1)[0], None, user={"error": "no memory"})
+
+
+def test_a_network_that_was_stopped_early_counts_with_what_was_predicted_for_it() -> None:
+    optimizer = adapted(networks=3)
+    (start,) = optimizer.ask(1)
+    optimizer.tell(start, accuracy(start.code))
+    first, *others = optimizer.ask(3)
+    optimizer.tell(first, [10.0], state=State.PRUNED, user={"predicted": 37.5})
+    assert optimizer.rounds.values[first.code].merit == 37.5
+    for trial in others:  # stopped by a rule that predicts nothing: left out, like those that have failed
+        optimizer.tell(trial, [10.0], state=State.PRUNED)
+    assert [optimizer.rounds.values[trial.code].merit for trial in others] == [None] * len(others)
+    assert optimizer.rounds.count == 1 and optimizer.record.incumbent == start.code
 
 
 def test_a_code_that_it_did_not_propose_is_refused() -> None:

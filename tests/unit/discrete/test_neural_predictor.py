@@ -85,6 +85,14 @@ def test_networks_are_fitted_once_or_again(oracles: list[Any]) -> None:
     assert [len(codes) for _, codes, _ in oracles] == [10, 14, 18, 22, 26]
 
 
+def test_what_a_fit_reads_follows_a_schedule(oracles: list[Any]) -> None:
+    values = {"pool_size": (4, 9), "max_labels": (10, 6)}
+    given = {key: {"schedule": "piecewise", "values": list(v), "milestones": [14]} for key, v in values.items()}
+    optimizer = adapted(NeuralPredictorSearch, num_init=10, two_stage=False, **given)
+    drive(optimizer, 15)
+    assert [len(codes) for _, codes, _ in oracles] == [10, 6] and len(optimizer.state.queue) == 8
+
+
 def test_a_pool_ends_with_the_space(oracles: list[Any]) -> None:
     optimizer = adapted(NeuralPredictorSearch, **{**SMALL, "num_init": SIZE - 30, "pool_size": 100})
     assert len(set(drive(optimizer, SIZE - 5))) == SIZE - 5

@@ -60,6 +60,16 @@ def test_the_schedule_is_that_of_the_paper():
     assert {models: epsilon_at(SCHEDULE, models / 10, 270) for models in at} == at
 
 
+def test_what_is_pending_counts_in_the_schedule():
+    optimizer = adapted(QLearning, replays=1, epsilon_schedule=[[1.0, 2], [0.5, 1], [0.25, 1]])
+    first, second, third = optimizer.ask(3)
+    assert optimizer.epsilon == 0.25
+    optimizer.tell(first, 1.0)
+    assert optimizer.epsilon == 0.25  # a value in place of a trial that is pending
+    optimizer.tell(second, None), optimizer.tell(third, None)  # they have failed, and count no more
+    assert optimizer.epsilon == 1.0
+
+
 def test_every_reward_replays_and_nothing_is_asked_twice():
     optimizer = adapted(QLearning, q_rate=0.1, replays=20, schedule_length=150)
     asked = drive(optimizer, 200)

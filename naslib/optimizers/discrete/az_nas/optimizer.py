@@ -91,6 +91,7 @@ class AZNASSearch(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a size below one.
     """
 
+    SCHEDULABLE = {"population_size": ""}
     weighs_all = True
 
     def __init__(

@@ -74,6 +74,9 @@ class EAS(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    SCHEDULABLE = dict.fromkeys(("arch_learning_rate", "entropy_weight", "baseline_rate"), "")
+    HELD_BY = {"arch_learning_rate": ("_adam", "lr"), "baseline_rate": ("baseline", "rate")}
+
     def __init__(
         self,
         *,

@@ -45,6 +45,8 @@ class NeuralPredictorSearch(SearchInRounds):
         UnsupportedBySpaceError: For a space without the encoding `gcn`.
     """
 
+    SCHEDULABLE = dict.fromkeys(("pool_size", "predictor_epochs", "max_labels"), "")
+
     def __init__(
         self,
         *,

@@ -115,6 +115,12 @@ class SequenceSearch(SearchInRounds):
         self.writing: Writing | None = None
         self.controller: SequenceController | None = None
 
+    def unscheduled(self, name: str) -> str:
+        """Return why a keyword cannot follow a schedule; see the parent."""
+        if name == "controller_epochs" and not self.carry_over:
+            return "only carry_over: true reads it, every round has first_epochs otherwise"
+        return super().unscheduled(name)
+
     @abstractmethod
     def targets(self, values: np.ndarray) -> np.ndarray:
         """Return what the controller learns in place of values `(n,)`, larger being better in both."""
