@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from part_figures import PARTS_KEYWORDS
 from torch import Tensor
 from torch.nn import functional as F
 from training_runs import config_for
@@ -443,6 +444,25 @@ def test_the_evaluator_scores_networks_with_generated_weights(tmp_path: Any) -> 
 
 
 # what is refused
+
+
+@pytest.mark.parametrize("part", sorted(PARTS_KEYWORDS))
+def test_parts_are_refused(part: str) -> None:
+    with pytest.raises(ConfigError, match=f"{part} does not fit SMASHOptimizer: its operations are layers"):
+        SMASHOptimizer(parts={part: dict(PARTS_KEYWORDS[part])}).check_combination()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"checkpoint_cells": True}, {"native": "off"}, {"grad_clip": 1e9}, {"amp": True}],
+)
+def test_options_change_no_more_than_rounding(option: dict[str, Any]) -> None:
+    losses = []
+    for keywords in ({}, option):
+        optimizer = _made(**keywords)
+        optimizer.new_epoch(0)
+        losses.append([float(loss) for batch in TRAIN[:2] for loss in optimizer.step(batch, VALID[0])[2:]])
+    assert losses[1] == pytest.approx(losses[0], rel=2e-2 if "amp" in option else 1e-4)
 
 
 def test_other_spaces_are_refused_with_the_reason() -> None:

@@ -37,6 +37,10 @@ class Method(Protocol):
         """Whether every forward runs one architecture, so that sizes are never mixed."""
 
     @property
+    def NO_PARTS(self) -> str:
+        """Why it takes no part at all; empty where it does."""
+
+    @property
     def fixed_structure(self) -> str:
         """Why nobody may change it; empty where it may change."""
 
@@ -143,6 +147,9 @@ def conflicts(claims: Iterable[Claim]) -> list[str]:
 
 def check_combination(optimizer: Method) -> None:
     """Raise `ConfigError` naming everything that cannot work together in a search, each with its reason."""
+    if optimizer.NO_PARTS and optimizer.parts:
+        name = type(optimizer).__name__
+        raise ConfigError([f"{part} does not fit {name}: {optimizer.NO_PARTS}" for part in optimizer.parts])
     if problems := conflicts(claims_of(optimizer)):
         raise ConfigError(problems)
 

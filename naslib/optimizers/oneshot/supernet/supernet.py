@@ -76,6 +76,8 @@ class SupernetOptimizer(SamplingOptimizer):
     RUNS_ONE_PATH: ClassVar[bool] = False
     # The parts that make the method, with their keywords
     PARTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    # Why the method takes no part at all; "" where it does
+    NO_PARTS: ClassVar[str] = ""
 
     def __init__(
         self,

@@ -70,6 +70,7 @@ class SMASHOptimizer(WeightSharingOptimizer):
     SCHEDULABLE = dict.fromkeys(("n_random", "n_perturbed", "n_chain", "perturb_rate", "chain_temperature"), AT_THE_END)
     IN_GROUPS = {"weight_decay": slice(1)}  # H has none
     OWN_SPACE: ClassVar[str] = "memory_bank"
+    NO_PARTS = "its operations are layers with generated weights, on no edge that a part could change"
 
     def __init__(
         self,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.paths.entries import PathEntry
 from naslib.optimizers.oneshot.supernet.abilities import Ability
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
@@ -28,6 +27,7 @@ class PrunedSupernet(OneShotOptimizer):
         entries: What can be drawn of each decision.
     """
 
+    NO_PARTS = "it trains nothing, and a supernet with parts is not what it measures"
     fixed_structure = "what is pruned stays where it is, and does not run"
 
     def relaxation(self) -> None:
@@ -48,13 +48,6 @@ class PrunedSupernet(OneShotOptimizer):
         """Return what there is not: nothing is trained."""
         kept = (Ability.MIXTURE, Ability.RELAXATION, Ability.TRAINED_WEIGHTS)
         return {**without_architecture_step(), **dict.fromkeys(kept, "it trains nothing")}
-
-    def check_combination(self) -> None:
-        """Raise `ConfigError` for parts, none of which has an effect where nothing is trained; see the parent."""
-        if self.parts:
-            why = "it trains nothing, and a supernet with parts is not what it measures"
-            raise ConfigError([f"{part} does not fit {type(self).__name__}: {why}" for part in self.parts])
-        super().check_combination()
 
     def _collect_decisions(self, graph: Graph) -> None:
         super()._collect_decisions(graph)
