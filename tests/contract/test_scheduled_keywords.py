@@ -57,7 +57,7 @@ ACCEPTED: dict[str, set[str]] = {
     "asha": set(),
     "az_nas": {"population_size"},
     "eas": {"arch_learning_rate", "baseline_rate", "entropy_weight"},
-    "neural_predictor": {"pool_size", "max_labels"},
+    "neural_predictor": {"max_labels", "pool_size", "predictor_epochs"},
     "random_search": set(),
     "bonas": {"k", "max_labels", "num_candidates", "population_size", "predictor_epochs", "sample_size"},
     "nao": OF_NAO,
