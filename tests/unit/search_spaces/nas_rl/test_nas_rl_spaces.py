@@ -15,7 +15,7 @@ from naslib.errors import ArchitectureError, ConfigError, GraphError, Unsupporte
 from naslib.search_spaces import NASRLCNNSearchSpace, NASRLRNNSearchSpace
 from naslib.search_spaces.nas_rl_cnn.layers import side_by_side
 from naslib.search_spaces.nas_rl_rnn.genotype import NASCELL
-from naslib.search_spaces.nas_rl_rnn.layers import TreeStep
+from naslib.search_spaces.nas_rl_rnn.layers import TreeLayer, TreeStep
 from naslib.utils.passage import Memory
 
 LAYERS: list[dict[str, Any]] = [
@@ -250,3 +250,16 @@ def test_sizes_and_bad_cells() -> None:
             space.codec.canonical({**NASCELL.to_json(), **change})
     with pytest.raises(ConfigError, match=r"hidden must be at least 1(.|\n)*dropout must be in"):
         NASRLRNNSearchSpace(hidden=0, dropout=1.0)
+
+
+def test_a_layer_goes_on_where_the_batch_before_ended() -> None:
+    torch.manual_seed(1)
+    first, second = TreeLayer(NASCELL, 5, 4, 0), TreeLayer(NASCELL, 4, 4, 1)
+    x = torch.randn(2, 6, 5)
+    parts, memory = [], Memory()
+    for piece in x.split(3, dim=1):
+        with memory.reading():
+            parts.append(second(first(piece)))
+        memory = Memory(memory.after)
+    torch.testing.assert_close(torch.cat(parts, dim=1), second(first(x)))
+    assert sorted(memory.before) == ["tree_0", "tree_1"]
