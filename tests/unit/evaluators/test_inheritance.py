@@ -15,7 +15,7 @@ from naslib.choices import RepeatChoice, ValueChoice
 from naslib.errors import ConfigError
 from naslib.evaluators import SerialExecutor, TrainEvaluator, TrainingOfTrials, TrialSearch
 from naslib.evaluators.base import never
-from naslib.evaluators.inheritance import Kept, KeptNetworks
+from naslib.evaluators.inheritance import Inheritance, Kept, KeptNetworks
 from naslib.history import MemoryHistory, State, Trial
 from naslib.optimizers import RegularizedEvolution
 from naslib.search_spaces import ModuleSearchSpace, NasBench201SearchSpace
@@ -182,3 +182,14 @@ def test_evolution_with_inheritance_goes_on_as_if_never_stopped(tmp_path):
 def test_arguments_that_cannot_be(keywords, words):
     with pytest.raises(ConfigError, match=words):
         evaluator(None, **keywords)
+
+
+def test_a_parent_far_back_counts_by_those_who_inherited_long_enough_ago():
+    found = Inheritance(SPACE, "morphism", keep=8)
+    found.networks.save(0, Kept((0, 0), 9.0, {}))
+    found.networks.save(3, Kept((0, 0), 1.0, {}))
+    counted = {}
+    for user in (15, 16, 18, 19):
+        found.networks._uses = {user: 3}
+        counted[user] = found._counts(3, 20)
+    assert counted == {15: False, 16: True, 18: True, 19: False}  # between a half and a quarter of eight back

@@ -116,3 +116,9 @@ def test_copies_stay_equal_without_noise_and_part_with_it(noise: float):
         optimizer.step()
     apart = float((wide[0].weight[source] - wide[0].weight[4]).detach().abs().max())
     assert apart < 1e-14 if noise == 0 else apart > 1e-4
+
+
+def test_new_modules_are_in_the_mode_of_those_beside_them():
+    for training in (True, False):
+        network = deepen(image_network().train(training), "0", inputs=IMAGES)
+        assert {module.training for module in network.modules()} == {training}

@@ -16,7 +16,7 @@ from naslib.search_spaces import MemoryBankSearchSpace, get_search_space
 from naslib.search_spaces.core.assignment import Assignment, assigned
 from naslib.search_spaces.core.elastic import count_parameters, extract
 from naslib.search_spaces.memory_bank.graph import fields_of
-from naslib.search_spaces.memory_bank.primitives import MemoryOp, OpSizes, PlainMemoryOp
+from naslib.search_spaces.memory_bank.primitives import MemoryOp, OpSizes, PlainMemoryOp, SharedKernels
 from naslib.search_spaces.memory_bank.shapes import OpShape, banks_of, mask_of
 
 SIZES: dict[str, Any] = {"n_classes": 3, "in_channels": 2, "unit": 2, "channels": (4, 4), "banks": 2, "ops": (1, 2)}
@@ -211,3 +211,9 @@ def test_mixtures_are_refused_before_the_search_and_when_they_are_run() -> None:
     mixed = {d.name: torch.full((len(d.candidates),), 1 / len(d.candidates)) for d in optimizer.decisions}
     with optimizer.assigned(Assignment(mixed)), pytest.raises(GraphError, match="runs one choice, not a mixture"):
         optimizer.graph(torch.randn(2, 2, 8, 8))
+
+
+def test_a_smaller_kernel_is_the_centre_of_the_shared_one() -> None:
+    shared = SharedKernels(4, 6, 7)
+    shape = OpShape(1, 1, 1, 1, 3, 1, 5, 1, 2)
+    assert torch.equal(shared.slice_for(shape, 4, 2), shared.weight[:2, :2, 2:5, 1:6])

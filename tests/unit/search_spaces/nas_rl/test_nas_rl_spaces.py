@@ -16,7 +16,7 @@ from naslib.errors import ArchitectureError, ConfigError, GraphError, Unsupporte
 from naslib.search_spaces import NASRLCNNSearchSpace, NASRLRNNSearchSpace
 from naslib.search_spaces.nas_rl_cnn.layers import side_by_side
 from naslib.search_spaces.nas_rl_rnn.genotype import NASCELL
-from naslib.search_spaces.nas_rl_rnn.layers import TreeStep
+from naslib.search_spaces.nas_rl_rnn.layers import TreeLayer, TreeStep
 from naslib.training.space_record import describe_architecture, rebuild_architecture
 from naslib.utils.passage import Memory
 
@@ -270,3 +270,16 @@ def test_a_record_rebuilds_a_network_of_the_sizes_that_it_has(kind: str) -> None
     assert [p.shape for p in again.parameters()] == [p.shape for p in wide.parameters()]
     assert [p.shape for p in wide.parameters()] != [p.shape for p in space.parameters()]
     assert kind == "cnn" or again.shares["dropout_words"] == 0.25
+
+
+def test_a_layer_goes_on_where_the_batch_before_ended() -> None:
+    torch.manual_seed(1)
+    first, second = TreeLayer(NASCELL, 5, 4, 0), TreeLayer(NASCELL, 4, 4, 1)
+    x = torch.randn(2, 6, 5)
+    parts, memory = [], Memory()
+    for piece in x.split(3, dim=1):
+        with memory.reading():
+            parts.append(second(first(piece)))
+        memory = Memory(memory.after)
+    torch.testing.assert_close(torch.cat(parts, dim=1), second(first(x)))
+    assert sorted(memory.before) == ["tree_0", "tree_1"]

@@ -22,6 +22,7 @@ from naslib.search_spaces.nasbench101.conversions import (
 )
 from naslib.search_spaces.nasbench101.decisions import CELLS
 from naslib.search_spaces.nasbench101.network import count_parameters, make_cell, vertex_channels
+from naslib.search_spaces.nasbench101.widening import VertexWidening
 
 CODEC = NasBench101SearchSpace.codec
 # The example in the README of the benchmark's code, with 2,694,282 parameters
@@ -234,3 +235,13 @@ def test_errors_come_before_work() -> None:
     graph.sample_random_architecture(rng=0)
     with pytest.raises(UnsupportedBySpaceError, match="have 9 cells"):
         graph.evaluation_network(cells=5)
+
+
+def test_a_cell_with_no_edge_to_spare_grows_by_a_vertex_that_takes_over_edges_to_the_output():
+    rows = [[0, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
+    dag = LabelledDag(rows, [0, 1, 2])
+    assert dag.n_edges == 9
+    assert list(VertexWidening().wider(canonical_code(dag))) == []
+    rows[0][4] = 0  # of eight edges a ninth is left: each vertex that is read must lose its edge to the output
+    grown = list(VertexWidening().wider(canonical_code(LabelledDag(rows, [0, 1, 2]))))
+    assert len(grown) == 3 * (2**3 - 1) and {dag_of(code).n_edges for code in grown} == {9}
