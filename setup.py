@@ -23,19 +23,32 @@ CORE = [
     "tqdm>=4.66",
     "matplotlib>=3.9",
     "tensorboard>=2.18",
+    "safetensors>=0.4.5",
+    "jinja2>=3.1.4",
 ]
 # What some classes need beside the core; each is imported where it is used, and named by the error that misses it.
 EXTRAS = {
     "optuna": ["optuna>=4.5"],
     "moocore": ["moocore>=0.2"],
+    "onnx": ["onnx>=1.18", "onnxscript>=0.5.4"],
+    "parquet": ["pyarrow>=18"],
     "trees": ["lightgbm>=4.5", "xgboost-cpu>=3.0", "ngboost>=0.5.8,!=0.6.0"],  # 0.6.0 wants an old scikit-learn
 }
 ALL = sorted(name for names in EXTRAS.values() for name in names)
+# The pages of docs/ as a site
+DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
 TEST = [
     "pytest>=8.2",
     "pytest-xdist>=3.6.1",
     "hypothesis>=6.100",
+    "onnxruntime>=1.22",
+    "playwright>=1.50",
+    "axe-playwright-python>=0.1.4",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
+    "ipykernel>=6.29",
     *ALL,
+    *DOCS,
 ]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "types-tqdm", "pre-commit"]
 
@@ -68,6 +81,7 @@ setup(
     extras_require={
         **EXTRAS,
         "all": ALL,
+        "docs": DOCS,
         "test": TEST,
         "dev": DEV,
     },

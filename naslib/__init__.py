@@ -10,7 +10,9 @@ from ._aliases import install as _install_aliases
 __version__ = "0.1.0"
 
 # Resolved on first use, so that `import naslib` stays light (PEP 562).
-_LAZY = {"load_network": "naslib.training.export:load_network"}
+_LAZY = {
+    "load_network": "naslib.training.export:load_network",
+}
 
 
 _install_aliases()

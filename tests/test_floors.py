@@ -33,6 +33,8 @@ FLOORS = {
     "naslib.mixed_operations": 6,
     "naslib.training": 6,
     "naslib.evaluators": 7,
+    "naslib.export": 7,
+    "naslib.report": 7,
     "naslib.comparison": 7,
     "naslib.defaults": 8,
     "naslib.cli": 9,

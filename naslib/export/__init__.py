@@ -1,0 +1,1 @@
+"""Export: the trained network of a run as files that need no naslib."""

@@ -1,0 +1,1 @@
+"""Report: one page that says what a run searched and found."""
