@@ -49,6 +49,19 @@ def number(value: Any, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def amount(count: Any) -> str:
+    """Return a large count in short: `1,162`, `48.2 k`, `3.35 M`, `1.2 G`."""
+    found = finite(count)
+    if found is None:
+        return NOTHING
+    if abs(found) < 10_000:
+        return f"{found:,.0f}" if found.is_integer() else number(found)
+    for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(found) >= size * 0.9995:
+            return f"{number(found / size, 3)} {name}"
+    return number(found)
+
+
 def score(value: Any, unit: str = "") -> str:
     """Return a score with its unit: two places after the point for percentages, four significant digits else."""
     found = finite(value)

@@ -27,6 +27,15 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Warnings:
+    """What is wrong or stands in the way, a sentence each, under a title."""
+
+    title: str
+    items: Sequence[str]
+    kind: ClassVar[str] = "warnings"
+
+
+@dataclass(frozen=True)
 class Tiles:
     """Names with values in large: `(name, value, what to add in small)`."""
 

@@ -23,6 +23,8 @@ from .rebuilding import FAILURES
 
 # As many layers are told apart; further ones stay within the block that holds them
 MOST_LAYERS = 40
+# A network of fewer operations is taken apart further
+FEW_LAYERS = 12
 # Forwards that are timed, and seconds after which no further one begins
 _REPEATS, _SECONDS = 15, 4.0
 # Items of a row of tokens, and of a sequence, where nothing says how long they are
@@ -138,15 +140,19 @@ def measure_network(network: nn.Module, shape: tuple[int, ...]) -> Measured:
 
 
 def units(network: nn.Module, most: int = MOST_LAYERS) -> list[tuple[str, nn.Module]]:
-    """Return the modules that are told apart, none within another: leaves, or what holds them where these are many.
+    """Return the modules that are told apart, none within another: the operations of graphs, or layers of a module.
 
-    Graphs are always taken apart, because what they hold is called without them. Modules with parameters of their own
-    stay whole.
+    Graphs are always taken apart, because what they hold is called without them. Of a network with few operations these
+    are taken apart too, as far as there are not too many parts. Modules with parameters of their own stay whole.
+
+    Args:
+        network: The network.
+        most: Further parts stay within the module that holds them.
     """
     found: list[tuple[str, nn.Module]] = []
     for name, child in network.named_children():
         found += _taken_apart(name, child) if isinstance(child, Graph) else [(name, child)]
-    while True:
+    while len(found) < FEW_LAYERS:
         splittable = [
             index for index, (_, module) in enumerate(found)
             if next(module.children(), None) is not None and not list(module.parameters(recurse=False))

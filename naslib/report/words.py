@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .amounts import counted, duration, finite, number, plain, score
+from .amounts import amount, counted, duration, finite, plain, score
 from .reading import Run
 from .state import Stage, stage_of
 
@@ -32,21 +32,21 @@ def _searched(run: Run, stage: Stage) -> str:
     device = run.summary.get("device") or run.environment.get("device")
     tail += f", {device}" if device else ""
     seconds = finite(run.summary.get("search_seconds"))
-    took = f", which took {duration(seconds)}" if seconds is not None else ""
+    took = f" in {duration(seconds)}" if seconds is not None else ""
     planned = finite(run.section("search").get("epochs"))
     if run.is_black_box:
         done = len([t for t in run.trials if t.state.is_over]) or int(
             finite(run.summary.get("search_evaluations")) or 0
         )
         evaluated = f"{run.method} evaluated {counted(done, 'architecture')} of the space {space} {on}"
-        return f"{evaluated}{evaluator_in_words(run)}{took} ({tail})."
+        return f"{evaluated}{took} ({tail}){evaluator_in_words(run)}."
     if stage in (Stage.SEARCHING, Stage.BEGUN):
         of = f" of {counted(int(planned), 'epoch')}" if planned is not None else ""
         return f"{run.method} was searching the space {space} {on}: {run.searched}{of} are recorded ({tail})."
     epochs = finite(run.summary.get("search_epochs"))
     epochs = epochs if epochs is not None else planned
     length = f" for {counted(int(epochs), 'epoch')}" if epochs is not None else ""
-    return f"{run.method} searched the space {space} {on}{length}{took} ({tail})."
+    return f"{run.method} searched the space {space} {on}{length}{took.replace(' in ', ', which took ')} ({tail})."
 
 
 def evaluator_in_words(run: Run) -> str:
@@ -74,8 +74,8 @@ def _chose(run: Run) -> str:
 
 def _network(run: Run) -> str:
     params, macs = finite(run.summary.get("params_millions")), finite(run.summary.get("flops_millions"))
-    sizes = [f"{number(params)} million parameters" if params is not None else ""]
-    sizes += [f"{number(macs)} million multiply-accumulates for an input" if macs is not None else ""]
+    sizes = [f"{round(params * 1e6):,} parameters" if params is not None else ""]
+    sizes += [f"{amount(round(macs * 1e6))} multiply-accumulates for an input" if macs is not None else ""]
     known = [size for size in sizes if size]
     verb = "was evaluated" if run.summary.get("architecture") == "given" else "it found"
     return f"The network that {verb} has {' and '.join(known)}." if known else ""

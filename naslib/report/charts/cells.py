@@ -12,7 +12,7 @@ from .palette import style
 from .svg import clean, element, new_id, picture, text
 
 # Pixels of an inch of the layout
-_INCH = 64.0
+_INCH = 74.0
 # Boxes in a row of a chain, and their sizes
 _COLUMNS, _WIDE, _TALL, _GAP, _ROW, _EDGE = 5, 138.0, 34.0, 26.0, 88.0, 16.0
 _CHARACTERS = 22

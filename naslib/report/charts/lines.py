@@ -106,13 +106,16 @@ def line_chart(
         if len(kept) < len(x)
         else ""
     ]
-    rows = [[number(x[i], 6), *(_shown(column[i]) for column in columns)] for i in kept]
+    rows = [
+        [number(x[i], 12 if float(x[i]).is_integer() else 4), *(_shown(column[i]) for column in columns)] for i in kept
+    ]
     data = {
         "x": [round(at, 1) for at in places],
         "label": [row[0] for row in rows],
         "name": x_name,
         "values": [list(column) for column in zip(*(row[1:] for row in rows), strict=True)],
     }
+    looks = [f"{look} dots" if one.is_dots else look for look, one in zip(looks, series, strict=True)]
     legend = [(look, one.name, _last(column)) for look, one, column in zip(looks, series, columns, strict=True)]
     svg = picture(title, describe(x_name, y_name, x, series), WIDTH, HEIGHT, *drawn)
     return Chart(svg, legend, json.dumps(data, separators=(",", ":")), " ".join(filter(None, notes)), x_name, rows)

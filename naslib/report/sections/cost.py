@@ -18,6 +18,8 @@ def cost(run: Run) -> Section:
         search = math.fsum(value or 0 for value in run.search["runtime"])
     if evaluation is None and run.retraining:
         evaluation = math.fsum(finite(row.get("seconds")) or 0 for row in run.retraining)
+    if run.mode == "query" and not evaluation:
+        evaluation = None  # a benchmark was asked: nothing was trained
     blocks: list[Any] = [_phases(search, evaluation, total)]
     device = run.environment.get("device") or run.summary.get("device") or "not recorded"
     tiles = [("device", str(device), str(run.environment.get("cpu") or ""))]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..amounts import counted, duration, finite, number, plain, score
-from ..blocks import Commands, Note, Section, Text, Tiles
+from ..amounts import amount, counted, duration, finite, number, plain, score
+from ..blocks import Commands, Note, Section, Text, Tiles, Warnings
 from ..reading import Run
 from ..state import Stage, command_line, is_held, stage_of
 from ..words import sentences
@@ -18,12 +18,14 @@ def found(run: Run) -> Section:
     if tiles:
         blocks.append(Tiles(tiles))
     blocks += _unfinished(run)
-    blocks += [Note(f"The found network is degenerate: {reason}.", True) for reason in _reasons(run)]
+    if reasons := _reasons(run):
+        blocks.append(Warnings("The found network is degenerate:", reasons))
     if run.is_scripted:
         blocks.append(
             Note("A script ran it with something that its config does not say, so that only the script can repeat it.")
         )
-    blocks += [Note(f"{trouble}. What it would have told is missing below.", True) for trouble in run.troubles]
+    if run.troubles:
+        blocks.append(Warnings("Files that could not be used, so that what they tell is missing:", run.troubles))
     return Section("found", "What was searched and found", blocks)
 
 
@@ -43,10 +45,11 @@ def _tiles(run: Run) -> list[tuple[str, str, str]]:
             tiles.append((f"test {plain(name)}", number(value), _unit_of(run, str(name))))
     params = finite(run.summary.get("params_millions"))
     if params is not None:
-        tiles.append(("parameters", f"{number(params)} M", f"{counted(round(params * 1e6), 'number')}"))
+        count = round(params * 1e6)
+        tiles.append(("parameters", amount(count), counted(count, "number")))
     macs = finite(run.summary.get("flops_millions"))
     if macs is not None:
-        tiles.append(("multiply-accumulates", f"{number(macs)} M", "for one input"))
+        tiles.append(("multiply-accumulates", amount(round(macs * 1e6)), "for one input"))
     for key, name in (("search_seconds", "search"), ("total_seconds", "in all")):
         if finite(run.summary.get(key)) is not None:
             tiles.append((name, duration(run.summary[key]), ""))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from naslib.history import Objective
 
 from ..amounts import DASH, counted, duration, finite, listed, mean_and_std, number, plain, score, spread
-from ..blocks import Cell, Columns, Drawing, Folded, Note, Plots, Section, Table, Text
+from ..blocks import Cell, Columns, Drawing, Folded, Note, Plots, Section, Table, Text, Warnings
 from ..charts.lines import Series, line_chart
 from ..charts.palette import style
 from ..charts.scatter import Point, front_of, scatter
@@ -21,6 +21,7 @@ from .settings import shown
 from .trials import incumbents
 
 _MOST_RUNS = 200
+_SIZES = ("params, M", "mult.-acc., M", "search", "in all")
 # Lines in one chart
 _MOST_GROUPS = 12
 
@@ -29,7 +30,8 @@ def overview(groups: Sequence[Group]) -> Section:
     """Return the table of groups, and the warnings that go before it."""
     runs = [run for group in groups for run in group.runs]
     blocks: list[Any] = [Text(_sentence(groups, runs))]
-    blocks += [Note(words, True) for words in obstacles(groups)]
+    if found := obstacles(groups):
+        blocks.append(Warnings("Before you compare:", found))
     unfinished = [run for run in runs if stage_of(run) is not Stage.FINISHED]
     if unfinished:
         blocks.append(
@@ -39,7 +41,8 @@ def overview(groups: Sequence[Group]) -> Section:
                 True,
             )
         )
-    blocks += [Note(f"{run.folder}: {trouble}.", True) for run in runs for trouble in run.troubles]
+    if troubles := [f"{run.folder}: {trouble}" for run in runs for trouble in run.troubles]:
+        blocks.append(Warnings("Files that could not be used:", troubles[:20]))
     blocks.append(_table(groups))
     blocks.append(Folded(f"All {counted(len(runs), 'run')}", [_all_runs(runs)], is_printed=len(runs) <= 40))
     return Section("comparison", "Comparison", blocks)
@@ -77,46 +80,44 @@ def _ranked(groups: Sequence[Group]) -> list[tuple[Group, tuple[float, float, in
 
 
 def _table(groups: Sequence[Group]) -> Table:
-    columns: list[tuple[str, Callable[[Run], float | None], str]] = [
-        ("parameters in M", lambda run: finite(run.summary.get("params_millions")), ""),
-        ("mult.-acc. in M", lambda run: finite(run.summary.get("flops_millions")), ""),
-    ]
+    firsts = [group.first for group in groups]
+    kinds = {(run.score_name, run.unit) for run in firsts}
+    # what all have in common needs no column
+    places = [key for key in ("search_space", "dataset") if len({run.of(key) for run in firsts}) > 1]
     rows: list[list[Cell | str]] = []
     for group in groups:
-        first = group.first
-        values = [run.score for run in group.runs]
+        first, values = group.first, [run.score for run in group.runs]
         found = spread(values)
-        row: list[Any] = [
-            group.name,
-            first.of("search_space"),
-            first.of("dataset"),
-            Cell(str(len(group.runs)), len(group.runs)),
-        ]
-        row.append(Cell(f"{plain(first.score_name)} {mean_and_std(values, first.unit)}", found[0] if found else None))
+        shown_score = mean_and_std(values, first.unit)
+        shown_score = shown_score if len(kinds) == 1 else f"{plain(first.score_name)} {shown_score}"
         best = [value for value in values if value is not None]
         top = (max(best) if first.maximize else min(best)) if best else None
+        row: list[Cell | str] = [group.name, *(first.of(key) for key in places)]
+        row += [Cell(str(len(group.runs)), len(group.runs)), Cell(shown_score, found[0] if found else None)]
         row.append(Cell(score(top, first.unit), top))
-        for _, value_of, unit in columns:
-            numbers = [value_of(run) for run in group.runs]
+        for key in ("params_millions", "flops_millions"):
+            numbers = [finite(run.summary.get(key)) for run in group.runs]
             mean = spread(numbers)
-            row.append(Cell(mean_and_std(numbers, unit), mean[0] if mean else None))
+            row.append(Cell(mean_and_std(numbers) if mean else DASH, mean[0] if mean else None))
         for key in ("search_seconds", "total_seconds"):
             mean = spread(finite(run.summary.get(key)) for run in group.runs)
             row.append(Cell(duration(mean[0]) if mean else DASH, mean[0] if mean else None))
         rows.append(row)
+    name = f"test {plain(firsts[0].score_name)}" if len(kinds) == 1 else "test score"
+    words = {"search_space": "space", "dataset": "data"}
     heads = (
         "group",
-        "space",
-        "data",
+        *(words[key] for key in places),
         "runs",
-        "test score",
-        "best run",
-        *(name for name, _, _ in columns),
+        name,
+        "best",
+        "params, M",
+        "mult.-acc., M",
         "search",
         "in all",
     )
-    caption = "Mean ± standard deviation over the runs of each group (times: means)"
-    return Table(caption, heads, rows, frozenset(range(3, len(heads))), is_sortable=True)
+    caption = "Mean ± standard deviation over the runs of each group; times are means"
+    return Table(caption, heads, rows, frozenset(range(1 + len(places), len(heads))), is_sortable=True)
 
 
 def _all_runs(runs: Sequence[Run]) -> Table:
@@ -181,7 +182,7 @@ def curves_of(groups: Sequence[Group]) -> Section:
                 "standard deviation to each side."
             )
         )
-        blocks += [Plots(title, [(title, chart, caption)]) for title, chart, caption in charts]
+        blocks.append(Columns([Plots(title, [(title, chart, caption)]) for title, chart, caption in charts]))
     else:
         blocks.append(Note("No run has recorded a curve."))
     if len(groups) > _MOST_GROUPS:

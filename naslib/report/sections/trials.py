@@ -99,11 +99,8 @@ def _incumbents(over: Sequence[Trial], objective: Objective) -> list[Any]:
             [seconds / scale for seconds in spent], [Series("best so far", best)], is_step=True,
         )  # fmt: skip
         charts.append(("Over time of evaluation", by_time, ""))
-    return (
-        [Plots("Over trials", charts[:1]), Plots("Over time of evaluation", charts[1:])]
-        if len(charts) > 1
-        else [Plots("Over trials", charts)]
-    )
+    labels = ("Over trials", "Over time of evaluation")
+    return [Columns([Plots(label, [chart]) for label, chart in zip(labels, charts, strict=False)])]
 
 
 def _fronts(over: Sequence[Trial], objectives: Sequence[Objective]) -> list[Any]:
