@@ -12,6 +12,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "correlate": ("naslib.cli.correlate", "predictors and zero-cost proxies against a benchmark"),
     "compare": ("naslib.cli.compare", "several methods over several seeds, with curves and a table of ranks"),
     "predict": ("naslib.cli.predict", "what the trained network of a run says of files"),
+    "report": ("naslib.cli.report", "one page on a run, or on several: what was found, curves, sizes, cost, checklist"),
     "list": ("naslib.cli.listing", "what there is: optimizers, spaces, data sets, tasks ..."),
 }
 
