@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from naslib.optimizers.core.metaclasses import MetaOptimizer
-from naslib.tasks import Task
-from naslib.training.fit import check_fits
+from naslib.tasks import Task, check_weights
+from naslib.training.fit import check_fits, warn_of_imbalance
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import look_at
 from naslib.training.threads import settle_threads
@@ -46,6 +46,7 @@ class TrainerSettings(ConfigBuilders):
         """
         if self._task is None:
             self._task = config_task(self.config, self.optimizer, self._given_task, info)
+            warn_of_imbalance(self._task, info)
             self.optimizer.check_task(self._task)
             self._task.to(self.device)
             self.optimizer.use_task(self._task)
@@ -92,6 +93,7 @@ class TrainerSettings(ConfigBuilders):
             train, valid, tests = tuple(build(config))[:3]
         info = getattr(train, "info", None)
         task = self.settle_task(info)
+        check_weights(task)
         if self._own_loaders is None:
             check_fits(self.optimizer.space, info, task)
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
