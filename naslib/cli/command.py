@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after the program's name; those of the process if None.
 
     Returns:
-        0; 2 for bad input or a failed run, whose reason is one message on stderr; 130 or 143 after SIGINT or SIGTERM.
+        0; 1 if one of several seeds failed; 2 for bad input or a failed run, whose reason is one message on stderr;
+        130 or 143 after SIGINT or SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -36,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command.print_schema:
             sys.stdout.write(json_schema_text(schema_extensions()) + "\n")
             return 0
+        if command.seeds:
+            from .seeds import main_seeds
+
+            return main_seeds(command)
         config = read_config(command)
         from .pipeline import run  # seconds of imports, for a run that can begin
 
