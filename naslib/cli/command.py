@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 or 143 after SIGINT or SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _let_print()
     try:
         if words and words[0] in SUBCOMMANDS:
             return subcommand(words[0])(words[1:])
@@ -52,6 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("\n".join([str(error), *getattr(error, "__notes__", [])]))
         return 2
     return 0
+
+
+def _let_print() -> None:
+    """Let letters that the terminal lacks be written as codes: nobody loses a run for a ± in its table."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(message: str) -> None:
