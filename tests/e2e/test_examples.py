@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from page_runner import run_page
 
 from naslib.optimizers import OPTIMIZERS
 from naslib.search_spaces import SimpleCellSearchSpace
@@ -47,12 +45,9 @@ LONG = {"darts_cell.py", "enas_micro.py", "own_module.py"}
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in sorted(EXTRA)])
 def test_example_runs(name: str, tmp_path: Path):
     words = EXTRA[name] if name in CONFIGS else [*TINY, *EXTRA[name]]
-    command = [sys.executable, str(ROOT / "examples" / name), "--config", CONFIGS.get(name, "darts.yaml"), *words]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command += [f"out_dir={tmp_path}"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, output
+    words = ["--config", CONFIGS.get(name, "darts.yaml"), *words, f"out_dir={tmp_path / 'run'}"]
+    status, output = run_page(tmp_path, words, script=ROOT / "examples" / name)
+    assert status == 0, output
     assert LAST.get(name, "test accuracy") in output and "ERROR" not in output and "Traceback" not in output
 
 

@@ -19,16 +19,19 @@ _ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 300
 
 
-def run_page(folder: Path, arguments: list[str], seconds: float = _SECONDS) -> tuple[int, str]:
+def run_page(
+    folder: Path, arguments: list[str], seconds: float = _SECONDS, script: Path | None = None
+) -> tuple[int, str]:
     """Run `page.py` of a folder there, with the words of a command line; return its exit status and what it printed.
 
+    A script of another place is run in that folder all the same.
     After so many seconds it is killed, with all processes that it has started; its status is then -9.
     """
     printed = folder / "printed.txt"
     printed.touch()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_LOADED_BEFORE)
-    process = context.Process(target=_run, args=(str(folder), arguments))
+    process = context.Process(target=_run, args=(str(folder), str(script or folder / "page.py"), arguments))
     process.start()
     process.join(seconds)
     if process.is_alive() and process.pid is not None:
@@ -40,7 +43,7 @@ def run_page(folder: Path, arguments: list[str], seconds: float = _SECONDS) -> t
     return status, printed.read_text(encoding="utf-8")
 
 
-def _run(folder: str, arguments: list[str]) -> None:
+def _run(folder: str, script: str, arguments: list[str]) -> None:
     os.setsid()
     import torch
 
@@ -49,15 +52,15 @@ def _run(folder: str, arguments: list[str]) -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(_ROOT), "PYTHONWARNINGS": "ignore"}
     os.chdir(folder)
     tests = str(_ROOT / "tests")
-    sys.path[:] = [folder, *(place for place in sys.path if not place.startswith(tests))]
-    sys.argv = ["page.py", *arguments]
+    sys.path[:] = [str(Path(script).parent), *(place for place in sys.path if not place.startswith(tests))]
+    sys.argv = [Path(script).name, *arguments]
     # Line by line, so that a page that is killed has left what it printed
     with Path("printed.txt").open("w", encoding="utf-8", buffering=1) as file:
         os.dup2(file.fileno(), 1)  # processes that the page starts print there, too
         os.dup2(file.fileno(), 2)
         with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             try:
-                runpy.run_path(str(Path(folder) / "page.py"), run_name="__main__")
+                runpy.run_path(script, run_name="__main__")
             except SystemExit as end:
                 if end.code is not None and not isinstance(end.code, int):
                     print(end.code)
