@@ -30,6 +30,7 @@ _CALLS_SECOND = ("naslib.search_spaces.core.in_place.guarded", "naslib.search_sp
 _GIVES_NONE = ("naslib.utils.passage.held_memory", "naslib.search_spaces.darts_rnn.mixture.CellMixture.of")
 _GIVES_LAST = ("typing.cast",)
 NOT_PASSED = ("edge_data", "edges_data")
+_TYPES = ("int", "float", "bool", "str", "list", "tuple", "dict")
 _SHORT = {"torch.nn": "nn", "torch.nn.functional": "F"}
 
 
@@ -118,7 +119,7 @@ class _Plain(ast.NodeTransformer):
         return node
 
     def visit_arguments(self, node: ast.arguments) -> Any:
-        """Leave out annotations, and the data of edges, which nothing here reads."""
+        """Leave out annotations of other types than torch's and Python's, and the data of edges, which nobody gives."""
         names = [argument.arg for argument in (*node.posonlyargs, *node.args)]
         defaulted = len(names) - len(node.defaults)
         node.defaults = [d for n, d in zip(names[defaulted:], node.defaults, strict=True) if n not in NOT_PASSED]
@@ -126,13 +127,32 @@ class _Plain(ast.NodeTransformer):
         every = (*node.posonlyargs, *node.args, *node.kwonlyargs, node.vararg, node.kwarg)
         for argument in every:
             if argument is not None:
-                argument.annotation = None
-        return self.generic_visit(node)
+                argument.annotation = self._annotation(argument.annotation)
+        node.defaults = [self.visit(default) for default in node.defaults]
+        return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        """Leave out what the function says it returns."""
-        node.returns = None
-        return self.generic_visit(node)
+        """Leave out what the function says it returns, unless that is plain."""
+        returns, node.returns = self._annotation(node.returns), None
+        node.decorator_list = [d for d in node.decorator_list if self._is_of_torch(d)]
+        self.generic_visit(node)
+        node.returns = returns
+        return node
+
+    def _is_of_torch(self, decorator: ast.expr) -> bool:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        return str(getattr(static_object(called, self.scope, self.local), "__module__", "")).startswith("torch")
+
+    def _annotation(self, node: ast.expr | None) -> ast.expr | None:
+        """Return an annotation of tensors and Python's own types, None where it is of anything else."""
+        if node is None or any(isinstance(part, ast.Constant) and part.value is not None for part in ast.walk(node)):
+            return None
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):
+                part.id = "list" if part.id == "Sequence" else part.id
+                if part.id not in _TYPES and static_object(part, self.scope, set()) not in (torch, torch.Tensor):
+                    return None
+        return node
 
 
 def simplified(
@@ -311,7 +331,6 @@ class Library:
         else:
             scope = scope_of(value)
             tree = self.resolved(simplified(tree_of(value, what), scope), scope, what)
-            tree.decorator_list = []
         tree.name = name
         self.helpers.append(tree)
 

@@ -144,10 +144,9 @@ class Methods:
         scope = scope_of(function)
         decorators = [d for d in tree.decorator_list if isinstance(d, ast.Name) and d.id in _KEPT]
         tree = simplified(tree, scope, self.module, self.stored, self.known)
-        tree.decorator_list = []
         tree = _Parents(self, owner).visit(tree)
         tree = self.library.resolved(tree, scope, what)
-        tree.decorator_list = list(decorators)
+        tree.decorator_list = [*decorators, *tree.decorator_list]
         self._keep(tree, called)
 
     def _keep(self, tree: ast.FunctionDef, called: str) -> None:
