@@ -71,6 +71,9 @@ def save_onnx(path: Path, program: Any, network: nn.Module, inputs: Tensor, name
     Raises:
         ExportError: If it has no ONNX form.
     """
+    drawing = _drawing(program)
+    if drawing:
+        raise ExportError(f"ONNX has no form for the network: it draws random numbers ({', '.join(drawing)})")
     outputs = _output_names(network, inputs, names[1])
     with _silent():
         try:
@@ -111,6 +114,17 @@ def onnx_runner(path: Path) -> Callable[[Tensor], Any] | None:
         return [torch.from_numpy(array) for array in found]
 
     return run
+
+
+def _drawing(program: Any) -> list[str]:
+    """Return the operators of a program that draw random numbers."""
+    found = [node.target for node in program.graph.nodes if isinstance(node.target, torch._ops.OpOverload)]
+    return sorted({str(op) for op in found if torch.Tag.nondeterministic_seeded in op.tags and _is_random(op)})
+
+
+def _is_random(op: Any) -> bool:
+    """Return whether an operator draws in evaluation; dropout is tagged too, and gives its inputs back there."""
+    return "dropout" not in str(op)
 
 
 def _output_names(network: nn.Module, inputs: Tensor, first: str) -> list[str]:

@@ -51,7 +51,7 @@ def test_files_are_listed(run_folder: Path, capsys: pytest.CaptureFixture[str]) 
         (["RUN", "--formats", "onx"], "there is no format 'onx'; did you mean 'onnx'"),
         (["RUN", "--formats", ","], "name a format"),
         (["RUN", "--quantize", "fp8"], "there is no quantisation 'fp8'"),
-        (["RUN", "--quantise", "int8"], "unrecognized arguments: --quantise int8"),
+        (["RUN", "--quantise", "int8"], "unknown option '--quantise'"),
         (["RUNN"], "there is no run folder"),
         (["RUN/eval/none"], "there is no run folder"),
         (["EMPTY"], "holds no trained network"),
