@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,16 @@ def test_the_source_computes_the_same_bits(bundle: Bundle, run_folder: Path) -> 
     inputs = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         assert torch.equal(mine(inputs), naslib.load_network(run_folder)(inputs))
+
+
+def test_files_hold_no_paths_of_this_machine(bundle: Bundle) -> None:
+    for path in bundle.folder.glob("network*"):
+        if path.suffix == ".pt2":
+            with zipfile.ZipFile(path) as archive:
+                content = b"".join(archive.read(name) for name in archive.namelist())
+        else:
+            content = path.read_bytes()
+        assert b"conv" in content.lower() and b"site-packages" not in content and b"graph.py" not in content
 
 
 def test_the_card_says_what_the_run_says(bundle: Bundle, run_folder: Path) -> None:
