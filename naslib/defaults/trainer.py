@@ -27,6 +27,7 @@ from naslib.training.export import NetworkRecord
 from naslib.training.front_picture import draw_front
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loop import LoopSettings
+from naslib.training.more_tests import test_others
 from naslib.training.network_args import network_arguments
 from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
@@ -359,8 +360,9 @@ class Trainer(SearchSide):
         task = self._evaluation_task(architecture).plain()
         measured = test(network, loader, task, self.device, self._channels_last(), amp)
         value = math.nan if measured.deciding is None else measured.deciding
+        others = test_others(network, loader, task, self.device, self._channels_last(), amp)
         params, macs = measure_size(architecture, sizes, shape)
-        return EvaluationResult(mode, network, value, task.score, measured.by_name(), seconds, params, macs)
+        return EvaluationResult(mode, network, value, task.score, measured.by_name(), seconds, params, macs, others)
 
     def _place(self) -> Workplace:
         return Workplace(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)

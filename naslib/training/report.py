@@ -34,6 +34,7 @@ class EvaluationResult:
         seconds: Training time.
         params_millions: Parameters without auxiliary heads.
         flops_millions: Multiply-accumulates per image.
+        test_sets: What was measured on each further test set, by the names of sets and scores.
     """
 
     mode: str
@@ -44,6 +45,7 @@ class EvaluationResult:
     seconds: float = 0.0
     params_millions: float | None = None
     flops_millions: float | None = None
+    test_sets: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float | None:
@@ -76,7 +78,14 @@ class EvaluationResult:
             found["test_accuracy"] = self.accuracy
         if self.score.name == "accuracy" or "top5" in self.scores:
             found["test_top5"] = self.top5
+        if self.test_sets:
+            found["test_sets"] = {name: dict(scores) for name, scores in self.test_sets.items()}
         return found
+
+
+def _of_set(summary: Mapping[str, Any], scores: Mapping[str, float | None]) -> str:
+    """Return the deciding score on a further test set."""
+    return _score_value({**summary, "score": scores.get(str(summary.get("score_name")))})
 
 
 def write_genotype(folder: Path, architecture: Graph) -> Any:
@@ -102,6 +111,7 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         ("parameters", _with_unit(summary.get("params_millions"), "M", 4)),
         ("FLOPs", _with_unit(summary.get("flops_millions"), "M multiply-accumulates", 2)),
         (f"test {_score_name(summary)}", _score_value(summary) + _mode(summary.get("evaluation_mode"))),
+        *((f"  on {name}", _of_set(summary, scores)) for name, scores in (summary.get("test_sets") or {}).items()),
         *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
         ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
         *(("trials", text) for text in _trials(summary.get("trials"))),
