@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
+from naslib.data.info import DatasetInfo
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.tasks import Task, check_weights
 from naslib.training.fit import check_fits, warn_of_imbalance
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import look_at
+from naslib.training.run_record import RunRecord
 from naslib.training.threads import settle_threads
 
-from ._config_data import uses_channels_last
+from ._config_data import settle_cutout, uses_channels_last
 from ._config_task import config_task, evaluation_task
 from .config_builders import ConfigBuilders
 
@@ -26,6 +28,7 @@ class TrainerSettings(ConfigBuilders):
     optimizer: MetaOptimizer
     config: Any
     device: torch.device
+    record: RunRecord
     _own_loaders: tuple[Any, Any, Any] | None
     _given_task: Any
     _task: Task | None
@@ -104,6 +107,9 @@ class TrainerSettings(ConfigBuilders):
             train, valid, tests = tuple(build(config))[:3]
         info = getattr(train, "info", None)
         self._about = getattr(tests, "about", {})
+        says_all = self._own_loaders is None and isinstance(info, DatasetInfo)
+        if says_all and (settle_cutout(self.config, info) or self._about.get("chosen")):
+            self.record.echo()
         task = self.settle_task(info)
         check_weights(task)
         if self._own_loaders is None:
