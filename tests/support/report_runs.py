@@ -149,4 +149,3 @@ def write_black_box(root: Path, seed: int = 1, trials: int = 12, n_objectives: i
             values = (50.0 + 7 * number % 12, 1.0 + 5 * number % 12)[:n_objectives]
             history.add(trial.completed(values, 2.0, {"curve": [40.0, values[0]]}))
     return folder
-
