@@ -128,8 +128,15 @@ def exit_code(error: BaseException) -> int:
     return 128 + int(getattr(error, "signum", signal.SIGINT))
 
 
+# Options that undo or redo what is there: whoever means one writes it out, nobody is led to it
+DESTRUCTIVE = frozenset({"--anew", "--delete", "--force", "--overwrite", "--remove", "--replace", "--retry-failed"})
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the closest of `choices`, or an empty string."""
+    """Return `"; did you mean 'x'?"` for the closest of `choices`, or an empty string.
+
+    Nothing is said where the closest is an option that is `DESTRUCTIVE`.
+    """
     lower = {str(choice).lower(): str(choice) for choice in choices}
     close = difflib.get_close_matches(str(name).lower(), list(lower), n=1, cutoff=0.5)
-    return f"; did you mean {lower[close[0]]!r}?" if close else ""
+    return f"; did you mean {lower[close[0]]!r}?" if close and close[0] not in DESTRUCTIVE else ""

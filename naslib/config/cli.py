@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from naslib.config.parser import CommandParser
 from naslib.config.run_folder import prepare_run_folder, require_run
 from naslib.config.schema import SECTIONS, keys_of
 from naslib.config.seeds import parse_seeds
-from naslib.errors import ConfigError, did_you_mean
+from naslib.errors import ConfigError
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -42,8 +44,6 @@ examples:
 
 Every key of the config can be overridden. Results go to out_dir/search_space/dataset/optimizer/seed.
 """
-# Never offered to somebody who wrote something else
-_DESTRUCTIVE = {"--overwrite"}
 # Options of NASLib's command line that have no meaning here, and how many words follow them.
 _NASLIB_OPTIONS = {
     "gpu": 1,
@@ -111,7 +111,7 @@ class CommandLine:
             raise ConfigError("--model-path is the checkpoint of one seed and cannot be combined with --seeds")
 
 
-def default_argument_parser(epilog: str = "") -> argparse.ArgumentParser:
+def default_argument_parser(epilog: str = "") -> CommandParser:
     """Return the parser of the command line.
 
     Args:
@@ -135,7 +135,7 @@ def default_argument_parser(epilog: str = "") -> argparse.ArgumentParser:
     add("--jobs", type=int, metavar="N", help="of --seeds: runs at a time, each in a process of its own (default 1)")
     add("--model-path", metavar="FILE", help="checkpoint to start from instead of the last one")
     add("--print-schema", action="store_true", help="print the JSON schema of configs and stop")
-    add("--version", action="version", version=f"naslib {__version__}", help="print the version and stop")
+    add("--version", action="version", version=_versions(), help="print the versions of naslib, Python, torch and stop")
     add("overrides", nargs="*", metavar="key=value", help="overrides of config keys, also as KEY VALUE")
     add("--datapath", help=argparse.SUPPRESS)
     for option, words in _NASLIB_OPTIONS.items():
@@ -144,6 +144,15 @@ def default_argument_parser(epilog: str = "") -> argparse.ArgumentParser:
         else:
             add(f"--{option}", action="store_true", help=argparse.SUPPRESS)
     return parser
+
+
+def _versions() -> str:
+    """Return what `--version` prints; torch is not imported for it."""
+    try:
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        torch = "not installed"
+    return f"naslib {__version__}\nPython {platform.python_version()}\ntorch {torch}"
 
 
 def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
@@ -183,7 +192,7 @@ def _stray(words: Sequence[str]) -> str:
     return f"command line: cannot place {' '.join(words)!r} (see --help)"
 
 
-def _unknown_option(parser: argparse.ArgumentParser, word: str) -> str:
+def _unknown_option(parser: CommandParser, word: str) -> str:
     """Return what to say about an option that does not exist."""
     name = word.partition("=")[0]
     key = name.lstrip("-").replace("-", "_")
@@ -191,12 +200,7 @@ def _unknown_option(parser: argparse.ArgumentParser, word: str) -> str:
     if places or "." in key:
         written = " or ".join(f"{place}=VALUE" for place in places or [key])
         return f"unknown option {name!r}; overrides of config keys are written without dashes: {written}"
-    shown = [
-        option for action in parser._actions if action.help != argparse.SUPPRESS for option in action.option_strings
-    ]
-    near = did_you_mean(name, [option for option in shown if option.startswith("--")])
-    is_safe = near and not any(option in near for option in _DESTRUCTIVE)
-    return f"unknown option {name!r}{near if is_safe else ' (see --help)'}"
+    return parser.unknown_option(word)
 
 
 def parse_args(parser: argparse.ArgumentParser | None = None, args: Sequence[str] | None = None) -> Any:

@@ -23,6 +23,8 @@ _LUMA = (19595, 38470, 7471)
 # Floats may leave 0..1 by half a grey level, as resampled images do.
 _SLACK = 0.5 / 255
 _CHANNEL_COUNTS = (1, 3, 4)
+# A level that was divided by 255 in single precision and multiplied again is as near as this to itself.
+_EXACT = 1e-4
 # The scale of images of 8 bits.
 BYTE = 255.0
 
@@ -64,7 +66,16 @@ def _from_array(array: NDArray[np.generic], channels: int, bytes_only: bool) -> 
         pixels = pixels[:, :3]
     if pixels.shape[1] == channels:
         return pixels
-    return pixels.expand(-1, 3, -1, -1) if channels == 3 else _to_grey(pixels)
+    if channels == 3:
+        return pixels.expand(-1, 3, -1, -1)
+    if bytes_only and pixels.is_floating_point() and are_levels(pixels * BYTE):  # as the same picture of bytes
+        return _to_grey((pixels * BYTE).round().to(torch.int64)).to(pixels.dtype) / BYTE
+    return _to_grey(pixels)
+
+
+def are_levels(pixels: Tensor) -> bool:
+    """Return whether floats are levels of 8 bits, as those of a picture divided by 255 and multiplied again."""
+    return not pixels.requires_grad and bool(((pixels - pixels.round()).abs() < _EXACT).all())
 
 
 def _to_nchw(array: NDArray[np.generic], channels: int) -> NDArray[np.generic]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from naslib.data.decode import centre_crop, covering, to_array, to_channels
 from naslib.data.info import DatasetInfo, ImageSize, height_and_width, plain_size
-from naslib.data.pictures import BYTE, read_pixels
+from naslib.data.pictures import BYTE, are_levels, read_pixels
 from naslib.data.pipeline import scale_and_shift
 from naslib.errors import DataError
 
@@ -137,6 +137,17 @@ class Preprocess(nn.Module):
             )
         return pixels
 
+    def _fit_pictures(self, pixels: Tensor) -> Tensor:
+        """Resize and crop pictures of 8 bits as those of files are, so that both give the same numbers."""
+        from PIL import Image as pil
+
+        found = []
+        for picture in pixels.round().to("cpu", torch.uint8):
+            array = picture.permute(1, 2, 0).contiguous().numpy()
+            image = pil.fromarray(array[:, :, 0] if self.in_channels == 1 else array)
+            found.append(torch.from_numpy(np.array(to_array(centre_crop(image, self.resize, self.image_size)))))
+        return torch.stack(found).permute(0, 3, 1, 2).to(pixels)
+
     def _fit(self, pixels: Tensor) -> Tensor:
         """Resize and crop images of another size."""
         height, width = height_and_width(self.image_size)
@@ -144,6 +155,8 @@ class Preprocess(nn.Module):
         if given == (height, width):
             return pixels
         target = covering(given, self.resize, self.image_size)
+        if target != given and self.divisor == BYTE and self.in_channels in (1, 3) and are_levels(pixels):
+            return self._fit_pictures(pixels)
         if target != given:
             pixels = F.interpolate(pixels, size=target, mode="bilinear", antialias=True, align_corners=False)
         top, left = (target[0] - height) // 2, (target[1] - width) // 2

@@ -12,6 +12,7 @@ import torch
 from naslib.data.augment import AugmentOptions
 from naslib.data.facade import augment_options
 from naslib.data.image_data import ImageData
+from naslib.data.info import DatasetInfo
 from naslib.data.registry import load_data
 from naslib.training.environment import resolve_device
 
@@ -41,6 +42,20 @@ def loader_options(config: Any, section_name: str) -> dict[str, Any]:
         "augmentation": _augmentation(config, section_name),
         "memory_format": torch.channels_last if last else torch.contiguous_format,
     }
+
+
+def settle_cutout(config: Any, info: DatasetInfo) -> bool:
+    """Reduce a cutout length that nobody gave to what the images allow, so that the echoed config says what is done.
+
+    Returns:
+        Whether there was one.
+    """
+    given, found = vars(config).get("given", frozenset()), False
+    for name in ("search", "evaluation"):
+        section = config[name]
+        if f"{name}.cutout_length" not in given and section.get("cutout_length", 0) > info.cutout_max:
+            section["cutout_length"], found = info.cutout_max, True
+    return found
 
 
 def uses_channels_last(device: torch.device, chosen: Any) -> bool:

@@ -25,7 +25,6 @@ from naslib.training.loop import EpochLoop, LoopSettings
 from naslib.training.phase import Phase, resume
 from naslib.training.plain import describe_values
 from naslib.training.progress import describe_peak_memory, format_seconds
-from naslib.training.run_record import RunRecord
 from naslib.training.schedule import Schedule
 from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
 from naslib.training.space_record import describe_search
@@ -48,7 +47,6 @@ class SearchSide(TrainerSettings):
     lightweight_output: bool
     search_seconds: float
     _history: SearchHistory
-    record: RunRecord
     _searched: bool
     _writer: Any
 

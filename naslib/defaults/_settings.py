@@ -7,14 +7,16 @@ from typing import Any
 
 import torch
 
+from naslib.data.info import DatasetInfo
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.tasks import Task
 from naslib.training.fit import check_fits
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import look_at
+from naslib.training.run_record import RunRecord
 from naslib.training.threads import settle_threads
 
-from ._config_data import uses_channels_last
+from ._config_data import settle_cutout, uses_channels_last
 from ._config_task import config_task, evaluation_task
 from .config_builders import ConfigBuilders
 
@@ -25,6 +27,7 @@ class TrainerSettings(ConfigBuilders):
     optimizer: MetaOptimizer
     config: Any
     device: torch.device
+    record: RunRecord
     _own_loaders: tuple[Any, Any, Any] | None
     _given_task: Any
     _task: Task | None
@@ -91,6 +94,8 @@ class TrainerSettings(ConfigBuilders):
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
         info = getattr(train, "info", None)
+        if self._own_loaders is None and isinstance(info, DatasetInfo) and settle_cutout(self.config, info):
+            self.record.echo()
         task = self.settle_task(info)
         if self._own_loaders is None:
             check_fits(self.optimizer.space, info, task)

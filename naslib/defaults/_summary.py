@@ -87,6 +87,7 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "search_epochs": int(config.search.epochs) if is_found else 0,
         "evaluation_epochs": int(config.evaluation.epochs) if result else None,
         "run_folder": str(config.save),
+        **(result.classes if result else {}),
     }
 
 

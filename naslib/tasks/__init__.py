@@ -2,6 +2,7 @@
 
 from naslib.registry.catalogue import TASKS as TASKS
 
+from .class_counts import ClassCounts as ClassCounts
 from .classification import Classification as Classification
 from .few_shot import FewShot as FewShot
 from .meter import Meter as Meter

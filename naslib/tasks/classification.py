@@ -11,7 +11,7 @@ from torch import Tensor
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import TASKS
 
-from .criteria import OF_MANY_LABELS, OF_VALUES, Criterion, is_one_of, name_of, with_label_smoothing
+from .criteria import OF_MANY_LABELS, OF_PROBABILITIES, OF_VALUES, Criterion, is_one_of, name_of, with_label_smoothing
 from .fields import describe_range, describe_value
 from .score import Score
 from .task import Task
@@ -172,9 +172,29 @@ class Classification(Task):
             `(n,)` int64; of many labels `(n, classes)` int64 zeros and ones.
         """
         if self.multi_label:
-            is_probability = is_one_of(self.criterion, ("BCELoss", "binary_cross_entropy"))
+            is_probability = is_one_of(self.criterion, OF_PROBABILITIES)
             return (outputs > (0.5 if is_probability else 0.0)).long()
         return outputs.argmax(dim=1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return `(n, classes)` probabilities of `(n, classes)` outputs: rows that sum to 1.
+
+        Of many labels each has a probability of its own, and rows have any sum.
+        """
+        if not self.multi_label:
+            return torch.softmax(outputs, dim=1)
+        return outputs if is_one_of(self.criterion, OF_PROBABILITIES) else torch.sigmoid(outputs)
+
+    def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
+        """Return true and predicted classes, as the accuracy counts them; None of many labels."""
+        targets = batch[1]
+        if self.multi_label or outputs.dim() != 2:
+            return None
+        if targets.dim() == outputs.dim():
+            targets = targets.argmax(dim=1)
+        # topk and not argmax: of equal outputs both may take another one, and the accuracy is of the former
+        best = outputs.topk(min(_TOP, outputs.shape[1]), dim=1).indices[:, 0]
+        return targets.long(), best, outputs.shape[1]
 
     # what does not fit
 

@@ -104,6 +104,16 @@ class Segmentation(Task):
         """Return class numbers, `(n, height, width)` int64, of `(n, classes, height, width)` logits."""
         return outputs.argmax(dim=1)
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return `(n, classes, height, width)` probabilities, which sum to 1 for each pixel."""
+        return torch.softmax(outputs, dim=1)
+
+    def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
+        """Return true and predicted classes of all pixels; those that do not count are -1."""
+        targets, classes = batch[1], outputs.shape[1]
+        true = torch.where(targets == self.ignore_index, -1, targets)
+        return true.flatten(), outputs.argmax(dim=1).flatten(), classes
+
     def batch_problems(self, batch: Any) -> list[str]:
         """Return what is wrong with targets: their shape, type or range; see `Task`."""
         problems = super().batch_problems(batch)

@@ -14,6 +14,7 @@ from naslib.tasks import Score, Task
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 
+from .class_table import class_table
 from .progress import format_seconds
 
 logger = get_logger(__name__)
@@ -34,6 +35,7 @@ class EvaluationResult:
         seconds: Training time.
         params_millions: Parameters without auxiliary heads.
         flops_millions: Multiply-accumulates per image.
+        classes: What was measured by class (`ClassCounts.summary`), {} where there are none.
     """
 
     mode: str
@@ -44,6 +46,7 @@ class EvaluationResult:
     seconds: float = 0.0
     params_millions: float | None = None
     flops_millions: float | None = None
+    classes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float | None:
@@ -90,9 +93,16 @@ def write_genotype(folder: Path, architecture: Graph) -> Any:
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write `summary.json` and log the summary as a table."""
-    atomic_write_json(folder / "summary.json", dict(summary))
+    """Write `summary.json` and log the summary as a table, and scores by class as another."""
+    write_summary_file(folder, summary)
     logger.info("summary\n%s", summary_table(summary, folder))
+    if summary.get("per_class"):
+        logger.info("test scores by class\n%s", class_table(summary["per_class"], summary.get("confusion_matrix")))
+
+
+def write_summary_file(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json`, the scores of a class and a row of the confusion matrix each in a line."""
+    atomic_write_json(folder / "summary.json", dict(summary), rows=("per_class", "confusion_matrix"))
 
 
 def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
