@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "load_network": "naslib.training.export:load_network",
     "write_report": "naslib.report.write:write_report",
+    "run_seeds": "naslib.cli.seeds:run_seeds",
 }
 
 

@@ -29,7 +29,9 @@ _EXACT = 1e-4
 BYTE = 255.0
 
 
-def read_pixels(image: Any, channels: int, decode: Callable[[Image], NDArray[Any]], bytes_only: bool = True) -> Tensor:
+def read_pixels(
+    image: Any, channels: int, decode: Callable[[Image], NDArray[Any]], bytes_only: bool = True, deep: float = 0.0
+) -> Tensor:
     """Return pictures as pixels: integers 0..255 or floats 0..1.
 
     Args:
@@ -37,6 +39,7 @@ def read_pixels(image: Any, channels: int, decode: Callable[[Image], NDArray[Any
         channels: What the network sees; arrays are converted, tensors are not.
         decode: Turns a PIL image into `(h, w, c)`.
         bytes_only: Whether other values are refused; False takes any that are finite.
+        deep: The level that is white in files of more than 8 bits; see `open_image`.
 
     Returns:
         `(n, c, h, w)`.
@@ -45,7 +48,7 @@ def read_pixels(image: Any, channels: int, decode: Callable[[Image], NDArray[Any
         DataError: If it is nothing of the kind.
     """
     if isinstance(image, str | os.PathLike):
-        image = open_image(Path(image), channels) if bytes_only else open_as_it_is(Path(image))
+        image = open_image(Path(image), channels, deep) if bytes_only else open_as_it_is(Path(image))
     if isinstance(image, np.ndarray):
         return _from_array(image, channels, bytes_only)
     if isinstance(image, Tensor):

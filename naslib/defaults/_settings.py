@@ -9,8 +9,8 @@ import torch
 
 from naslib.data.info import DatasetInfo
 from naslib.optimizers.core.metaclasses import MetaOptimizer
-from naslib.tasks import Task
-from naslib.training.fit import check_fits
+from naslib.tasks import Task, check_weights
+from naslib.training.fit import check_fits, warn_of_imbalance
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import look_at
 from naslib.training.run_record import RunRecord
@@ -49,6 +49,7 @@ class TrainerSettings(ConfigBuilders):
         """
         if self._task is None:
             self._task = config_task(self.config, self.optimizer, self._given_task, info)
+            warn_of_imbalance(self._task, info)
             self.optimizer.check_task(self._task)
             self._task.to(self.device)
             self.optimizer.use_task(self._task)
@@ -97,6 +98,7 @@ class TrainerSettings(ConfigBuilders):
         if self._own_loaders is None and isinstance(info, DatasetInfo) and settle_cutout(self.config, info):
             self.record.echo()
         task = self.settle_task(info)
+        check_weights(task)
         if self._own_loaders is None:
             check_fits(self.optimizer.space, info, task)
         check_batches({"training": train, "validation": valid, "test": tests}, epochs)
