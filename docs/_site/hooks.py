@@ -48,7 +48,8 @@ def navigation(index: str) -> dict[str, list[Any]]:
     sections: dict[str, list[Any]] = {}
     for title, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", index, re.MULTILINE | re.DOTALL):
         rows = re.findall(r"^\| \[(.+?)\]\((.+?)\)", body, re.MULTILINE)
-        sections[title] = [{text.replace("`", ""): page} for text, page in rows]
+        if rows:
+            sections[title] = [{text.replace("`", ""): page} for text, page in rows]
     return sections
 
 

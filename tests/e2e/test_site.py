@@ -63,9 +63,8 @@ def test_every_page_is_in_the_navigation(hooks: ModuleType) -> None:
     there = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     config = hooks.on_config(SimpleNamespace())
     shown = set(re.findall(r"'([\w./]+\.md)'", str(config.nav)))
-    assert (
-        sorted(there - shown) == [] and sorted(page for page in shown - there if "reference/naslib" not in page) == []
-    )
+    assert sorted(there - shown) == []
+    assert sorted(page for page in shown - there if not page.startswith("reference/naslib")) == []
     titles = [next(iter(section)) for section in config.nav]
     first = ["Home", "Start", "Methods", "Spaces", "Reference", "Moving here", "Results", "Architecture"]
     assert titles in (first, [*first, "More"])  # a page without a row in docs/index.md is under More
