@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -52,14 +52,37 @@ def test_what_is_public(api: ModuleType) -> None:
     assert api.place_of("naslib.optimizers", "OPTIMIZERS", names["OPTIMIZERS"]) == "naslib.optimizers.OPTIMIZERS"
 
 
-def test_every_page_is_in_the_index() -> None:
-    index = (DOCS / "index.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\| \[.+?\]\((.+?)\) \|", index, re.MULTILINE))
-    there = {path.relative_to(DOCS).as_posix() for path in [*DOCS.glob("*.md"), *DOCS.glob("methods/*.md")]}
-    assert sorted(there - listed - {"index.md"}) == [], "a page without a row in docs/index.md"
-    assert sorted(listed - there) == [], "a row without a page"
+@pytest.fixture(scope="module")
+def hooks(api: ModuleType) -> ModuleType:
+    """Return what MkDocs is told beyond its config."""
+    pytest.importorskip("mkdocs", reason="the extra docs is not installed")
+    return importlib.import_module("hooks")
+
+
+def test_every_page_is_in_the_navigation(hooks: ModuleType) -> None:
+    there = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    config = hooks.on_config(SimpleNamespace())
+    shown = set(re.findall(r"'([\w./]+\.md)'", str(config.nav)))
+    assert sorted(there - shown) == []
+    assert sorted(page for page in shown - there if not page.startswith("reference/naslib")) == []
+    titles = [next(iter(section)) for section in config.nav]
+    first = ["Home", "Start", "Methods", "Spaces", "Reference", "Moving here", "Results", "Architecture"]
+    assert titles in (first, [*first, "More"])  # a page without a row in docs/index.md is under More
     spaces = (DOCS / "spaces.md").read_text(encoding="utf-8")
     assert [path.name for path in DOCS.glob("spaces/*.md") if f"](spaces/{path.name})" not in spaces] == []
+
+
+def test_links_and_citations_on_the_site(hooks: ModuleType) -> None:
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="methods/enas.md"))
+    text = "[a](../../examples/own_task.py), [b](../results.md#time), ([Pham2018enas]), `[Pham2018enas]`\n\n"
+    text += "```python\n# [c](../../README.md)\n```\n"
+    expected = "[a](../source/examples/own_task.py.md), [b](../results.md#time), "
+    expected += "([\\[Pham2018enas\\]](../references.md#pham2018enas)), `[Pham2018enas]`\n\n"
+    expected += "```python\n# [c](../../README.md)\n```\n"
+    assert hooks.on_page_markdown(text, page, None, None) == expected
+    references = SimpleNamespace(file=SimpleNamespace(src_uri="references.md"))
+    row = hooks.on_page_markdown("| `Liu2019darts` | Hanxiao Liu |", references, None, None)
+    assert row == "| `Liu2019darts`{ #liu2019darts } | Hanxiao Liu |"
 
 
 class _Page(HTMLParser):
