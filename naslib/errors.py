@@ -103,6 +103,10 @@ class CheckpointError(NASLibError, RuntimeError):
     """A checkpoint that is unreadable, incomplete or of another run."""
 
 
+class ExportError(NASLibError, ValueError):
+    """A network that cannot be written as files of its own; the message names the part."""
+
+
 class HistoryError(NASLibError, RuntimeError):
     """A history of trials that is missing, damaged, locked, or of another search."""
 

@@ -16,6 +16,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "report": ("naslib.cli.report", "one page on a run, or on several: what was found, curves, sizes, cost, checklist"),
     "list": ("naslib.cli.listing", "what there is: optimizers, spaces, data sets, tasks ..."),
     "draw": ("naslib.cli.draw", "a picture of a space, an architecture, a run, or a module of your own"),
+    "completion": ("naslib.cli.completion", "a script that lets bash, zsh or fish complete naslib's words"),
 }
 # Under what they stand in the help; one that is not named here stands with the last
 GROUPS: dict[str, tuple[str, ...]] = {
