@@ -59,8 +59,8 @@ def test_a_usual_run(one: Page):
     ]  # fmt: skip
     assert (
         "darts searched the space nasbench201 on the data set digits for 4 epochs, which took 1 min 30 s (seed 1, "
-        "cpu). It made 2 decisions, each among 3 candidates. The network that it found has 48,200 parameters and 1.67 M "
-        "multiply-accumulates for an input. Trained from scratch for 3 epochs, its test accuracy is 83.25 % on 30 "
+        "cpu). It made 2 decisions, each among 3 candidates. The network that it found has 48,200 parameters and 1.67 "
+        "M multiply-accumulates for an input. Trained from scratch for 3 epochs, its test accuracy is 83.25 % on 30 "
         "images that neither search nor training had looked at (more is better)."
     ) in one.text
 
