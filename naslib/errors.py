@@ -55,6 +55,10 @@ class MorphismError(NASLibError, ValueError):
     """A function-preserving transformation that does not fit a layer; the message says what would."""
 
 
+class ExportError(NASLibError, ValueError):
+    """A network that cannot be written in a form, or a file that does not compute what the network computes."""
+
+
 class OptimizerStateError(NASLibError, RuntimeError):
     """An optimizer was used before `adapt_search_space` or otherwise out of order."""
 
@@ -99,6 +103,10 @@ class CheckpointError(NASLibError, RuntimeError):
     """A checkpoint that is unreadable, incomplete or of another run."""
 
 
+class ExportError(NASLibError, ValueError):
+    """A network that cannot be written as files of its own; the message names the part."""
+
+
 class HistoryError(NASLibError, RuntimeError):
     """A history of trials that is missing, damaged, locked, or of another search."""
 
@@ -128,8 +136,15 @@ def exit_code(error: BaseException) -> int:
     return 128 + int(getattr(error, "signum", signal.SIGINT))
 
 
+# Options that undo or redo what is there: whoever means one writes it out, nobody is led to it
+DESTRUCTIVE = frozenset({"--anew", "--delete", "--force", "--overwrite", "--remove", "--replace", "--retry-failed"})
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the closest of `choices`, or an empty string."""
+    """Return `"; did you mean 'x'?"` for the closest of `choices`, or an empty string.
+
+    Nothing is said where the closest is an option that is `DESTRUCTIVE`.
+    """
     lower = {str(choice).lower(): str(choice) for choice in choices}
     close = difflib.get_close_matches(str(name).lower(), list(lower), n=1, cutoff=0.5)
-    return f"; did you mean {lower[close[0]]!r}?" if close else ""
+    return f"; did you mean {lower[close[0]]!r}?" if close and close[0] not in DESTRUCTIVE else ""

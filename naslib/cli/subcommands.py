@@ -11,9 +11,21 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("naslib.cli.bench", "build | merge | latency | info: a benchmark of any space"),
     "correlate": ("naslib.cli.correlate", "predictors and zero-cost proxies against a benchmark"),
     "compare": ("naslib.cli.compare", "several methods over several seeds, with curves and a table of ranks"),
+    "export": ("naslib.cli.export", "the network of a run as files that need no naslib"),
+    "predict": ("naslib.cli.predict", "what the trained network of a run says of files"),
     "report": ("naslib.cli.report", "one page on a run, or on several: what was found, curves, sizes, cost, checklist"),
     "list": ("naslib.cli.listing", "what there is: optimizers, spaces, data sets, tasks ..."),
+    "draw": ("naslib.cli.draw", "a picture of a space, an architecture, a run, or a module of your own"),
+    "completion": ("naslib.cli.completion", "a script that lets bash, zsh or fish complete naslib's words"),
 }
+# Under what they stand in the help; one that is not named here stands with the last
+GROUPS: dict[str, tuple[str, ...]] = {
+    "before a search": ("list", "data", "draw"),
+    "after a search": ("report", "predict", "export"),
+    "methods against each other": ("compare", "bench", "correlate"),
+    "the command itself": ("help", "completion"),
+}
+HELP = ("help", "the help of a command: naslib help list")
 
 
 def subcommand(name: str) -> Callable[[Sequence[str]], int]:
@@ -25,7 +37,22 @@ def subcommand(name: str) -> Callable[[Sequence[str]], int]:
     return main
 
 
+def grouped() -> dict[str, list[str]]:
+    """Return the names of the subcommands, and `help`, by the groups of the help."""
+    names = [*SUBCOMMANDS, HELP[0]]
+    found = {title: [name for name in members if name in names] for title, members in GROUPS.items()}
+    placed = {name for members in found.values() for name in members}
+    found[list(GROUPS)[-1]] += [name for name in names if name not in placed]
+    return {title: members for title, members in found.items() if members}
+
+
 def overview() -> str:
     """Return the lines that name the subcommands in `naslib --help`."""
     width = max(map(len, SUBCOMMANDS))
-    return "\n".join(f"  naslib {name:{width}}  {what}" for name, (_, what) in SUBCOMMANDS.items())
+    lines = []
+    for title, names in grouped().items():
+        lines.append(f"  {title}")
+        for name in names:
+            what = HELP[1] if name == HELP[0] else SUBCOMMANDS[name][1]
+            lines.append(f"    naslib {name:{width}}  {what}")
+    return "\n".join(lines)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from naslib.errors import ConfigError, UnknownNameError, did_you_mean
 
+from .docstrings import source_docstrings
 from .signatures import Parameters, signatures, source_constant, source_signatures
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -85,6 +87,22 @@ class Registry(Generic[T]):
         if key in self._entries:
             return getattr(self._entries[key], attribute, None)
         return source_constant(self._places[key], attribute)
+
+    def docstrings(self, name: str) -> list[str]:
+        """Return the docstring of an entry, then those of its parents; of each that has one.
+
+        What is not imported yet is read from its source text.
+
+        Raises:
+            UnknownNameError: As in `get`.
+        """
+        key = self._key(name)
+        if key not in self._entries:
+            return source_docstrings(self._places[key])
+        entry = self._entries[key]
+        bases = inspect.getmro(entry) if inspect.isclass(entry) else (entry,)
+        texts = [vars(base).get("__doc__") if inspect.isclass(base) else base.__doc__ for base in bases]
+        return [inspect.cleandoc(text) for text in texts if text and text is not object.__doc__]
 
     def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call the entry called `name` with the arguments."""

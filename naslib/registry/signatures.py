@@ -75,6 +75,23 @@ def source_constant(target: str, attribute: str) -> Any:
     return source_constant(f"{where}:{base.id}", attribute) if isinstance(base, ast.Name) else None
 
 
+def definition_of(target: str) -> tuple[str, ast.ClassDef | ast.FunctionDef] | None:
+    """Return the module in which `"module:name"` of this package is defined, and its definition; None elsewhere."""
+    module, _, name = target.partition(":")
+    return _definition(module, name) if module.split(".")[0] == "naslib" else None
+
+
+def parent_of(module: str, node: ast.AST) -> str | None:
+    """Return `"module:name"` of the first parent of a class, None where that is not of this package.
+
+    Args:
+        module: Where the class is defined.
+        node: Its definition; a function has no parent.
+    """
+    base = node.bases[0] if isinstance(node, ast.ClassDef) and node.bases else None
+    return f"{module}:{base.id}" if isinstance(base, ast.Name) else None
+
+
 def keywords_through(chain: Iterable[Mapping[str, inspect.Parameter]]) -> Parameters:
     """Return the keywords that a constructor takes, those included that it hands on to its parents' as `**kwargs`."""
     found: Parameters = {}

@@ -51,16 +51,24 @@ def draw_cells(architecture: Graph, folder: Path) -> list[Path]:
     chain = chain_of(architecture)
     if chain is not None:
         return save_figure(draw_found_chain(chain), folder / "chain")
-    cells = cells_of(architecture)
-    colours = colours_of(cells)
-    names: dict[str, int] = {}
+    cells = named_cells(architecture)
+    colours = colours_of(list(cells.values()))
     files: list[Path] = []
-    for cell in cells:
+    for name, cell in cells.items():
+        files += save_figure(draw_cell(cell, colours), folder / name)
+    return files
+
+
+def named_cells(architecture: Graph) -> dict[str, DrawnCell]:
+    """Return the kinds of cells of a discrete architecture by the names of their pictures, `normal_cell`, `cell_2`."""
+    found: dict[str, DrawnCell] = {}
+    names: dict[str, int] = {}
+    for cell in cells_of(architecture):
         names[cell.name] = names.get(cell.name, 0) + 1
         suffix = f"_{names[cell.name]}" if names[cell.name] > 1 else ""
         stem = cell.name if cell.name.startswith("cell") or cell.name.endswith("cell") else f"cell_{cell.name}"
-        files += save_figure(draw_cell(cell, colours), folder / f"{stem}{suffix}")
-    return files
+        found[f"{stem}{suffix}"] = cell
+    return found
 
 
 def colours_of(cells: Sequence[DrawnCell]) -> dict[str, str]:
@@ -184,18 +192,24 @@ def _draw_series(decisions: Sequence[dict[str, Any]], series: Sequence[torch.Ten
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure to `<stem>.svg` and `<stem>.png`, each whole or not at all, the same bytes each time."""
-    import matplotlib
-
     files = []
-    for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
-        buffer = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "naslib"}):
-            figure.savefig(buffer, format=kind, **options)
+    for kind in ("svg", "png"):
         path = stem.with_name(f"{stem.name}.{kind}")
-        atomic_write(path, functools.partial(_write, buffer))
+        atomic_write(path, functools.partial(_write, figure_bytes(figure, kind)))
         files.append(path)
     return files
 
 
-def _write(buffer: io.BytesIO, file: BinaryIO) -> None:
-    file.write(buffer.getbuffer())
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """Return a figure as a file of a kind, `svg` or `png`; the same bytes each time."""
+    import matplotlib
+
+    options: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 150}
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "naslib"}):
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def _write(data: bytes, file: BinaryIO) -> None:
+    file.write(data)

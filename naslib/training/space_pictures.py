@@ -53,6 +53,12 @@ def draw_choices(architecture: Graph, folder: Path) -> list[Path]:
     Returns:
         The files; none of an architecture with cells (`draw_cells` draws these), or that is known by no decisions.
     """
+    rows = chosen_rows(architecture)
+    return save_figure(draw_rows(rows), folder / "decisions") if rows else []
+
+
+def chosen_rows(architecture: Graph) -> list[Row]:
+    """Return a row for each decision of an architecture without cells, with what was chosen; none of another one."""
     space = architecture._decision_space
     if space is None or cells_of(architecture):
         return []
@@ -64,7 +70,7 @@ def draw_choices(architecture: Graph, folder: Path) -> list[Path]:
         more = () if picked else ("none",)  # of any subset, the empty one
         chosen = tuple(map(_written, picked)) or more
         rows.append(row._replace(candidates=(*row.candidates, *more), chosen=chosen))
-    return save_figure(_draw_rows(rows), folder / "decisions")
+    return rows
 
 
 def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
@@ -85,13 +91,7 @@ def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
     """
     graph = space.clone()
     graph.compile()
-    # of cells that are numbered, the largest that can be drawn stands for all
-    kinds: dict[str, DrawnCell] = {}
-    for cell in _cells(graph):
-        kind = _without_numbers(cell.name)
-        if 2 < len(cell.nodes) <= _MOST_NODES and (kind not in kinds or len(cell.edges) > len(kinds[kind].edges)):
-            kinds[kind] = cell
-    cells = list(kinds.values())
+    cells = kinds_of_cells(graph)
     colours = colours_of(cells)
     files: list[Path] = []
     for cell in cells:
@@ -100,7 +100,21 @@ def draw_space(space: Graph, folder: Path, name: str) -> list[Path]:
     if boxes:
         files += save_figure(draw_chain(boxes), folder / f"{name}_chain")
     rows = rows_of(graph.decision_space.decisions)
-    return files + save_figure(_draw_rows(rows), folder / f"{name}_decisions")
+    return files + save_figure(draw_rows(rows), folder / f"{name}_decisions")
+
+
+def kinds_of_cells(graph: Graph) -> list[DrawnCell]:
+    """Return the cells of a space that are drawn: of cells that are numbered, the largest that can be stands for all.
+
+    Args:
+        graph: A space, compiled, in which nothing is decided yet.
+    """
+    kinds: dict[str, DrawnCell] = {}
+    for cell in _cells(graph):
+        kind = _without_numbers(cell.name)
+        if 2 < len(cell.nodes) <= _MOST_NODES and (kind not in kinds or len(cell.edges) > len(kinds[kind].edges)):
+            kinds[kind] = cell
+    return list(kinds.values())
 
 
 def rows_of(decisions: Sequence[Decision], joined: bool = True) -> list[Row]:
@@ -168,7 +182,8 @@ def _describe(u: int, v: int, data: Any) -> CellEdge:
     return CellEdge(u, v, "" if isinstance(op, Identity | Graph) else op_name(op), "fixed")
 
 
-def _draw_rows(rows: Sequence[Row]) -> Figure:
+def draw_rows(rows: Sequence[Row]) -> Figure:
+    """Return the table of decisions; what is chosen is set off."""
     from matplotlib.figure import Figure
 
     shown = list(rows[:_MOST_ROWS])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -70,7 +72,8 @@ def test_is_answered_without_torch(words: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["-m", "naslib"], ["-m", "naslib.build"], [str(ROOT / "runner.py")]], ids=" ".join)
 def test_every_way_to_start_it(words: list[str]) -> None:
     done = _python(*words, "--version")
-    assert (done.returncode, done.stdout) == (0, f"naslib {naslib.__version__}\n")
+    python, torch = platform.python_version(), metadata.version("torch")
+    assert (done.returncode, done.stdout) == (0, f"naslib {naslib.__version__}\nPython {python}\ntorch {torch}\n")
 
 
 def test_works_without_the_module_resource() -> None:

@@ -28,7 +28,7 @@ def test_list_says_how_many_there_are_and_their_names(capsys):
     assert main(["list"]) == 0
     assert "optimizers" in capsys.readouterr().out
     assert main(["list", "optimizers"]) == 0
-    assert "random_nas, rs_ws, rsws\n" in capsys.readouterr().out
+    assert "random_nas, rs_ws, rsws   Random search with weight sharing.\n" in capsys.readouterr().out
 
 
 def test_an_unknown_kind_is_named_with_the_nearest(capsys):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -102,7 +104,9 @@ def test_what_destroys_is_never_suggested(word: str) -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as info:
         parse_cli(["--version"])
-    assert info.value.code == 0 and capsys.readouterr().out == f"naslib {naslib.__version__}\n"
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert info.value.code == 0 and first == f"naslib {naslib.__version__}"
+    assert second == f"Python {platform.python_version()}" and third == f"torch {metadata.version('torch')}"
 
 
 def test_naslib_options_are_accepted_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
