@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -17,8 +18,9 @@ from naslib.config.config import Config
 from naslib.config.parser import CommandParser
 from naslib.config.seeds import parse_seeds
 from naslib.config.trials import evaluates_trials
-from naslib.errors import ConfigError, NASLibError, RunFolderError
+from naslib.errors import ConfigError, NASLibError, RunFolderError, SearchInterrupted
 from naslib.registry.catalogue import OPTIMIZERS
+from naslib.utils.bar import Progress, Said
 from naslib.utils.cores import allowed_cores
 from naslib.utils.files import atomic_write_text
 from naslib.utils.lock import RunLock
@@ -194,8 +196,6 @@ def _claim(path: Path, about: Mapping[str, Any]) -> None:
 
 def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
     """Do the runs that are not there yet, and return what went wrong with which."""
-    from tqdm import tqdm
-
     from naslib.comparison.runs import is_finished
 
     open_jobs = [job for job in jobs if not is_finished(job.folder)]
@@ -205,20 +205,50 @@ def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
     threads = max(1, allowed_cores() // workers)
     with (
         ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (threads,)) as pool,
-        tqdm(total=len(jobs), initial=len(jobs) - len(open_jobs), unit="run", ncols=80, file=sys.stderr) as bar,
+        Progress("compare", len(jobs), len(jobs) - len(open_jobs), unit="run", say=_say) as progress,
     ):
         futures: dict[Future[str], Job] = {pool.submit(_run, job.command, str(job.folder)): job for job in open_jobs}
         try:
             for future in as_completed(futures):
                 job, trouble = futures[future], future.result()
-                bar.set_postfix_str(f"{job.method} {job.seed}")
-                bar.update()
                 if trouble:
                     failures[job.method, job.seed] = trouble
-        except BaseException:
+                progress.done += 1
+                progress.show(functools.partial(_last, job, trouble, progress.done, len(jobs), len(failures)))
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            if type(error) is KeyboardInterrupt:
+                kept = "what is done is kept; the same command goes on with the rest"
+                raise SearchInterrupted(f"stopped by SIGINT; {kept}") from None
             raise
     return failures
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _last(job: Job, trouble: str, done: int, total: int, failed: int) -> Said:
+    """Return what is said once a run is over: which, and its score."""
+    score = "failed" if trouble else _score_in_words(job.folder)
+    losses = f", {failed} failed" if failed else ""
+    name = f"{job.method} {job.seed}"
+    return Said(
+        log=f"{name}: {score}{losses}",
+        terminal=(
+            f"run {done}/{total}, last {name}: {score}{losses}",
+            f"{done}/{total} {name}: {score}{losses}",
+            f"{done}/{total} {score}",
+        ),
+    )
+
+
+def _score_in_words(folder: Path) -> str:
+    """Return the score of a run that is over, `test_accuracy 94.37 %`."""
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    value = summary.get("score")
+    number = "-" if value is None else f"{value:.4g}"
+    return f"{summary.get('score_name')} {number} {summary.get('score_unit') or ''}".rstrip()
 
 
 def _quiet(threads: int) -> None:
