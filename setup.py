@@ -74,6 +74,7 @@ setup(
     package_data={
         "naslib": ["py.typed"],
         "naslib.benchmarks": ["tables/*.npz"],
+        "naslib.report": ["templates/*.html", "templates/*.css", "templates/*.js"],
         "naslib.native": ["csrc/*.cpp", "csrc/*.h"],
         "naslib._configs": ["*.yaml", "*/*.yaml"],
     },

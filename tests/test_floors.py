@@ -35,6 +35,7 @@ FLOORS = {
     "naslib.evaluators": 7,
     "naslib.export": 7,
     "naslib.report": 7,
+    "naslib.prediction": 7,
     "naslib.comparison": 7,
     "naslib.defaults": 8,
     "naslib.cli": 9,

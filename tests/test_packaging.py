@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # What README names, and by which suffixes
 TREES = {
-    "naslib": (".py", ".cpp", ".h", ".npz", ".typed"),
+    "naslib": (".py", ".cpp", ".h", ".npz", ".typed", ".html", ".css", ".js"),
     "tests": (".py",),
     "docs": (".md", ".png"),
     "examples": (".py",),

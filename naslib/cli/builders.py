@@ -11,7 +11,7 @@ from naslib.benchmarks.joined import JoinedBenchmark
 from naslib.benchmarks.lookup import covers, find_figure, get_dataset_api, own_table
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
-from naslib.defaults._config_data import load_config_data
+from naslib.defaults._config_data import load_config_data, settle_cutout
 from naslib.defaults._config_task import config_task
 from naslib.defaults._query import check_networks
 from naslib.defaults._trials import is_table
@@ -162,7 +162,7 @@ def build_trainer(config: Any) -> Trainer:
     needs_images = not asks_table or config.evaluation.mode == "retrain"
     info = describe_dataset(config) if needs_images else None
     if info is not None:
-        _settle_cutout(config, info)
+        settle_cutout(config, info)
     task = config_task(config, optimizer, info=info) if needs_images else None  # before a space is made for it
     space = build_space(config, info, task)
     api = None
@@ -230,7 +230,7 @@ def build_given(config: Any) -> tuple[Trainer, Graph]:
     optimizer.dataset, optimizer.dataset_api = config.dataset, api
     info = describe_dataset(config) if api is None else None
     if info is not None:
-        _settle_cutout(config, info)
+        settle_cutout(config, info)
     task = config_task(config, optimizer, info=info)
     return Trainer(optimizer, config), given_architecture(value, build_space(config, info, task), table)
 
@@ -241,15 +241,6 @@ def _table(config: Any, space: Graph) -> Benchmark | None:
         return get_dataset_api(space.get_type(), None, config.get("data")) if space.QUERYABLE else None
     except BenchmarkError:
         return None
-
-
-def _settle_cutout(config: Any, info: DatasetInfo) -> None:
-    """Reduce a cutout length that nobody gave to what the images allow, so that the echoed config says what is done."""
-    given = vars(config).get("given", frozenset())
-    for name in ("search", "evaluation"):
-        section = config[name]
-        if f"{name}.cutout_length" not in given and section.get("cutout_length", 0) > info.cutout_max:
-            section["cutout_length"] = info.cutout_max
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +17,15 @@ from naslib.config.config import Config
 from naslib.config.parser import CommandParser
 from naslib.config.seeds import parse_seeds
 from naslib.config.trials import evaluates_trials
-from naslib.errors import ConfigError, NASLibError, RunFolderError, SearchInterrupted
+from naslib.errors import ConfigError, RunFolderError, SearchInterrupted
 from naslib.registry.catalogue import OPTIMIZERS
 from naslib.utils.bar import Progress, Said
-from naslib.utils.cores import allowed_cores
 from naslib.utils.files import atomic_write_text
 from naslib.utils.lock import RunLock
 
 from .door import read_config, schema_extensions
+from .quiet_run import QuietRun, do_quietly
+from .workers import in_processes
 
 _EPILOG = """\
 examples:
@@ -200,27 +200,25 @@ def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
 
     open_jobs = [job for job in jobs if not is_finished(job.folder)]
     failures: dict[tuple[str, int], str] = {}
-    if not open_jobs:
-        return failures
-    threads = max(1, allowed_cores() // workers)
+    works = [QuietRun(job.command, job.folder) for job in open_jobs]
     with (
-        ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (threads,)) as pool,
+        closing(in_processes(do_quietly, works, workers)) as events,
         Progress("compare", len(jobs), len(jobs) - len(open_jobs), unit="run", say=_say) as progress,
     ):
-        futures: dict[Future[str], Job] = {pool.submit(_run, job.command, str(job.folder)): job for job in open_jobs}
         try:
-            for future in as_completed(futures):
-                job, trouble = futures[future], future.result()
+            for kind, place, trouble in events:
+                if kind in ("begun", "waiting"):
+                    continue
+                job = open_jobs[place]
                 if trouble:
                     failures[job.method, job.seed] = trouble
                 progress.done += 1
                 progress.show(functools.partial(_last, job, trouble, progress.done, len(jobs), len(failures)))
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if type(error) is KeyboardInterrupt:
-                kept = "what is done is kept; the same command goes on with the rest"
-                raise SearchInterrupted(f"stopped by SIGINT; {kept}") from None
-            raise
+        except KeyboardInterrupt as error:
+            kept = "what is done is kept; the same command goes on with the rest"
+            stopped = SearchInterrupted(f"{str(error) or 'stopped'}; {kept}")
+            stopped.__dict__["signum"] = getattr(error, "signum", signal.SIGINT)
+            raise stopped from None
     return failures
 
 
@@ -249,32 +247,6 @@ def _score_in_words(folder: Path) -> str:
     value = summary.get("score")
     number = "-" if value is None else f"{value:.4g}"
     return f"{summary.get('score_name')} {number} {summary.get('score_unit') or ''}".rstrip()
-
-
-def _quiet(threads: int) -> None:
-    """Prepare a process that does runs: what it would print is in the log of each run."""
-    import torch
-
-    torch.set_num_threads(threads)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-
-
-def _run(command: CommandLine, folder: str) -> str:
-    """Do one run, or go on with it, and return what went wrong, "" for nothing."""
-    import dataclasses
-
-    from naslib.config.run_folder import holds_run
-
-    from .pipeline import run
-
-    try:
-        wanted = dataclasses.replace(command, dry_run=False, resume=holds_run(folder))
-        run(wanted)
-    except NASLibError as error:
-        return "\n".join([str(error), *getattr(error, "__notes__", [])])
-    return ""
 
 
 def _report(

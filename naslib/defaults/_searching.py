@@ -22,10 +22,10 @@ from naslib.training.environment import describe_environment
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loaders import BatchCursor, OnePass
 from naslib.training.loop import EpochLoop, LoopSettings
+from naslib.training.memory_hint import say_memory
 from naslib.training.phase import Phase, resume
 from naslib.training.plain import describe_values
 from naslib.training.progress import describe_peak_memory, format_seconds
-from naslib.training.run_record import RunRecord
 from naslib.training.schedule import Schedule
 from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
 from naslib.training.space_record import describe_search
@@ -48,7 +48,6 @@ class SearchSide(TrainerSettings):
     lightweight_output: bool
     search_seconds: float
     _history: SearchHistory
-    record: RunRecord
     _searched: bool
     _writer: Any
 
@@ -119,6 +118,7 @@ class SearchSide(TrainerSettings):
         loaders: tuple[Any, Any, Any],
     ) -> None:
         channels_last, task = self._channels_last(), self.optimizer.task
+        say_memory(self.optimizer, loaders, self.device)
         if channels_last and self.optimizer.is_adapted:
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)

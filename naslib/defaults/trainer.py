@@ -19,6 +19,7 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
+from naslib.tasks import ClassCounts
 from naslib.training.checkpoint import get_last_checkpoint, read_newest
 from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device
@@ -27,6 +28,7 @@ from naslib.training.export import NetworkRecord
 from naslib.training.front_picture import draw_front
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loop import LoopSettings
+from naslib.training.more_tests import test_others
 from naslib.training.network_args import network_arguments
 from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
@@ -34,6 +36,7 @@ from naslib.training.report import EvaluationResult
 from naslib.training.retrain import Trainee, Workplace, measure_size, retrain
 from naslib.training.run_record import RunRecord
 from naslib.training.search_loop import SearchOutputs
+from naslib.training.tensorboard import write_pictures
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
@@ -191,7 +194,7 @@ class Trainer(SearchSide):
         self._summarize(architecture, is_found=True)
         front = (self.summary["trials"] or {}).get("front")
         if front and isinstance(self.optimizer, DiscreteOptimizer):
-            draw_front(self.folder, front, self.optimizer.objectives)
+            write_pictures(self._writer, draw_front(self.folder, front, self.optimizer.objectives))
 
     def _summarize(self, architecture: Graph | None, is_found: bool) -> None:
         self.summary = self.record.write_summary(summarize(self, architecture, is_found, self.record.seconds))
@@ -355,12 +358,15 @@ class Trainer(SearchSide):
         self, mode: str, network: nn.Module, architecture: Graph, sizes: Any, test_on: Any, seconds: float
     ) -> EvaluationResult:
         loader, shape = test_on
-        amp = bool(self.config.evaluation.get("amp", False))
+        how = self.device, self._channels_last(), bool(self.config.evaluation.get("amp", False))
         task = self._evaluation_task(architecture).plain()
-        measured = test(network, loader, task, self.device, self._channels_last(), amp)
+        by_class = ClassCounts(task)
+        measured = test(network, loader, task, *how, by_class=by_class)
         value = math.nan if measured.deciding is None else measured.deciding
+        scores, others = measured.by_name(), test_others(network, loader, task, *how)
         params, macs = measure_size(architecture, sizes, shape)
-        return EvaluationResult(mode, network, value, task.score, measured.by_name(), seconds, params, macs)
+        classes = by_class.summary(getattr(getattr(loader, "info", None), "class_names", None))
+        return EvaluationResult(mode, network, value, task.score, scores, seconds, params, macs, classes, others)
 
     def _place(self) -> Workplace:
         return Workplace(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)

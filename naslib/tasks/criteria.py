@@ -25,6 +25,8 @@ OF_MANY_LABELS = (
     *("BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss"),
     *("binary_cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss"),
 )
+# Of these the outputs are probabilities already
+OF_PROBABILITIES = ("BCELoss", "binary_cross_entropy")
 OF_ONE_CLASS = (
     *("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"),
     *("cross_entropy", "nll_loss", "multi_margin_loss"),

@@ -149,3 +149,22 @@ def is_plain(value: Any) -> bool:
     if isinstance(value, Mapping):
         return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
     return value is None or isinstance(value, bool | int | float | str)
+
+
+def pair_problems(batch: Any) -> list[str]:
+    """Return what is wrong with a pair of tensors, whatever the task; none of another batch, or if nothing is."""
+    if not (isinstance(batch, tuple) and len(batch) == 2 and all(isinstance(item, Tensor) for item in batch)):
+        return []
+    inputs, targets = batch
+    problems = []
+    if inputs.dim() == 0 or not len(inputs):
+        problems.append(f"inputs are {describe_value(inputs)}: there is nothing to learn from")
+    elif targets.dim() == 0 or len(inputs) != len(targets):
+        problems.append(
+            f"inputs are {describe_value(inputs)}, targets {describe_value(targets)}: they differ in number"
+        )
+    if inputs.is_floating_point() and not bool(torch.isfinite(inputs).all()):
+        problems.append("inputs hold NaN or infinity")
+    if targets.is_floating_point() and not bool(torch.isfinite(targets).all()):
+        problems.append("targets hold NaN or infinity")
+    return problems

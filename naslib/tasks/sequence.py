@@ -196,6 +196,13 @@ class LanguageModelling(Task):
         except OverflowError:
             return (math.inf,)
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probabilities of the next token.
+
+        `(n, tokens, vocabulary)` in and out, the last dimension sums to 1.
+        """
+        return torch.softmax(outputs, dim=-1)
+
     def reward(self, value: float) -> float:
         """Return 80 over the perplexity ([Pham2018enas] and code)."""
         return _PAID / value

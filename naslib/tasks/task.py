@@ -16,7 +16,7 @@ from naslib.utils.passage import Memory
 from naslib.utils.pytorch_helper import create_criterion, find_criterion
 
 from .criteria import Criterion, name_of, with_label_smoothing
-from .fields import as_tensor, describe_value, first_tensor, is_plain, unpack
+from .fields import as_tensor, describe_value, first_tensor, is_plain, pair_problems, unpack
 from .meter import Meter, Tally
 from .score import Score
 
@@ -306,6 +306,23 @@ class Task(ABC):
         """Return predictions, given what `forward` returned; the outputs themselves unless a task says otherwise."""
         return outputs
 
+    def probabilities(self, outputs: Any) -> Tensor:
+        """Return probabilities, given what `forward` returned; the classes are the second dimension of most tasks.
+
+        `(n, k, ...)`.
+
+        Raises:
+            DataError: If the task predicts something else.
+        """
+        raise DataError(f"the task {type(self).__name__} has no classes, so there are no probabilities: use predict")
+
+    def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
+        """Return true and predicted classes of a batch, both `(m,)` int64, and how many classes there are.
+
+        A true class that is none of them does not count. None for a task without classes.
+        """
+        return None
+
     # what is measured
 
     @abstractmethod
@@ -351,21 +368,7 @@ class Task(ABC):
 
     def batch_problems(self, batch: Any) -> list[str]:
         """Return what is wrong with a batch that `to_device` returned, whatever the network; none if nothing is."""
-        if not (isinstance(batch, tuple) and len(batch) == 2 and all(isinstance(item, Tensor) for item in batch)):
-            return []
-        inputs, targets = batch
-        problems = []
-        if inputs.dim() == 0 or not len(inputs):
-            problems.append(f"inputs are {describe_value(inputs)}: there is nothing to learn from")
-        elif targets.dim() == 0 or len(inputs) != len(targets):
-            problems.append(
-                f"inputs are {describe_value(inputs)}, targets {describe_value(targets)}: they differ in number"
-            )
-        if inputs.is_floating_point() and not bool(torch.isfinite(inputs).all()):
-            problems.append("inputs hold NaN or infinity")
-        if targets.is_floating_point() and not bool(torch.isfinite(targets).all()):
-            problems.append("targets hold NaN or infinity")
-        return problems
+        return pair_problems(batch)
 
     def output_problems(self, outputs: Any, batch: Any) -> list[str]:
         """Return why a network's outputs do not fit the targets of a batch; none if they do."""

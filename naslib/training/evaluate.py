@@ -14,7 +14,7 @@ from torch import nn
 from naslib.errors import ConfigError
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
-from naslib.tasks import Measured, Task
+from naslib.tasks import ClassCounts, Measured, Task
 from naslib.tasks.fields import detached
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
@@ -231,6 +231,7 @@ def test(
     amp: bool = False,
     name: str = "test",
     check: BatchCheck | None = None,
+    by_class: ClassCounts | None = None,
 ) -> Measured:
     """Return loss and scores of a network in evaluation mode; its mode is what it was afterwards.
 
@@ -243,6 +244,7 @@ def test(
         amp: Whether forwards run under bfloat16 autocast.
         name: What messages call the loader.
         check: Knows what the network gives, to explain a batch that fails; a new one if None.
+        by_class: Counts true and predicted classes in the same pass.
 
     Raises:
         DataError: If the loader has no batches.
@@ -256,6 +258,8 @@ def test(
             with check.explaining((name, number, batch)), torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 outputs = task.forward(network, batch)
                 meter.update(outputs, batch, task.loss(outputs, batch))
+                if by_class is not None:
+                    by_class.update(outputs, batch)
     finally:
         network.train(was_training)
     return meter.read()

@@ -45,6 +45,7 @@ class NetworkRecord:
         batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
             of its own has `"running"` statistics.
         task: What `describe_task` returned; None for a network of an earlier version, which classifies.
+        input_shape: Of one input; None in records of an earlier version, and where nothing told it.
         intact: Whether the file it was read from agrees with its checksum.
     """
 
@@ -54,6 +55,7 @@ class NetworkRecord:
     class_names: list[str] | None = None
     batch_norm: str = "running"
     task: dict[str, Any] | None = None
+    input_shape: list[int] | None = None
     intact: bool = True
 
     @classmethod
@@ -62,12 +64,14 @@ class NetworkRecord:
     ) -> NetworkRecord:
         """Return the record of an architecture that is fed by `loader`, for a task."""
         info = getattr(loader, "info", None)
+        shape = info.input_shape if info is not None else getattr(task, "input_shape", None)
         return cls(
             architecture=describe_architecture(architecture, with_norms=sizes is None),
             sizes=dict(sizes) if sizes is not None else None,
             preprocess=preprocess_of(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,
             task=describe_task(task) if task is not None else None,
+            input_shape=list(shape) if shape is not None else None,
             batch_norm="batch" if sizes is None and has_lost_running_statistics(architecture) else "running",
         )
 
@@ -161,18 +165,49 @@ class TrainedNetwork(nn.Module):
         Raises:
             DataError: If they are nothing of the kind, or a file cannot be read.
         """
-        like = next(self.network.parameters())
+        numbers = [self.task.predict(outputs) for outputs in self._all_outputs(images)]
+        return torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.int64, device=self._device)
+
+    @torch.no_grad()
+    def predict_proba(self, images: Any) -> Tensor:
+        """Return the probabilities of the classes of raw images.
+
+        Args:
+            images: As for `predict`.
+
+        Returns:
+            `(n, k)`, rows that sum to 1, n is 1 for a single picture; of a segmentation `(n, k, height, width)`, of a
+            language model `(n, tokens, words)`. Of many labels each has a probability of its own.
+
+        Raises:
+            DataError: If the task has no classes, or as for `predict`.
+        """
+        if type(self.task).probabilities is Task.probabilities:
+            self.task.probabilities(None)
+        shares = [self.task.probabilities(outputs) for outputs in self._all_outputs(images)]
+        count = self.task.output_size or len(self.class_names or ())
+        return torch.cat(shares) if shares else torch.empty(0, count, device=self._device)
+
+    @torch.no_grad()
+    def outputs(self, inputs: Tensor) -> Any:
+        """Return what the network gives for inputs as its preprocessing returns them, in evaluation mode.
+
+        `(n, ...)` in, `(n, ...)` out.
+        """
         was_training = self.network.training
         self.network.eval()
         try:
-            numbers = [self.task.predict(self._outputs(inputs, like)) for inputs in self._inputs(images)]
+            batch = (self.task.prepare_inputs(inputs.to(self._device)), None)
+            return self.task.forward(self, batch)
         finally:
             self.network.train(was_training)
-        return torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.int64, device=like.device)
 
-    def _outputs(self, inputs: Tensor, like: Tensor) -> Any:
-        batch = (self.task.prepare_inputs(inputs.to(like.device)), None)
-        return self.task.forward(self, batch)
+    @property
+    def _device(self) -> torch.device:
+        return next((value.device for value in self.network.parameters()), torch.device("cpu"))
+
+    def _all_outputs(self, images: Any) -> Iterator[Any]:
+        return (self.outputs(inputs) for inputs in self._inputs(images))
 
     def predict_names(self, images: Any) -> list[str]:
         """Return the class names of raw images.

@@ -14,6 +14,7 @@ from naslib.tasks import Score, Task
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 
+from .class_table import class_table
 from .progress import format_seconds
 
 logger = get_logger(__name__)
@@ -34,6 +35,8 @@ class EvaluationResult:
         seconds: Training time.
         params_millions: Parameters without auxiliary heads.
         flops_millions: Multiply-accumulates per image.
+        classes: What was measured by class (`ClassCounts.summary`), {} where there are none.
+        test_sets: What was measured on each further test set, by the names of sets and scores.
     """
 
     mode: str
@@ -44,6 +47,8 @@ class EvaluationResult:
     seconds: float = 0.0
     params_millions: float | None = None
     flops_millions: float | None = None
+    classes: Mapping[str, Any] = field(default_factory=dict)
+    test_sets: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float | None:
@@ -76,7 +81,14 @@ class EvaluationResult:
             found["test_accuracy"] = self.accuracy
         if self.score.name == "accuracy" or "top5" in self.scores:
             found["test_top5"] = self.top5
+        if self.test_sets:
+            found["test_sets"] = {name: dict(scores) for name, scores in self.test_sets.items()}
         return found
+
+
+def _of_set(summary: Mapping[str, Any], scores: Mapping[str, float | None]) -> str:
+    """Return the deciding score on a further test set."""
+    return _score_value({**summary, "score": scores.get(str(summary.get("score_name")))})
 
 
 def write_genotype(folder: Path, architecture: Graph) -> Any:
@@ -90,9 +102,16 @@ def write_genotype(folder: Path, architecture: Graph) -> Any:
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write `summary.json` and log the summary as a table."""
-    atomic_write_json(folder / "summary.json", dict(summary))
+    """Write `summary.json` and log the summary as a table, and scores by class as another."""
+    write_summary_file(folder, summary)
     logger.info("summary\n%s", summary_table(summary, folder))
+    if summary.get("per_class"):
+        logger.info("test scores by class\n%s", class_table(summary["per_class"], summary.get("confusion_matrix")))
+
+
+def write_summary_file(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json`, the scores of a class and a row of the confusion matrix each in a line."""
+    atomic_write_json(folder / "summary.json", dict(summary), rows=("per_class", "confusion_matrix"))
 
 
 def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
@@ -102,6 +121,7 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         ("parameters", _with_unit(summary.get("params_millions"), "M", 4)),
         ("FLOPs", _with_unit(summary.get("flops_millions"), "M multiply-accumulates", 2)),
         (f"test {_score_name(summary)}", _score_value(summary) + _mode(summary.get("evaluation_mode"))),
+        *((f"  on {name}", _of_set(summary, scores)) for name, scores in (summary.get("test_sets") or {}).items()),
         *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
         ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
         *(("trials", text) for text in _trials(summary.get("trials"))),

@@ -14,17 +14,18 @@ import torch
 
 from naslib.config.run_folder import check_free, echo_config, holds_results, move_away, prepare_run_folder
 from naslib.search_spaces.core.graph import Graph
-from naslib.utils.files import atomic_write_json
 from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger, logging_to
 
 from .checkpoint import CheckpointManager, DamagedCheckpoint
+from .confusion_picture import confusion_pictures, draw_confusion
 from .environment import write_environment
 from .pictures import draw_arch_weights, draw_cells
 from .plain import describe_values
-from .report import write_genotype, write_summary
+from .report import write_genotype, write_summary, write_summary_file
 from .retrain import is_retraining_of
 from .space_pictures import draw_choices
+from .tensorboard import write_pictures, write_result
 
 logger = get_logger(__name__)
 
@@ -52,6 +53,7 @@ class RunRecord:
         self._worked = 0.0
         self._entered: list[float] = []
         self._has_begun = False
+        self._writer: Any = None
 
     @property
     def seconds(self) -> float:
@@ -98,6 +100,7 @@ class RunRecord:
                 if writer is None:
                     writer = _summary_writer(self.folder)
                     stack.callback(writer.close)
+                self._writer = writer
                 yield writer
         finally:
             started = self._entered.pop()
@@ -107,10 +110,15 @@ class RunRecord:
     def _begin(self, device: torch.device, title: str) -> None:
         if self._has_begun:
             return
-        echo_config(self.config, describe_values(self.config), self.remark)
+        self._has_begun = True
+        self.echo()
         self.write_environment(device)
         logger.info("%s; everything goes to %s", title, self.folder)
-        self._has_begun = True
+
+    def echo(self) -> None:
+        """Write `config.yaml` as the config is now, once the run has begun in its folder."""
+        if self._has_begun:
+            echo_config(self.config, describe_values(self.config), self.remark)
 
     def write_environment(self, device: torch.device) -> None:
         """Write `environment.json`, which says the number of threads as it is now."""
@@ -123,10 +131,10 @@ class RunRecord:
         if not is_found and CheckpointManager(self.folder / "search").candidates():
             return
         write_genotype(self.folder, architecture)
-        draw_cells(architecture, self.folder)
-        draw_choices(architecture, self.folder)
+        pictures = [*draw_cells(architecture, self.folder), *draw_choices(architecture, self.folder)]
         if is_found:
-            draw_arch_weights(self.folder)
+            pictures += draw_arch_weights(self.folder)
+        write_pictures(self._writer, pictures)
 
     def begun_evaluation(self, architecture: Graph, keep: bool) -> str:
         """Return the checkpoint of an evaluation to go on with, "" for none; another evaluation is moved aside.
@@ -150,6 +158,8 @@ class RunRecord:
         aside = move_away(self.folder / "eval")
         if (self.folder / SUMMARY).is_file():  # it tells of that evaluation
             (self.folder / SUMMARY).rename(aside / SUMMARY)
+        for picture in confusion_pictures(self.folder):
+            picture.rename(aside / picture.name)
         logger.info("the previous evaluation was moved to %s%s; the architecture is evaluated anew", aside, why)
         return ""
 
@@ -166,8 +176,10 @@ class RunRecord:
                 content |= {key: value for key, value in before.items() if _says_nothing(content.get(key))}
         if is_evaluated:
             write_summary(self.folder, content)
+            write_pictures(self._writer, draw_confusion(self.folder, content))
+            write_result(self._writer, content, describe_values(self.config))
         else:
-            atomic_write_json(self.folder / SUMMARY, content)
+            write_summary_file(self.folder, content)
         return content
 
 

@@ -24,6 +24,7 @@ from .progress import Progress, format_seconds
 from .schedule import Schedule
 from .signals import InterruptGuard
 from .status import Status
+from .tensorboard import MOST_POINTS, spaced
 
 logger = get_logger(__name__)
 
@@ -217,6 +218,7 @@ class BlackBoxSearch:
         self.optimizer, self.phase, self.outputs, self.settings = optimizer, phase, outputs, settings
         self.report_incumbent, self.after_epoch = report_incumbent, after_epoch
         self.evaluations = evaluations if evaluations is not None else OwnEpochs(optimizer, settings.epochs)
+        self._written = 0
         self._saving = 0.0
         self._began = time.perf_counter()
 
@@ -224,10 +226,12 @@ class BlackBoxSearch:
         """Run from `start` to the end and write the final checkpoint."""
         self.phase.check_saveable()
         self._began = time.perf_counter()
+        self._written = start.epoch
         total = self.evaluations.total
         with InterruptGuard() as guard, Progress("search", total, start.epoch, unit="evaluation") as progress:
             done = self._run(start.epoch, guard, progress)
         self.evaluations.flush()
+        self._write_curves()
         self.phase.save_final(done)
 
     def _run(self, epoch: int, guard: InterruptGuard, progress: Progress) -> int:
@@ -290,10 +294,19 @@ class BlackBoxSearch:
         if status is None:
             status = Status.of_evaluations(epoch + 1, total or epoch + 1, last["valid_acc"], last["test_acc"])
         progress.show(lambda: status)
-        if self.outputs.writer is not None:
-            for key, value in last.items():
-                if value is not None:
-                    self.outputs.writer.add_scalar(f"search/{key}", value, epoch)
+        self._write_curves()
+
+    def _write_curves(self) -> None:
+        """Write what the history has more than at the last time to TensorBoard, some points of it where it is much."""
+        writer, history = self.outputs.writer, self.outputs.history
+        start, self._written = self._written, len(history)
+        if writer is None:
+            return
+        for key, values in history.trajectory.items():
+            if isinstance(values, list):
+                for place in spaced(start, len(history), MOST_POINTS):
+                    if values[place] is not None:
+                        writer.add_scalar(f"search/{key}", values[place], place)
 
 
 def finish_search(outputs: SearchOutputs, folder: Path) -> None:

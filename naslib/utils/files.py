@@ -7,7 +7,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,16 +49,38 @@ def atomic_write_text(path: str | Path, text: str) -> None:
     atomic_write(path, lambda file: file.write(data))
 
 
-def atomic_write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
+def atomic_write_json(path: str | Path, value: Any, *, indent: int | None = 2, rows: Sequence[str] = ()) -> None:
     """Replace `path` by `value` as standard JSON, all or nothing.
 
     NaN and infinities, which JSON lacks, become null; numpy and torch scalars and arrays become numbers and lists;
     paths become text.
 
+    Args:
+        path: The file.
+        value: What it will hold.
+        indent: Spaces per level.
+        rows: Keys of a mapping `value` whose values are lists of rows: each item of them gets a line of its own.
+
     Raises:
         TypeError: If something else in `value` has no JSON form; nothing is written then.
     """
-    atomic_write_text(path, json.dumps(to_jsonable(value), indent=indent, allow_nan=False) + "\n")
+    plain = to_jsonable(value)
+    if rows and isinstance(plain, dict):
+        text = _with_rows(plain, indent, rows)
+    else:
+        text = json.dumps(plain, indent=indent, allow_nan=False)
+    atomic_write_text(path, text + "\n")
+
+
+def _with_rows(plain: dict[str, Any], indent: int | None, keys: Sequence[str]) -> str:
+    """Return a mapping as JSON in which every item of the lists under some keys has one line."""
+    mark, lines = str(uuid.uuid4()), []
+    for key, items in plain.items():
+        if key in keys and isinstance(items, list):
+            lines += [json.dumps(item, allow_nan=False) for item in items]
+            plain = {**plain, key: [mark] * len(items)}
+    first, *others = json.dumps(plain, indent=indent, allow_nan=False).split(f'"{mark}"')
+    return first + "".join(line + after for line, after in zip(lines, others, strict=True))
 
 
 def to_jsonable(value: Any) -> Any:

@@ -19,9 +19,8 @@ from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError, RunFolderError
 from naslib.optimizers import DARTSOptimizer, GDASOptimizer
 from naslib.training.checkpoint import get_last_checkpoint
-from naslib.training.export import load_network
 from naslib.utils import get_config_from_args
-from naslib.utils.seeding import rng_snapshot, set_seed
+from naslib.utils.seeding import rng_snapshot
 
 OF_SEARCH = {
     "config.yaml", "log.log", "environment.json", "errors.json", "genotype.json", "summary.json", "cell.png",
@@ -82,31 +81,6 @@ def test_own_space_own_loaders_and_a_config_made_by_hand(tmp_path):
     assert "#   search_space: naslib.search_spaces.core.graph.Graph, not nasbench201" in text
     assert "#   dataset: batches of the script's own loaders" in text and "optimizer:" in text
     assert load_config(tmp_path / "config.yaml") == load_config(trainer.config)
-
-
-def test_python_and_the_command_leave_the_same(tmp_path):
-    assert main([*TINY, f"out_dir={tmp_path / 'command'}"]) == 0
-    config = get_config_from_args([*TINY, f"out_dir={tmp_path / 'python'}"])
-    set_seed(config.seed)
-    trainer = build_trainer(config)
-    trainer.search()
-    trainer.evaluate()
-    ours, theirs = (tmp_path / name / "nasbench201" / "digits" / "gdas" / "5" for name in ("python", "command"))
-    assert str(ours) == config.save
-    plain = [{n for n in names(folder) if not n.startswith("tensorboard/")} for folder in (ours, theirs)]
-    assert plain[0] == plain[1] >= OF_SEARCH | OF_EVALUATION
-    assert set(summary(ours)) == set(summary(theirs))
-    for key, value in summary(ours).items():
-        measured = {"score", "test_scores", "test_accuracy", "test_top5"}
-        if key not in CLOCKS | measured:  # the command seeds its evaluation of its own
-            assert value == summary(theirs)[key], key
-    assert (ours / "genotype.json").read_bytes() == (theirs / "genotype.json").read_bytes()
-    assert (ours / "cell.svg").read_bytes() == (theirs / "cell.svg").read_bytes()
-    echoes = [(folder / "config.yaml").read_text().splitlines()[1:] for folder in (ours, theirs)]
-    lines = [[line for line in echo if "out_dir" not in line] for echo in echoes]
-    assert lines[0] == lines[1]
-    network = load_network(ours)
-    assert network.class_names == [str(i) for i in range(10)]
 
 
 def test_values_that_yaml_has_no_form_for_are_said_in_words(tmp_path):

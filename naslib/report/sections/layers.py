@@ -1,0 +1,84 @@
+"""Section: parameters, multiply-accumulates and latency by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..amounts import DASH, TIMES, amount, counted, number
+from ..blocks import Cell, Note, Section, Table, Text, Tiles
+from ..measuring import Measured, measure
+from ..reading import Run
+from ..state import Stage, stage_of
+
+# More rows are folded into one
+_ROWS = 120
+
+
+def layers(run: Run, is_measured: bool) -> Section | None:
+    """Return the section of the layers.
+
+    Args:
+        run: The run.
+        is_measured: Whether to measure.
+    """
+    if not run.network_record:
+        if stage_of(run) is not Stage.FINISHED:
+            return None
+        why = (
+            "a benchmark was asked, and no network was built"
+            if run.mode == "query"
+            else "the run has no eval/network.json"
+        )
+        return Section("layers", "Size and time by layer", [Note(f"Nothing was measured: {why}.")])
+    if not is_measured:
+        return Section(
+            "layers", "Size and time by layer", [Note("Nothing was measured: the page was written with --no-measure.")]
+        )
+    found, why = measure(run)
+    if found is None:
+        return Section("layers", "Size and time by layer", [Note(f"Nothing could be measured: {why}.")])
+    return Section("layers", "Size and time by layer", _blocks(found))
+
+
+def _blocks(found: Measured) -> list[Any]:
+    shape = TIMES.join(map(str, found.input_shape))
+    intro = (
+        f"Measured where this page was written, on the CPU with {counted(found.threads, 'thread')}, for one input of "
+        f"{shape}: the median of a few forwards. Other machines, batches and threads have other times; sizes are "
+        "the same everywhere. Multiply-accumulates are those of convolutions and linear layers."
+    )
+    tiles = [
+        (
+            "one input",
+            f"{number(found.milliseconds, 3)} ms",
+            f"{number(1000 / found.milliseconds, 3)} inputs per second, one by one",
+        ),
+        ("parameters", f"{found.params:,}", ""),
+        ("multiply-accumulates", amount(round(found.macs * 1e6)), ""),
+    ]
+    most_params = max((layer.params for layer in found.layers), default=0) or 1
+    most_macs = max((layer.macs for layer in found.layers), default=0) or 1
+    most_time = max((layer.milliseconds or 0 for layer in found.layers), default=0) or 1
+    rows: list[list[Cell | str]] = []
+    for place, layer in enumerate(found.layers[:_ROWS]):
+        took = layer.milliseconds or 0.0
+        rows.append(
+            [
+                Cell(layer.name, place),
+                layer.kind,
+                layer.shape or DASH,
+                Cell(f"{layer.params:,}", layer.params, layer.params / most_params),
+                Cell(number(layer.macs, 3), layer.macs, layer.macs / most_macs),
+                Cell(number(took, 3), took, took / most_time),
+            ]
+        )
+    caption = "Layers in the order in which they run first; the bar is the share of the largest"
+    columns = ("layer", "kind", "gives", "parameters", "M mult.-acc.", "ms")
+    blocks: list[Any] = [
+        Text(intro),
+        Tiles(tiles),
+        Table(caption, columns, rows, frozenset((3, 4, 5)), is_sortable=True),
+    ]
+    if len(found.layers) > _ROWS:
+        blocks.append(Note(f"{_ROWS} of {counted(len(found.layers), 'layer')} are listed."))
+    return blocks
