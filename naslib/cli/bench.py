@@ -47,8 +47,10 @@ def main(words: Sequence[str]) -> int:
     }
     if not words:
         raise ConfigError(f"naslib bench needs a command: {', '.join(actions)} (see --help)")
-    if words[0] in ("-h", "--help"):
-        _parser("", "Make and look at benchmarks of any search space: " + ", ".join(actions)).parse_args(["--help"])
+    if words[0].startswith("-"):
+        parser = _parser("", "Make and look at benchmarks of any search space: " + ", ".join(actions))
+        parser.add_argument("command", choices=tuple(actions), metavar="COMMAND", help=f"one of {', '.join(actions)}")
+        parser.parse_args(list(words))
     if words[0] not in actions:
         hint = did_you_mean(words[0], actions)
         raise ConfigError(f"naslib bench has no command {words[0]!r}{hint} (it has: {', '.join(actions)})")

@@ -20,7 +20,7 @@ from .serving import check_serves, declared_task
 # What the data set tells a search space, by the names of the space's arguments.
 _FROM_DATA = ("n_classes", "in_channels", "image_size")
 # Data sets of ours whose keyword `path` names their file or folder
-_READ_FROM_PATH = ("npz", "imagefolder", "image_folder")
+_READ_FROM_PATH = ("npz", "table", "imagefolder", "image_folder")
 
 
 def schema_extensions() -> SchemaExtensions:

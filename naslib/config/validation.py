@@ -31,6 +31,9 @@ from naslib.config.trials import evaluates_trials, keys_of_evaluator, trial_prob
 from naslib.config.type_check import Problems, check_types, got
 from naslib.errors import UnknownNameError, did_you_mean
 
+# A data set that ends like one of these is the path of a file.
+_FILES = (".npz", ".csv", ".tsv", ".tab", ".parquet", ".pq")
+
 
 def validate(raw: dict[str, Any], extensions: SchemaExtensions) -> tuple[Problems, list[str]]:
     """Check `raw` and bring it into its final form, in place.
@@ -102,7 +105,7 @@ def _check_names(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
 
 def _is_path(dataset: str) -> bool:
     """Say whether the data set is named by its file or folder; whether that exists is asked when it is read."""
-    return dataset.endswith(".npz") or "/" in dataset or "\\" in dataset
+    return dataset.lower().endswith(_FILES) or "/" in dataset or "\\" in dataset
 
 
 def _check_torch_names(raw: dict[str, Any]) -> Problems:

@@ -1,4 +1,4 @@
-"""Image files to uint8 arrays."""
+"""Image files to arrays: upright, of one number of channels and one scale."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def open_image(path: Path | str, channels: int) -> Image:
-    """Read an image file as grey or colour.
+def open_image(path: Path | str, channels: int, deep: float = 0.0) -> Image:
+    """Read an image file as grey or colour of 8 bits, upright as its EXIF orientation says.
+
+    Args:
+        path: The file.
+        channels: 1 or 3.
+        deep: See `to_channels`.
 
     Raises:
         DataError: If it cannot be decoded; the message names the file.
@@ -26,13 +31,13 @@ def open_image(path: Path | str, channels: int) -> Image:
 
     try:
         with pil.open(path) as image:
-            return to_channels(image, channels)
+            return to_channels(image, channels, deep)
     except Exception as err:  # damaged bytes make decoders raise anything: OSError, SyntaxError, struct.error ...
-        raise _unreadable(path, err) from err
+        raise unreadable(path, err) from err
 
 
 def open_levels(path: Path | str, scale: float) -> Image:
-    """Read an image file as grey with all its bits, mode "F".
+    """Read an image file as grey with all its bits, mode "F", upright.
 
     Args:
         path: The file.
@@ -41,16 +46,26 @@ def open_levels(path: Path | str, scale: float) -> Image:
     Raises:
         DataError: If it cannot be decoded; the message names the file.
     """
-    picture = open_as_it_is(path)
-    if picture.mode[0] in "FI":
-        return picture.convert("F")
+    return to_levels(open_as_it_is(path), scale)
+
+
+def to_levels(image: Image, scale: float) -> Image:
+    """Return an image as grey with all its bits, mode "F".
+
+    Args:
+        image: Of any mode; what has more than 8 bits keeps its numbers.
+        scale: The level that is white; pictures of 8 bits, whose white is 255, are brought to it.
+    """
     from PIL import Image as pil
 
-    return pil.fromarray(np.asarray(picture.convert("L"), dtype=np.float32) * np.float32(scale / 255))
+    if is_deep(image.mode):
+        return pil.fromarray(np.asarray(image).astype(np.float32))
+    grey = np.asarray(_without_palette(image).convert("L"), dtype=np.float32)
+    return pil.fromarray(grey * np.float32(scale / 255))
 
 
 def open_as_it_is(path: Path | str) -> Image:
-    """Read an image file with all its bits.
+    """Read an image file with all its bits, upright.
 
     Raises:
         DataError: If it cannot be decoded; the message names the file.
@@ -60,48 +75,81 @@ def open_as_it_is(path: Path | str) -> Image:
     try:
         with pil.open(path) as image:
             image.load()
-            return image.copy()
+            return upright(image).copy()
     except Exception as err:
-        raise _unreadable(path, err) from err
+        raise unreadable(path, err) from err
 
 
-def to_channels(image: Image, channels: int) -> Image:
-    """Return an image as grey or colour of 8 bits.
+def to_channels(image: Image, channels: int, deep: float = 0.0) -> Image:
+    """Return an image as grey or colour of 8 bits, upright. Opacity is dropped.
 
     Args:
         image: Of any mode.
         channels: 1 or 3.
+        deep: The level of integers of more than 8 bits that is white, 65535 for 16 bits; 0 where that is not known.
 
     Raises:
-        DataError: If it has more than 8 bits and levels above 255, or floats outside [0, 1]: Pillow would cut them off.
+        DataError: If it has more than 8 bits and levels above what is white (255 where that is not known), or floats
+            outside [0, 1]: Pillow would cut them off.
     """
     from PIL import Image as pil
 
-    if image.mode[0] in "FI":  # "F", "I", "I;16" ...
-        image = pil.fromarray(to_uint8(np.asarray(image), f"an image of mode {image.mode!r}"))
-    return image.convert("L" if channels == 1 else "RGB")
+    image = upright(image)
+    if is_deep(image.mode):
+        levels, what = np.asarray(image), f"an image of mode {image.mode!r}"
+        if deep and levels.dtype.kind != "f":
+            image = pil.fromarray(to_bytes(levels, deep, what))
+        else:
+            image = pil.fromarray(to_uint8(levels, what))
+    return _without_palette(image).convert("L" if channels == 1 else "RGB")
 
 
-def size_of_file(path: Path | str) -> tuple[int, int]:
-    """Return width and height of an image file, from its header.
+def to_bytes(levels: NDArray[Any], deep: float, what: str) -> NDArray[np.uint8]:
+    """Return integers of more than 8 bits as bytes, by the level that is white.
+
+    Args:
+        levels: Of any shape.
+        deep: The level that becomes 255.
+        what: What they are, for messages.
 
     Raises:
-        DataError: If it has none that can be read; the message names the file.
+        DataError: If they are negative, or larger than that.
     """
-    from PIL import Image as pil
+    low, high = (int(levels.min()), int(levels.max())) if levels.size else (0, 0)
+    if low < 0 or high > deep:
+        raise DataError(f"{what} must lie in 0..{deep:g}, found {low}..{high}; say which level is white: scale")
+    return np.rint(levels * (255.0 / deep)).astype(np.uint8)
 
+
+def is_deep(mode: str) -> bool:
+    """Return whether a Pillow mode has more than 8 bits: `F`, `I`, `I;16` ..."""
+    return mode[0] in "FI"
+
+
+def upright(image: Image) -> Image:
+    """Return an image turned as its EXIF orientation says; the image itself where that says nothing."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+def _without_palette(image: Image) -> Image:
+    """Return an image of a palette with opacity as colours; others as they are."""
+    return image.convert("RGBA") if image.mode in ("P", "PA") and "transparency" in image.info else image
+
+
+def unreadable(path: Path | str, err: Exception) -> DataError:
+    """Return the error for an image file that could not be decoded: there is none, it is empty, cut off ..."""
     try:
-        with pil.open(path) as image:
-            return image.size
-    except Exception as err:
-        raise _unreadable(path, err) from err
-
-
-def _unreadable(path: Path | str, err: Exception) -> DataError:
+        is_empty = Path(path).stat().st_size == 0
+    except OSError:
+        is_empty = False
     if not Path(path).is_file():
         return DataError(f"cannot read the image {path}: there is no such file")
     reason = str(err) or type(err).__name__
-    if str(path) in reason:  # Pillow's message for a file that is no image names it a second time
+    if is_empty:
+        reason = "it is empty (0 bytes)"
+    elif str(path) in reason:  # Pillow's message for a file that is no image names it a second time
         reason = "it is no image that Pillow knows"
     return DataError(f"cannot read the image {path}: {reason}; remove or repair it")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -85,6 +85,9 @@ class EpochLoader(ABC):
         self.memory_format = memory_format
         self.prefetch = prefetch
         self.epoch = 0
+        # of the loaders of a data set: more test sets by name, at its test loader; and what is said of the data set
+        self.test_sets: dict[str, EpochLoader] = {}
+        self.about: dict[str, Any] = {}
         channels_last = memory_format == torch.channels_last
         self._pipeline = BatchPipeline(info, augmentation, device=self.device, channels_last=channels_last)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from naslib.data.info import DatasetInfo, ImageSize, default_crop_padding, defau
 from naslib.data.labels import check_classes
 from naslib.data.splits import TEST_SPLIT_SEED, split_test
 from naslib.data.stream_set import StreamSet
-from naslib.data.targets import has_one_class, read_targets, target_shape
+from naslib.data.targets import class_counts, has_one_class, read_targets, target_shape
 from naslib.errors import DataError
 
 _INPUT_TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32)
@@ -70,17 +70,32 @@ class ImageData:
     """Hold a data set: what it is, a training part and a test part that only the end of a run looks at.
 
     Its items are images, or sequences or tokens, as `info.kind` says.
+
+    Attributes:
+        info: What it is.
+        train: What is trained on.
+        test: What the main score is measured on.
+        test_sets: More test sets by name.
+        about: What was chosen where nobody said it (`chosen`), which files were left out and why (`left_out`) ..., as
+            plain values.
     """
 
     info: DatasetInfo
     train: ImageSet | StreamSet
     test: ImageSet | StreamSet
+    test_sets: Mapping[str, ImageSet | StreamSet] = field(default_factory=dict, kw_only=True)
+    about: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         for part, images in (("training", self.train), ("test", self.test)):
             _check_part(self.info, part, images)
         if has_one_class(self.info):
             check_classes(self.info, self.train.label_array, self.test.label_array)
+        for name, images in self.test_sets.items():
+            _check_part(self.info, f"test set {name!r}", images)
+        counts = class_counts(self.info, self.train.labels)
+        if counts != self.info.class_counts:
+            object.__setattr__(self, "info", replace(self.info, class_counts=counts))
 
     @classmethod
     def from_arrays(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -40,6 +40,7 @@ class DatasetInfo:
         resized_crop: Whether training crops random areas of the raw image (ImageNet's recipe; streamed sets only).
         scale: By what pixels are divided before mean and std count: 255 for bytes, the largest value of other integer
             types, 1 for floats that are taken as they are.
+        deep: The level that is white in image files of more than 8 bits where pixels are bytes; 0 where there are none.
         task: What is learned, a name of the registry of tasks.
         multi_label: Whether an item has any number of classes, a row of 0 and 1 (`task="classification"`).
         kind: `"image"` `(n, c, h, w)`, `"sequence"` `(n, c, t)` of real numbers, or `"tokens"` `(n, t)` of integers.
@@ -52,6 +53,7 @@ class DatasetInfo:
         queries: Images of each of them that are asked for.
         episodes: In an epoch of training or validation.
         test_episodes: In the test.
+        class_counts: Training items (or pixels of masks) of each class; () where that is not known.
     """
 
     name: str
@@ -67,6 +69,7 @@ class DatasetInfo:
     resize: int = 0
     resized_crop: bool = False
     scale: float = 255.0
+    deep: float = 0.0
     task: str = "classification"
     multi_label: bool = False
     kind: Kind = "image"
@@ -78,11 +81,13 @@ class DatasetInfo:
     queries: int = 0
     episodes: int = 0
     test_episodes: int = 0
+    class_counts: tuple[int, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
         object.__setattr__(self, "std", tuple(float(value) for value in self.std))
         object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
+        object.__setattr__(self, "class_counts", tuple(int(count) for count in self.class_counts))
         object.__setattr__(self, "image_size", plain_size(self.image_size, f"data set {self.name!r}: image_size"))
         if self.resize == 0:
             object.__setattr__(self, "resize", self.short_side)

@@ -116,11 +116,25 @@ def _build(
     train, valid = _split(data, batch_size, train_portion, seed, search)
     make = _Maker(data.info, batch_size, seed, torch.device(device), workers, memory_format, prefetch)
     source = make.source(data.train)
-    return Loaders(
+    loaders = Loaders(
         train=make(source, "train", train, shuffle=True, augmentation=chosen, varies=data.info.varies and not search),
         valid=None if valid is None else make(source, "valid", valid, shuffle=search),
         test=make(make.source(data.test), "test", None, shuffle=False),
     )
+    loaders.test.test_sets = {
+        name: make(make.source(images), f"test set {name}", None, shuffle=False)
+        for name, images in data.test_sets.items()
+    }
+    loaders.test.about = {
+        **data.about,
+        "class_counts": list(data.info.class_counts) or None,
+        "items": {
+            "train": len(data.train),
+            "test": len(data.test),
+            **{f"test set {name}": len(images) for name, images in data.test_sets.items()},
+        },
+    }
+    return loaders
 
 
 def _split(

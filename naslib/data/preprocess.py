@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from naslib.data.decode import centre_crop, covering, to_array, to_channels
+from naslib.data.decode import centre_crop, covering, to_array, to_channels, to_levels, upright
 from naslib.data.info import DatasetInfo, ImageSize, height_and_width, plain_size
 from naslib.data.pictures import BYTE, are_levels, read_pixels
 from naslib.data.pipeline import scale_and_shift
@@ -32,6 +32,8 @@ class Preprocess(nn.Module):
         resize: Short side before the centre crop; that of `image_size` if None.
         scale: By what pixels are divided before `mean` and `std` count, as `DatasetInfo.scale`: 255 for grey levels of
             8 bits. With another one, arrays of any numeric type are divided by it, as those that were trained on.
+        deep: As `DatasetInfo.deep`: the level that is white in image files of more than 8 bits, where pixels are bytes;
+            0 where there were none, and such files are right only up to level 255.
     """
 
     scale: Tensor
@@ -46,6 +48,7 @@ class Preprocess(nn.Module):
         image_size: ImageSize | Sequence[int],
         resize: int | None = None,
         scale: float = 255.0,
+        deep: float = 0.0,
     ) -> None:
         super().__init__()
         self.mean = tuple(float(value) for value in mean)
@@ -54,6 +57,7 @@ class Preprocess(nn.Module):
         self.image_size = plain_size(image_size)
         self.resize = resize or min(height_and_width(self.image_size))
         self.divisor = float(scale)
+        self.deep = float(deep)
         factor, shift = scale_and_shift(self.mean, self.std, self.divisor)
         self.register_buffer("scale", factor.view(-1, 1, 1), persistent=False)
         self.register_buffer("shift", shift.view(-1, 1, 1), persistent=False)
@@ -68,6 +72,7 @@ class Preprocess(nn.Module):
             image_size=info.image_size,
             resize=info.resize,
             scale=info.scale,
+            deep=info.deep,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,6 +84,7 @@ class Preprocess(nn.Module):
             "image_size": self.image_size if isinstance(self.image_size, int) else list(self.image_size),
             "resize": self.resize,
             "scale": self.divisor,
+            "deep": self.deep,
         }
 
     @classmethod
@@ -105,7 +111,7 @@ class Preprocess(nn.Module):
         """
         if isinstance(image, list | tuple):
             return torch.cat([self(item) for item in image]) if image else self.scale.new_empty(0, *self._shape)
-        pixels = read_pixels(image, self.in_channels, self._decode, bytes_only=self.divisor == BYTE)
+        pixels = read_pixels(image, self.in_channels, self._decode, bytes_only=self.divisor == BYTE, deep=self.deep)
         pixels = self._with_channels(pixels, image).to(self.scale.device)
         if pixels.is_floating_point() and self.divisor == BYTE:
             pixels = pixels.float() * BYTE
@@ -123,10 +129,11 @@ class Preprocess(nn.Module):
         """Return a PIL image as `(h, w, c)`: bytes, or numbers in the range of the training images."""
         if self.in_channels not in (1, 3):
             raise DataError(f"a picture has 1 or 3 channels, the network sees {self.in_channels}: give arrays")
-        if self.divisor != BYTE and picture.mode[0] in "FI":
-            levels = np.asarray(picture)[:, :, None]
-            return levels if levels.dtype.kind == "f" else levels.astype(np.int64)
-        pixels = to_array(centre_crop(to_channels(picture, self.in_channels), self.resize, self.image_size))
+        if self.divisor != BYTE and self.in_channels == 1:
+            picture = to_levels(upright(picture), self.divisor)
+            return to_array(centre_crop(picture, self.resize, self.image_size))
+        picture = to_channels(picture, self.in_channels, self.deep)
+        pixels = to_array(centre_crop(picture, self.resize, self.image_size))
         return pixels if self.divisor == BYTE else pixels * np.float32(self.divisor / BYTE)
 
     def _with_channels(self, pixels: Tensor, given: Any) -> Tensor:

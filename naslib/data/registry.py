@@ -13,11 +13,13 @@ from naslib.errors import ConfigError, DataError, DatasetMissing, UnknownNameErr
 from naslib.registry import Registry, catalogue
 from naslib.utils.locations import ENVIRONMENT_VARIABLE, data_directories, find_path
 
+# A data set that ends like one of these is the path of a file.
+FILE_SUFFIXES = (".npz", ".csv", ".tsv", ".tab", ".parquet", ".pq")
 DATASETS: Registry[Callable[..., ImageData]] = catalogue.DATASETS
 
 
 def is_dataset(name: str) -> bool:
-    """Return whether `load_data` understands the name: a registered one, or a path (`my.npz`, `folder/of/classes`)."""
+    """Return whether `load_data` understands the name: a registered one, or a path (`my.npz`, `my.csv`, `folder/`)."""
     return name in DATASETS or _is_path(name)
 
 
@@ -27,7 +29,8 @@ def load_data(
     """Load a data set.
 
     Args:
-        name: A registered name, whatever its case, or a path: an `.npz` file, or a folder of class folders.
+        name: A registered name, whatever its case, or a path: an `.npz` file, a table (`.csv`, `.tsv`,
+            `.parquet`), or a folder of class folders.
         data_dir: Where its files lie; then `NASLIB_DATA`, `./data` and the user's cache are looked at.
         seed: Seed of the run, for data sets that draw (ours do not: their test splits are the same in every run).
         **dataset_args: Keywords of the data set's loader.
@@ -41,12 +44,12 @@ def load_data(
     args = dict(dataset_args)
     if name not in DATASETS and _is_path(name):
         args.setdefault("path", name)
-        name = "npz" if name.lower().endswith(".npz") else "imagefolder"
+        name = _kind_of_path(name)
     if name not in DATASETS:
         known = ", ".join(DATASETS.names())
         raise UnknownNameError(
             f"unknown data set {name!r}{did_you_mean(name, DATASETS)} (known: {known}; or a path to an .npz file of "
-            "x and y, or to a folder of class folders)"
+            "x and y, to a table of paths and labels (.csv, .tsv, .parquet), or to a folder of class folders)"
         )
     loader = DATASETS.get(name)
     _check_keywords(name, loader, args)
@@ -71,10 +74,16 @@ def locate(path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None
 
 
 def _is_path(name: str) -> bool:
-    if name.lower().endswith(".npz"):
+    if name.lower().endswith(FILE_SUFFIXES):
         return True
     # a bare word is a name: a folder "cifer10" in the working directory must not hide a typing error
     return (os.sep in name or name.startswith(("~", "."))) and Path(name).expanduser().is_dir()
+
+
+def _kind_of_path(path: str) -> str:
+    if Path(path).expanduser().is_dir():
+        return "imagefolder"
+    return "npz" if path.lower().endswith(".npz") else "table"
 
 
 def _check_keywords(name: str, loader: Callable[..., ImageData], args: dict[str, Any]) -> None:

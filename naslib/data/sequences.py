@@ -61,7 +61,7 @@ def sequence_data(
     given = [("x_train", x_train, y_train)]
     if x_test is not None and y_test is not None:
         given.append(("x_test", x_test, y_test))
-    inputs = [_read(x, f"{name!r} {key}", vocabulary) for key, x, _ in given]
+    inputs = [read_sequences(x, f"{name!r} {key}", vocabulary) for key, x, _ in given]
     pairs = [(f"{name!r} {key.replace('x_', 'y_')}", y, x) for (key, _, y), x in zip(given, inputs, strict=True)]
     targets = read_targets(name, pairs, _TASKS[task], multi_label, class_names)
     parts = [ImageSet(x, y) for x, y in zip(inputs, targets.parts, strict=True)]
@@ -102,7 +102,7 @@ def sequence_info(
     )
 
 
-def _read(x: ArrayLike | Tensor, what: str, vocabulary: int) -> Tensor:
+def read_sequences(x: ArrayLike | Tensor, what: str, vocabulary: int) -> Tensor:
     """Return sequences as float32 `(n, c, t)`, or tokens as int64 `(n, t)`."""
     array: NDArray[Any] = as_array(x, what)
     if 0 in array.shape:

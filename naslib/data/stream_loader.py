@@ -20,7 +20,7 @@ from naslib.data.stream_set import StreamSet
 _Request = tuple[int, tuple[int | str, ...]]
 
 
-class _Decoder(Dataset[tuple[Tensor, int]]):
+class _Decoder(Dataset[tuple[Tensor, Tensor]]):
     """Answer requests with decoded images; has no state, so that workers may live through all epochs."""
 
     def __init__(self, images: StreamSet, channels_last: bool) -> None:
@@ -30,10 +30,10 @@ class _Decoder(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, request: _Request) -> tuple[Tensor, int]:
+    def __getitem__(self, request: _Request) -> tuple[Tensor, Tensor]:
         index, key = request
         pixels = torch.from_numpy(np.array(self.images.load(index, *key)))
-        label = int(self.images.label_array[index])
+        label = self.images.labels[index]
         return (pixels if self.channels_last else pixels.permute(2, 0, 1).contiguous()), label
 
 

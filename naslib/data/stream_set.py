@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,46 +27,69 @@ class StreamSet:
 
     Args:
         paths: One file per image.
-        labels: `(n,)` classes.
+        labels: `(n,)` classes, or `(n, k)` values.
         channels: 1 or 3; files are converted.
         image_size: Side, or height and width, of the decoded images.
         resize: Short side before the centre crop.
         resized_crop: Whether training images are random areas of the file's image.
         scale: The level that is white. 255 reads files as 8 bits; with another one grey files are read with all their
             bits, as float32.
+        deep: The level that is white in files of more than 8 bits that are read as 8 bits; 0 where that is not known.
     """
 
     def __init__(
         self,
         paths: Sequence[Path | str],
-        labels: Sequence[int] | NDArray[np.int64],
+        labels: Sequence[int] | NDArray[np.int64] | NDArray[np.float32],
         *,
         channels: int,
         image_size: ImageSize,
         resize: int,
         resized_crop: bool = False,
         scale: float = BYTE,
+        deep: float = 0.0,
     ) -> None:
         if len(paths) != len(labels):
             raise DataError(f"{len(paths)} image files for {len(labels)} labels")
         self.paths = [str(path) for path in paths]
-        self.label_array: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
+        given = np.asarray(labels)
+        self._targets = torch.from_numpy(given.astype(np.float32 if given.ndim == 2 else np.int64))
         self.channels = channels
         self.image_size = plain_size(image_size)
         self.resize = resize
         self.resized_crop = resized_crop
         self.scale = float(scale)
+        self.deep = float(deep)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @property
     def labels(self) -> Tensor:
-        """Return the labels as a tensor.
+        """Return the targets as a tensor.
 
-        `(n,)`, int64.
+        `(n,)` int64 classes, or `(n, k)` float32 values.
         """
-        return torch.from_numpy(self.label_array)
+        return self._targets
+
+    @property
+    def label_array(self) -> NDArray[np.int64]:
+        """Return the classes as an array, by which splits are stratified; zeros where targets are values."""
+        if self._targets.ndim != 1:
+            return np.zeros(len(self), dtype=np.int64)
+        return np.asarray(self._targets.numpy(), dtype=np.int64)
+
+    def take(self, indices: NDArray[np.int64]) -> StreamSet:
+        """Return some of the images."""
+        found = self.with_targets(self._targets[torch.from_numpy(indices)])
+        found.paths = [self.paths[index] for index in indices.tolist()]
+        return found
+
+    def with_targets(self, targets: Tensor) -> StreamSet:
+        """Return the same images with other targets: `(n,)` int64 classes, or `(n, k)` float32 values."""
+        found = copy.copy(self)
+        found._targets = targets
+        return found
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.float32]:
@@ -80,7 +104,7 @@ class StreamSet:
             *key: What seeds the random area (seed, epoch ...); the centre is taken where there is none.
         """
         path = self.paths[index]
-        image = open_image(path, self.channels) if self.scale == BYTE else open_levels(path, self.scale)
+        image = open_image(path, self.channels, self.deep) if self.scale == BYTE else open_levels(path, self.scale)
         if self.resized_crop and key:
             draws = uniforms(4, _AREA_TRIES, *key, int(index))
             return to_array(resized_crop(image, self.image_size, draws))

@@ -194,6 +194,22 @@ def has_one_class(info: DatasetInfo) -> bool:
     return info.task in ("classification", "sequence_classification") and not info.multi_label
 
 
+def class_counts(info: DatasetInfo, targets: Tensor) -> tuple[int, ...]:
+    """Return how many items (pixels of masks) each class has; () where an item has none, or several.
+
+    Args:
+        info: The data set.
+        targets: `(n,)` classes, or masks `(n, h, w)`, whose pixels of 255 do not count.
+    """
+    if has_one_class(info):
+        counts = torch.bincount(targets, minlength=info.num_classes)
+    elif info.task == "segmentation" and targets.dtype == torch.uint8:
+        counts = torch.bincount(targets.reshape(-1), minlength=IGNORED + 1)[: info.num_classes]
+    else:
+        return ()
+    return tuple(counts.tolist())
+
+
 def target_shape(info: DatasetInfo) -> tuple[int, ...] | None:
     """Return the shape of the target of one item; None where a user's own task says it."""
     if has_one_class(info):

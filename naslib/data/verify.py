@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -34,12 +35,18 @@ def read_all(read: Callable[[int], object], n: int, what: str) -> None:
         DataError: If some cannot be read: one message that lists them.
     """
 
-    def read_chunk(start: int) -> list[DataError]:
-        return [error for index in range(start, min(start + _CHUNK, n)) if (error := _attempt(read, index)) is not None]
+    raise_together(list(attempt_all(read, n).values()), n, what)
+
+
+def attempt_all(read: Callable[[int], object], n: int) -> dict[int, DataError]:
+    """Call `read(0) ... read(n - 1)` on threads, all of them whatever fails; return the errors by number, ascending."""
+
+    def read_chunk(start: int) -> list[tuple[int, DataError]]:
+        tried = ((index, _attempt(read, index)) for index in range(start, min(start + _CHUNK, n)))
+        return [(index, error) for index, error in tried if error is not None]
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        errors = [error for found in pool.map(read_chunk, range(0, n, _CHUNK)) for error in found]
-    raise_together(errors, n, what)
+        return {index: error for found in pool.map(read_chunk, range(0, n, _CHUNK)) for index, error in found}
 
 
 def read_each(read: Callable[[S], T], items: Sequence[S], what: str = "files") -> list[T]:
@@ -68,13 +75,15 @@ def _attempt(read: Callable[[int], object], index: int) -> DataError | None:
 
 
 def raise_together(errors: Sequence[DataError], n: int, what: str) -> None:
-    """Raise one error for all, if there are any."""
+    """Raise one error for all, if there are any: it names the first twenty, and the others are logged."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
         lines = [f"  {error}" for error in errors[:_NAMED]]
         if len(errors) > _NAMED:
             lines.append(f"  and {len(errors) - _NAMED} more")
+            for error in errors[_NAMED:]:
+                _logger.error("%s", error)
         raise DataError("\n".join([f"{len(errors)} of {n} {what} cannot be read:", *lines])) from errors[0]
 
 
@@ -89,20 +98,54 @@ def check_images(paths: Sequence[str], channels: int, scale: float = 255.0) -> N
     Raises:
         DataError: If some cannot be decoded: one message that lists them.
     """
-    marker = user_cache() / "checked-images" / _stamp(paths, channels if scale == 255 else f"{channels}/{scale}")
-    if marker.exists():
-        return
+    raise_together(list(find_bad(paths, channels, scale).values()), len(paths), "images")
+
+
+def find_bad(paths: Sequence[str], channels: int, scale: float = 255.0, deep: float = 0.0) -> dict[int, DataError]:
+    """Decode each image file once, and return the errors of those that cannot be, by number.
+
+    What was found is remembered by names, sizes and times of the files.
+
+    Args:
+        paths: The files.
+        channels: 1 or 3.
+        scale: The level that is white; see `check_images`.
+        deep: See `open_image`.
+    """
+    kind = channels if scale == 255 and not deep else f"{channels}/{scale}/{deep}"
+    marker = user_cache() / "checked-images" / _stamp(paths, kind)
+    known = _remembered(marker)
+    if known is not None:
+        return known
     _logger.info("checking %d image files (once)", len(paths))
     is_deep = scale != 255
-    read_all(
-        lambda index: open_levels(paths[index], scale) if is_deep else open_image(paths[index], channels),
-        len(paths),
-        "images",
-    )
+
+    def read(index: int) -> None:
+        if is_deep:
+            open_levels(paths[index], scale)
+        elif deep:
+            open_image(paths[index], channels, deep)
+        else:
+            open_image(paths[index], channels)
+
+    bad = attempt_all(read, len(paths))
     try:
-        atomic_write_text(marker, f"{len(paths)} image files\n")
+        content = {"files": len(paths), "bad": {str(index): str(error) for index, error in bad.items()}}
+        atomic_write_text(marker, json.dumps(content) + "\n")
     except OSError as err:
         _logger.warning("the next run checks the images again: %s cannot be written (%s)", marker, err)
+    return bad
+
+
+def _remembered(marker: Path) -> dict[int, DataError] | None:
+    """Return what an earlier check found, None where there was none."""
+    try:
+        content = json.loads(marker.read_text(encoding="utf-8"))
+        return {int(index): DataError(text) for index, text in content["bad"].items()}
+    except OSError:
+        return None
+    except (ValueError, TypeError, KeyError):  # written by an earlier version, which remembered sets without bad files
+        return {}
 
 
 def _stamp(paths: Sequence[str], channels: int | str) -> str:

@@ -371,6 +371,7 @@ DATASETS: Registry[Any] = Registry(
         "npz": "naslib.data.sets.npz:load_npz",
         "spoken_digits": "naslib.data.sets.spoken_digits:load_spoken_digits",
         "svhn": "naslib.data.sets.svhn:load_svhn",
+        "table": "naslib.data.sets.table:load_table",
         "wikitext-2": "naslib.data.sets.wikitext:load_wikitext2",
         "wikitext2": "naslib.data.sets.wikitext:load_wikitext2",
     },

@@ -3,6 +3,8 @@
 from naslib.registry.catalogue import TASKS as TASKS
 
 from .class_counts import ClassCounts as ClassCounts
+from .class_task import ClassTask as ClassTask
+from .class_task import check_weights as check_weights
 from .classification import Classification as Classification
 from .few_shot import FewShot as FewShot
 from .meter import Meter as Meter

@@ -11,10 +11,10 @@ from torch import Tensor
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import TASKS
 
+from .class_task import ClassTask
 from .criteria import OF_MANY_LABELS, OF_PROBABILITIES, OF_VALUES, Criterion, is_one_of, name_of, with_label_smoothing
 from .fields import describe_range, describe_value
 from .score import Score
-from .task import Task
 
 _ONE = (Score("accuracy", True, "%"), Score("top5", True, "%"))
 _MANY = (Score("f1", True, "%"), Score("accuracy", True, "%"))
@@ -22,7 +22,7 @@ _TOP = 5
 
 
 @TASKS.register("classification")
-class Classification(Task):
+class Classification(ClassTask):
     """Tell classes apart: one per input, or with a loss of many labels (`BCEWithLogitsLoss`) any number of them.
 
     Targets of one class are `(n,)` or `(n, 1)` class numbers of any integer type, or `(n, classes)` probabilities or
@@ -32,7 +32,8 @@ class Classification(Task):
     Args:
         loss: The criterion, see `Task`.
         label_smoothing: Share of each label that the loss of search and retraining spreads over all classes.
-        class_weights: One weight per class, for a criterion that is made by name.
+        class_weights: One weight per class, for a criterion that is made by name; or `"balanced"`, by the training part
+            (see `ClassTask`).
         multi_label: Whether there are many labels; None: as the criterion says.
         inputs: See `Task`.
         targets: See `Task`.
@@ -42,14 +43,13 @@ class Classification(Task):
         ConfigError: If the criterion is of measured values, or does not take weights or smoothing.
     """
 
-    DEFAULT_LOSS: ClassVar[str] = "CrossEntropyLoss"
     EXPECTS: ClassVar[str] = "a pair (inputs, class numbers)"
 
     def __init__(
         self,
         loss: Any = None,
         label_smoothing: float = 0.0,
-        class_weights: Sequence[float] | None = None,
+        class_weights: Sequence[float] | str | None = None,
         *,
         multi_label: bool | None = None,
         inputs: str | None = None,
@@ -59,10 +59,9 @@ class Classification(Task):
         if not 0 <= label_smoothing <= 1:
             raise ConfigError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
         self.label_smoothing = label_smoothing
-        self.class_weights = _checked_weights(class_weights)
         self._multi_label = multi_label
         self._seen: tuple[Any, bool] = (None, False)
-        super().__init__(loss, inputs=inputs, targets=targets, output_size=output_size)
+        super().__init__(loss, class_weights, inputs=inputs, targets=targets, output_size=output_size)
 
     @property
     def multi_label(self) -> bool:
@@ -88,15 +87,9 @@ class Classification(Task):
                 f"the loss {name_of(criterion)} is of measured values and cannot take class numbers: use "
                 "CrossEntropyLoss (one class) or BCEWithLogitsLoss (many labels), or say task=regression"
             )
-        if self.class_weights is not None and not isinstance(loss, str | type):
-            raise ConfigError(f"class_weights go with a loss by name; {name_of(criterion)} is ready-made, give it them")
         if self.label_smoothing:
             self._unsmoothed = criterion
         return with_label_smoothing(criterion, self.label_smoothing)
-
-    def criterion_arguments(self) -> dict[str, Any]:
-        """Return the weights of classes."""
-        return {} if self.class_weights is None else {"weight": torch.tensor(self.class_weights)}
 
     def loss(self, outputs: Any, batch: Any) -> Tensor:
         """Return the loss; one output per input takes `(n,)` labels as well."""
@@ -269,20 +262,3 @@ class Classification(Task):
                 f"classes 0 to {classes - 1}"
             ]
         return []
-
-
-def _checked_weights(weights: Any) -> tuple[float, ...] | None:
-    """Return weights of classes as numbers.
-
-    Raises:
-        ConfigError: If they are none, or negative.
-    """
-    if weights is None:
-        return None
-    try:
-        found = tuple(float(value) for value in weights)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"class_weights must be one number per class, got {weights!r}") from error
-    if not found or any(not value >= 0 for value in found):
-        raise ConfigError(f"class_weights must be one number per class, none of them negative, got {list(found)}")
-    return found

@@ -11,14 +11,14 @@ from torch import Tensor
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import TASKS
 
+from .class_task import ClassTask
 from .criteria import OF_VALUES, Criterion, is_one_of, name_of
 from .fields import describe_range, describe_value
 from .score import Score
-from .task import Task
 
 
 @TASKS.register("segmentation")
-class Segmentation(Task):
+class Segmentation(ClassTask):
     """Tell the class of each pixel (or of each position of any dense target).
 
     Targets are `(n, height, width)` or `(n, 1, height, width)` class numbers of any integer type; the network gives
@@ -28,12 +28,13 @@ class Segmentation(Task):
     Args:
         loss: The criterion, see `Task`.
         ignore_index: The target of pixels that do not count, in loss and scores.
+        class_weights: One weight per class, for a criterion that is made by name; or `"balanced"`, by the pixels of the
+            training part (see `ClassTask`).
         inputs: See `Task`.
         targets: See `Task`.
         output_size: Number of classes.
     """
 
-    DEFAULT_LOSS: ClassVar[str] = "CrossEntropyLoss"
     EXPECTS: ClassVar[str] = "a pair (images, a class number per pixel)"
     TARGET_NAMES: ClassVar[tuple[str, ...]] = (
         *("mask", "masks", "segmentation", "seg", "annotation"),
@@ -45,13 +46,14 @@ class Segmentation(Task):
         self,
         loss: Any = None,
         ignore_index: int = 255,
+        class_weights: Sequence[float] | str | None = None,
         *,
         inputs: str | None = None,
         targets: str | None = None,
         output_size: int | None = None,
     ) -> None:
         self.ignore_index = ignore_index
-        super().__init__(loss, inputs=inputs, targets=targets, output_size=output_size)
+        super().__init__(loss, class_weights, inputs=inputs, targets=targets, output_size=output_size)
 
     def criterion_defaults(self) -> dict[str, Any]:
         """Return the target that does not count."""
@@ -66,6 +68,10 @@ class Segmentation(Task):
                 "pixel is a regression)"
             )
         return criterion
+
+    def uses_criterion(self) -> bool:
+        """Return True for this class; a subclass with a loss of its own says so by overriding it."""
+        return type(self).loss is Segmentation.loss
 
     def prepare_targets(self, targets: Tensor) -> Tensor:
         """Return class numbers as int64, without a dimension of channels.
@@ -144,6 +150,8 @@ class Segmentation(Task):
                 f"{tuple(targets.shape[1:])}: its last layer must be of their resolution"
             ]
         classes = outputs.shape[1]
+        if self.class_weights is not None and len(self.class_weights) != classes:
+            return [f"class_weights has {len(self.class_weights)} weights, the network {classes} outputs"]
         counted = targets[targets != self.ignore_index]
         if counted.numel() and int(counted.max()) >= classes:
             return [

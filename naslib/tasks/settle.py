@@ -9,6 +9,7 @@ from naslib.errors import ConfigError
 from naslib.registry.catalogue import TASKS
 from naslib.utils.pytorch_helper import create_criterion
 
+from .class_task import ClassTask
 from .classification import Classification
 from .criteria import OF_VALUES, is_chosen, is_one_of
 from .regression import Regression
@@ -67,6 +68,8 @@ def with_data(task: Task, info: Any) -> Task:
         return task
     if task.output_size is None:
         task.output_size = getattr(info, "output_size", None) or info.num_classes
+    if isinstance(task, ClassTask):
+        task.count_classes(getattr(info, "class_counts", ()))
     if task.input_shape is None:
         shape = getattr(info, "input_shape", None)
         task.input_shape = tuple(shape) if shape else (info.in_channels, info.image_size, info.image_size)

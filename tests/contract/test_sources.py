@@ -12,7 +12,7 @@ from naslib.registry.catalogue import BENCHMARKS, DATASETS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 # What a user brings along has no source
-_OWN = {"few_shot", "imagefolder", "npz"}
+_OWN = {"few_shot", "imagefolder", "npz", "table"}
 
 
 @pytest.mark.parametrize("name", BENCHMARKS.names())

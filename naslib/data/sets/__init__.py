@@ -9,4 +9,5 @@ from . import mnist as mnist
 from . import npz as npz
 from . import spoken_digits as spoken_digits
 from . import svhn as svhn
+from . import table as table
 from . import wikitext as wikitext

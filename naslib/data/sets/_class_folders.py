@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 from naslib.data.labels import listed
 from naslib.errors import DataError
 
+_logger = logging.getLogger("naslib.data")
 # What Pillow reads and torchvision's ImageFolder takes.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 # Folders that systems and tools leave behind, besides hidden ones and those that begin with two underscores.
 _LEFT_BEHIND = {"@eadir", "lost+found", "$recycle.bin", "system volume information", "#recycle"}
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini", "icon\r"}
 
 
 def is_left_behind(name: str) -> bool:
@@ -51,8 +54,13 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
 def _images(folder: Path) -> list[str]:
     """Return the image files below a folder, folder by folder."""
     found: list[tuple[str, list[str]]] = []
+    others: list[str] = []
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not is_left_behind(name)]
-        images = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
+        names = [name for name in names if not name.startswith(".") and name.lower() not in _SYSTEM_FILES]
+        images = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
+        others += [name for name in sorted(names) if not name.lower().endswith(IMAGE_SUFFIXES)]
         found.append((place, sorted(images)))
+    if others:
+        _logger.info("%s: %d file(s) are no images by their names: %s", folder, len(others), listed(others))
     return [str(Path(place) / name) for place, images in sorted(found) for name in images]
