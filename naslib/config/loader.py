@@ -49,6 +49,7 @@ def load_config(
     left_behind = _leave_behind(raw, overrides, extensions or SchemaExtensions())
     touched, wrong = apply_overrides(raw, overrides)
     problems += wrong
+    problems += compat.lower(raw)
     ignored = compat.drop_ignored(raw)
     notes = [f"without effect here: {'; '.join(ignored)}"] if ignored else []
     notes += left_behind
