@@ -37,6 +37,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     spaces = sorted(path.name for path in (ROOT / "docs" / "spaces").glob("*.md"))
     sections["Spaces"].append({"Each space": [f"spaces/{name}" for name in spaces]})
     sections["Reference"].append({"API": [{title: path} for path, (title, _) in api_pages().items()]})
+    if more := unlisted(ROOT / "docs"):
+        sections["More"] = more
     config.nav = [{"Home": "index.md"}, *({title: entries} for title, entries in sections.items())]
     return config
 
@@ -46,8 +48,16 @@ def navigation(index: str) -> dict[str, list[Any]]:
     sections: dict[str, list[Any]] = {}
     for title, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", index, re.MULTILINE | re.DOTALL):
         rows = re.findall(r"^\| \[(.+?)\]\((.+?)\)", body, re.MULTILINE)
-        sections[title] = [{text.replace("`", ""): page} for text, page in rows]
+        if rows:
+            sections[title] = [{text.replace("`", ""): page} for text, page in rows]
     return sections
+
+
+def unlisted(docs: Path) -> list[str]:
+    """Return the pages that have no row in the index yet; those of spaces need none."""
+    index = (docs / "index.md").read_text(encoding="utf-8")
+    pages = [path.relative_to(docs).as_posix() for path in [*docs.glob("*.md"), *docs.glob("methods/*.md")]]
+    return sorted(page for page in pages if f"]({page})" not in index and page != "index.md")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -114,6 +124,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return _outside_of_code(text, lambda part: _CITED.sub(cited, part))
 
     return "".join(part if part.startswith("```") else changed(part) for part in _FENCE.split(markdown))
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Lead the citations of docstrings to the list of references."""
+    if not page.file.src_uri.startswith("reference/"):
+        return html
+    return _CITED.sub(lambda found: f'<a href="../references.html#{found[1].lower()}">{found[0]}</a>', html)
 
 
 def _outside_of_code(text: str, change: Callable[[str], str]) -> str:

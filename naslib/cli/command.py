@@ -64,6 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _let_print() -> None:
+    """Let letters that the terminal lacks be written as codes: nobody loses a run for a ± in its table."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _asked_for(words: Sequence[str]) -> list[str]:
     """Return the words that print the help of what follows `naslib help`."""
     names = [word for word in words if not word.startswith("-")]
@@ -91,13 +98,6 @@ def _check_first(word: str) -> None:
 def _no_command(word: str) -> str:
     near = did_you_mean(word, [*SUBCOMMANDS, _RUN, HELP[0], *keys_of("")])
     return f"there is no command {word!r}{near} (commands: {', '.join([_RUN, *SUBCOMMANDS, HELP[0]])})"
-
-
-def _let_print() -> None:
-    """Let letters that the terminal lacks be written as codes: nobody loses a run for a ± in its table."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(message: str) -> None:

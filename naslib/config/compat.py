@@ -46,6 +46,32 @@ METHOD_KEYS = frozenset({"threshold", "normalization", "normalization_exponent"}
 # Old files repeat these inside the sections.
 HOISTED = ("seed", "dataset", "data")
 
+# Keywords of data sets and tasks that may also be said at the top level, where no other key is called so.
+LOWERED = {
+    "image_size": "dataset_args",
+    "skip_corrupt": "dataset_args",
+    "test_sets": "dataset_args",
+    "class_weights": "task_args",
+}
+
+
+def lower(raw: dict[str, Any]) -> list[str]:
+    """Move keywords of the data set and the task that stand at the top level to where they belong, in place.
+
+    Returns:
+        One problem per value that contradicts another.
+    """
+    problems: list[str] = []
+    for key, section in LOWERED.items():
+        if key not in raw:
+            continue
+        value, place = raw.pop(key), raw.setdefault(section, {})
+        if not isinstance(place, dict):
+            problems.append(f"{key}: {section} is {place!r}, which has no keys of its own")
+        elif place.setdefault(key, value) != value:
+            problems.append(f"{key}: {value!r} contradicts {section}.{key}: {place[key]!r}; say one of them")
+    return problems
+
 
 def hoist(raw: dict[str, Any]) -> list[str]:
     """Move `seed`, `dataset` and `data` from the sections to the top level, in place.

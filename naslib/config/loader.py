@@ -49,6 +49,7 @@ def load_config(
     left_behind = _leave_behind(raw, overrides, extensions or SchemaExtensions())
     touched, wrong = apply_overrides(raw, overrides)
     problems += wrong
+    problems += compat.lower(raw)
     ignored = compat.drop_ignored(raw)
     notes = [f"without effect here: {'; '.join(ignored)}"] if ignored else []
     notes += left_behind
@@ -76,6 +77,8 @@ def _read(source: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any]
         return raw, {}, ""
     path = find_config_file(source)
     raw, lines = read_yaml(path)
+    if not raw:
+        raise ConfigError(f"{path} says nothing: a config names a data set, a search space and an optimizer at least")
     return raw, lines, path.name
 
 

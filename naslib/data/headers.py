@@ -78,7 +78,9 @@ def read_header(path: str) -> Header:
         with pil.open(path) as image:
             width, height = image.size
             # of a PNG only what stands before the pixels is asked for, as the rest would be decoded
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            # and Pillow turns a TIFF, and its size, itself
+            asks = "exif" in image.info if image.format == "PNG" else image.format != "TIFF"
+            exif = image.getexif() if asks else {}
             turned = exif.get(_ORIENTATION) in _TURNED
             return Header(*((width, height) if turned else (height, width)), image.mode)
     except Exception as err:

@@ -127,6 +127,7 @@ def _build(
     }
     loaders.test.about = {
         **data.about,
+        "class_counts": list(data.info.class_counts) or None,
         "items": {
             "train": len(data.train),
             "test": len(data.test),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,16 +15,39 @@ from naslib.data.info import DatasetInfo
 from naslib.data.registry import load_data
 from naslib.training.environment import resolve_device
 
+_Key = tuple[str, str | None, int, str]
+# The data sets that were read last, by what they were asked for with: search and evaluation read them once.
+_kept: dict[_Key, ImageData] = {}
+_MOST = 2
+
 
 def load_config_data(config: Any) -> ImageData:
-    """Return the data set of a config; the last two are kept, so that search and evaluation read it once."""
+    """Return the data set of a config; the last two are kept, so that search and evaluation read it once.
+
+    What was chosen for it where the config does not say it (`image_size` of a folder ...) is written into its
+    `dataset_args`, so that the config that a run leaves says it.
+    """
+    key = _key_of(config)
+    data = _kept.get(key)
+    if data is None:
+        name, data_dir, seed, arguments = key
+        data = load_data(name, data_dir=data_dir, seed=seed, **json.loads(arguments))
+        others = {kept: value for kept, value in _kept.items() if value is not data}
+        last = list({id(value): value for value in others.values()}.values())[1 - _MOST :]
+        _kept.clear()
+        _kept.update({kept: value for kept, value in others.items() if any(value is one for one in last)})
+        _kept[key] = data
+    chosen = data.about.get("chosen")
+    if chosen:
+        given = {name: value for name, value in (config.get("dataset_args") or {}).items() if value is not None}
+        config["dataset_args"] = {**chosen, **given}
+        _kept[_key_of(config)] = data
+    return data
+
+
+def _key_of(config: Any) -> _Key:
     arguments = json.dumps(dict(config.get("dataset_args") or {}), sort_keys=True, default=str)
-    return _load(config.dataset, config.get("data"), int(config.get("seed", 0)), arguments)
-
-
-@functools.lru_cache(maxsize=2)
-def _load(name: str, data_dir: str | None, seed: int, arguments: str) -> ImageData:
-    return load_data(name, data_dir=data_dir, seed=seed, **json.loads(arguments))
+    return config.dataset, config.get("data"), int(config.get("seed", 0)), arguments
 
 
 def loader_options(config: Any, section_name: str) -> dict[str, Any]:

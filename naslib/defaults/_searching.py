@@ -22,6 +22,7 @@ from naslib.training.environment import describe_environment
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loaders import BatchCursor, OnePass
 from naslib.training.loop import EpochLoop, LoopSettings
+from naslib.training.memory_hint import say_memory
 from naslib.training.phase import Phase, resume
 from naslib.training.plain import describe_values
 from naslib.training.progress import describe_peak_memory, format_seconds
@@ -117,6 +118,7 @@ class SearchSide(TrainerSettings):
         loaders: tuple[Any, Any, Any],
     ) -> None:
         channels_last, task = self._channels_last(), self.optimizer.task
+        say_memory(self.optimizer, loaders, self.device)
         if channels_last and self.optimizer.is_adapted:
             self.optimizer.graph.to(memory_format=torch.channels_last)
         weights = getattr(self.optimizer, "op_optimizer", None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -32,6 +33,8 @@ class TrainerSettings(ConfigBuilders):
     _given_task: Any
     _task: Task | None
     _seen: list[Any]
+    # what there is to say of the data set of the config, once its loaders were built
+    _about: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def task(self) -> Task:
@@ -54,6 +57,14 @@ class TrainerSettings(ConfigBuilders):
             self._task.to(self.device)
             self.optimizer.use_task(self._task)
         return self._task
+
+    @property
+    def data_record(self) -> dict[str, Any] | None:
+        """What a summary says of the data: items of each part, what was chosen and left out, classes and weights."""
+        if not self._about:
+            return None
+        weights = getattr(self._task, "class_weights", None)
+        return {**self._about, "class_weights": None if weights is None else list(weights)}
 
     def _evaluation_task(self, architecture: Any) -> Task:
         """Return the task of the retraining: that of the search, or with a loss of its own."""
@@ -95,8 +106,11 @@ class TrainerSettings(ConfigBuilders):
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
         info = getattr(train, "info", None)
-        if self._own_loaders is None and isinstance(info, DatasetInfo) and settle_cutout(self.config, info):
-            self.record.echo()
+        self._about = getattr(tests, "about", {})
+        if self._own_loaders is None and isinstance(info, DatasetInfo):
+            is_settled = settle_cutout(self.config, info)
+            if is_settled or self._about.get("chosen"):
+                self.record.echo()
         task = self.settle_task(info)
         check_weights(task)
         if self._own_loaders is None:

@@ -84,6 +84,7 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "search_space": names["search_space"],
         "dataset": names["dataset"],
         "own_loaders": trainer.has_own_loaders,
+        "data": to_jsonable(trainer.data_record),
         "search_epochs": int(config.search.epochs) if is_found else 0,
         "evaluation_epochs": int(config.evaluation.epochs) if result else None,
         "run_folder": str(config.save),

@@ -28,6 +28,7 @@ from naslib.training.export import NetworkRecord
 from naslib.training.front_picture import draw_front
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loop import LoopSettings
+from naslib.training.more_tests import test_others
 from naslib.training.network_args import network_arguments
 from naslib.training.phase import Phase, load_model_only
 from naslib.training.plain import describe_values
@@ -357,14 +358,15 @@ class Trainer(SearchSide):
         self, mode: str, network: nn.Module, architecture: Graph, sizes: Any, test_on: Any, seconds: float
     ) -> EvaluationResult:
         loader, shape = test_on
-        amp = bool(self.config.evaluation.get("amp", False))
+        how = self.device, self._channels_last(), bool(self.config.evaluation.get("amp", False))
         task = self._evaluation_task(architecture).plain()
         by_class = ClassCounts(task)
-        measured = test(network, loader, task, self.device, self._channels_last(), amp, by_class=by_class)
+        measured = test(network, loader, task, *how, by_class=by_class)
         value = math.nan if measured.deciding is None else measured.deciding
+        scores, others = measured.by_name(), test_others(network, loader, task, *how)
         params, macs = measure_size(architecture, sizes, shape)
         classes = by_class.summary(getattr(getattr(loader, "info", None), "class_names", None))
-        return EvaluationResult(mode, network, value, task.score, measured.by_name(), seconds, params, macs, classes)
+        return EvaluationResult(mode, network, value, task.score, scores, seconds, params, macs, classes, others)
 
     def _place(self) -> Workplace:
         return Workplace(self.folder / "eval", self.device, self._channels_last(), self._seed(), self._writer)

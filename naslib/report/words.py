@@ -46,7 +46,8 @@ def _searched(run: Run, stage: Stage) -> str:
     epochs = finite(run.summary.get("search_epochs"))
     epochs = epochs if epochs is not None else planned
     length = f" for {counted(int(epochs), 'epoch')}" if epochs is not None else ""
-    return f"{run.method} searched the space {space} {on}{length}{took.replace(' in ', ', which took ')} ({tail})."
+    took = f", which took {duration(seconds)}" if seconds is not None else ""
+    return f"{run.method} searched the space {space} {on}{length}{took} ({tail})."
 
 
 def evaluator_in_words(run: Run) -> str:
@@ -109,10 +110,11 @@ def _tested(run: Run, stage: Stage) -> str:
 
 
 def test_count(run: Run) -> int | None:
-    """Return how many items were tested, as the confusion matrix counts them; None where there is none."""
+    """Return how many items were tested, as the confusion matrix or the classes count them; None where none do."""
     matrix = run.summary.get("confusion_matrix")
     if not isinstance(matrix, list) or not all(isinstance(row, list) for row in matrix):
-        return None
+        told = run.summary.get("per_class")
+        matrix = [[entry.get("n") for entry in told if isinstance(entry, dict)]] if isinstance(told, list) else []
     values = [finite(value) for row in matrix for value in row]
     return int(sum(value or 0 for value in values)) or None
 

@@ -36,6 +36,7 @@ class EvaluationResult:
         params_millions: Parameters without auxiliary heads.
         flops_millions: Multiply-accumulates per image.
         classes: What was measured by class (`ClassCounts.summary`), {} where there are none.
+        test_sets: What was measured on each further test set, by the names of sets and scores.
     """
 
     mode: str
@@ -47,6 +48,7 @@ class EvaluationResult:
     params_millions: float | None = None
     flops_millions: float | None = None
     classes: Mapping[str, Any] = field(default_factory=dict)
+    test_sets: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float | None:
@@ -79,7 +81,14 @@ class EvaluationResult:
             found["test_accuracy"] = self.accuracy
         if self.score.name == "accuracy" or "top5" in self.scores:
             found["test_top5"] = self.top5
+        if self.test_sets:
+            found["test_sets"] = {name: dict(scores) for name, scores in self.test_sets.items()}
         return found
+
+
+def _of_set(summary: Mapping[str, Any], scores: Mapping[str, float | None]) -> str:
+    """Return the deciding score on a further test set."""
+    return _score_value({**summary, "score": scores.get(str(summary.get("score_name")))})
 
 
 def write_genotype(folder: Path, architecture: Graph) -> Any:
@@ -112,6 +121,7 @@ def summary_table(summary: Mapping[str, Any], folder: Path) -> str:
         ("parameters", _with_unit(summary.get("params_millions"), "M", 4)),
         ("FLOPs", _with_unit(summary.get("flops_millions"), "M multiply-accumulates", 2)),
         (f"test {_score_name(summary)}", _score_value(summary) + _mode(summary.get("evaluation_mode"))),
+        *((f"  on {name}", _of_set(summary, scores)) for name, scores in (summary.get("test_sets") or {}).items()),
         *(("degenerate", reason) for reason in summary.get("degenerate") or ()),
         ("search time", _duration(summary.get("search_seconds")) + _evaluations(summary.get("search_evaluations"))),
         *(("trials", text) for text in _trials(summary.get("trials"))),

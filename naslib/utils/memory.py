@@ -37,7 +37,17 @@ def _available() -> int | None:
 def _left_in_group() -> int | None:
     for limit, used in _CGROUPS:
         try:
-            return max(int(Path(limit).read_text()) - int(Path(used).read_text()), 0)
+            left = int(Path(limit).read_text(encoding="ascii")) - int(Path(used).read_text(encoding="ascii"))
         except (OSError, ValueError):  # "max": no limit
             continue
+        return max(left + _files_in_group(Path(limit).with_name("memory.stat")), 0)
     return None
+
+
+def _files_in_group(statistics: Path) -> int:
+    """Return how many bytes that a group uses are copies of files, which the kernel takes back when it needs them."""
+    try:
+        rows = dict(line.split() for line in statistics.read_text(encoding="ascii").splitlines())
+        return int(rows.get("inactive_file", 0)) + int(rows.get("active_file", 0))
+    except (OSError, ValueError):
+        return 0

@@ -90,7 +90,7 @@ def test_a_page_that_goes_through_runs(name: str, tmp_path: Path):
     start = "import sys; from naslib.cli import main; sys.exit(main())"
     for given in ran:
         command = [sys.executable, "-c", start, *given[1:]]
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=1800)
         assert done.returncode == 0, done.stdout + done.stderr
     (tmp_path / "page.py").write_text(python_of(page), encoding="utf-8")
     status, printed = run_page(tmp_path, [])
@@ -198,6 +198,32 @@ def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
     absent = ("nb101.npz", "nb201.npz", "there is no file or folder", "cannot be downloaded automatically")
     error = capsys.readouterr().err
     assert status == 0 or any(words in error for words in absent), error
+
+
+def _of_the_shipped_table() -> list[Block]:
+    """Return the searches in bash blocks that ask the table that comes with naslib: no data, no training, seconds."""
+    found = {}
+    for block in commands_in_blocks():
+        given = words(block.text)
+        if given[:2] == ["python", "runner.py"] and len(given) == 4:
+            config = load_config(given[3], extensions=schema_extensions())
+            asks = config.search_space == "nasbench201" and config.dataset == "digits"
+            if asks and config.search.get("evaluator") in (None, "table") and config.evaluation.mode != "retrain":
+                found[block.text] = block
+    return list(found.values())
+
+
+@pytest.mark.slow
+def test_searches_of_the_shipped_table_run_as_printed(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NASLIB_DATA", raising=False)
+    searches = _of_the_shipped_table()
+    assert len(searches) >= 15
+    for block in searches:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert main(words(block.text)[2:]) == 0, f"{block.name}: {capsys.readouterr().err}"
+    assert len(list(tmp_path.glob("run/nasbench201/digits/*/*/summary.json"))) == len(searches)
 
 
 def _leave_architectures(folder: Path) -> None:

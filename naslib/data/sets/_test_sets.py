@@ -58,7 +58,7 @@ def with_test_sets(
     for name, path in paths.items():
         place = locate(path, data_dir, f"test set {name!r}")
         if place.suffix.lower() == ".npz":
-            parts = choose_parts(place, read_arrays(place))
+            parts = choose_parts(place, read_arrays(place), data.info.task != "language_modelling")
             found[str(name)] = read_part(f"test set {name!r}", *parts.get("test", parts["train"]), data.info)
             continue
         if data.info.kind != "image" or data.info.task == "segmentation" or data.info.in_channels not in (1, 3):
@@ -93,7 +93,9 @@ def _read_images(
     else:
         raise DataError(f"{what}: {place} is neither a folder, nor a table (.csv, .tsv, .parquet), nor an .npz file")
     choice = Choice(info.image_size, info.in_channels, info.scale, info.deep)
-    files = read_files(what, paths, np.arange(len(paths)), replace(options, resized_crop=False), choice)
+    files = read_files(
+        f"{info.name}, test set {name}", paths, np.arange(len(paths)), replace(options, resized_crop=False), choice
+    )
     return files, _targets(what, given[files.kept], info)
 
 
