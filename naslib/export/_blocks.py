@@ -19,9 +19,10 @@ from naslib.search_spaces.core.primitives import DropPath, Identity, MixedOp
 from naslib.search_spaces.core.primitives import Sequential as OpSequence
 
 from ._folding import is_plain, literal
+from ._functions import first_paragraph
 from ._graphs import GraphWriter, camel, runs_itself
 from ._layers import CONTAINERS, layer, torch_base, torch_kind
-from ._library import Library, first_paragraph
+from ._library import Library
 from ._methods import Methods, returned, sole_input, stored_in
 from ._parts import Block, Const, Fixed, Held, Listed, Parameters, Part, Torch
 

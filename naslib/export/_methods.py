@@ -15,7 +15,8 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive
 
 from ._folding import bound_names
-from ._library import NOT_PASSED, Library, scope_of, simplified, tree_of
+from ._functions import NOT_PASSED, scope_of, simplified, tree_of
+from ._library import Library
 
 # Classes whose methods are not written down: of torch, and of ours those that only make a module an operation
 _FRAME: tuple[type, ...] = (AbstractPrimitive, AbstractCombOp, Graph)
