@@ -23,7 +23,7 @@ from ._functions import first_paragraph
 from ._graphs import GraphWriter, camel, runs_itself
 from ._layers import CONTAINERS, layer, torch_base, torch_kind
 from ._library import Library
-from ._methods import Methods, returned, sole_input, stored_in
+from ._methods import Methods, returned, sole_input
 from ._parts import Block, Const, Fixed, Held, Listed, Parameters, Part, Torch
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
@@ -173,18 +173,19 @@ class Builder:
         return None
 
     def _block(self, module: nn.Module, methods: Methods, where: str, base: type | None) -> Block:
-        based = None
+        based: Torch | Listed | None = None
         if base in CONTAINERS:
-            raise ExportError(f"{where} cannot be written as source: {type(module).__name__} is a container")
-        if base is not None:
+            based = self._listed(module, CONTAINERS[base], where, list(module.named_children()))
+        elif base is not None:
             based = layer(module, base)
         draws = self._take_drawing(module, methods) if base is None else False
         known = set() if base is None else {*module._parameters, *module._buffers, *_of_base(base)}
         items: list[tuple[str, Any]] = []
         for name in self._attributes(module, methods):
-            if name in known and not isinstance(getattr(module, name, None), nn.Module):
+            of_base = isinstance(based, Listed) and name in module._modules
+            if of_base or (name in known and not isinstance(getattr(module, name, None), nn.Module)):
                 continue
-            item = self._item(module, name, where, draws)
+            item = self._item(module, name, where, draws, methods.stores)
             if item is not None:
                 items.append((name, item))
         trees = sorted(methods.trees, key=lambda tree: tree.name == "reset_parameters", reverse=True)
@@ -217,13 +218,14 @@ class Builder:
         order = {name: position for position, name in enumerate(vars(module))}
         return [*sorted(plain, key=lambda name: order.get(name, -1)), *wanted]
 
-    def _item(self, module: nn.Module, name: str, where: str, draws: bool) -> Any:
+    def _item(self, module: nn.Module, name: str, where: str, draws: bool, stores: Collection[str]) -> Any:
         value = getattr(module, name, _MISSING)
         what = f"{where} ({type(module).__name__}.{name})"
         if isinstance(value, nn.Module):
             return self.part(value, f"{where}.{name}")
-        if name in stored_in(type(module)) and name not in module._buffers:
-            return Const(value if is_plain(value) else None, name)
+        registered = name in module._parameters or name in module._buffers
+        if name in stores and not registered and not is_plain(value):
+            return Const(None, name)  # what a forward before left there
         if isinstance(value, Tensor):
             sizes = [Const(size, "features") for size in value.shape]
             if name in module._parameters:

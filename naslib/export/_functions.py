@@ -26,6 +26,7 @@ _CALLS_SECOND = ("naslib.search_spaces.core.in_place.guarded", "naslib.search_sp
 # What gives None, or the last argument, outside of a search
 _GIVES_NONE = ("naslib.utils.passage.held_memory", "naslib.search_spaces.darts_rnn.mixture.CellMixture.of")
 _GIVES_LAST = ("typing.cast",)
+_GIVES_FALSE = ("torch._jit_internal.is_scripting", "torch.jit.is_scripting", "torch._jit_internal.is_tracing")
 NOT_PASSED = ("edge_data", "edges_data")
 _TYPES = ("int", "float", "bool", "str", "list", "tuple", "dict")
 
@@ -96,7 +97,16 @@ class _Plain(ast.NodeTransformer):
             return ast.Call(node.args[1], node.args[2:], node.keywords)
         if name in _GIVES_NONE:
             return ast.Constant(None)
+        if name in _GIVES_FALSE:
+            return ast.Constant(False)
         return node.args[-1] if name in _GIVES_LAST else node
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        """Leave out what only counts uses of a library."""
+        call = node.value
+        called = static_object(call.func, self.scope, self.local) if isinstance(call, ast.Call) else None
+        counts = getattr(called, "__name__", "") == "_log_api_usage_once"
+        return ast.Pass() if counts else self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> Any:
         """Leave out what is asserted of the data of edges."""

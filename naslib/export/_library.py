@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import inspect
 import sys
@@ -82,8 +83,14 @@ class Library:
             return self._of_torch(value, what)
         is_code = isinstance(value, types.FunctionType | type)
         if home.split(".")[0] in sys.stdlib_module_names and getattr(value, "__name__", None):
-            self.imports.add(home.split(".")[0])
-            return ast.Name(value.__name__, ast.Load()) if home == "builtins" else _dotted(f"{home}.{value.__name__}")
+            if home == "builtins" and getattr(builtins, value.__name__, None) is not value:  # types.FunctionType
+                home, found = "types", next((n for n, v in vars(types).items() if v is value), value.__name__)
+            else:
+                found = value.__name__
+            if home == "builtins":
+                return ast.Name(found, ast.Load())
+            self.imports.add(home)
+            return _dotted(f"{home}.{found}")
         if is_code:
             key: Any = id(value)
             if key not in self._names:
@@ -156,6 +163,10 @@ class Library:
     def _include(self, value: Any, name: str, what: str) -> None:
         if isinstance(value, type):
             tree: Any = _class_tree(value, what)
+            if tree is None:
+                self.imports.add("collections")
+                self.helpers += ast.parse(f"{name} = collections.namedtuple({name!r}, {list(value._fields)!r})").body  # type: ignore[attr-defined]
+                return
             scope: Mapping[str, Any] = vars(sys.modules[value.__module__])
             tree = self.resolved(_shortened(tree), scope, what)
         elif value.__name__ == "<lambda>":
@@ -167,10 +178,13 @@ class Library:
         self.helpers.append(tree)
 
 
-def _class_tree(value: type, what: str) -> ast.ClassDef:
+def _class_tree(value: type, what: str) -> ast.ClassDef | None:
+    """Return the text of a class as a tree, None for what `collections.namedtuple` made."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(value))).body[0]
     except (OSError, TypeError, SyntaxError) as error:
+        if hasattr(value, "_fields") and value.__bases__ == (tuple,):
+            return None
         raise ExportError(f"{what} cannot be written as source: the text of {value.__name__} is not known") from error
     if not isinstance(tree, ast.ClassDef):
         raise ExportError(f"{what} cannot be written as source: the text of {value.__name__} is no class")

@@ -88,6 +88,7 @@ class Methods:
         trees: The methods, in the order in which they are reached.
         reads: Attributes that they read.
         reads_all: Whether some method goes through all children.
+        stores: Attributes that they set.
         asked: What they read of attributes, by the names of these.
     """
 
@@ -108,6 +109,7 @@ class Methods:
         self.trees: list[ast.FunctionDef] = []
         self.reads: list[str] = []
         self.reads_all = False
+        self.stores: set[str] = set()
         self.asked: dict[str, set[str]] = {}
         self._reached: set[str] = set()
 
@@ -166,6 +168,7 @@ class Methods:
         if node.attr in _EVERYTHING:
             self.reads_all = True
         if isinstance(node.ctx, ast.Store):
+            self.stores.add(node.attr)
             return
         if self._is_method(node.attr):
             self._add(node.attr, node.attr, type(self.module))
