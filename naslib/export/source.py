@@ -128,18 +128,14 @@ def write_source(
     if any(tensor.device.type != "cpu" for tensor in live.state_dict().values()):
         live = copy.deepcopy(live).cpu()
     products = _products(live, inputs)
-    asked: dict[int, set[str]] = {}
-    known = -1
-    while known != sum(map(len, asked.values())):  # what others read of a module is known when all are written
-        known = sum(map(len, asked.values()))
-        library = Library()
-        library.taken.add(class_name)
-        part = Builder(library, products, asked).part(live, "the network")
-    if not isinstance(part, Block):
-        base = part if isinstance(part, Listed | Torch) else None
-        part = Block(live, class_name, "", base, [], [])
-    tie(part)
-    library.taken.discard(class_name)
+    try:
+        part, library = _written(live, products, class_name)
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"the network cannot be written as source: {type(error).__name__}: {shorten(str(error), 400)}"
+        ) from error
     classes = make_classes(part, library, class_name)
     names = dict(tensors_of(part))
     doc = docstring or _describe(live, inputs, names)
@@ -152,6 +148,23 @@ def write_source(
     if check and inputs is not None:
         _compare(found, live, inputs)
     return found
+
+
+def _written(live: nn.Module, products: set[int], class_name: str) -> tuple[Block, Library]:
+    """Return the parts of a network, and what stands before its classes."""
+    asked: dict[int, set[str]] = {}
+    known = -1
+    while known != sum(map(len, asked.values())):  # what others read of a module is known when all are written
+        known = sum(map(len, asked.values()))
+        library = Library()
+        library.taken.add(class_name)
+        part = Builder(library, products, asked).part(live, "the network")
+    if not isinstance(part, Block):
+        base = part if isinstance(part, Listed | Torch) else None
+        part = Block(live, class_name, "", base, [], [])
+    tie(part)
+    library.taken.discard(class_name)
+    return part, library
 
 
 def example_inputs(network: nn.Module, n: int = max(BATCH_SIZES)) -> Tensor:
@@ -246,8 +259,24 @@ def drawing_alike() -> Iterator[None]:
 def _outputs(network: nn.Module, inputs: Tensor) -> list[Tensor]:
     with drawing_alike(), torch.no_grad(), evaluation_mode(network):
         outputs = network(inputs)
-    found = outputs if isinstance(outputs, tuple | list) else [outputs]
-    return [output for output in found if isinstance(output, Tensor)]
+    return list(_tensors_in(outputs))
+
+
+def _tensors_in(outputs: Any) -> Iterator[Tensor]:
+    """Yield the tensors in what a network returns.
+
+    Raises:
+        ExportError: If there is something else in it, which cannot be compared.
+    """
+    if isinstance(outputs, Tensor):
+        yield outputs
+    elif isinstance(outputs, tuple | list | dict):
+        for entry in outputs.values() if isinstance(outputs, dict) else outputs:
+            yield from _tensors_in(entry)
+    elif outputs is not None:
+        raise ExportError(
+            f"the network returns a {type(outputs).__name__}; expected tensors, or tuples, lists, dicts of them"
+        )
 
 
 def _compare(source: NetworkSource, network: nn.Module, inputs: Tensor) -> None:

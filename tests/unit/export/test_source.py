@@ -230,6 +230,24 @@ def test_what_gives_something_else_is_no_export() -> None:
         write_source(nn.Sequential(Single(), nn.Linear(3, 3)), inputs=torch.randn(2, 3))
 
 
+class Several(nn.Module):
+    """Returns a dictionary; one of its entries is different in each instance where `odd`."""
+
+    def __init__(self, odd: bool) -> None:
+        super().__init__()
+        self.linear, self.odd = nn.Linear(3, 3), odd
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        y = self.linear(x)
+        return {"y": y, "pair": (x, y + id(self) // 16 % 9973 if self.odd else y)}
+
+
+def test_all_that_a_network_returns_is_compared() -> None:
+    write_source(Several(False), inputs=torch.randn(2, 3))
+    with pytest.raises(ExportError, match="gives other outputs"):
+        write_source(Several(True), inputs=torch.randn(2, 3))
+
+
 def test_inputs_that_nobody_knows_are_asked_for() -> None:
     with pytest.raises(ExportError, match="give inputs="):
         write_source(nn.Linear(3, 3))
