@@ -107,8 +107,8 @@ class TrainerSettings(ConfigBuilders):
             train, valid, tests = tuple(build(config))[:3]
         info = getattr(train, "info", None)
         self._about = getattr(tests, "about", {})
-        says_all = self._own_loaders is None and isinstance(info, DatasetInfo)
-        if says_all and (settle_cutout(self.config, info) or self._about.get("chosen")):
+        declared = info if self._own_loaders is None and isinstance(info, DatasetInfo) else None
+        if declared is not None and (settle_cutout(self.config, declared) or self._about.get("chosen")):
             self.record.echo()
         task = self.settle_task(info)
         check_weights(task)
