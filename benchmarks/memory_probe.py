@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ KILO, MEGA = 1024, 1e6
 
 def resident_memory(key: str) -> float:
     """Return `VmRSS` or `VmHWM` of this process in bytes."""
-    for line in STATUS.read_text().splitlines():
+    for line in STATUS.read_text(encoding="utf-8").splitlines():
         if line.startswith(key + ":"):
             return float(line.split()[1]) * KILO
     raise KeyError(key)
@@ -42,6 +41,8 @@ def release_freed_memory() -> None:
 
 def _largest_resident() -> float:
     # ru_maxrss counts kilobytes on Linux, bytes on macOS
+    import resource  # Unix alone has it
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else KILO)
 
 
@@ -49,7 +50,7 @@ def peak_of(run: Callable[[], object]) -> tuple[float, float, str]:
     """Run something; return what was resident before, the peak above it (both in bytes), and the method."""
     release_freed_memory()
     try:
-        CLEAR_REFS.write_text(RESET_PEAK)
+        CLEAR_REFS.write_text(RESET_PEAK, encoding="utf-8")
         before = resident_memory("VmRSS")
         run()
         return before, max(0.0, resident_memory("VmHWM") - before), "VmHWM"

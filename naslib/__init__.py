@@ -11,7 +11,9 @@ __version__ = "0.1.0"
 
 # Resolved on first use, so that `import naslib` stays light (PEP 562).
 _LAZY = {
+    "export_network": "naslib.export.bundle:export_network",
     "load_network": "naslib.training.export:load_network",
+    "run_seeds": "naslib.cli.seeds:run_seeds",
     "write_report": "naslib.report.write:write_report",
 }
 

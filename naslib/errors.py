@@ -55,6 +55,10 @@ class MorphismError(NASLibError, ValueError):
     """A function-preserving transformation that does not fit a layer; the message says what would."""
 
 
+class ExportError(NASLibError, ValueError):
+    """A network that cannot be written in a form, or a file that does not compute what the network computes."""
+
+
 class OptimizerStateError(NASLibError, RuntimeError):
     """An optimizer was used before `adapt_search_space` or otherwise out of order."""
 
@@ -97,6 +101,10 @@ class DatasetNotDownloaded(DatasetMissing):
 
 class CheckpointError(NASLibError, RuntimeError):
     """A checkpoint that is unreadable, incomplete or of another run."""
+
+
+class ExportError(NASLibError, ValueError):
+    """A network that cannot be written as files of its own; the message names the part."""
 
 
 class HistoryError(NASLibError, RuntimeError):

@@ -44,8 +44,10 @@ def main(words: Sequence[str]) -> int:
         "latency": _latency,
         "info": _info,
     }
-    if not words or words[0] in ("-h", "--help"):
-        _parser("", "Make and look at benchmarks of any search space: " + ", ".join(actions)).parse_args(["--help"])
+    if not words or words[0].startswith("-"):
+        parser = _parser("", "Make and look at benchmarks of any search space: " + ", ".join(actions))
+        parser.add_argument("command", choices=tuple(actions), metavar="COMMAND", help=f"one of {', '.join(actions)}")
+        parser.parse_args(list(words) or ["--help"])
     if words[0] not in actions:
         hint = did_you_mean(words[0], actions)
         raise ConfigError(f"naslib bench has no command {words[0]!r}{hint} (it has: {', '.join(actions)})")

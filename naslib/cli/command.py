@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -27,9 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after the program's name; those of the process if None.
 
     Returns:
-        0; 2 for bad input or a failed run, whose reason is one message on stderr; 130 or 143 after SIGINT or SIGTERM.
+        0; 1 if one of several seeds failed; 2 for bad input or a failed run, whose reason is one message on stderr;
+        130 or 143 after SIGINT or SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _let_print()
     try:
         if words and words[0] == HELP[0]:
             words = _asked_for(words[1:])
@@ -44,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command.print_schema:
             sys.stdout.write(json_schema_text(schema_extensions()) + "\n")
             return 0
+        if command.seeds:
+            from .seeds import main_seeds
+
+            return main_seeds(command)
         config = read_config(command)
         from .pipeline import run  # seconds of imports, for a run that can begin
 
@@ -55,6 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("\n".join([str(error), *getattr(error, "__notes__", [])]))
         return 2
     return 0
+
+
+def _let_print() -> None:
+    """Let letters that the terminal lacks be written as codes: nobody loses a run for a ± in its table."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _asked_for(words: Sequence[str]) -> list[str]:

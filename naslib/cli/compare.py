@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +15,14 @@ from naslib.config.config import Config
 from naslib.config.parser import CommandParser
 from naslib.config.seeds import parse_seeds
 from naslib.config.trials import evaluates_trials
-from naslib.errors import ConfigError, NASLibError, RunFolderError
+from naslib.errors import ConfigError, RunFolderError
 from naslib.registry.catalogue import OPTIMIZERS
-from naslib.utils.cores import allowed_cores
 from naslib.utils.files import atomic_write_text
 from naslib.utils.lock import RunLock
 
 from .door import read_config, schema_extensions
+from .quiet_run import QuietRun, do_quietly
+from .workers import in_processes
 
 _EPILOG = """\
 examples:
@@ -200,51 +199,20 @@ def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
 
     open_jobs = [job for job in jobs if not is_finished(job.folder)]
     failures: dict[tuple[str, int], str] = {}
-    if not open_jobs:
-        return failures
-    threads = max(1, allowed_cores() // workers)
+    works = [QuietRun(job.command, job.folder) for job in open_jobs]
     with (
-        ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (threads,)) as pool,
+        closing(in_processes(do_quietly, works, workers)) as events,
         tqdm(total=len(jobs), initial=len(jobs) - len(open_jobs), unit="run", ncols=80, file=sys.stderr) as bar,
     ):
-        futures: dict[Future[str], Job] = {pool.submit(_run, job.command, str(job.folder)): job for job in open_jobs}
-        try:
-            for future in as_completed(futures):
-                job, trouble = futures[future], future.result()
-                bar.set_postfix_str(f"{job.method} {job.seed}")
-                bar.update()
-                if trouble:
-                    failures[job.method, job.seed] = trouble
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for kind, place, trouble in events:
+            if kind in ("begun", "waiting"):
+                continue
+            job = open_jobs[place]
+            bar.set_postfix_str(f"{job.method} {job.seed}")
+            bar.update()
+            if trouble:
+                failures[job.method, job.seed] = trouble
     return failures
-
-
-def _quiet(threads: int) -> None:
-    """Prepare a process that does runs: what it would print is in the log of each run."""
-    import torch
-
-    torch.set_num_threads(threads)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-
-
-def _run(command: CommandLine, folder: str) -> str:
-    """Do one run, or go on with it, and return what went wrong, "" for nothing."""
-    import dataclasses
-
-    from naslib.config.run_folder import holds_run
-
-    from .pipeline import run
-
-    try:
-        wanted = dataclasses.replace(command, dry_run=False, resume=holds_run(folder))
-        run(wanted)
-    except NASLibError as error:
-        return "\n".join([str(error), *getattr(error, "__notes__", [])])
-    return ""
 
 
 def _report(

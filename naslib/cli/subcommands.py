@@ -11,10 +11,12 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("naslib.cli.bench", "build | merge | latency | info: a benchmark of any space"),
     "correlate": ("naslib.cli.correlate", "predictors and zero-cost proxies against a benchmark"),
     "compare": ("naslib.cli.compare", "several methods over several seeds, with curves and a table of ranks"),
+    "export": ("naslib.cli.export", "the network of a run as files that need no naslib"),
     "predict": ("naslib.cli.predict", "what the trained network of a run says of files"),
     "report": ("naslib.cli.report", "one page on a run, or on several: what was found, curves, sizes, cost, checklist"),
     "list": ("naslib.cli.listing", "what there is: optimizers, spaces, data sets, tasks ..."),
     "draw": ("naslib.cli.draw", "a picture of a space, an architecture, a run, or a module of your own"),
+    "completion": ("naslib.cli.completion", "a script that lets bash, zsh or fish complete naslib's words"),
 }
 # Under what they stand in the help; one that is not named here stands with the last
 GROUPS: dict[str, tuple[str, ...]] = {

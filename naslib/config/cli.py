@@ -16,9 +16,11 @@ from naslib.config.config import Config
 from naslib.config.experiments import experiment_config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
+from naslib.config.overrides import split_overrides
 from naslib.config.parser import CommandParser
 from naslib.config.run_folder import prepare_run_folder, require_run
 from naslib.config.schema import SECTIONS, keys_of
+from naslib.config.seeds import parse_seeds
 from naslib.errors import ConfigError
 from naslib.utils.log import get_logger
 
@@ -33,6 +35,7 @@ examples:
   naslib --config darts.yaml search.epochs=2 evaluation.epochs=1 out_dir=try
   naslib --config darts.yaml search.epochs 2          NASLib's way of writing an override
   naslib --config darts.yaml --seed 3                 another seed, another run folder
+  naslib --config darts.yaml --seeds 1-5 --jobs 2     five seeds, two at a time, mean and standard deviation
   naslib --config darts.yaml --dry-run                check everything, train nothing
   naslib --config darts.yaml --resume                 continue after a crash or Ctrl-C
   naslib --config darts.yaml --eval-only              discretize and evaluate a finished search again
@@ -66,6 +69,8 @@ class CommandLine:
         model_path: A checkpoint to start from.
         overrides: The remaining words.
         print_schema: Print the JSON schema of configs.
+        seeds: Several seeds, each a run of its own; None for one run.
+        jobs: How many of them at a time, None for one.
     """
 
     config_file: str | None = None
@@ -77,11 +82,33 @@ class CommandLine:
     model_path: str | None = None
     overrides: tuple[str, ...] = ()
     print_schema: bool = False
+    seeds: tuple[int, ...] | None = None
+    jobs: int | None = None
 
     @property
     def opts(self) -> list[str]:
         """Return the overrides under NASLib's name."""
         return list(self.overrides)
+
+    def check(self) -> None:
+        """Raise if options contradict each other.
+
+        Raises:
+            ConfigError: Naming them.
+        """
+        if self.overwrite and (self.resume or self.eval_only):
+            raise ConfigError("--overwrite starts anew and cannot be combined with --resume or --eval-only")
+        if self.seeds is None:
+            if self.jobs is not None:
+                raise ConfigError("--jobs says how many of --seeds run at a time; give --seeds 1-5, say")
+            return
+        if self.jobs is not None and self.jobs < 1:
+            raise ConfigError(f"--jobs must be 1 or more, not {self.jobs}")
+        single = [key for key, _ in split_overrides(self.overrides)[0] if key == "seed"]
+        if self.seed is not None or single:
+            raise ConfigError(f"--seeds names all seeds: leave {'--seed' if self.seed is not None else 'seed='} out")
+        if self.model_path:
+            raise ConfigError("--model-path is the checkpoint of one seed and cannot be combined with --seeds")
 
 
 def default_argument_parser(epilog: str = "") -> CommandParser:
@@ -104,6 +131,8 @@ def default_argument_parser(epilog: str = "") -> CommandParser:
     add("--dry-run", action="store_true", help="validate everything, print config, space and sizes, train nothing")
     add("--overwrite", action="store_true", help="move an existing run to <folder>.1 and start anew")
     add("--seed", type=int, metavar="N", help="random seed; part of the run folder's name")
+    add("--seeds", metavar="1-5", help="run several seeds (1-5, or 1,3,7-9) and say mean and standard deviation")
+    add("--jobs", type=int, metavar="N", help="of --seeds: runs at a time, each in a process of its own (default 1)")
     add("--model-path", metavar="FILE", help="checkpoint to start from instead of the last one")
     add("--print-schema", action="store_true", help="print the JSON schema of configs and stop")
     add("--version", action="version", version=_versions(), help="print the versions of naslib, Python, torch and stop")
@@ -144,8 +173,6 @@ def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
         raise ConfigError(
             [_unknown_option(parser, word) for word in unknown if word.startswith("-")] or _stray(unknown)
         )
-    if found.overwrite and (found.resume or found.eval_only):
-        raise ConfigError("--overwrite starts anew and cannot be combined with --resume or --eval-only")
     overrides = [*found.overrides, *([f"data={found.datapath}"] if found.datapath else [])]
     ignored = [f"--{o}" for o in _NASLIB_OPTIONS if getattr(found, o.replace("-", "_")) not in (None, False)]
     if ignored:
@@ -153,8 +180,11 @@ def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
             "command line: %s: without effect, one process runs a search; choose its device with device=",
             ", ".join(ignored),
         )
-    names = ("config_file", "resume", "eval_only", "dry_run", "overwrite", "seed", "model_path", "print_schema")
-    return CommandLine(overrides=tuple(overrides), **{name: getattr(found, name) for name in names})
+    names = ("config_file", "resume", "eval_only", "dry_run", "overwrite", "seed", "model_path", "print_schema", "jobs")
+    seeds = None if found.seeds is None else tuple(parse_seeds(found.seeds))
+    command = CommandLine(overrides=tuple(overrides), seeds=seeds, **{name: getattr(found, name) for name in names})
+    command.check()
+    return command
 
 
 def _stray(words: Sequence[str]) -> str:
@@ -202,6 +232,8 @@ def config_from_command_line(command: Any, *, extensions: SchemaExtensions | Non
     Raises:
         ConfigError: If anything is wrong; lists all problems.
     """
+    if getattr(command, "seeds", None):
+        raise ConfigError("--seeds is several runs, and a script has one config: naslib.run_seeds does them in Python")
     words = getattr(command, "overrides", None) or getattr(command, "opts", None) or ()
     overrides = [str(word) for word in words]
     seed = getattr(command, "seed", None)

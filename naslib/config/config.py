@@ -10,6 +10,9 @@ import yaml
 
 from naslib.utils.attrdict import AttrDict
 
+# Names that Windows keeps for devices, whatever their suffix
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{name}{number}" for name in ("COM", "LPT") for number in range(1, 10))}
+
 
 class Config(AttrDict):
     """A run's config: keys as attributes, `**config.search`, and the run folder in `save`.
@@ -35,8 +38,8 @@ class Config(AttrDict):
 
 def _folder_name(value: Any) -> str:
     """Return `value` as the name of one folder."""
-    name = re.sub(r"[^\w.+-]+", "_", str(value))
-    return name if name.strip(".") else "_"
+    name = re.sub(r"[^\w.+-]+", "_", str(value)).rstrip(".") or "_"
+    return f"_{name}" if name.partition(".")[0].upper() in _DEVICES else name
 
 
 def config_to_yaml(config: Config) -> str:

@@ -98,13 +98,27 @@ def to_channels(image: Image, channels: int, deep: float = 0.0) -> Image:
     if is_deep(image.mode):
         levels, what = np.asarray(image), f"an image of mode {image.mode!r}"
         if deep and levels.dtype.kind != "f":
-            low, high = int(levels.min()), int(levels.max())
-            if low < 0 or high > deep:
-                raise DataError(f"{what} must lie in 0..{deep:g}, found {low}..{high}; say which level is white: scale")
-            image = pil.fromarray(np.rint(levels * (255.0 / deep)).astype(np.uint8))
+            image = pil.fromarray(to_bytes(levels, deep, what))
         else:
             image = pil.fromarray(to_uint8(levels, what))
     return _without_palette(image).convert("L" if channels == 1 else "RGB")
+
+
+def to_bytes(levels: NDArray[Any], deep: float, what: str) -> NDArray[np.uint8]:
+    """Return integers of more than 8 bits as bytes, by the level that is white.
+
+    Args:
+        levels: Of any shape.
+        deep: The level that becomes 255.
+        what: What they are, for messages.
+
+    Raises:
+        DataError: If they are negative, or larger than that.
+    """
+    low, high = (int(levels.min()), int(levels.max())) if levels.size else (0, 0)
+    if low < 0 or high > deep:
+        raise DataError(f"{what} must lie in 0..{deep:g}, found {low}..{high}; say which level is white: scale")
+    return np.rint(levels * (255.0 / deep)).astype(np.uint8)
 
 
 def is_deep(mode: str) -> bool:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from naslib.data.decode import open_as_it_is, open_image
+from naslib.data.decode import open_as_it_is, open_image, to_bytes
 from naslib.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_pixels(
         channels: What the network sees; arrays are converted, tensors are not.
         decode: Turns a PIL image into `(h, w, c)`.
         bytes_only: Whether other values are refused; False takes any that are finite.
-        deep: The level that is white in files of more than 8 bits; see `open_image`.
+        deep: The level that is white in files of more than 8 bits, and in arrays of uint16; see `open_image`.
 
     Returns:
         `(n, c, h, w)`.
@@ -50,8 +50,12 @@ def read_pixels(
     if isinstance(image, str | os.PathLike):
         image = open_image(Path(image), channels, deep) if bytes_only else open_as_it_is(Path(image))
     if isinstance(image, np.ndarray):
+        if deep and image.dtype == np.uint16:  # what files of 16 bits hold
+            image = to_bytes(image, deep, "an array of uint16")
         return _from_array(image, channels, bytes_only)
     if isinstance(image, Tensor):
+        if deep and image.dtype == torch.uint16:
+            image = torch.from_numpy(to_bytes(image.cpu().numpy(), deep, "a tensor of uint16"))
         return _checked(_with_batch(image), bytes_only)
     if not callable(getattr(image, "convert", None)):
         raise DataError(

@@ -96,7 +96,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """Hold an exclusive lock on `folder`, released by the system even if this process is killed."""
     import fcntl
 
-    with (folder / ".naslib.lock").open("w") as file:
+    with (folder / ".naslib.lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

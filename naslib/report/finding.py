@@ -87,6 +87,8 @@ def nearest(folder: Path) -> str:
     while not start.is_dir() and start != start.parent:
         start = start.parent
     for place in (start, start.parent):
+        if is_run(place):
+            return f"; the nearest run is {place}"
         near = sorted(_below(place, budget=[_FEW]), key=_in_order) if place.is_dir() else []
         if near:
             wanted = str(folder)

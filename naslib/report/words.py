@@ -46,7 +46,8 @@ def _searched(run: Run, stage: Stage) -> str:
     epochs = finite(run.summary.get("search_epochs"))
     epochs = epochs if epochs is not None else planned
     length = f" for {counted(int(epochs), 'epoch')}" if epochs is not None else ""
-    return f"{run.method} searched the space {space} {on}{length}{took.replace(' in ', ', which took ')} ({tail})."
+    took = f", which took {duration(seconds)}" if seconds is not None else ""
+    return f"{run.method} searched the space {space} {on}{length}{took} ({tail})."
 
 
 def evaluator_in_words(run: Run) -> str:

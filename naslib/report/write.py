@@ -73,6 +73,9 @@ def check_writable(target: Path) -> None:
     Raises:
         RunFolderError: If the file is there and is no page of ours, or is a folder.
     """
+    above = next(place for place in target.absolute().parents if place.exists())
+    if not above.is_dir():
+        raise RunFolderError(f"cannot write {target}: {above} is a file; choose another file with --out FILE")
     if target.is_dir():
         raise RunFolderError(f"{target} is a folder: name a file in it, {target / FILE}")
     if not target.exists():

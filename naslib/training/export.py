@@ -45,6 +45,7 @@ class NetworkRecord:
         batch_norm: `"batch"` where the weights are the search's and it normalised by the batch; a network with weights
             of its own has `"running"` statistics.
         task: What `describe_task` returned; None for a network of an earlier version, which classifies.
+        input_shape: Of one input; None in records of an earlier version, and where nothing told it.
         intact: Whether the file it was read from agrees with its checksum.
     """
 
@@ -54,6 +55,7 @@ class NetworkRecord:
     class_names: list[str] | None = None
     batch_norm: str = "running"
     task: dict[str, Any] | None = None
+    input_shape: list[int] | None = None
     intact: bool = True
 
     @classmethod
@@ -62,12 +64,14 @@ class NetworkRecord:
     ) -> NetworkRecord:
         """Return the record of an architecture that is fed by `loader`, for a task."""
         info = getattr(loader, "info", None)
+        shape = info.input_shape if info is not None else getattr(task, "input_shape", None)
         return cls(
             architecture=describe_architecture(architecture, with_norms=sizes is None),
             sizes=dict(sizes) if sizes is not None else None,
             preprocess=preprocess_of(info).to_dict() if info is not None else None,
             class_names=list(info.class_names) if info is not None else None,
             task=describe_task(task) if task is not None else None,
+            input_shape=list(shape) if shape is not None else None,
             batch_norm="batch" if sizes is None and has_lost_running_statistics(architecture) else "running",
         )
 

@@ -182,12 +182,19 @@ if sys.platform == "win32":
             os.lseek(descriptor, 0, os.SEEK_SET)
 
 else:
-    import fcntl
+    try:
+        import fcntl
+    except ImportError:  # neither Windows nor Unix
 
-    def _lock(descriptor: int) -> None:
-        # flock, not lockf: a lock of lockf is lost as soon as this process closes any other descriptor of the file,
-        # which copying the run folder does. A forked child shares it, hence `_forget`.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        def _lock(descriptor: int) -> None:
+            raise OSError(errno.ENOSYS, "this system has no locks on files")
+
+    else:
+
+        def _lock(descriptor: int) -> None:
+            # flock, not lockf: a lock of lockf is lost as soon as this process closes any other descriptor of the file,
+            # which copying the run folder does. A forked child shares it, hence `_forget`.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _forget() -> None:
         """Close this child's copies of the descriptors; the parent's lock stays, and ends with the parent."""
@@ -195,4 +202,5 @@ else:
             os.close(held.descriptor)
         _held.clear()
 
-    os.register_at_fork(after_in_child=_forget)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)

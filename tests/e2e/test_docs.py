@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from doc_blocks import ROOT, Block, blocks, commands, pages, words
+from doc_blocks import ROOT, Block, blocks, commands, commands_in_blocks, pages, python_of, shown_words, words
+from doc_links import anchors, links
 from own_data import leave_data
 from page_runner import run_page
 
@@ -25,10 +26,11 @@ from naslib.cli.subcommands import SUBCOMMANDS
 from naslib.config.find import find_config_file
 from naslib.config.loader import load_config
 
-# So that the words of the page run in seconds: nothing else is changed
-TINY = ["search.epochs=1", "evaluation.epochs=1", "search_space_args={cells: 2, nodes: 1, channels: 4}"]
-TINY += ["evaluation.channels=4", "evaluation.cells=2", "search.batch_size=256", "evaluation.batch_size=256"]
 PYTHON_PAGES = sorted({block.page for block in blocks() if block.language == "python"})
+# Pages that go through runs, whose commands are run before their Python
+WALKED = {"first_search", "reading_a_run", "comparing_fairly"}
+# Pages that train several networks: ten seconds and more each
+LONG = {"your_space", "your_optimizer", "your_task", "from_nni", "from_confopt"}
 YAML = [block for block in blocks() if block.language == "yaml"]
 # Subcommands whose next word is one again
 NESTED = {"bench", "data"}
@@ -47,12 +49,16 @@ def test_every_block_is_of_a_kind_that_is_tested():
         assert page.read_text(encoding="utf-8").count("```") % 2 == 0, page
 
 
-@pytest.mark.parametrize("page", PYTHON_PAGES, ids=lambda page: page.stem)
+def _marked(page: Path) -> object:
+    return pytest.param(page, marks=[pytest.mark.slow] * (page.stem in LONG), id=page.stem)
+
+
+@pytest.mark.parametrize("page", [_marked(page) for page in PYTHON_PAGES if page.stem not in WALKED])
 def test_python_runs_as_printed(page: Path, tmp_path: Path):
-    """The blocks of a page, one after the other in one process, with its words; the README's in a new Python."""
-    code = "\n".join(block.text for block in blocks() if block.page == page and block.language == "python")
+    """The blocks of a page, one after the other in one process, with the words it shows; README's in a new Python."""
+    code = python_of(page)
     (tmp_path / "page.py").write_text(code, encoding="utf-8")
-    words = ["--config", "darts.yaml", *TINY]
+    words = shown_words(code)
     if page.stem != "README":
         status, printed = run_page(tmp_path, words)
         assert status == 0, printed
@@ -63,6 +69,33 @@ def test_python_runs_as_printed(page: Path, tmp_path: Path):
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ERROR" not in done.stdout + done.stderr
+
+
+def test_no_page_is_run_with_words_that_it_does_not_show():
+    """A script that reads its command line shows one; everything else runs without words."""
+    for page in PYTHON_PAGES:
+        code = python_of(page)
+        assert ("get_config_from_args()" in code) == bool(shown_words(code)), page.name
+    assert shown_words("# python a.py --config b.yaml x=1  (why)\nimport c") == ["--config", "b.yaml", "x=1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(WALKED))
+def test_a_page_that_goes_through_runs(name: str, tmp_path: Path):
+    """All its commands as printed, but for installing, then its Python, in one folder."""
+    page = ROOT / "docs" / f"{name}.md"
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    fenced = [words(block.text) for block in commands_in_blocks() if block.page == page]
+    ran = [given for given in fenced if given[0] == "naslib"]
+    assert ran and {given[0] for given in fenced} <= {"naslib", "pip"}
+    start = "import sys; from naslib.cli import main; sys.exit(main())"
+    for given in ran:
+        command = [sys.executable, "-c", start, *given[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=1800)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "page.py").write_text(python_of(page), encoding="utf-8")
+    status, printed = run_page(tmp_path, [])
+    assert status == 0, printed
 
 
 @pytest.mark.parametrize(
@@ -165,9 +198,35 @@ def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
     status = main([word.replace("=DIR", f"={folder}") for word in given] + ["--dry-run"])
     # a page that tells how to search a table also says where to get it, and one about runs and files names some of the
     # reader's: they are not here
-    absent = ("nb101.npz", "nb201.npz", "there is no file or folder")
+    absent = ("nb101.npz", "nb201.npz", "there is no file or folder", "cannot be downloaded automatically")
     error = capsys.readouterr().err
     assert status == 0 or any(words in error for words in absent), error
+
+
+def _of_the_shipped_table() -> list[Block]:
+    """Return the searches in bash blocks that ask the table that comes with naslib: no data, no training, seconds."""
+    found = {}
+    for block in commands_in_blocks():
+        given = words(block.text)
+        if given[:2] == ["python", "runner.py"] and len(given) == 4:
+            config = load_config(given[3], extensions=schema_extensions())
+            asks = config.search_space == "nasbench201" and config.dataset == "digits"
+            if asks and config.search.get("evaluator") in (None, "table") and config.evaluation.mode != "retrain":
+                found[block.text] = block
+    return list(found.values())
+
+
+@pytest.mark.slow
+def test_searches_of_the_shipped_table_run_as_printed(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NASLIB_DATA", raising=False)
+    searches = _of_the_shipped_table()
+    assert len(searches) >= 15
+    for block in searches:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert main(words(block.text)[2:]) == 0, f"{block.name}: {capsys.readouterr().err}"
+    assert len(list(tmp_path.glob("run/nasbench201/digits/*/*/summary.json"))) == len(searches)
 
 
 def _leave_architectures(folder: Path) -> None:
@@ -217,10 +276,26 @@ def test_every_config_that_a_page_names_is_there():
 
 
 def test_links_lead_somewhere():
-    for page in pages():
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+    """Files and headings; the first rows of a list of what is dead say enough."""
+    found = [link for page in [*pages(), ROOT / "CHANGELOG.md"] for link in links(page)]
+    assert len(found) >= 400 and sum(bool(link.anchor) for link in found) >= 40
+    dead = [link for link in found if not link.file.exists()]
+    dead += [link for link in found if link.anchor and link not in dead and link.anchor not in anchors(link.file)]
+    assert [f"{link.page.relative_to(ROOT)}: {link.written}" for link in dead] == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [
+        ("## What a run leaves", "what-a-run-leaves"),
+        ("## `mepa`: *steps* and [a link](x.md)", "mepa-steps-and-a-link"),
+        ("### One MixedOp, four choices, and parts", "one-mixedop-four-choices-and-parts"),
+        ("## a_b and C++", "a_b-and-c"),
+    ],
+)
+def test_the_name_of_a_heading_in_links(heading: str, anchor: str, tmp_path: Path):
+    (tmp_path / "page.md").write_text(f"# Page\n\n{heading}\n\n```bash\n# no heading\n```\n\n{heading}\n")
+    assert anchors(tmp_path / "page.md") == {"page", anchor, f"{anchor}-1"}
 
 
 def test_the_version_in_the_changelog():

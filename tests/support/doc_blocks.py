@@ -52,14 +52,31 @@ def blocks() -> list[Block]:
     ]
 
 
-def commands() -> list[Block]:
-    """Return every command, one a block: those of bash blocks, of indented lines, and in text."""
+def python_of(page: Path) -> str:
+    """Return the Python of a page as one program."""
+    return "\n".join(block.text for block in blocks() if block.page == page and block.language == "python")
+
+
+def shown_words(code: str) -> list[str]:
+    """Return the words that a page runs its Python with, as its first line says: `# python NAME.py WORDS  (why)`."""
+    shown = re.match(r"# python \w+\.py (.+)", code)
+    return shlex.split(shown[1].partition("  (")[0]) if shown else []
+
+
+def commands_in_blocks() -> list[Block]:
+    """Return the commands of bash blocks, one a block."""
     found = []
     for block in blocks():
         if block.language == "bash":
             lines = block.text.replace("\\\n", " ").splitlines()
             parts = [part for line in lines for part in line.split("&&")]
             found += [block._replace(text=part.strip()) for part in parts if part.strip()]
+    return found
+
+
+def commands() -> list[Block]:
+    """Return every command, one a block: those of bash blocks, of indented lines, and in text."""
+    found = commands_in_blocks()
     for page in pages():
         text = page.read_text(encoding="utf-8")
         for pattern in (_INDENTED, _IN_TEXT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,7 +94,7 @@ def line_chart(
     drawn = [*_axes(x_scale, y_scale, x_name, y_name, all(float(at).is_integer() for at in x))]
     for number_of, (column, (low, high)) in enumerate(zip(columns, bounds, strict=True)):
         classes = looks[number_of]
-        drawn += _band(places, [low[i] for i in kept], [high[i] for i in kept], y_scale, classes)
+        drawn += _band(places, [low[i] for i in kept], [high[i] for i in kept], y_scale, classes, is_step)
         if series[number_of].is_dots:
             drawn += _dots(places, [column[i] for i in kept], y_scale, classes)
         else:
@@ -207,20 +208,38 @@ def path(points: Sequence[tuple[float, float]], y: Scale, is_step: bool = False)
 
 
 def _band(
-    places: Sequence[float], low: Sequence[float | None], high: Sequence[float | None], y: Scale, classes: str
+    places: Sequence[float],
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    y: Scale,
+    classes: str,
+    is_step: bool = False,
 ) -> list[str]:
     both = [None if a is None or b is None else (a, b) for a, b in zip(low, high, strict=True)]
-    drawn, stretch = [], []
+    drawn: list[str] = []
+    stretch: list[tuple[float, float, float]] = []
     for place, pair in [*zip(places, both, strict=True), (0.0, None)]:
         if pair is not None:
             stretch.append((place, *pair))
             continue
         if len(stretch) > 1:
-            upper = "".join(f"{'L' if i else 'M'}{at:.1f} {y(b):.1f}" for i, (at, _, b) in enumerate(stretch))
-            lower = "".join(f"L{at:.1f} {y(a):.1f}" for at, a, _ in reversed(stretch))
-            drawn.append(element("path", d=f"{upper}{lower}Z", class_=f"band {classes}"))
+            upper = path([(at, top) for at, _, top in stretch], y, is_step)
+            back = path([(at, bottom) for at, bottom, _ in stretch], y, is_step)
+            drawn.append(element("path", d=f"{upper}{_reversed(back)}Z", class_=f"band {classes}"))
         stretch = []
     return drawn
+
+
+def _reversed(d: str) -> str:
+    """Return a path of points and steps from its end to its start, as a continuation of another one."""
+    points: list[tuple[str, str]] = []
+    for part in re.findall(r"[MLHV][^MLHV]+", d):
+        if part[0] in "ML":
+            x, y = part[1:].split()
+        else:
+            x, y = (part[1:], points[-1][1]) if part[0] == "H" else (points[-1][0], part[1:])
+        points.append((x, y))
+    return "".join(f"L{x} {y}" for x, y in reversed(points))
 
 
 def _shown(value: float | None) -> str:

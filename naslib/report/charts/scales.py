@@ -34,7 +34,8 @@ class Scale:
     is_log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the place of a value; of one beyond the ends, the end's."""
+        value = min(max(value, self.low), self.high)
         low, high, at = (
             (math.log(v) for v in (self.low, self.high, value)) if self.is_log else (self.low, self.high, value)
         )

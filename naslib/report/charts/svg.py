@@ -78,13 +78,14 @@ def picture(title: str, description: str, width: float, height: float, *children
     )
 
 
+# Characters that turn the direction of what follows, so that text reads otherwise than it is
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def clean(words: object) -> str:
-    """Return text without the control characters that HTML forbids."""
-    return (
-        "".join(c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else "�" for c in str(words))
-        .encode("utf-8", "replace")
-        .decode("utf-8")
-    )
+    """Return text without control characters that HTML forbids, and without marks that turn its direction."""
+    kept = "".join(c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else "\ufffd" for c in str(words))
+    return "".join(c for c in kept if c not in _TURNING).encode("utf-8", "replace").decode("utf-8")
 
 
 def _written(value: str | float) -> str:

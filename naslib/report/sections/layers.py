@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..amounts import DASH, TIMES, counted, number
+from ..amounts import DASH, TIMES, amount, counted, number
 from ..blocks import Cell, Note, Section, Table, Text, Tiles
 from ..measuring import Measured, measure
 from ..reading import Run
@@ -54,7 +54,7 @@ def _blocks(found: Measured) -> list[Any]:
             f"{number(1000 / found.milliseconds, 3)} inputs per second, one by one",
         ),
         ("parameters", f"{found.params:,}", ""),
-        ("multiply-accumulates", f"{number(found.macs)} M", ""),
+        ("multiply-accumulates", amount(round(found.macs * 1e6)), ""),
     ]
     most_params = max((layer.params for layer in found.layers), default=0) or 1
     most_macs = max((layer.macs for layer in found.layers), default=0) or 1

@@ -83,10 +83,11 @@ def _incumbents(over: Sequence[Trial], objective: Objective) -> list[Any]:
     best = incumbents(over, objective)
     name = _with_unit(objective)
     each = [trial.values[0] if trial.values else None for trial in over]
+    numbers = [trial.number for trial in over]
+    if numbers != sorted(set(numbers)):
+        numbers = list(range(len(over)))
     series = [Series("best so far", best), Series("each trial", each, is_dots=True)]
-    by_number = line_chart(
-        f"Best {_named(objective)} over trials", "trial", name, range(1, len(over) + 1), series, is_step=True
-    )
+    by_number = line_chart(f"Best {_named(objective)} over trials", "trial", name, numbers, series, is_step=True)
     charts = [("Over trials", by_number, "")]
     spent, clock = [], 0.0
     for trial in over:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from concurrent.futures import Future
 
 import pytest
 from data_files import data_file
+from worker_acts import here
 
 import naslib.cli.compare as compare
 from naslib.benchmarks import get_dataset_api
@@ -22,27 +22,6 @@ TABLE = data_file("nb201.npz")
 needs_table = pytest.mark.skipif(not TABLE.is_file(), reason="no nb201.npz in the shared data directory")
 
 
-class Here:
-    """An executor that does the work in this process."""
-
-    def __init__(self, *_):
-        self.done = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def submit(self, function, *args):
-        future: Future = Future()
-        future.set_result(function(*args))
-        return future
-
-    def shutdown(self, **_):
-        return None
-
-
 def _rows(path):
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
@@ -55,7 +34,7 @@ def _words(out, *more):
 
 @needs_table
 def test_a_comparison_leaves_tables_curves_and_pictures_and_goes_on(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(compare, "in_processes", here)
     out = tmp_path / "compared"
     settings = ["--with", "re", "search.population_size=5", "--with", "re", "search.sample_size=3"]
     assert main(_words(out, "--evaluations", "40", *settings)) == 0
@@ -74,7 +53,7 @@ def test_a_comparison_leaves_tables_curves_and_pictures_and_goes_on(tmp_path, mo
     assert last == {(row["method"], row["seed"]): float(row["score"]) for row in rows}
     assert table.has(Metric.TEST_ACCURACY, "cifar10") and (out / "curves.png").is_file()
     # once more: nothing is run again; another seed is added; another budget is refused
-    monkeypatch.setattr(compare, "_run", lambda *_: pytest.fail("a finished run was repeated"))
+    monkeypatch.setattr(compare, "do_quietly", lambda *_: pytest.fail("a finished run was repeated"))
     assert main(_words(out, "--evaluations", "40", *settings)) == 0
     capsys.readouterr()
     assert main(_words(out, "--evaluations", "50", *settings)) == 2
@@ -83,7 +62,7 @@ def test_a_comparison_leaves_tables_curves_and_pictures_and_goes_on(tmp_path, mo
 
 @needs_table
 def test_every_method_spends_the_same_simulated_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(compare, "in_processes", here)
     assert main(_words(tmp_path, "--budget", "40000", "search.fidelity=12")) == 0
     rows = _rows(tmp_path / "runs.csv")
     longest = 1000  # seconds of twelve epochs
@@ -98,14 +77,14 @@ def _config(path, **search):
 
 
 def test_evaluations_count_whatever_budget_a_config_has(tmp_path, monkeypatch):
-    monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(compare, "in_processes", here)
     words = _config(tmp_path / "own.yaml", budget=20.0, fidelity=-1)
     assert main([*words, "--evaluations", "30"]) == 0
     assert {row["evaluations"] for row in _rows(tmp_path / "c" / "runs.csv")} == {"30"}
 
 
 def test_a_config_that_has_changed_since_is_another_comparison(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(compare, "in_processes", here)
     words = _config(tmp_path / "own.yaml", fidelity=-1)
     assert main([*words, "--evaluations", "8"]) == 0
     _config(tmp_path / "own.yaml", fidelity=-1, objectives=["TEST_ACCURACY"])
@@ -158,7 +137,7 @@ def test_seeds_are_numbers_and_stretches():
 
 def test_trained_runs_have_no_test_curve_of_a_table_of_other_networks(tmp_path, monkeypatch):
     """The table that comes along knows the codes, and is of other networks than those that were trained."""
-    monkeypatch.setattr(compare, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(compare, "in_processes", here)
     words = ["compare", "random_search.yaml", "--methods", "rs", "--seeds", "1", "--evaluations", "1"]
     words += ["search_space_args={channels: 4, cells_per_stage: 1}", "evaluation.epochs=1"]
     words += ["evaluation.mode=retrain", "evaluation.cutout=false"]

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from naslib.data import Preprocess
+from naslib.errors import DataError
 
 GREY, COLOUR = (0.4,), (0.4, 0.5, 0.6)
 
@@ -73,14 +74,34 @@ def test_sixteen_bits(tmp_path, most, ending):
     assert torch.equal(to_inputs([path, picture, array, tensor]), found.expand(4, -1, -1, -1))
 
 
-def test_a_picture_turned_by_its_orientation(tmp_path):
-    picture = Image.fromarray(levels(6, 8, 3))
-    exif = picture.getexif()
-    exif[0x0112] = 6
+@pytest.mark.parametrize("size", [(12, 10), 5], ids=str)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("white", [65535, 4095])
+def test_sixteen_bits_of_a_network_of_bytes(tmp_path, white, channels, size):
+    array = levels(12, 10, most=white + 1, kind=np.uint16)
     path = tmp_path / "a.png"
-    picture.save(path, exif=exif.tobytes())
-    to_inputs = preprocess(3, (8, 6))
-    same(to_inputs, to_inputs(path), Image.open(path))
+    picture = Image.fromarray(array)
+    picture.save(path)
+    to_inputs = preprocess(channels, size, deep=white)
+    as_bytes = np.rint(array.astype(np.float64) * 255 / white).astype(np.uint8)
+    expected = to_inputs(as_bytes)
+    same(to_inputs, expected, path, picture, array, [array])
+    if channels == 1:
+        same(to_inputs, expected, torch.from_numpy(array))
+    with pytest.raises(DataError, match=r"an array of uint16 must lie in 0\.\.4095, found"):
+        preprocess(channels, size, deep=4095)(np.full((12, 10), 5000, np.uint16))
+
+
+def test_a_picture_turned_by_its_orientation(tmp_path):
+    array = levels(6, 8, 3)
+    picture = Image.fromarray(array)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be turned clockwise
+    for name in ("a.png", "b.tif"):
+        path = tmp_path / name
+        picture.save(path, exif=exif if name == "b.tif" else exif.tobytes())
+        to_inputs = preprocess(3, (8, 6))
+        same(to_inputs, to_inputs(np.ascontiguousarray(np.rot90(array, -1))), path, Image.open(path))
 
 
 def test_resized_bytes_are_what_pillow_makes_of_them():
