@@ -17,6 +17,7 @@ import pytest
 import yaml
 from doc_blocks import ROOT, Block, blocks, commands, commands_in_blocks, pages, python_of, shown_words, words
 from doc_links import anchors, links
+from own_data import leave_data
 from page_runner import run_page
 
 import naslib
@@ -186,6 +187,8 @@ def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
         return
     monkeypatch.chdir(folder)
     _leave_architectures(folder)
+    if any(re.match(r"(dataset|test_sets)=.*(birds|ages|faces|scans|signals)", word) for word in given):
+        leave_data(folder)
     if {"--help", "--print-schema", "--version"} & set(given):
         with suppress(SystemExit):  # as argparse ends these
             assert main(given) == 0
