@@ -170,7 +170,9 @@ def test_an_exported_folder_stands_for_its_run(run, tmp_path, pictures, named, c
     exported = tmp_path / "elsewhere" if named == "beside" else run / "export"
     exported.mkdir()
     try:
-        (exported / "export.json").write_text(json.dumps({"format": 1, "run": "/gone" if named == "moved" else str(run)}))
+        (exported / "export.json").write_text(
+            json.dumps({"format": 1, "run": "/gone" if named == "moved" else str(run)})
+        )
         status, out, _ = said(capsys, exported, pictures, "--format", "json")
         assert status == 0 and json.loads(out)["run"] == str(run)
     finally:

@@ -84,7 +84,7 @@ def test_values_with_their_unit(picture):
     assert list(next(iter(predict_files(single, [picture])))["values"]) == ["value"]
     named = trained(Mean(1), Regression(), ["angle"], grey())
     assert list(next(iter(predict_files(named, [picture])))["values"]) == ["angle"]
-    with pytest.raises(DataError, match="Regression has no classes, so there are no probabilities: use predict"):
+    with pytest.raises(DataError, match="Regression tells no probabilities of classes: use predict"):
         network.predict_proba(picture)
 
 
