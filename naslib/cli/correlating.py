@@ -102,6 +102,7 @@ class Correlation:
         Raises:
             ConfigError: For a predictor that needs what is not there, or proxies that make no sense for the task.
         """
+        self._scores = _Cache(self.out / "scores.csv")  # as it is now that the folder is ours
         proxies = [*_SIZES, *(name for name in proxies if name not in _SIZES)]
         fitted = [f"{name} + proxies" for name in predictors] if with_proxies else []
         self._check(predictors)

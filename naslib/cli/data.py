@@ -9,6 +9,7 @@ from pathlib import Path
 
 from naslib.benchmarks.sources import DataSource
 from naslib.config.parser import CommandParser
+from naslib.errors import ConfigError
 from naslib.utils.bar import Progress, Said
 from naslib.utils.locations import data_directories, table_directories
 
@@ -43,6 +44,8 @@ def main(words: Sequence[str]) -> int:
     converted.add_argument("output", metavar="OUT", help="the .npz file to write, or a folder for it")
     args = parser.parse_args(list(words))
     if args.command == "list":
+        if args.data is not None and not Path(args.data).expanduser().is_dir():
+            raise ConfigError(f"--data: there is no folder {args.data}")
         sys.stdout.write("\n".join(_list(args.data, args.missing)) + "\n")
         return 0
     return _convert(args.format, args.input, args.output)
