@@ -177,6 +177,13 @@ def test_command(block: Block, tmp_path: Path, monkeypatch, capsys):
 
 def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
     """Say whether the command could do what it is given: with `--dry-run`; of a subcommand, by the options it has."""
+    if given[:1] == ["help"]:
+        if "COMMAND" in given:
+            return
+        with suppress(SystemExit):
+            assert main(given) == 0
+        assert "usage: naslib" in capsys.readouterr().out
+        return
     if given and given[0] in SUBCOMMANDS:
         with suppress(SystemExit):
             main([*given[: 1 + (given[0] in NESTED)], "--help"])
