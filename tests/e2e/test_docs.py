@@ -18,6 +18,7 @@ import yaml
 from doc_blocks import ROOT, Block, blocks, commands, commands_in_blocks, pages, python_of, shown_words, words
 from doc_links import anchors, links
 from page_runner import run_page
+from PIL import Image
 
 import naslib
 from naslib.build import build_optimizer, main, schema_extensions
@@ -236,6 +237,10 @@ def _leave_architectures(folder: Path) -> None:
     run.mkdir(parents=True)
     found = {"search_space": "nasbench301", "genotype": cell.format(edges + "]", "2, 3")}
     (run / "genotype.json").write_text(json.dumps(found))
+    for name in ("rot", "grün"):  # what README and others call a folder of images
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(100):
+            Image.new("L", (8, 8), number).save(folder / "photos" / name / f"{number}.png")
 
 
 def _check_module(module: str, given: list[str], monkeypatch, capsys) -> None:
