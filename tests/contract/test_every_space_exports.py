@@ -23,7 +23,7 @@ from naslib.training.export import TrainedNetwork
 from tests.support.zoo import ENTRIES, Entry
 
 # What is exported whenever the tests run, without ONNX; all others, and ONNX, with the slow tests
-FAST = ("own_sizes", "simple_cell")
+FAST = ("simple_cell",)
 # Networks that draw random numbers in evaluation, which ONNX runtimes draw otherwise
 DRAWING = {"darts_s4"}
 
@@ -125,7 +125,13 @@ def test_every_task_is_exported() -> None:
     assert {TASKS.get(name) for name in INFO} == {TASKS.get(name) for name in TASKS}
 
 
-@pytest.mark.parametrize("task", INFO)
+# Those whose program is made whenever the tests run
+QUICK = ("language_modelling", "segmentation")
+
+
+@pytest.mark.parametrize(
+    "task", [task if task in QUICK else pytest.param(task, marks=pytest.mark.slow) for task in INFO]
+)
 def test_a_task_is_exported(task: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, info = _trained(task)

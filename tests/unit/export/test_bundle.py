@@ -151,7 +151,7 @@ def test_without_onnx_the_other_files_are_written(
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     monkeypatch.setattr("naslib.export.bundle.missing_library", lambda: reason)
-    done = export_network(run_folder, tmp_path / "net")
+    done = export_network(Twins(), tmp_path / "net", example_inputs=torch.zeros(1, 4))
     assert done.left_out["network.onnx"] == reason and done.failed == ()
     assert "network.pt2" in done.written and reason in (tmp_path / "net" / "README.md").read_text()
 
