@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from naslib.training.export import TrainedNetwork
 from tests.support.zoo import ENTRIES, Entry
 
 # What is exported whenever the tests run, without ONNX; all others, and ONNX, with the slow tests
-FAST = ("own_sizes", "simple_cell")
+FAST = ("simple_cell",)
 # Networks that draw random numbers in evaluation, which ONNX runtimes draw otherwise
 DRAWING = {"darts_s4"}
 
@@ -47,7 +48,15 @@ def _check(entry: Entry, folder: Path, formats: list[str]) -> set[str]:
     network, (inputs, _) = _network(entry), entry.batch(3, 0)
     done = export_network(network, folder, formats=formats, example_inputs=inputs)
     weights = load_file(done.folder / "weights.safetensors")
-    assert sum(w.numel() for w in weights.values()) == sum(v.numel() for v in network.state_dict().values())
+    if "network.py" in formats:
+        scope: dict[str, Any] = {"__name__": "network"}
+        exec((done.folder / "network.py").read_text(), scope)
+        written = scope["Network"]().eval()
+        written.load_state_dict(weights)
+    else:
+        assert sum(w.numel() for w in weights.values()) == sum(v.numel() for v in network.state_dict().values())
+        network.load_state_dict(weights)
+        written = network
     program = torch.export.load(str(done.folder / "network.pt2")).module()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for batch in (inputs, inputs[:1]):
@@ -55,6 +64,8 @@ def _check(entry: Entry, folder: Path, formats: list[str]) -> set[str]:
             expected = network(batch)
             torch.manual_seed(1)
             torch.testing.assert_close(program(batch), expected, rtol=1e-5, atol=1e-5)
+            torch.manual_seed(1)
+            torch.testing.assert_close(written(batch), expected, rtol=0, atol=0)
     return set(done.left_out)
 
 
@@ -68,7 +79,7 @@ def test_a_network_is_exported(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(ENTRIES))
 def test_every_network_is_exported_in_every_format(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
-    left_out = _check(ENTRIES[name], tmp_path / "net", ["safetensors", "pt2", "onnx"])
+    left_out = _check(ENTRIES[name], tmp_path / "net", ["network.py", "safetensors", "pt2", "onnx"])
     assert left_out == ({"network.onnx"} if name in DRAWING else set())
     if name in DRAWING:
         assert "draws random numbers (aten" in (tmp_path / "net" / "README.md").read_text()
@@ -114,7 +125,13 @@ def test_every_task_is_exported() -> None:
     assert {TASKS.get(name) for name in INFO} == {TASKS.get(name) for name in TASKS}
 
 
-@pytest.mark.parametrize("task", INFO)
+# Those whose program is made whenever the tests run
+QUICK = ("language_modelling", "segmentation")
+
+
+@pytest.mark.parametrize(
+    "task", [task if task in QUICK else pytest.param(task, marks=pytest.mark.slow) for task in INFO]
+)
 def test_a_task_is_exported(task: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, info = _trained(task)

@@ -9,7 +9,7 @@ import pytest
 from naslib.build import main
 
 TINY = ["search_space=simple_cell", "search_space_args={channels: 8}", "search.epochs=1"]
-TINY += ["evaluation.epochs=3", "search.batch_size=256", "evaluation.batch_size=64"]
+TINY += ["evaluation.epochs=1", "search.batch_size=256", "evaluation.batch_size=64"]
 
 
 @pytest.fixture(scope="session")

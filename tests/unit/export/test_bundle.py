@@ -12,11 +12,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+from training_runs import config_for
 
 import naslib
+from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError, ConfigError, RunFolderError
 from naslib.export.bundle import Bundle, export_network
 from naslib.export.subject import subject_of
+from naslib.optimizers import DARTSOptimizer
+from naslib.search_spaces import SimpleCellSearchSpace
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +151,7 @@ def test_without_onnx_the_other_files_are_written(
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     monkeypatch.setattr("naslib.export.bundle.missing_library", lambda: reason)
-    done = export_network(run_folder, tmp_path / "net")
+    done = export_network(Twins(), tmp_path / "net", example_inputs=torch.zeros(1, 4))
     assert done.left_out["network.onnx"] == reason and done.failed == ()
     assert "network.pt2" in done.written and reason in (tmp_path / "net" / "README.md").read_text()
 
@@ -239,3 +244,23 @@ def test_a_loaded_network_is_exported_as_its_run_is(run_folder: Path, tmp_path: 
     assert all(torch.equal(first[name], value) for name, value in load_file(second).items())
     assert json.loads((done.folder / "export.json").read_text())["run"] is None
     assert torch.equal(torch.get_rng_state(), state)  # nothing is drawn from the global generators
+
+
+def test_a_run_on_loaders_of_ones_own(tmp_path: Path) -> None:
+    pictures = TensorDataset(torch.rand(16, 2, 6, 8), torch.arange(16) % 3)
+    loaders = dict.fromkeys(("train_loader", "valid_loader", "test_loader"), DataLoader(pictures, batch_size=8))
+    optimizer = DARTSOptimizer()
+    optimizer.adapt_search_space(SimpleCellSearchSpace(3, 2, channels=4), "own")
+    trainer = Trainer(optimizer, config_for(tmp_path / "run", epochs=1), **loaders)
+    trainer.search()
+    trainer.evaluate()
+    done = export_network(tmp_path / "run", formats="network.py,safetensors")
+    assert done.folder == (tmp_path / "run").resolve() / "export" and not done.left_out
+    content = json.loads((done.folder / "preprocessing.json").read_text())
+    assert content["kind"] == "unknown" and content["input"]["shape"] == ["batch", 2, 6, 8]
+    card = (done.folder / "README.md").read_text()
+    assert "* Data set: loaders of the user" in card and "it takes what these yield" in card
+    assert not (done.folder / "classes.json").exists()
+    with pytest.raises(ConfigError, match="trained on loaders of one's own"):
+        export_network(tmp_path / "run", tmp_path / "small", quantize="int8")
+    assert not (tmp_path / "small").exists()
