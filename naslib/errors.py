@@ -55,10 +55,6 @@ class MorphismError(NASLibError, ValueError):
     """A function-preserving transformation that does not fit a layer; the message says what would."""
 
 
-class ExportError(NASLibError, ValueError):
-    """A network that cannot be written in a form, or a file that does not compute what the network computes."""
-
-
 class OptimizerStateError(NASLibError, RuntimeError):
     """An optimizer was used before `adapt_search_space` or otherwise out of order."""
 
@@ -104,7 +100,7 @@ class CheckpointError(NASLibError, RuntimeError):
 
 
 class ExportError(NASLibError, ValueError):
-    """A network that cannot be written as files of its own; the message names the part."""
+    """A network that cannot be written in a form, or a file that does not compute what it computes; names the part."""
 
 
 class HistoryError(NASLibError, RuntimeError):

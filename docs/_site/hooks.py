@@ -126,6 +126,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return "".join(part if part.startswith("```") else changed(part) for part in _FENCE.split(markdown))
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Lead the citations of docstrings to the list of references."""
+    if not page.file.src_uri.startswith("reference/"):
+        return html
+    return _CITED.sub(lambda found: f'<a href="../references.html#{found[1].lower()}">{found[0]}</a>', html)
+
+
 def _outside_of_code(text: str, change: Callable[[str], str]) -> str:
     """Change what stands outside of `code`."""
     parts = re.split(r"(``.+?``|`[^`\n]+`)", text)

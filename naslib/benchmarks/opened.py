@@ -53,5 +53,5 @@ def opened(path: Path, content: str) -> Iterator[Any]:
             yield file
     except NASLibError:
         raise
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise BenchmarkError(f"{path} is not a compact {content}: {error}") from error

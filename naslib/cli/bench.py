@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from naslib.config.parser import CommandParser
+from naslib.config.run_folder import check_makeable
 from naslib.config.seeds import parse_seeds
 from naslib.errors import ConfigError, did_you_mean
 
@@ -44,10 +45,12 @@ def main(words: Sequence[str]) -> int:
         "latency": _latency,
         "info": _info,
     }
-    if not words or words[0].startswith("-"):
+    if not words:
+        raise ConfigError(f"naslib bench needs a command: {', '.join(actions)} (see --help)")
+    if words[0].startswith("-"):
         parser = _parser("", "Make and look at benchmarks of any search space: " + ", ".join(actions))
         parser.add_argument("command", choices=tuple(actions), metavar="COMMAND", help=f"one of {', '.join(actions)}")
-        parser.parse_args(list(words) or ["--help"])
+        parser.parse_args(list(words))
     if words[0] not in actions:
         hint = did_you_mean(words[0], actions)
         raise ConfigError(f"naslib bench has no command {words[0]!r}{hint} (it has: {', '.join(actions)})")
@@ -78,6 +81,7 @@ def _build(words: Sequence[str]) -> int:
     count = _count(given.architectures)
     seeds = parse_seeds(given.seeds)
     shard = _shard(given.shard)
+    check_makeable(Path(given.out).absolute().parent, "--out")
     from naslib.benchmarks.results import save_results  # torch, for a command that can begin
     from naslib.evaluators.table_builder import build_folder, build_table, collect
     from naslib.utils.log import setup_logger

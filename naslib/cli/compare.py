@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -15,8 +17,9 @@ from naslib.config.config import Config
 from naslib.config.parser import CommandParser
 from naslib.config.seeds import parse_seeds
 from naslib.config.trials import evaluates_trials
-from naslib.errors import ConfigError, RunFolderError
+from naslib.errors import ConfigError, RunFolderError, SearchInterrupted
 from naslib.registry.catalogue import OPTIMIZERS
+from naslib.utils.bar import Progress, Said
 from naslib.utils.files import atomic_write_text
 from naslib.utils.lock import RunLock
 
@@ -193,8 +196,6 @@ def _claim(path: Path, about: Mapping[str, Any]) -> None:
 
 def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
     """Do the runs that are not there yet, and return what went wrong with which."""
-    from tqdm import tqdm
-
     from naslib.comparison.runs import is_finished
 
     open_jobs = [job for job in jobs if not is_finished(job.folder)]
@@ -202,17 +203,50 @@ def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
     works = [QuietRun(job.command, job.folder) for job in open_jobs]
     with (
         closing(in_processes(do_quietly, works, workers)) as events,
-        tqdm(total=len(jobs), initial=len(jobs) - len(open_jobs), unit="run", ncols=80, file=sys.stderr) as bar,
+        Progress("compare", len(jobs), len(jobs) - len(open_jobs), unit="run", say=_say) as progress,
     ):
-        for kind, place, trouble in events:
-            if kind in ("begun", "waiting"):
-                continue
-            job = open_jobs[place]
-            bar.set_postfix_str(f"{job.method} {job.seed}")
-            bar.update()
-            if trouble:
-                failures[job.method, job.seed] = trouble
+        try:
+            for kind, place, trouble in events:
+                if kind in ("begun", "waiting"):
+                    continue
+                job = open_jobs[place]
+                if trouble:
+                    failures[job.method, job.seed] = trouble
+                progress.done += 1
+                progress.show(functools.partial(_last, job, trouble, progress.done, len(jobs), len(failures)))
+        except KeyboardInterrupt as error:
+            kept = "what is done is kept; the same command goes on with the rest"
+            stopped = SearchInterrupted(f"{str(error) or 'stopped'}; {kept}")
+            stopped.__dict__["signum"] = getattr(error, "signum", signal.SIGINT)
+            raise stopped from None
     return failures
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _last(job: Job, trouble: str, done: int, total: int, failed: int) -> Said:
+    """Return what is said once a run is over: which, and its score."""
+    score = "failed" if trouble else _score_in_words(job.folder)
+    losses = f", {failed} failed" if failed else ""
+    name = f"{job.method} {job.seed}"
+    return Said(
+        log=f"{name}: {score}{losses}",
+        terminal=(
+            f"run {done}/{total}, last {name}: {score}{losses}",
+            f"{done}/{total} {name}: {score}{losses}",
+            f"{done}/{total} {score}",
+        ),
+    )
+
+
+def _score_in_words(folder: Path) -> str:
+    """Return the score of a run that is over, `test_accuracy 94.37 %`."""
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    value = summary.get("score")
+    number = "-" if value is None else f"{value:.4g}"
+    return f"{summary.get('score_name')} {number} {summary.get('score_unit') or ''}".rstrip()
 
 
 def _report(

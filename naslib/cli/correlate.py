@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from naslib.config.parser import CommandParser
+from naslib.config.run_folder import check_makeable
 from naslib.config.seeds import parse_seeds
 from naslib.errors import ConfigError
 from naslib.registry.catalogue import PREDICTORS, PROXIES
@@ -46,14 +47,15 @@ def main(words: Sequence[str]) -> int:
     if asked.with_proxies and not (proxies and predictors):
         raise ConfigError("--with-proxies gives predictors the proxies: name some of both (--predictors, --proxies)")
     out = Path(asked.out or Path("correlate") / f"{asked.benchmark}-{asked.dataset}")
+    check_makeable(out, "--out")
     from .correlating import Correlation  # torch, for a command that can begin
 
+    found = Correlation(
+        asked.benchmark, asked.dataset, out, data=asked.data, metric=asked.metric, label_metric=asked.label_metric,
+        labels=asked.labels, test=asked.test, k=asked.k, batch=asked.batch, source=asked.source,
+        space_args=_pairs(asked.space_args),
+    )  # fmt: skip
     with RunLock(out):
-        found = Correlation(
-            asked.benchmark, asked.dataset, out, data=asked.data, metric=asked.metric, label_metric=asked.label_metric,
-            labels=asked.labels, test=asked.test, k=asked.k, batch=asked.batch, source=asked.source,
-            space_args=_pairs(asked.space_args),
-        )  # fmt: skip
         sys.stdout.write(found.run(predictors, proxies, seeds, asked.with_proxies))
     return 0
 

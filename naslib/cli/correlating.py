@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,6 @@ from random import Random
 from typing import Any, cast
 
 import numpy as np
-from tqdm import tqdm
 
 from naslib.benchmarks.lookup import get_dataset_api
 from naslib.config.loader import load_config
@@ -26,6 +26,7 @@ from naslib.predictors.proxies import ProxyScorer, log_rank_sum, maximizes
 from naslib.predictors.proxies.scoring import parts_of
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.query_metrics import Metric
+from naslib.utils.bar import Progress, Said
 from naslib.utils.files import atomic_write_text
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import derive_seed
@@ -101,6 +102,7 @@ class Correlation:
         Raises:
             ConfigError: For a predictor that needs what is not there, or proxies that make no sense for the task.
         """
+        self._scores = _Cache(self.out / "scores.csv")  # as it is now that the folder is ours
         proxies = [*_SIZES, *(name for name in proxies if name not in _SIZES)]
         fitted = [f"{name} + proxies" for name in predictors] if with_proxies else []
         self._check(predictors)
@@ -173,12 +175,16 @@ class Correlation:
         if self.proxy_api is not None:
             return self._ask(self.proxy_api, codes, self.proxy_api.metric_of(name))[:, None]
         rows = []
-        for code in tqdm(codes, desc=name, disable=None, leave=False):
-            found = self._scores.get(code, name)
-            if found is None:
-                found = self._computed(name, code)
-                self._scores.put(code, name, found)
-            rows.append(found)
+        with Progress(name, len(codes), unit="architecture") as progress:
+            for code in codes:
+                found = self._scores.get(code, name)
+                if found is None:
+                    found = self._computed(name, code)
+                    self._scores.put(code, name, found)
+                rows.append(found)
+                progress.done += 1
+                if progress.due():
+                    progress.show(functools.partial(_scored, len(rows), len(codes), found))
         return np.asarray(rows, dtype=np.float64)
 
     def _computed(self, name: str, code: Code) -> list[float]:
@@ -378,3 +384,8 @@ def _read(path: Path) -> list[Row]:
 def _write(path: Path, fields: Sequence[str], rows: Sequence[Row]) -> None:
     lines = [",".join(fields), *(",".join(row[field] for field in fields) for row in rows)]
     atomic_write_text(path, "\n".join(lines) + "\n")
+
+
+def _scored(done: int, total: int, last: Sequence[float]) -> Said:
+    value = ", ".join(f"{number:.4g}" for number in last[:3])
+    return Said(f"last score {value}", (f"architecture {done}/{total}, last score {value}", f"{done}/{total} {value}"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from naslib.benchmarks.sources import DataSource
 from naslib.config.parser import CommandParser
+from naslib.errors import ConfigError
+from naslib.utils.bar import Progress, Said
 from naslib.utils.locations import data_directories, table_directories
 
 _EPILOG = """\
@@ -19,8 +20,6 @@ examples:
   naslib data convert nats-tss NATS-tss-v1_0-3ffb9-simple data      writes data/nb201.npz
   naslib data convert nasbench101 nasbench_full.tfrecord data/nb101.npz
 """
-# Seconds between two lines of progress
-_EVERY = 0.5
 
 
 def main(words: Sequence[str]) -> int:
@@ -45,6 +44,8 @@ def main(words: Sequence[str]) -> int:
     converted.add_argument("output", metavar="OUT", help="the .npz file to write, or a folder for it")
     args = parser.parse_args(list(words))
     if args.command == "list":
+        if args.data is not None and not Path(args.data).expanduser().is_dir():
+            raise ConfigError(f"--data: there is no folder {args.data}")
         sys.stdout.write("\n".join(_list(args.data, args.missing)) + "\n")
         return 0
     return _convert(args.format, args.input, args.output)
@@ -112,8 +113,8 @@ def _convert(name: str, given: str, output: str) -> int:
     from naslib.benchmarks.official import FORMATS, convert
 
     path = Path(given).expanduser()
-    written = convert(name, path, Path(output).expanduser(), _progress())
-    sys.stderr.write("\n" if sys.stderr.isatty() else "")
+    with Progress("convert", None, unit="byte") as progress:
+        written = convert(name, path, Path(output).expanduser(), _told(progress))
     sys.stdout.write(f"{written}: {written.stat().st_size / 1e6:.1f} MB\n")
     if name.lower() == "naslib-nb201":
         sys.stdout.write(
@@ -128,19 +129,18 @@ def _convert(name: str, given: str, output: str) -> int:
     return 0
 
 
-def _progress() -> Callable[[int, int], None]:
-    """Return what writes how much has been read: on a terminal in one line that changes, elsewhere at every tenth."""
-    terminal = sys.stderr.isatty()
-    last = [0.0, -1]
+def _told(progress: Progress) -> Callable[[int, int], None]:
+    """Return what takes how much has been read: on a terminal it moves a bar, elsewhere every tenth is a line."""
+    terminal, tenths = sys.stderr.isatty(), -1
 
     def tell(done: int, total: int) -> None:
-        now, share = time.monotonic(), done / total if total else 1.0
-        if terminal and (now - last[0] > _EVERY or done == total):
-            sys.stderr.write(f"\r{share:6.1%} of {total:,}")
-            sys.stderr.flush()
-            last[0] = now
-        elif not terminal and int(10 * share) > last[1]:
-            last[1] = int(10 * share)
+        nonlocal tenths
+        share = done / total if total else 1.0
+        progress.done, progress.total = done, total
+        if terminal and progress.due():
+            progress.show(lambda: Said("", (f"{share:.1%} of {total:,}", f"{share:.0%}")))
+        elif not terminal and int(10 * share) > tenths:
+            tenths = int(10 * share)
             sys.stderr.write(f"{share:.0%} of {total:,}\n")
 
     return tell

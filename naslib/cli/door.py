@@ -8,7 +8,7 @@ from pathlib import Path
 from naslib.config.cli import CommandLine, config_from_command_line
 from naslib.config.config import Config
 from naslib.config.extensions import SchemaExtensions
-from naslib.config.run_folder import holds_run, prepare_run_folder, require_run
+from naslib.config.run_folder import check_makeable, holds_run, prepare_run_folder, require_run
 from naslib.errors import CheckpointError, ConfigError, DatasetMissing
 from naslib.registry.catalogue import DATASETS, EVALUATORS, OPTIMIZERS, PARTS, SEARCH_SPACES, TASKS, TRIAL_PARTS
 from naslib.registry.signatures import Parameters, keywords_through
@@ -57,6 +57,7 @@ def read_config(command: CommandLine) -> Config:
         DatasetMissing: If the data set is a path, and nothing is there.
     """
     config = config_from_command_line(command, extensions=schema_extensions())
+    check_makeable(config.save)
     _check_path_of_data(config)
     _check_space_serves(config)
     keeps = command.resume or command.eval_only

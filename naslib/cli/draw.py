@@ -86,6 +86,8 @@ def _format(given: str | None, out: str | None) -> tuple[str, Path | None]:
     if out is None:
         return given or "svg", None
     path = Path(out).expanduser()
+    if path.is_dir():
+        raise ConfigError(f"--out {out} is a folder: name the file in it")
     ending = {"gv": "dot"}.get(path.suffix[1:].lower(), path.suffix[1:].lower())
     if not ending:
         return given or "svg", path.with_name(f"{path.name}.{given or 'svg'}")

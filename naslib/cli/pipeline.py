@@ -17,7 +17,7 @@ from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkDataMissing, CheckpointError, DatasetNotDownloaded
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
-from naslib.training.checkpoint import get_last_checkpoint
+from naslib.training.checkpoint import get_last_checkpoint, read_newest
 from naslib.training.describe import describe_memory, describe_space
 from naslib.training.drop_path import check_paths
 from naslib.training.network_args import network_arguments, without_auxiliary
@@ -110,6 +110,7 @@ def _check_sizes(config: Any, trainer: Trainer, given: Graph | None) -> None:
 def _search_checkpoint(command: CommandLine, config: Any) -> str:
     """Return the search checkpoint to start from, "" for none."""
     if command.model_path:
+        read_newest(command.model_path)  # now, while there is no folder
         return command.model_path
     last = get_last_checkpoint(config) if command.resume or command.eval_only else ""
     if command.eval_only and not last:

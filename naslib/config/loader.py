@@ -77,6 +77,8 @@ def _read(source: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any]
         return raw, {}, ""
     path = find_config_file(source)
     raw, lines = read_yaml(path)
+    if not raw:
+        raise ConfigError(f"{path} says nothing: a config names a data set, a search space and an optimizer at least")
     return raw, lines, path.name
 
 

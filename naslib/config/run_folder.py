@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,6 +64,24 @@ def prepare_run_folder(config: Config, resume: bool = False, overwrite: bool = F
             raise
         raise RunFolderError(f"cannot make the run folder {folder}: {err}; choose another with out_dir=PATH") from err
     return folder
+
+
+def check_makeable(folder: str | Path, option: str = "out_dir=PATH") -> None:
+    """Raise if a folder cannot be made, before there is anything to write into it.
+
+    Args:
+        folder: The folder; nothing is made.
+        option: What names another one, for the message.
+
+    Raises:
+        RunFolderError: If what is there, or above it, is no folder, or may not be written.
+    """
+    for place in (Path(folder), *Path(folder).absolute().parents):
+        if os.path.lexists(place):
+            if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+                return
+            why = "may not be written" if place.is_dir() else "is no folder"
+            raise RunFolderError(f"cannot make the folder {folder}: {place} {why}; choose another with {option}")
 
 
 def _refusal(folder: Path) -> str:

@@ -141,10 +141,10 @@ def _without_palette(image: Image) -> Image:
 def unreadable(path: Path | str, err: Exception) -> DataError:
     """Return the error for an image file that could not be decoded: there is none, it is empty, cut off ..."""
     try:
-        is_empty = Path(path).stat().st_size == 0
-    except OSError:
-        is_empty = False
-    if not Path(path).is_file():
+        is_file, is_empty = Path(path).is_file(), Path(path).stat().st_size == 0
+    except (OSError, ValueError):  # also of a name that no file can have
+        is_file = is_empty = False
+    if not is_file:
         return DataError(f"cannot read the image {path}: there is no such file")
     reason = str(err) or type(err).__name__
     if is_empty:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.training.decisions_record import describe_decisions
 from naslib.training.environment import describe_environment
 from naslib.training.signals import InterruptGuard
+from naslib.utils.bar import Progress, Said
 from naslib.utils.files import to_jsonable
 from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger
@@ -32,8 +32,6 @@ logger = get_logger(__name__)
 
 # Of the folder in which a build keeps its trainings, beside the table
 SUFFIX = ".build"
-# How often the log says how far a build is
-_SECONDS_BETWEEN_LINES = 20.0
 
 
 def build_folder(out: str | Path) -> Path:
@@ -98,7 +96,8 @@ def build_table(
         executor = stack.enter_context(_executor(evaluator, workers, threads))
         guard = stack.enter_context(InterruptGuard())
         try:
-            run_build(plan, executor, history, lambda: guard.requested, _Report(workers), retry_failed)
+            report = _Report(evaluator, stack.enter_context(Progress("build", None, unit="training")))
+            run_build(plan, executor, history, lambda: guard.requested, report, retry_failed)
         except TrialStopped:
             if history.count(State.COMPLETE):
                 save_results(_collected(build_folder(path), plan.members, evaluator), path)
@@ -197,19 +196,35 @@ def _executor(evaluator: RecordedTraining, workers: int, threads: int) -> Iterat
 
 
 class _Report:
-    """Say now and then how far a build is."""
+    """Say how far a build is: on a terminal as it goes on, elsewhere now and then and at the end."""
 
-    def __init__(self, workers: int) -> None:
-        self._began = self._said = time.monotonic()
-        self._workers, self._made = workers, 0
+    def __init__(self, evaluator: RecordedTraining, progress: Progress) -> None:
+        self._progress, self._score = progress, evaluator.training.task.scores[0]
+        self._last: float | None = None
+        self._failed = 0
 
     def __call__(self, trial: Trial, left: int) -> None:
-        self._made += 1
         if trial.state is State.FAILED:
+            self._failed += 1
             logger.warning("%s, seed %s, has failed: %s", list(trial.code), trial.seed, trial.user.get("error"))
-        now = time.monotonic()
-        if left and now - self._said < _SECONDS_BETWEEN_LINES:
-            return
-        self._said = now
-        each = (now - self._began) / self._made
-        logger.info("%d trained, %d left, %.2f s each: %.0f minutes", self._made, left, each, left * each / 60)
+        elif trial.values:
+            self._last = trial.values[0]
+        progress = self._progress
+        progress.done += 1
+        progress.total = progress.done + left
+        if progress.due() or not left:
+            progress.show(self._describe)
+
+    def _describe(self) -> Said:
+        done, total = self._progress.done, self._progress.total
+        value = "-" if self._last is None else f"{self._last:.4g}"
+        shown = f"{value} {self._score.unit or ''}".rstrip()
+        losses = f", {self._failed} failed" if self._failed else ""
+        return Said(
+            log=f"last {self._score.name} {shown}{losses}",
+            terminal=(
+                f"training {done}/{total}, last {self._score.name} {shown}{losses}",
+                f"training {done}/{total} {value}{losses}",
+                f"{done}/{total} {value}",
+            ),
+        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from naslib.errors import ConfigError, ExportError
 from naslib.utils.files import to_jsonable
 
 from .card import CardFacts, show_score, write_card
+from .checks import trial_inputs
 from .folder import appearing, check_target, write_manifest
 from .formats import FORMATS, check_quantization, chosen_formats
 from .int8_files import Int8Data, write_int8
@@ -24,6 +23,7 @@ from .preprocessing import describe_preprocessing
 from .pt2 import program_of, write_pt2
 from .run_data import read_run_data
 from .scoring import FormRow, as_table, calibration_inputs
+from .source import BATCH_SIZES, write_source
 from .subject import Subject, subject_of
 from .weights import write_weights
 
@@ -85,7 +85,7 @@ def export_network(
     chosen = chosen_formats(formats)
     by_name = set(chosen) if formats is not None else set()
     check_quantization(quantize)
-    missing = {"onnx": missing_library(), "network.py": _missing_source()}
+    missing = {"onnx": missing_library()}
     for name in chosen:
         if name in by_name and missing.get(name):
             raise ConfigError(f"the format {name} cannot be written: {missing[name]}")
@@ -122,12 +122,6 @@ def _target(network: Any, folder: str | Path | None) -> Path | None:
     if isinstance(network, str | Path):
         return None
     raise ConfigError("say where the network goes: export_network(network, folder)")
-
-
-def _missing_source() -> str | None:
-    """Return why network.py cannot be written here, None where it can."""
-    found = importlib.util.find_spec("naslib.export.source")
-    return None if found is not None else "this version of naslib does not write source"
 
 
 def _int8_data(subject: Subject, calibration: Any, test: Iterable[Any] | None) -> Int8Data:
@@ -186,19 +180,15 @@ class _Work:
 
     def _source(self) -> Mapping[str, Tensor] | None:
         """Write `network.py`, and return the weights that it takes; None if it could not be written."""
-        if "network.py" in self.missing:
-            self.left_out["network.py"] = self.missing["network.py"]
-            return None
-        source: Any = importlib.import_module("naslib.export.source")
-        path = self.place / "network.py"
+        path, network = self.place / "network.py", self.subject.network
         try:
-            path.write_text(source.network_source(self.subject.network), encoding="utf-8")
+            source = write_source(network, inputs=trial_inputs(self.subject.inputs, max(BATCH_SIZES)))
         except ExportError as error:
             self._fail(path, error)
             return None
-        self.notes[path.name] = "outputs equal bit for bit"
-        rename = getattr(source, "state_dict_for_source", None)
-        return rename(self.subject.network) if rename is not None else None
+        path.write_text(source.text, encoding="utf-8")
+        self.notes[path.name] = f"outputs equal bit for bit, on batches of {', '.join(map(str, BATCH_SIZES))}"
+        return source.state_dict()
 
     def _programs(self, data: Int8Data | None) -> None:
         """Write what is made of a program of torch.export."""

@@ -13,7 +13,7 @@ import torch
 
 from naslib.errors import NASLibError
 from naslib.search_spaces.core.flops import count_macs
-from naslib.tasks import Task
+from naslib.tasks import Score, Task
 from naslib.training.environment import describe_environment
 from naslib.training.progress import format_seconds
 
@@ -173,7 +173,9 @@ def _scores(subject: Subject) -> str:
         return ""
     lines = ["## Scores on the test part", "", "| score | value |", "|---|---|"]
     units = {score.name: score for score in subject.task.scores} if subject.task is not None else {}
-    lines += [f"| {name} | {units[name].show(value) if name in units else value} |" for name, value in scores.items()]
+    lines += [f"| {name} | {_shown(units, name, value)} |" for name, value in scores.items()]
+    for part, measured in (summary.get("test_sets") or {}).items():
+        lines += [f"| {name} on `{part}` | {_shown(units, name, value)} |" for name, value in measured.items()]
     rows = summary.get("per_class") or []
     if rows:
         keys = [key for key in ("n", "accuracy", "precision", "recall", "f1") if key in rows[0]]
@@ -184,6 +186,10 @@ def _scores(subject: Subject) -> str:
         if len(rows) > _CLASSES:
             lines.append(f"\nThe other {len(rows) - _CLASSES} classes are in the run's `summary.json`.")
     return "\n".join(lines)
+
+
+def _shown(units: Mapping[str, Score], name: str, value: Any) -> str:
+    return units[name].show(value) if name in units else str(value)
 
 
 def _number(value: Any) -> str:

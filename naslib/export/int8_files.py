@@ -78,7 +78,7 @@ def write_int8(place: Path, program: Any, subject: Subject, data: Int8Data, with
         f"{small.layers} layers have weights of 8 bits, one scale per output, and inputs and outputs of 256 levels"
         + (f"; {small.stored} tables and recurrent weights are stored in 8 bits" if small.stored else "")
         + f". Ranges were observed on {counted} inputs of the training part. `{_PT2}` computes with rounded values in "
-        "floating point, so it is smaller and not faster."
+        "floating point, so it is not faster."
     )
     runs: list[tuple[Path, Callable[[Tensor], Any]]] = []
     original = place / "network.pt2"

@@ -16,15 +16,26 @@ _IMAGE_CODE = """\
 import json
 from pathlib import Path
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 P = json.loads(Path("preprocessing.json").read_text(encoding="utf-8"))
 
-def preprocess(path):
+def read(path):
     with Image.open(path) as file:
-        deep = file.mode[0] in "FI"  # more than 8 bits, read where the training images had as many
-        assert not deep or P["of_bytes"] != 1, "the picture has more than 8 bits"
-        picture = file.convert("F" if deep else P["mode"])
+        picture = ImageOps.exif_transpose(file)
+    deep = picture.mode[0] in "FI"  # more than 8 bits
+    if P["mode"] == "F" and not deep:
+        return Image.fromarray(np.asarray(picture.convert("L"), np.float32) * np.float32(P["scale"] / 255))
+    if P["mode"] != "F" and deep:
+        levels, white = np.asarray(picture), P["deep"] or 255
+        assert 0 <= levels.min() and levels.max() <= white and picture.mode != "F", "which level is white?"
+        picture = Image.fromarray(np.rint(levels * (255 / white)).astype(np.uint8))
+    if picture.mode in ("P", "PA") and "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return picture.convert(P["mode"])
+
+def preprocess(path):
+    picture = read(path)
     (width, height), (box_h, box_w), (h, w) = picture.size, P["box"], P["size"]
     if box_h * width >= box_w * height:  # the picture covers the box, and keeps its proportions
         to = max(box_w, round(width * box_h / height)), box_h
@@ -33,8 +44,8 @@ def preprocess(path):
     picture = picture if to == picture.size else picture.resize(to, Image.Resampling.BILINEAR)
     left, top = (to[0] - w) // 2, (to[1] - h) // 2
     pixels = np.asarray(picture.crop((left, top, left + w, top + h)), np.float32).reshape(h, w, -1)
+    pixels = pixels * np.float32(P["of_bytes"])
     multiply, add = (np.array(P[key], np.float32)[:, None, None] for key in ("multiply", "add"))
-    pixels = pixels if deep else pixels * np.float32(P["of_bytes"])
     return pixels.transpose(2, 0, 1)[None] * multiply + add  # (1, c, h, w)
 """
 
@@ -127,7 +138,8 @@ def _of_images(preprocess: Preprocess) -> dict[str, Any]:
     height, width = height_and_width(preprocess.image_size)
     box = [max(side, round(side * preprocess.resize / min(height, width))) for side in (height, width)]
     channels = preprocess.in_channels
-    mode = {1: "L", 3: "RGB"}.get(channels)
+    is_bytes = preprocess.divisor == _BYTE
+    mode = {1: "L" if is_bytes else "F", 3: "RGB"}.get(channels)
     return {
         "kind": "image",
         "mode": mode,
@@ -138,9 +150,12 @@ def _of_images(preprocess: Preprocess) -> dict[str, Any]:
         "resize_rule": "bilinear with antialiasing, proportions kept, so that the picture just covers the box (height, "
         "width); then the centre of the size (height, width) is cut out",
         "scale": preprocess.divisor,
-        "scale_rule": "(pixel / scale - mean) / std per channel, which is pixel * multiply + add in float32"
-        + ("" if preprocess.divisor == _BYTE else "; levels of pictures of 8 bits are first multiplied by of_bytes"),
-        "of_bytes": preprocess.divisor / _BYTE,
+        "scale_rule": "(pixel / scale - mean) / std per channel, which is pixel * multiply + add in float32; levels of "
+        "8 bits are first multiplied by scale / 255",
+        "of_bytes": 1.0 if is_bytes or mode == "F" else preprocess.divisor / _BYTE,
+        "deep": preprocess.deep,
+        "deep_rule": "the level that is white in files of more than 8 bits; 0: not known, and 255 is taken",
+        "exif": "the picture is turned as its EXIF orientation says",
         "mean": list(preprocess.mean),
         "std": list(preprocess.std),
         "multiply": preprocess.scale.flatten().tolist(),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from naslib.errors import ExportError
 from naslib.utils.text import shorten
@@ -33,9 +33,19 @@ def program_of(network: nn.Module, inputs: Tensor) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(network, (inputs,), dynamic_shapes=shapes)
+            program = torch.export.export(network, (inputs,), dynamic_shapes=shapes)
         except Exception as error:  # torch raises many kinds, some of its own
             raise ExportError(f"torch.export cannot follow the network: {reason_of(error)}") from error
+    _forget_origins(program.graph_module)
+    return program
+
+
+def _forget_origins(module: fx.GraphModule) -> None:
+    """Remove from which lines of which files of this machine the operators came."""
+    for part in module.modules():
+        for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
+            for key in ("stack_trace", "torch_fn", "source_fn_stack", "from_node"):
+                node.meta.pop(key, None)
 
 
 def reason_of(error: BaseException) -> str:

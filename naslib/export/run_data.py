@@ -44,23 +44,20 @@ def read_run_data(subject: Subject) -> RunData:
         NASLibError: If the data cannot be read.
     """
     config = subject.config
-    if config is None:
+    if not config.get("dataset"):
         raise ConfigError("it is of no run whose config says which data that is")
     if subject.summary.get("own_loaders"):
         raise ConfigError("the run was trained on loaders of one's own, which its config does not say")
-    section = config.evaluation
+    section, seed = config.get("evaluation") or {}, int(config.get("seed") or 0)
     with without_downloads():
         data = load_data(
-            config.dataset,
-            data_dir=config.get("data"),
-            seed=int(config.get("seed", 0)),
-            **dict(config.get("dataset_args") or {}),
+            config["dataset"], data_dir=config.get("data"), seed=seed, **dict(config.get("dataset_args") or {})
         )
     loaders = build_eval_loaders(
         data,
-        batch_size=int(section["batch_size"]),
-        train_portion=float(section["train_portion"]),
-        seed=int(config.get("seed", 0)),
+        batch_size=int(section.get("batch_size", 64)),
+        train_portion=float(section.get("train_portion", 1.0)),
+        seed=seed,
         augmentation=AugmentOptions(cutout=False),
     )
     as_eval = getattr(loaders.train, "as_eval", None)

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
-from naslib.config.config import Config
-from naslib.config.loader import load_config
 from naslib.data.info import height_and_width
 from naslib.data.preprocess import Preprocess
 from naslib.data.preprocess_sequences import SequencePreprocess
@@ -25,6 +24,8 @@ from naslib.tasks.few_shot import FewShot
 from naslib.training.export import FILE, NetworkRecord, TrainedNetwork, load_network
 from naslib.utils.files import to_jsonable
 from naslib.utils.seeding import rng_restore, rng_snapshot
+
+from .checks import trial_inputs
 
 # So many inputs the formats are made with; any number goes in
 _EXAMPLES = 2
@@ -46,7 +47,7 @@ class Subject:
         folder: The run folder, None where there is none.
         summary: The run's `summary.json`; {} where there is none.
         environment: The run's `environment.json`, likewise.
-        config: The run's config, None where there is none.
+        config: The run's `config.yaml`, likewise.
         digest: The first 12 digits of the SHA-256 of `config.yaml`.
     """
 
@@ -61,7 +62,7 @@ class Subject:
     folder: Path | None = None
     summary: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
-    config: Config | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = None
 
     @property
@@ -146,17 +147,18 @@ def _run_folder(folder: Path) -> Path:
 
 def _facts(folder: Path) -> dict[str, Any]:
     """Return what the files of a run say; what cannot be read is left out."""
-    path, config, digest = folder / "config.yaml", None, None
+    config, digest = {}, None
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        config = load_config(path)
-    except (OSError, NASLibError, ValueError):
-        config = None
+        content = (folder / "config.yaml").read_bytes()
+        digest = hashlib.sha256(content).hexdigest()[:12]
+        config = yaml.safe_load(content)
+    except (OSError, ValueError, yaml.YAMLError):
+        config = {}
     return {
         "folder": folder.resolve(),
         "summary": _json(folder / "summary.json"),
         "environment": _json(folder / "environment.json"),
-        "config": config,
+        "config": config if isinstance(config, dict) else {},
         "digest": digest,
     }
 
@@ -217,11 +219,13 @@ def _vocabulary(network: nn.Module, task: Task | None, preprocess: Any) -> int:
 
 
 def _pair(inputs: Tensor) -> Tensor:
-    """Return two inputs on the CPU: a format that is made with one may take one alone."""
+    """Return two random inputs of a kind on the CPU: files keep what they are made with, and no data belongs there.
+
+    Two, because a format that is made with one may take one alone.
+    """
     if not isinstance(inputs, Tensor) or inputs.dim() < 1 or len(inputs) < 1:
         raise ConfigError("example_inputs is a tensor (n, ...) of at least one input")
-    inputs = inputs.detach().cpu()
-    return inputs[:_EXAMPLES].clone() if len(inputs) >= _EXAMPLES else torch.cat([inputs, inputs])[:_EXAMPLES]
+    return trial_inputs(inputs.detach().cpu(), _EXAMPLES)
 
 
 def _genotype(network: nn.Module) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.primitives import Zero, call_op
+from naslib.utils.bar import Progress, Said
 
 from .keys import operation_key
 from .table import LatencyTable
@@ -146,14 +148,21 @@ def _wait(device: torch.device) -> None:
 
 
 def _rounds(keys: Sequence[str], repeats: int, progress: bool) -> Iterator[str]:
-    from tqdm import tqdm
-
-    # disable=None: no bar where stderr is no terminal
-    with tqdm(total=repeats * len(keys), desc="measuring", unit="timing", disable=None if progress else True) as bar:
-        for _ in range(repeats):
+    total, done = repeats * len(keys), 0
+    with Progress("measuring", total, unit="timing") if progress else nullcontext() as shown:
+        for turn in range(repeats):
             for key in keys:
                 yield key
-                bar.update()
+                done += 1
+                if shown is not None:
+                    shown.done = done
+                    if shown.due():
+                        shown.show(functools.partial(_turn, turn + 1, repeats, len(keys)))
+
+
+def _turn(number: int, count: int, operations: int) -> Said:
+    place = f"turn {number}/{count}"
+    return Said(place, (f"{place} of {operations} operations", place))
 
 
 @contextmanager

@@ -127,7 +127,8 @@ class ValueAnswers(Answers):
         unit = self.task.score.unit
         if values.dim() > 2:
             return [{"values": {"value": value}, "unit": unit} for value in values.tolist()]
-        names = ["value"] if values.shape[1] == 1 else self.names(values.shape[1])
+        names = self.names(values.shape[1])
+        names = ["value"] if names == ["0"] else names
         return [{"values": dict(zip(names, row, strict=True)), "unit": unit} for row in values.tolist()]
 
     def cells(self, row: Row) -> dict[str, str]:

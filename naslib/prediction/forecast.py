@@ -175,13 +175,9 @@ class Forecast:
         """Return the input of the network, `(1, ...)`."""
         preprocess, value = self.network.preprocess, item.value
         if isinstance(value, Path) and not isinstance(preprocess, Preprocess):
-            if not value.is_file():
-                raise DataError("there is no such file")
             if not (self._hears and value.suffix.lower() in _SOUNDS):
                 raise DataError(f"the network reads {self._what}, in files {' and '.join(self.suffixes)}")
             value = as_spoken_digit(str(value), self.source.arguments)
-        if isinstance(value, Path) and value.is_dir():
-            raise DataError("it is a folder")
         if preprocess is None:
             return torch.from_numpy(np.array(value))
         prepared: Tensor = preprocess(value)

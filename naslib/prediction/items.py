@@ -59,7 +59,7 @@ def find_files(inputs: Iterable[str | os.PathLike[str]], suffixes: Collection[st
     """
     for given in inputs:
         path = os.fspath(given)
-        if not Path(path).is_dir():
+        if not is_folder(path):
             yield path
             continue
         found = 0
@@ -68,6 +68,14 @@ def find_files(inputs: Iterable[str | os.PathLike[str]], suffixes: Collection[st
             yield file
         if not found:
             yield Failure(path, f"the folder holds no file that the network reads ({listed(sorted(suffixes))})")
+
+
+def is_folder(path: str) -> bool:
+    """Return whether there is a folder of this name; a name that none can have is none."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _within(folder: str, suffixes: Collection[str]) -> Iterator[str]:
@@ -123,10 +131,11 @@ def _member(file: str, names: list[str], wanted: str) -> str:
 
 
 def _unreadable(path: str, error: Exception) -> str:
-    if not Path(path).exists():
+    try:
+        if Path(path).stat().st_size == 0:
+            return "it is empty (0 bytes)"
+    except (OSError, ValueError):
         return "there is no such file"
-    if Path(path).stat().st_size == 0:
-        return "it is empty (0 bytes)"
     if "allow_pickle" in str(error) or "pickle" in str(error):
         return "it is no array of numbers (it holds pickled objects, which are not opened)"
     return f"it cannot be read as an array: {shorten(str(error) or type(error).__name__, 160)}"

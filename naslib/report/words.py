@@ -110,10 +110,11 @@ def _tested(run: Run, stage: Stage) -> str:
 
 
 def test_count(run: Run) -> int | None:
-    """Return how many items were tested, as the confusion matrix counts them; None where there is none."""
+    """Return how many items were tested, as the confusion matrix or the classes count them; None where none do."""
     matrix = run.summary.get("confusion_matrix")
     if not isinstance(matrix, list) or not all(isinstance(row, list) for row in matrix):
-        return None
+        told = run.summary.get("per_class")
+        matrix = [[entry.get("n") for entry in told if isinstance(entry, dict)]] if isinstance(told, list) else []
     values = [finite(value) for row in matrix for value in row]
     return int(sum(value or 0 for value in values)) or None
 

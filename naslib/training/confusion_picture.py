@@ -56,12 +56,13 @@ def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> F
     """
     from matplotlib.colors import Normalize, PowerNorm
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     counts = np.asarray(matrix, dtype=np.float64)
     k, totals = len(counts), counts.sum(axis=1, keepdims=True)
     shares = np.divide(100 * counts, totals, out=np.zeros_like(counts), where=totals > 0)
     side = float(np.clip(0.42 * k, 3.4, 8.4)) if k <= _WITH_COUNTS else float(np.clip(0.16 * k, 6.0, 15.0))
-    figure = Figure(figsize=(side + 1.6, side + 1.0), layout="constrained")
+    figure = Figure(figsize=(side + 1.6, side + 1.0), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     axes = figure.add_subplot()
     # few mistakes among many classes would be invisible if lightness were the share itself
     norm = Normalize(0, 100) if k <= _WITH_COUNTS else PowerNorm(0.5, 0, 100)
@@ -97,9 +98,19 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _write_counts(axes: Axes, counts: NDArray[np.float64], shares: NDArray[np.float64]) -> None:
-    longest = len(str(int(counts.max())))
-    size = 9.0 if longest <= 3 else max(4.0, 27.0 / longest)
     for (row, column), count in np.ndenumerate(counts):
         if count:
+            text = short_count(int(count))
             colour = "white" if shares[row, column] > 55 else "#1a1a1a"
-            axes.text(column, row, f"{int(count)}", ha="center", va="center", fontsize=size, color=colour)
+            size = 9.0 if len(text) <= 3 else 7.5 if len(text) == 4 else 6.5
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+
+
+def short_count(count: int) -> str:
+    """Return a count in at most five characters: `9999`, `118k`, `2.5M`, `137M`."""
+    if count < 10_000:
+        return str(count)
+    for unit, size in (("k", 10**3), ("M", 10**6), ("G", 10**9)):
+        if count < 1000 * size or unit == "G":
+            return f"{count / size:.1f}{unit}" if count < 10 * size else f"{count // size}{unit}"
+    return str(count)

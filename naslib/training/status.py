@@ -1,18 +1,15 @@
-"""Status: where a phase stands in words, and how much of them a terminal has room for."""
+"""Status: where a training or a search stands, in words."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+
+from naslib.utils.bar import MIN_BAR as MIN_BAR
+from naslib.utils.bar import lay_out as lay_out
+from naslib.utils.bar import terminal_width as terminal_width
 
 from .metrics import Measured
-
-# A bar with fewer cells shows nothing that the numbers do not say.
-MIN_BAR = 10
-_FALLBACK_WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -109,50 +106,3 @@ class Status:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def terminal_width(stream: TextIO) -> int:
-    """Return the columns of the terminal behind a stream: `COLUMNS`, what the terminal says, or 80."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    try:
-        columns = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):  # no terminal after all, or a closed one
-        columns = 0
-    return columns or shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns
-
-
-def lay_out(title: str, percent: float | None, wordings: Sequence[str], left: str, width: int) -> str:
-    """Return tqdm's `bar_format` for a line that fits.
-
-    The longest wording that leaves room for a bar is taken; where none does, the longest that fits without one.
-    Percentage, title and then the time that is left give way before the bar does, and the bar before the numbers.
-
-    Args:
-        title: Name of the phase.
-        percent: How much is done, None if unknown: then there is no bar.
-        wordings: What was measured, the longest wording first.
-        left: The time that is left, "" if unknown.
-        width: Columns of the line.
-    """
-    if percent is not None:
-        for head, text in _decorated(f"{title} {percent:3.0f}%", title, wordings, left):
-            before = f"{head} |" if head else "|"
-            if len(before) + MIN_BAR + len(f"| {text}") <= width:
-                return f"{_escaped(before)}{{bar}}| {_escaped(text)}"
-    lines = [f"{head} {text}" if head else text for head, text in _decorated(title, title, wordings, left)]
-    return _escaped(next((line for line in lines if len(line) <= width), wordings[-1][:width]))
-
-
-def _decorated(head: str, title: str, wordings: Sequence[str], left: str) -> Iterator[tuple[str, str]]:
-    """Yield heads and texts, from the one that needs the most room to the one that needs the least."""
-    for wording in wordings:
-        yield head, f"{wording}, {left} left" if left else wording
-        yield title, f"{wording} {left}".rstrip()
-        yield "", f"{wording} {left}".rstrip()
-    yield "", wordings[-1]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")

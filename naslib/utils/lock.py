@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,8 +32,8 @@ _held: dict[Path, _Held] = {}
 
 
 class _Held:
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor, self.count = descriptor, 1
+    def __init__(self, descriptor: int, made: list[Path]) -> None:
+        self.descriptor, self.count, self.made = descriptor, 1, made
 
 
 class RunLock:
@@ -43,7 +44,7 @@ class RunLock:
     Forked children let go of it, so that loader workers which outlive their parent do not hold its folder.
 
     Args:
-        folder: The run folder; made if missing.
+        folder: The run folder; made if missing, and removed again if nothing came into it.
 
     Raises:
         RunFolderError: On entering, if another process holds the folder; the message names it.
@@ -58,10 +59,11 @@ class RunLock:
         if key in _held:
             _held[key].count += 1
         else:
+            made = [folder for folder in (key, *key.parents) if not folder.exists()]
             descriptor = _acquire(self.folder)
             if descriptor is None:
                 return self
-            _held[key] = _Held(descriptor)
+            _held[key] = _Held(descriptor, made)
         self._key = key
         return self
 
@@ -75,6 +77,9 @@ class RunLock:
         if held.count == 0:
             _release(self._key, held.descriptor)
             del _held[self._key]
+            with suppress(OSError):  # folders that were made for the lock alone, as what was to be done was refused
+                for folder in held.made:
+                    folder.rmdir()
         self._key = None
 
 
@@ -96,6 +101,8 @@ def _acquire(folder: Path) -> int | None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)  # not inherited by programs that are started
+        except FileNotFoundError:  # another process has removed the folder that it had made for nothing
+            continue
         except OSError as error:
             logger.warning("no lock on the run folder %s: %s", folder, error.strerror or error)
             return None

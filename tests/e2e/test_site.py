@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -106,15 +110,21 @@ class _Page(HTMLParser):
             self.links.append(str(given["href"]))
 
 
-@pytest.mark.slow
-def test_the_site_is_built_and_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
-    """Strictly: a dead link or anchor, a page outside of the navigation, a docstring that cannot be found end it."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the site, built strictly: a dead link or anchor, or a docstring that cannot be found, ends it."""
     pytest.importorskip("mkdocstrings", reason="the extra docs is not installed")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
-    pages = {path.relative_to(tmp_path).as_posix(): _Page(path.read_text("utf-8")) for path in tmp_path.rglob("*.html")}
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_needs_nothing_from_elsewhere(site: Path) -> None:
+    pages = {path.relative_to(site).as_posix(): _Page(path.read_text("utf-8")) for path in site.rglob("*.html")}
     assert len(pages) >= 110
     foreign = [(name, url) for name, page in pages.items() for url in page.fetched if re.match(r"(https?:)?//", url)]
     assert foreign == []
@@ -127,10 +137,55 @@ def test_the_site_is_built_and_needs_nothing_from_elsewhere(tmp_path: Path) -> N
             path, _, anchor = link.partition("#")
             target = os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name  # noqa: PTH118, PTH120
             if target not in pages:
-                dead += [] if (tmp_path / target).exists() else [(name, link)]
+                dead += [] if (site / target).exists() else [(name, link)]
             elif anchor and anchor not in pages[target].ids:
                 dead.append((name, link))
     assert dead == []
-    found = json.loads((tmp_path / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
+    found = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
     assert any(row["location"].startswith("reference/naslib.optimizers.html#") for row in found)
-    assert "https://fonts" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "https://fonts" not in (site / "index.html").read_text(encoding="utf-8")
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that says nothing."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_site_in_a_browser(site: Path, scheme: str, width: int) -> None:
+    """No page is wider than the window, fetches from elsewhere, or leaves an error; the search finds a method."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    pages = ["index", "methods/robust_darts", "spaces", "spaces/nasbench301", "gallery", "reference/naslib.tasks"]
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync"]
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(site))) as server,
+        playwright.sync_playwright() as driver,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}/"
+        browser = driver.chromium.launch(executable_path=chromium, args=flags)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        wrong: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        for name in pages:
+            page.goto(f"{base}{name}.html")
+            if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+                wrong.append(f"{name} is wider than the window")
+        if width > 1000:
+            page.locator(".md-search__input").first.fill("perturbation selection")
+            page.locator(".md-search-result__link").first.wait_for()
+        browser.close()
+        server.shutdown()
+    assert wrong == []
+    assert len(asked) >= 20 and [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from naslib.errors import BenchmarkDataMissing, BenchmarkError, ConfigError, did_you_mean
+from naslib.errors import BenchmarkDataMissing, BenchmarkError, ConfigError, NASLibError, did_you_mean
 from naslib.utils.files import atomic_write
 
 Progress = Callable[[int, int], None]
@@ -249,6 +249,11 @@ def convert(name: str, path: Path, output: Path, progress: Progress = lambda don
         raise ConfigError(f"{target} is there already, and not overwritten: move it away, or name another file")
     if target.suffix != ".npz":
         raise ConfigError(f"the output is a .npz file, such as {form.output}, or a folder for it, not {output}")
-    arrays = form.read(path, progress)
+    try:
+        arrays = form.read(path, progress)
+    except OSError as error:
+        if isinstance(error, NASLibError):
+            raise
+        raise BenchmarkError(f"{path} cannot be read as {form.name}: {error.strerror or error}") from error
     atomic_write(target, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
@@ -54,11 +55,15 @@ def download(info: DatasetInfo, data_dir: str | os.PathLike[str] | None, fetch: 
             f"data set {name!r} is in none of {describe(data_dir)}; a run would download it to {root}", info
         )
     _logger.info("%s is in none of %s: downloading to %s", name, describe(data_dir), root)
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         return fetch(str(root))
     # what a missing network, a refused write, a moved file or a broken archive raise in torchvision
     except (OSError, RuntimeError, ValueError, EOFError, HTTPException) as err:
+        with suppress(OSError):  # what torchvision has left there stays, and its folder
+            for folder in made:
+                folder.rmdir()
         raise DatasetMissing(
             f"data set {name!r} is in none of {describe(data_dir)}, and downloading it to {root} failed "
             f"({type(err).__name__}: {err}). {by_hand}, or set `data:` / NASLIB_DATA to the folder that has it"

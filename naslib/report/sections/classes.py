@@ -12,6 +12,8 @@ from ..words import task_name
 # Larger matrices are shown as the pairs that are confused most
 _LARGEST = 40
 _PAIRS = 20
+# Of more classes those that are found least are listed
+_LISTED = 200
 
 
 def classes(run: Run) -> Section | None:
@@ -95,7 +97,12 @@ def _confusion(matrix: list[list[int]], names: list[str]) -> list[Any]:
 
 def _per_class(entries: list[Any]) -> Table:
     rows: list[list[Cell | str]] = []
-    for entry in entries:
+    shown, words = entries, ""
+    if len(entries) > _LISTED:
+        known = [entry for entry in entries if isinstance(entry, dict) and finite(entry.get("accuracy")) is not None]
+        shown = sorted(known, key=lambda entry: float(entry["accuracy"]))[:_LISTED]
+        words = f": the {len(shown)} of {len(entries)} that are found least"
+    for entry in shown:
         told = entry if isinstance(entry, dict) else {}
         accuracy = finite(told.get("accuracy"))
         count = finite(told.get("n"))
@@ -113,4 +120,6 @@ def _per_class(entries: list[Any]) -> Table:
             row.append(Cell(DASH if value is None else number(value), value))
         rows.append(row)
     columns = ("class", "tested", "accuracy", "precision", "recall", "F1")
-    return Table("Scores of each class on the test part", columns, rows, frozenset(range(1, 6)), is_sortable=True)
+    return Table(
+        f"Scores of each class on the test part{words}", columns, rows, frozenset(range(1, 6)), is_sortable=True
+    )

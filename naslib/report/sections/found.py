@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..amounts import amount, counted, duration, finite, number, plain, score
-from ..blocks import Commands, Note, Section, Text, Tiles, Warnings
+from ..amounts import DASH, amount, counted, duration, finite, number, plain, score
+from ..blocks import Cell, Commands, Note, Section, Table, Text, Tiles, Warnings
 from ..reading import Run
 from ..state import Stage, command_line, is_held, stage_of
 from ..words import sentences
@@ -17,6 +17,7 @@ def found(run: Run) -> Section:
     tiles = _tiles(run)
     if tiles:
         blocks.append(Tiles(tiles))
+    blocks += _other_tests(run)
     blocks += _unfinished(run)
     if reasons := _reasons(run):
         blocks.append(Warnings("The found network is degenerate:", reasons))
@@ -54,6 +55,25 @@ def _tiles(run: Run) -> list[tuple[str, str, str]]:
         if finite(run.summary.get(key)) is not None:
             tiles.append((name, duration(run.summary[key]), ""))
     return tiles
+
+
+def _other_tests(run: Run) -> list[Any]:
+    """Return the scores on further test sets, where there were some."""
+    told = run.summary.get("test_sets")
+    if not isinstance(told, dict) or not told:
+        return []
+    names = list(dict.fromkeys(str(name) for scores in told.values() if isinstance(scores, dict) for name in scores))
+    rows: list[list[Cell | str]] = []
+    for where, scores in told.items():
+        values = [finite(scores.get(name)) if isinstance(scores, dict) else None for name in names]
+        rows.append([str(where), *(Cell(DASH if value is None else number(value), value) for value in values)])
+    heads = ("test set", *(_head_of(run, name) for name in names))
+    return [Table("Scores on further test sets", heads, rows, frozenset(range(1, len(heads))), is_sortable=True)]
+
+
+def _head_of(run: Run, name: str) -> str:
+    unit = run.unit if name == run.score_name else _unit_of(run, name).partition(",")[0]
+    return f"{plain(name)} in {unit}" if unit and "better" not in unit else plain(name)
 
 
 def _unit_of(run: Run, name: str) -> str:

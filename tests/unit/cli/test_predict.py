@@ -103,6 +103,7 @@ def test_arrays_standard_input_and_files_that_cannot_be_read(run, tmp_path, digi
     (tmp_path / "empty.png").touch()
     (tmp_path / "folder").mkdir()
     names = ["many.npz", "empty.png", "two.npz:b", "one.npy", "cut.npz", "objects.npz", "folder", "two.npz", "none.png"]
+    names += ["n" * 300, "n" * 300 + ".npy"]
     lines = "\r\n".join(str(tmp_path / name) for name in names)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"\n{lines}\n"))
     status, out, err = said(capsys, run, "-", "--format", "json", "--batch-size", 2)
@@ -113,11 +114,21 @@ def test_arrays_standard_input_and_files_that_cannot_be_read(run, tmp_path, digi
     ]  # fmt: skip
     assert [row["label"] for row in told["predictions"]] == load_network(run).predict_names(digits)
     reasons = {entry["input"].rpartition("/")[2]: entry["reason"] for entry in told["failed"]}
-    assert list(reasons) == ["empty.png", "cut.npz", "objects.npz", "folder", "two.npz", "none.png"]
+    assert list(reasons) == [
+        "empty.png",
+        "cut.npz",
+        "objects.npz",
+        "folder",
+        "two.npz",
+        "none.png",
+        "n" * 300,
+        "n" * 300 + ".npy",
+    ]
+    assert {reasons[name] for name in list(reasons)[-3:]} == {"there is no such file"}
     assert "cannot be read as an array" in reasons["cut.npz"] and "pickled objects" in reasons["objects.npz"]
     assert "holds no file" in reasons["folder"] and reasons["none.png"] == "there is no such file"
     assert "it holds a and b: say which one" in reasons["two.npz"] or "it holds a, b: say which" in reasons["two.npz"]
-    assert err.count("\n") == 7 and err.endswith("naslib: 6 of 12 inputs could not be predicted\n")
+    assert err.count("\n") == 9 and err.endswith("naslib: 8 of 14 inputs could not be predicted\n")
 
 
 def test_to_a_file_and_never_over_one(run, pictures, tmp_path, capsys):

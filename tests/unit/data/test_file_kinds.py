@@ -333,6 +333,12 @@ def test_a_file_is_read_by_what_is_in_it_not_by_its_name(tmp_path: Path) -> None
     assert np.array_equal(np.asarray(open_image(tmp_path / "a.jpg", 3)), pixels)
 
 
+@pytest.mark.parametrize("size", [0, [8, 0], -3])
+def test_a_size_of_no_pixels(tmp_path: Path, size: Any) -> None:
+    with pytest.raises(DataError, match="image_size must be at least one pixel a side"):
+        load_data(str(fill(tmp_path / "p")), image_size=size)
+
+
 def test_the_folder_of_a_bare_word_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(fill(tmp_path / "birds").parent)
     words = {"datasets": ["digits"]}

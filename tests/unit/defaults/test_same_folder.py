@@ -101,7 +101,13 @@ def by_hand(optimizer_class, words):
     return trainer
 
 
-@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] * (kind in ("trained_trials", "several_objectives")))
+        for kind in RUNS
+    ],
+)
 def test_python_and_the_command_leave_the_same(tmp_path, kind):
     optimizer_class, words = RUNS[kind]
     assert main([*words, f"out_dir={tmp_path / 'command'}"]) == 0

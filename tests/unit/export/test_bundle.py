@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -18,36 +14,20 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import naslib
-from naslib.data import load_data
 from naslib.errors import CheckpointError, ConfigError, RunFolderError
 from naslib.export.bundle import Bundle, export_network
 from naslib.export.subject import subject_of
 
-# A process in which naslib cannot be imported, and what it finds in a folder
-BLOCKED = """
-import json, sys
-sys.modules["naslib"] = None
-import numpy as np, torch
-x = torch.from_numpy(np.load("inputs.npy"))
-found = {"pt2": torch.export.load("network.pt2").module()(x), "int8": torch.export.load("network_int8.pt2").module()(x)}
-import onnxruntime
-for name in ("network", "network_int8"):
-    found[name] = onnxruntime.InferenceSession(name + ".onnx").run(["logits"], {"images": x.numpy()})[0]
-np.savez("found.npz", **{name: np.asarray(value) for name, value in found.items()})
-"""
-
 
 @pytest.fixture(scope="module")
 def bundle(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    pytest.importorskip("onnx")
-    return export_network(run_folder, tmp_path_factory.mktemp("out") / "net", quantize="int8")
+    return export_network(run_folder, tmp_path_factory.mktemp("out") / "net", formats="network.py,safetensors,pt2")
 
 
 def test_every_file_is_there_and_said_in_the_manifest(bundle: Bundle, run_folder: Path) -> None:
     files = {path.name for path in bundle.folder.iterdir()}
-    expected = {"weights.safetensors", "network.onnx", "network.pt2", "network_int8.pt2", "network_int8.onnx"}
-    expected |= {"preprocessing.json", "classes.json", "README.md", "export.json"}
-    assert expected | ({"network.py"} if "network.py" in files else set()) == files
+    expected = {"weights.safetensors", "network.pt2", "preprocessing.json", "classes.json", "README.md", "export.json"}
+    assert files == expected | {"network.py"}
     manifest = json.loads((bundle.folder / "export.json").read_text())
     assert manifest["run"] == str(run_folder.resolve()) and manifest["files"].keys() == files - {"export.json"}
     for name, entry in manifest["files"].items():
@@ -59,45 +39,21 @@ def test_every_file_is_there_and_said_in_the_manifest(bundle: Bundle, run_folder
 
 def test_weights_are_those_of_the_network_with_metadata(bundle: Bundle, run_folder: Path) -> None:
     network = naslib.load_network(run_folder)
-    genotype = json.loads((run_folder / "genotype.json").read_text())
     with safe_open(bundle.folder / "weights.safetensors", "pt") as file:
         metadata = file.metadata()
     digest = hashlib.sha256(json.dumps(json.loads((run_folder / "summary.json").read_text())["genotype"],
                                        sort_keys=True).encode()).hexdigest()  # fmt: skip
-    assert genotype
     assert metadata == {
         "format": "pt", "library": "naslib", "space": "simple_cell", "genotype_hash": digest[:16],
         "task": "Classification",
     }  # fmt: skip
     weights = load_file(bundle.folder / "weights.safetensors")
-    if (bundle.folder / "network.py").is_file():
-        total = sum(weight.numel() for weight in weights.values() if weight.is_floating_point())
-        state = network.network.state_dict().values()
-        assert total == sum(value.numel() for value in state if value.is_floating_point())
-    else:
-        network.network.load_state_dict(weights)
-
-
-def test_files_are_read_where_naslib_is_not(bundle: Bundle, run_folder: Path, tmp_path: Path) -> None:
-    network = naslib.load_network(run_folder)
-    inputs = network.preprocess(load_data("digits").test.images[:7])
-    for path in bundle.folder.iterdir():
-        os.link(path, tmp_path / path.name)
-    np.save(tmp_path / "inputs.npy", inputs.numpy())
-    done = subprocess.run([sys.executable, "-c", BLOCKED], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = np.load(tmp_path / "found.npz")
-    expected = network(inputs).detach().numpy()
-    scale = max(1.0, float(np.abs(expected).max()))
-    for name in ("pt2", "network"):
-        assert np.abs(found[name] - expected).max() <= 1e-5 * scale
-    for name in ("int8", "network_int8"):  # a level is 1/255 of the range; errors of a few layers add up
-        assert 0 < np.abs(found[name] - expected).max() <= 0.1 * scale
+    floats = [weight.numel() for weight in weights.values() if weight.is_floating_point()]
+    state = network.network.state_dict().values()
+    assert sum(floats) == sum(value.numel() for value in state if value.is_floating_point())
 
 
 def test_the_source_computes_the_same_bits(bundle: Bundle, run_folder: Path) -> None:
-    if not (bundle.folder / "network.py").is_file():
-        pytest.skip("this version writes no source")
     names: dict = {"__name__": "network"}
     exec((bundle.folder / "network.py").read_text(), names)
     mine = names["Network"]().eval()
@@ -119,22 +75,12 @@ def test_the_card_says_what_the_run_says(bundle: Bundle, run_folder: Path) -> No
         "method: darts, epochs: 1; seed 1",
         hashlib.sha256((run_folder / "config.yaml").read_bytes()).hexdigest()[:12],
         "Outputs: 10: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
-        'session = onnxruntime.InferenceSession("network.onnx")',
         'torch.export.load("network.pt2")',
     ):
         assert words in card
     assert card.startswith("---\nlibrary_name: naslib\n") and "## Limits" in card
     for path in bundle.folder.glob("network*.pt2"):
         assert f"| {path.name} | {path.stat().st_size:,} | {hashlib.sha256(path.read_bytes()).hexdigest()} |" in card
-
-
-def test_forms_are_scored_on_the_test_part(bundle: Bundle, run_folder: Path) -> None:
-    accuracy = json.loads((run_folder / "summary.json").read_text())["test_accuracy"]
-    scores = {row.file: row.score for row in bundle.forms}
-    assert scores["network.pt2"] == pytest.approx(accuracy) and scores["network.onnx"] == pytest.approx(accuracy)
-    assert abs(scores["network_int8.pt2"] - accuracy) < 5 and abs(scores["network_int8.onnx"] - accuracy) < 5
-    assert bundle.table.count("\n") == 5 and f"{accuracy:.2f} %" in bundle.table
-    assert all(row.latency.milliseconds > 0 and row.latency.runs >= 5 for row in bundle.forms)
 
 
 def test_an_exported_network_is_not_overwritten(run_folder: Path, tmp_path: Path) -> None:
@@ -203,6 +149,28 @@ def test_without_onnx_the_other_files_are_written(
     done = export_network(run_folder, tmp_path / "net")
     assert done.left_out["network.onnx"] == reason and done.failed == ()
     assert "network.pt2" in done.written and reason in (tmp_path / "net" / "README.md").read_text()
+
+
+def test_onnx_takes_batches_of_any_size_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    layer = nn.Linear(3, 2)
+    done = export_network(layer, tmp_path / "net", formats="onnx", example_inputs=torch.zeros(1, 3))
+    assert re.fullmatch(
+        r"opset 20; onnxruntime differs by [\d.e+-]+ on batches of 1 and 5", done.written["network.onnx"]
+    )
+    model = onnx.load(done.folder / "network.onnx")
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 20)]
+    session = runtime.InferenceSession(done.folder / "network.onnx")
+    assert session.get_inputs()[0].name == "inputs" and session.get_outputs()[0].name == "outputs"
+    for n in (1, 2, 9):
+        inputs = torch.randn(n, 3)
+        found = torch.from_numpy(session.run(["outputs"], {"inputs": inputs.numpy()})[0])
+        torch.testing.assert_close(found, layer(inputs).detach(), rtol=1e-5, atol=1e-6)
+    card = (done.folder / "README.md").read_text()
+    assert (
+        'session = onnxruntime.InferenceSession("network.onnx")' in card and "weights.safetensors" not in done.written
+    )
 
 
 class Twins(nn.Module):

@@ -79,7 +79,40 @@ def test_levels_of_another_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     Image.fromarray(np.array([[0, 65535], [13107, 26214]], dtype=np.uint16)).save("sixteen.png")
     np.testing.assert_allclose(apply("sixteen.png"), [[[[-2, 2], [-1.2, -0.4]]]], atol=1e-5)
     assert torch.equal(torch.from_numpy(apply("sixteen.png")), preprocess("sixteen.png"))
-    assert content["of_bytes"] == 257
+    assert content["mode"] == "F" and content["of_bytes"] == 1
+    for size in ((5, 3), (2, 7)):
+        ramp = np.arange(size[0] * size[1], dtype=np.uint16).reshape(size[1], size[0]) * 1000
+        Image.fromarray(ramp).save("ramp.png")
+        Image.fromarray((ramp // 256).astype(np.uint8)).save("bytes.png")
+        for name in ("ramp.png", "bytes.png"):
+            assert torch.equal(torch.from_numpy(apply(name)), preprocess(name))
+
+
+def test_files_of_16_bits_in_a_network_of_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preprocess = Preprocess(mean=[0.5], std=[0.25], in_channels=1, image_size=2, deep=65535)
+    _, apply = _applied(preprocess, tmp_path, monkeypatch, inputs=torch.zeros(1, 1, 2, 2))
+    Image.fromarray(np.array([[0, 65535], [13107, 26214]], dtype=np.uint16)).save("sixteen.png")
+    np.testing.assert_allclose(apply("sixteen.png"), [[[[-2, 2], [-1.2, -0.4]]]], atol=1e-6)
+    assert torch.equal(torch.from_numpy(apply("sixteen.png")), preprocess("sixteen.png"))
+    preprocess = Preprocess(mean=[0.5], std=[0.25], in_channels=1, image_size=2)
+    _, apply = _applied(preprocess, tmp_path, monkeypatch, inputs=torch.zeros(1, 1, 2, 2))
+    with pytest.raises(AssertionError, match="which level is white"):
+        apply("sixteen.png")
+
+
+def test_pictures_that_lie_on_their_side_and_palettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mean, std = STATISTICS[3]
+    preprocess = Preprocess(mean=mean, std=std, in_channels=3, image_size=(6, 8))
+    _, apply = _applied(preprocess, tmp_path, monkeypatch, inputs=torch.zeros(1, 3, 6, 8))
+    picture = _picture("RGB", (9, 13))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save("turned.png", exif=exif)
+    picture.save("upright.png")
+    picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=16).save("palette.png", transparency=3)
+    for name in ("turned.png", "upright.png", "palette.png"):
+        assert torch.equal(torch.from_numpy(apply(name)), preprocess(name))
+    assert not np.array_equal(apply("turned.png"), apply("upright.png"))
 
 
 def test_arrays_of_many_channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,8 @@ def test_values_with_their_unit(picture):
     assert answers.columns(row) == {"width": expected[0], "height": expected[1], "unit": "mm"}
     single = trained(Mean(1), Regression(), ["0"], grey())
     assert list(next(iter(predict_files(single, [picture])))["values"]) == ["value"]
+    named = trained(Mean(1), Regression(), ["angle"], grey())
+    assert list(next(iter(predict_files(named, [picture])))["values"]) == ["angle"]
     with pytest.raises(DataError, match="Regression has no classes, so there are no probabilities: use predict"):
         network.predict_proba(picture)
 

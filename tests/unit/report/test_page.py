@@ -59,8 +59,8 @@ def test_a_usual_run(one: Page):
     ]  # fmt: skip
     assert (
         "darts searched the space nasbench201 on the data set digits for 4 epochs, which took 1 min 30 s (seed 1, "
-        "cpu). It made 2 decisions, each among 3 candidates. The network that it found has 48,200 parameters and 1.67 M "
-        "multiply-accumulates for an input. Trained from scratch for 3 epochs, its test accuracy is 83.25 % on 30 "
+        "cpu). It made 2 decisions, each among 3 candidates. The network that it found has 48,200 parameters and 1.67 "
+        "M multiply-accumulates for an input. Trained from scratch for 3 epochs, its test accuracy is 83.25 % on 30 "
         "images that neither search nor training had looked at (more is better)."
     ) in one.text
 
@@ -301,3 +301,33 @@ def test_own_loaders_and_degenerate_networks(tmp_path: Path):
     assert "only the script can repeat it" in page.text and "the normal cell passes its input on" in page.text
     assert "Nothing could be measured: batches of a script's own loaders fed the network" in page.text
     assert "naslib --config" not in page.text
+
+
+def test_further_test_sets_and_many_classes(tmp_path: Path):
+    many = [{"name": f"c{i}", "n": 2, "accuracy": float(i % 101), "precision": None, "recall": 0.5, "f1": 0.5}
+            for i in range(1200)]  # fmt: skip
+    told = summary(test_sets={"blurred": {"accuracy": 61.5, "top5": None}, "<night>": {"accuracy": 50.25}},
+                   per_class=many, confusion_matrix=None)  # fmt: skip
+    path = write_report(write_run(tmp_path, summary=told), measure=False)
+    page = Page.read(path)
+    check(page)
+    sets = page.table("Scores on further test sets")
+    assert sets == [
+        ["test set", "accuracy in %", "top5"],
+        ["blurred", "61.5", "\u2013"],
+        ["<night>", "50.25", "\u2013"],
+    ]
+    least = page.table("Scores of each class on the test part: the 200 of 1200 that are found least")
+    assert len(least) == 201 and least[1][2] == "0.00 %" and "on 2,400 images" in page.text
+
+
+def test_many_classes_are_shown_by_what_is_confused(tmp_path: Path):
+    count = 60
+    matrix = [[10 * (i == j) + (i + 1 == j) * i for j in range(count)] for i in range(count)]
+    told = summary(confusion_matrix=matrix, per_class=None, class_names=[f"c{i}" for i in range(count)])
+    page = Page.read(write_report(write_run(tmp_path, summary=told), measure=False))
+    check(page)
+    pairs = page.table("The 20 pairs that are confused most")
+    assert pairs[1] == ["c58", "c59", "58", f"{100 * 58 / 68:.2f} %"] and not [
+        n for n, _ in page.tables if "matrix" in n
+    ]

@@ -14,7 +14,7 @@ from training_runs import CLASSES, loaders, small_trainer
 from naslib.tasks import ClassCounts, Segmentation
 from naslib.training import run_record
 from naslib.training.class_table import class_table
-from naslib.training.confusion_picture import confusion_figure, draw_confusion
+from naslib.training.confusion_picture import confusion_figure, draw_confusion, short_count
 from naslib.training.evaluate import test as run_test
 
 
@@ -140,6 +140,11 @@ def test_a_picture_of_any_number_of_classes(k, counts, ticks):
     assert axes.get_title() == f"test: {100 * 7 * k / (7 * k + 3):.2f} % of {7 * k + 3:,} right"
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert len(set(labels)) == ticks and all(len(label) <= 22 for label in labels)
+
+
+def test_large_counts_are_short():
+    told = {7: "7", 9999: "9999", 10_000: "10k", 118_501: "118k", 2_460_000: "2.5M", 999_999: "999k", 10**12: "1000G"}
+    assert {count: short_count(count) for count in told} == told
 
 
 def test_the_files(tmp_path):
