@@ -166,7 +166,7 @@ def read_files(
         files = images, kept
     if like is None:
         say_choice(name, good, choice, options.said)
-    left_out = {str(paths[index]): _reason(str(bad[index]), str(paths[index])) for index in sorted(bad)}
+    left_out = {_shown(paths[index]): _reason(str(bad[index]), str(paths[index])) for index in sorted(bad)}
     if left_out:
         lines = [f"  {path}: {reason}" for path, reason in list(left_out.items())[:_NAMED]]
         more = [f"  and {len(left_out) - _NAMED} more"] if len(left_out) > _NAMED else []
@@ -247,6 +247,11 @@ def _pixels(images: ImageSet | StreamSet) -> torch.Tensor:
         return images.images
     chosen = np.unique(np.linspace(0, len(images) - 1, min(_SAMPLE, len(images))).astype(np.int64))
     return decode_all(images, chosen).images
+
+
+def _shown(path: str) -> str:
+    """Return a path as text that can be written, also of a name whose bytes are no letters."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _reason(text: str, path: str) -> str:
