@@ -23,7 +23,7 @@ from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import SEARCH_SPACES
 from naslib.search_spaces.core.graph import Graph
-from naslib.tasks import Task
+from naslib.tasks import Task, check_weights
 from naslib.utils.files import to_jsonable
 from naslib.utils.log import get_logger
 
@@ -164,6 +164,8 @@ def build_trainer(config: Any) -> Trainer:
     if info is not None:
         settle_cutout(config, info)
     task = config_task(config, optimizer, info=info) if needs_images else None  # before a space is made for it
+    if task is not None and info is not None and info.multi_label:
+        check_weights(task)  # of other data they are counted
     space = build_space(config, info, task)
     api = None
     if asks_table:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from naslib.data.arrays import as_array, to_images
+from naslib.data.arrays import Layout, as_array, to_images
 from naslib.data.image_data import ImageData, ImageSet, split_off_test
 from naslib.data.info import DatasetInfo, Kind, default_class_names
 from naslib.data.labels import assign_classes, read_labels
@@ -183,8 +183,9 @@ def read_part(what: str, x: ArrayLike, y: Any, info: DatasetInfo) -> ImageSet:
     if info.task == "language_modelling":
         return _windows(array, y, what, info.vocabulary)
     if info.kind == "image":
-        nhwc = array.ndim == 4 and array.shape[1:] == (info.height, info.width, info.in_channels)
-        images = to_images([(what, array)], what, None, "nhwc" if nhwc else None)
+        layouts: dict[tuple[int, ...], Layout] = {(info.height, info.width, info.in_channels): "nhwc"}
+        layouts[info.input_shape] = "nchw"
+        images = to_images([(what, array)], what, None, layouts.get(array.shape[1:]))
         inputs = images.parts[0]
         if images.scale != info.scale and info.scale == 255.0:
             raise DataError(f"{what}: its pixels are {array.dtype}, those of {info.name!r} bytes; give bytes")

@@ -128,7 +128,7 @@ def choose(
     Raises:
         DataError: If the size that was said is none.
     """
-    size = plain_size(tuple(image_size) if isinstance(image_size, list) else image_size or _usual_size(headers))
+    size = plain_size(_usual_size(headers) if image_size is None else image_size)
     chosen = channels or (1 if all(header.is_grey for header in headers) else 3)
     kinds = {_depth(header.mode) for header in headers}
     if scale is not None:

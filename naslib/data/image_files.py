@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from naslib.data.channels import channel_statistics
 from naslib.data.headers import LARGEST_IN_MEMORY, Choice, choose, read_headers, say_choice
 from naslib.data.image_data import ImageSet, default_augmentation
-from naslib.data.info import DatasetInfo, ImageSize, height_and_width
+from naslib.data.info import DatasetInfo, ImageSize, height_and_width, plain_size
 from naslib.data.stream_set import BYTE, StreamSet
 from naslib.data.verify import attempt_all, find_bad, raise_together
 from naslib.errors import DataError
@@ -51,6 +51,8 @@ class FileOptions:
     def __post_init__(self) -> None:
         if self.channels not in (None, 1, 3):
             raise DataError(f"channels must be 1 or 3, got {self.channels}")
+        if self.image_size is not None and min(height_and_width(plain_size(self.image_size))) < 1:
+            raise DataError(f"image_size must be at least one pixel a side, got {self.image_size}")
         if self.scale is not None and (self.channels != 1 or not 0 < self.scale < float("inf")):
             raise DataError(
                 f"scale is for grey images (channels: 1) and positive, got {self.scale} for {self.channels} channels"
@@ -164,7 +166,7 @@ def read_files(
         files = images, kept
     if like is None:
         say_choice(name, good, choice, options.said)
-    left_out = {str(paths[index]): _reason(str(bad[index]), str(paths[index])) for index in sorted(bad)}
+    left_out = {_shown(paths[index]): _reason(str(bad[index]), str(paths[index])) for index in sorted(bad)}
     if left_out:
         lines = [f"  {path}: {reason}" for path, reason in list(left_out.items())[:_NAMED]]
         more = [f"  and {len(left_out) - _NAMED} more"] if len(left_out) > _NAMED else []
@@ -245,6 +247,11 @@ def _pixels(images: ImageSet | StreamSet) -> torch.Tensor:
         return images.images
     chosen = np.unique(np.linspace(0, len(images) - 1, min(_SAMPLE, len(images))).astype(np.int64))
     return decode_all(images, chosen).images
+
+
+def _shown(path: str) -> str:
+    """Return a path as text that can be written, also of a name whose bytes are no letters."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _reason(text: str, path: str) -> str:

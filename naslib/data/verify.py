@@ -154,7 +154,7 @@ def _stamp(paths: Sequence[str], channels: int | str) -> str:
     for path in paths:
         try:
             state = Path(path).stat()
-            digest.update(f"{Path(path).absolute()}:{state.st_size}:{state.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{Path(path).absolute()}:{state.st_size}:{state.st_mtime_ns}\n"))
         except OSError as err:  # what is wrong with it is said when it is opened
-            digest.update(f"{path}:{err.errno}\n".encode())
+            digest.update(os.fsencode(f"{path}:{err.errno}\n"))
     return digest.hexdigest()[:24]

@@ -96,6 +96,16 @@ def test_a_folder_of_every_kind_with_bad_files(tmp_path: Path, capsys: pytest.Ca
     assert record["task"]["arguments"]["class_weights"] == pytest.approx([1.5, 0.75])
 
 
+def test_many_labels_are_not_balanced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(
+        "many.npz", x=np.arange(60 * 64, dtype=np.uint8).reshape(60, 8, 8), y=np.eye(4, dtype=int)[[[0, 1]] * 60].sum(1)
+    )
+    words = ["dataset=many.npz", "dataset_args.multi_label=true", "class_weights=balanced"]
+    assert main([*TINY, *SMALL, *words]) == 2
+    assert "class_weights: the loss BCEWithLogitsLoss takes no weights of classes" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 @pytest.mark.slow
 def test_a_table_of_values(tmp_path: Path) -> None:
     lines = ["file;hell;dunkel"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -331,6 +334,25 @@ def test_a_file_is_read_by_what_is_in_it_not_by_its_name(tmp_path: Path) -> None
     path = save(tmp_path / "a.png", pixels)
     path.rename(tmp_path / "a.jpg")
     assert np.array_equal(np.asarray(open_image(tmp_path / "a.jpg", 3)), pixels)
+
+
+@pytest.mark.parametrize("size", [0, [8, 0], -3])
+def test_a_size_of_no_pixels(tmp_path: Path, size: Any) -> None:
+    with pytest.raises(DataError, match="image_size must be at least one pixel a side"):
+        load_data(str(fill(tmp_path / "p")), image_size=size)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are letters")
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_names_whose_bytes_are_no_letters(tmp_path: Path, in_memory: bool) -> None:
+    fill(tmp_path / "p")
+    odd = os.fsdecode(os.fsencode(tmp_path / "p" / "a") + b"/\xff")
+    shutil.copy(tmp_path / "p" / "a" / "0.png", f"{odd} whole.png")
+    Path(f"{odd} bad.png").write_bytes(b"no")
+    data = load_data(str(tmp_path / "p"), skip_corrupt=True, in_memory=in_memory)
+    assert len(data.train) + len(data.test) == 13
+    (name,) = json.loads(json.dumps(data.about["left_out"]).encode("utf-8"))
+    assert name.encode("utf-8").endswith(b"\\udcff bad.png")
 
 
 def test_the_folder_of_a_bare_word_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

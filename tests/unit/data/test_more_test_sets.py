@@ -87,6 +87,7 @@ def arrays(folder: Path, x: np.ndarray, y: np.ndarray, other: dict[str, Any], **
     [
         (RNG.integers(0, 60000, (24, 6, 5), dtype=np.uint16), Y + 1, {}),
         (RNG.normal(size=(24, 6, 5, 3)).astype(np.float32), np.eye(3)[Y], {}),
+        (RNG.normal(size=(24, 8, 6, 5)).astype(np.float32), Y, {"layout": "nchw"}),
         (RNG.normal(size=(24, 7)).astype(np.float32), np.array(list("xyz"))[Y], {}),
         (RNG.integers(0, 9, (24, 7)), Y, {}),
         (RNG.normal(size=(24, 11, 3)).astype(np.float32), Y, {"kind": "sequence"}),
