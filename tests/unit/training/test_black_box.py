@@ -102,7 +102,7 @@ def test_a_signal_between_evaluations(tmp_path):
 
 
 def test_evaluations_are_not_called_epochs(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("naslib.training.progress._LINE_SECONDS", 0.0)
+    monkeypatch.setattr("naslib.utils.bar._LINE_SECONDS", 0.0)
     trainer = _trainer(tmp_path, epochs=7, checkpoint_freq=1)
     with caplog.at_level(logging.INFO, "naslib"):
         trainer.search()
