@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
+import random
 import re
 from pathlib import Path
 
@@ -363,3 +365,41 @@ def test_many_layers_are_summed_by_the_parts_of_the_network():
     ]  # fmt: skip
     assert [p.params for p in parts] == [sum(range(40)), sum(range(40, 80)), sum(range(80, 100))]
     assert [(p.macs, p.milliseconds) for p in parts] == [(20.0, 10.0), (20.0, 10.0), (10.0, 5.0)]
+
+
+JUNK: list = [
+    None,
+    3,
+    -1.5,
+    "text",
+    [],
+    {},
+    [1, "a", None],
+    {"a": {"b": [1]}},
+    True,
+    math.inf,
+    "<b>",
+    [[1], [2, 3]],
+    10**30,
+]
+
+
+def _with_junk(value: object, rng: random.Random, is_top: bool = True) -> object:
+    if not is_top and rng.random() < 0.08:
+        return copy.deepcopy(rng.choice(JUNK))
+    if isinstance(value, dict):
+        return {key: _with_junk(entry, rng, False) for key, entry in value.items() if rng.random() > 0.04}
+    return [_with_junk(entry, rng, False) for entry in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", [15, 22, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(100, 140))])
+def test_values_of_any_kind_break_no_page(tmp_path: Path, seed: int):
+    rng = random.Random(seed)
+    folder = (write_run if seed % 3 else write_black_box)(tmp_path / "run")
+    for path in [*folder.glob("*.json"), *folder.glob("eval/*.json")]:
+        path.write_text(json.dumps(_with_junk(json.loads(path.read_text()), rng)))
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(_with_junk(yaml.safe_load(config.read_text()), rng)))
+    check(Page.read(write_report(folder, tmp_path / "one.html", measure=False)))
+    whole = write_run(tmp_path / "whole", 2)
+    check(Page.read(write_report([folder, whole], tmp_path / "two.html")))
