@@ -223,6 +223,11 @@ class Run:
         """What `eval/network.json` says, {} where there is none."""
         return self._object("eval/network.json")
 
+    def of_network(self, part: str) -> dict[str, Any]:
+        """Return a part of the record of the trained network (`task`, `preprocess`), {} where there is none."""
+        found = self.network_record.get(part)
+        return found if isinstance(found, dict) else {}
+
     def _object(self, name: str) -> dict[str, Any]:
         found = self._json(self.folder / name)
         return {} if found is None else self._mapping(found, self.folder / name)

@@ -123,14 +123,14 @@ def unit_of_count(run: Run) -> str:
     """Return what a confusion matrix counts: images, or pixels and items of other tasks."""
     name = task_name(run)
     if name == "classification":
-        kind = (run.network_record.get("preprocess") or {}).get("kind", "image")
+        kind = run.of_network("preprocess").get("kind", "image")
         return "image" if kind == "image" else "sequence"
     return "pixel" if name == "segmentation" else "item"
 
 
 def task_name(run: Run) -> str:
     """Return the task in the words of the registry, as far as the run says it; "" where it does not."""
-    said = (run.network_record.get("task") or {}).get("class") or run.config.get("task")
+    said = run.of_network("task").get("class") or run.config.get("task")
     if said is None:
         return "classification" if run.score_name == "accuracy" and run.summary else ""
     last = str(said).rpartition(":")[2]

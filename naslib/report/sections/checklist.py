@@ -152,6 +152,10 @@ def _same_protocol(runs: Sequence[Run]) -> Item:
     modes = {run.mode for run in runs}
     if modes == {None}:
         return Item(practice, UNKNOWN, "Nothing has been tested yet.", why)
+    if any(run.summary.get("own_loaders") for run in runs):
+        return Item(
+            practice, UNKNOWN, "A script's own loaders: whether their test part was kept apart, only it says.", why
+        )
     again = sum(len(list(run.folder.glob("eval.*"))) for run in runs)
     if len(modes) > 1:
         return Item(practice, NO, f"Evaluated in different ways: {listed(sorted(str(mode) for mode in modes))}.", why)
@@ -191,7 +195,7 @@ def _random_search(runs: Sequence[Run]) -> Item:
         said = (
             "This run is random search itself."
             if random
-            else "A single run; `naslib compare CONFIG --methods rs,...` adds it at the same budget."
+            else "A single run; naslib compare CONFIG --methods rs,... adds it at the same budget."
         )
         return Item(practice, UNKNOWN, said, why)
     return Item(practice, NO, "Random search is not among the methods.", why)

@@ -78,7 +78,7 @@ def _head_of(run: Run, name: str) -> str:
 
 def _unit_of(run: Run, name: str) -> str:
     """Return the unit of a score, and its direction, as the record of the network has them."""
-    scores = (run.network_record.get("task") or {}).get("scores") or ()
+    scores = run.of_network("task").get("scores") or ()
     for entry in scores if isinstance(scores, list) else ():
         if isinstance(entry, dict) and entry.get("name") == name:
             better = "more is better" if entry.get("maximize", True) else "less is better"
