@@ -14,7 +14,6 @@ from naslib.cli.subcommands import SUBCOMMANDS
 
 TINY = "search.epochs=1 evaluation.epochs=1 search.batch_size=256 evaluation.batch_size=256"
 CELLS = f"{TINY} 'search_space_args={{cells: 3, nodes: 2, channels: 4}}' evaluation.channels=4 evaluation.cells=3"
-NB201 = f"{TINY} search_space_args.channels=4 search_space_args.cells_per_stage=1"
 # What an example is run with besides, the first that fits counts; None where it needs what cannot be here
 SHORT: list[tuple[str, str | None]] = [
     ("--config darts.yaml optimizer=gdas", CELLS),
@@ -37,6 +36,7 @@ SHORT: list[tuple[str, str | None]] = [
     ("correlate", "--test 4 --seeds 1"),
     ("compare random_search.yaml --methods rs,re --seeds 1-20", None),
     ("compare", "--seeds 1 --evaluations 25 --out compared/{}"),
+    ("export RUN --quantize", "--overwrite"),  # the first example has exported it already
     ("report run/a run/b", None),  # two runs that a person has named so, and a browser
     ("", ""),
 ]
