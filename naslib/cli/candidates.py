@@ -71,7 +71,8 @@ def _of_run(before: list[str], current: str) -> list[str]:
 
 def _of_command(before: list[str], current: str) -> list[str]:
     """Return what may follow a subcommand."""
-    parser = parser_of(subcommand(before[0]), before[1:])
+    main = subcommand(before[0])
+    parser = parser_of(main, before[1:]) or parser_of(main, ["--help"])  # one that needs more words has a help
     if parser is None:
         return []
     rest = before[1:]

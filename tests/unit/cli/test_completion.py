@@ -88,9 +88,7 @@ def test_what_may_follow(line, expected, folder):
     assert expected in _found(line)
 
 
-@pytest.mark.parametrize(
-    "line", ["--seed ", "nothing-like-it", "bench nothing ", "search.epochs=", "--config no/where"]
-)
+@pytest.mark.parametrize("line", ["--seed ", "nothing-like-it", "search.epochs=", "--config no/where"])
 def test_what_cannot_be_known_is_not_guessed(line, folder):
     assert _found(line) == []
 
