@@ -11,19 +11,27 @@ from typing import Any
 
 # Package: title of its page
 PACKAGES = {
+    "naslib": "naslib",
+    "naslib.defaults": "Trainer",
     "naslib.optimizers": "Optimizers",
     "naslib.search_spaces": "Search spaces",
     "naslib.search_spaces.core": "Graphs and operations",
     "naslib.choices": "Choices",
+    "naslib.search_spaces.core.elastic": "Elastic layers",
+    "naslib.search_spaces.nni_zoo": "NNI's zoo",
     "naslib.tasks": "Tasks",
     "naslib.data": "Data",
     "naslib.benchmarks": "Benchmarks",
     "naslib.predictors": "Predictors",
     "naslib.evaluators": "Evaluators",
+    "naslib.mixed_operations": "Mixed operations",
     "naslib.morphism": "Morphism",
+    "naslib.hardware": "Hardware",
     "naslib.comparison": "Comparison",
     "naslib.history": "History",
+    "naslib.build": "Building",
     "naslib.utils": "Utilities",
+    "naslib.errors": "Errors",
 }
 
 
@@ -63,17 +71,20 @@ def page_path(package: str) -> str:
 
 @functools.cache
 def api_pages() -> dict[str, tuple[str, str]]:
-    """Return a page per package: path, title, text."""
-    pages = {}
+    """Return a page per package: path, title, text. What several packages let a user import is on the first one's."""
+    pages: dict[str, tuple[str, str]] = {}
+    shown: dict[str, str] = {}
     for package, title in PACKAGES.items():
-        names = public_names(package)
-        what = first_sentence(importlib.import_module(package))
+        names = {name: (place_of(package, name, value), value) for name, value in public_names(package).items()}
+        own = list(dict.fromkeys(place for place, _ in names.values() if place not in shown))
+        shown |= dict.fromkeys(own, f"{package}.md")
         rows = "\n".join(
-            f"| [`{name}`](#{place_of(package, name, value)}) | {_escaped(first_sentence(value))} |"
-            for name, value in names.items()
+            f"| [`{name}`]({'' if place in own else shown[place]}#{place}) | {_escaped(first_sentence(value))} |"
+            for name, (place, value) in names.items()
         )
-        parts = [f"# {title}: `{package}`", what, f"| name | what it is |\n|---|---|\n{rows}"]
-        parts += [f"::: {place_of(package, name, value)}" for name, value in names.items()]
+        what = first_sentence(importlib.import_module(package))
+        parts = [f"# {title}: `{package}`" if title != package else f"# `{package}`", what]
+        parts += [f"| name | what it is |\n|---|---|\n{rows}", *(f"::: {place}" for place in own)]
         pages[page_path(package)] = (title, "\n\n".join(parts) + "\n")
     return pages
 

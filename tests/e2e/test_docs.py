@@ -17,6 +17,7 @@ import pytest
 import yaml
 from doc_blocks import ROOT, Block, blocks, commands, commands_in_blocks, pages, python_of, shown_words, words
 from doc_links import anchors, links
+from own_data import leave_data
 from page_runner import run_page
 from PIL import Image
 
@@ -177,6 +178,13 @@ def test_command(block: Block, tmp_path: Path, monkeypatch, capsys):
 
 def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
     """Say whether the command could do what it is given: with `--dry-run`; of a subcommand, by the options it has."""
+    if given[:1] == ["help"]:
+        if "COMMAND" in given:
+            return
+        with suppress(SystemExit):
+            assert main(given) == 0
+        assert "usage: naslib" in capsys.readouterr().out
+        return
     if given and given[0] in SUBCOMMANDS:
         with suppress(SystemExit):
             main([*given[: 1 + (given[0] in NESTED)], "--help"])
@@ -187,6 +195,8 @@ def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
         return
     monkeypatch.chdir(folder)
     _leave_architectures(folder)
+    if any(re.match(r"(dataset|test_sets)=.*(birds|ages|faces|scans|signals)", word) for word in given):
+        leave_data(folder)
     if {"--help", "--print-schema", "--version"} & set(given):
         with suppress(SystemExit):  # as argparse ends these
             assert main(given) == 0

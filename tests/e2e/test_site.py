@@ -42,9 +42,12 @@ def test_every_public_name_has_a_sentence_and_is_on_a_page(package: str, api: Mo
     sentences = {name: api.first_sentence(value) for name, value in names.items()}
     assert {name: said for name, said in sentences.items() if not re.fullmatch(r"[A-Z\"`(].{8,}\.", said)} == {}
     _, text = api.api_pages()[api.page_path(package)]
-    shown = set(re.findall(r"^::: (\S+)$", text, re.MULTILINE))
-    assert {api.place_of(package, name, value) for name, value in names.items()} <= shown
-    assert all(f"| [`{name}`](#" in text for name in names)
+    everywhere = "\n".join(text for _, text in api.api_pages().values())
+    shown = re.findall(r"^::: (\S+)$", everywhere, re.MULTILINE)
+    assert len(set(shown)) == len(shown) and {
+        api.place_of(package, name, value) for name, value in names.items()
+    } <= set(shown)
+    assert all(f"| [`{name}`](" in text for name in names)
 
 
 def test_what_is_public(api: ModuleType) -> None:
