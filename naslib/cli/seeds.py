@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,7 +122,10 @@ def plan_seeds(command: CommandLine) -> list[SeedPlan]:
         RunFolderError: If folders hold runs, and it was not said what is to become of them, or are at work.
         CheckpointError: If `--eval-only` finds a seed that was not searched.
     """
-    plans = [_plan(command, seed) for seed in command.seeds or ()]
+    plans: list[SeedPlan] = []
+    for seed in command.seeds or ():
+        with _without_warnings() if plans else nullcontext():  # what there is to say of the config is said once
+            plans.append(_plan(command, seed))
     taken = [plan for plan in plans if plan.state != "new"]
     if command.dry_run:
         return plans
@@ -130,6 +134,16 @@ def plan_seeds(command: CommandLine) -> list[SeedPlan]:
     if taken and not (command.resume or command.eval_only or command.overwrite):
         raise RunFolderError(_refusal(taken))
     return plans
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _plan(command: CommandLine, seed: int) -> SeedPlan:

@@ -100,12 +100,12 @@ def _acquire(folder: Path) -> int | None:
     for _ in range(_TRIES):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)  # not inherited by programs that are started
-        except FileNotFoundError:  # another process has removed the folder that it had made for nothing
-            continue
+            descriptor = _open(path)
         except OSError as error:
             logger.warning("no lock on the run folder %s: %s", folder, error.strerror or error)
             return None
+        if descriptor is None:
+            continue
         try:
             _lock(descriptor)
         except OSError as error:
@@ -122,6 +122,14 @@ def _acquire(folder: Path) -> int | None:
             return descriptor
         os.close(descriptor)
     raise RunFolderError(f"{folder} is taken and left by other processes all the time; use another out_dir=")
+
+
+def _open(path: Path) -> int | None:
+    """Return a descriptor of the file; None if another process has just removed the folder, made for nothing."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)  # not inherited by programs that are started
+    except FileNotFoundError:
+        return None
 
 
 def _release(folder: Path, descriptor: int) -> None:

@@ -83,7 +83,7 @@ compare random_search.yaml --methods rs --out folder/text.txt | text.txt is no f
 correlate | required
 correlate --nonsense | --nonsense
 correlate --benchmark nasbench201 | --dataset
-correlate --benchmark nowhere --dataset digits | no benchmark of the search space 'nowhere'
+- correlate --benchmark nowhere --dataset digits | no benchmark of the search space 'nowhere'
 correlate --benchmark nasbench201 --dataset nowhere --proxies synflow | nb201.npz
 correlate --benchmark nasbench201 --dataset digits --proxies synfow | did you mean 'synflow'
 correlate --benchmark nasbench201 --dataset digits --predictors nowhere | unknown predictor 'nowhere'
@@ -161,15 +161,15 @@ draw | required
 draw --nonsense | --nonsense
 draw nasbnech201 | nasbench201
 draw folder | folder
-draw text.txt | text.txt
+- draw text.txt | text.txt
 draw empty.yaml | empty.yaml
 draw loop | loop
 draw nasbench201 --format gif | gif
 draw nasbench201 --seed x | --seed
 draw nasbench201 --out x.gif | .gif
 draw nasbench201 --out folder | folder
-draw nasbench201 --out text.txt/x.svg | text.txt
-draw nasbench201 --cell nowhere | nowhere
+- draw nasbench201 --out text.txt/x.svg | text.txt
+- draw nasbench201 --cell nowhere | nowhere
 draw nasbench201 search.epoch=1 | search.epoch
 draw nasbench201 search_space_args.nowhere=1 | nowhere
 predict | required

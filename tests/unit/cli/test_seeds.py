@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import re
 import statistics
@@ -105,6 +106,7 @@ def test_a_finished_seed_whose_config_is_another_one_is_not_kept(words, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_overwrite_moves_all_and_eval_only_evaluates_all_again(words, tmp_path, capsys):
     assert main([*words, "--seeds", "1-2"]) == 0
     parent = _parent(tmp_path)
@@ -136,6 +138,7 @@ def test_a_failed_seed_is_named_and_the_others_go_on(words, tmp_path, capsys, mo
     assert told["score"]["n"] == 2 and told["runs"][1]["trouble"] == "the loss is NaN\nin step 3"
 
 
+@pytest.mark.slow
 def test_what_stops_all_seeds_before_they_begin_is_one_message(words, tmp_path, capsys):
     assert main([*words, "--seeds", "1-3", "search.evaluator=train", "search.batch_size=100000"]) == 2
     message = capsys.readouterr().err
@@ -152,6 +155,14 @@ def test_a_dry_run_says_what_would_be_done_with_each(words, tmp_path, capsys):
         assert f"{_parent(tmp_path) / '1'}: {state}" in text and f"{_parent(tmp_path) / '2'}: begins" in text
         assert "seeds          2, 2 at a time" in text and "search_space: nasbench201" in text
     assert not (_parent(tmp_path) / "2").exists()
+
+
+@pytest.mark.slow
+def test_what_is_to_be_said_of_a_config_is_said_once(words, caplog):
+    assert main(["--config", "darts.yaml", *words[2:], "search_space=nasbench201", "--seeds", "1-3", "--dry-run"]) == 0
+    said = [record.getMessage() for record in caplog.records if "were left out" in record.getMessage()]
+    assert len(said) == 2 and len({*said}) <= 2  # by the plan, and by the dry run itself
+    assert logging.root.manager.disable == 0
 
 
 def test_a_seed_that_another_process_works_on_is_refused(words, tmp_path, monkeypatch, capsys):

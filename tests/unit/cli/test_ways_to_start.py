@@ -19,11 +19,9 @@ WORDS = [
     ["--version"],
     ["--nonsense"],
     ["list"],
-    ["list", "--help"],
     ["bench", "info", "nowhere.npz"],
     ["--config", "nowhere.yaml"],
     ["--config", "random_search.yaml", "search.epoch=2"],
-    ["--config", "random_search.yaml", "--dry-run"],
     ["--config", "random_search.yaml", "--seeds", "1-2", "--dry-run"],
     ["run", "--config", "random_search.yaml", "--seeds", "2-1"],
 ]

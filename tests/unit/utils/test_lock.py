@@ -163,3 +163,30 @@ print(wins)
     wins = [process.communicate(timeout=60)[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], time.monotonic() - started
     assert sum(map(int, wins)) > 0
+
+
+def test_folders_that_were_made_for_the_lock_alone_go_with_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with RunLock(tmp_path / "there" / "a" / "b"), RunLock(tmp_path / "there" / "a" / "b"):
+        assert (tmp_path / "there" / "a" / "b" / ".lock").is_file()
+    assert list((tmp_path / "there").iterdir()) == []
+    with RunLock(tmp_path / "there"):  # was there before
+        pass
+    with RunLock(tmp_path / "kept" / "run"):
+        (tmp_path / "kept" / "run" / "log.log").touch()
+    assert {path.name for path in tmp_path.rglob("*")} == {"there", "kept", "run", "log.log"}
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again(tmp_path: Path, monkeypatch) -> None:
+    really, times = lock._open, []
+
+    def removed_at_first(path: Path) -> int | None:
+        times.append(path)
+        if len(times) < 3:
+            path.parent.rmdir()
+        return really(path)
+
+    monkeypatch.setattr(lock, "_open", removed_at_first)
+    with RunLock(tmp_path / "run"):
+        assert (tmp_path / "run" / ".lock").is_file()
+    assert len(times) == 3
