@@ -93,7 +93,8 @@ def run_folder_of(folder: Path) -> Path:
         named = json.loads(manifest.read_text(encoding="utf-8")).get("run")
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(f"cannot read {manifest}: {error}") from error
-    places = [folder.parent, *([Path(named), folder / named] if isinstance(named, str) else [])]
+    # of a run that was moved with the folder in it, the name is an old one
+    places = [*([Path(named), folder / named] if isinstance(named, str) else []), folder.parent]
     for place in places:
         if (place / "eval" / "network.json").is_file():
             return place

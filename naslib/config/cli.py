@@ -39,7 +39,7 @@ examples:
   naslib --config darts.yaml --dry-run                check everything, train nothing
   naslib --config darts.yaml --resume                 continue after a crash or Ctrl-C
   naslib --config darts.yaml --eval-only              discretize and evaluate a finished search again
-  naslib --config darts.yaml evaluation.genotype=FILE retrain a given architecture instead of searching
+  naslib --config darts.yaml evaluation.genotype=FILE  retrain a given architecture, search none
   naslib --print-schema > schema.json                 lets an editor complete and check configs
 
 Every key of the config can be overridden. Results go to out_dir/search_space/dataset/optimizer/seed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from naslib.config import compat
@@ -95,9 +96,10 @@ def _check_names(raw: dict[str, Any], extensions: SchemaExtensions) -> Problems:
             continue
         if value.lower() not in {name.lower() for name in names}:
             choices = ", ".join(sorted(names)) or "none is registered"
-            problems.append(
-                (key, f"unknown {key.replace('_', ' ')} {value!r}{did_you_mean(value, names)} (known: {choices})")
-            )
+            hint = did_you_mean(value, names)
+            if key == "dataset" and Path(value).expanduser().is_dir():
+                hint = f"; for the folder of that name write ./{value}"
+            problems.append((key, f"unknown {key.replace('_', ' ')} {value!r}{hint} (known: {choices})"))
         elif key != "dataset" and key in raw:
             raw[key] = value.lower()
     return problems + _check_torch_names(raw)

@@ -24,8 +24,8 @@ def get_train_val_loaders(
     images. With a train portion of 1 the valid queue is None (in NASLib it is an empty one).
 
     Args:
-        config: A config; read are `dataset`, `data`, `seed`, `workers` and of the section of the mode `batch_size,
-            train_portion, seed, cutout, cutout_length, cutout_prob`.
+        config: A config; read are `dataset`, `dataset_args`, `data`, `seed`, `workers` and of the section of the mode
+            `batch_size, train_portion, seed, cutout, cutout_length, cutout_prob`.
         mode: `"train"` for the `search` section, `"val"` for the `evaluation` section.
 
     Raises:
@@ -35,7 +35,8 @@ def get_train_val_loaders(
         raise ConfigError(f"unknown mode {mode!r}: 'train' reads config.search, 'val' reads config.evaluation")
     section = getattr(config, _MODES[mode])
     seed = _first("seed", None, config, section)
-    data = load_data(config.dataset, data_dir=_first("data", None, config), seed=int(seed or 0))
+    arguments = dict(_first("dataset_args", {}, config))
+    data = load_data(config.dataset, data_dir=_first("data", None, config), seed=int(seed or 0), **arguments)
     # our own config records which keys the user gave; another object does not
     given = f"{_MODES[mode]}.cutout_length" in getattr(config, "__dict__", {}).get("given", ())
     options = augment_options(section, length_given=given)

@@ -62,7 +62,7 @@ def read_targets(
     if multi_label:
         return _of_rows(name, class_names, [(what, read_label_sets(y, len(x), what)) for what, y, x in given], "class")
     if task == "segmentation":
-        return _masks(name, class_names, [(what, read_masks(y, tuple(x.shape), what)) for what, y, x in given])
+        return number_masks(name, class_names, [(what, read_masks(y, tuple(x.shape), what)) for what, y, x in given])
     labels = [(what, read_labels(y, len(x), what)) for what, y, x in given]
     numbers, names = assign_classes(name, labels, class_names)
     check_enough_images(name, len(np.unique(numbers[0])), len(numbers[0]))
@@ -148,7 +148,7 @@ def _of_rows(
     return Targets([torch.from_numpy(rows) for _, rows in parts], chosen)
 
 
-def _masks(name: str, names: Sequence[str] | None, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> Targets:
+def number_masks(name: str, names: Sequence[str] | None, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> Targets:
     """Number the classes of masks as those of labels: the different values of the training masks, ascending."""
     values = np.unique(parts[0][1])
     values = values[values != IGNORED]

@@ -107,10 +107,9 @@ class TrainerSettings(ConfigBuilders):
             train, valid, tests = tuple(build(config))[:3]
         info = getattr(train, "info", None)
         self._about = getattr(tests, "about", {})
-        if self._own_loaders is None and isinstance(info, DatasetInfo):
-            is_settled = settle_cutout(self.config, info)
-            if is_settled or self._about.get("chosen"):
-                self.record.echo()
+        declared = info if self._own_loaders is None and isinstance(info, DatasetInfo) else None
+        if declared is not None and (settle_cutout(self.config, declared) or self._about.get("chosen")):
+            self.record.echo()
         task = self.settle_task(info)
         check_weights(task)
         if self._own_loaders is None:

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from naslib.errors import ExportError
 from naslib.search_spaces.core.graph import Graph
-from naslib.search_spaces.core.primitives import DropPath, Identity
+from naslib.search_spaces.core.primitives import DropPath, Identity, MixedOp
 from naslib.search_spaces.core.primitives import Sequential as OpSequence
 
 from ._folding import is_plain, literal
-from ._graphs import GraphWriter, camel
+from ._functions import first_paragraph
+from ._graphs import GraphWriter, camel, runs_itself
 from ._layers import CONTAINERS, layer, torch_base, torch_kind
-from ._library import Library, first_paragraph
+from ._library import Library
 from ._methods import Methods, returned, sole_input, stored_in
 from ._parts import Block, Const, Fixed, Held, Listed, Parameters, Part, Torch
 
@@ -31,7 +32,7 @@ _STRIDED_SOURCE = f'''
 class {STRIDED}(nn.Conv2d):
     """A 1x1 convolution with a stride, computed as a matrix product of the pixels that the stride reaches."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         rows, columns = self.stride
         pixels = x[:, :, ::rows, ::columns]
         y = torch.matmul(self.weight.flatten(1), pixels.flatten(2)).unflatten(2, pixels.shape[2:])
@@ -83,6 +84,10 @@ class Builder:
             return self._listed(module, "nn.Sequential", where, list(module.op.named_children()))
         if isinstance(module, Graph):
             return self._graph(module, where, of_graph)
+        if isinstance(module, MixedOp):
+            raise ExportError(
+                f"{where} ({type(module).__name__}) has nothing decided: export what get_final_architecture gives"
+            )
         kind = torch_kind(module)
         container = next((text for known, text in CONTAINERS.items() if isinstance(module, known)), None)
         if kind in CONTAINERS:
@@ -104,7 +109,7 @@ class Builder:
         if id(getattr(module, "weight", None)) not in self.products:
             return layer(module, kind, in_place)
         if STRIDED not in self.library.taken:
-            self.library.imports |= {"torch", "torch.nn"}
+            self.library.imports |= {"torch", "torch.nn", "torch.Tensor"}
             self.library.taken.add(STRIDED)
             self.library.helpers += ast.parse(_STRIDED_SOURCE).body
         return layer(module, kind, in_place, STRIDED)
@@ -264,9 +269,7 @@ class Builder:
     # graphs
 
     def _graph(self, graph: Graph, where: str, of_graph: bool) -> Part:
-        own = (
-            type(graph).forward is Graph.forward and type(graph).forward_with_auxiliary is Graph.forward_with_auxiliary
-        )
+        own = runs_itself(graph)
 
         def part(module: nn.Module, in_place: bool, place: str, edges: Any = None) -> Part:
             return self.part(module, f"{where}.{place}", in_place, True, edges)
@@ -279,7 +282,12 @@ class Builder:
                     only = writer.items[0][1]
                     if isinstance(only, Part):
                         return only
-        arguments = [ast.arg("self"), *(ast.arg(writer.variable(node)) for node in writer.inputs)]
+        self.library.imports.add("torch.Tensor")
+        tensor = ast.Name("Tensor", ast.Load())
+        arguments = [
+            ast.arg("self"),
+            *(ast.arg(writer.variable(node), tensor) for node in writer.inputs if node in writer.needed),
+        ]
         empty = ast.arguments([], arguments, None, [], [], None, [])
         if len(writer.inputs) > 1 and not of_graph and own:
             empty = ast.arguments([], [ast.arg("self")], ast.arg("inputs"), [], [], None, [])
@@ -287,7 +295,7 @@ class Builder:
             targets = ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())
             given = ast.parse("inputs if len(inputs) > 1 else inputs[0]", mode="eval").body
             body = [ast.Assign([targets], given), *body]
-        tree = ast.FunctionDef("forward", empty, body, [], None)
+        tree = ast.FunctionDef("forward", empty, body, [], tensor if own else None)
         trees = [tree]
         if not own:
             tree.name = "forward_with_auxiliary"

@@ -77,6 +77,12 @@ def _find_parameters(made: Made) -> None:
         block.arguments = found
 
 
+def _type_of(made: Made, number: int) -> ast.expr | None:
+    """Return the type of an argument of a constructor, None where it has several."""
+    kinds = {type(block.arguments[number].value) for block in made.blocks if block.arguments}
+    return name(kinds.pop().__name__) if len(kinds) == 1 and kinds <= {int, float, bool, str} else None
+
+
 def _same(first: Any, second: Any) -> bool:
     return type(first) is type(second) and repr(first) == repr(second)
 
@@ -115,7 +121,7 @@ class ClassWriter:
         base = _dotted("nn.Module" if block.base is None else block.base.kind)
         members: list[ast.stmt] = [ast.Expr(ast.Constant(doc or block.doc))]
         if len(body) > 1 or block.base is not None or made.parameters:
-            arguments = [ast.arg("self"), *(ast.arg(parameter) for parameter in made.parameters)]
+            arguments = [ast.arg("self"), *(ast.arg(p, _type_of(made, n)) for n, p in enumerate(made.parameters))]
             given = ast.arguments([], arguments, None, [], [], None, [])
             members.append(ast.FunctionDef("__init__", given, body, [], None))
         members += block.methods

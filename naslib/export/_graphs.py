@@ -46,6 +46,53 @@ def camel(text: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in re.split(r"\W+|_", text) if word) or "Block"
 
 
+def runs_itself(graph: Graph) -> bool:
+    """Say whether a graph has no forward of its own."""
+    return type(graph).forward is Graph.forward and type(graph).forward_with_auxiliary is Graph.forward_with_auxiliary
+
+
+def needed_nodes(graph: Graph) -> set[int]:
+    """Return the nodes whose values have an effect on the output of a graph."""
+    if not runs_itself(graph):
+        return set(graph.nodes)
+    found: set[int] = set()
+    waiting = [topological_order(graph)[-1]]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += used_sources(graph, node)
+    return found
+
+
+def used_sources(graph: Graph, node: int) -> list[int]:
+    """Return the sources of a node that have an effect on its value."""
+    sources = sorted(graph._pred[node])
+    attributes = graph._node[node]
+    if "subgraph" in attributes:
+        if not sources:
+            return []
+        nested = attributes["subgraph"]
+        needed = needed_nodes(nested)
+        routed = route(nested, {source: source for source in sources}, "a cell")
+        return sorted({source for inner, source in routed.items() if inner in needed})
+    combine = attributes.get("comb_op", sum)
+    if combine is sum:  # zeros add nothing, unless there is nothing else
+        there = [source for source in sources if not isinstance(plain_op(graph, source, node), Zero)]
+        return there or sources[:1]
+    if isinstance(combine, AbstractCombOp) and len(sources) > 1:
+        return [sources[position] for position in combine.used_inputs(len(sources))]
+    return sources
+
+
+def plain_op(graph: Graph, source: int, target: int) -> Any:
+    """Return the operation of an edge without its drop-path."""
+    op = graph._succ[source][target].op
+    while isinstance(op, DropPath):
+        op = op.op
+    return op
+
+
 class GraphWriter:
     """Write the forward of one graph.
 
@@ -68,7 +115,7 @@ class GraphWriter:
         self.items: list[tuple[str, Any]] = []
         self.values: dict[int, ast.expr] = {}
         self.body: list[ast.stmt] = []
-        self.needed = set(self.order) if whole else self._needed()
+        self.needed = needed_nodes(graph)
         degrees = [sum(source in self.needed for source in graph.predecessors(node)) for node in self.needed]
         out = [sum(target in self.needed for target in graph.successors(node)) for node in self.needed]
         self.is_chain = len(self.inputs) == 1 and max(degrees) <= 1 and max(out) <= 1 and not whole
@@ -77,32 +124,9 @@ class GraphWriter:
     def _sources(self, node: int) -> list[int]:
         return sorted(self.graph._pred[node])
 
-    def _used(self, node: int) -> list[int]:
-        """Return the sources of a node that have an effect."""
-        sources = self._sources(node)
-        combine = self.graph._node[node].get("comb_op", sum)
-        if "subgraph" not in self.graph._node[node] and isinstance(combine, AbstractCombOp) and len(sources) > 1:
-            return [sources[position] for position in combine.used_inputs(len(sources))]
-        return self._added(sources, node) if combine is sum and "subgraph" not in self.graph._node[node] else sources
-
-    def _added(self, sources: list[int], node: int) -> list[int]:
-        """Return the sources whose edges add something: zeros do not, unless there is nothing else."""
-        there = [source for source in sources if not isinstance(self._op(source, node), Zero)]
-        return there or sources[:1]
-
-    def _needed(self) -> set[int]:
-        found: set[int] = set()
-        waiting = [self.order[-1]]
-        while waiting:
-            node = waiting.pop()
-            if node not in found:
-                found.add(node)
-                waiting += self._used(node)
-        return found
-
     def variable(self, node: int) -> str:
         """Return the name of a node's value."""
-        return "x" if self.is_chain else f"x{node}"
+        return "x" if self.is_chain or self.inputs == [node] else f"x{node}"
 
     def write(self) -> list[ast.stmt]:
         """Return the statements of the forward."""
@@ -153,7 +177,8 @@ class GraphWriter:
         if "subgraph" in attributes:
             nested = attributes["subgraph"]
             given: dict[int, ast.expr] = {0: name(self.variable(node))} if is_input else {}
-            given |= {} if is_input else {source: self._edge(source, node) for source in sources}
+            used = used_sources(self.graph, node)
+            given |= {source: self._edge(source, node) if source in used else name("None") for source in sources}
             return self._nested(nested, given, snake(nested.name or "cell"))
         if is_input:
             return name(self.variable(node))
@@ -171,7 +196,7 @@ class GraphWriter:
             return self._concat([self._edge(sources[position], node) for position in combine.positions])
         if type(combine) is Select:
             return self._edge(sources[combine.index], node)
-        used = self._used(node)
+        used = used_sources(self.graph, node)
         values = [self._edge(source, node) if source in used else name("None") for source in sources]
         if changes_input(combine) and combine is not sum:
             values = [_clone(value) for value in values]
@@ -192,7 +217,7 @@ class GraphWriter:
 
     def _sum(self, node: int, sources: list[int]) -> ast.expr:
         """Return the sum of what enters."""
-        there = self._added(sources, node)
+        there = used_sources(self.graph, node)
         total = self._edge(there[0], node)
         for source in there[1:]:
             total = ast.BinOp(total, ast.Add(), self._edge(source, node))
@@ -207,15 +232,9 @@ class GraphWriter:
 
     # edges
 
-    def _op(self, source: int, target: int) -> Any:
-        op = self.graph._succ[source][target].op
-        while isinstance(op, DropPath):
-            op = op.op
-        return op
-
     def _edge(self, source: int, target: int) -> ast.expr:
         """Return what an edge gives."""
-        op, value = self._op(source, target), self.values[source]
+        op, value = plain_op(self.graph, source, target), self.values[source]
         if isinstance(op, list):
             raise ExportError(f"{self.where} cannot be written as source: nothing is decided at edge {source, target}")
         if isinstance(op, Graph):
@@ -238,8 +257,9 @@ class GraphWriter:
         return call(self.attribute(wanted, part), [value])
 
     def _nested(self, nested: Graph, given: dict[int, ast.expr], wanted: str) -> ast.expr:
-        routed = route(nested, given, self.where)
-        return call(self.attribute(wanted, self.part(nested, True, nested.name or "graph")), list(routed.values()))
+        needed = needed_nodes(nested)
+        values = [value for node, value in route(nested, given, self.where).items() if node in needed]
+        return call(self.attribute(wanted, self.part(nested, True, nested.name or "graph")), values)
 
 
 def _clone(value: ast.expr) -> ast.expr:

@@ -15,7 +15,8 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive
 
 from ._folding import bound_names
-from ._library import NOT_PASSED, Library, scope_of, simplified, tree_of
+from ._functions import NOT_PASSED, scope_of, simplified, tree_of
+from ._library import Library
 
 # Classes whose methods are not written down: of torch, and of ours those that only make a module an operation
 _FRAME: tuple[type, ...] = (AbstractPrimitive, AbstractCombOp, Graph)
@@ -144,10 +145,9 @@ class Methods:
         scope = scope_of(function)
         decorators = [d for d in tree.decorator_list if isinstance(d, ast.Name) and d.id in _KEPT]
         tree = simplified(tree, scope, self.module, self.stored, self.known)
-        tree.decorator_list = []
         tree = _Parents(self, owner).visit(tree)
         tree = self.library.resolved(tree, scope, what)
-        tree.decorator_list = list(decorators)
+        tree.decorator_list = [*decorators, *tree.decorator_list]
         self._keep(tree, called)
 
     def _keep(self, tree: ast.FunctionDef, called: str) -> None:

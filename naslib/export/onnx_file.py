@@ -81,6 +81,7 @@ def save_onnx(path: Path, program: Any, network: nn.Module, inputs: Tensor, name
                 program, (inputs,), dynamo=True, opset_version=OPSET, input_names=[names[0]], output_names=outputs,
                 verbose=False,
             )  # fmt: skip
+            _forget_origins(made.model)
             size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
             made.save(str(path), external_data=size > _LARGEST)
         except Exception as error:
@@ -114,6 +115,17 @@ def onnx_runner(path: Path) -> Callable[[Tensor], Any] | None:
         return [torch.from_numpy(array) for array in found]
 
     return run
+
+
+def _forget_origins(model: Any) -> None:
+    """Remove what the exporter notes of modules and operators of torch; of a small network it is most of the file."""
+    for graph in (model.graph, *model.functions.values()):
+        for node in graph:
+            node.metadata_props.clear()
+            for output in node.outputs:
+                output.metadata_props.clear()
+        for value in (*graph.inputs, *getattr(graph, "initializers", {}).values()):
+            value.metadata_props.clear()
 
 
 def _drawing(program: Any) -> list[str]:

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from naslib.errors import ExportError, NASLibError
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.own_module.graph import ModuleSearchSpace
 from naslib.training.export import TrainedNetwork
 from naslib.utils.text import shorten
 
@@ -276,7 +277,9 @@ def _compare(source: NetworkSource, network: nn.Module, inputs: Tensor) -> None:
 def _describe(network: nn.Module, inputs: Tensor | None, names: dict[str, Tensor]) -> str:
     """Return the docstring of a network: what it is, its genotype, its input, its parameters."""
     space = network.get_type() if isinstance(network, Graph) else type(network).__name__
-    lines = [f"A network of the search space {space}." if isinstance(network, Graph) else f"The network {space}.", ""]
+    of_space = isinstance(network, Graph) and not isinstance(network, ModuleSearchSpace)
+    space = type(network.module).__name__ if isinstance(network, ModuleSearchSpace) else space
+    lines = [f"A network of the search space {space}." if of_space else f"The network {space}.", ""]
     try:
         genotype = str(network.genotype()) if isinstance(network, Graph) else ""
     except NASLibError:  # of no particular space

@@ -223,12 +223,17 @@ class TextAnswers(Answers):
 
 def answers_for(task: Task, names: Sequence[str] | None, top: int | None) -> Answers:
     """Return what tells the outputs of a task."""
-    if isinstance(task, Classification):
+    if isinstance(task, Classification) and _reads_as(task, Classification):
         return (LabelAnswers if task.multi_label else ClassAnswers)(task, names, top)
     for kind, answers in ((Regression, ValueAnswers), (Segmentation, PixelAnswers)):
-        if isinstance(task, kind):
+        if isinstance(task, kind) and _reads_as(task, kind):
             return answers(task, names, top)
     return OtherAnswers(task, names, top)
+
+
+def _reads_as(task: Task, kind: type[Task]) -> bool:
+    """Return whether a task predicts as one of ours; a subclass with a `predict` of its own may give anything."""
+    return type(task).predict is kind.predict
 
 
 def _shown(value: Any) -> str:

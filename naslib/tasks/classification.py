@@ -174,14 +174,24 @@ class Classification(ClassTask):
 
         Of many labels each has a probability of its own, and rows have any sum.
         """
+        if self._predicts_otherwise:
+            return super().probabilities(outputs)
         if not self.multi_label:
             return torch.softmax(outputs, dim=1)
         return outputs if is_one_of(self.criterion, OF_PROBABILITIES) else torch.sigmoid(outputs)
 
+    @property
+    def _predicts_otherwise(self) -> bool:
+        """Whether a subclass reads outputs in a way of its own, so that the largest is not what they say."""
+        return type(self).predict is not Classification.predict
+
     def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
-        """Return true and predicted classes, as the accuracy counts them; None of many labels."""
-        targets = batch[1]
-        if self.multi_label or outputs.dim() != 2:
+        """Return true and predicted classes, as the accuracy counts them; None of many labels.
+
+        A subclass with statistics or predictions of its own counts classes if it overrides this, too.
+        """
+        cls, targets = type(self), batch[1]
+        if self.multi_label or cls.statistics is not Classification.statistics or self._predicts_otherwise:
             return None
         if targets.dim() == outputs.dim():
             targets = targets.argmax(dim=1)

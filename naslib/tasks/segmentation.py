@@ -112,10 +112,18 @@ class Segmentation(ClassTask):
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return `(n, classes, height, width)` probabilities, which sum to 1 for each pixel."""
+        if type(self).predict is not Segmentation.predict:
+            return super().probabilities(outputs)
         return torch.softmax(outputs, dim=1)
 
     def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
-        """Return true and predicted classes of all pixels; those that do not count are -1."""
+        """Return true and predicted classes of all pixels; those that do not count are -1.
+
+        A subclass with statistics or predictions of its own counts classes if it overrides this, too.
+        """
+        cls = type(self)
+        if cls.statistics is not Segmentation.statistics or cls.predict is not Segmentation.predict:
+            return None
         targets, classes = batch[1], outputs.shape[1]
         true = torch.where(targets == self.ignore_index, -1, targets)
         return true.flatten(), outputs.argmax(dim=1).flatten(), classes

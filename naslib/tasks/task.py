@@ -314,7 +314,7 @@ class Task(ABC):
         Raises:
             DataError: If the task predicts something else.
         """
-        raise DataError(f"the task {type(self).__name__} has no classes, so there are no probabilities: use predict")
+        raise DataError(f"the task {type(self).__name__} tells no probabilities of classes: use predict")
 
     def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
         """Return true and predicted classes of a batch, both `(m,)` int64, and how many classes there are.

@@ -66,14 +66,16 @@ def estimate_memory_mb(graph: nn.Module, input_shape: Sequence[int], batch_size:
     buffers = [buffer.clone() for buffer in graph.buffers()]
     was_training = graph.training
     graph.train()
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = graph(zero_inputs(graph, _PROBE, input_shape))
-    del output
-    graph.train(was_training)
-    with torch.no_grad():
-        for buffer, value in zip(graph.buffers(), buffers, strict=True):
-            buffer.copy_(value)
-    rng_restore(random_state)
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = graph(zero_inputs(graph, _PROBE, input_shape))
+        del output
+    finally:
+        graph.train(was_training)
+        with torch.no_grad():
+            for buffer, value in zip(graph.buffers(), buffers, strict=True):
+                buffer.copy_(value)
+        rng_restore(random_state)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in graph.parameters())
     # The architecture step and the weight step follow each other, so one graph is alive at a time.
     return (3 * weights + sum(kept.values()) * batch_size / _PROBE) / 2**20

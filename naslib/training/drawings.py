@@ -19,7 +19,7 @@ from naslib.utils.files import atomic_write, atomic_write_text
 from .cell_layout import CellEdge, DrawnCell
 from .chain_picture import boxes_of, draw_chain
 from .dot_text import dot_of_boxes, dot_of_cell, dot_of_found, dot_of_rows
-from .found_chain import chain_of, draw_found_chain
+from .found_chain import chain_of, draw_found_chain, steps_of
 from .pictures import colours_of, draw_cell, figure_bytes, named_cells
 from .space_pictures import chosen_rows, draw_rows, kinds_of_cells, rows_of
 
@@ -73,7 +73,7 @@ def drawings_of_space(space: Graph) -> list[Drawing]:
 
 
 def drawings_of_architecture(architecture: Graph) -> list[Drawing]:
-    """Return the cells of a discrete architecture, or its chain, or the table of what was chosen.
+    """Return the cells of a discrete architecture, or its chain, or the table of what was chosen; else its network.
 
     Args:
         architecture: A discrete architecture.
@@ -89,7 +89,11 @@ def drawings_of_architecture(architecture: Graph) -> list[Drawing]:
     if rows:
         table, text = functools.partial(draw_rows, rows), functools.partial(dot_of_rows, rows)
         found.append(Drawing("decisions", table, text, laid_out=False))
-    return found
+    steps = [] if found else steps_of(architecture)
+    if steps:
+        drawn, text = functools.partial(draw_found_chain, steps), functools.partial(dot_of_found, steps)
+        return [Drawing("network", drawn, text, laid_out=False)]
+    return found or [_of_cell("network", _network(architecture), {}, boxes=True)]
 
 
 def drawings_of_supernet(space: Graph) -> list[Drawing]:

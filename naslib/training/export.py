@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,18 +209,28 @@ class TrainedNetwork(nn.Module):
     def _all_outputs(self, images: Any) -> Iterator[Any]:
         return (self.outputs(inputs) for inputs in self._inputs(images))
 
-    def predict_names(self, images: Any) -> list[str]:
+    def predict_names(self, images: Any) -> list[Any]:
         """Return the class names of raw images.
 
         Args:
             images: As for `predict`.
 
+        Returns:
+            A name per image; of many labels a list of those that are found, of a segmentation rows of names.
+
         Raises:
-            DataError: If the network has no class names, or as for `predict`.
+            DataError: If the network has no class names, its task predicts no classes, or as for `predict`.
         """
         if self.class_names is None:
             raise DataError("the network was trained on loaders of your own, which name no classes; use predict")
-        return [self.class_names[number] for number in self.predict(images).tolist()]
+        found = self.predict(images)
+        if found.is_floating_point():
+            raise DataError(f"the task {type(self.task).__name__} predicts numbers that are no classes; use predict")
+        if isinstance(self.task, Classification) and self.task.multi_label:
+            return [
+                [name for name, there in zip(self.class_names, row, strict=True) if there] for row in found.tolist()
+            ]
+        return _named(found.tolist(), self.class_names)
 
     def _inputs(self, images: Any) -> Iterator[Tensor]:
         """Yield the network's inputs, some at a time, so that memory does not grow with a list of files."""
@@ -235,6 +245,10 @@ class TrainedNetwork(nn.Module):
 
     def __repr__(self) -> str:
         return layer_tree(self)
+
+
+def _named(numbers: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    return [_named(item, names) if isinstance(item, list) else names[item] for item in numbers]
 
 
 def _stacked(images: Any) -> Tensor:

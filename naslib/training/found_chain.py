@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from naslib.search_spaces.core.architecture import op_name
 from naslib.search_spaces.core.graph import Graph
@@ -68,6 +70,39 @@ def chain_of(graph: Graph) -> list[ChainBox] | None:
         is_layer = op.scope is not None and op.scope in graph.OPTIMIZER_SCOPE
         boxes.append(_box(op.name or "", searched[0].op, "op" if is_layer else "fixed", len(op) == 3))
     return boxes if sum(box.kind != "fixed" for box in boxes) >= _FEWEST else None
+
+
+def steps_of(graph: Graph) -> list[ChainBox]:
+    """Return a box for every edge of a network whose nodes follow one another; none of another one."""
+    order = sorted(graph.nodes)
+    if sorted(graph.edges) != list(itertools.pairwise(order)):
+        return []
+    ops = [graph.edges[edge].op for edge in itertools.pairwise(order)]
+    inside = _layers_in(ops[0]) if len(ops) == 1 else []
+    return inside or [replace(_box("", op, "fixed", False), label=_name_of(op)) for op in ops]
+
+
+def _layers_in(module: Any) -> list[ChainBox]:
+    """Return the layers of a module that is one Sequential: those with weights of their own, and pooling."""
+    while isinstance(module, nn.Module) and not isinstance(module, nn.Sequential):
+        children = list(module.children())
+        if len(children) != 1:
+            return []
+        module = children[0]
+    found = []
+    for layer in module if isinstance(module, nn.Sequential) else ():
+        kind = type(layer).__name__
+        size, stride = getattr(layer, "kernel_size", None), getattr(layer, "stride", 1)
+        channels = getattr(layer, "out_channels", getattr(layer, "out_features", None))
+        if channels is not None or "Pool" in kind:
+            sides = size if isinstance(size, tuple) else (size, size) if size else ()
+            label = " ".join(filter(None, [kind, "x".join(map(str, sides))]))
+            found.append(ChainBox("", label, "op", channels, stride[0] if isinstance(stride, tuple) else stride, False))
+    return found
+
+
+def _name_of(op: Any) -> str:
+    return str(op.name or "graph") if isinstance(op, Graph) else op_name(op)
 
 
 def _box(name: str, op: Any, kind: str, has_shortcut: bool) -> ChainBox:

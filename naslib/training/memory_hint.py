@@ -9,6 +9,7 @@ import torch
 
 from naslib.utils.log import get_logger
 from naslib.utils.memory import free_memory
+from naslib.utils.text import shorten
 
 from .describe import estimate_memory_mb
 
@@ -16,6 +17,8 @@ logger = get_logger(__name__)
 # A batch of fewer numbers (64 images of 3x13x13) is small, whatever the network: nothing is estimated for it.
 _SMALL = 2**15
 _MB = 2**20
+# What networks raise that cannot be asked like this.
+_WRONG = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def say_memory(optimizer: Any, loaders: tuple[Any, Any, Any], device: torch.device) -> None:
@@ -35,7 +38,11 @@ def say_memory(optimizer: Any, loaders: tuple[Any, Any, Any], device: torch.devi
         return
     if batch_size * math.prod(info.input_shape) < _SMALL:
         return
-    step = estimate_memory_mb(optimizer.graph, info.input_shape, batch_size)
+    try:
+        step = estimate_memory_mb(optimizer.graph, info.input_shape, batch_size)
+    except _WRONG as error:  # a hint never ends a run; what is wrong is said by the step itself
+        logger.info("memory: what a step takes is not known (%s)", shorten(str(error) or type(error).__name__))
+        return
     images = sum(_megabytes(loader) for loader in (train, tests, *getattr(tests, "test_sets", {}).values()))
     free = _free(device)
     logger.info(

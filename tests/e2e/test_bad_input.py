@@ -182,6 +182,22 @@ predict loop x.png | loop
 predict folder x.png --format xml | xml
 predict folder x.png --top x | --top
 predict folder x.png --batch-size 0 | --batch-size
+export | required
+export --nonsense | --nonsense
+export nowhere | nowhere
+export folder | folder
+export text.txt | text.txt
+export loop | loop
+export folder --formats onnx,pt3 | pt3
+export folder --formats "" | format
+export folder --quantize int4 | int4
+export folder extra | extra
+completion | required
+completion bsh | bash
+completion --nonsense | --nonsense
+completion bash more | more
+help nowhere | there is no command 'nowhere'
+help optimisers | there is no command 'optimisers'
 report | required
 report --nonsense | --nonsense
 report nowhere | nowhere
@@ -240,7 +256,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 
 def test_there_are_cases_for_every_command() -> None:
     lines = [line.removeprefix("- ").partition(" | ")[0] for line in CASES.strip().splitlines()]
-    assert len(lines) >= 160 and len(set(lines)) == len(lines)
+    assert len(lines) >= 175 and len(set(lines)) == len(lines)
     counts = {name: sum(line.split()[0] == name for line in lines) for name in SUBCOMMANDS}
     assert {name: count for name, count in counts.items() if count < 3} == {}
     assert sum(line.startswith("-") for line in lines) >= 35

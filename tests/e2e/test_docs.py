@@ -17,7 +17,9 @@ import pytest
 import yaml
 from doc_blocks import ROOT, Block, blocks, commands, commands_in_blocks, pages, python_of, shown_words, words
 from doc_links import anchors, links
+from own_data import leave_data
 from page_runner import run_page
+from PIL import Image
 
 import naslib
 from naslib.build import build_optimizer, main, schema_extensions
@@ -176,6 +178,13 @@ def test_command(block: Block, tmp_path: Path, monkeypatch, capsys):
 
 def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
     """Say whether the command could do what it is given: with `--dry-run`; of a subcommand, by the options it has."""
+    if given[:1] == ["help"]:
+        if "COMMAND" in given:
+            return
+        with suppress(SystemExit):
+            assert main(given) == 0
+        assert "usage: naslib" in capsys.readouterr().out
+        return
     if given and given[0] in SUBCOMMANDS:
         with suppress(SystemExit):
             main([*given[: 1 + (given[0] in NESTED)], "--help"])
@@ -186,6 +195,8 @@ def _check_run(given: list[str], folder: Path, monkeypatch, capsys) -> None:
         return
     monkeypatch.chdir(folder)
     _leave_architectures(folder)
+    if any(re.match(r"(dataset|test_sets)=.*(birds|ages|faces|scans|signals)", word) for word in given):
+        leave_data(folder)
     if {"--help", "--print-schema", "--version"} & set(given):
         with suppress(SystemExit):  # as argparse ends these
             assert main(given) == 0
@@ -236,6 +247,10 @@ def _leave_architectures(folder: Path) -> None:
     run.mkdir(parents=True)
     found = {"search_space": "nasbench301", "genotype": cell.format(edges + "]", "2, 3")}
     (run / "genotype.json").write_text(json.dumps(found))
+    for name in ("rot", "grün"):  # what README and others call a folder of images
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(100):
+            Image.new("L", (8, 8), number).save(folder / "photos" / name / f"{number}.png")
 
 
 def _check_module(module: str, given: list[str], monkeypatch, capsys) -> None:

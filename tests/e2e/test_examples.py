@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import runpy
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from page_runner import run_page
+from PIL import Image
 
 from naslib.optimizers import OPTIMIZERS
 from naslib.search_spaces import SimpleCellSearchSpace
@@ -35,7 +39,38 @@ LAST = {"own_task.py": "% within one"}
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(EXTRA)
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == {*EXTRA, "onnx_inference.py"}
+
+
+def test_an_exported_network_without_naslib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """On a network that is known by hand: logits are the means of the upper and of the lower half."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    make, floats = onnx.helper, onnx.TensorProto.FLOAT
+    weights = np.zeros((16, 2), np.float32)
+    weights[:8, 0] = weights[8:, 1] = 1 / 8
+    nodes = [
+        make.make_node("Flatten", ["images"], ["flat"]), make.make_node("MatMul", ["flat", "weights"], ["logits"])
+    ]  # fmt: skip
+    ends = (
+        make.make_tensor_value_info("images", floats, ["n", 1, 4, 4]),
+        make.make_tensor_value_info("logits", floats, ["n", 2]),
+    )
+    graph = make.make_graph(nodes, "halves", [ends[0]], [ends[1]], [onnx.numpy_helper.from_array(weights, "weights")])
+    onnx.save(
+        make.make_model(graph, opset_imports=[make.make_opsetid("", 20)], ir_version=9), tmp_path / "network.onnx"
+    )
+    rules = {"input": {"name": "images"}, "mode": "L", "size": [4, 4], "box": [4, 4], "of_bytes": 1.0}
+    rules |= {"multiply": [1 / 255], "add": [0.0]}
+    (tmp_path / "preprocessing.json").write_text(json.dumps(rules), encoding="utf-8")
+    (tmp_path / "classes.json").write_text('["öben", "unten"]', encoding="utf-8")
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[2:] = 255
+    Image.fromarray(pixels).save(tmp_path / "neu ü.png")
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), str(tmp_path / "neu ü.png")])
+    runpy.run_path(str(ROOT / "examples" / "onnx_inference.py"), run_name="__main__")
+    chance = np.e / (1 + np.e)
+    assert capsys.readouterr().out == f"{tmp_path / 'neu ü.png'}: unten ({chance:.4f})\n"
 
 
 # What takes longer than the others: networks of a size of their own, and one of two that are alike

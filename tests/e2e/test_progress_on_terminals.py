@@ -42,7 +42,7 @@ def _start(words: list[str], columns: int, folder: Path) -> Terminal:
 
 
 def _bars(text: str) -> list[str]:
-    return [state for state in states(text) if re.search(r"\|[█▏▎▍▌▋▊▉ ]+\|", state)]
+    return [state for state in states(text) if re.search(r"\|[█▏▎▍▌▋▊▉ ]{10,}\|", state)]
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])

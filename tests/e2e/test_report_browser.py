@@ -38,22 +38,45 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+class Pages:
+    """Pages of each kind, written when they are first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._written: dict[str, Path] = {}
+
+    def __getitem__(self, kind: str) -> Path:
+        if kind not in self._written:
+            self._written[kind] = getattr(self, f"_{kind}")(self.root / kind)
+        return self._written[kind]
+
+    def _one(self, root: Path) -> Path:
+        return write_report(write_run(root, arch_weights=alphas(6, 4)))
+
+    def _box(self, root: Path) -> Path:
+        return write_report(write_black_box(root), measure=False)
+
+    def _broken(self, root: Path) -> Path:
+        folder = write_run(root, 7, summary=None, history=None, network=None)
+        (folder / "errors.json").write_text("{")
+        return write_report(folder)
+
+    def _several(self, root: Path) -> Path:
+        write_black_box(root)
+        for seed in (1, 2):
+            write_run(root, seed, score=83.0 + seed)
+        return write_report(root, root / "all.html")
+
+    def _long(self, root: Path) -> Path:
+        long = "a_very_long_name_that_has_no_place_where_it_could_be_broken_" * 3
+        told = summary(dataset=long, class_names=[long] * 3, seed=8)
+        return write_report(write_run(root, 8, summary=told), measure=False)
+
+
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     """Pages of each kind."""
-    root = tmp_path_factory.mktemp("runs")
-    one = write_run(root / "a", arch_weights=alphas(6, 4))
-    box = write_black_box(root / "a")
-    broken = write_run(root / "b", 7, summary=None, history=None, network=None)
-    (broken / "errors.json").write_text("{")
-    long = "a_very_long_name_that_has_no_place_where_it_could_be_broken_" * 3
-    wide = summary(dataset=long, class_names=[long] * 3, seed=8)
-    named = write_run(root / "c", 8, summary=wide)
-    write_run(root / "a", 2, score=84.0)
-    return {
-        "one": write_report(one), "box": write_report(box, measure=False), "broken": write_report(broken),
-        "several": write_report(root / "a", root / "all.html"), "long": write_report(named, measure=False),
-    }  # fmt: skip
+    return Pages(tmp_path_factory.mktemp("runs"))
 
 
 class Watched:
@@ -86,7 +109,7 @@ def _violations(page: Any) -> list[str]:
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
-def test_a_page_is_complete_and_answers_pointer_and_keys(browser: Any, pages: dict[str, Path]):
+def test_a_page_is_complete_and_answers_pointer_and_keys(browser: Any, pages: Pages):
     with Watched(browser, pages["one"], color_scheme="light") as watched:
         page = watched.page
         assert _violations(page) == []
@@ -131,7 +154,7 @@ def _sort(page: Any) -> None:
     assert kinds == sorted(kinds, key=str.lower) and head.get_attribute("aria-sort") is None
 
 
-def test_nothing_is_wider_than_a_phone(browser: Any, pages: dict[str, Path]):
+def test_nothing_is_wider_than_a_phone(browser: Any, pages: Pages):
     with Watched(browser, pages["long"], viewport={"width": 360, "height": 740}) as watched:
         assert watched.page.evaluate("document.documentElement.scrollWidth") == 360
 
@@ -139,7 +162,7 @@ def test_nothing_is_wider_than_a_phone(browser: Any, pages: dict[str, Path]):
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["one", "box", "broken", "several", "long"])
-def test_every_kind_of_page_is_accessible(browser: Any, pages: dict[str, Path], kind: str, scheme: str):
+def test_every_kind_of_page_is_accessible(browser: Any, pages: Pages, kind: str, scheme: str):
     with Watched(browser, pages[kind], color_scheme=scheme) as watched:
         watched.page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         assert _violations(watched.page) == []
@@ -151,7 +174,7 @@ def test_every_kind_of_page_is_accessible(browser: Any, pages: dict[str, Path], 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one", "box", "broken", "several", "long"])
 @pytest.mark.parametrize("width", [320, 360, 768, 1600])
-def test_no_width_scrolls_sideways(browser: Any, pages: dict[str, Path], kind: str, width: int):
+def test_no_width_scrolls_sideways(browser: Any, pages: Pages, kind: str, width: int):
     with Watched(browser, pages[kind], viewport={"width": width, "height": 800}) as watched:
         watched.page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         assert watched.page.evaluate("document.documentElement.scrollWidth") == width
@@ -159,7 +182,7 @@ def test_no_width_scrolls_sideways(browser: Any, pages: dict[str, Path], kind: s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one", "several"])
-def test_on_paper(browser: Any, pages: dict[str, Path], kind: str):
+def test_on_paper(browser: Any, pages: Pages, kind: str):
     with Watched(browser, pages[kind], color_scheme="dark") as watched:
         page = watched.page
         assert page.pdf(format="A4").startswith(b"%PDF")
@@ -173,7 +196,7 @@ def test_on_paper(browser: Any, pages: dict[str, Path], kind: str):
 
 
 @pytest.mark.slow
-def test_keys_alone(browser: Any, pages: dict[str, Path]):
+def test_keys_alone(browser: Any, pages: Pages):
     with Watched(browser, pages["one"], reduced_motion="reduce") as watched:
         page = watched.page
         page.keyboard.press("Tab")
@@ -190,7 +213,7 @@ def test_keys_alone(browser: Any, pages: dict[str, Path]):
 
 
 @pytest.mark.slow
-def test_without_scripts_everything_is_there(browser: Any, pages: dict[str, Path]):
+def test_without_scripts_everything_is_there(browser: Any, pages: Pages):
     with Watched(browser, pages["one"], java_script_enabled=False) as watched:
         page = watched.page
         assert page.locator("svg.plot .line").count() > 10 and page.locator("button:visible").count() == 0

@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ _SEPARATORS = (",", "\t", ";", "|")
 _PATHS = ("path", "paths", "file", "filename", "file_name", "filepath", "file_path", "image_path", "image", "img")
 _LABELS = ("label", "labels", "class", "class_name", "target", "targets", "category", "y")
 _VALUES = ("value", "values", "target", "targets", "y", "label", "labels")
+_MASKS = ("mask", "masks", "mask_path", "segmentation", "annotation", *_LABELS)
+_TARGETS = {"classes": _LABELS, "values": _VALUES, "masks": _MASKS}
 _SPLITS = ("split", "subset", "partition", "set", "part")
 # What the rows of a part may be called.
 _PARTS = {
@@ -32,12 +34,15 @@ _PARTS = {
 _NAMED = 10
 
 
+Kind: TypeAlias = Literal["classes", "values", "masks"]
+
+
 class Columns(NamedTuple):
     """Which columns hold what; None is guessed.
 
     Attributes:
         paths: Paths of the images.
-        labels: Classes, or values (several columns may be).
+        labels: Classes, values (several columns may be), or paths of masks.
         split: The part of each row.
     """
 
@@ -51,7 +56,7 @@ class Rows(NamedTuple):
 
     Attributes:
         paths: Of the images, as they can be opened.
-        targets: `(n,)` class numbers or text, or `(n, k)` float64 values.
+        targets: `(n,)` class numbers or text (or paths of masks), or `(n, k)` float64 values.
         names: Of the columns that hold the targets.
         parts: `train`, `test` or `val` of each row; None where the table has no such column.
     """
@@ -67,13 +72,13 @@ def is_table(path: str | Path) -> bool:
     return str(path).lower().endswith(TABLE_SUFFIXES)
 
 
-def read_rows(file: Path, columns: Columns, of_values: bool) -> Rows:
+def read_rows(file: Path, columns: Columns, kind: Kind) -> Rows:
     """Return the rows of a table.
 
     Args:
         file: A CSV, TSV or Parquet file; relative paths in it are relative to its folder.
         columns: Which columns hold what.
-        of_values: Whether targets are numbers (`(n, k)`), rather than classes.
+        kind: What the targets are: `classes`, `values` `(n, k)`, or paths of `masks`.
 
     Raises:
         DataError: If it cannot be read, columns are not found, or cells are missing or no numbers.
@@ -83,20 +88,22 @@ def read_rows(file: Path, columns: Columns, of_values: bool) -> Rows:
     path_column = _find(file, table, columns.paths, _PATHS, "paths", "the paths of the images")
     split_column = _find_split(file, table, columns.split)
     rest = [name for name in table if name not in (path_column, split_column)]
-    names = _target_columns(file, table, columns.labels, rest, of_values)
+    names = _target_columns(file, table, columns.labels, rest, kind)
     said = [columns.paths is not None, columns.labels is not None]
     if not all(said):
         _logger.info(
-            "%s: paths are in column %r, %s in %s%s", file.name, path_column, "values" if of_values else "labels",
+            "%s: paths are in column %r, %s in %s%s", file.name, path_column, "labels" if kind == "classes" else kind,
             listed(names), f", parts in {split_column!r}" if split_column else "",
         )  # fmt: skip
     paths = [str(cell).strip() if cell is not None else "" for cell in table[path_column]]
     _refuse_missing(file, path_column, [not path for path in paths])
-    opened = [str(Path(path).expanduser() if _is_absolute(path) else file.parent / path) for path in paths]
-    if of_values:
+    opened = [_opened(file, path) for path in paths]
+    if kind == "values":
         targets: NDArray[Any] = np.stack([_numbers(file, name, table[name]) for name in names], axis=1)
     else:
         targets = _classes(file, names[0], table[names[0]])
+    if kind == "masks":
+        targets = np.array([_opened(file, str(path)) for path in targets.tolist()])
     parts = None if split_column is None else _parts(file, split_column, table[split_column])
     return Rows(opened, targets, names, parts)
 
@@ -177,23 +184,23 @@ def _find_split(file: Path, table: dict[str, list[Any]], said: str | None) -> st
 
 
 def _target_columns(
-    file: Path, table: dict[str, list[Any]], said: str | Sequence[str] | None, rest: list[str], of_values: bool
+    file: Path, table: dict[str, list[Any]], said: str | Sequence[str] | None, rest: list[str], kind: Kind
 ) -> tuple[str, ...]:
-    what = "values" if of_values else "classes"
+    of_values = kind == "values"
     if said is not None:
         names = [said] if isinstance(said, str) else [str(name) for name in said]
         if not names or (len(names) > 1 and not of_values):
             raise DataError(f"labels must be one column of classes, got {names}; several are values, or many labels")
         return tuple(_known(file, table, name, "labels") for name in names)
     lower = {name.lower(): name for name in reversed(rest)}
-    found = next((lower[name] for name in (_VALUES if of_values else _LABELS) if name in lower), None)
+    found = next((lower[name] for name in _TARGETS[kind] if name in lower), None)
     if found is not None:
         return (found,)
     if of_values and any(all(_is_number(cell) for cell in table[name]) for name in rest):
         return tuple(name for name in rest if all(_is_number(cell) for cell in table[name]))
     if len(rest) == 1:
         return (rest[0],)
-    raise DataError(f"the table {file}: say by labels which of its columns {listed(rest) or '(none)'} holds the {what}")
+    raise DataError(f"the table {file}: say by labels which of its columns {listed(rest) or '(none)'} holds the {kind}")
 
 
 def _classes(file: Path, name: str, cells: list[Any]) -> NDArray[Any]:
@@ -236,5 +243,7 @@ def _parts(file: Path, name: str, cells: list[Any]) -> list[str]:
     return [_PARTS[part] for part in found]
 
 
-def _is_absolute(path: str) -> bool:
-    return path.startswith("~") or Path(path).is_absolute()
+def _opened(file: Path, path: str) -> str:
+    """Return a path of a table, relative to its folder, as it can be opened."""
+    is_absolute = path.startswith("~") or Path(path).is_absolute()
+    return str(Path(path).expanduser() if is_absolute else file.parent / path)

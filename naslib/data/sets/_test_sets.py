@@ -83,7 +83,7 @@ def _read_images(
         classes, samples = scan_class_folders(place)
         paths, given = [file for file, _ in samples], np.array([classes[label] for _, label in samples])
     elif is_table(place):
-        rows = read_rows(place, columns, of_values=info.task == "regression" or info.multi_label)
+        rows = read_rows(place, columns, "values" if info.task == "regression" or info.multi_label else "classes")
         chosen = [
             i
             for i in range(len(rows.paths))

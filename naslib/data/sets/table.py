@@ -6,24 +6,27 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from naslib.data.image_data import ImageData
-from naslib.data.image_files import FileOptions, read_files, with_targets
+from naslib.data.image_data import ImageData, ImageSet
+from naslib.data.image_files import FileOptions, Files, read_files, with_targets
 from naslib.data.info import ImageSize
 from naslib.data.labels import assign_classes, check_enough_images, listed
+from naslib.data.mask_files import read_mask_files
 from naslib.data.registry import DATASETS, locate
-from naslib.data.sets._tables import Columns, Rows, read_rows
+from naslib.data.sets._tables import Columns, Kind, Rows, read_rows
 from naslib.data.sets._test_sets import with_test_sets
 from naslib.data.splits import TEST_SPLIT_SEED, split_test
-from naslib.data.targets import read_label_sets, read_values
+from naslib.data.targets import number_masks, read_label_sets, read_values
+from naslib.data.verify import raise_together
 from naslib.errors import ConfigError, DataError
 
 _logger = logging.getLogger("naslib.data")
+_KINDS: dict[str, Kind] = {"regression": "values", "segmentation": "masks"}
 
 
 @DATASETS.register("table")
@@ -35,7 +38,7 @@ def load_table(
     paths: str | None = None,
     labels: str | Sequence[str] | None = None,
     split: str | None = None,
-    task: Literal["classification", "regression"] = "classification",
+    task: Literal["classification", "regression", "segmentation"] = "classification",
     multi_label: bool = False,
     class_names: Sequence[str] | None = None,
     image_size: ImageSize | None = None,
@@ -60,7 +63,7 @@ def load_table(
             `target` ..., else the only other one, or all that hold numbers.
         split: The column that says `train`, `test` or `val`; if None, the one that is called `split` ..., if there is
             one. Rows of `val` are the test part where no row says `test`, and are not used otherwise.
-        task: Whether labels are classes or numbers.
+        task: Whether labels are classes, numbers, or paths of masks (one class number a pixel; in memory only).
         multi_label: Whether several columns of 0 and 1 say which classes an image has.
         class_names: Names of the classes in order, or of the values.
         image_size: As for a folder of images.
@@ -83,21 +86,68 @@ def load_table(
         raise ConfigError("data set 'table' needs the path of a table: dataset=my/table.csv, or the argument path")
     if task == "regression" and resized_crop is None:
         resized_crop = False
+    if task == "segmentation" and in_memory is None:
+        in_memory = True
     file, columns = locate(path, data_dir, "table"), Columns(paths, labels, split)
     options = FileOptions(image_size, channels, in_memory, resized_crop, scale, bool(skip_corrupt))
-    rows = read_rows(file, columns, of_values=multi_label or task == "regression")
+    rows = read_rows(file, columns, _KINDS.get(task, "values" if multi_label else "classes"))
     used = _used(file, rows)
     files = read_files(file.stem, [rows.paths[row] for row in used], np.arange(len(used)), options)
+    masks = None
+    if task == "segmentation":
+        files, masks = _with_masks(file.stem, files, rows, used, options)
     kept = used[files.kept]
     places = _split(file, rows, kept, test_portion, split_seed)
-    parts, names = _targets(file.stem, rows, [kept[place] for place in places], task, multi_label, class_names)
+    parts: Sequence[Any]
+    if masks is None:
+        chosen = [kept[place] for place in places]
+        parts, names = _targets(file.stem, rows, chosen, task, multi_label, class_names)
+    else:
+        parts, names = _masks(file.stem, masks, places, class_names)
     train, test = (
-        with_targets(files.images.take(place), torch.from_numpy(part))
-        for place, part in zip(places, parts, strict=True)
+        with_targets(files.images.take(place), torch.as_tensor(part)) for place, part in zip(places, parts, strict=True)
     )
     info = replace(files.info(file.stem, train, task, names, flip), multi_label=multi_label)
     data = ImageData(info, train, test, about=files.about())
     return with_test_sets(data, test_sets, data_dir, options, columns)
+
+
+def _with_masks(
+    name: str, files: Files, rows: Rows, used: NDArray[np.int64], options: FileOptions
+) -> tuple[Files, NDArray[np.int64]]:
+    """Return the files whose masks can be read, and these masks.
+
+    Raises:
+        DataError: If some cannot be read and are not left out, or images are to be streamed.
+    """
+    if not isinstance(files.images, ImageSet):
+        raise DataError(f"data set {name!r}: images with masks are kept in memory; leave in_memory out")
+    kept = used[files.kept]
+    images, paths = [rows.paths[row] for row in kept], [str(rows.targets[row]) for row in kept]
+    masks, errors = read_mask_files(name, paths, images, files.choice.size)
+    if errors and (not options.skip_corrupt or len(errors) == len(paths)):
+        raise_together(list(errors.values()), len(paths), "masks")
+    if not errors:
+        return files, masks
+    _logger.warning(
+        "data set %r: %d of %d masks cannot be read and are left out with their images (skip_corrupt): %s",
+        name, len(errors), len(paths), listed((str(error) for error in errors.values()), "{}"),
+    )  # fmt: skip
+    good = np.array([place for place in range(len(paths)) if place not in errors], dtype=np.int64)
+    left_out = {**files.left_out, **{paths[place]: str(error) for place, error in errors.items()}}
+    return Files(files.images.take(good), files.kept[good], files.choice, left_out), masks[good]
+
+
+def _masks(
+    name: str,
+    masks: NDArray[np.int64],
+    places: Sequence[NDArray[np.int64]],
+    class_names: Sequence[str] | None,
+) -> tuple[list[torch.Tensor], tuple[str, ...]]:
+    """Return the masks of both parts, numbered as those of arrays are, and the names of classes."""
+    pairs = list(zip(("the training masks", "the test masks"), (masks[place] for place in places), strict=True))
+    found = number_masks(name, class_names, pairs)
+    return found.parts, found.names
 
 
 def _targets(
@@ -150,6 +200,6 @@ def _split(
         if not is_train.all():
             return np.flatnonzero(is_train), np.flatnonzero(~is_train)
     classes = np.zeros(len(kept), dtype=np.int64)
-    if rows.targets.ndim == 1:
+    if rows.targets.ndim == 1 and len(np.unique(rows.targets)) < len(rows.targets):  # paths of masks are no classes
         classes = np.unique(rows.targets[kept], return_inverse=True)[1].astype(np.int64)
     return split_test(classes, portion, seed)

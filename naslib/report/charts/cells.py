@@ -14,7 +14,7 @@ from .svg import clean, element, new_id, picture, text
 # Pixels of an inch of the layout
 _INCH = 74.0
 # Boxes in a row of a chain, and their sizes
-_COLUMNS, _WIDE, _TALL, _GAP, _ROW, _EDGE = 5, 138.0, 34.0, 26.0, 88.0, 16.0
+_COLUMNS, _WIDE, _TALL, _GAP, _ROW, _EDGE = 5, 138.0, 34.0, 26.0, 94.0, 16.0
 _CHARACTERS = 22
 
 
@@ -137,7 +137,7 @@ def chain_picture(boxes: Sequence[ChainBox]) -> str:
     drawn = []
     for index, box in enumerate(boxes):
         row, column = divmod(index, columns)
-        left, top = _EDGE + column * (_WIDE + _GAP), _EDGE + row * _ROW + 24
+        left, top = _EDGE + column * (_WIDE + _GAP), _EDGE + row * _ROW + 28
         number = labels.index(box.label) if box.kind == "op" else -1
         drawn.append(_box(box, left, top, number))
         if index + 1 < len(boxes):
@@ -159,7 +159,7 @@ def _box(box: ChainBox, left: float, top: float, number: int) -> str:
             class_=f"box {box.kind}{colour}",
         ),
         text(label, middle, top + _TALL / 2 + 3.5, text_anchor="middle", class_="in-box"),
-        text(box.name.replace("_", " "), middle, top - 9, text_anchor="middle", class_="faint"),
+        text(box.name.replace("_", " "), middle, top - 14, text_anchor="middle", class_="faint"),
         text(below, middle, top + _TALL + 14, text_anchor="middle", class_="faint"),
     ]  # fmt: skip
     if box.has_shortcut:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..amounts import DASH, finite, number
+from ..amounts import DASH, finite, listed, number
 from .palette import style
 from .scales import Scale, fitted, thin, tick_labels
 from .svg import element, picture, text
@@ -102,6 +102,7 @@ def line_chart(
     drawn.append(element("line", x1=0, x2=0, y1=_TOP, y2=HEIGHT - _BOTTOM, class_="cursor"))
     missing = sum(1 for one in series for value in one.values if value is not None and finite(value) is None)
     notes = [f"{missing} values that are NaN or infinite are gaps." if missing else ""]
+    notes += _same(series, columns)
     notes += [
         f"{len(kept)} of {len(x)} positions are drawn, the least and largest of each stretch."
         if len(kept) < len(x)
@@ -120,6 +121,15 @@ def line_chart(
     legend = [(look, one.name, _last(column)) for look, one, column in zip(looks, series, columns, strict=True)]
     svg = picture(title, describe(x_name, y_name, x, series), WIDTH, HEIGHT, *drawn)
     return Chart(svg, legend, json.dumps(data, separators=(",", ":")), " ".join(filter(None, notes)), x_name, rows)
+
+
+def _same(series: Sequence[Series], columns: Sequence[Sequence[float | None]]) -> list[str]:
+    """Return a sentence for lines that lie on each other, of which the last is seen."""
+    by_values: dict[tuple[float | None, ...], list[str]] = {}
+    for one, column in zip(series, columns, strict=True):
+        by_values.setdefault(tuple(column), []).append(one.name)
+    alike = [names for names in by_values.values() if len(names) > 1]
+    return [f"{listed(names)} are the same, so that one line is seen." for names in alike if any(columns[0])]
 
 
 def describe(x_name: str, y_name: str, x: Sequence[float], series: Sequence[Series]) -> str:

@@ -59,7 +59,7 @@ def _drawn(graph: Graph) -> list[Any]:
     """Return pictures of a chain, or of the kinds of cells."""
     chain = chain_of(graph)
     if chain is not None:
-        return [Drawing(f"The network is a chain of {counted(len(chain), 'layer')}.", chain_picture(chain))]
+        return [Drawing(f"The network is a chain of {counted(len(chain), 'step')}.", chain_picture(chain))]
     cells = [cell for cell in cells_of(graph) if len(cell.nodes) <= _MOST_NODES]
     numbers = numbers_of(cells)
     pictures = [

@@ -1,7 +1,6 @@
 """Section: the best practices for research on architecture search, held against the record of a run.
 
-The practices are those of Lindauer and Hutter, "Best Practices for Scientific Research on Neural Architecture Search",
-JMLR 21(243), 2020; in our words, as far as a run folder can tell.
+The practices are those of [Lindauer2020bestpractices], in our words, as far as a run folder can tell.
 """
 
 from __future__ import annotations

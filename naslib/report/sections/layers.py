@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from ..amounts import DASH, TIMES, amount, counted, number
-from ..blocks import Cell, Note, Section, Table, Text, Tiles
-from ..measuring import Measured, measure
+from ..amounts import DASH, TIMES, WITHIN, amount, counted, number
+from ..blocks import Cell, Folded, Note, Section, Table, Text, Tiles
+from ..measuring import Layer, Measured, measure
 from ..reading import Run
 from ..state import Stage, stage_of
 
-# More rows are folded into one
-_ROWS = 120
+# Of more layers the parts of the network are listed first, and so many of them
+_ROWS, _MOST = 60, 400
 
 
 def layers(run: Run, is_measured: bool) -> Section | None:
@@ -56,11 +58,40 @@ def _blocks(found: Measured) -> list[Any]:
         ("parameters", f"{found.params:,}", ""),
         ("multiply-accumulates", amount(round(found.macs * 1e6)), ""),
     ]
-    most_params = max((layer.params for layer in found.layers), default=0) or 1
-    most_macs = max((layer.macs for layer in found.layers), default=0) or 1
-    most_time = max((layer.milliseconds or 0 for layer in found.layers), default=0) or 1
+    intro_blocks: list[Any] = [Text(intro), Tiles(tiles)]
+    if len(found.layers) <= _ROWS:
+        return [*intro_blocks, _table(found.layers, "Layers in the order in which they run first")]
+    whole = _table(found.layers[:_MOST], "Layers in the order in which they run first")
+    more = [Note(f"{_MOST} of {counted(len(found.layers), 'layer')} are listed.")] if len(found.layers) > _MOST else []
+    parts = _table(by_part(found.layers), "Parts of the network in the order in which they run first")
+    return [*intro_blocks, parts, Folded(f"All {counted(len(found.layers), 'layer')}", [whole, *more])]
+
+
+def by_part(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers of each part of a network as one: what its place begins with, with their sums.
+
+    Args:
+        layers: Layers, in order.
+    """
+    parts: dict[str, list[Layer]] = {}
+    for layer in layers:
+        parts.setdefault(layer.name.split(WITHIN)[0], []).append(layer)
+    return [
+        Layer(
+            name, counted(len(inner), "layer") if len(inner) > 1 else inner[0].kind, inner[-1].shape,
+            sum(layer.params for layer in inner), math.fsum(layer.macs for layer in inner),
+            math.fsum(layer.milliseconds or 0.0 for layer in inner),
+        )
+        for name, inner in parts.items()
+    ]  # fmt: skip
+
+
+def _table(layers: Sequence[Layer], title: str) -> Table:
+    most_params = max((layer.params for layer in layers), default=0) or 1
+    most_macs = max((layer.macs for layer in layers), default=0) or 1
+    most_time = max((layer.milliseconds or 0 for layer in layers), default=0) or 1
     rows: list[list[Cell | str]] = []
-    for place, layer in enumerate(found.layers[:_ROWS]):
+    for place, layer in enumerate(layers):
         took = layer.milliseconds or 0.0
         rows.append(
             [
@@ -72,13 +103,6 @@ def _blocks(found: Measured) -> list[Any]:
                 Cell(number(took, 3), took, took / most_time),
             ]
         )
-    caption = "Layers in the order in which they run first; the bar is the share of the largest"
     columns = ("layer", "kind", "gives", "parameters", "M mult.-acc.", "ms")
-    blocks: list[Any] = [
-        Text(intro),
-        Tiles(tiles),
-        Table(caption, columns, rows, frozenset((3, 4, 5)), is_sortable=True),
-    ]
-    if len(found.layers) > _ROWS:
-        blocks.append(Note(f"{_ROWS} of {counted(len(found.layers), 'layer')} are listed."))
-    return blocks
+    caption = f"{title}; the bar is the share of the largest"
+    return Table(caption, columns, rows, frozenset((3, 4, 5)), is_sortable=True)

@@ -58,6 +58,8 @@ def _sentence(groups: Sequence[Group], runs: Sequence[Run]) -> str:
         gap = abs(one[0] - other[0])
         noise = math.hypot(one[1] / math.sqrt(one[2]), other[1] / math.sqrt(other[2]))
         unit = first.first.unit
+        if gap == 0:
+            return f"{words}{first.name} and {second.name} have the same best mean, {score(one[0], unit)}. "
         words += f"The best mean has {first.name}, {score(one[0], unit)}, "
         words += f"followed by {second.name}, {score(other[0], unit)}. "
         if min(one[2], other[2]) < 2:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from naslib.cli.command import main
+from naslib.registry.catalogue import SEARCH_SPACES
 from naslib.training.drawings import graphviz
 
 NB201 = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|none~1|skip_connect~2|"
@@ -242,3 +243,21 @@ def test_a_graphviz_that_fails(capsys, monkeypatch, tmp_path):
     assert main(["draw", NB201, "search_space=nasbench201", "--out", "a.svg"]) == 2
     assert "did not draw: no such plugin; --layout own draws without it" in capsys.readouterr().err
     assert not (tmp_path / "a.svg").exists()
+
+
+def test_a_chain_in_one_module_is_drawn_layer_by_layer(capsys):
+    (path,) = _draw(capsys, "eas_cnn", "--what", "architecture", "--seed", "1", "--format", "dot")
+    labels = re.findall(r'\[label="([^"]*)"', path.read_text())
+    assert sum(label.startswith("MaxPool2d 2x2\\n/2") for label in labels) == 3
+    assert all(re.match(r"(Conv2d \dx\d|Linear)\\n\d+|MaxPool", label) for label in labels)
+    assert labels[-1] == "Linear\\n10"  # the classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEARCH_SPACES.names())
+def test_every_space_its_network_and_an_architecture_are_drawn(name, capsys):
+    for what in ("space", "supernet", "architecture"):
+        for path in _draw(capsys, name, "--what", what, "--format", "dot", "--out", f"{name}_{what}"):
+            assert path.read_text().startswith("digraph ") and path.read_text().count("label=") >= 2
+        for path in _draw(capsys, name, "--what", what, "--layout", "own", "--out", f"{name}_{what}.svg"):
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")

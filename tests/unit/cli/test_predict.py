@@ -165,12 +165,14 @@ def test_bad_words_are_one_line_and_status_two(run, tmp_path, words, message, ca
     assert status == 2 and out == "" and err.count("\n") == 1 and message in err
 
 
-@pytest.mark.parametrize("named", ["beside", "inside"])
+@pytest.mark.parametrize("named", ["beside", "inside", "moved"])
 def test_an_exported_folder_stands_for_its_run(run, tmp_path, pictures, named, capsys):
-    exported = run / "export" if named == "inside" else tmp_path / "elsewhere"
+    exported = tmp_path / "elsewhere" if named == "beside" else run / "export"
     exported.mkdir()
     try:
-        (exported / "export.json").write_text(json.dumps({"format": 1, "run": str(run), "files": {}}))
+        (exported / "export.json").write_text(
+            json.dumps({"format": 1, "run": "/gone" if named == "moved" else str(run)})
+        )
         status, out, _ = said(capsys, exported, pictures, "--format", "json")
         assert status == 0 and json.loads(out)["run"] == str(run)
     finally:

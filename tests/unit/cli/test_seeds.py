@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import statistics
+import sys
 from pathlib import Path
 
 import pytest
+import seed_lines_shown
+from terminal import Terminal, states
 from worker_acts import here
 
 import naslib
@@ -20,6 +25,7 @@ from naslib.config.loader import load_config
 from naslib.errors import ConfigError, NonFiniteLossError, RunFolderError
 from naslib.utils.lock import RunLock
 
+ROOT = Path(__file__).resolve().parents[3]
 SEARCH = ["--config", "random_search.yaml", "search.epochs=20"]
 
 
@@ -215,6 +221,19 @@ def test_the_words_for_one_seed_and_for_none():
     assert "| mean ± std | 0.5123 |  |  |" in one.table() and "one seed has no standard deviation" in one.table()
     none = SeedsResult([SeedRun(1, "1", "unfinished")], "score", "", True, Path())
     assert "No seed has a score." in none.table() and none.mean is None and none.std is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_on_a_terminal_running_seeds_show_what_they_are_at(tmp_path):
+    program = str(Path(seed_lines_shown.__file__))
+    terminal = Terminal([sys.executable, program, str(tmp_path)], 80, tmp_path, {**os.environ, "PYTHONPATH": str(ROOT)})
+    assert terminal.end() == 0, terminal.text
+    shown = states(terminal.text)
+    assert max(map(len, shown)) <= 79
+    for number, seed in enumerate((1, 2, 3)):
+        assert any(state.startswith(f"seed {seed}: search epoch {number}/3, and a lot") for state in shown)
+    assert any(re.fullmatch(r"seed 1 \(2/4, \d+ s\) failed: the loss is NaN", state) for state in shown)
+    assert "kept, as it is finished: seed 9" in shown
 
 
 def test_the_last_line_of_a_log(tmp_path):

@@ -11,11 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from naslib.config import load_config
+from naslib.config.extensions import SchemaExtensions
 from naslib.data import ImageData, ImageSet, Preprocess, StreamSet, build_search_loaders, load_data
 from naslib.data.decode import open_image
+from naslib.data.facade import get_train_val_loaders
 from naslib.data.headers import Choice, Header, choose, read_header
 from naslib.data.image_files import FileOptions, read_files
-from naslib.errors import DataError
+from naslib.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 RAMP = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)  # 0 ... 65520
@@ -321,6 +324,26 @@ def test_decoded_images_are_not_decoded_again(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("naslib.data.stream_set.open_image", counted)
     load_data(str(tmp_path / "p"))
     assert len(opened) == len(set(opened)) == 12
+
+
+def test_a_file_is_read_by_what_is_in_it_not_by_its_name(tmp_path: Path) -> None:
+    pixels = colours()
+    path = save(tmp_path / "a.png", pixels)
+    path.rename(tmp_path / "a.jpg")
+    assert np.array_equal(np.asarray(open_image(tmp_path / "a.jpg", 3)), pixels)
+
+
+def test_the_folder_of_a_bare_word_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(fill(tmp_path / "birds").parent)
+    words = {"datasets": ["digits"]}
+    with pytest.raises(ConfigError, match=r"unknown dataset 'birds'; for the folder of that name write \./birds"):
+        load_config(None, ["dataset=birds"], extensions=SchemaExtensions(**words))
+
+
+def test_naslibs_function_reads_folders_with_their_keywords(tmp_path: Path) -> None:
+    config = load_config(None, [f"dataset={fill(tmp_path / 'p')}", "image_size=8", "search.batch_size=4"])
+    train, valid, tests, _, _ = get_train_val_loaders(config)
+    assert valid is not None and next(iter(train))[0].shape == (4, 3, 8, 8) and tests.n_images == 2
 
 
 def test_files_that_need_more_memory_than_is_free(

@@ -136,3 +136,20 @@ def test_python_and_the_command_leave_the_same(tmp_path, kind):
     if kind == "several_objectives":
         assert "pictures/front" in images and told["trials"]["objectives"] == ["VAL_ACCURACY", "PARAMETERS"]
         assert trainer.optimizer.objectives[1].name == Metric.PARAMETERS.name
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_is_repeated_or_resumed_counts_the_same(tmp_path):
+    words = [*RUNS["weight_sharing"][1], f"out_dir={tmp_path}"]
+    assert main(words) == 0
+    folder = tmp_path / "nasbench201" / "digits" / "gdas" / "5"
+    first = read(folder, "summary.json")
+    assert sum(map(sum, first["confusion_matrix"])) == 359 and len(first["per_class"]) == 10
+    picture = (folder / "confusion_matrix.svg").read_bytes()
+    for word in ("--eval-only", "--resume"):
+        assert main([*words, word]) == 0
+        again = read(folder, "summary.json")
+        assert {key: again[key] for key in MEASURED} == {key: first[key] for key in MEASURED}
+        assert (folder / "confusion_matrix.svg").read_bytes() == picture
+    assert read(folder / "eval.1", "summary.json") == first
+    assert (folder / "eval.1" / "confusion_matrix.svg").read_bytes() == picture

@@ -144,7 +144,7 @@ def test_equal_cells_in_a_row_are_a_loop() -> None:
     assert text.count("class Cell(nn.Module)") == 1 and "x = self.cells_3(x)" in text
     # by hand: |nor_conv_3x3~0|+|skip_connect~0|none~1|... in the codes of the contract: edge (1,2) is nor_conv_3x3
     cell = text[text.index("class Cell(") : text.index("class ResNet")]
-    assert "x3 = x1 + self.edge_2_3(x2)" in cell and "return self.edge_2_4(x2) + self.edge_3_4(x3)" in cell
+    assert "x3 = x + self.edge_2_3(x2)" in cell and "return self.edge_2_4(x2) + self.edge_3_4(x3)" in cell
 
 
 def test_the_file_runs_where_naslib_is_not(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ class Single(nn.Module):
     """Gives something else in each of its instances."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + id(self)
+        return x + id(self) // 16 % 9973
 
 
 def test_what_gives_something_else_is_no_export() -> None:

@@ -84,7 +84,9 @@ def test_values_with_their_unit(picture):
     assert list(next(iter(predict_files(single, [picture])))["values"]) == ["value"]
     named = trained(Mean(1), Regression(), ["angle"], grey())
     assert list(next(iter(predict_files(named, [picture])))["values"]) == ["angle"]
-    with pytest.raises(DataError, match="Regression has no classes, so there are no probabilities: use predict"):
+    with pytest.raises(DataError, match="Regression predicts numbers that are no classes"):
+        network.predict_names(picture)
+    with pytest.raises(DataError, match="Regression tells no probabilities of classes: use predict"):
         network.predict_proba(picture)
 
 
@@ -97,7 +99,7 @@ def test_many_labels(picture):
     assert row["labels"] == [name for name, share in zip("abc", expected, strict=True) if share > 0.5]
     network.network.head.bias.data = torch.tensor([9.0, -9.0, 9.0])
     (row,) = predict_files(network, [picture])
-    assert row["labels"] == ["a", "c"]
+    assert row["labels"] == ["a", "c"] and network.predict_names([picture, picture]) == [["a", "c"], ["a", "c"]]
     assert network.predict_proba([picture, picture]).shape == (2, 3)
 
 
@@ -120,6 +122,8 @@ def test_pixels_and_masks(tmp_path, picture):
             assert mask.getpalette()[:9] == [0, 0, 0, 230, 159, 0, 86, 180, 233]
     assert free_mask(out, "other/a.png", None) == out / "a-2.png"
     assert len(set(colours(256))) == 256
+    names = network.predict_names(picture)
+    assert names == [[[["sky", "sea", "land"][number] for number in row] for row in classes.tolist()]]
     shares = network.predict_proba(picture)
     assert shares.shape == (1, 3, 6, 8) and torch.allclose(shares.sum(dim=1), torch.ones(1, 6, 8))
     (first,) = predict_files(network, [picture], top=1)

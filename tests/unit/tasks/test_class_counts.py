@@ -107,6 +107,30 @@ def test_tasks_without_classes_count_none(task):
     assert counts.summary() == {} and counts.matrix() is None and counts.per_class() is None
 
 
+class Odd(Classification):
+    """Reads outputs from the other end."""
+
+    def predict(self, outputs):
+        return outputs.argmin(dim=1)
+
+
+class Whole(Segmentation):
+    """Counts pictures rather than pixels."""
+
+    def statistics(self, outputs, batch):
+        return [(outputs.argmax(dim=1) == batch[1]).all(dim=(1, 2)).sum(), len(outputs)]
+
+
+@pytest.mark.parametrize(("task", "shape"), [(Odd(), (2, 3)), (Whole(), (2, 3, 4, 4))], ids=["predict", "statistics"])
+def test_subclasses_that_count_otherwise_count_no_classes_for_us(task, shape):
+    counts = ClassCounts(task)
+    counts.update(torch.zeros(shape), (None, torch.zeros(2, *shape[2:], dtype=torch.int64)))
+    assert counts.summary() == {}
+    if isinstance(task, Odd):
+        with pytest.raises(DataError, match="Odd tells no probabilities of classes"):
+            task.probabilities(torch.zeros(shape))
+
+
 def test_probabilities():
     outputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     powers = outputs.exp()
@@ -121,5 +145,5 @@ def test_probabilities():
     torch.testing.assert_close(sums, torch.ones(2, 4, 5))
     words = LanguageModelling().probabilities(dense[0])
     torch.testing.assert_close(words.sum(dim=-1), torch.ones(3, 4))
-    with pytest.raises(DataError, match="Regression has no classes, so there are no probabilities: use predict"):
+    with pytest.raises(DataError, match="Regression tells no probabilities of classes: use predict"):
         Regression().probabilities(outputs)

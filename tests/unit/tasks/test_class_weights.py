@@ -134,5 +134,7 @@ def test_words_at_the_top_level_go_where_they_belong(tmp_path: Path) -> None:
     assert config.dataset_args == {
         "channels": 1, "image_size": [16, 24], "skip_corrupt": True, "test_sets": {"rain": "a/b"},
     }  # fmt: skip
+    with pytest.raises(ConfigError, match=r"class_weights: task_args is 3, which has no keys of its own"):
+        load_config({"task_args": 3, "class_weights": "balanced"})
     with pytest.raises(ConfigError, match=r"image_size: 8 contradicts dataset_args\.image_size: 9"):
         load_config(None, ["image_size=8", "dataset_args.image_size=9"])

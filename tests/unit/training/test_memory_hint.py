@@ -59,6 +59,27 @@ def test_what_does_not_fit_is_a_warning_with_the_knobs(
     assert "set search.batch_size=6, or a smaller image (dataset_args.image_size)" in caplog.text
 
 
+def test_a_hint_never_ends_a_run(
+    search: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    optimizer, loaders = search
+    buffers = [buffer.clone() for buffer in optimizer.graph.buffers()]
+
+    def fails(*args: Any, **kwargs: Any) -> None:
+        torch.rand(1)
+        raise RuntimeError("not with two images")
+
+    before = torch.get_rng_state()
+    monkeypatch.setattr(optimizer.graph, "forward", fails)
+    optimizer.graph.eval()
+    say_memory(optimizer, loaders, CPU)
+    assert caplog.messages == ["memory: what a step takes is not known (not with two images)"]
+    assert not optimizer.graph.training and torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(buffers, optimizer.graph.buffers(), strict=True))
+    optimizer.graph.train()
+
+
 def test_small_batches_and_unknown_loaders_are_not_spoken_of(
     search: tuple[Any, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
