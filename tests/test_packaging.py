@@ -17,12 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 TREES = {
     "naslib": (".py", ".cpp", ".h", ".npz", ".typed", ".html", ".css", ".js"),
     "tests": (".py",),
-    "docs": (".md", ".png"),
-    "examples": (".py",),
+    "docs": (".md", ".png", ".svg", ".py", ".css"),
+    "examples": (".py", ".ipynb"),
     "configs": (".yaml",),
     "benchmarks": (".py", ".md", ".csv", ".png"),
 }
 FILES = ["README.md", "CHANGELOG.md", "LICENSE", "runner.py", "setup.py", "pyproject.toml", ".ci/run"]
+FILES += ["mkdocs.yml", ".ci/docs"]
 
 
 def _files(folder: str, suffixes: tuple[str, ...]) -> set[str]:
