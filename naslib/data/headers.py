@@ -50,7 +50,7 @@ class Header(NamedTuple):
         return self.mode in ("1", "L", "LA", "La") or is_deep(self.mode)
 
 
-class Choice(NamedTuple):
+class ImageKind(NamedTuple):
     """How the files of a data set become images of one kind.
 
     Attributes:
@@ -109,7 +109,7 @@ def choose(
     image_size: ImageSize | Sequence[int] | None = None,
     channels: int | None = None,
     scale: float | None = None,
-) -> Choice:
+) -> ImageKind:
     """Choose what nobody said.
 
     * Size: that of the files where at least nine of ten have the same one, of at most 64 pixels a side; else a square
@@ -132,13 +132,13 @@ def choose(
     chosen = channels or (1 if all(header.is_grey for header in headers) else 3)
     kinds = {_depth(header.mode) for header in headers}
     if scale is not None:
-        return Choice(size, chosen, float(scale), 0.0)
+        return ImageKind(size, chosen, float(scale), 0.0)
     if chosen == 1 and all(header.is_grey for header in headers):
         if kinds == {"float"}:
-            return Choice(size, chosen, 1.0, 0.0)
+            return ImageKind(size, chosen, 1.0, 0.0)
         if "deep" in kinds and "float" not in kinds:
-            return Choice(size, chosen, WHITE_16, 0.0)
-    return Choice(size, chosen, _BYTE, WHITE_16 if "deep" in kinds else 0.0)
+            return ImageKind(size, chosen, WHITE_16, 0.0)
+    return ImageKind(size, chosen, _BYTE, WHITE_16 if "deep" in kinds else 0.0)
 
 
 def _depth(mode: str) -> str:
@@ -156,7 +156,7 @@ def _usual_size(headers: Sequence[Header]) -> ImageSize:
     return min(_USUAL_SIDE, median)
 
 
-def say_choice(name: str, headers: Sequence[Header], choice: Choice, said: Sequence[str]) -> None:
+def say_choice(name: str, headers: Sequence[Header], choice: ImageKind, said: Sequence[str]) -> None:
     """Log what was chosen, and warn where much of the pictures is cut off.
 
     Args:
@@ -190,7 +190,7 @@ def _colours(headers: Sequence[Header]) -> str:
     return "all files are grey" if not coloured else f"{coloured} of {len(headers)} files have colours"
 
 
-def _bits(headers: Sequence[Header], choice: Choice) -> str:
+def _bits(headers: Sequence[Header], choice: ImageKind) -> str:
     deep = sum(_depth(header.mode) == "deep" for header in headers)
     if choice.deep:
         return f" ({deep} of {len(headers)} files have 16 bits, which become 8: divided by {choice.deep / _BYTE:g})"

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from naslib.data.channels import channel_statistics
-from naslib.data.headers import LARGEST_IN_MEMORY, Choice, choose, read_headers, say_choice
+from naslib.data.headers import LARGEST_IN_MEMORY, ImageKind, choose, read_headers, say_choice
 from naslib.data.image_data import ImageSet, default_augmentation
 from naslib.data.info import DatasetInfo, ImageSize, height_and_width, plain_size
 from naslib.data.stream_set import BYTE, StreamSet
@@ -76,7 +76,7 @@ class Files(NamedTuple):
 
     images: ImageSet | StreamSet
     kept: NDArray[np.int64]
-    choice: Choice
+    choice: ImageKind
     left_out: dict[str, str]
 
     def info(self, name: str, train: ImageSet | StreamSet, task: str, names: Sequence[str], flip: bool) -> DatasetInfo:
@@ -125,7 +125,7 @@ class Files(NamedTuple):
 
 
 def read_files(
-    name: str, paths: Sequence[str], targets: NDArray[Any], options: FileOptions, like: Choice | None = None
+    name: str, paths: Sequence[str], targets: NDArray[Any], options: FileOptions, like: ImageKind | None = None
 ) -> Files:
     """Return image files as one set, and find all that cannot be read, before anything is trained.
 
@@ -178,7 +178,7 @@ def read_files(
 
 
 def _read(
-    paths: Sequence[str], targets: NDArray[Any], choice: Choice, options: FileOptions
+    paths: Sequence[str], targets: NDArray[Any], choice: ImageKind, options: FileOptions
 ) -> tuple[ImageSet | StreamSet, dict[int, DataError]]:
     """Return the images, decoded into memory or streamed, and the errors of those that cannot be decoded."""
     height, width = height_and_width(choice.size)

@@ -24,7 +24,7 @@ from ._graphs import GraphWriter, camel, runs_itself
 from ._layers import CONTAINERS, layer, torch_base, torch_kind
 from ._library import Library
 from ._methods import Methods, returned, sole_input
-from ._parts import Block, Const, Fixed, Held, Listed, Parameters, Part, Torch
+from ._parts import Block, Const, ContainerSource, Fixed, ModuleSource, OwnTensor, Parameters, Torch
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 STRIDED = "StridedConv1x1"
@@ -58,7 +58,7 @@ class Builder:
 
     def part(
         self, module: nn.Module, where: str, in_place: bool = True, of_graph: bool = False, edges: Any = None
-    ) -> Part:
+    ) -> ModuleSource:
         """Return the part of a module.
 
         Args:
@@ -96,7 +96,9 @@ class Builder:
                 return listed
             return Block(module, self._class_name(module), _doc(module), listed, [], [])
         if isinstance(module, nn.ParameterList):
-            held = [Held(value, [Const(size, "features") for size in value.shape], "parameter") for value in module]
+            held = [
+                OwnTensor(value, [Const(size, "features") for size in value.shape], "parameter") for value in module
+            ]
             self.library.imports.add("torch")
             return Parameters(module, held)
         if kind is not None and not list(module.children()):
@@ -114,16 +116,16 @@ class Builder:
             self.library.helpers += ast.parse(_STRIDED_SOURCE).body
         return layer(module, kind, in_place, STRIDED)
 
-    def _listed(self, module: nn.Module, kind: str, where: str, named: list[tuple[str, nn.Module]]) -> Listed:
+    def _listed(self, module: nn.Module, kind: str, where: str, named: list[tuple[str, nn.Module]]) -> ContainerSource:
         entries = []
         for position, (name, child) in enumerate(named):
             guarded = position == 0 and isinstance(module, OpSequence)
             entries.append((name, self.part(child, f"{where}.{name}", not guarded)))
-        return Listed(module, kind, entries)
+        return ContainerSource(module, kind, entries)
 
     # modules of other classes
 
-    def _written(self, module: nn.Module, where: str, edges: Any) -> Part:
+    def _written(self, module: nn.Module, where: str, edges: Any) -> ModuleSource:
         base = torch_base(module)
         methods = Methods(module, self.library, where, base, edges=edges)
         methods.take("forward")
@@ -154,7 +156,7 @@ class Builder:
                 own = {name for name in called if name in vars(type(child)) and not hasattr(nn.Module, name)}
                 self.asked.setdefault(id(child), set()).update(own)
 
-    def _wrapped(self, module: nn.Module, forward: ast.FunctionDef, where: str) -> Part | None:
+    def _wrapped(self, module: nn.Module, forward: ast.FunctionDef, where: str) -> ModuleSource | None:
         """Return the part of a module that only calls another one, or gives its input back."""
         value, given = returned(forward), sole_input(forward)
         if value is None or given is None:
@@ -166,14 +168,14 @@ class Builder:
                 func=ast.Attribute(value=ast.Name(id="self"), attr=attr), args=[ast.Name(id=only)], keywords=[]
             ) if only == given and isinstance(module._modules.get(attr), nn.Module):
                 inner = self.part(getattr(module, attr), f"{where}.{attr}")
-                if isinstance(inner, Listed) and inner.kind == "nn.Sequential":
+                if isinstance(inner, ContainerSource) and inner.kind == "nn.Sequential":
                     preferred = self._preferred(module)
                     return Block(module, self._class_name(module), _doc(module), inner, [], [], preferred=preferred)
                 return inner
         return None
 
     def _block(self, module: nn.Module, methods: Methods, where: str, base: type | None) -> Block:
-        based: Torch | Listed | None = None
+        based: Torch | ContainerSource | None = None
         if base in CONTAINERS:
             based = self._listed(module, CONTAINERS[base], where, list(module.named_children()))
         elif base is not None:
@@ -182,7 +184,7 @@ class Builder:
         known = set() if base is None else {*module._parameters, *module._buffers, *_of_base(base)}
         items: list[tuple[str, Any]] = []
         for name in self._attributes(module, methods):
-            of_base = isinstance(based, Listed) and name in module._modules
+            of_base = isinstance(based, ContainerSource) and name in module._modules
             if of_base or (name in known and not isinstance(getattr(module, name, None), nn.Module)):
                 continue
             item = self._item(module, name, where, draws, methods.stores)
@@ -230,10 +232,10 @@ class Builder:
             sizes = [Const(size, "features") for size in value.shape]
             if name in module._parameters:
                 self.library.imports.add("torch")
-                return Held(value, sizes, "parameter", draws)
+                return OwnTensor(value, sizes, "parameter", draws)
             if name in module._buffers:
                 self.library.imports.add("torch")
-                return Held(value, sizes, "buffer")
+                return OwnTensor(value, sizes, "buffer")
             raise ExportError(
                 f"{what} cannot be written as source: it is a tensor that is neither parameter nor buffer"
             )
@@ -270,10 +272,10 @@ class Builder:
 
     # graphs
 
-    def _graph(self, graph: Graph, where: str, of_graph: bool) -> Part:
+    def _graph(self, graph: Graph, where: str, of_graph: bool) -> ModuleSource:
         own = runs_itself(graph)
 
-        def part(module: nn.Module, in_place: bool, place: str, edges: Any = None) -> Part:
+        def part(module: nn.Module, in_place: bool, place: str, edges: Any = None) -> ModuleSource:
             return self.part(module, f"{where}.{place}", in_place, True, edges)
 
         writer = GraphWriter(graph, part, self.library, where, whole=not own)
@@ -282,7 +284,7 @@ class Builder:
             match body[0]:
                 case ast.Return(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self")), args=[ast.Name()])):
                     only = writer.items[0][1]
-                    if isinstance(only, Part):
+                    if isinstance(only, ModuleSource):
                         return only
         self.library.imports.add("torch.Tensor")
         tensor = ast.Name("Tensor", ast.Load())
@@ -308,7 +310,7 @@ class Builder:
             _in_a_row(writer.items, tree)
         plain_name = graph.name or "cell"
         title = camel(plain_name) if type(graph) is Graph else self._class_name(graph)
-        count = sum(isinstance(item, Part) for _, item in writer.items)
+        count = sum(isinstance(item, ModuleSource) for _, item in writer.items)
         doc = (
             _doc(graph)
             if type(graph) is not Graph
@@ -355,7 +357,7 @@ def _in_a_row(items: list[tuple[str, Any]], forward: ast.FunctionDef) -> None:
             entries = [(str(number), entry) for number, (_, entry) in enumerate(items[position:end])]
             gone = {known for known, _ in items[position + 1 : end]}
             forward.body = [node for node in forward.body if not _calls(node, gone)]
-            items[position:end] = [(name, Listed(None, "nn.Sequential", entries))]
+            items[position:end] = [(name, ContainerSource(None, "nn.Sequential", entries))]
         position += 1
     _count_anew(items, forward)
 
@@ -365,7 +367,7 @@ def _count_anew(items: list[tuple[str, Any]], forward: ast.FunctionDef) -> None:
     bases = []
     for name, part in items:
         base = re.sub(r"_\d+$", "", name)
-        bases.append(base + "s" if isinstance(part, Listed) and part.module is None else base)
+        bases.append(base + "s" if isinstance(part, ContainerSource) and part.module is None else base)
     renamed: dict[str, str] = {}
     for position, (name, _) in enumerate(items):
         base = bases[position]

@@ -11,13 +11,24 @@ from naslib.search_spaces.core.graph import Graph
 from ._folding import is_plain, literal
 from ._graphs import name, snake
 from ._library import Library
-from ._parts import Argument, Block, Const, Fixed, Held, Listed, Parameters, Part, Torch, blocks_of
+from ._parts import (
+    Argument,
+    Block,
+    Const,
+    ContainerSource,
+    Fixed,
+    ModuleSource,
+    OwnTensor,
+    Parameters,
+    Torch,
+    blocks_of,
+)
 
 _TIDY = {"in_channels": "c_in", "out_channels": "c_out", "in_features": "n_in", "out_features": "n_out"}
 
 
 @dataclass
-class Made:
+class WrittenClass:
     """A class of the file.
 
     Attributes:
@@ -33,12 +44,12 @@ class Made:
     of_leaf: list[int | None] = field(default_factory=list)
 
 
-def make_classes(root: Block, library: Library, class_name: str) -> list[Made]:
+def make_classes(root: Block, library: Library, class_name: str) -> list[WrittenClass]:
     """Return the classes of a network, each after those that it is made of."""
-    groups: dict[Any, Made] = {}
+    groups: dict[Any, WrittenClass] = {}
     for block in blocks_of(root):
         key = block.skeleton() if block is not root else "root"
-        groups.setdefault(key, Made([], "")).blocks.append(block)
+        groups.setdefault(key, WrittenClass([], "")).blocks.append(block)
     library.taken.add(class_name)
     for made in groups.values():
         first = made.blocks[0]
@@ -49,7 +60,7 @@ def make_classes(root: Block, library: Library, class_name: str) -> list[Made]:
     return list(groups.values())
 
 
-def _find_parameters(made: Made) -> None:
+def _find_parameters(made: WrittenClass) -> None:
     leaves = [block.own_leaves() for block in made.blocks]
     columns: dict[Any, int] = {}
     taken = {"self", "nn", "torch", "math", "F", "super"}
@@ -77,7 +88,7 @@ def _find_parameters(made: Made) -> None:
         block.arguments = found
 
 
-def _type_of(made: Made, number: int) -> ast.expr | None:
+def _type_of(made: WrittenClass, number: int) -> ast.expr | None:
     """Return the type of an argument of a constructor, None where it has several."""
     kinds = {type(block.arguments[number].value) for block in made.blocks if block.arguments}
     return name(kinds.pop().__name__) if len(kinds) == 1 and kinds <= {int, float, bool, str} else None
@@ -87,7 +98,7 @@ def _same(first: Any, second: Any) -> bool:
     return type(first) is type(second) and repr(first) == repr(second)
 
 
-def _wanted_name(made: Made, leaf: Const, column: list[Any]) -> str:
+def _wanted_name(made: WrittenClass, leaf: Const, column: list[Any]) -> str:
     """Return the name of an argument: that of the module's own constructor where it says so, or of the layer's."""
     hint = _TIDY.get(leaf.hint, leaf.hint)
     for key in made.blocks[0].preferred:
@@ -110,9 +121,9 @@ class ClassWriter:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._leaf = 0
-        self._made = Made([], "")
+        self._made = WrittenClass([], "")
 
-    def write(self, made: Made, doc: str | None = None) -> ast.ClassDef:
+    def write(self, made: WrittenClass, doc: str | None = None) -> ast.ClassDef:
         """Return the tree of a class."""
         block = made.blocks[0]
         self.library.imports.add("torch.nn")
@@ -133,7 +144,7 @@ class ClassWriter:
         body: list[ast.stmt] = [ast.Expr(start)]
         for attribute, item in block.items:
             target = ast.Attribute(name("self"), attribute, ast.Store())
-            if isinstance(item, Held) and item.kind == "buffer":
+            if isinstance(item, OwnTensor) and item.kind == "buffer":
                 call = ast.Call(ast.Attribute(name("self"), "register_buffer", ast.Load()),
                                 [ast.Constant(attribute), self._tensor(item)], [])  # fmt: skip
                 body.append(ast.Expr(call))
@@ -146,13 +157,13 @@ class ClassWriter:
         return body
 
     def _item(self, item: Any) -> ast.expr:
-        if isinstance(item, Held):
+        if isinstance(item, OwnTensor):
             return ast.Call(_dotted("nn.Parameter"), [self._tensor(item)], [])
         if isinstance(item, Fixed):
             return item.tree
         return self._const(item) if isinstance(item, Const) else self.expression(item)
 
-    def _tensor(self, item: Held) -> ast.expr:
+    def _tensor(self, item: OwnTensor) -> ast.expr:
         maker = "torch.empty" if item.drawn else "torch.zeros"
         sizes = [self._const(size) for size in item.sizes] or [ast.Tuple([], ast.Load())]
         dtype = str(item.tensor.dtype)
@@ -174,7 +185,7 @@ class ClassWriter:
         self._leaf += same
         return same
 
-    def expression(self, part: Part) -> ast.expr:
+    def expression(self, part: ModuleSource) -> ast.expr:
         """Return the expression that makes a part."""
         if isinstance(part, Block):
             keywords = [ast.keyword(const.hint, self._const(const)) for const in part.leaves()]
@@ -184,11 +195,11 @@ class ClassWriter:
         if isinstance(part, Parameters):
             held: list[ast.expr] = [self._tensor(entry) for entry in part.entries]
             return ast.Call(_dotted("nn.ParameterList"), [ast.List(held, ast.Load())], [])
-        if not isinstance(part, Torch | Listed):
+        if not isinstance(part, Torch | ContainerSource):
             raise TypeError(f"{type(part).__name__} is no part that is called")
         return ast.Call(_dotted(part.kind), *self._arguments_of(part))
 
-    def _arguments_of(self, part: Torch | Listed) -> tuple[list[ast.expr], list[ast.keyword]]:
+    def _arguments_of(self, part: Torch | ContainerSource) -> tuple[list[ast.expr], list[ast.keyword]]:
         if isinstance(part, Torch):
             positional: list[ast.expr] = []
             keywords: list[ast.keyword] = []
@@ -215,7 +226,7 @@ class ClassWriter:
         return ([ast.Starred(again, ast.Load())] if again is not None else made), []
 
 
-def _named(part: Listed, made: list[ast.expr], library: Library) -> ast.expr:
+def _named(part: ContainerSource, made: list[ast.expr], library: Library) -> ast.expr:
     """Return the argument of an `nn.Sequential` whose entries have names of their own."""
     library.imports.add("collections")
     pairs = [

@@ -21,7 +21,7 @@ from naslib.search_spaces.core.primitives import AbstractCombOp, DropPath, Ident
 
 from ._folding import literal, without_dead_stores
 from ._library import Library
-from ._parts import Listed, Part, Torch
+from ._parts import ContainerSource, ModuleSource, Torch
 
 
 def name(identifier: str) -> ast.Name:
@@ -108,7 +108,9 @@ class GraphWriter:
         items: The operations, by the names that they have as attributes.
     """
 
-    def __init__(self, graph: Graph, part: Callable[..., Part], library: Library, where: str, whole: bool) -> None:
+    def __init__(
+        self, graph: Graph, part: Callable[..., ModuleSource], library: Library, where: str, whole: bool
+    ) -> None:
         self.graph, self.part, self.library, self.where, self.whole = graph, part, library, where, whole
         self.order = topological_order(graph)
         self.inputs = input_nodes(graph)
@@ -148,7 +150,7 @@ class GraphWriter:
         self.body.append(ast.Assign([ast.Name(self.variable(node), ast.Store())], value))
         return name(self.variable(node))
 
-    def attribute(self, wanted: str, part: Part) -> str:
+    def attribute(self, wanted: str, part: ModuleSource) -> str:
         """Give a part a name."""
         taken = {known for known, _ in self.items}
         found, number = wanted, 1
@@ -252,7 +254,7 @@ class GraphWriter:
             value = _clone(value)
         wanted = f"edge_{source}_{target}"
         if self.is_macro:
-            is_head = isinstance(part, Listed) and target == self.order[-1]
+            is_head = isinstance(part, ContainerSource) and target == self.order[-1]
             wanted = "head" if is_head else snake(getattr(part, "name", type(op).__name__))
         return call(self.attribute(wanted, part), [value])
 

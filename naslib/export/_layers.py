@@ -12,7 +12,7 @@ from torch import nn
 from naslib.errors import ExportError
 
 from ._folding import is_plain
-from ._parts import Argument, Const, Part, Torch
+from ._parts import Argument, Const, ModuleSource, Torch
 
 _HOME = "torch.nn.modules."
 CONTAINERS: dict[type, str] = {
@@ -76,7 +76,7 @@ def layer(module: nn.Module, kind: type, in_place: bool = True, name: str | None
         ExportError: If an argument cannot be told from the layer.
     """
     arguments = [
-        Argument(key, value if isinstance(value, Part) else Const(value, hint), default, positional)
+        Argument(key, value if isinstance(value, ModuleSource) else Const(value, hint), default, positional)
         for key, value, hint, default, positional in _arguments(module, kind)
         if in_place or key != "inplace"
     ]

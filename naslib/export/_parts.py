@@ -56,13 +56,13 @@ class Argument:
     """An argument of a constructor of torch's; not written where it is the default."""
 
     name: str
-    value: Const | Part
+    value: Const | ModuleSource
     default: Any = None
     positional: bool = False
 
 
 @dataclass
-class Held:
+class OwnTensor:
     """A parameter or buffer of a class of ours.
 
     Attributes:
@@ -87,7 +87,7 @@ class Held:
 
 
 @dataclass
-class Part:
+class ModuleSource:
     """A module, as the expression that makes it."""
 
     module: nn.Module | None
@@ -100,7 +100,7 @@ class Part:
         """Return the constants in it, in order."""
         raise NotImplementedError
 
-    def children(self) -> Iterator[tuple[str, Part]]:
+    def children(self) -> Iterator[tuple[str, ModuleSource]]:
         """Yield the parts of it that are modules, with their names in it."""
         return iter(())
 
@@ -110,7 +110,7 @@ class Part:
 
 
 @dataclass
-class Torch(Part):
+class Torch(ModuleSource):
     """A layer of torch's: `nn.Conv2d(16, 32, 3, padding=1)`."""
 
     kind: str
@@ -126,11 +126,11 @@ class Torch(Part):
 
 
 @dataclass
-class Listed(Part):
+class ContainerSource(ModuleSource):
     """A container of torch's: `nn.Sequential(...)`."""
 
     kind: str
-    entries: list[tuple[str, Part]]
+    entries: list[tuple[str, ModuleSource]]
 
     def skeleton(self) -> Any:
         """Return the kind and the entries."""
@@ -140,16 +140,16 @@ class Listed(Part):
         """Return those of the entries."""
         return [leaf for _, part in self.entries for leaf in part.leaves()]
 
-    def children(self) -> Iterator[tuple[str, Part]]:
+    def children(self) -> Iterator[tuple[str, ModuleSource]]:
         """Yield the entries."""
         return iter(self.entries)
 
 
 @dataclass
-class Parameters(Part):
+class Parameters(ModuleSource):
     """A list of parameters."""
 
-    entries: list[Held]
+    entries: list[OwnTensor]
 
     def skeleton(self) -> Any:
         """Return the entries without their sizes."""
@@ -161,7 +161,7 @@ class Parameters(Part):
 
 
 @dataclass
-class Block(Part):
+class Block(ModuleSource):
     """A module of a class that is written down.
 
     Attributes:
@@ -179,7 +179,7 @@ class Block(Part):
 
     name: str
     doc: str
-    base: Torch | Listed | None
+    base: Torch | ContainerSource | None
     items: list[tuple[str, Any]]
     methods: list[ast.FunctionDef]
     ties: list[tuple[str, str]] = field(default_factory=list)
@@ -211,16 +211,16 @@ class Block(Part):
         """Return the constructor's arguments; before the class is made, all constants."""
         return self.own_leaves() if self.arguments is None else self.arguments
 
-    def children(self) -> Iterator[tuple[str, Part]]:
+    def children(self) -> Iterator[tuple[str, ModuleSource]]:
         """Yield what its base lists, and its attributes that are modules."""
-        if isinstance(self.base, Listed):
+        if isinstance(self.base, ContainerSource):
             yield from self.base.children()
         for name, item in self.items:
-            if isinstance(item, Part):
+            if isinstance(item, ModuleSource):
                 yield name, item
 
 
-def tensors_of(part: Part, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def tensors_of(part: ModuleSource, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     """Yield what the state_dict of a written network has, with the tensors of the live one.
 
     Args:
@@ -239,12 +239,12 @@ def tensors_of(part: Part, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
                 (prefix + name, value) for name, value in own.items() if value is not None and name not in absent
             )
         else:
-            yield from ((prefix + name, item.tensor) for name, item in part.items if isinstance(item, Held))
+            yield from ((prefix + name, item.tensor) for name, item in part.items if isinstance(item, OwnTensor))
     for name, child in part.children():
         yield from tensors_of(child, f"{prefix}{name}.")
 
 
-def blocks_of(part: Part) -> Iterator[Block]:
+def blocks_of(part: ModuleSource) -> Iterator[Block]:
     """Yield all blocks in a part, inner ones first."""
     for _, child in part.children():
         yield from blocks_of(child)
@@ -252,7 +252,7 @@ def blocks_of(part: Part) -> Iterator[Block]:
         yield part
 
 
-def tie(root: Part) -> None:
+def tie(root: ModuleSource) -> None:
     """Note what stands at several places of a network with the block that holds all of them."""
     seen: dict[int, str] = {}
     holders: dict[str, Block] = {}
@@ -267,7 +267,7 @@ def tie(root: Part) -> None:
             holders[common].ties.append((path[cut:], first[cut:]))
         return first != path
 
-    def walk(part: Part, path: str) -> None:
+    def walk(part: ModuleSource, path: str) -> None:
         if isinstance(part, Block):
             holders[path] = part
         stateless = isinstance(part, Torch) and part.module is not None and not part.module.state_dict()
@@ -278,7 +278,7 @@ def tie(root: Part) -> None:
         shown = (
             own
             if isinstance(part, Torch)
-            else {n: i.tensor for n, i in getattr(part, "items", ()) if isinstance(i, Held)}
+            else {n: i.tensor for n, i in getattr(part, "items", ()) if isinstance(i, OwnTensor)}
         )
         for name, value in shown.items():
             if value is not None:

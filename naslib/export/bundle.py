@@ -24,7 +24,7 @@ from .pt2 import program_of, write_pt2
 from .run_data import read_run_data
 from .scoring import FormRow, as_table, calibration_inputs
 from .source import BATCH_SIZES, write_source
-from .subject import Subject, subject_of
+from .subject import ExportSubject, subject_of
 from .weights import write_weights
 
 
@@ -124,7 +124,7 @@ def _target(network: Any, folder: str | Path | None) -> Path | None:
     raise ConfigError("say where the network goes: export_network(network, folder)")
 
 
-def _int8_data(subject: Subject, calibration: Any, test: Iterable[Any] | None) -> Int8Data:
+def _int8_data(subject: ExportSubject, calibration: Any, test: Iterable[Any] | None) -> Int8Data:
     """Return what int8 is calibrated and tested on.
 
     Raises:
@@ -153,7 +153,9 @@ class _Work:
         missing: Of formats that cannot be written here why.
     """
 
-    def __init__(self, place: Path, subject: Subject, formats: tuple[str, ...], missing: Mapping[str, str]) -> None:
+    def __init__(
+        self, place: Path, subject: ExportSubject, formats: tuple[str, ...], missing: Mapping[str, str]
+    ) -> None:
         self.place, self.subject, self.formats, self.missing = place, subject, formats, missing
         self.notes: dict[str, str] = {}
         self.left_out: dict[str, str] = {}

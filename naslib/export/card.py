@@ -18,12 +18,12 @@ from naslib.training.environment import describe_environment
 from naslib.training.progress import format_seconds
 
 from .folder import sha256_of
-from .latency import Latency, measure_latency
+from .latency import MeasuredLatency, measure_latency
 from .loading import loading_section
 from .preprocessing import preprocessing_code
 from .run_data import sizes_or_reason
 from .scoring import FormRow, as_table
-from .subject import Subject
+from .subject import ExportSubject
 
 # Classes that the card lists; summary.json has all
 _CLASSES = 50
@@ -53,7 +53,7 @@ class CardFacts:
     quantized: str = ""
 
 
-def write_card(folder: Path, subject: Subject, facts: CardFacts) -> None:
+def write_card(folder: Path, subject: ExportSubject, facts: CardFacts) -> None:
     """Write `README.md` on the files that are in a folder.
 
     Args:
@@ -87,7 +87,7 @@ def show_score(task: Task | None, value: float | None) -> str:
     return task.score.show(value) if task is not None else f"{value:.4f}"
 
 
-def _front_matter(subject: Subject) -> str:
+def _front_matter(subject: ExportSubject) -> str:
     kind = _KINDS.get(type(subject.task).__name__)
     tags = ["neural-architecture-search", *([kind] if kind else []), subject.space]
     metrics = [str(score.name) for score in subject.task.scores] if subject.task is not None else []
@@ -95,7 +95,7 @@ def _front_matter(subject: Subject) -> str:
     return "\n".join(["---", *(f"{key}: {value}" for key, value in values.items()), "---"])
 
 
-def _title(subject: Subject) -> str:
+def _title(subject: ExportSubject) -> str:
     outputs = f"`{subject.output_name}`"
     shape = " x ".join(map(str, subject.inputs.shape[1:]))
     what = type(subject.task).__name__ if subject.task is not None else "an unknown task"
@@ -114,7 +114,7 @@ def _title(subject: Subject) -> str:
     return "\n".join(lines)
 
 
-def _data(subject: Subject) -> str:
+def _data(subject: ExportSubject) -> str:
     summary, lines = subject.summary, ["## Data", ""]
     if not summary:
         return "\n".join([*lines, "The network was given without a run; what it was trained on is not known here."])
@@ -132,7 +132,7 @@ def _data(subject: Subject) -> str:
     return "\n".join(lines)
 
 
-def _search(subject: Subject) -> str:
+def _search(subject: ExportSubject) -> str:
     summary, environment, lines = subject.summary, subject.environment, ["## Search", ""]
     if not summary:
         return ""
@@ -166,7 +166,7 @@ def _plain(genotype: Any) -> str:
     return text if len(text) <= 2000 else text[:2000] + " ..."
 
 
-def _scores(subject: Subject) -> str:
+def _scores(subject: ExportSubject) -> str:
     summary = subject.summary
     scores = summary.get("test_scores") or {}
     if not scores:
@@ -196,7 +196,7 @@ def _number(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _size(subject: Subject, latency: Latency, environment: Mapping[str, Any]) -> str:
+def _size(subject: ExportSubject, latency: MeasuredLatency, environment: Mapping[str, Any]) -> str:
     parameters = sum(parameter.numel() for parameter in subject.network.parameters())
     lines = ["## Size and speed", "", f"* Parameters: {parameters:,}"]
     try:
@@ -210,7 +210,7 @@ def _size(subject: Subject, latency: Latency, environment: Mapping[str, Any]) ->
     return "\n".join(lines)
 
 
-def _quantized(subject: Subject, facts: CardFacts) -> str:
+def _quantized(subject: ExportSubject, facts: CardFacts) -> str:
     if not facts.forms:
         return ""
     name = subject.task.score.name if subject.task is not None else "score"
@@ -218,7 +218,7 @@ def _quantized(subject: Subject, facts: CardFacts) -> str:
     return "\n".join(["## Quantised to int8", "", table, "", facts.quantized])
 
 
-def _inputs(facts: CardFacts, subject: Subject) -> str:
+def _inputs(facts: CardFacts, subject: ExportSubject) -> str:
     lines = ["## From a raw input to `" + subject.input_name + "`", ""]
     code = preprocessing_code(dict(facts.preprocessing))
     if code is None:
@@ -235,7 +235,7 @@ def _files(folder: Path, facts: CardFacts) -> str:
     return "\n".join(lines)
 
 
-def _limits(subject: Subject, facts: CardFacts) -> str:
+def _limits(subject: ExportSubject, facts: CardFacts) -> str:
     lines = ["## Limits", ""]
     if subject.summary:
         lines.append(

@@ -17,7 +17,7 @@ from .onnx_file import onnx_runner, save_onnx
 from .pt2 import program_of, write_pt2
 from .quantization import quantize
 from .scoring import FormRow, form_row
-from .subject import Subject
+from .subject import ExportSubject
 
 _PT2, _ONNX = "network_int8.pt2", "network_int8.onnx"
 # Runtimes round products of 8 bits in their own way: of the largest output, a few of its 256 levels
@@ -54,7 +54,7 @@ class Int8Files:
     sentence: str = ""
 
 
-def write_int8(place: Path, program: Any, subject: Subject, data: Int8Data, with_onnx: bool) -> Int8Files:
+def write_int8(place: Path, program: Any, subject: ExportSubject, data: Int8Data, with_onnx: bool) -> Int8Files:
     """Write int8 forms of a network into a folder, and measure them beside the others.
 
     Args:
@@ -98,7 +98,7 @@ def write_int8(place: Path, program: Any, subject: Subject, data: Int8Data, with
 
 
 def _write_onnx(
-    path: Path, program: Any, subject: Subject, data: Int8Data, like: Callable[[Tensor], Any], done: Int8Files
+    path: Path, program: Any, subject: ExportSubject, data: Int8Data, like: Callable[[Tensor], Any], done: Int8Files
 ) -> list[tuple[Path, Callable[[Tensor], Any]]]:
     module = quantize(program, data.calibration, for_onnx=True).module
     made = program_of(module, subject.inputs)

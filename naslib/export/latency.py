@@ -18,7 +18,7 @@ _SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Latency:
+class MeasuredLatency:
     """How long a batch of one takes.
 
     Attributes:
@@ -36,7 +36,7 @@ class Latency:
 
 
 @torch.no_grad()
-def measure_latency(run: Callable[[Tensor], Any], inputs: Tensor) -> Latency:
+def measure_latency(run: Callable[[Tensor], Any], inputs: Tensor) -> MeasuredLatency:
     """Return the median time of a batch of one, of 50 runs, or of as many as fit into 2 seconds (5 at least).
 
     Args:
@@ -51,4 +51,4 @@ def measure_latency(run: Callable[[Tensor], Any], inputs: Tensor) -> Latency:
         start = time.perf_counter()
         run(one)
         times.append(time.perf_counter() - start)
-    return Latency(1000 * statistics.median(times), len(times), torch.get_num_threads())
+    return MeasuredLatency(1000 * statistics.median(times), len(times), torch.get_num_threads())

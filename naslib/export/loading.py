@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .subject import Subject
+from .subject import ExportSubject
 
 _SOURCE = """\
 from safetensors.torch import load_file
@@ -23,7 +23,7 @@ network = torch.export.load("network.pt2").module()
 """
 
 
-def loading_section(folder: Path, subject: Subject) -> str:
+def loading_section(folder: Path, subject: ExportSubject) -> str:
     """Return the section of the card on how the files of a folder are read."""
     names = {"input": subject.input_name, "output": subject.output_name}
     found = ["## How to load it"]

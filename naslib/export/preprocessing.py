@@ -8,7 +8,7 @@ from naslib.data.info import height_and_width
 from naslib.data.preprocess import Preprocess
 from naslib.data.preprocess_sequences import SequencePreprocess
 
-from .subject import Subject
+from .subject import ExportSubject
 
 _BYTE = 255.0
 
@@ -103,7 +103,7 @@ def preprocess(tokens):
 '''
 
 
-def describe_preprocessing(subject: Subject) -> dict[str, Any]:
+def describe_preprocessing(subject: ExportSubject) -> dict[str, Any]:
     """Return what is done to a raw input, as plain values: the content of `preprocessing.json`."""
     found = {
         "input": {
@@ -163,7 +163,7 @@ def _of_images(preprocess: Preprocess) -> dict[str, Any]:
     }
 
 
-def _of_sequences(preprocess: SequencePreprocess, subject: Subject) -> dict[str, Any]:
+def _of_sequences(preprocess: SequencePreprocess, subject: ExportSubject) -> dict[str, Any]:
     if not preprocess.vocabulary:
         return {
             "kind": "sequence",

@@ -13,7 +13,7 @@ from naslib.data.registry import load_data
 from naslib.errors import ConfigError, NASLibError
 from naslib.utils.locations import without_downloads
 
-from .subject import Subject
+from .subject import ExportSubject
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RunData:
         return {"training": len(self.data.train), "test": len(self.data.test)}
 
 
-def read_run_data(subject: Subject) -> RunData:
+def read_run_data(subject: ExportSubject) -> RunData:
     """Return the data of the run that a network is of; nothing is downloaded.
 
     Raises:
@@ -64,7 +64,7 @@ def read_run_data(subject: Subject) -> RunData:
     return RunData(data, as_eval() if callable(as_eval) else loaders.train, loaders.test)
 
 
-def sizes_or_reason(subject: Subject) -> dict[str, int] | str:
+def sizes_or_reason(subject: ExportSubject) -> dict[str, int] | str:
     """Return how many items the parts of the data set have, or why that is not known here."""
     try:
         return read_run_data(subject).sizes

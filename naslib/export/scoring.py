@@ -15,7 +15,7 @@ from naslib.tasks import Task
 from naslib.training.evaluate import test
 
 from .checks import outputs_of
-from .latency import Latency, measure_latency
+from .latency import MeasuredLatency, measure_latency
 
 # Inputs of the training part that ranges are observed on
 CALIBRATION = 512
@@ -35,7 +35,7 @@ class FormRow:
     file: str
     score: float | None
     size: int
-    latency: Latency
+    latency: MeasuredLatency
 
 
 class FileNetwork(nn.Module):

@@ -24,7 +24,7 @@ from naslib.utils.text import shorten
 from ._blocks import Builder
 from ._classes import ClassWriter, make_classes
 from ._library import Library
-from ._parts import Block, Listed, Torch, tensors_of, tie
+from ._parts import Block, ContainerSource, Torch, tensors_of, tie
 from ._printing import module_text
 
 BATCH_SIZES = (1, 3, 8)
@@ -160,7 +160,7 @@ def _written(live: nn.Module, products: set[int], class_name: str) -> tuple[Bloc
         library.taken.add(class_name)
         part = Builder(library, products, asked).part(live, "the network")
     if not isinstance(part, Block):
-        base = part if isinstance(part, Listed | Torch) else None
+        base = part if isinstance(part, ContainerSource | Torch) else None
         part = Block(live, class_name, "", base, [], [])
     tie(part)
     library.taken.discard(class_name)

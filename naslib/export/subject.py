@@ -32,7 +32,7 @@ _EXAMPLES = 2
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExportSubject:
     """What is exported.
 
     Attributes:
@@ -90,7 +90,7 @@ class Subject:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def subject_of(target: Any, example_inputs: Tensor | None = None, class_names: Any = None) -> Subject:
+def subject_of(target: Any, example_inputs: Tensor | None = None, class_names: Any = None) -> ExportSubject:
     """Return what is exported of a run, or of a network.
 
     Args:
@@ -121,7 +121,7 @@ def subject_of(target: Any, example_inputs: Tensor | None = None, class_names: A
         example_inputs = _example(network, task, preprocess, record)
     network = _ready(network)
     space = network.get_type() if isinstance(network, Graph) else type(network).__name__
-    return Subject(
+    return ExportSubject(
         network=network,
         frozen=_ready(network).requires_grad_(False),
         inputs=_pair(example_inputs),

@@ -11,7 +11,7 @@ import torch
 
 from naslib.tasks import Classification, Regression, Segmentation, Task
 
-from .items import Item
+from .items import GivenInput
 from .masks import free_mask, write_mask
 
 Row = dict[str, Any]
@@ -37,7 +37,7 @@ class Answers(ABC):
         return [str(number) for number in range(count)]
 
     @abstractmethod
-    def rows(self, outputs: Any, items: Sequence[Item]) -> list[Row]:
+    def rows(self, outputs: Any, items: Sequence[GivenInput]) -> list[Row]:
         """Return what is told of each item, without its name.
 
         Args:
@@ -57,7 +57,7 @@ class Answers(ABC):
 class ClassAnswers(Answers):
     """A class and its probability, or the likeliest classes."""
 
-    def rows(self, outputs: Any, items: Sequence[Item]) -> list[Row]:
+    def rows(self, outputs: Any, items: Sequence[GivenInput]) -> list[Row]:
         """Return `label`, `class`, `probability`, and in `top` as many of the likeliest as were asked for."""
         shares = self.task.probabilities(outputs)
         names = self.names(shares.shape[1])
@@ -93,7 +93,7 @@ class ClassAnswers(Answers):
 class LabelAnswers(Answers):
     """Any number of labels, each with a probability."""
 
-    def rows(self, outputs: Any, items: Sequence[Item]) -> list[Row]:
+    def rows(self, outputs: Any, items: Sequence[GivenInput]) -> list[Row]:
         """Return `labels`, those that are found, and the `probabilities` of all."""
         shares, found = self.task.probabilities(outputs), self.task.predict(outputs)
         names = self.names(shares.shape[1])
@@ -120,7 +120,7 @@ class LabelAnswers(Answers):
 class ValueAnswers(Answers):
     """Measured values, with their unit."""
 
-    def rows(self, outputs: Any, items: Sequence[Item]) -> list[Row]:
+    def rows(self, outputs: Any, items: Sequence[GivenInput]) -> list[Row]:
         """Return `values` by name, and their `unit`; of outputs with more dimensions lists of numbers."""
         values = self.task.predict(outputs)
         values = values.reshape(len(items), -1) if values.dim() == 1 else values
@@ -147,7 +147,7 @@ class PixelAnswers(Answers):
     # Where masks go, None for nowhere
     folder: Path | None = None
 
-    def rows(self, outputs: Any, items: Sequence[Item]) -> list[Row]:
+    def rows(self, outputs: Any, items: Sequence[GivenInput]) -> list[Row]:
         """Return the `classes` that are found, the largest first, each with `pixels` and `share`; and the `mask`."""
         masks, count = self.task.predict(outputs).cpu(), outputs.shape[1]
         names, found = self.names(count), []
@@ -185,7 +185,7 @@ class PixelAnswers(Answers):
 class OtherAnswers(Answers):
     """What a task of somebody's own predicts, as numbers."""
 
-    def rows(self, outputs: Any, items: Sequence[Item]) -> list[Row]:
+    def rows(self, outputs: Any, items: Sequence[GivenInput]) -> list[Row]:
         """Return `output`: what the task predicts, as lists of numbers."""
         found = self.task.predict(outputs)
         return [{"output": value} for value in found.tolist()]
@@ -202,7 +202,7 @@ class OtherAnswers(Answers):
 class TextAnswers(Answers):
     """How well a text is foreseen, and which words come next."""
 
-    def rows(self, outputs: Any, items: Sequence[Item]) -> list[Row]:
+    def rows(self, outputs: Any, items: Sequence[GivenInput]) -> list[Row]:
         """Return what is told already: texts are read one by one (`TextReader`)."""
         return list(outputs)
 

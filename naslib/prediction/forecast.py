@@ -18,7 +18,7 @@ from naslib.tasks import FewShot, LanguageModelling
 from naslib.training.export import TrainedNetwork
 
 from .answers import Answers, PixelAnswers, Row, TextAnswers, answers_for
-from .items import ARRAYS, Failure, Item, find_files, read_array, rows_of, split_member
+from .items import ARRAYS, Failure, GivenInput, find_files, read_array, rows_of, split_member
 from .sound import as_spoken_digit
 from .text import TextReader, words_of
 
@@ -28,7 +28,7 @@ _WINDOW = 35
 
 
 @dataclass(frozen=True)
-class Source:
+class InputSource:
     """What a run says of its data, as far as single files need it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Forecast:
     def __init__(
         self,
         network: TrainedNetwork,
-        source: Source | None = None,
+        source: InputSource | None = None,
         *,
         top: int | None = None,
         batch_size: int = 64,
@@ -71,7 +71,7 @@ class Forecast:
                 "a network for few-shot learning tells classes of which it sees examples at the same time: ask it from "
                 "Python (docs/methods/metadapt.md)"
             )
-        self.network, self.source, self.batch_size = network, source or Source(), batch_size
+        self.network, self.source, self.batch_size = network, source or InputSource(), batch_size
         self.answers: Answers
         self._text: TextReader | None = None
         if isinstance(task, LanguageModelling):
@@ -109,7 +109,7 @@ class Forecast:
         Args:
             inputs: Files, and folders, which are searched.
         """
-        waiting: list[tuple[Item, Tensor] | Failure] = []
+        waiting: list[tuple[GivenInput, Tensor] | Failure] = []
         for given in find_files(inputs, self.suffixes):
             for item in [given] if isinstance(given, Failure) else self._items(given):
                 prepared = item if isinstance(item, Failure) else self._prepared(item)
@@ -127,10 +127,10 @@ class Forecast:
                     waiting = []
         yield from self._told(waiting)
 
-    def _items(self, path: str) -> Iterator[Item | Failure]:
+    def _items(self, path: str) -> Iterator[GivenInput | Failure]:
         file, _ = split_member(path)
         if self._text is not None and not file.lower().endswith(ARRAYS):
-            yield Item(path, None, Path(path))
+            yield GivenInput(path, None, Path(path))
         elif file.lower().endswith(ARRAYS):
             try:
                 array = read_array(path)
@@ -138,7 +138,7 @@ class Forecast:
             except DataError as error:
                 yield Failure(path, str(error))
         else:
-            yield Item(path, None, Path(path))
+            yield GivenInput(path, None, Path(path))
 
     def _has_rows(self, array: Any) -> bool:
         """Return whether the first axis of an array is one of inputs."""
@@ -154,7 +154,7 @@ class Forecast:
         single = 1 if preprocess.vocabulary or preprocess.in_channels == 1 else 2
         return bool(array.ndim > single)
 
-    def _prepared(self, item: Item) -> tuple[Item, Tensor] | Row | Failure:
+    def _prepared(self, item: GivenInput) -> tuple[GivenInput, Tensor] | Row | Failure:
         """Return an item with the network's input, or, of a text, the row that it is told by."""
         try:
             if self._text is not None:
@@ -163,7 +163,7 @@ class Forecast:
         except DataError as error:
             return Failure(item.name if item.index is None else f"{item.name}[{item.index}]", _plain(str(error)))
 
-    def _words(self, item: Item, reader: TextReader) -> Sequence[str]:
+    def _words(self, item: GivenInput, reader: TextReader) -> Sequence[str]:
         if isinstance(item.value, Path):
             return words_of(item.value)
         tokens = np.asarray(item.value).ravel()
@@ -171,7 +171,7 @@ class Forecast:
             raise DataError(f"tokens are integers from 0 to {len(reader.words) - 1}")
         return [reader.words[token] for token in tokens.tolist()]
 
-    def _input(self, item: Item) -> Tensor:
+    def _input(self, item: GivenInput) -> Tensor:
         """Return the input of the network, `(1, ...)`."""
         preprocess, value = self.network.preprocess, item.value
         if isinstance(value, Path) and not isinstance(preprocess, Preprocess):
@@ -190,14 +190,14 @@ class Forecast:
         return "sequences"
 
     @torch.no_grad()
-    def _told(self, waiting: Sequence[tuple[Item, Tensor] | Failure]) -> Iterator[Row | Failure]:
+    def _told(self, waiting: Sequence[tuple[GivenInput, Tensor] | Failure]) -> Iterator[Row | Failure]:
         """Yield the rows of what has waited, in its order."""
         prepared = [entry for entry in waiting if not isinstance(entry, Failure)]
         rows = iter(self._rows([item for item, _ in prepared], [value for _, value in prepared]) if prepared else ())
         for entry in waiting:
             yield entry if isinstance(entry, Failure) else next(rows)
 
-    def _rows(self, items: Sequence[Item], values: Sequence[Tensor]) -> list[Row]:
+    def _rows(self, items: Sequence[GivenInput], values: Sequence[Tensor]) -> list[Row]:
         outputs = self.network.outputs(torch.cat(list(values)))
         told = self.answers.rows(outputs, items)
         pairs = zip(items, told, strict=True)
@@ -217,7 +217,7 @@ def predict_files(
     return Forecast(network, **options).run(inputs)
 
 
-def _goes_with(waiting: Sequence[tuple[Item, Tensor] | Failure], value: Tensor) -> bool:
+def _goes_with(waiting: Sequence[tuple[GivenInput, Tensor] | Failure], value: Tensor) -> bool:
     others = [entry for entry in waiting if not isinstance(entry, Failure)]
     return not others or (others[-1][1].shape[1:] == value.shape[1:] and others[-1][1].dtype == value.dtype)
 

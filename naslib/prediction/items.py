@@ -22,7 +22,7 @@ _INPUTS = ("x", "images", "data", "inputs")
 
 
 @dataclass(frozen=True)
-class Item:
+class GivenInput:
     """One input.
 
     Attributes:
@@ -141,7 +141,7 @@ def _unreadable(path: str, error: Exception) -> str:
     return f"it cannot be read as an array: {shorten(str(error) or type(error).__name__, 160)}"
 
 
-def rows_of(path: str, array: NDArray[Any], has_rows: bool) -> Iterator[Item]:
+def rows_of(path: str, array: NDArray[Any], has_rows: bool) -> Iterator[GivenInput]:
     """Yield the inputs of an array, each with a first axis of length 1 where the array has an axis of inputs.
 
     Args:
@@ -150,7 +150,7 @@ def rows_of(path: str, array: NDArray[Any], has_rows: bool) -> Iterator[Item]:
         has_rows: Whether its first axis is that of inputs; else it is one input.
     """
     if not has_rows:
-        yield Item(path, None, np.asarray(array))
+        yield GivenInput(path, None, np.asarray(array))
         return
     for index in range(len(array)):
-        yield Item(path, index, np.asarray(array[index : index + 1]))
+        yield GivenInput(path, index, np.asarray(array[index : index + 1]))

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from .forecast import Source
+from .forecast import InputSource
 
 
-def source_of(run: Path) -> Source:
+def source_of(run: Path) -> InputSource:
     """Return the data set of a run, its arguments, and the length of its windows.
 
     Args:
@@ -19,7 +19,7 @@ def source_of(run: Path) -> Source:
     """
     config = _read_yaml(run / "config.yaml")
     arguments = config.get("dataset_args")
-    return Source(
+    return InputSource(
         dataset=str(config.get("dataset", "")).lower(),
         arguments=arguments if isinstance(arguments, dict) else {},
         window=_window(run / "eval" / "network.json"),

@@ -44,7 +44,7 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell of a table.
 
     Attributes:
@@ -77,16 +77,16 @@ class Table:
 
     caption: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell | str]]
+    rows: Sequence[Sequence[TableCell | str]]
     numeric: frozenset[int] = frozenset()
     is_sortable: bool = False
     is_wide: bool = False
     kind: ClassVar[str] = "table"
 
     @property
-    def cells(self) -> list[list[Cell]]:
+    def cells(self) -> list[list[TableCell]]:
         """The rows, all of cells."""
-        return [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in self.rows]
+        return [[cell if isinstance(cell, TableCell) else TableCell(cell) for cell in row] for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Plots:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Illustration:
     """A picture without a cursor: SVG of ours, or (`source`) a picture as a data URL with `alt`."""
 
     caption: str
@@ -159,7 +159,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Columns:
+class SideBySide:
     """Blocks side by side where there is room."""
 
     blocks: Sequence[Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 from .amounts import listed
 from .defaults import flat
-from .reading import Run
+from .reading import SavedRun
 from .sections.settings import shown
 
 # What makes no other experiment
@@ -41,7 +41,7 @@ _ENVIRONMENT = {
 
 
 @dataclass
-class Group:
+class RunGroup:
     """Runs that differ in their seeds alone.
 
     Attributes:
@@ -50,29 +50,29 @@ class Group:
     """
 
     name: str
-    runs: list[Run] = field(default_factory=list)
+    runs: list[SavedRun] = field(default_factory=list)
 
     @property
-    def first(self) -> Run:
+    def first(self) -> SavedRun:
         """One of the runs, for what they share."""
         return self.runs[0]
 
 
-def grouped(runs: Sequence[Run]) -> list[Group]:
+def grouped(runs: Sequence[SavedRun]) -> list[RunGroup]:
     """Return runs by what they have in common beside their seeds, each group named by what sets it off.
 
     Args:
         runs: The runs.
     """
-    by_key: dict[str, Group] = {}
+    by_key: dict[str, RunGroup] = {}
     for run in runs:
-        by_key.setdefault(_key(run), Group(run.method)).runs.append(run)
+        by_key.setdefault(_key(run), RunGroup(run.method)).runs.append(run)
     groups = list(by_key.values())
     _name(groups)
     return groups
 
 
-def settings_of(run: Run) -> dict[str, Any]:
+def settings_of(run: SavedRun) -> dict[str, Any]:
     """Return the settings that make an experiment; of a run without a config what its summary says."""
     found = {key: value for key, value in flat(run.config) if key not in _FREE}
     for key in ("optimizer", "search_space", "dataset"):
@@ -80,14 +80,14 @@ def settings_of(run: Run) -> dict[str, Any]:
     return found
 
 
-def _key(run: Run) -> str:
+def _key(run: SavedRun) -> str:
     told = {**settings_of(run), "own_loaders": bool(run.summary.get("own_loaders")), "method": run.method}
     return json.dumps(told, sort_keys=True, default=str)
 
 
-def _name(groups: Sequence[Group]) -> None:
+def _name(groups: Sequence[RunGroup]) -> None:
     """Name groups by their methods, and those of one method by the settings in which they differ."""
-    by_method: dict[str, list[Group]] = {}
+    by_method: dict[str, list[RunGroup]] = {}
     for group in groups:
         by_method.setdefault(group.first.method, []).append(group)
     for method, alike in by_method.items():
@@ -102,14 +102,14 @@ def _name(groups: Sequence[Group]) -> None:
             group.name = f"{method}, {', '.join(said)}{more}" if said else f"{method}{more}"
 
 
-def different_keys(groups: Sequence[Group]) -> list[str]:
+def different_keys(groups: Sequence[RunGroup]) -> list[str]:
     """Return the keys of the settings in which groups differ, in the order of the config."""
     all_settings = [settings_of(group.first) for group in groups]
     keys = dict.fromkeys(key for settings in all_settings for key in settings)
     return [key for key in keys if len({json.dumps(s.get(key), sort_keys=True, default=str) for s in all_settings}) > 1]
 
 
-def obstacles(groups: Sequence[Group]) -> list[str]:
+def obstacles(groups: Sequence[RunGroup]) -> list[str]:
     """Return a sentence for everything that makes scores of groups not comparable, or not fairly so."""
     found = []
     firsts = [group.first for group in groups]

@@ -18,7 +18,7 @@ from naslib.training.export import NetworkRecord
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from .amounts import TIMES, WITHIN
-from .reading import Run
+from .reading import SavedRun
 from .rebuilding import FAILURES
 
 # As many layers are told apart; further ones stay within the block that holds them
@@ -32,7 +32,7 @@ _LENGTH = 64
 
 
 @dataclass(frozen=True)
-class Layer:
+class MeasuredLayer:
     """A layer.
 
     Attributes:
@@ -53,7 +53,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredNetwork:
     """What was measured of a network.
 
     Attributes:
@@ -65,7 +65,7 @@ class Measured:
         params: Of the whole network.
     """
 
-    layers: list[Layer]
+    layers: list[MeasuredLayer]
     input_shape: tuple[int, ...]
     milliseconds: float
     threads: int
@@ -73,7 +73,7 @@ class Measured:
     params: int
 
 
-def measure(run: Run) -> tuple[Measured | None, str]:
+def measure(run: SavedRun) -> tuple[MeasuredNetwork | None, str]:
     """Build the network of a run with fresh weights, on the CPU, and measure it; return it, or None and why not.
 
     Size and time do not depend on the weights. The global random generators are left as they are.
@@ -93,7 +93,7 @@ def measure(run: Run) -> tuple[Measured | None, str]:
         rng_restore(snapshot)
 
 
-def input_shape(run: Run, network: nn.Module) -> tuple[int, ...] | None:
+def input_shape(run: SavedRun, network: nn.Module) -> tuple[int, ...] | None:
     """Return the shape of one input as the record of the network has it; None where it has none."""
     told: Any = run.network_record.get("preprocess")
     if not isinstance(told, dict):
@@ -109,7 +109,7 @@ def input_shape(run: Run, network: nn.Module) -> tuple[int, ...] | None:
 
 
 @torch.no_grad()
-def measure_network(network: nn.Module, shape: tuple[int, ...]) -> Measured:
+def measure_network(network: nn.Module, shape: tuple[int, ...]) -> MeasuredNetwork:
     """Measure a network in evaluation mode.
 
     Args:
@@ -123,7 +123,7 @@ def measure_network(network: nn.Module, shape: tuple[int, ...]) -> Measured:
     whole = _times(lambda: network(x))
     inner = _times_of_parts(network, parts, x)
     layers = [
-        Layer(
+        MeasuredLayer(
             readable(name),
             _kind(module),
             shapes.get(index, ""),
@@ -136,7 +136,9 @@ def measure_network(network: nn.Module, shape: tuple[int, ...]) -> Measured:
     called = sorted(order, key=order.__getitem__)
     others = [index for index in range(len(parts)) if index not in order]
     params = sum(parameter.numel() for parameter in network.parameters())
-    return Measured([layers[i] for i in [*called, *others]], shape, whole, torch.get_num_threads(), total, params)
+    return MeasuredNetwork(
+        [layers[i] for i in [*called, *others]], shape, whole, torch.get_num_threads(), total, params
+    )
 
 
 def units(network: nn.Module, most: int = MOST_LAYERS) -> list[tuple[str, nn.Module]]:

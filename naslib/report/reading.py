@@ -26,7 +26,7 @@ _TO_REPEAT = "a script ran it with something else"
 
 
 @dataclass(frozen=True)
-class Decision:
+class DecisionCurves:
     """The recorded parameters of one decision.
 
     Attributes:
@@ -41,7 +41,7 @@ class Decision:
 
 
 @dataclass
-class Run:
+class SavedRun:
     """A run folder.
 
     Attributes:
@@ -53,7 +53,7 @@ class Run:
     troubles: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, folder: str | Path) -> Run:
+    def read(cls, folder: str | Path) -> SavedRun:
         """Read a run folder, all of it."""
         run = cls(Path(folder))
         for part in ("config", "summary", "environment", "search", "retraining", "decisions", "trials", "genotype"):
@@ -120,7 +120,7 @@ class Run:
         return found
 
     @cached_property
-    def decisions(self) -> list[Decision]:
+    def decisions(self) -> list[DecisionCurves]:
         """The architecture parameters over the epochs."""
         path = self.folder / "arch_weights.json"
         found = self._json(path)
@@ -266,7 +266,7 @@ class Run:
         self.troubles.append(f"{where} cannot be read: {shorten(' '.join(str(reason).split()), 160)}")
 
 
-def _decision(entry: Mapping[str, Any]) -> Decision:
+def _decision(entry: Mapping[str, Any]) -> DecisionCurves:
     edge = entry.get("edge") or ["?", "?"]
     name = entry.get("name") or f"{entry.get('graph', 'graph')}/{edge[0]}-{edge[1]}"  # of runs without names
     rows = []
@@ -278,4 +278,4 @@ def _decision(entry: Mapping[str, Any]) -> Decision:
     width = max((len(row) for row in rows), default=0)
     ops = [str(op) for op in entry["ops"]][: width or None]
     ops += [f"candidate {index + 1}" for index in range(len(ops), width)]
-    return Decision(str(name), tuple(ops), [row + [None] * (width - len(row)) for row in rows])
+    return DecisionCurves(str(name), tuple(ops), [row + [None] * (width - len(row)) for row in rows])

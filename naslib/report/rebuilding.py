@@ -11,7 +11,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.training.space_record import rebuild_architecture
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
-from .reading import Run
+from .reading import SavedRun
 
 # What a record of another version, a damaged one, or a network of one's own may raise where it is built or run
 FAILURES = (
@@ -22,7 +22,7 @@ FAILURES = (
 _ANY = {"n_classes": 10, "in_channels": 3, "image_size": 32}
 
 
-def rebuild(run: Run) -> tuple[Graph | None, str]:
+def rebuild(run: SavedRun) -> tuple[Graph | None, str]:
     """Return the architecture of a run, and "" or why there is none.
 
     It is built from the record of its trained network, else from its code and the arguments of its space. No random
@@ -35,7 +35,7 @@ def rebuild(run: Run) -> tuple[Graph | None, str]:
         rng_restore(snapshot)
 
 
-def _rebuild(run: Run) -> tuple[Graph | None, str]:
+def _rebuild(run: SavedRun) -> tuple[Graph | None, str]:
     reasons = []
     for name, record in (
         ("eval/network.json", run.network_record.get("architecture")),
@@ -50,7 +50,7 @@ def _rebuild(run: Run) -> tuple[Graph | None, str]:
     return None, "; ".join(reasons) or "no record of the run says how its network is built"
 
 
-def _by_code(run: Run) -> dict[str, Any] | None:
+def _by_code(run: SavedRun) -> dict[str, Any] | None:
     """Return a record as `describe_architecture` writes it, made of the code and the arguments of the space."""
     code, name = run.genotype.get("code"), run.of("search_space")
     if not isinstance(code, list) or name not in SEARCH_SPACES:

@@ -10,13 +10,13 @@ from naslib.config.config import Config
 from naslib.errors import RunFolderError
 from naslib.utils.lock import check_unlocked
 
-from .reading import Run
+from .reading import SavedRun
 
 # Levels of folders below out_dir: space, data set, optimizer, seed
 _LEVELS = 4
 
 
-class Stage(Enum):
+class RunStage(Enum):
     """How far a run has come."""
 
     FINISHED = "finished"
@@ -27,25 +27,25 @@ class Stage(Enum):
     UNKNOWN = "its summary cannot be read, so how far it came is not known"
 
 
-def stage_of(run: Run) -> Stage:
+def stage_of(run: SavedRun) -> RunStage:
     """Return how far a run has come."""
     if any(trouble.startswith("summary.json") for trouble in run.troubles):
-        return Stage.UNKNOWN
+        return RunStage.UNKNOWN
     if run.summary:
         # summaries of earlier versions have no mode, and are written at the end
         if run.mode is not None or "evaluation_mode" not in run.summary:
-            return Stage.FINISHED
-        return Stage.RETRAINING if run.retraining or _has_weights(run.folder / "eval") else Stage.SEARCHED
+            return RunStage.FINISHED
+        return RunStage.RETRAINING if run.retraining or _has_weights(run.folder / "eval") else RunStage.SEARCHED
     if run.searched or run.trials or _has_weights(run.folder / "search"):
-        return Stage.SEARCHING
-    return Stage.RETRAINING if run.retraining or _has_weights(run.folder / "eval") else Stage.BEGUN
+        return RunStage.SEARCHING
+    return RunStage.RETRAINING if run.retraining or _has_weights(run.folder / "eval") else RunStage.BEGUN
 
 
 def _has_weights(folder: Path) -> bool:
     return folder.is_dir() and next(folder.glob("*.pth"), None) is not None
 
 
-def is_held(run: Run) -> bool:
+def is_held(run: SavedRun) -> bool:
     """Say whether another process works on the run now."""
     try:
         check_unlocked(run.folder)
@@ -54,7 +54,7 @@ def is_held(run: Run) -> bool:
     return False
 
 
-def command_line(run: Run, *options: str, elsewhere: bool = False) -> str | None:
+def command_line(run: SavedRun, *options: str, elsewhere: bool = False) -> str | None:
     """Return the command that runs the config of a run again.
 
     Args:
@@ -77,7 +77,7 @@ def command_line(run: Run, *options: str, elsewhere: bool = False) -> str | None
     return shlex.join(words)
 
 
-def _out_dir(run: Run) -> list[str] | None:
+def _out_dir(run: SavedRun) -> list[str] | None:
     """Return the words that send a command to the folder of a run, none where its config does; None for no such."""
     config = Config(run.config)
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .amounts import amount, counted, duration, finite, plain, score
-from .reading import Run
-from .state import Stage, stage_of
+from .reading import SavedRun
+from .state import RunStage, stage_of
 
 _HOW = {
     "retrain": "trained from scratch",
@@ -13,7 +13,7 @@ _HOW = {
 }
 
 
-def sentences(run: Run) -> list[str]:
+def sentences(run: SavedRun) -> list[str]:
     """Return a few sentences on what was searched, what was found and how well it does."""
     stage = stage_of(run)
     found = [_searched(run, stage)]
@@ -23,7 +23,7 @@ def sentences(run: Run) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _searched(run: Run, stage: Stage) -> str:
+def _searched(run: SavedRun, stage: RunStage) -> str:
     space, data = run.of("search_space") or "an unknown space", run.of("dataset") or "unknown data"
     on = f"on the data set {data}" + (" (batches of a script's own loaders)" if run.summary.get("own_loaders") else "")
     if run.summary.get("architecture") == "given":
@@ -40,7 +40,7 @@ def _searched(run: Run, stage: Stage) -> str:
         )
         evaluated = f"{run.method} evaluated {counted(done, 'architecture')} of the space {space} {on}"
         return f"{evaluated}{took} ({tail}){evaluator_in_words(run)}."
-    if stage in (Stage.SEARCHING, Stage.BEGUN):
+    if stage in (RunStage.SEARCHING, RunStage.BEGUN):
         of = f" of {counted(int(planned), 'epoch')}" if planned is not None else ""
         return f"{run.method} was searching the space {space} {on}: {run.searched}{of} are recorded ({tail})."
     epochs = finite(run.summary.get("search_epochs"))
@@ -50,7 +50,7 @@ def _searched(run: Run, stage: Stage) -> str:
     return f"{run.method} searched the space {space} {on}{length}{took} ({tail})."
 
 
-def evaluator_in_words(run: Run) -> str:
+def evaluator_in_words(run: SavedRun) -> str:
     """Return how a black-box search got its values, as the end of a clause; "" where it is not known."""
     name = str(run.trials.about.get("evaluator") or run.section("search").get("evaluator") or "")
     epochs = run.trials.about.get("epochs")
@@ -65,7 +65,7 @@ def evaluator_in_words(run: Run) -> str:
     return next((words for kind, words in kinds.items() if name.lower().startswith(kind)), "")
 
 
-def _chose(run: Run) -> str:
+def _chose(run: SavedRun) -> str:
     if not run.decisions:
         return ""
     widths = sorted({len(decision.ops) for decision in run.decisions})
@@ -73,7 +73,7 @@ def _chose(run: Run) -> str:
     return f"It made {counted(len(run.decisions), 'decision')}, each among {among} candidates."
 
 
-def _network(run: Run) -> str:
+def _network(run: SavedRun) -> str:
     params, macs = finite(run.summary.get("params_millions")), finite(run.summary.get("flops_millions"))
     sizes = [f"{round(params * 1e6):,} parameters" if params is not None else ""]
     sizes += [f"{amount(round(macs * 1e6))} multiply-accumulates for an input" if macs is not None else ""]
@@ -82,9 +82,9 @@ def _network(run: Run) -> str:
     return f"The network that {verb} has {' and '.join(known)}." if known else ""
 
 
-def _tested(run: Run, stage: Stage) -> str:
+def _tested(run: SavedRun, stage: RunStage) -> str:
     if run.score is None:
-        return "" if stage is not Stage.FINISHED else "What it reached is not in its summary."
+        return "" if stage is not RunStage.FINISHED else "What it reached is not in its summary."
     value = score(run.score, run.unit)
     name = plain(run.score_name)
     better = "more is better" if run.maximize else "less is better"
@@ -109,7 +109,7 @@ def _tested(run: Run, stage: Stage) -> str:
     )
 
 
-def test_count(run: Run) -> int | None:
+def test_count(run: SavedRun) -> int | None:
     """Return how many items were tested, as the confusion matrix or the classes count them; None where none do."""
     matrix = run.summary.get("confusion_matrix")
     if not isinstance(matrix, list) or not all(isinstance(row, list) for row in matrix):
@@ -119,7 +119,7 @@ def test_count(run: Run) -> int | None:
     return int(sum(value or 0 for value in values)) or None
 
 
-def unit_of_count(run: Run) -> str:
+def unit_of_count(run: SavedRun) -> str:
     """Return what a confusion matrix counts: images, or pixels and items of other tasks."""
     name = task_name(run)
     if name == "classification":
@@ -128,7 +128,7 @@ def unit_of_count(run: Run) -> str:
     return "pixel" if name == "segmentation" else "item"
 
 
-def task_name(run: Run) -> str:
+def task_name(run: SavedRun) -> str:
     """Return the task in the words of the registry, as far as the run says it; "" where it does not."""
     said = run.of_network("task").get("class") or run.config.get("task")
     if said is None:

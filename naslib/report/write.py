@@ -13,7 +13,7 @@ from .charts.svg import numbered_ids
 from .finding import find_runs
 from .groups import grouped
 from .page import MARK, render
-from .reading import Run
+from .reading import SavedRun
 from .rebuilding import rebuild
 from .sections.again import again
 from .sections.alphas import alphas
@@ -98,7 +98,7 @@ def report_text(folders: Sequence[str | Path], measure: bool = True) -> str:
         folders: Run folders.
         measure: As for `write_report`.
     """
-    found_runs = [Run.read(folder) for folder in folders]
+    found_runs = [SavedRun.read(folder) for folder in folders]
     with numbered_ids():
         if len(found_runs) == 1:
             run = found_runs[0]
@@ -111,7 +111,7 @@ def report_text(folders: Sequence[str | Path], measure: bool = True) -> str:
         return render(short, "Report of several runs", where, [section for section in several if section is not None])
 
 
-def one_run(run: Run, measure: bool) -> list[Section]:
+def one_run(run: SavedRun, measure: bool) -> list[Section]:
     """Return the sections on one run."""
     graph, why_none = rebuild(run)
     middle = [

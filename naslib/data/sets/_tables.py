@@ -37,7 +37,7 @@ _NAMED = 10
 Kind: TypeAlias = Literal["classes", "values", "masks"]
 
 
-class Columns(NamedTuple):
+class TableColumns(NamedTuple):
     """Which columns hold what; None is guessed.
 
     Attributes:
@@ -72,7 +72,7 @@ def is_table(path: str | Path) -> bool:
     return str(path).lower().endswith(TABLE_SUFFIXES)
 
 
-def read_rows(file: Path, columns: Columns, kind: Kind) -> Rows:
+def read_rows(file: Path, columns: TableColumns, kind: Kind) -> Rows:
     """Return the rows of a table.
 
     Args:

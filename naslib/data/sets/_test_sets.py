@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from naslib.data.any_arrays import read_part
-from naslib.data.headers import Choice
+from naslib.data.headers import ImageKind
 from naslib.data.image_data import ImageData, ImageSet
 from naslib.data.image_files import FileOptions, Files, read_files, with_targets
 from naslib.data.info import DatasetInfo
@@ -21,7 +21,7 @@ from naslib.data.labels import assign_classes
 from naslib.data.registry import locate
 from naslib.data.sets._class_folders import scan_class_folders
 from naslib.data.sets._npz import choose_parts, read_arrays
-from naslib.data.sets._tables import Columns, is_table, read_rows
+from naslib.data.sets._tables import TableColumns, is_table, read_rows
 from naslib.data.stream_set import StreamSet
 from naslib.data.targets import read_label_sets, read_values
 from naslib.errors import DataError
@@ -34,7 +34,7 @@ def with_test_sets(
     paths: Mapping[str, str] | None,
     data_dir: Path | None,
     options: FileOptions | None = None,
-    columns: Columns | None = None,
+    columns: TableColumns | None = None,
 ) -> ImageData:
     """Return a data set with more test sets, whose classes, sizes and levels are those of its training part.
 
@@ -63,7 +63,7 @@ def with_test_sets(
             continue
         if data.info.kind != "image" or data.info.task == "segmentation" or data.info.in_channels not in (1, 3):
             raise DataError(f"test set {name!r}: {place} holds image files, and {data.info.describe()} does not")
-        files, targets = _read_images(name, place, data.info, options or FileOptions(), columns or Columns())
+        files, targets = _read_images(name, place, data.info, options or FileOptions(), columns or TableColumns())
         found[str(name)] = with_targets(files.images, targets)
         left_out |= files.left_out
     for name, images in found.items():
@@ -72,7 +72,7 @@ def with_test_sets(
 
 
 def _read_images(
-    name: str, place: Path, info: DatasetInfo, options: FileOptions, columns: Columns
+    name: str, place: Path, info: DatasetInfo, options: FileOptions, columns: TableColumns
 ) -> tuple[Files, torch.Tensor]:
     """Return image files, read as those of a data set were, and their targets."""
     what = f"test set {name!r}"
@@ -92,7 +92,7 @@ def _read_images(
         paths, given = [rows.paths[index] for index in chosen], rows.targets[chosen]
     else:
         raise DataError(f"{what}: {place} is neither a folder, nor a table (.csv, .tsv, .parquet), nor an .npz file")
-    choice = Choice(info.image_size, info.in_channels, info.scale, info.deep)
+    choice = ImageKind(info.image_size, info.in_channels, info.scale, info.deep)
     files = read_files(
         f"{info.name}, test set {name}", paths, np.arange(len(paths)), replace(options, resized_crop=False), choice
     )

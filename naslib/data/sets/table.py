@@ -18,7 +18,7 @@ from naslib.data.info import ImageSize
 from naslib.data.labels import assign_classes, check_enough_images, listed
 from naslib.data.mask_files import read_mask_files
 from naslib.data.registry import DATASETS, locate
-from naslib.data.sets._tables import Columns, Kind, Rows, read_rows
+from naslib.data.sets._tables import Kind, Rows, TableColumns, read_rows
 from naslib.data.sets._test_sets import with_test_sets
 from naslib.data.splits import TEST_SPLIT_SEED, split_test
 from naslib.data.targets import number_masks, read_label_sets, read_values
@@ -88,7 +88,7 @@ def load_table(
         resized_crop = False
     if task == "segmentation" and in_memory is None:
         in_memory = True
-    file, columns = locate(path, data_dir, "table"), Columns(paths, labels, split)
+    file, columns = locate(path, data_dir, "table"), TableColumns(paths, labels, split)
     options = FileOptions(image_size, channels, in_memory, resized_crop, scale, bool(skip_corrupt))
     rows = read_rows(file, columns, _KINDS.get(task, "values" if multi_label else "classes"))
     used = _used(file, rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..amounts import DASH, finite, listed, number
 from .palette import style
-from .scales import Scale, fitted, thin, tick_labels
+from .scales import AxisScale, fitted, thin, tick_labels
 from .svg import element, picture, text
 
 # Size of the coordinates, and what the axes take of it
@@ -89,7 +89,7 @@ def line_chart(
     all_values = [value for column in columns for value in column]
     all_values += [value for pair in bounds for column in pair for value in column]
     y_scale = fitted(all_values, HEIGHT - _BOTTOM, _TOP, may_be_log=True)
-    x_scale = Scale(*_ends(x), _LEFT, WIDTH - _RIGHT)
+    x_scale = AxisScale(*_ends(x), _LEFT, WIDTH - _RIGHT)
     places = [x_scale(x[index]) for index in kept]
     drawn = [*_axes(x_scale, y_scale, x_name, y_name, all(float(at).is_integer() for at in x))]
     for number_of, (column, (low, high)) in enumerate(zip(columns, bounds, strict=True)):
@@ -159,7 +159,7 @@ def _ends(x: Sequence[float]) -> tuple[float, float]:
     return (min(x), max(x)) if max(x) > min(x) else (x[0] - 0.5, x[0] + 0.5)
 
 
-def _axes(x: Scale, y: Scale, x_name: str, y_name: str, whole: bool) -> list[str]:
+def _axes(x: AxisScale, y: AxisScale, x_name: str, y_name: str, whole: bool) -> list[str]:
     bottom = HEIGHT - _BOTTOM
     drawn = []
     ticks = y.ticks(5)
@@ -190,7 +190,7 @@ def _stretches(places: Sequence[float], values: Sequence[float | None]) -> list[
 
 
 def _line(
-    places: Sequence[float], values: Sequence[float | None], y: Scale, classes: str, is_step: bool = False
+    places: Sequence[float], values: Sequence[float | None], y: AxisScale, classes: str, is_step: bool = False
 ) -> list[str]:
     drawn = []
     for stretch in _stretches(places, values):
@@ -201,12 +201,12 @@ def _line(
     return drawn
 
 
-def _dots(places: Sequence[float], values: Sequence[float | None], y: Scale, classes: str) -> list[str]:
+def _dots(places: Sequence[float], values: Sequence[float | None], y: AxisScale, classes: str) -> list[str]:
     known = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
     return [element("circle", cx=place, cy=y(value), r=1.8, class_=f"dot {classes}") for place, value in known]
 
 
-def path(points: Sequence[tuple[float, float]], y: Scale, is_step: bool = False) -> str:
+def path(points: Sequence[tuple[float, float]], y: AxisScale, is_step: bool = False) -> str:
     """Return the `d` of a path through places and values; as steps where a value holds until the next."""
     parts = []
     for index, (place, value) in enumerate(points):
@@ -221,7 +221,7 @@ def _band(
     places: Sequence[float],
     low: Sequence[float | None],
     high: Sequence[float | None],
-    y: Scale,
+    y: AxisScale,
     classes: str,
     is_step: bool = False,
 ) -> list[str]:

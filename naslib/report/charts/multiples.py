@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..amounts import DASH, number
 from .lines import Chart, path
 from .palette import style
-from .scales import Scale, evenly, round_ticks
+from .scales import AxisScale, evenly, round_ticks
 from .svg import element, picture, text
 
 WIDTH, HEIGHT = 240.0, 128.0
@@ -37,7 +37,7 @@ def share_chart(
     """
     kept = evenly(len(rows), LIMIT)
     last = max(1, len(rows) - 1)
-    x, y = Scale(0.0, float(last), _LEFT, WIDTH - _RIGHT), Scale(0.0, top, HEIGHT - _BOTTOM, _TOP)
+    x, y = AxisScale(0.0, float(last), _LEFT, WIDTH - _RIGHT), AxisScale(0.0, top, HEIGHT - _BOTTOM, _TOP)
     drawn = []
     for tick in (0.0, top / 2, top):
         drawn.append(element("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y(tick), y2=y(tick), class_="grid"))

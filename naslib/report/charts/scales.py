@@ -16,7 +16,7 @@ _MARGIN = 0.05
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """A linear or logarithmic map from `[low, high]` to `[start, end]`.
 
     Attributes:
@@ -46,7 +46,7 @@ class Scale:
         return log_ticks(self.low, self.high, wanted) if self.is_log else round_ticks(self.low, self.high, wanted)
 
 
-def fitted(values: Iterable[float | None], start: float, end: float, may_be_log: bool = False) -> Scale:
+def fitted(values: Iterable[float | None], start: float, end: float, may_be_log: bool = False) -> AxisScale:
     """Return a scale on which all values are, with room at the ends.
 
     Args:
@@ -57,26 +57,26 @@ def fitted(values: Iterable[float | None], start: float, end: float, may_be_log:
     """
     found = [value for value in values if value is not None]
     if not found:
-        return Scale(0.0, 1.0, start, end)
+        return AxisScale(0.0, 1.0, start, end)
     low, high = min(found), max(found)
     if may_be_log and low > 0 and high / low >= _LOGARITHMIC:
         room = (high / low) ** _MARGIN
-        return Scale(low / room, high * room, start, end, is_log=True)
+        return AxisScale(low / room, high * room, start, end, is_log=True)
     # halves first: the range of the largest numbers is none
     room = (high / 2 - low / 2) * 2 * _MARGIN if high > low else abs(high) * _MARGIN or 0.5
     bottom, top = low - room, high + room
     if low >= 0 > bottom:
         bottom = 0.0
     if not math.isfinite(top - bottom) or top <= bottom:
-        return Scale(-1.0, 1.0, start, end) if low == high == 0 else _of_huge(low, high, start, end)
-    return Scale(bottom, top, start, end)
+        return AxisScale(-1.0, 1.0, start, end) if low == high == 0 else _of_huge(low, high, start, end)
+    return AxisScale(bottom, top, start, end)
 
 
-def _of_huge(low: float, high: float, start: float, end: float) -> Scale:
+def _of_huge(low: float, high: float, start: float, end: float) -> AxisScale:
     """Return a scale of values whose range no float holds, or so close that no float is between them."""
     limit = 8e307
     low, high = max(low, -limit), min(high, limit)
-    return Scale(low - abs(low) * 1e-9 - 1e-300, high + abs(high) * 1e-9 + 1e-300, start, end)
+    return AxisScale(low - abs(low) * 1e-9 - 1e-300, high + abs(high) * 1e-9 + 1e-300, start, end)
 
 
 def round_ticks(low: float, high: float, wanted: int = 5) -> list[float]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from ..amounts import finite
 from ..blocks import Commands, Note, Section
-from ..reading import Run
-from ..state import Stage, command_line, stage_of
+from ..reading import SavedRun
+from ..state import RunStage, command_line, stage_of
 
 
-def again(run: Run) -> Section:
+def again(run: SavedRun) -> Section:
     """Return the section of commands."""
     folder = str(run.folder)
     lines: list[tuple[str, str]] = []
@@ -28,10 +28,10 @@ def again(run: Run) -> Section:
         )
     stage = stage_of(run)
     resume = command_line(run, "--resume")
-    if resume is not None and stage is not Stage.FINISHED:
+    if resume is not None and stage is not RunStage.FINISHED:
         lines.append(("Go on where it stopped", resume))
     epochs = finite(run.section("search").get("epochs"))
-    if resume is not None and stage is Stage.FINISHED and epochs and run.summary.get("architecture") != "given":
+    if resume is not None and stage is RunStage.FINISHED and epochs and run.summary.get("architecture") != "given":
         lines.append(("Search longer", command_line(run, "--resume", f"search.epochs={int(2 * epochs)}") or ""))
     if run.genotype and run.config:
         found = f"evaluation.genotype={folder}"
@@ -54,5 +54,5 @@ def again(run: Run) -> Section:
     return Section("commands", "Commands", blocks)
 
 
-def _next_seed(run: Run) -> str:
+def _next_seed(run: SavedRun) -> str:
     return str(int(run.seed) + 1) if run.seed.isdigit() else "2"

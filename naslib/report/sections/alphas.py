@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..amounts import DASH, counted, number
-from ..blocks import Cell, Folded, Note, Plots, Section, Table, Text
+from ..blocks import Folded, Note, Plots, Section, Table, TableCell, Text
 from ..charts.lines import Series, line_chart
 from ..charts.multiples import LIMIT, share_chart, top_of
 from ..charts.scales import evenly
-from ..reading import Decision, Run
+from ..reading import DecisionCurves, SavedRun
 
 # As many decisions are drawn; all are in the table
 MOST = 48
@@ -22,7 +22,7 @@ _NOT_SOFTMAX = {
 }
 
 
-def shares(decision: Decision) -> list[list[float]]:
+def shares(decision: DecisionCurves) -> list[list[float]]:
     """Return `(epochs + 1, candidates)` softmax of the parameters; a candidate that is gone has 0.
 
     Rows in which nothing is a number are left out.
@@ -46,7 +46,7 @@ def entropy(row: Sequence[float]) -> float:
     return abs(-math.fsum(share * math.log(share) for share in row if share > 0) / math.log(len(row)))
 
 
-def alphas(run: Run) -> Section | None:
+def alphas(run: SavedRun) -> Section | None:
     """Return the section of the architecture parameters, None of a run that has none."""
     told = [(decision, shares(decision)) for decision in run.decisions]
     told = [(decision, rows) for decision, rows in told if rows and rows[0]]
@@ -84,7 +84,7 @@ def alphas(run: Run) -> Section | None:
     return Section("alphas", "Architecture parameters over time", blocks)
 
 
-def _intro(run: Run, told: Sequence[tuple[Decision, list[list[float]]]], epochs: int) -> str:
+def _intro(run: SavedRun, told: Sequence[tuple[DecisionCurves, list[list[float]]]], epochs: int) -> str:
     first = [entropy(rows[0]) for _, rows in told]
     last = [entropy(rows[-1]) for _, rows in told]
     words = (
@@ -101,7 +101,7 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _entropies(told: Sequence[tuple[Decision, list[list[float]]]]) -> Plots:
+def _entropies(told: Sequence[tuple[DecisionCurves, list[list[float]]]]) -> Plots:
     length = max(len(rows) for _, rows in told)
     kept = evenly(length, 4 * LIMIT)
     columns = [[entropy(rows[index]) for _, rows in told if index < len(rows)] for index in kept]
@@ -117,8 +117,8 @@ def _entropies(told: Sequence[tuple[Decision, list[list[float]]]]) -> Plots:
     return Plots("Entropy", [("", chart, "Mean over the decisions; the band reaches from the least to the largest.")])
 
 
-def _ends(told: Sequence[tuple[Decision, list[list[float]]]]) -> Table:
-    rows: list[list[Cell | str]] = []
+def _ends(told: Sequence[tuple[DecisionCurves, list[list[float]]]]) -> Table:
+    rows: list[list[TableCell | str]] = []
     for decision, history in told:
         last = history[-1]
         order = sorted(range(len(last)), key=lambda i: -last[i])
@@ -127,8 +127,9 @@ def _ends(told: Sequence[tuple[Decision, list[list[float]]]]) -> Table:
         now = entropy(last)
         rows.append(
             [
-                decision.name, decision.ops[order[0]], Cell(f"{last[order[0]]:.3f}", last[order[0]], last[order[0]]),
-                second, Cell(f"{lead:.3f}", lead), Cell(f"{now:.3f}", now),
+                decision.name, decision.ops[order[0]],
+                TableCell(f"{last[order[0]]:.3f}", last[order[0]], last[order[0]]),
+                second, TableCell(f"{lead:.3f}", lead), TableCell(f"{now:.3f}", now),
             ]
         )  # fmt: skip
     caption = "The largest candidate of each decision after the last epoch, its lead over the second, and the entropy"

@@ -13,9 +13,9 @@ from naslib.training.found_chain import chain_of
 from naslib.training.report import format_genotype
 
 from ..amounts import DASH, counted, plain
-from ..blocks import Code, Columns, Drawing, Folded, Note, Section, Table, Text
+from ..blocks import Code, Folded, Illustration, Note, Section, SideBySide, Table, Text
 from ..charts.cells import cell_picture, chain_picture, numbers_of
-from ..reading import Run
+from ..reading import SavedRun
 
 # Cells of more nodes are knots on a page; more kinds of cells than these are seen in the run folder
 _MOST_NODES, _MOST_CELLS = 24, 8
@@ -25,7 +25,7 @@ _LARGEST = 400_000
 _MOST_ROWS = 200
 
 
-def architecture(run: Run, graph: Graph | None, why_none: str) -> Section | None:
+def architecture(run: SavedRun, graph: Graph | None, why_none: str) -> Section | None:
     """Return the section of the architecture, None of a run that has none yet.
 
     Args:
@@ -59,11 +59,11 @@ def _drawn(graph: Graph) -> list[Any]:
     """Return pictures of a chain, or of the kinds of cells."""
     chain = chain_of(graph)
     if chain is not None:
-        return [Drawing(f"The network is a chain of {counted(len(chain), 'step')}.", chain_picture(chain))]
+        return [Illustration(f"The network is a chain of {counted(len(chain), 'step')}.", chain_picture(chain))]
     cells = [cell for cell in cells_of(graph) if len(cell.nodes) <= _MOST_NODES]
     numbers = numbers_of(cells)
     pictures = [
-        Drawing(f"{plain(cell.name).capitalize()}: from left to right.", cell_picture(cell, numbers))
+        Illustration(f"{plain(cell.name).capitalize()}: from left to right.", cell_picture(cell, numbers))
         for cell in cells[:_MOST_CELLS]
     ]
     words: list[Any] = []
@@ -72,10 +72,10 @@ def _drawn(graph: Graph) -> list[Any]:
     if not pictures:
         return words
     wide = any(len(cell.nodes) > 5 for cell in cells)
-    return [*pictures, *words] if wide or len(pictures) == 1 else [Columns(pictures), *words]
+    return [*pictures, *words] if wide or len(pictures) == 1 else [SideBySide(pictures), *words]
 
 
-def _from_folder(run: Run) -> list[Any]:
+def _from_folder(run: SavedRun) -> list[Any]:
     """Return the pictures that the run folder has, as images in which nothing runs."""
     found: list[Path] = []
     for pattern in _PICTURES:
@@ -89,7 +89,7 @@ def _from_folder(run: Run) -> list[Any]:
         if len(data) <= _LARGEST:
             source = f"data:image/svg+xml;base64,{base64.b64encode(data).decode('ascii')}"
             blocks.append(
-                Drawing(
+                Illustration(
                     f"{plain(path.stem).capitalize()}, as the run drew it.",
                     source=source,
                     alt=f"Picture of {plain(path.stem)}",
@@ -120,7 +120,7 @@ def _decided(graph: Graph) -> list[Any]:
     return [Folded(f"{counted(len(active), 'decision')}, one by one", [table, *more])]
 
 
-def genotype_line(run: Run) -> str:
+def genotype_line(run: SavedRun) -> str:
     """Return the architecture in a line, for tables."""
     genotype = run.genotype.get("genotype", run.summary.get("genotype"))
     if genotype is None:

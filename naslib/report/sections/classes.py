@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..amounts import DASH, counted, finite, number
-from ..blocks import Cell, Folded, Note, Section, Table, Text
-from ..reading import Run
+from ..blocks import Folded, Note, Section, Table, TableCell, Text
+from ..reading import SavedRun
 from ..words import task_name
 
 # Larger matrices are shown as the pairs that are confused most
@@ -16,7 +16,7 @@ _PAIRS = 20
 _LISTED = 200
 
 
-def classes(run: Run) -> Section | None:
+def classes(run: SavedRun) -> Section | None:
     """Return the section of classes, None for a run that was not evaluated or whose task has no classes."""
     if run.mode is None and "confusion_matrix" not in run.summary:
         return None
@@ -41,7 +41,7 @@ def classes(run: Run) -> Section | None:
     return Section("classes", "Classes", blocks)
 
 
-def _matrix(run: Run) -> list[list[int]]:
+def _matrix(run: SavedRun) -> list[list[int]]:
     """Return the confusion matrix, [] where there is none or it is none."""
     given = run.summary.get("confusion_matrix")
     if not isinstance(given, list) or not given:
@@ -53,7 +53,7 @@ def _matrix(run: Run) -> list[list[int]]:
     return [[int(value or 0) for value in row] for row in rows]
 
 
-def _names(run: Run, count: int) -> list[str]:
+def _names(run: SavedRun, count: int) -> list[str]:
     names = run.class_names
     return names if len(names) == count else [str(index) for index in range(count)]
 
@@ -70,21 +70,26 @@ def _confusion(matrix: list[list[int]], names: list[str]) -> list[Any]:
     blocks: list[Any] = [Text(f"{words}.")]
     if len(matrix) <= _LARGEST:
         caption = "Confusion matrix: rows are true classes, columns predicted ones; the shade is the share of the row"
-        rows: list[list[Cell | str]] = []
+        rows: list[list[TableCell | str]] = []
         for name, row in zip(names, matrix, strict=True):
             size = sum(row) or 1
             rows.append(
                 [
-                    Cell(name),
-                    *(Cell(str(value), float(value), shade=value / size) for value in row),
-                    Cell(f"{sum(row):,}"),
+                    TableCell(name),
+                    *(TableCell(str(value), float(value), shade=value / size) for value in row),
+                    TableCell(f"{sum(row):,}"),
                 ]
             )
         blocks.append(Table(caption, ["true \\ predicted", *names, "in all"], rows, is_wide=True))
     if pairs and len(matrix) > 3:
         sizes = [sum(row) or 1 for row in matrix]
-        listed: list[list[Cell | str]] = [
-            [names[i], names[j], Cell(f"{count:,}", count), Cell(f"{100 * count / sizes[i]:.2f} %", count / sizes[i])]
+        listed: list[list[TableCell | str]] = [
+            [
+                names[i],
+                names[j],
+                TableCell(f"{count:,}", count),
+                TableCell(f"{100 * count / sizes[i]:.2f} %", count / sizes[i]),
+            ]
             for count, i, j in pairs[:_PAIRS]
         ]
         table = Table(
@@ -96,7 +101,7 @@ def _confusion(matrix: list[list[int]], names: list[str]) -> list[Any]:
 
 
 def _per_class(entries: list[Any]) -> Table:
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     shown, words = entries, ""
     if len(entries) > _LISTED:
         known = [entry for entry in entries if isinstance(entry, dict) and finite(entry.get("accuracy")) is not None]
@@ -108,8 +113,8 @@ def _per_class(entries: list[Any]) -> Table:
         count = finite(told.get("n"))
         row: list[Any] = [
             str(told.get("name", "?")),
-            Cell(DASH if count is None else f"{int(count):,}", count),
-            Cell(
+            TableCell(DASH if count is None else f"{int(count):,}", count),
+            TableCell(
                 DASH if accuracy is None else f"{accuracy:.2f} %",
                 accuracy,
                 None if accuracy is None else min(1.0, max(0.0, accuracy / 100)),
@@ -117,7 +122,7 @@ def _per_class(entries: list[Any]) -> Table:
         ]
         for key in ("precision", "recall", "f1"):
             value = finite(told.get(key))
-            row.append(Cell(DASH if value is None else number(value), value))
+            row.append(TableCell(DASH if value is None else number(value), value))
         rows.append(row)
     columns = ("class", "tested", "accuracy", "precision", "recall", "F1")
     return Table(

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from ..amounts import counted, duration, finite, number
-from ..blocks import Cell, Note, Plots, Section, Table, Tiles
+from ..blocks import Note, Plots, Section, Table, TableCell, Tiles
 from ..charts.lines import Series, line_chart
-from ..reading import Run
+from ..reading import SavedRun
 
 
-def cost(run: Run) -> Section:
+def cost(run: SavedRun) -> Section:
     """Return the section of the cost."""
     search, evaluation, total = (finite(run.summary.get(f"{key}_seconds")) for key in ("search", "evaluation", "total"))
     if search is None and run.search.get("runtime"):
@@ -50,19 +50,19 @@ def _phases(search: float | None, evaluation: float | None, total: float | None)
     if not named:
         return Note("No times are recorded.")
     all_of_it = math.fsum(seconds for _, seconds in named) or 1.0
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
             name,
-            Cell(duration(seconds), seconds, seconds / all_of_it),
-            Cell(f"{100 * seconds / all_of_it:.1f} %", seconds),
+            TableCell(duration(seconds), seconds, seconds / all_of_it),
+            TableCell(f"{100 * seconds / all_of_it:.1f} %", seconds),
         ]
         for name, seconds in named
     ]
-    rows.append(["in all", Cell(duration(all_of_it), all_of_it), Cell("100 %", all_of_it)])
+    rows.append(["in all", TableCell(duration(all_of_it), all_of_it), TableCell("100 %", all_of_it)])
     return Table("Time by phase, on the clock", ("phase", "time", "share"), rows, frozenset((1, 2)))
 
 
-def _of_trials(run: Run) -> list[tuple[str, str, str]]:
+def _of_trials(run: SavedRun) -> list[tuple[str, str, str]]:
     over = [trial for trial in run.trials if trial.state.is_over]
     seconds = math.fsum(trial.seconds for trial in over)
     is_simulated = str(run.trials.about.get("evaluator", "")).lower().startswith("table")
@@ -74,7 +74,7 @@ def _of_trials(run: Run) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _per_epoch(run: Run) -> list[Any]:
+def _per_epoch(run: SavedRun) -> list[Any]:
     charts = []
     runtime = [] if run.is_black_box else run.search.get("runtime", [])
     if len(runtime) > 2:
@@ -97,7 +97,7 @@ def _per_epoch(run: Run) -> list[Any]:
     return [Plots("Seconds of an epoch", charts)] if charts else []
 
 
-def _rate(run: Run) -> Any:
+def _rate(run: SavedRun) -> Any:
     """Return how many items passed in a second, where the records say how many there are."""
     counts = finite(run.summary.get("train_items"))
     seconds = [finite(row.get("seconds")) for row in run.retraining]

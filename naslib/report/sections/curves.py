@@ -8,8 +8,8 @@ from typing import Any
 from ..amounts import counted, finite, plain
 from ..blocks import Heading, Note, Plots, Section
 from ..charts.lines import Series, line_chart
-from ..reading import Run
-from ..state import Stage, stage_of
+from ..reading import SavedRun
+from ..state import RunStage, stage_of
 
 # Names of series of scores that people read
 _NAMES = {"acc": "accuracy"}
@@ -17,7 +17,7 @@ _SPLITS = ("train", "valid", "test")
 _PERCENT = ("acc", "accuracy", "top5", "mean_iou")
 
 
-def curves(run: Run) -> Section:
+def curves(run: SavedRun) -> Section:
     """Return the section of the curves of search and retraining."""
     blocks: list[Any] = []
     searched = {} if run.is_black_box else run.search
@@ -41,12 +41,12 @@ def curves(run: Run) -> Section:
     return Section("curves", "Curves of search and retraining", blocks)
 
 
-def _why_none(run: Run) -> str:
+def _why_none(run: SavedRun) -> str:
     if run.mode == "query":
         return "There is no retraining: a benchmark was asked instead."
     if run.mode in ("keep", "supernet"):
         return "There is no retraining: the network was tested with the weights of the search."
-    if stage_of(run) is Stage.FINISHED:
+    if stage_of(run) is RunStage.FINISHED:
         return "Of the retraining no epoch is recorded."
     return "The run has not come to its retraining."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..amounts import plain
 from ..blocks import Note, Section, Table
-from ..reading import Run
+from ..reading import SavedRun
 from .settings import shown
 
 _WORDS = {
@@ -16,7 +16,7 @@ _WORDS = {
 }
 
 
-def environment(run: Run) -> Section:
+def environment(run: SavedRun) -> Section:
     """Return the section of versions and machine."""
     if not run.environment:
         return Section(

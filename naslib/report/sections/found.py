@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..amounts import DASH, amount, counted, duration, finite, number, plain, score
-from ..blocks import Cell, Commands, Note, Section, Table, Text, Tiles, Warnings
-from ..reading import Run
-from ..state import Stage, command_line, is_held, stage_of
+from ..blocks import Commands, Note, Section, Table, TableCell, Text, Tiles, Warnings
+from ..reading import SavedRun
+from ..state import RunStage, command_line, is_held, stage_of
 from ..words import sentences
 
 
-def found(run: Run) -> Section:
+def found(run: SavedRun) -> Section:
     """Return the first section of a page."""
     blocks: list[Any] = [Text(" ".join(sentences(run)))]
     tiles = _tiles(run)
@@ -30,12 +30,12 @@ def found(run: Run) -> Section:
     return Section("found", "What was searched and found", blocks)
 
 
-def _reasons(run: Run) -> list[str]:
+def _reasons(run: SavedRun) -> list[str]:
     reasons = run.summary.get("degenerate")
     return [str(reason).rstrip(".") for reason in reasons] if isinstance(reasons, list) else []
 
 
-def _tiles(run: Run) -> list[tuple[str, str, str]]:
+def _tiles(run: SavedRun) -> list[tuple[str, str, str]]:
     tiles = []
     if run.score is not None:
         how = {"query": "looked up in a benchmark", "retrain": "trained from scratch", "keep": "weights of the search"}
@@ -57,26 +57,26 @@ def _tiles(run: Run) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _other_tests(run: Run) -> list[Any]:
+def _other_tests(run: SavedRun) -> list[Any]:
     """Return the scores on further test sets, where there were some."""
     told = run.summary.get("test_sets")
     if not isinstance(told, dict) or not told:
         return []
     names = list(dict.fromkeys(str(name) for scores in told.values() if isinstance(scores, dict) for name in scores))
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     for where, scores in told.items():
         values = [finite(scores.get(name)) if isinstance(scores, dict) else None for name in names]
-        rows.append([str(where), *(Cell(DASH if value is None else number(value), value) for value in values)])
+        rows.append([str(where), *(TableCell(DASH if value is None else number(value), value) for value in values)])
     heads = ("test set", *(_head_of(run, name) for name in names))
     return [Table("Scores on further test sets", heads, rows, frozenset(range(1, len(heads))), is_sortable=True)]
 
 
-def _head_of(run: Run, name: str) -> str:
+def _head_of(run: SavedRun, name: str) -> str:
     unit = run.unit if name == run.score_name else _unit_of(run, name).partition(",")[0]
     return f"{plain(name)} in {unit}" if unit and "better" not in unit else plain(name)
 
 
-def _unit_of(run: Run, name: str) -> str:
+def _unit_of(run: SavedRun, name: str) -> str:
     """Return the unit of a score, and its direction, as the record of the network has them."""
     scores = run.of_network("task").get("scores") or ()
     for entry in scores if isinstance(scores, list) else ():
@@ -86,19 +86,19 @@ def _unit_of(run: Run, name: str) -> str:
     return ""
 
 
-def _unfinished(run: Run) -> list[Any]:
+def _unfinished(run: SavedRun) -> list[Any]:
     """Return what is missing of a run that has not ended, and the command that goes on with it."""
     stage = stage_of(run)
-    if stage is Stage.FINISHED:
+    if stage is RunStage.FINISHED:
         return []
     if is_held(run):
         return [Note("A process works on this run now: the page shows how far it has come.")]
     missing = {
-        Stage.SEARCHED: "the test of what it found",
-        Stage.RETRAINING: "the rest of the retraining, and the test",
-        Stage.SEARCHING: "the rest of the search, the retraining and the test",
-        Stage.BEGUN: "the search, the retraining and the test",
-        Stage.UNKNOWN: "the outcome",
+        RunStage.SEARCHED: "the test of what it found",
+        RunStage.RETRAINING: "the rest of the retraining, and the test",
+        RunStage.SEARCHING: "the rest of the search, the retraining and the test",
+        RunStage.BEGUN: "the search, the retraining and the test",
+        RunStage.UNKNOWN: "the outcome",
     }[stage]
     blocks: list[Any] = [Note(f"The run has not ended: {stage.value}. Missing is {missing}.", True)]
     command = command_line(run, "--resume")

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..amounts import DASH, TIMES, WITHIN, amount, counted, number
-from ..blocks import Cell, Folded, Note, Section, Table, Text, Tiles
-from ..measuring import Layer, Measured, measure
-from ..reading import Run
-from ..state import Stage, stage_of
+from ..blocks import Folded, Note, Section, Table, TableCell, Text, Tiles
+from ..measuring import MeasuredLayer, MeasuredNetwork, measure
+from ..reading import SavedRun
+from ..state import RunStage, stage_of
 
 # Of more layers the parts of the network are listed first, and so many of them
 _ROWS, _MOST = 60, 400
 
 
-def layers(run: Run, is_measured: bool) -> Section | None:
+def layers(run: SavedRun, is_measured: bool) -> Section | None:
     """Return the section of the layers.
 
     Args:
@@ -24,7 +24,7 @@ def layers(run: Run, is_measured: bool) -> Section | None:
         is_measured: Whether to measure.
     """
     if not run.network_record:
-        if stage_of(run) is not Stage.FINISHED:
+        if stage_of(run) is not RunStage.FINISHED:
             return None
         why = (
             "a benchmark was asked, and no network was built"
@@ -42,7 +42,7 @@ def layers(run: Run, is_measured: bool) -> Section | None:
     return Section("layers", "Size and time by layer", _blocks(found))
 
 
-def _blocks(found: Measured) -> list[Any]:
+def _blocks(found: MeasuredNetwork) -> list[Any]:
     shape = TIMES.join(map(str, found.input_shape))
     intro = (
         f"Measured where this page was written, on the CPU with {counted(found.threads, 'thread')}, for one input of "
@@ -67,17 +67,17 @@ def _blocks(found: Measured) -> list[Any]:
     return [*intro_blocks, parts, Folded(f"All {counted(len(found.layers), 'layer')}", [whole, *more])]
 
 
-def by_part(layers: Sequence[Layer]) -> list[Layer]:
+def by_part(layers: Sequence[MeasuredLayer]) -> list[MeasuredLayer]:
     """Return the layers of each part of a network as one: what its place begins with, with their sums.
 
     Args:
         layers: Layers, in order.
     """
-    parts: dict[str, list[Layer]] = {}
+    parts: dict[str, list[MeasuredLayer]] = {}
     for layer in layers:
         parts.setdefault(layer.name.split(WITHIN)[0], []).append(layer)
     return [
-        Layer(
+        MeasuredLayer(
             name, counted(len(inner), "layer") if len(inner) > 1 else inner[0].kind, inner[-1].shape,
             sum(layer.params for layer in inner), math.fsum(layer.macs for layer in inner),
             math.fsum(layer.milliseconds or 0.0 for layer in inner),
@@ -86,21 +86,21 @@ def by_part(layers: Sequence[Layer]) -> list[Layer]:
     ]  # fmt: skip
 
 
-def _table(layers: Sequence[Layer], title: str) -> Table:
+def _table(layers: Sequence[MeasuredLayer], title: str) -> Table:
     most_params = max((layer.params for layer in layers), default=0) or 1
     most_macs = max((layer.macs for layer in layers), default=0) or 1
     most_time = max((layer.milliseconds or 0 for layer in layers), default=0) or 1
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     for place, layer in enumerate(layers):
         took = layer.milliseconds or 0.0
         rows.append(
             [
-                Cell(layer.name, place),
+                TableCell(layer.name, place),
                 layer.kind,
                 layer.shape or DASH,
-                Cell(f"{layer.params:,}", layer.params, layer.params / most_params),
-                Cell(number(layer.macs, 3), layer.macs, layer.macs / most_macs),
-                Cell(number(took, 3), took, took / most_time),
+                TableCell(f"{layer.params:,}", layer.params, layer.params / most_params),
+                TableCell(number(layer.macs, 3), layer.macs, layer.macs / most_macs),
+                TableCell(number(took, 3), took, took / most_time),
             ]
         )
     columns = ("layer", "kind", "gives", "parameters", "M mult.-acc.", "ms")

@@ -8,10 +8,10 @@ from typing import Any
 from ..amounts import DASH, counted
 from ..blocks import Folded, Note, Section, Table, Text
 from ..defaults import NAMES, Unset, changed, flat
-from ..reading import Run
+from ..reading import SavedRun
 
 
-def settings(run: Run) -> Section:
+def settings(run: SavedRun) -> Section:
     """Return the section of the config."""
     if not run.config:
         return Section(

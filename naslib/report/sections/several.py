@@ -9,13 +9,13 @@ from typing import Any
 from naslib.history import Objective
 
 from ..amounts import DASH, counted, duration, finite, listed, mean_and_std, number, plain, score, spread
-from ..blocks import Cell, Columns, Drawing, Folded, Note, Plots, Section, Table, Text, Warnings
+from ..blocks import Folded, Illustration, Note, Plots, Section, SideBySide, Table, TableCell, Text, Warnings
 from ..charts.lines import Series, line_chart
 from ..charts.palette import style
 from ..charts.scatter import Point, front_of, scatter
-from ..groups import Group, different_keys, obstacles, settings_of
-from ..reading import Run
-from ..state import Stage, stage_of
+from ..groups import RunGroup, different_keys, obstacles, settings_of
+from ..reading import SavedRun
+from ..state import RunStage, stage_of
 from .curves import rows_to_series
 from .settings import shown
 from .trials import incumbents
@@ -26,13 +26,13 @@ _SIZES = ("params, M", "mult.-acc., M", "search", "in all")
 _MOST_GROUPS = 12
 
 
-def overview(groups: Sequence[Group]) -> Section:
+def overview(groups: Sequence[RunGroup]) -> Section:
     """Return the table of groups, and the warnings that go before it."""
     runs = [run for group in groups for run in group.runs]
     blocks: list[Any] = [Text(_sentence(groups, runs))]
     if found := obstacles(groups):
         blocks.append(Warnings("Before you compare:", found))
-    unfinished = [run for run in runs if stage_of(run) is not Stage.FINISHED]
+    unfinished = [run for run in runs if stage_of(run) is not RunStage.FINISHED]
     if unfinished:
         blocks.append(
             Note(
@@ -48,7 +48,7 @@ def overview(groups: Sequence[Group]) -> Section:
     return Section("comparison", "Comparison", blocks)
 
 
-def _sentence(groups: Sequence[Group], runs: Sequence[Run]) -> str:
+def _sentence(groups: Sequence[RunGroup], runs: Sequence[SavedRun]) -> str:
     words = (
         f"{counted(len(runs), 'run')} in {counted(len(groups), 'group')}; runs of a group differ in their seeds alone. "
     )
@@ -72,7 +72,7 @@ def _sentence(groups: Sequence[Group], runs: Sequence[Run]) -> str:
     return words
 
 
-def _ranked(groups: Sequence[Group]) -> list[tuple[Group, tuple[float, float, int]]]:
+def _ranked(groups: Sequence[RunGroup]) -> list[tuple[RunGroup, tuple[float, float, int]]]:
     """Return groups with mean, deviation and count of their scores, the best first; [] where scores differ in kind."""
     if len({(group.first.score_name, group.first.maximize) for group in groups}) > 1:
         return []
@@ -81,12 +81,12 @@ def _ranked(groups: Sequence[Group]) -> list[tuple[Group, tuple[float, float, in
     return sorted(known, key=lambda pair: -pair[1][0] if pair[0].first.maximize else pair[1][0])
 
 
-def _table(groups: Sequence[Group]) -> Table:
+def _table(groups: Sequence[RunGroup]) -> Table:
     firsts = [group.first for group in groups]
     kinds = {(run.score_name, run.unit) for run in firsts}
     # what all have in common needs no column
     places = [key for key in ("search_space", "dataset") if len({run.of(key) for run in firsts}) > 1]
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     for group in groups:
         first, values = group.first, [run.score for run in group.runs]
         found = spread(values)
@@ -94,16 +94,16 @@ def _table(groups: Sequence[Group]) -> Table:
         shown_score = shown_score if len(kinds) == 1 else f"{plain(first.score_name)} {shown_score}"
         best = [value for value in values if value is not None]
         top = (max(best) if first.maximize else min(best)) if best else None
-        row: list[Cell | str] = [group.name, *(first.of(key) for key in places)]
-        row += [Cell(str(len(group.runs)), len(group.runs)), Cell(shown_score, found[0] if found else None)]
-        row.append(Cell(score(top, first.unit), top))
+        row: list[TableCell | str] = [group.name, *(first.of(key) for key in places)]
+        row += [TableCell(str(len(group.runs)), len(group.runs)), TableCell(shown_score, found[0] if found else None)]
+        row.append(TableCell(score(top, first.unit), top))
         for key in ("params_millions", "flops_millions"):
             numbers = [finite(run.summary.get(key)) for run in group.runs]
             mean = spread(numbers)
-            row.append(Cell(mean_and_std(numbers) if mean else DASH, mean[0] if mean else None))
+            row.append(TableCell(mean_and_std(numbers) if mean else DASH, mean[0] if mean else None))
         for key in ("search_seconds", "total_seconds"):
             mean = spread(finite(run.summary.get(key)) for run in group.runs)
-            row.append(Cell(duration(mean[0]) if mean else DASH, mean[0] if mean else None))
+            row.append(TableCell(duration(mean[0]) if mean else DASH, mean[0] if mean else None))
         rows.append(row)
     name = f"test {plain(firsts[0].score_name)}" if len(kinds) == 1 else "test score"
     words = {"search_space": "space", "dataset": "data"}
@@ -122,15 +122,15 @@ def _table(groups: Sequence[Group]) -> Table:
     return Table(caption, heads, rows, frozenset(range(1 + len(places), len(heads))), is_sortable=True)
 
 
-def _all_runs(runs: Sequence[Run]) -> Table:
-    rows: list[list[Cell | str]] = []
+def _all_runs(runs: Sequence[SavedRun]) -> Table:
+    rows: list[list[TableCell | str]] = []
     for run in runs[:_MOST_RUNS]:
         seed = int(run.seed) if run.seed.isdigit() else None
         params = finite(run.summary.get("params_millions"))
         rows.append(
             [
-                run.method, Cell(run.seed, seed), Cell(score(run.score, run.unit), run.score),
-                Cell(number(params), params),
+                run.method, TableCell(run.seed, seed), TableCell(score(run.score, run.unit), run.score),
+                TableCell(number(params), params),
                 stage_of(run).name.lower(), str(run.folder),
             ]
         )  # fmt: skip
@@ -139,7 +139,7 @@ def _all_runs(runs: Sequence[Run]) -> Table:
     return Table(f"Runs{more}", columns, rows, frozenset((1, 2, 3)), is_sortable=True)
 
 
-def curves_of(groups: Sequence[Group]) -> Section:
+def curves_of(groups: Sequence[RunGroup]) -> Section:
     """Return curves of all groups: means over their runs, with bands of one standard deviation."""
     shown_groups = groups[:_MOST_GROUPS]
     charts = []
@@ -184,7 +184,7 @@ def curves_of(groups: Sequence[Group]) -> Section:
                 "standard deviation to each side."
             )
         )
-        blocks.append(Columns([Plots(title, [(title, chart, caption)]) for title, chart, caption in charts]))
+        blocks.append(SideBySide([Plots(title, [(title, chart, caption)]) for title, chart, caption in charts]))
     else:
         blocks.append(Note("No run has recorded a curve."))
     if len(groups) > _MOST_GROUPS:
@@ -192,12 +192,12 @@ def curves_of(groups: Sequence[Group]) -> Section:
     return Section("curves", "Curves", blocks)
 
 
-def _validation(run: Run) -> list[float | None]:
+def _validation(run: SavedRun) -> list[float | None]:
     key = "acc" if run.score_name == "accuracy" else run.score_name
     return run.search.get(f"valid_{key}", [])
 
 
-def _best_values(run: Run) -> list[float | None]:
+def _best_values(run: SavedRun) -> list[float | None]:
     over = [trial for trial in run.trials if trial.state.is_over]
     return incumbents(over, (run.trials.objectives or (Objective("value"),))[0])
 
@@ -206,8 +206,8 @@ def _banded(
     title: str,
     axis: str,
     name: str,
-    told: Sequence[tuple[Group, Sequence[Sequence[float | None]]]],
-    groups: Sequence[Group],
+    told: Sequence[tuple[RunGroup, Sequence[Sequence[float | None]]]],
+    groups: Sequence[RunGroup],
 ) -> Any:
     series, length, first = [], 0, None
     for group, columns in told:
@@ -235,7 +235,7 @@ def _banded(
     )
 
 
-def pareto(groups: Sequence[Group]) -> Section | None:
+def pareto(groups: Sequence[RunGroup]) -> Section | None:
     """Return scores of all runs against parameters, multiply-accumulates and time, None where nothing can be drawn."""
     runs = [(number_of, run) for number_of, group in enumerate(groups) for run in group.runs if run.score is not None]
     if len({run.score_name for _, run in runs}) != 1 or len(runs) < 2:
@@ -260,7 +260,7 @@ def pareto(groups: Sequence[Group]) -> Section | None:
         ]
         legend = [(style(at).split()[0], group.name) for at, group in enumerate(groups)]
         drawings.append(
-            Drawing(
+            Illustration(
                 f"{y_name.capitalize()} against {name}.",
                 scatter(f"{y_name} against {name}", name, y_name, points, (False, first.maximize)),
                 legend=legend,
@@ -276,11 +276,11 @@ def pareto(groups: Sequence[Group]) -> Section | None:
     return Section(
         "pareto",
         "Scores against sizes and time",
-        [Columns(drawings), Text(f"{words}{listed(list(dict.fromkeys(names)), 8)}.")],
+        [SideBySide(drawings), Text(f"{words}{listed(list(dict.fromkeys(names)), 8)}.")],
     )
 
 
-def differences(groups: Sequence[Group]) -> Section:
+def differences(groups: Sequence[RunGroup]) -> Section:
     """Return the settings in which groups differ."""
     keys = different_keys(groups)
     if not keys:

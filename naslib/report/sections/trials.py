@@ -9,17 +9,17 @@ from typing import Any
 from naslib.history import Objective, State, Trial
 
 from ..amounts import DASH, counted, duration, finite, number, plain, score
-from ..blocks import Cell, Columns, Drawing, Heading, Note, Plots, Section, Table, Text
+from ..blocks import Heading, Illustration, Note, Plots, Section, SideBySide, Table, TableCell, Text
 from ..charts.lines import Series, line_chart
 from ..charts.scatter import Point, front_of, scatter
-from ..reading import Run
+from ..reading import SavedRun
 
 _BEST = 10
 # Trials whose learning curves are drawn
 _CURVES = 8
 
 
-def trials(run: Run) -> Section | None:
+def trials(run: SavedRun) -> Section | None:
     """Return the section of the trials, None of a run that has none."""
     if not run.is_black_box:
         return None
@@ -45,7 +45,7 @@ def _with_unit(objective: Objective) -> str:
     return f"{_named(objective)} in {objective.unit}" if objective.unit else _named(objective)
 
 
-def _intro(run: Run, over: Sequence[Trial], objectives: Sequence[Objective]) -> str:
+def _intro(run: SavedRun, over: Sequence[Trial], objectives: Sequence[Objective]) -> str:
     states = {state: sum(trial.state is state for trial in run.trials) for state in State}
     parts = [f"{states[State.COMPLETE]} complete"]
     parts += [f"{states[state]} {state.value}" for state in State if state is not State.COMPLETE and states[state]]
@@ -101,7 +101,7 @@ def _incumbents(over: Sequence[Trial], objective: Objective) -> list[Any]:
         )  # fmt: skip
         charts.append(("Over time of evaluation", by_time, ""))
     labels = ("Over trials", "Over time of evaluation")
-    return [Columns([Plots(label, [chart]) for label, chart in zip(labels, charts, strict=False)])]
+    return [SideBySide([Plots(label, [chart]) for label, chart in zip(labels, charts, strict=False)])]
 
 
 def _fronts(over: Sequence[Trial], objectives: Sequence[Objective]) -> list[Any]:
@@ -125,7 +125,7 @@ def _fronts(over: Sequence[Trial], objectives: Sequence[Objective]) -> list[Any]
     if not pictures:
         return []
     words = "Filled marks are trials that no other trial beats in both; the dashed line is the edge of what they beat."
-    return [Heading("Objectives against each other"), Columns(pictures), Text(words)]
+    return [Heading("Objectives against each other"), SideBySide(pictures), Text(words)]
 
 
 def _scatter(
@@ -134,17 +134,17 @@ def _scatter(
     directions: tuple[bool, bool],
     x_name: str,
     y_name: str,
-) -> Drawing:
+) -> Illustration:
     front = front_of(pairs, directions)
     points = [Point(*pair, f"trial {t.number}", 0, is_on) for t, pair, is_on in zip(shown, pairs, front, strict=True)]
     count = sum(front)
-    return Drawing(
+    return Illustration(
         f"{y_name.capitalize()} against {x_name}: {counted(len(points), 'trial')}, {count} on the front.",
         scatter(f"{y_name} against {x_name}", x_name, y_name, points, directions), is_plot=True,
     )  # fmt: skip
 
 
-def _best(run: Run, over: Sequence[Trial], objectives: Sequence[Objective]) -> list[Any]:
+def _best(run: SavedRun, over: Sequence[Trial], objectives: Sequence[Objective]) -> list[Any]:
     complete = [trial for trial in over if trial.state is State.COMPLETE and trial.values]
     longest = max((math.inf if t.fidelity == -1 else t.fidelity for t in complete), default=0)
     ranked = sorted(
@@ -157,13 +157,14 @@ def _best(run: Run, over: Sequence[Trial], objectives: Sequence[Objective]) -> l
     )[:_BEST]
     if not ranked:
         return [Note("No trial is complete.", True)]
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     for trial in ranked:
-        values = [Cell(score(v, o.unit), v) for o, v in zip(objectives, trial.values or (), strict=False)]
+        values = [TableCell(score(v, o.unit), v) for o, v in zip(objectives, trial.values or (), strict=False)]
         fidelity = "longest" if trial.fidelity == -1 else number(trial.fidelity)
         rows.append(
             [
-                Cell(str(trial.number), trial.number), *values, fidelity, Cell(duration(trial.seconds), trial.seconds),
+                TableCell(str(trial.number), trial.number), *values, fidelity,
+                TableCell(duration(trial.seconds), trial.seconds),
                 DASH if trial.parent is None else str(trial.parent), ", ".join(map(str, trial.code))[:160],
             ]
         )  # fmt: skip

@@ -19,7 +19,7 @@ from naslib.config.extensions import SchemaExtensions
 from naslib.data import ImageData, ImageSet, Preprocess, StreamSet, build_search_loaders, load_data
 from naslib.data.decode import open_image
 from naslib.data.facade import get_train_val_loaders
-from naslib.data.headers import Choice, Header, choose, read_header
+from naslib.data.headers import Header, ImageKind, choose, read_header
 from naslib.data.image_files import FileOptions, read_files
 from naslib.errors import ConfigError, DataError
 
@@ -142,18 +142,18 @@ def test_the_size_that_is_chosen(found: list[Header], size: Any) -> None:
 @pytest.mark.parametrize(
     ("modes", "expected"),
     [
-        (["L", "1", "LA"], Choice(12, 1, 255.0, 0.0)),
-        (["L", "RGB"], Choice(12, 3, 255.0, 0.0)),
-        (["P"], Choice(12, 3, 255.0, 0.0)),
-        (["I;16", "L"], Choice(12, 1, 65535.0, 0.0)),
-        (["I;16B", "I"], Choice(12, 1, 65535.0, 0.0)),
-        (["I;16", "RGB"], Choice(12, 3, 255.0, 65535.0)),
-        (["F", "F"], Choice(12, 1, 1.0, 0.0)),
-        (["F", "L"], Choice(12, 1, 255.0, 0.0)),
-        (["F", "I;16"], Choice(12, 1, 255.0, 65535.0)),
+        (["L", "1", "LA"], ImageKind(12, 1, 255.0, 0.0)),
+        (["L", "RGB"], ImageKind(12, 3, 255.0, 0.0)),
+        (["P"], ImageKind(12, 3, 255.0, 0.0)),
+        (["I;16", "L"], ImageKind(12, 1, 65535.0, 0.0)),
+        (["I;16B", "I"], ImageKind(12, 1, 65535.0, 0.0)),
+        (["I;16", "RGB"], ImageKind(12, 3, 255.0, 65535.0)),
+        (["F", "F"], ImageKind(12, 1, 1.0, 0.0)),
+        (["F", "L"], ImageKind(12, 1, 255.0, 0.0)),
+        (["F", "I;16"], ImageKind(12, 1, 255.0, 65535.0)),
     ],
 )
-def test_channels_and_white_that_are_chosen(modes: list[str], expected: Choice) -> None:
+def test_channels_and_white_that_are_chosen(modes: list[str], expected: ImageKind) -> None:
     assert choose([Header(12, 12, mode) for mode in modes]) == expected
 
 

@@ -17,7 +17,7 @@ from naslib.data.preprocess_sequences import SequencePreprocess
 from naslib.data.sets.spoken_digits import log_mel
 from naslib.errors import ConfigError, DataError
 from naslib.prediction import Failure, predict_files
-from naslib.prediction.forecast import Forecast, Source
+from naslib.prediction.forecast import Forecast, InputSource
 from naslib.prediction.masks import colours, free_mask
 from naslib.prediction.sound import read_wave
 from naslib.tasks import (
@@ -188,7 +188,7 @@ def test_recordings(tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF....")
     preprocess = SequencePreprocess(mean=[0.0] * 32, std=[1.0] * 32, in_channels=32)
     network = trained(Mean(4), SequenceClassification(), list("abcd"), preprocess)
-    rows = list(predict_files(network, [tmp_path], source=Source("spoken_digits", {"seconds": 0.8})))
+    rows = list(predict_files(network, [tmp_path], source=InputSource("spoken_digits", {"seconds": 0.8})))
     assert [row.input if isinstance(row, Failure) else row["input"] for row in rows] == [
         str(tmp_path / name) for name in ("bad.wav", "fast.wav", "short.wav")
     ]
@@ -250,7 +250,7 @@ def test_perplexity_and_next_words(tmp_path, goes_on, window, batch_size):
     network = language_model()
     path = tmp_path / "text.txt"
     path.write_text("the cat sat\nthe dog sat\nthe")
-    source = Source("wikitext2", {"goes_on": goes_on}, window)
+    source = InputSource("wikitext2", {"goes_on": goes_on}, window)
     (row,) = predict_files(network, [path], source=source, batch_size=batch_size, top=2)
     tokens = [2, 3, 4, 1, 2, 0, 4, 1, 2]
     table = torch.log_softmax(network.network.table.detach().double(), dim=1)
@@ -300,6 +300,6 @@ def test_a_network_that_remembers_reads_on(tmp_path):
     tokens = torch.tensor([2, 3, 4, 2, 5, 2, 3])
     logits = tokens.cumsum(0)[:, None].double() * network.network.weight.detach().double()
     losses = nn.functional.cross_entropy(logits[:-1], tokens[1:], reduction="sum")
-    (row,) = predict_files(network, [path], source=Source("wikitext2", {"goes_on": True}, 2))
+    (row,) = predict_files(network, [path], source=InputSource("wikitext2", {"goes_on": True}, 2))
     assert row["loss"] == pytest.approx(float(losses) / 6, rel=1e-5)
     assert row["next"][0]["probability"] == pytest.approx(float(torch.softmax(logits[-1], 0).max()), rel=1e-5)

@@ -15,7 +15,7 @@ from naslib.report.charts.cells import cell_in_words, cell_picture, chain_pictur
 from naslib.report.charts.lines import HEIGHT, WIDTH, Series, line_chart
 from naslib.report.charts.multiples import share_chart, top_of
 from naslib.report.charts.palette import DARK, LIGHT, SURFACES, contrast, style
-from naslib.report.charts.scales import Scale, evenly, fitted, log_ticks, round_ticks, thin, tick_labels
+from naslib.report.charts.scales import AxisScale, evenly, fitted, log_ticks, round_ticks, thin, tick_labels
 from naslib.report.charts.scatter import Point, front_of, scatter
 from naslib.training.cell_layout import CellEdge, DrawnCell
 from naslib.training.found_chain import ChainBox
@@ -36,7 +36,7 @@ def points(d: str) -> list[tuple[float, float]]:
 
 
 def test_scales_are_linear_or_logarithmic():
-    linear, log = Scale(2.0, 6.0, 100.0, 300.0), Scale(1.0, 100.0, 0.0, 200.0, is_log=True)
+    linear, log = AxisScale(2.0, 6.0, 100.0, 300.0), AxisScale(1.0, 100.0, 0.0, 200.0, is_log=True)
     assert [linear(value) for value in (2.0, 3.0, 6.0)] == [100.0, 150.0, 300.0]
     assert [log(value) for value in (1.0, 10.0, 100.0)] == pytest.approx([0.0, 100.0, 200.0], abs=1e-12)
 

@@ -13,9 +13,9 @@ from naslib.config.cli import config_from_command_line, parse_cli
 from naslib.errors import RunFolderError
 from naslib.report import state
 from naslib.report.finding import find_runs, is_run
-from naslib.report.reading import Run
+from naslib.report.reading import SavedRun
 from naslib.report.sections.found import found
-from naslib.report.state import Stage, command_line, stage_of
+from naslib.report.state import RunStage, command_line, stage_of
 
 FILES = ["config.yaml", "summary.json", "environment.json", "errors.json", "arch_weights.json", "genotype.json"]
 FILES += ["eval/history.json", "eval/network.json", "history.sqlite"]
@@ -84,29 +84,29 @@ def test_the_command_writes_into_the_folder_and_replaces_its_own_page(tmp_path: 
 @pytest.mark.parametrize(
     ("files", "stage"),
     [
-        ({}, Stage.FINISHED),
-        ({"summary": summary(evaluation_mode=None, score=None), "history": None}, Stage.SEARCHED),
-        ({"summary": summary(evaluation_mode=None, score=None)}, Stage.RETRAINING),
-        ({"summary": None, "history": None, "genotype": None}, Stage.SEARCHING),
-        ({"summary": None, "history": None, "errors": None, "genotype": None}, Stage.BEGUN),
+        ({}, RunStage.FINISHED),
+        ({"summary": summary(evaluation_mode=None, score=None), "history": None}, RunStage.SEARCHED),
+        ({"summary": summary(evaluation_mode=None, score=None)}, RunStage.RETRAINING),
+        ({"summary": None, "history": None, "genotype": None}, RunStage.SEARCHING),
+        ({"summary": None, "history": None, "errors": None, "genotype": None}, RunStage.BEGUN),
     ],
 )  # fmt: skip
-def test_how_far_a_run_has_come(tmp_path: Path, files: dict, stage: Stage):
-    assert stage_of(Run.read(write_run(tmp_path, **files))) is stage
+def test_how_far_a_run_has_come(tmp_path: Path, files: dict, stage: RunStage):
+    assert stage_of(SavedRun.read(write_run(tmp_path, **files))) is stage
 
 
 def test_the_command_that_goes_on_leads_to_the_folder(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = write_run(Path("run with spaces"))
     for run in (folder, folder.resolve()):
-        words = shlex.split(command_line(Run.read(run), "--resume"))[1:]
+        words = shlex.split(command_line(SavedRun.read(run), "--resume"))[1:]
         assert Path(config_from_command_line(parse_cli(words)).save).resolve() == folder.resolve()
     moved = tmp_path / "elsewhere"
     Path("run with spaces").rename(moved)
-    words = shlex.split(command_line(Run.read(moved / "nasbench201/digits/darts/1"), "--resume"))[1:]
+    words = shlex.split(command_line(SavedRun.read(moved / "nasbench201/digits/darts/1"), "--resume"))[1:]
     assert Path(config_from_command_line(parse_cli(words)).save) == moved / "nasbench201/digits/darts/1"
     renamed = (moved / "nasbench201/digits/darts/1").rename(moved / "best")
-    assert command_line(Run.read(renamed), "--resume") is None
+    assert command_line(SavedRun.read(renamed), "--resume") is None
 
 
 def test_a_script_has_to_be_run_again(tmp_path: Path):
@@ -115,7 +115,7 @@ def test_a_script_has_to_be_run_again(tmp_path: Path):
     config.write_text(
         "# a script ran it with something else than is said below, so that only ...\n" + config.read_text()
     )
-    run = Run.read(folder)
+    run = SavedRun.read(folder)
     assert run.is_scripted and command_line(run, "--resume") is None
 
 
@@ -124,7 +124,7 @@ def test_a_script_has_to_be_run_again(tmp_path: Path):
 def test_damaged_files_are_noted(tmp_path: Path, name: str, content: str):
     folder = write_black_box(tmp_path, trials=3) if name == "history.sqlite" else write_run(tmp_path)
     (folder / name).write_text(content)
-    run = Run.read(folder)
+    run = SavedRun.read(folder)
     run.network_record  # noqa: B018 - read when asked
     assert all("cannot be read" in trouble for trouble in run.troubles)
     if content in ("{", "\ufffd\x00\x01"):
@@ -133,7 +133,7 @@ def test_damaged_files_are_noted(tmp_path: Path, name: str, content: str):
 
 def test_what_is_read(tmp_path: Path):
     folder = write_run(tmp_path, arch_weights=alphas(2, 1), errors=[{"config": 1}, errors(2)])
-    run = Run.read(folder)
+    run = SavedRun.read(folder)
     assert run.name == "darts on nasbench201, digits, seed 1" and run.troubles == []
     assert (run.score, run.score_name, run.unit, run.maximize, run.mode) == (83.25, "accuracy", "%", True, "retrain")
     assert run.search["train_acc"] == [50.0, 55.0] and "test_acc" not in run.search and run.searched == 2
@@ -147,14 +147,14 @@ def test_other_shapes_of_parameters(tmp_path: Path):
         {"name": "n", "graph": "cell", "edge": [1, 2], "ops": [], "weights": [[1, 2, 3]]},
         {"name": "none", "graph": "cell", "edge": [1, 2], "ops": ["a"], "weights": []},
     ]
-    first, second, third = Run.read(write_run(tmp_path, arch_weights=told)).decisions
+    first, second, third = SavedRun.read(write_run(tmp_path, arch_weights=told)).decisions
     assert first.name == "cell/1-2" and first.rows == [[0.0, 1.0], [1.0, None]]
     assert second.ops == ("candidate 1", "candidate 2", "candidate 3") and third.rows == []
 
 
 def test_a_run_that_waits_and_one_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = write_run(tmp_path, summary=None, history=None)
-    said = [getattr(block, "text", "") for block in found(Run.read(folder)).blocks]
+    said = [getattr(block, "text", "") for block in found(SavedRun.read(folder)).blocks]
     missing = "Missing is the rest of the search, the retraining and the test."
     assert f"The run has not ended: its search is not complete. {missing}" in said
 
@@ -162,5 +162,5 @@ def test_a_run_that_waits_and_one_at_work(tmp_path: Path, monkeypatch: pytest.Mo
         raise RunFolderError("process 1 works there")
 
     monkeypatch.setattr(state, "check_unlocked", refuse)
-    said = [getattr(block, "text", "") for block in found(Run.read(folder)).blocks]
+    said = [getattr(block, "text", "") for block in found(SavedRun.read(folder)).blocks]
     assert "A process works on this run now: the page shows how far it has come." in said

@@ -31,7 +31,7 @@ from report_runs import (
 import naslib
 from naslib.report import write_report
 from naslib.report.amounts import WITHIN
-from naslib.report.measuring import Layer
+from naslib.report.measuring import MeasuredLayer
 from naslib.report.sections.layers import by_part
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" ünï\u202ecode \x07 </script><!--"
@@ -358,7 +358,7 @@ def test_many_classes_are_shown_by_what_is_confused(tmp_path: Path):
 
 
 def test_many_layers_are_summed_by_the_parts_of_the_network():
-    layers = [Layer(f"node ({i // 40}){WITHIN}edge {i}", "Conv2d", f"{i}", i, 0.5, 0.25) for i in range(100)]
+    layers = [MeasuredLayer(f"node ({i // 40}){WITHIN}edge {i}", "Conv2d", f"{i}", i, 0.5, 0.25) for i in range(100)]
     parts = by_part(layers)
     assert [(p.name, p.kind, p.shape) for p in parts] == [
         ("node (0)", "40 layers", "39"), ("node (1)", "40 layers", "79"), ("node (2)", "20 layers", "99"),
