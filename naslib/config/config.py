@@ -38,7 +38,8 @@ class Config(AttrDict):
 
 def _folder_name(value: Any) -> str:
     """Return `value` as the name of one folder."""
-    name = re.sub(r"[^\w.+-]+", "_", str(value)).rstrip(".") or "_"
+    path = re.sub(r"^(\./)+|[/\\]+$", "", str(value))  # ./photos/ is photos
+    name = re.sub(r"[^\w.+-]+", "_", path).rstrip(".") or "_"
     return f"_{name}" if name.partition(".")[0].upper() in _DEVICES else name
 
 

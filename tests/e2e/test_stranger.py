@@ -96,7 +96,7 @@ def test_every_command_of_the_section_as_printed(checkout: Path, tmp_path: Path)
         assert number > 1 or not (checkout / "run").exists()
     assert f"photos/{DAMAGED}" in printed[1]
     assert "1 of 751 images cannot be read and are left out" in printed[2]
-    run = checkout / "run" / "nasbench301" / "photos_" / "darts" / "1"
+    run = checkout / "run" / "nasbench301" / "photos" / "darts" / "1"
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     assert summary["test_accuracy"] >= 95
     assert sorted(entry["name"] for entry in summary["per_class"]) == sorted(CLASSES)

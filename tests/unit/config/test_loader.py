@@ -74,6 +74,8 @@ def test_save_follows_its_parts_and_can_be_assigned() -> None:
     config = load_config({"out_dir": Path("a") / "b", "seed": 4, "dataset": "../x y", "search_space": ".."})
     assert config.save == "a/b/_/.._x_y/darts/4"
     assert isinstance(config.save, str)
+    for dataset in ("photos", "photos/", "./photos", "./photos//"):
+        assert load_config({"dataset": dataset}).save.split("/")[-3] == "photos"
     config.seed = 5
     assert config.save.endswith("/5")
     config.save = Path("elsewhere")

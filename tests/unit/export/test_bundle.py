@@ -39,6 +39,7 @@ def test_every_file_is_there_and_said_in_the_manifest(bundle: Bundle, run_folder
         content = (bundle.folder / name).read_bytes()
         assert entry == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert list(bundle.folder.parent.iterdir()) == [bundle.folder]  # nothing temporary is left
+    assert len({path.stat().st_mode for path in bundle.folder.iterdir()}) == 1  # who reads the card reads the weights
     assert not bundle.failed
 
 
