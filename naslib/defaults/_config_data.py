@@ -69,14 +69,20 @@ def loader_options(config: Any, section_name: str) -> dict[str, Any]:
 def settle_cutout(config: Any, info: DatasetInfo) -> bool:
     """Reduce a cutout length that nobody gave to what the images allow, so that the echoed config says what is done.
 
+    Where no length is allowed, the config says `cutout: false`, which it can be read back with.
+
     Returns:
         Whether there was one.
     """
     given, found = vars(config).get("given", frozenset()), False
     for name in ("search", "evaluation"):
         section = config[name]
-        if f"{name}.cutout_length" not in given and section.get("cutout_length", 0) > info.cutout_max:
+        if f"{name}.cutout_length" in given or section.get("cutout_length", 0) <= info.cutout_max:
+            continue
+        if info.cutout_max:
             section["cutout_length"], found = info.cutout_max, True
+        elif section.get("cutout"):
+            section["cutout"], found = False, True
     return found
 
 
