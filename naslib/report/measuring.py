@@ -94,7 +94,13 @@ def measure(run: SavedRun) -> tuple[MeasuredNetwork | None, str]:
 
 
 def input_shape(run: SavedRun, network: nn.Module) -> tuple[int, ...] | None:
-    """Return the shape of one input as the record of the network has it; None where it has none."""
+    """Return the shape of one input as the record of the network has it; None where it has none.
+
+    Records of an earlier version say how inputs are made, and nothing of the length of sequences.
+    """
+    recorded: Any = run.network_record.get("input_shape")
+    if isinstance(recorded, list) and recorded:
+        return tuple(int(size) for size in recorded)
     told: Any = run.network_record.get("preprocess")
     if not isinstance(told, dict):
         return None

@@ -30,7 +30,7 @@ from report_runs import (
 
 import naslib
 from naslib.report import write_report
-from naslib.report.amounts import WITHIN
+from naslib.report.amounts import TIMES, WITHIN
 from naslib.report.measuring import MeasuredLayer
 from naslib.report.sections.layers import by_part
 
@@ -325,6 +325,9 @@ def test_own_loaders_and_degenerate_networks(tmp_path: Path):
     answers = {row[0]: row[1:3] for row in page.table("Best practices")[1:]}
     practice = "One protocol of evaluation; the test part is looked at once, at the end"
     assert answers[practice][0] == "? unknown" and "own loaders" in answers[practice][1]
+    recorded = network_record() | {"preprocess": None, "input_shape": [1, 12, 10]}
+    page = Page.read(write_report(write_run(tmp_path / "recorded", summary=told, network=recorded)))
+    assert f"1{TIMES}12{TIMES}10" in page.text and "Nothing could be measured" not in page.text
 
 
 def test_further_test_sets_and_many_classes(tmp_path: Path):
