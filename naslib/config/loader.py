@@ -76,10 +76,7 @@ def _read(source: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any]
             del raw["search"][key]  # nobody's wish
         return raw, {}, ""
     path = find_config_file(source)
-    raw, lines = read_yaml(path)
-    if not raw:
-        raise ConfigError(f"{path} says nothing: a config names a data set, a search space and an optimizer at least")
-    return raw, lines, path.name
+    return (*read_yaml(path), path.name)
 
 
 def _plain(value: Any) -> Any:

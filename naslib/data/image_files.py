@@ -260,7 +260,7 @@ def _reason(text: str, path: str) -> str:
 
 
 def with_targets(images: ImageSet | StreamSet, targets: torch.Tensor) -> ImageSet | StreamSet:
-    """Return the same images with other targets."""
+    """Return the same images with other targets, `(n, ...)`."""
     if isinstance(images, ImageSet):
         return ImageSet(images.images, targets)
     return images.with_targets(targets)

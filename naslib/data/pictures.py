@@ -81,7 +81,10 @@ def _from_array(array: NDArray[np.generic], channels: int, bytes_only: bool) -> 
 
 
 def are_levels(pixels: Tensor) -> bool:
-    """Return whether floats are levels of 8 bits, as those of a picture divided by 255 and multiplied again."""
+    """Return whether floats are levels of 8 bits, as those of a picture divided by 255 and multiplied again.
+
+    Pixels of any shape.
+    """
     return not pixels.requires_grad and bool(((pixels - pixels.round()).abs() < _EXACT).all())
 
 

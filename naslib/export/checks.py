@@ -31,7 +31,7 @@ def trial_inputs(like: Tensor, n: int) -> Tensor:
 
 
 def outputs_of(found: Any) -> list[Tensor]:
-    """Return the tensors of what a network gave, in order."""
+    """Return the tensors of what a network gave, of any shape, in order."""
     if isinstance(found, Tensor):
         return [found]
     if isinstance(found, dict):
@@ -46,7 +46,7 @@ def largest_difference(network: nn.Module, run: Callable[[Tensor], Any], like: T
     Args:
         network: The network.
         run: Runs the file on inputs.
-        like: Inputs of the kind.
+        like: Inputs of the kind, `(n, ...)`.
         name: Of the file, for the message.
 
     Raises:

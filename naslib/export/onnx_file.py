@@ -90,7 +90,7 @@ def save_onnx(path: Path, program: Any, network: nn.Module, inputs: Tensor, name
 
 
 def onnx_runner(path: Path) -> Callable[[Tensor], Any] | None:
-    """Return what runs an ONNX file on inputs with as many threads as torch has; None without onnxruntime.
+    """Return what runs an ONNX file on inputs, `(n, ...)`, with as many threads as torch has; None without onnxruntime.
 
     Raises:
         ExportError: If onnxruntime does not take the file.

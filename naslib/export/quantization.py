@@ -56,7 +56,7 @@ def quantize(program: Any, calibration: Iterable[Tensor], for_onnx: bool = False
 
     Args:
         program: What `program_of` returned.
-        calibration: Batches of inputs, on which the ranges of values are observed.
+        calibration: Batches of inputs, `(n, ...)`, on which the ranges of values are observed.
         for_onnx: Whether weights are unpacked by the operator that ONNX has a form for, or by plain arithmetic.
 
     Raises:

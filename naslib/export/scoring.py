@@ -56,7 +56,7 @@ class FileNetwork(nn.Module):
 
 
 def score_of(run: Callable[[Tensor], Any], loader: Iterable[Any] | None, task: Task | None) -> float | None:
-    """Return the deciding score of what runs a file; None without a test part or a task."""
+    """Return the deciding score of what runs a file on inputs, `(n, ...)`; None without a test part or a task."""
     if loader is None or task is None:
         return None
     return test(FileNetwork(run), loader, task.plain(), torch.device("cpu")).deciding

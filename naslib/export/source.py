@@ -46,7 +46,7 @@ class NetworkSource:
     names: dict[str, Tensor]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the weights as the written network loads them: copies on the CPU."""
+        """Return the weights, of any shape, as the written network loads them: copies on the CPU."""
         return {name: tensor.detach().cpu().clone() for name, tensor in self.names.items()}
 
     def build(self) -> nn.Module:
@@ -79,7 +79,10 @@ def network_source(
     inputs: Tensor | None = None,
     check: bool = True,
 ) -> str:
-    """Return the source of a network as a Python module that imports torch alone; see `write_source`."""
+    """Return the source of a network as a Python module that imports torch alone; see `write_source`.
+
+    Inputs are `(n, ...)`.
+    """
     return write_source(network, class_name=class_name, docstring=docstring, inputs=inputs, check=check).text
 
 

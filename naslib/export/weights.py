@@ -16,7 +16,7 @@ def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
 
     Args:
         path: The file.
-        state: What `load_state_dict` takes.
+        state: What `load_state_dict` takes: tensors of any shape.
         metadata: Text by name, which the file carries.
 
     Returns:

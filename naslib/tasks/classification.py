@@ -186,7 +186,7 @@ class Classification(ClassTask):
         return type(self).predict is not Classification.predict
 
     def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
-        """Return true and predicted classes, as the accuracy counts them; None of many labels.
+        """Return true and predicted classes, `(n,)`, as the accuracy counts them; None of many labels.
 
         A subclass with statistics or predictions of its own counts classes if it overrides this, too.
         """

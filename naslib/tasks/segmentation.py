@@ -117,7 +117,7 @@ class Segmentation(ClassTask):
         return torch.softmax(outputs, dim=1)
 
     def class_pairs(self, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, int] | None:
-        """Return true and predicted classes of all pixels; those that do not count are -1.
+        """Return true and predicted classes of all pixels, `(pixels,)`; those that do not count are -1.
 
         A subclass with statistics or predictions of its own counts classes if it overrides this, too.
         """

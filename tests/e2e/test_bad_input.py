@@ -22,7 +22,6 @@ nowhere | there is no command 'nowhere'
 --config nowhere.yaml | nowhere.yaml
 --config folder | folder
 --config loop | loop
---config empty.yaml | empty.yaml says nothing
 --config binary.yaml | cannot read
 --config list.yaml | list.yaml: expected a mapping
 --config text.txt | text.txt
@@ -67,7 +66,6 @@ compare random_search.yaml | --methods
 compare nowhere.yaml --methods rs | nowhere.yaml
 compare folder --methods rs | folder
 compare loop --methods rs | loop
-compare empty.yaml --methods rs | says nothing
 compare binary.yaml --methods rs | cannot read
 compare list.yaml --methods rs | expected a mapping
 compare unknown.yaml --methods rs | did you mean 'search.epochs'
@@ -122,7 +120,6 @@ bench build digits_table.yaml | --out
 bench build nowhere.yaml --out o.npz | nowhere.yaml
 bench build folder --out o.npz | folder
 bench build loop --out o.npz | loop
-bench build empty.yaml --out o.npz | says nothing
 bench build binary.yaml --out o.npz | cannot read
 bench build unknown.yaml --out o.npz | did you mean 'search.epochs'
 bench build digits_table.yaml --out o.npz --architectures x | --architectures is a number or all
