@@ -60,7 +60,11 @@ def test_a_genotype_is_retrained_without_a_search(tmp_path: Path, capsys: Any) -
 
 @pytest.mark.parametrize(
     ("space", "args"),
-    [("nasbench201", "{channels: 4, cells_per_stage: 1}"), ("simple_cell", "{channels: 4}"), ("nasbench301", "")],
+    [
+        ("nasbench201", "{channels: 4, cells_per_stage: 1}"),
+        ("simple_cell", "{channels: 4}"),
+        pytest.param("nasbench301", "", marks=pytest.mark.slow),
+    ],
 )
 def test_what_a_run_found_is_trained_as_in_that_run(tmp_path: Path, capsys: Any, space: str, args: str) -> None:
     words = DARTS if not args else [*SHORT, f"search_space={space}", f"search_space_args={args}"]

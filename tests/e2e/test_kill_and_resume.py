@@ -139,6 +139,7 @@ def test_a_polite_stop_says_how_to_go_on(spawn, tmp_path, number, status):
     assert "ERROR" not in log and "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_eval_only_in_a_fresh_process_finds_the_same(spawn, tmp_path):
     words = [*TINY, *NB201, "optimizer=darts", f"out_dir={tmp_path}", "search.epochs=1"]
     _run(spawn, words)

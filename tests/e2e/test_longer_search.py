@@ -34,6 +34,7 @@ def _copy(finished: Path, out: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_another_architecture_is_retrained_and_the_old_evaluation_kept(finished, tmp_path, caplog):
     folder = _copy(finished, tmp_path)
     old = json.loads((folder / "summary.json").read_text())

@@ -104,7 +104,7 @@ def _compare(whole: Path, killed: Path, workers: int = 1) -> None:
 @pytest.mark.parametrize(
     ("optimizer", "more", "freq", "kills"),
     [
-        ("re", [], 3, (0, 4)),
+        pytest.param("re", [], 3, (0, 4), marks=pytest.mark.slow),
         ("re", ["search.workers=2"], 50, (5,)),
         pytest.param("random_search", ["search.workers=2"], 1, (2,), marks=pytest.mark.slow),
         pytest.param("eas", [], 2, (0, 5), marks=pytest.mark.slow),

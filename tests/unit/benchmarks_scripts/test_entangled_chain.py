@@ -8,6 +8,7 @@ from benchmarks import entangled_chain
 from benchmarks.entangled_chain import ENTANGLED, ONE_PATH, PLAIN, measure
 
 
+@pytest.mark.slow
 def test_three_steps_are_compared(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     timings = measure(1, batch=2, side=8, widths=(8,), n_cells=(2,), strides=(1,), stem_channels=8, head_channels=8)
     assert {name: len(seconds) for name, seconds in timings.seconds.items()} == {ENTANGLED: 1, ONE_PATH: 1, PLAIN: 1}

@@ -273,6 +273,7 @@ def test_a_smoke_run_prints_the_table_and_keeps_the_csv(tmp_path: Path, capsys: 
         main(["--only", "P99"])
 
 
+@pytest.mark.slow
 def test_timings_are_interleaved_and_ratios_are_taken_round_by_round():
     order: list[str] = []
     timings = interleave({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, calls={"b": 2})

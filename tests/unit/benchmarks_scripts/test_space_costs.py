@@ -9,6 +9,7 @@ from benchmarks.space_costs import Costs, example_input, measure, names_of_space
 from naslib.search_spaces import FBNetSearchSpace, SimpleSequenceSearchSpace
 
 
+@pytest.mark.slow
 def test_a_space_is_measured_with_its_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space_costs, "N_DRAWS", 2)
     space = FBNetSearchSpace(4, widths=(4, 4), n_cells=(1, 1), strides=(1, 1), stem_channels=4, head_channels=4)
