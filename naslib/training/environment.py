@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -69,7 +70,16 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
 def write_environment(path: Path, device: torch.device, seed: int) -> None:
     """Write `environment.json`: the environment, the git commit if there is one, and the command."""
     record = describe_environment(device, seed)
-    atomic_write_json(path, {**record, "git_commit": _git_commit(), "command": " ".join(sys.argv)})
+    atomic_write_json(path, {**record, "git_commit": _git_commit(), "command": typed_command()})
+
+
+def typed_command() -> str:
+    """Return the command of this process as a shell reads it, without the folder that the program is installed in."""
+    program, *words = sys.argv or [""]
+    path = Path(program)
+    if path.name == "__main__.py":
+        return shlex.join(["python", "-m", path.parent.name, *words])
+    return shlex.join([program if path.suffix == ".py" else path.name, *words])
 
 
 def compare_environment(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
