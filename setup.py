@@ -30,7 +30,7 @@ CORE = [
 EXTRAS = {
     "optuna": ["optuna>=4.5"],
     "moocore": ["moocore>=0.2"],
-    "onnx": ["onnx>=1.18", "onnxscript>=0.5.4"],
+    "onnx": ["onnx>=1.18", "onnxscript>=0.6"],
     "parquet": ["pyarrow>=18"],
     "trees": ["lightgbm>=4.5", "xgboost-cpu>=3.0", "ngboost>=0.5.8,!=0.6.0"],  # 0.6.0 wants an old scikit-learn
 }
