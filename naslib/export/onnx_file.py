@@ -130,13 +130,20 @@ def _forget_origins(model: Any) -> None:
 
 def _drawing(program: Any) -> list[str]:
     """Return the operators of a program that draw random numbers."""
-    found = [node.target for node in program.graph.nodes if isinstance(node.target, torch._ops.OpOverload)]
-    return sorted({str(op) for op in found if torch.Tag.nondeterministic_seeded in op.tags and _is_random(op)})
+    found = [node for node in program.graph.nodes if isinstance(node.target, torch._ops.OpOverload)]
+    return sorted({str(node.target) for node in found if _is_random(node)})
 
 
-def _is_random(op: Any) -> bool:
-    """Return whether an operator draws in evaluation; dropout is tagged too, and gives its inputs back there."""
-    return "dropout" not in str(op)
+def _is_random(node: Any) -> bool:
+    """Return whether a node draws; what drops nothing out, or in training only, is tagged like those that draw."""
+    if torch.Tag.nondeterministic_seeded not in node.target.tags:
+        return False
+    names = [argument.name for argument in node.target._schema.arguments]
+    given = {argument.name: argument.default_value for argument in node.target._schema.arguments}
+    given |= dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+    trains = [given[name] for name in ("train", "training") if name in given]
+    shares = [given[name] for name in ("dropout", "dropout_p") if name in given]
+    return not (trains and not any(trains)) and not (shares and not any(shares)) and "dropout" not in str(node.target)
 
 
 def _output_names(network: nn.Module, inputs: Tensor, first: str) -> list[str]:
