@@ -28,7 +28,7 @@ class Noisy(nn.Module):
 @pytest.mark.parametrize(
     ("network", "drawn"),
     [
-        (nn.LSTM(4, 3, num_layers=2, dropout=0.5).eval(), []),
+        (nn.LSTM(4, 3, num_layers=2, dropout=0.5, batch_first=True).eval(), []),
         (nn.RReLU().eval(), []),
         (nn.Dropout(0.5).eval(), []),
         (Attends(0.0), []),
