@@ -121,7 +121,8 @@ def _drawings(target: Any, what: str | None, seed: int) -> list[Any]:
             architecture.parse()
         found = drawings_of_architecture(architecture)
     if not found:
-        raise ConfigError(f"{target.name}: there is no picture of its {what}")
+        why = f": {target.space.NO_SUPERNET}" if what == "supernet" and target.space.NO_SUPERNET else ""
+        raise ConfigError(f"{target.name}: there is no picture of its {what}{why}")
     return found
 
 

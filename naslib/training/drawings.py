@@ -103,9 +103,14 @@ def drawings_of_supernet(space: Graph) -> list[Drawing]:
 
     Args:
         space: A space in which nothing is decided yet; it is not changed.
+
+    Returns:
+        One drawing; none of a space whose graph is empty until an architecture is built in it.
     """
     graph = space.clone()
     graph.compile()
+    if not graph.nodes:
+        return []
     boxes = boxes_of(graph)
     if boxes:
         drawn, text = functools.partial(draw_chain, boxes), functools.partial(dot_of_boxes, boxes)

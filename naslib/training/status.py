@@ -52,6 +52,7 @@ class Status:
                 f"{place} batch {batch}" + (f" loss {losses} {key} {exact}{unit}" if seen else ""),
                 f"{place} {batch}" + (f" loss {losses} {key} {rounded}" if seen else ""),
                 f"{epoch + 1}/{epochs} {batch}" + (f" loss {losses} {key} {rounded}" if seen else ""),
+                f"{epoch + 1}/{epochs} {batch}" + (f" loss {losses}" if seen else ""),
                 f"{epoch + 1}/{epochs} {batch}" + (f" {losses}" if seen else ""),
             ),
         )

@@ -93,6 +93,11 @@ def test_narrow_terminals_lose_the_bar_not_the_numbers(
         assert not bar_of(line)
 
 
+def test_sixty_columns_name_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = drawn(monkeypatch, SMALL, 60)
+    assert "3/50 12/391 loss 1.234/1.300" in line and len(bar_of(line)) >= MIN_BAR
+
+
 def test_unknown_length_has_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     line = drawn(monkeypatch, Status.of_epochs(0, 3, 12, None, []), 80, total=None)
     assert line.strip() == "search epoch 1/3, batch 12"
