@@ -98,7 +98,9 @@ def fitted(
     return mean, std, values[LABELS:]
 
 
-@pytest.mark.parametrize("name", PREDICTORS.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "omni_seminas")) for n in PREDICTORS.names()]
+)
 def test_it_ranks_a_made_up_target(name: str) -> None:
     mean, std, wanted = fitted(name, "nasbench201", None)
     assert spearman(wanted, mean) > 0.4  # of 24 in any order once in 50

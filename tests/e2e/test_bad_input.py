@@ -159,7 +159,6 @@ draw --nonsense | --nonsense
 draw nasbnech201 | nasbench201
 draw folder | folder
 - draw text.txt | text.txt
-draw empty.yaml | empty.yaml
 draw loop | loop
 draw nasbench201 --format gif | gif
 draw nasbench201 --seed x | --seed

@@ -104,8 +104,8 @@ def _compare(whole: Path, killed: Path, workers: int = 1) -> None:
 @pytest.mark.parametrize(
     ("optimizer", "more", "freq", "kills"),
     [
-        pytest.param("re", [], 3, (0, 4), marks=pytest.mark.slow),
-        ("re", ["search.workers=2"], 50, (5,)),
+        ("re", [], 3, (0, 4)),
+        pytest.param("re", ["search.workers=2"], 50, (5,), marks=pytest.mark.slow),
         pytest.param("random_search", ["search.workers=2"], 1, (2,), marks=pytest.mark.slow),
         pytest.param("eas", [], 2, (0, 5), marks=pytest.mark.slow),
         pytest.param("eas", ["search.workers=2"], 50, (4,), marks=pytest.mark.slow),

@@ -271,7 +271,7 @@ def test_export_of_the_extracted_network():
     torch.testing.assert_close(exported.module()(_images()), plain(_images()))
 
 
-@pytest.mark.parametrize("kind", ["none", "index", "weights"])
+@pytest.mark.parametrize("kind", ["none", "index", pytest.param("weights", marks=pytest.mark.slow)])
 def test_compiled_networks_read_the_assignment(kind: str):
     network = mobile_net().eval()
     rows = {value.label: torch.tensor([0.25, 0.75]) for value in values_in(network)}
