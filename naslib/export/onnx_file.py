@@ -143,7 +143,7 @@ def _is_random(node: Any) -> bool:
     given |= dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
     trains = [given[name] for name in ("train", "training") if name in given]
     shares = [given[name] for name in ("dropout", "dropout_p") if name in given]
-    return not (trains and not any(trains)) and not (shares and not any(shares)) and "dropout" not in str(node.target)
+    return not (trains and not any(trains)) and not (shares and not any(shares))
 
 
 def _output_names(network: nn.Module, inputs: Tensor, first: str) -> list[str]:

@@ -20,6 +20,11 @@ class Attends(nn.Module):
         return F.scaled_dot_product_attention(x, x, x, dropout_p=self.share)
 
 
+class AlwaysDrops(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, 0.5, training=True)
+
+
 class Noisy(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + torch.randn_like(x)
@@ -33,6 +38,7 @@ class Noisy(nn.Module):
         (nn.Dropout(0.5).eval(), []),
         (Attends(0.0), []),
         (Attends(0.5), ["aten.scaled_dot_product_attention.default"]),
+        (AlwaysDrops(), ["aten.dropout.default"]),
         (Noisy(), ["aten.randn_like.default"]),
     ],
 )
