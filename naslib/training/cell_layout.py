@@ -183,6 +183,24 @@ def place_edges(cell: DrawnCell, positions: Mapping[int, Point]) -> list[PlacedE
     return placed
 
 
+def extent_of(
+    edges: Sequence[PlacedEdge], positions: Mapping[int, Point], above: float = 0.4
+) -> tuple[float, float, float, float]:
+    """Return left, lowest, right and highest place of a drawing with its margins, in inches.
+
+    Args:
+        edges: Where its edges are.
+        positions: Where its nodes are.
+        above: The margin above and below.
+    """
+    heights = [y for _, y in positions.values()]
+    low = min([edge.lowest for edge in edges] + heights) - above
+    high = max([edge.highest for edge in edges] + heights) + above
+    left = min([edge.leftmost for edge in edges] + [-0.4]) - 0.2
+    right = max([edge.rightmost for edge in edges] + [x + 0.4 for x, _ in positions.values()]) + 0.2
+    return left, low, right, high
+
+
 def _placed(edge: CellEdge, bend: float, at: NDArray[np.float64], points: NDArray[np.float64]) -> PlacedEdge:
     half_label = len(edge.label) * LABEL_WIDTH_PER_CHAR / 2
     (left, low), (right, high) = points.min(axis=0).tolist(), points.max(axis=0).tolist()

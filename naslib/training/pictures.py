@@ -15,7 +15,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.files import atomic_write
 from naslib.utils.log import get_logger
 
-from .cell_layout import NODE_RADIUS, DrawnCell, PlacedEdge, cells_of, place_edges, place_nodes
+from .cell_layout import NODE_RADIUS, DrawnCell, PlacedEdge, cells_of, extent_of, place_edges, place_nodes
 from .checkpoint import load_verified
 from .found_chain import chain_of, draw_found_chain
 
@@ -83,11 +83,7 @@ def draw_cell(cell: DrawnCell, colours: dict[str, str]) -> Figure:
 
     positions = place_nodes(cell)
     edges = place_edges(cell, positions)
-    heights = [y for _, y in positions.values()]
-    lowest = min([edge.lowest for edge in edges] + heights) - 0.4
-    highest = max([edge.highest for edge in edges] + heights) + 0.4
-    leftmost = min([edge.leftmost for edge in edges] + [-0.4]) - 0.2
-    rightmost = max([edge.rightmost for edge in edges] + [x + 0.4 for x, _ in positions.values()]) + 0.2
+    leftmost, lowest, rightmost, highest = extent_of(edges, positions)
     width, height = rightmost - leftmost, highest - lowest
     figure = Figure(figsize=(width, height + _TITLE))
     axes = figure.add_axes((0, 0, 1, height / (height + _TITLE)))

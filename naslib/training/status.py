@@ -100,7 +100,7 @@ class Status:
             terminal=(
                 f"trial {place}, best {name} {shown}{losses}",
                 f"trial {place} best {value}{losses}",
-                f"{place} {value}",
+                f"{place} {value}{losses}",
             ),
         )
 

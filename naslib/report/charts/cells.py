@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from naslib.training.cell_layout import NODE_RADIUS, DrawnCell, PlacedEdge, Point, curve, place_edges, place_nodes
+from naslib.training.cell_layout import (
+    NODE_RADIUS,
+    DrawnCell,
+    PlacedEdge,
+    Point,
+    curve,
+    extent_of,
+    place_edges,
+    place_nodes,
+)
 from naslib.training.found_chain import ChainBox
 
 from .palette import style
@@ -33,11 +42,7 @@ def cell_picture(cell: DrawnCell, numbers: Mapping[str, int]) -> str:
     """
     positions = place_nodes(cell)
     edges = place_edges(cell, positions)
-    heights = [y for _, y in positions.values()]
-    low = min([edge.lowest for edge in edges] + heights) - 0.45
-    high = max([edge.highest for edge in edges] + heights) + 0.45
-    left = min([edge.leftmost for edge in edges] + [-0.4]) - 0.2
-    right = max([edge.rightmost for edge in edges] + [x + 0.4 for x, _ in positions.values()]) + 0.2
+    left, low, right, high = extent_of(edges, positions, above=0.45)
 
     def at(point: Point) -> Point:
         return (point[0] - left) * _INCH, (high - point[1]) * _INCH
