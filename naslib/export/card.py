@@ -12,13 +12,13 @@ from typing import Any
 import torch
 
 from naslib.errors import NASLibError
+from naslib.hardware.latency import MeasuredLatency, measure_latency
 from naslib.search_spaces.core.flops import count_macs
 from naslib.tasks import Score, Task
 from naslib.training.environment import describe_environment
 from naslib.training.progress import format_seconds
 
 from .folder import sha256_of
-from .latency import MeasuredLatency, measure_latency
 from .loading import loading_section
 from .preprocessing import preprocessing_code
 from .run_data import sizes_or_reason

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from naslib.hardware.latency import MeasuredLatency, measure_latency
 from naslib.tasks import Task
 from naslib.training.evaluate import test
 
 from .checks import outputs_of
-from .latency import MeasuredLatency, measure_latency
 
 # Inputs of the training part that ranges are observed on
 CALIBRATION = 512

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from naslib.hardware.latency import measure_latency
 from naslib.search_spaces.core.flops import count_macs_of_parts, zero_inputs
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.ops_basic import DropPath
@@ -126,7 +127,7 @@ def measure_network(network: nn.Module, shape: tuple[int, ...]) -> MeasuredNetwo
     total, macs = count_macs_of_parts(network, shape, [module for _, module in parts])
     x = zero_inputs(network, 1, shape)
     order, shapes = _first_calls(network, parts, x)
-    whole = _times(lambda: network(x))
+    whole = measure_latency(network, x).milliseconds
     inner = _times_of_parts(network, parts, x)
     layers = [
         MeasuredLayer(
@@ -228,20 +229,10 @@ def _first_calls(
     return order, shapes
 
 
-def _times(forward: Any) -> float:
-    """Return the median of milliseconds."""
-    found: list[float] = []
-    end = time.perf_counter() + _SECONDS
-    forward()
-    while len(found) < _REPEATS and (not found or time.perf_counter() < end):
-        start = time.perf_counter()
-        forward()
-        found.append(1000 * (time.perf_counter() - start))
-    return statistics.median(found)
-
-
 def _times_of_parts(network: nn.Module, parts: list[tuple[str, nn.Module]], x: torch.Tensor) -> list[float]:
     """Return the median milliseconds in each part; 0 for one that is not called."""
+    if not parts:
+        return []
     spent: list[list[float]] = [[] for _ in parts]
     now = [0.0] * len(parts)
     entered = [0.0] * len(parts)
@@ -258,13 +249,11 @@ def _times_of_parts(network: nn.Module, parts: list[tuple[str, nn.Module]], x: t
         handles.append(module.register_forward_hook(lambda _m, _i, _o, index=index: leave(index)))
     end = time.perf_counter() + _SECONDS
     try:
-        while not spent or not spent[0] or (len(spent[0]) < _REPEATS and time.perf_counter() < end):
+        while not spent[0] or (len(spent[0]) < _REPEATS and time.perf_counter() < end):
             now[:] = [0.0] * len(parts)
             network(x)
             for index, value in enumerate(now):
                 spent[index].append(value)
-            if not spent:
-                break
     finally:
         for handle in handles:
             handle.remove()

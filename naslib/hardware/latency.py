@@ -44,8 +44,11 @@ def measure_latency(run: Callable[[Tensor], Any], inputs: Tensor) -> MeasuredLat
         inputs: `(n, ...)`; the first is taken.
     """
     one = inputs[:1].contiguous()
+    began = time.perf_counter()
     for _ in range(_WARM_UP):
         run(one)
+        if time.perf_counter() - began > _SECONDS:
+            break
     times: list[float] = []
     while len(times) < _RUNS and (sum(times) < _SECONDS or len(times) < _WARM_UP):
         start = time.perf_counter()
