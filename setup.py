@@ -32,6 +32,7 @@ EXTRAS = {
     "moocore": ["moocore>=0.2"],
     "onnx": ["onnx>=1.18", "onnxscript>=0.6"],
     "parquet": ["pyarrow>=18"],
+    "ray": ["ray>=2.44"],
     "trees": ["lightgbm>=4.5", "xgboost-cpu>=3.0", "ngboost>=0.5.8,!=0.6.0"],  # 0.6.0 wants an old scikit-learn
 }
 ALL = sorted(name for names in EXTRAS.values() for name in names)
