@@ -16,6 +16,7 @@ from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import ClassCounts, Measured, Task
 from naslib.tasks.fields import detached
+from naslib.utils.distributed import is_main
 from naslib.utils.files import atomic_write_json
 from naslib.utils.log import get_logger
 
@@ -181,7 +182,8 @@ class RetrainTask(EpochTask):
             row["averaged"] = self.average.is_on
             self.average.after_epoch(valid.loss)
         self.history.rows.append(row)
-        atomic_write_json(self.history_path, self.history.rows)
+        if is_main():
+            atomic_write_json(self.history_path, self.history.rows)
         if self.writer is not None:
             for key, value in row.items():
                 if value is not None and key != "epoch":
