@@ -8,8 +8,8 @@ from typing import Any
 from naslib.errors import ConfigError
 
 HELP = (
-    "of a search for several objectives: the point that hypervolumes are above, a value per objective in its unit, "
-    "null for the worst of all fronts with 5 %% slack (the default of all)"
+    "of searches for several objectives: the point that hypervolumes are above, a value per objective in its unit, "
+    "null for the worst of all fronts with 5 %% slack (the default of each)"
 )
 
 
