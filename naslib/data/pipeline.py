@@ -74,9 +74,7 @@ class BatchPipeline:
         """
         return self._inputs(raw, self._draws(raw, key, share))
 
-    def batch(
-        self, raw: Tensor, targets: Tensor, *key: int | str, share: Share | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def batch(self, raw: Tensor, targets: Tensor, *key: int | str, share: Share | None = None) -> tuple[Tensor, Tensor]:
         """Return inputs, and targets that fit them: masks are cropped and mirrored as their image.
 
         Inputs are `(n, c, h, w)`, targets `(n,)`, or masks `(n, h, w)`.
