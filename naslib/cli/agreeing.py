@@ -24,15 +24,13 @@ def together(function: Callable[[], T]) -> T:
     """
     if not is_distributed():
         return function()
-    failed: Exception | None = None
+    nothing: str | None = None
     try:
         result = function()
     except Exception as error:
-        failed = error
-    said = gather_objects(None if failed is None else str(failed) or type(failed).__name__)
-    if failed is not None:
-        raise failed
-    for number, text in enumerate(said):
+        gather_objects(str(error) or type(error).__name__)
+        raise
+    for number, text in enumerate(gather_objects(nothing)):
         if text is not None:
             raise NASLibError(f"rank {number}: {text}")
     return result
