@@ -19,6 +19,7 @@ from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 from naslib.tasks import ClassCounts
+from naslib.tasks.joined import joined
 from naslib.training.checkpoint import read_on_all_ranks
 from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device
@@ -341,7 +342,7 @@ class Trainer(SearchSide):
     ) -> EvaluationResult:
         loader, shape = test_on
         how = self.device, self._channels_last(), bool(self.config.evaluation.get("amp", False))
-        task = self._evaluation_task(architecture).plain()
+        task = joined(self._evaluation_task(architecture).plain())
         by_class = ClassCounts(task)
         measured = test(network, loader, task, *how, by_class=by_class)
         value = math.nan if measured.deciding is None else measured.deciding

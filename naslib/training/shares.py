@@ -11,6 +11,8 @@ from torch import Tensor
 
 from naslib.data.epoch_loader import ALONE, EpochLoader, Ranks
 from naslib.errors import DataError
+from naslib.tasks import Task
+from naslib.tasks.joined import is_joined
 from naslib.utils.distributed import (
     LocalRows,
     gather_objects,
@@ -20,14 +22,14 @@ from naslib.utils.distributed import (
 )
 
 
-def joins_ranks(task: Any) -> bool:
+def joins_ranks(task: Task | None) -> bool:
     """Say whether a task joins what several ranks compute of a batch (`naslib.tasks.joined`)."""
-    return is_distributed() and hasattr(task, "sharing")
+    return task is not None and is_distributed() and is_joined(task) and task.SHARES_ROWS
 
 
-def ranks_of(loader: Any, is_joined: bool) -> Ranks:
+def ranks_of(loader: Any, joins: bool) -> Ranks:
     """Return whose rows a loader is to make: this rank's where the task joins them and the loader is one of ours."""
-    return (rank(), world_size()) if is_joined and isinstance(loader, EpochLoader) else ALONE
+    return (rank(), world_size()) if joins and isinstance(loader, EpochLoader) else ALONE
 
 
 def count_rows(batch: Any) -> int:
