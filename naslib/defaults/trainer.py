@@ -308,15 +308,7 @@ class Trainer(SearchSide):
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
         learned = task.smoothed(float(evaluation.get("label_smoothing", 0.0)), "evaluation.label_smoothing")
-        settings = RetrainSettings(
-            epochs=int(evaluation.epochs),
-            grad_clip=evaluation.grad_clip,
-            auxiliary_weight=evaluation.auxiliary_weight,
-            drop_path_prob=evaluation.drop_path_prob,
-            drop_path=str(evaluation.get("drop_path", "auto")),
-            amp=bool(evaluation.get("amp", False)),
-            averaging=evaluation.get("averaging"),
-        )
+        settings = RetrainSettings.of(evaluation)
         checkpoints = LoopSettings(settings.epochs, int(evaluation.checkpoint_freq), self._steps())
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
         trainee = Trainee(network, optimizer, make(), learned, train, valid, make)

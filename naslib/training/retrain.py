@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Task
+from naslib.tasks.joined import joined
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.renamed import renamed
 from naslib.utils.seeding import rng_restore, rng_snapshot
@@ -94,6 +95,7 @@ def retrain(
     Returns:
         Seconds spent, over all resumptions.
     """
+    trainee = replace(trainee, task=joined(trainee.task, settings.sync_batch_norm, settings.accumulate))
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training", trainee.task)
     task = RetrainTask(
         trainee.network, trainee.optimizer, trainee.scheduler, trainee.task, trainee.valid, settings,

@@ -12,6 +12,7 @@ is.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -101,27 +102,24 @@ def on_main(function: Callable[[], T]) -> T:
     """
     if not is_distributed():
         return function()
-    result: T | None = None
-    error: Exception | None = None
-    if is_main():
-        try:
-            result = function()
-        except Exception as raised:
-            error = raised
-    told = broadcast_object((result, None if error is None else _as_told(error)) if is_main() else (None, None))
-    if error is not None:
-        raise error
-    if told[1] is not None:
-        raise told[1]
-    return told[0]  # type: ignore[return-value]
+    if not is_main():
+        result, told = broadcast_object((None, None))
+        if told is not None:
+            raise told
+        return result  # type: ignore[return-value]
+    try:
+        value = function()
+    except Exception as error:
+        broadcast_object((None, _as_told(error)))
+        raise
+    broadcast_object((value, None))
+    return value
 
 
 def _as_told(error: Exception) -> Exception:
-    import pickle
-
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except (pickle.PickleError, TypeError, AttributeError, ValueError, KeyError, ImportError):
         return NASLibError(f"rank 0: {type(error).__name__}: {error}")
     return error
 
