@@ -9,6 +9,7 @@ from naslib.registry.catalogue import OPTIMIZERS, SEARCH_SPACES
 from naslib.registry.registry import Registry
 from naslib.search_spaces.core.graph import Graph
 from naslib.training.report import EvaluationResult
+from naslib.utils.distributed import world_size
 from naslib.utils.files import to_jsonable
 
 from ._front import front_of
@@ -79,6 +80,7 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "total_seconds": max(seconds, spent),
         "search_params_millions": trainer.search_trajectory["params"] if is_found else None,
         "device": str(trainer.device),
+        "world_size": world_size(),
         "seed": int(config.get("seed", 0)),
         "optimizer": names["optimizer"] if is_found else None,
         "search_space": names["search_space"],
