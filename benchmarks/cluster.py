@@ -47,6 +47,8 @@ TARGET = 91.5  # percent
 LONGEST, LEVELS, ETA = 200, [12, 200], 16
 WORKERS = (1, 10, 100, 1000)
 BUDGET = {1: 1000.0, 10: 1000.0, 100: 2000.0, 1000: 4000.0}  # worker-hours
+# Methods whose own time is that of the simulation
+COSTLY = ("BOHB", "TPE")
 CLUSTERS = {
     "ideal": Troubles(),
     "measured": Troubles(stragglers=0.05, deaths=466 / (54 * 24 * 16384)),
@@ -245,7 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", help="folder of the table")
     parser.add_argument("--cluster", choices=list(CLUSTERS), default="measured", help="what goes wrong")
     parser.add_argument("--workers", type=int, nargs="+", default=list(WORKERS), help="how many")
-    parser.add_argument("--methods", nargs="+", choices=names, default=names)
+    cheap = [name for name in names if name not in COSTLY]
+    parser.add_argument("--methods", nargs="+", choices=names, default=cheap, help=f"default: all but {COSTLY}")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--write", action="store_true", help="keep the searches in benchmarks/results")
     parser.add_argument("--draw", action="store_true", help="draw what is there to docs/assets, search nothing")
