@@ -122,6 +122,7 @@ BENCHMARKS: Registry[Any] = Registry(
     "benchmark",
     {
         "accel_nasbench": "naslib.benchmarks.accel_nasbench:AccelNASBenchTable",
+        "accel_nasbench:latency": "naslib.benchmarks.accel_nasbench:AccelLatencyTable",
         "asr": "naslib.benchmarks.nasbench_asr:NasBenchASRTable",
         "autoformer_tiny": "naslib.benchmarks.autoprox:AutoProxTable",
         "fbnet:latency": "naslib.benchmarks.mobile_figures:FBNetLatencyTable",
