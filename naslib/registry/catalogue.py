@@ -93,6 +93,7 @@ PARTS: Registry[Any] = Registry(
     "part",
     {
         "auxiliary_skip": "naslib.optimizers.oneshot.parts.auxiliary_skip:AuxiliarySkipConnections",
+        "cost": "naslib.optimizers.oneshot.parts.cost:Cost",
         "drop_path": "naslib.optimizers.oneshot.parts.drop_path:SearchDropPath",
         "early_stopping": "naslib.optimizers.oneshot.parts.early_stopping:EarlyStopping",
         "edge_normalization": "naslib.optimizers.oneshot.parts.edge_normalization:EdgeNormalization",
