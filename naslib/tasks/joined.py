@@ -162,6 +162,11 @@ def unjoined(task: Task) -> Task:
     return found
 
 
+def is_joined(task: Task) -> bool:
+    """Say whether a task is one that `joined` made."""
+    return isinstance(task, _Joined)
+
+
 def sharing_of(task: Task) -> Sharing:
     """Return how a task goes over its batches."""
     return task.sharing if isinstance(task, _Joined) else Sharing()

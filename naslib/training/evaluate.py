@@ -18,7 +18,7 @@ from naslib.search_spaces.core.randomness import Randomness
 from naslib.tasks import ClassCounts, Measured, Task
 from naslib.tasks.fields import detached
 from naslib.tasks.joined import found_by_all, join_passes, joined, passes_over
-from naslib.utils.distributed import is_distributed, mean_over_ranks_
+from naslib.utils.distributed import is_distributed, is_main, mean_over_ranks_
 from naslib.utils.files import atomic_write_json
 from naslib.utils.joined_buffers import buffer_versions, join_buffers, say_norms
 from naslib.utils.log import get_logger
@@ -225,7 +225,8 @@ class RetrainTask(EpochTask):
             row["averaged"] = self.average.is_on
             self.average.after_epoch(valid.loss)
         self.history.rows.append(row)
-        atomic_write_json(self.history_path, self.history.rows)
+        if is_main():
+            atomic_write_json(self.history_path, self.history.rows)
         if self.writer is not None:
             for key, value in row.items():
                 if value is not None and key != "epoch":

@@ -26,6 +26,7 @@ from .loop import EpochLoop, LoopSettings
 from .network_args import without_auxiliary
 from .phase import Phase, Saveable, resume
 from .plain import to_plain
+from .same_state import agree_on_state
 from .sources import ReplayedSource, is_seeded
 from .space_record import describe_architecture
 
@@ -122,6 +123,7 @@ def retrain(
         phase.parts["average"] = task.average
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
+    agree_on_state(phase)
     before = saved[1]["run"]["settings"] if saved is not None else {}
     task.schedule.refit(before, recorded, start, cursor.length, trainee.remake_scheduler)
     loop.run(start)

@@ -128,8 +128,9 @@ class DARTSOptimizer(OneShotOptimizer):
             return HESSIANS[self.hessian](same_loss, weights, vector, alphas)
 
         product = self._summed(data_train, product_of)
-        scale = self._xi * factor
-        total = [first.sub(second, alpha=scale) for first, second in zip(direct, product, strict=True)]
+        if factor is not None:
+            product = [second * factor for second in product]
+        total = [first.sub(second, alpha=self._xi) for first, second in zip(direct, product, strict=True)]
         return total, logits, val_loss
 
     def _at_virtual_step(self, data_val: Batch, stepped: Mapping[str, Tensor]) -> tuple[list[Tensor], Any, Tensor]:
@@ -162,13 +163,13 @@ class DARTSOptimizer(OneShotOptimizer):
             total = [a + b for a, b in zip(total, found, strict=True)] if total else found
         return means_over_ranks(total)
 
-    def _clipped(self, gradient: list[Tensor]) -> tuple[list[Tensor], float]:
-        """Return a gradient of at most the largest norm, if virtual steps are clipped, and its factor."""
+    def _clipped(self, gradient: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
+        """Return a gradient of at most the largest norm, and its factor, if virtual steps are clipped; None if not."""
         if not self.clip_virtual_step or not self.grad_clip:
-            return gradient, 1.0
+            return gradient, None
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradient)))
-        factor = min(1.0, self.grad_clip / (float(norm) + 1e-6))  # as torch clips
-        return [value * factor for value in gradient] if factor < 1.0 else gradient, factor
+        factor = (self.grad_clip / (norm + 1e-6)).clamp(max=1.0)  # as torch clips; nobody waits for the device
+        return [value * factor for value in gradient], factor
 
     @property
     def _xi(self) -> float:
