@@ -91,6 +91,12 @@ class SearchKeys(_Keys):
     )
     evaluator_args: dict[str, Any] = Field(default_factory=dict, description="its keywords")
     objectives: list[Name] | None = Field(None, description="metrics or scores; the first decides; null: the usual one")
+    hardware: dict[str, Any] = Field(
+        default_factory=dict, description="where latencies and energies come from: a device, a table, here"
+    )
+    limits: dict[str, Any] = Field(
+        default_factory=dict, description="upper bounds of params, macs, memory, latency, energy"
+    )
     budget: Positive | None = Field(None, description="seconds of evaluation to search for; null: `epochs` evaluations")
     budget_unit: Literal["seconds", "epochs"] = Field("seconds", description="what the budget counts")
     workers: Count = Field(1, description="trials that are evaluated at a time")

@@ -76,6 +76,7 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "search_seconds": trainer.search_seconds,
         "search_evaluations": None if optimizer.using_step_function else len(trainer.search_trajectory.runtime),
         "trials": _trials_of(optimizer) if is_found else None,
+        "parts": _parts_of(optimizer) if is_found else None,
         "evaluation_seconds": result.seconds if result else None,
         "total_seconds": max(seconds, spent),
         "search_params_millions": trainer.search_trajectory["params"] if is_found else None,
@@ -92,6 +93,13 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "run_folder": str(config.save),
         **(result.classes if result else {}),
     }
+
+
+def _parts_of(optimizer: Any) -> dict[str, Any]:
+    """Return what the parts of a weight-sharing method report of themselves, by name; those that report nothing not."""
+    parts = getattr(optimizer, "parts", None) or {}
+    reports = {name: part.report() for name, part in parts.items() if hasattr(part, "report")}
+    return {name: to_jsonable(report) for name, report in reports.items() if report}
 
 
 def _trials_of(optimizer: Any) -> dict[str, Any] | None:

@@ -118,7 +118,7 @@ class _Joined(Task):
 _classes: dict[type[Task], type[_Joined]] = {}
 
 
-def joined(task: Task, synced: bool = False, accumulate: int = 1) -> Task:
+def joined(task: Task, synced: bool = False, accumulate: int = 1, key: str = "search.accumulate") -> Task:
     """Return a task that does what `task` does, and goes over its batches in parts.
 
     On several ranks a forward runs on the rows of this rank alone, and its outputs are those of all ranks, gathered so
@@ -130,6 +130,7 @@ def joined(task: Task, synced: bool = False, accumulate: int = 1) -> Task:
         task: The task.
         synced: Whether batch norm is by the rows of all ranks, rather than by those of each.
         accumulate: In how many passes a batch is gone over.
+        key: What a person set that by, for messages.
 
     Returns:
         The task itself, where there is one rank and one pass.
@@ -139,8 +140,7 @@ def joined(task: Task, synced: bool = False, accumulate: int = 1) -> Task:
     """
     if isinstance(task, _Joined):
         task = unjoined(task)
-    if accumulate > 1:
-        weigher_of(task)
+    check_accumulate(task, accumulate, key)
     if not is_distributed() and accumulate <= 1:
         return task
     kind = type(task)
@@ -202,7 +202,7 @@ class Pass:
 def passes_over(task: Task, batch: Any) -> list[Pass]:
     """Return the passes over a batch: one, unless the task accumulates.
 
-    Parts that weigh nothing, as all their targets are ignored, are left out.
+    Parts may weigh nothing, as all their targets are ignored: their loss is no number.
     """
     sharing = sharing_of(task)
     n = batch.total if isinstance(batch, SharedRows) else count_rows(batch)
@@ -213,8 +213,7 @@ def passes_over(task: Task, batch: Any) -> list[Pass]:
         return [Pass(batch, 1.0)]
     parts = [part for _, part in found]
     weights = shares(weigher_of(task), parts)
-    passes = [Pass(part, float(share), rows) for (rows, part), share in zip(found, weights, strict=True)]
-    return [each for each in passes if each.share] or passes[:1]
+    return [Pass(part, float(share), rows) for (rows, part), share in zip(found, weights, strict=True)]
 
 
 def _passes(batch: Any, n: int, sharing: Sharing, whole: bool) -> Iterator[tuple[Rows, Any]]:

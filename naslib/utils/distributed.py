@@ -12,8 +12,9 @@ is.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from naslib.errors import DataError, NASLibError
+from naslib.errors import DataError, NASLibError, OptimizerStateError
 
 T = TypeVar("T")
 
@@ -184,6 +185,19 @@ def mean_over_ranks_(tensors: Iterable[Tensor]) -> None:
     _reduce_(tensors, world_size())
 
 
+def means_over_ranks(tensors: Sequence[T]) -> list[T]:
+    """Return the means over ranks of tensors of any shapes, new ones; what is None on all ranks stays None.
+
+    Args:
+        tensors: Of `torch.autograd.grad`, for example, which may give views that cannot be written to.
+    """
+    if not is_distributed():
+        return list(tensors)
+    found: list[Any] = [None if x is None else x.clone(memory_format=torch.contiguous_format) for x in tensors]  # type: ignore[attr-defined]
+    mean_over_ranks_([tensor for tensor in found if tensor is not None])
+    return found
+
+
 def _reduce_(tensors: Iterable[Tensor], divisor: int) -> None:
     if not is_distributed():
         return
@@ -205,6 +219,31 @@ def _summed(tensor: Tensor) -> Tensor:
     moved = tensor.detach().to(_device(), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
     dist.all_reduce(moved)
     return moved.to(home, tensor.dtype)
+
+
+def check_alike(tensors: Mapping[str, Iterable[Tensor]]) -> None:
+    """Raise unless all ranks have the same tensors, bit for bit.
+
+    Args:
+        tensors: By what they are called in the message; of any shapes.
+
+    Raises:
+        OptimizerStateError: Naming what differs.
+    """
+    if not is_distributed():
+        return
+    own = {}
+    for name, held in tensors.items():
+        digest = hashlib.sha256()
+        for tensor in held:
+            digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy().tobytes())
+        own[name] = digest.digest()
+    found = gather_objects(own)
+    if different := [name for name in own if any(other[name] != own[name] for other in found)]:
+        raise OptimizerStateError(
+            f"the ranks have different {' and '.join(different)}: they began with different random numbers (set the "
+            "same seed on all), or something in the network, the loss or the method is not the same on all of them"
+        )
 
 
 class _SumOfRanks(torch.autograd.Function):

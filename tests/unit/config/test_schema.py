@@ -79,6 +79,8 @@ SEARCH_OURS = {
     "evaluator": None,
     "evaluator_args": {},
     "objectives": None,
+    "hardware": {},
+    "limits": {},
     "budget": None,
     "budget_unit": "seconds",
     "workers": 1,

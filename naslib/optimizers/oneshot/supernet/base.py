@@ -15,7 +15,8 @@ from naslib.tasks import Task, settle_task
 from naslib.tasks.criteria import is_chosen
 from naslib.tasks.fields import detached
 from naslib.tasks.joined import joined
-from naslib.utils.joined_buffers import buffer_versions, join_buffers
+from naslib.utils.distributed import check_alike, means_over_ranks
+from naslib.utils.joined_buffers import buffer_versions, join_buffers, say_norms
 from naslib.utils.pytorch_helper import create_optimizer
 
 from .checkpointables import PartsState, ScheduleState
@@ -153,15 +154,23 @@ class OneShotOptimizer(LearningOptimizer):
     def before_training(self) -> None:
         """Move the supernet and the architecture parameters to `device`."""
         self._require_adapted()
+        if self.accumulate > 1:
+            self.check_task(self.task)
         self.task = joined(self.task, self.sync_batch_norm, self.accumulate)  # ranks may have been joined meanwhile
         self.graph.to(self.device)
         self.task.to(self.device)
         self.architectural_weights.to(self.device)
         for parameter in self.architecture_parameters:
             parameter.data = parameter.data.to(self.device)
+        say_norms(self._norms, self.sync_batch_norm)
 
     def new_epoch(self, epoch: int) -> None:
-        """Begin an epoch: the parts follow their schedules."""
+        """Begin an epoch: the parts follow their schedules.
+
+        Raises:
+            OptimizerStateError: If the ranks of a search do not have the same weights and architecture parameters.
+        """
+        check_alike({"weights": self.weights, "architecture parameters": self.architecture_parameters})
         for part in self.parts.values():
             part.new_epoch(epoch)
 
@@ -238,6 +247,7 @@ class OneShotOptimizer(LearningOptimizer):
             for part in parts:
                 stack.enter_context(part.during_architecture_step(data_val))
             gradient, logits, loss = self.architecture_gradient(data_train, data_val)
+        gradient = means_over_ranks(gradient)  # of a method that knows nothing of ranks, too
         for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
             alpha.grad = value
         self.update_architecture()
