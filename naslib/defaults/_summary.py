@@ -11,7 +11,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.training.report import EvaluationResult
 from naslib.utils.files import to_jsonable
 
-from ._front import front_of
+from ._front import front_of, fronts_of_devices
 
 
 def names_of_run(optimizer: Any, config: Any) -> dict[str, str]:
@@ -108,6 +108,7 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
         "best_fidelity": record.incumbent_fidelity,
         "seconds": record.seconds,
         "front": front_of(optimizer),
+        "devices": fronts_of_devices(optimizer),
         "epochs": record.epochs,
         "tasks": _by_task(optimizer),
     }
