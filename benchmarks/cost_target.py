@@ -8,7 +8,8 @@ are three targets, at a quarter, a half and three quarters between the cheapest 
 scores make. A latency table of the candidates is measured here, on one thread, and corrected by `--calibrate` random
 networks as a whole. At the end the whole networks that were found are measured, in rounds that go over all of them and
 over as many of the networks that the table was corrected by: what these take now and what they took then tells how much
-the machine itself has changed. `--clock cpu` counts the time of the one thread, for a machine that others use as well.
+the machine itself has changed. Of the rounds the median counts; with `--clock cpu`, which is the time of the one
+thread, for a machine that others use as well, the lower quartile.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def run(given: argparse.Namespace) -> list[tuple[Any, ...]]:
     timed = {index: network for index, network in enumerate(networks) if network is not None}
     if timed:
         beside = reference[: max(8, len(timed))]
-        taken = measure_networks([*timed.values(), *beside], SHAPE, repeats=4 * given.rounds, clock=given.clock)
+        taken = measure_networks([*timed.values(), *beside], SHAPE, repeats=2 * given.rounds, clock=given.clock)
         measured = dict(zip(timed, taken, strict=False))
         drift = statistics.median(now / then for now, then in zip(taken[len(timed) :], before, strict=False))
     return [
@@ -197,11 +198,11 @@ def main(words: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--metrics", nargs="+", default=["latency", "macs", "params"], choices=["latency", "macs", "params"])
     add("--cells", type=int, default=4)
-    add("--channels", type=int, default=16)
+    add("--channels", type=int, default=8)
     add("--epochs", type=int, default=2)
     add("--steps", type=int, default=4, help="of an epoch")
-    add("--rounds", type=int, default=20, help="of a measurement; the last has four times as many")
-    add("--calibrate", type=int, default=16, help="networks that correct the table")
+    add("--rounds", type=int, default=100, help="of a measurement; the last has twice as many")
+    add("--calibrate", type=int, default=24, help="networks that correct the table")
     add("--tolerance", type=float, default=0.005, help="of a search, so that what a table lacks fits into 2 percent")
     add("--clock", default="wall", choices=["wall", "cpu"])
     add("--seed", type=int, default=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import nn
 
 from naslib.errors import ConfigError
 
-from .builder import _calls_for, _prepared, _time, clock_named
+from .builder import _calls_for, _prepared, _time, clock_named, typical
 from .table import LatencyTable
 
 
@@ -40,7 +39,7 @@ def measure_networks(
     device: str = "cpu",
     clock: str = "wall",
 ) -> list[float]:
-    """Return the milliseconds of networks on a batch of one, in evaluation mode: medians of rounds over all of them.
+    """Return the milliseconds of networks on a batch of one, in evaluation mode, over rounds of all of them.
 
     The rounds go over all networks (A B C A B C ...), so that a disturbance does not hit one of them alone.
 
@@ -60,7 +59,7 @@ def measure_networks(
         for _ in range(repeats):
             for times, call, count in zip(rounds, calls, counts, strict=True):
                 times.append(_time(call, count, place, now))
-    return [1e3 * median(times) for times in rounds]
+    return [1e3 * typical(times, clock) for times in rounds]
 
 
 def fit_calibration(sums: Sequence[float], measured: Sequence[float]) -> Calibration:
