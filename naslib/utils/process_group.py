@@ -118,8 +118,19 @@ def leave() -> None:
 
     if _Joined.launch is not None and dist.is_initialized():
         with suppress(RuntimeError):
+            _wait_to_be_heard(_Joined.store, _Joined.launch)
             dist.destroy_process_group()
     _Joined.store = _Joined.launch = None
+
+
+def _wait_to_be_heard(store: Any, launch: Launch) -> None:
+    """Let rank 0, whose store may end with it, wait for the others to have read why it ends."""
+    if launch.rank or not store.check(["naslib/word/0"]):
+        return
+    deadline = time.monotonic() + _GRACE
+    left = [rank for rank in range(1, launch.world) if not _is_dead(store.get(f"naslib/here/{rank}"))]
+    while time.monotonic() < deadline and not store.check([f"naslib/heard/{rank}" for rank in left]):
+        time.sleep(_TICK)
 
 
 def _open_store(launch: Launch, seconds: float) -> Any:
@@ -176,6 +187,7 @@ def _meet(store: Any, launch: Launch, seconds: float) -> None:
         raise RankError(
             f"rank {launch.rank} cannot meet the others at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}: "
             f"{_line(error)}",
+            speaks=launch.rank == 0,  # which holds the store, or is seen by who does; the others see it end
         ) from error
 
 
@@ -247,6 +259,7 @@ def may_speak() -> bool:
     with suppress(RuntimeError):
         while time.monotonic() < deadline:
             if _Joined.store.check(["naslib/word/0"]):
+                _Joined.store.set(f"naslib/heard/{launch.rank}", "")
                 return False
             time.sleep(_TICK)
     return True
