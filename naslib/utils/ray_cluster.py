@@ -38,6 +38,7 @@ class RayCluster:
         options: Which cluster, and what share of it each piece of work has.
         slots: How many pieces of work there are at a time.
         place: Where the options stand, for messages.
+        asked: How Ray was asked for, for messages.
 
     Attributes:
         ray: The module (once it is open).
@@ -46,9 +47,15 @@ class RayCluster:
         ConfigError: If Ray is not installed, or nobody answers at the address.
     """
 
-    def __init__(self, options: RayOptions, slots: int, place: str = "search.executor_args") -> None:
+    def __init__(
+        self,
+        options: RayOptions,
+        slots: int,
+        place: str = "search.executor_args",
+        asked: str = "search.executor=ray",
+    ) -> None:
         self.options, self.slots, self.place = options, slots, place
-        self.ray = require("ray", f"{place.rpartition('_')[0].rpartition('.')[2] or 'work'} ray")
+        self.ray = require("ray", asked)
         self.num_gpus = 0.0 if options.num_gpus is None else float(options.num_gpus)
         self.is_open = False
         self._is_ours = False
