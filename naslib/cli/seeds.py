@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config
 from naslib.config.executor_options import RUN_EXECUTORS, check_executor
+from naslib.config.reference_point import check_reference
 from naslib.config.run_folder import describe_state, free_name, holds_run
 from naslib.config.seeds import parse_seeds
 from naslib.config.yaml_reader import read_yaml
@@ -61,6 +62,7 @@ def run_seeds(
     overwrite: bool = False,
     executor: str | None = None,
     executor_args: Mapping[str, Any] | None = None,
+    reference: Sequence[float | None] | None = None,
 ) -> Any:
     """Run one config with several seeds, each in its usual folder, and return what they came to.
 
@@ -77,6 +79,8 @@ def run_seeds(
         overwrite: Move what is there to `<seed>.1` and begin anew.
         executor: `"process"`, which is the default, or `"ray"`.
         executor_args: What else Ray is told; see `naslib.utils.ray_options.RayOptions`.
+        reference: Of a search for several objectives: what hypervolumes are above, a value per objective in its unit,
+            None for the worst of all fronts with 5 % slack.
 
     Returns:
         A `naslib.comparison.seeds.SeedsResult`: `mean`, `std`, `scores`, `failed`, `runs`, `table()`.
@@ -93,6 +97,7 @@ def run_seeds(
         config_file=config if config is None or isinstance(config, Mapping) else str(config),  # type: ignore[arg-type]
         resume=resume, overwrite=overwrite, overrides=tuple(overrides), seeds=tuple(chosen), jobs=jobs,
         executor=executor, executor_args=executor_args,
+        reference=None if reference is None else tuple(reference),
     )  # fmt: skip
     command.check()
     check_executor(executor, executor_args, RUN_EXECUTORS)
@@ -155,11 +160,11 @@ def _without_warnings() -> Iterator[None]:
 
 
 def _plan(command: CommandLine, seed: int) -> SeedPlan:
-    one = dataclasses.replace(
-        command, seeds=None, jobs=None, executor=None, executor_args=None, seed=seed, resume=False
-    )
+    one = dataclasses.replace(command, seeds=None, jobs=None, seed=seed, resume=False, reference=None)
+    one = dataclasses.replace(one, executor=None, executor_args=None)
     config = read_config(dataclasses.replace(one, dry_run=True))  # it looks at no folder, but for --eval-only
     check_not_nested(command.executor, config)
+    check_reference(command.reference, config)
     folder = Path(config.save)
     state = "new"
     if holds_run(folder):
@@ -247,7 +252,8 @@ def _carry_out(command: CommandLine, plans: Sequence[SeedPlan]) -> Any:
         error.args = (f"{error}; {_left(open_seeds)}",)
         raise
     _raise_refusal(plans, to_do, troubles)
-    result = read_seeds({plan.seed: plan.folder for plan in plans}, troubles, plans[0].folder.parent)
+    folders = {plan.seed: plan.folder for plan in plans}
+    result = read_seeds(folders, troubles, plans[0].folder.parent, command.reference)
     result.write()
     return result
 

@@ -19,6 +19,7 @@ from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
 from naslib.config.overrides import split_overrides
 from naslib.config.parser import CommandParser
+from naslib.config.reference_point import HELP, parse_reference
 from naslib.config.run_folder import prepare_run_folder, require_run
 from naslib.config.schema import SECTIONS, keys_of
 from naslib.config.seeds import parse_seeds
@@ -74,6 +75,7 @@ class CommandLine:
         jobs: How many of them at a time, None for one.
         executor: Where they run: `"process"` or `"ray"`; None for processes of this machine.
         executor_args: What else Ray is told, None for nothing.
+        reference: What the hypervolumes of their fronts are above, None for what the fronts say.
     """
 
     config_file: str | None = None
@@ -89,6 +91,7 @@ class CommandLine:
     jobs: int | None = None
     executor: str | None = None
     executor_args: Mapping[str, Any] | None = None
+    reference: tuple[float | None, ...] | None = None
 
     @property
     def opts(self) -> list[str]:
@@ -109,6 +112,10 @@ class CommandLine:
             if self.executor is not None or self.executor_args is not None:
                 raise ConfigError(
                     "--executor says where the runs of --seeds are; where trials are evaluated is search.executor"
+                )
+            if self.reference is not None:
+                raise ConfigError(
+                    "--reference compares the fronts of --seeds; one search has its own key, search.reference_point"
                 )
             return
         if self.jobs is not None and self.jobs < 1:
@@ -143,6 +150,7 @@ def default_argument_parser(epilog: str = "") -> CommandParser:
     add("--seeds", metavar="1-5", help="run several seeds (1-5, or 1,3,7-9) and say mean and standard deviation")
     add("--jobs", type=int, metavar="N", help="of --seeds: runs at a time, each in a process of its own (default 1)")
     add_executor_options(parser, "of --seeds: process or ray", "process")
+    add("--reference", metavar="85,null", help=HELP)
     add("--model-path", metavar="FILE", help="checkpoint to start from instead of the last one")
     add("--print-schema", action="store_true", help="print the JSON schema of configs and stop")
     add("--version", action="version", version=_versions(), help="print the versions of naslib, Python, torch and stop")
@@ -192,12 +200,13 @@ def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
         )
     names = ("config_file", "resume", "eval_only", "dry_run", "overwrite", "seed", "model_path", "print_schema", "jobs")
     seeds = None if found.seeds is None else tuple(parse_seeds(found.seeds))
+    reference = parse_reference(found.reference)
     where = {
         "executor": found.executor,
         "executor_args": check_executor(found.executor, found.executor_args, RUN_EXECUTORS),
     }
     given = {name: getattr(found, name) for name in names} | where
-    command = CommandLine(overrides=tuple(overrides), seeds=seeds, **given)
+    command = CommandLine(overrides=tuple(overrides), seeds=seeds, reference=reference, **given)
     command.check()
     return command
 
