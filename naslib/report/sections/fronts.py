@@ -13,7 +13,7 @@ from naslib.errors import ConfigError
 from naslib.history import Objective
 from naslib.history.fronts import SLACK, FrontGrowth, as_values, growth_of, reference_point
 
-from ..amounts import counted, listed, number, plain, spread
+from ..amounts import counted, finite, listed, number, plain, spread
 from ..blocks import Illustration, Note, Plots, Section, SideBySide, Table, TableCell, Text
 from ..charts.fronts import FrontsOfGroup, front_chart
 from ..charts.lines import Series, line_chart
@@ -58,14 +58,14 @@ def of_one_run(run: SavedRun, given: Given = None) -> list[Any]:
     if not objectives:
         return []
     grown = growth(run)
-    if grown.last is None:
-        return [Note("No trial has a value of every objective: there is no front.", True)]
+    last = np.zeros((0, len(objectives))) if grown.last is None else grown.last
     if given is None:
         told = (run.summary.get("trials") or {}).get("reference_point")
-        given = told if isinstance(told, list) and len(told) == len(objectives) else None
-    reference = reference_point([grown.last], objectives, given)
-    assert reference is not None
-    count = len(grown.last)
+        given = told if _is_point(told, len(objectives)) else None
+    reference = reference_point([last], objectives, given)
+    if reference is None or not len(last):
+        return [Note("No trial has a value of every objective: there is no front.", True)]
+    count = len(last)
     try:
         values = volumes_by_trial(grown, reference)
     except ConfigError as error:
@@ -81,6 +81,11 @@ def of_one_run(run: SavedRun, given: Given = None) -> list[Any]:
     numbers = list(range(1, len(values) + 1))
     chart = line_chart("Hypervolume over trials", "trial", "hypervolume", numbers, series, is_step=True)
     return [Text(words), Plots("Hypervolume over trials", [("Hypervolume over trials", chart, "")])]
+
+
+def _is_point(told: Any, length: int) -> bool:
+    """Say whether what a summary tells is a point: so many finite numbers."""
+    return isinstance(told, list) and len(told) == length and all(finite(value) is not None for value in told)
 
 
 def volumes_by_trial(grown: FrontGrowth, reference: Sequence[float]) -> list[float | None]:
