@@ -37,6 +37,8 @@ class SearchKeys(_Keys):
 
     checkpoint_freq: Count = Field(5, description="write a numbered checkpoint every so many epochs")
     batch_size: Count = Field(64, description="images per batch")
+    accumulate: Count = Field(1, description="go over each batch in so many passes, with the memory of one of them")
+    sync_batch_norm: bool = Field(False, description="on several ranks: batch norm by the rows of all of them")
     learning_rate: Positive = Field(0.025, description="of the network weights, at the first epoch")
     learning_rate_min: NotNegative = Field(0.001, description="of the network weights, at the last epoch (cosine)")
     momentum: Momentum = Field(0.9, description="of the weight optimizer")
@@ -89,6 +91,12 @@ class SearchKeys(_Keys):
     )
     evaluator_args: dict[str, Any] = Field(default_factory=dict, description="its keywords")
     objectives: list[Name] | None = Field(None, description="metrics or scores; the first decides; null: the usual one")
+    hardware: dict[str, Any] = Field(
+        default_factory=dict, description="where latencies and energies come from: a device, a table, here"
+    )
+    limits: dict[str, Any] = Field(
+        default_factory=dict, description="upper bounds of params, macs, memory, latency, energy"
+    )
     budget: Positive | None = Field(None, description="seconds of evaluation to search for; null: `epochs` evaluations")
     budget_unit: Literal["seconds", "epochs"] = Field("seconds", description="what the budget counts")
     workers: Count = Field(1, description="trials that are evaluated at a time")
@@ -100,6 +108,8 @@ class EvaluationKeys(_Keys):
 
     checkpoint_freq: Count = Field(30, description="write a numbered checkpoint every so many epochs")
     batch_size: Count = Field(96, description="images per batch")
+    accumulate: Count = Field(1, description="go over each batch in so many passes, with the memory of one of them")
+    sync_batch_norm: bool = Field(False, description="on several ranks: batch norm by the rows of all of them")
     learning_rate: Positive = Field(0.025, description="at the first epoch")
     learning_rate_min: NotNegative = Field(0.0, description="at the last epoch (cosine)")
     op_optimizer: Name = Field("SGD", description="an optimizer of torch.optim, for the weights")
@@ -173,7 +183,7 @@ TRIAL_KEYS = ("evaluator", "evaluator_args", "objectives", "budget", "budget_uni
 OPTIMIZER_KEYS = frozenset(
     (
         *("learning_rate", "momentum", "weight_decay", "grad_clip", "nesterov", "op_optimizer", "loss_criteria"),
-        "label_smoothing",
+        *("label_smoothing", "accumulate", "sync_batch_norm"),
         *("arch_learning_rate", "arch_weight_decay", "arch_optimizer", "unrolled", "hessian", "tau_max", "tau_min"),
         *("fidelity", "sample_size", "population_size", "num_init", "k", "num_ensemble", "predictor_type"),
         *("acq_fn_type", "acq_fn_optimization", "encoding_type", "num_candidates"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from naslib.errors import ConfigError
-from naslib.history import Objective
+from naslib.history.fronts import as_values, reference_point
 from naslib.history.pareto import hypervolume
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.utils.files import to_jsonable
@@ -23,26 +23,26 @@ def front_of(optimizer: Any) -> dict[str, Any] | None:
     Returns:
         `members` from the best by the first objective, each with `trial`, `values`, `code` and `genotype`;
         `hypervolume` and the `reference_point` that it is above, in the units of the objectives: the one given to the
-        search where it has one, else the worst value of each objective among its trials. The hypervolume is None where
-        moocore is not installed.
+        search where it has one, else the worst value of each objective on the front with 5 % slack. The hypervolume is
+        None where moocore is not installed.
     """
     if not isinstance(optimizer, DiscreteOptimizer) or not optimizer.record.front.members:
         return None
     front, objectives, codec = optimizer.record.front, optimizer.objectives, optimizer.codec
-    given = getattr(optimizer, "reference_point", None) or [None] * len(objectives)
-    worst = zip(objectives, given, front.worst, strict=True)
-    reference = [o.merit(float(value)) if value is not None else merit for o, value, merit in worst]
+    reference = reference_point([front.merits()], objectives, getattr(optimizer, "reference_point", None))
+    if reference is None:
+        return None
     members = [
         {
             "trial": member.number,
-            "values": _values(objectives, member.merits),
+            "values": as_values(member.merits, objectives),
             "code": list(member.code),
             "genotype": to_jsonable(codec.genotype(member.code)),
         }
         for member in front.in_order()
     ]
     volume = _volume(front.merits(), reference)
-    return {"members": members, "hypervolume": volume, "reference_point": _values(objectives, reference)}
+    return {"members": members, "hypervolume": volume, "reference_point": as_values(reference, objectives)}
 
 
 def fronts_of_devices(optimizer: Any) -> dict[str, Any] | None:
@@ -62,8 +62,8 @@ def fronts_of_devices(optimizer: Any) -> dict[str, Any] | None:
             code = row["code"]
             row |= {"code": list(code), "genotype": to_jsonable(codec.genotype(code))}
         pair = (optimizer.objectives[0], objectives[name])
-        merits = np.array([_values(pair, member["values"]) for member in of_device["members"]])
-        of_device["hypervolume"] = _volume(merits, _values(pair, of_device["reference_point"]))
+        merits = np.array([as_values(member["values"], pair) for member in of_device["members"]])
+        of_device["hypervolume"] = _volume(merits, as_values(of_device["reference_point"], pair))
     return found
 
 
@@ -74,8 +74,3 @@ def _volume(merits: np.ndarray, reference: Sequence[float]) -> float | None:
     except ConfigError as error:
         logger.info("the summary is without the hypervolume: %s", error)
         return None
-
-
-def _values(objectives: Sequence[Objective], merits: Sequence[float]) -> list[float]:
-    """Return merits as values: `merit` is its own inverse."""
-    return [objective.merit(merit) for objective, merit in zip(objectives, merits, strict=True)]

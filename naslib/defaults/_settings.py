@@ -15,6 +15,7 @@ from naslib.training.fit import check_fits, warn_of_imbalance
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import look_at
 from naslib.training.run_record import RunRecord
+from naslib.training.shares import check_not_shared_out
 from naslib.training.threads import settle_threads
 
 from ._config_data import settle_cutout, uses_channels_last
@@ -105,6 +106,8 @@ class TrainerSettings(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
+        for loader, name in ((train, "training"), (valid, "validation"), (tests, "test")):
+            check_not_shared_out(loader, name)
         info = getattr(train, "info", None)
         self._about = getattr(tests, "about", {})
         declared = info if self._own_loaders is None and isinstance(info, DatasetInfo) else None

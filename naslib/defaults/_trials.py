@@ -23,13 +23,17 @@ from naslib.evaluators import (
     TrainEvaluator,
     TrainingOfTrials,
     TrialSearch,
+    WithCosts,
 )
 from naslib.evaluators.inheritance import FOLDER_NAME as WEIGHTS
 from naslib.evaluators.paused import FOLDER_NAME, PausedTrainings
+from naslib.evaluators.with_costs import split_objectives
 from naslib.history import FILE_NAME, SqliteHistory
+from naslib.optimizers.core.costing import costs_of
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.tasks import Task
 from naslib.training.environment import check_fingerprint
+from naslib.training.loaders import image_shape
 from naslib.training.plain import to_plain
 from naslib.utils.cores import allowed_cores
 from naslib.utils.log import get_logger
@@ -107,10 +111,20 @@ def _by_name(
     kind = EVALUATORS.get(optimizer.evaluator)
     train, valid, _ = loaders() if kind.needs_batches else (None, None, None)
     how = how_to_train(search, str(device), channels_last)
-    names, seed = optimizer.objective_names, int(config.get("seed", 0))
+    seed = int(config.get("seed", 0))
+    names, costs = split_objectives(optimizer.objective_names, kind.own_costs)
     learned = task() if kind.needs_batches else None
     given = dict(search.get("evaluator_args") or {})
     built: Evaluator = kind(optimizer.graph, train, valid, how, learned, names, seed, **given)
+    if costs:
+
+        def shape() -> Sequence[int]:
+            if valid is not None or optimizer.input_shape is None:
+                return image_shape(valid if valid is not None else train, learned)
+            return optimizer.input_shape()
+
+        found = costs_of(optimizer, optimizer.graph, dataset=optimizer.dataset, input_shape=shape).costs(costs)
+        built = WithCosts(built, found, optimizer.objective_names or ())
     return _counted(built, optimizer, search)
 
 
@@ -182,6 +196,7 @@ def open_history(folder: Path, about: dict[str, Any], evaluator: Evaluator) -> t
 @contextmanager
 def paused_in(folder: Path, evaluator: Evaluator) -> Iterator[None]:
     """Let an evaluator that trains keep in a run folder where trainings ended that may go on, until the search ends."""
+    evaluator = evaluator.inner if isinstance(evaluator, WithCosts) else evaluator
     if not isinstance(evaluator, TrainEvaluator):
         yield
         return

@@ -18,3 +18,4 @@ from .table_builder import build_table as build_table
 from .tasks import TasksEvaluator as TasksEvaluator
 from .train import TrainEvaluator as TrainEvaluator
 from .train import TrainingOfTrials as TrainingOfTrials
+from .with_costs import WithCosts as WithCosts

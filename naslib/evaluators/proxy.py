@@ -59,6 +59,7 @@ class ProxyEvaluator(Evaluator):
 
     fidelity = 0
     is_timed = True
+    own_costs = ("params", "parameters", "flops")
 
     def __init__(
         self,

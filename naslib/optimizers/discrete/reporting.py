@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from naslib.errors import OptimizerStateError
+from naslib.hardware.limits import Limits
 from naslib.history import Objective, Trial
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Statistics
 from naslib.search_spaces.core.codec import Code
@@ -28,6 +29,9 @@ class ReportingOptimizer(MetaOptimizer):
         tasks: The data sets of a search of several, that of the run first; fewer than two for one alone.
     """
 
+    TAKES_LIMITS = True
+    # Says what is beyond `limits`; None without any
+    judge: Limits | None = None
     tasks: tuple[str, ...] = ()
     record: SearchRecord
     objectives: Sequence[Objective]

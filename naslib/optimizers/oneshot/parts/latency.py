@@ -18,6 +18,7 @@ from naslib.optimizers.oneshot.supernet.mixed_edges import decisions_in
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
+from naslib.utils.placed import Placed
 
 logger = get_logger(__name__)
 
@@ -99,6 +100,7 @@ class Latency(Part):
         if self.input_shape is None:
             raise ConfigError("the table does not say for which inputs it is: give `input_shape`, [channels, h, w]")
         self.costs: list[Tensor] = []
+        self._placed = Placed()
         self._by_place: dict[EdgeKey, list[float]] = {}
 
     @property
@@ -139,6 +141,7 @@ class Latency(Part):
             if place in self._by_place:
                 totals[id(data.alpha)] += torch.tensor(self._by_place[place], dtype=torch.float64)
         self.costs = list(totals.values())
+        self._placed = Placed(self.costs)
         low = self._fixed + sum(float(costs.min()) for costs in self.costs)
         high = self._fixed + sum(float(costs.max()) for costs in self.costs)
         if self.loss == "mul_log" and not low > 1:
@@ -212,5 +215,6 @@ class Latency(Part):
         return [row / row.sum().clamp_min(torch.finfo(row.dtype).tiny) for row in weights]
 
     def _expectation(self, probabilities: Sequence[Tensor]) -> Tensor:
-        terms = [(row * costs.to(row)).sum() for row, costs in zip(probabilities, self.costs, strict=True)]
+        costs = self._placed.on(probabilities[0].device, probabilities[0].dtype)
+        terms = [(row * cost).sum() for row, cost in zip(probabilities, costs, strict=True)]
         return torch.stack(terms).sum() + self._fixed

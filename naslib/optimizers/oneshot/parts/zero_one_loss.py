@@ -11,6 +11,7 @@ from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import Zero
+from naslib.utils.placed import Placed
 
 # Mean distance of the sigmoids from one half
 DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -48,7 +49,7 @@ class ZeroOneLoss(Part):
             raise ConfigError(problems)
         self.weight = weight
         self.norm = norm
-        self._entries: Tensor | None = None
+        self._entries: Placed | None = None
 
     def adapt(self, graph: Graph) -> None:
         """Forget where the operations were."""
@@ -58,11 +59,12 @@ class ZeroOneLoss(Part):
         """Forget where the operations were."""
         self._entries = None
 
-    def _operations(self) -> Tensor:
+    def _operations(self) -> Placed:
         """Return which entries of all alphas, in a row, belong to an operation other than `Zero`."""
         if self._entries is None:
             candidates = [op for data in self.optimizer.decisions for op in data.op.primitives]
-            self._entries = torch.tensor([index for index, op in enumerate(candidates) if not isinstance(op, Zero)])
+            kept = [index for index, op in enumerate(candidates) if not isinstance(op, Zero)]
+            self._entries = Placed([torch.tensor(kept, dtype=torch.long)])
         return self._entries
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
@@ -71,9 +73,9 @@ class ZeroOneLoss(Part):
         Both are scalars.
         """
         alphas = torch.cat([alpha.flatten() for alpha in self.optimizer.architectural_weights])
-        entries = self._operations()
+        (entries,) = self._operations().on(alphas.device)
         if not len(entries):
             return loss
         if len(entries) < len(alphas):
-            alphas = alphas[entries.to(alphas.device)]
+            alphas = alphas[entries]
         return loss - self.weight * DISTANCES[self.norm](torch.sigmoid(alphas))

@@ -299,7 +299,7 @@ class ENASOptimizer(OneShotOptimizer):
         """
         with torch.no_grad():
             for alpha, gates in zip(self.architectural_weights, self.path_choices.gates(code), strict=True):
-                alpha.copy_(gates)
+                alpha.copy_(gates, non_blocking=True)  # to the device; nobody waits for it
 
     # the step
 

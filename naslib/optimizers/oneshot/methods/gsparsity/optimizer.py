@@ -20,6 +20,7 @@ from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.given_weights import trainable
 from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.search_spaces.core.primitives import Zero
+from naslib.utils.placed import Placed
 
 from .prox_sgd import ProxSGD
 
@@ -98,7 +99,7 @@ class GSparseOptimizer(OneShotOptimizer):
         self.threshold = threshold
         self.normalization_exponent = normalization_exponent if normalization != "none" else 0.0
         self._members: list[Tensor] = []
-        self._slots = self._sizes = torch.empty(0)
+        self._placed = Placed()
         self._prox: dict[str, Any] = {"rho": rho, "normalization": normalization, "exponent": normalization_exponent}
         ProxSGD([torch.zeros(1)], lr=learning_rate, mu=mu, **self._prox)  # what cannot be, raises now
 
@@ -163,8 +164,10 @@ class GSparseOptimizer(OneShotOptimizer):
         """Number the groups through, so that all norms are found at once; one without members has norm 0."""
         groups = [group for groups in self.groups(self.graph) for group in groups]
         self._members = [weight for group in groups for weight in group]
-        self._slots = torch.tensor([number for number, group in enumerate(groups) for _ in group])
-        self._sizes = torch.tensor([max(1, sum(weight.numel() for weight in group)) for group in groups])
+        slots = [number for number, group in enumerate(groups) for _ in group]
+        sizes = [float(max(1, sum(weight.numel() for weight in group))) for group in groups]
+        left = [[float(isinstance(op, Zero)) for op in data.op.primitives] for data in self._decision_edges]
+        self._placed = Placed([torch.tensor(slots), torch.tensor(sizes, dtype=torch.float64), *map(torch.tensor, left)])
 
     def adapted(self) -> None:
         """Score the groups as they are at first."""
@@ -184,15 +187,15 @@ class GSparseOptimizer(OneShotOptimizer):
     def score_groups(self) -> None:
         """Write the normalized norms into the architecture parameters, 0 for what has vanished."""
         squares = torch.stack(torch._foreach_norm(self._members)).square()
-        slots, sizes = self._slots.to(squares.device), self._sizes.to(squares)
+        slots = self._placed.on(squares.device)[0]
+        sizes, *left = self._placed.on(squares.device, squares.dtype)[1:]
         norms = torch.zeros_like(sizes).index_add_(0, slots, squares).sqrt()
         scores = torch.where(
             norms > self.threshold, norms / sizes**self.normalization_exponent, torch.zeros_like(norms)
         )
         rows = scores.split([len(alpha) for alpha in self.architectural_weights])
-        for alpha, row, data in zip(self.architectural_weights, rows, self._decision_edges, strict=True):
-            left = torch.tensor([float(isinstance(op, Zero)) for op in data.op.primitives])
-            alpha.copy_(torch.where(row.any(), row, left.to(row)))
+        for alpha, row, nothing in zip(self.architectural_weights, rows, left, strict=True):
+            alpha.copy_(torch.where(row.any(), row, nothing))
 
     def decision_weights(self, alpha: Tensor) -> Tensor:
         """Return the scores of a decision's groups.
