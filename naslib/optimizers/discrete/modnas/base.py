@@ -167,7 +167,7 @@ class SearchOfDevices(SearchOfSeveral):
         Raises:
             ConfigError: If a device is none of the objectives.
         """
-        if not isinstance(self.evaluator, str):  # else it is known when that is built
+        if self._asks_the_benchmark() or not isinstance(self.evaluator, str):  # else known when that is built
             self._check_devices(self.objectives)
         super().adapted()
 
