@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +16,7 @@ from naslib.tasks.criteria import is_chosen
 from naslib.tasks.fields import detached
 from naslib.utils.pytorch_helper import create_optimizer
 
+from .capturing import OF_A_STEP
 from .checkpointables import PartsState, ScheduleState
 from .schedulable import IN_OPTIMIZERS, OF_TRAINING
 from .searched import NamedWeights
@@ -58,6 +59,7 @@ class OneShotOptimizer(SupernetOptimizer):
 
     # Adam's betas for architecture parameters, as in the authors' code of DARTS and its successors
     ARCH_BETAS: ClassVar[tuple[float, float]] = (0.5, 0.999)
+    PASS_HOOKS = OF_A_STEP
     SCHEDULABLE = OF_TRAINING
     HELD_BY = IN_OPTIMIZERS
     # Names of plain attributes that belong into a checkpoint
@@ -146,6 +148,7 @@ class OneShotOptimizer(SupernetOptimizer):
     def before_training(self) -> None:
         """Move the supernet and the architecture parameters to `device`."""
         self._require_adapted()
+        self.check_device(self.device)
         self.graph.to(self.device)
         self.task.to(self.device)
         self.architectural_weights.to(self.device)
@@ -154,6 +157,7 @@ class OneShotOptimizer(SupernetOptimizer):
 
     def new_epoch(self, epoch: int) -> None:
         """Begin an epoch: the parts follow their schedules."""
+        self.captures.forget()
         for part in self.parts.values():
             part.new_epoch(epoch)
 
@@ -177,8 +181,9 @@ class OneShotOptimizer(SupernetOptimizer):
         """Let the parts choose the architecture (`outcome`), where one of them has a selection phase; once."""
         if self.outcome is not None:
             return
-        for part in self.parts.values():
-            part.select(train_batches, valid_batches)
+        with self.captures.paused():
+            for part in self.parts.values():
+                part.select(train_batches, valid_batches)
 
     # the step
 
@@ -225,16 +230,20 @@ class OneShotOptimizer(SupernetOptimizer):
         parts = self.parts.values()
         for part in parts:
             part.before_architecture_step(data_val)
+        logits, loss = self.run_pass(self._architecture_pass, self.architecture_parameters, data_train, data_val)
+        self.update_architecture()
+        for part in parts:
+            part.after_architecture_step(data_val)
+        return logits, loss
+
+    def _architecture_pass(self, data_train: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:
         with ExitStack() as stack:
             stack.enter_context(frozen_batch_norm_statistics(self._norms))
-            for part in parts:
+            for part in self.parts.values():
                 stack.enter_context(part.during_architecture_step(data_val))
             gradient, logits, loss = self.architecture_gradient(data_train, data_val)
         for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
             alpha.grad = value
-        self.update_architecture()
-        for part in parts:
-            part.after_architecture_step(data_val)
         return logits, loss
 
     def update_architecture(self) -> None:
@@ -305,11 +314,7 @@ class OneShotOptimizer(SupernetOptimizer):
         for part in parts:
             part.before_weight_step(data_train)
         self.op_optimizer.zero_grad(set_to_none=True)
-        with ExitStack() as stack:
-            stack.enter_context(self.fixed_architecture())
-            for part in parts:
-                stack.enter_context(part.during_weight_step(data_train))
-            logits, loss = self.training_backward(data_train)
+        logits, loss = self.run_pass(self._weight_pass, self.weights, data_train)
         for part in parts:
             part.weight_gradient(data_train)
         if self.grad_clip:
@@ -317,6 +322,14 @@ class OneShotOptimizer(SupernetOptimizer):
         self.op_optimizer.step()
         for part in parts:
             part.after_weight_step(data_train)
+        return logits, loss
+
+    def _weight_pass(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        with ExitStack() as stack:
+            stack.enter_context(self.fixed_architecture())
+            for part in self.parts.values():
+                stack.enter_context(part.during_weight_step(data_train))
+            logits, loss = self.training_backward(data_train)
         return detached(logits), loss.detach()
 
     def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:
@@ -360,18 +373,6 @@ class OneShotOptimizer(SupernetOptimizer):
     def paid(self, logits: Any, data: Batch) -> float:
         """Return what a policy is paid for outputs on a batch: the task's deciding score, accuracies in [0, 1]."""
         return self.task.reward(self.task.value_of(logits, data))
-
-    @contextmanager
-    def fixed_architecture(self) -> Iterator[None]:
-        """Treat the architecture parameters as constants in the forwards inside."""
-        trained = [parameter for parameter in self.architecture_parameters if parameter.requires_grad]
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in trained:
-                parameter.requires_grad_(True)
 
     def get_op_optimizer(self) -> type:
         """Return the class of the optimizer of the operation weights."""
