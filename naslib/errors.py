@@ -123,6 +123,18 @@ class NonFiniteLossError(NASLibError, FloatingPointError):
     """The loss became NaN or infinite."""
 
 
+class RankError(NASLibError, ConnectionError):
+    """One of several processes that work together is missing or gone; the message says which, and how to go on.
+
+    Attributes:
+        speaks: Whether this process is the one that prints it, of all those that notice.
+    """
+
+    def __init__(self, message: str, speaks: bool = True) -> None:
+        super().__init__(message)
+        self.speaks = speaks
+
+
 class SearchInterrupted(NASLibError, KeyboardInterrupt):
     """SIGINT or SIGTERM arrived; the running step was finished and a checkpoint written."""
 

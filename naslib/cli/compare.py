@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config
 from naslib.config.parser import CommandParser
+from naslib.config.reference_point import HELP, check_reference, parse_reference
 from naslib.config.seeds import parse_seeds
 from naslib.config.trials import evaluates_trials
 from naslib.errors import ConfigError, RunFolderError, SearchInterrupted
@@ -35,7 +36,8 @@ examples:
 
 Every method has the same data, space, evaluation and budget; it has its own settings. Runs that are there are not
 repeated: the same command goes on where one was stopped. What is left in the folder: table.md, runs.csv, curves.csv,
-curves.png and .svg, ranks.png and .svg, and runs/, the folders of all runs.
+curves.png and .svg, ranks.png and .svg, of several objectives fronts.csv, .png and .svg with hypervolumes in table.md,
+and runs/, the folders of all runs.
 """
 _ABOUT = "comparison.json"
 # More trials than any budget pays for
@@ -68,11 +70,15 @@ def main(words: Sequence[str]) -> int:
     out = Path(asked.out or Path("compare") / Path(asked.config).stem)
     jobs = [job for method in methods for job in _jobs(asked, method, seeds, out)]
     configs = {job.method: read_config(job.command) for job in jobs if job.seed == seeds[0]}
+    reference = parse_reference(asked.reference)
+    for config in configs.values():
+        check_reference(reference, config)
     about = _protocol(configs, asked)
     with RunLock(out):
         _claim(out / _ABOUT, about)
         failures = _run_all(jobs, asked.jobs or 1)
-        sys.stdout.write(_report(jobs, failures, configs, out, "seconds" if asked.budget else "evaluations"))
+        by = "seconds" if asked.budget else "evaluations"
+        sys.stdout.write(_report(jobs, failures, configs, out, by, reference))
     return 2 if failures else 0
 
 
@@ -89,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--with", nargs=2, action="append", default=[], dest="settings", metavar=("METHOD", "KEY=VALUE"),
         help="a key of the config for one method alone; may be repeated")  # fmt: skip
     add("--jobs", type=int, metavar="N", help="runs at a time, each in a process of its own (default 1)")
+    add("--reference", metavar="85,null", help=HELP)
     add("--out", metavar="FOLDER", help="where it is left (default compare/<name of the config>)")
     add("overrides", nargs="*", metavar="key=value", help="overrides of config keys, for all methods")
     return parser
@@ -255,9 +262,12 @@ def _report(
     configs: Mapping[str, Config],
     out: Path,
     by: str,
+    reference: Sequence[float | None] | None = None,
 ) -> str:
     """Write tables and pictures of all runs that have ended, and return what to print."""
     from naslib.comparison import Comparison, read_run
+    from naslib.comparison.front_pictures import draw_fronts
+    from naslib.comparison.fronts import volume_table, write_fronts
     from naslib.comparison.report import draw, draw_rank_diagram, markdown_table, write_curves, write_runs
 
     results = [read_run(job.folder, job.method) for job in jobs if (job.method, job.seed) not in failures]
@@ -270,9 +280,12 @@ def _report(
     scores = {name: [run.score for run in chosen if run.method == name] for name in configs}
     score, maximize = _score_of(chosen[0].folder)
     comparison = Comparison(scores, maximize)
+    fronts = _fronts(chosen, reference)
     table = markdown_table(comparison, chosen, score)
+    if fronts is not None:
+        table = f"{table}\n{volume_table(fronts)}"
     atomic_write_text(out / "table.md", table)
-    write_runs(results, out / "runs.csv")
+    write_runs(results, out / "runs.csv", fronts)
     found = _curves(chosen, by)
     spent = {"seconds": "seconds of evaluation", "evaluations": "evaluations"}[by]
     write_curves(found, out / "curves.csv")
@@ -280,11 +293,24 @@ def _report(
     value = f"{objective.name} {f'({objective.unit})' if objective.unit else ''}".strip() if objective else ""
     pictures = draw(comparison, found, value, spent, out, "curves") + draw_rank_diagram(comparison, out)
     tested = _tested(found, configs) if all(run.is_queried for run in chosen) else {}
+    if fronts is not None:
+        pictures += draw_fronts(fronts, write_fronts(fronts, out / "fronts.csv").with_suffix(""))
     if tested:
         write_curves(tested, out / "curves_test.csv")
         pictures += draw(comparison, tested, "TEST_ACCURACY (%)", spent, out, "curves_test")
     drawn = ", ".join(path.name for path in pictures if path.suffix == ".png") or "no curves"
     return "\n".join([*lines, table, f"{out}: table.md, runs.csv, curves.csv, {drawn}"]) + "\n"
+
+
+def _fronts(results: Sequence[Any], reference: Sequence[float | None] | None) -> Any:
+    """Return the fronts of runs that searched for the same several objectives; None of others."""
+    from naslib.comparison.fronts import fronts_of
+
+    trials: dict[str, dict[int, Any]] = {}
+    for run in results:
+        if run.objective is not None:
+            trials.setdefault(run.method, {})[run.seed] = run.trials
+    return fronts_of(trials, reference)
 
 
 def _score_of(folder: Path) -> tuple[str, bool]:

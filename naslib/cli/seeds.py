@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config
+from naslib.config.reference_point import check_reference
 from naslib.config.run_folder import describe_state, free_name, holds_run
 from naslib.config.seeds import parse_seeds
 from naslib.config.yaml_reader import read_yaml
@@ -57,6 +58,7 @@ def run_seeds(
     jobs: int = 1,
     resume: bool = False,
     overwrite: bool = False,
+    reference: Sequence[float | None] | None = None,
 ) -> Any:
     """Run one config with several seeds, each in its usual folder, and return what they came to.
 
@@ -71,6 +73,8 @@ def run_seeds(
         jobs: Runs at a time; each has its share of the cores.
         resume: Keep the seeds that are finished, go on with those that are not, begin those that have not begun.
         overwrite: Move what is there to `<seed>.1` and begin anew.
+        reference: Of a search for several objectives: what hypervolumes are above, a value per objective in its unit,
+            None for the worst of all fronts with 5 % slack.
 
     Returns:
         A `naslib.comparison.seeds.SeedsResult`: `mean`, `std`, `scores`, `failed`, `runs`, `table()`.
@@ -86,6 +90,7 @@ def run_seeds(
     command = CommandLine(
         config_file=config if config is None or isinstance(config, Mapping) else str(config),  # type: ignore[arg-type]
         resume=resume, overwrite=overwrite, overrides=tuple(overrides), seeds=tuple(chosen), jobs=jobs,
+        reference=None if reference is None else tuple(reference),
     )  # fmt: skip
     command.check()
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a process that is just being started
@@ -147,8 +152,9 @@ def _without_warnings() -> Iterator[None]:
 
 
 def _plan(command: CommandLine, seed: int) -> SeedPlan:
-    one = dataclasses.replace(command, seeds=None, jobs=None, seed=seed, resume=False)
+    one = dataclasses.replace(command, seeds=None, jobs=None, seed=seed, resume=False, reference=None)
     config = read_config(dataclasses.replace(one, dry_run=True))  # it looks at no folder, but for --eval-only
+    check_reference(command.reference, config)
     folder = Path(config.save)
     state = "new"
     if holds_run(folder):
@@ -234,7 +240,8 @@ def _carry_out(command: CommandLine, plans: Sequence[SeedPlan]) -> Any:
         error.args = (f"{error}; {_left(open_seeds)}",)
         raise
     _raise_refusal(plans, to_do, troubles)
-    result = read_seeds({plan.seed: plan.folder for plan in plans}, troubles, plans[0].folder.parent)
+    folders = {plan.seed: plan.folder for plan in plans}
+    result = read_seeds(folders, troubles, plans[0].folder.parent, command.reference)
     result.write()
     return result
 

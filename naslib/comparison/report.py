@@ -10,6 +10,7 @@ from pathlib import Path
 from naslib.utils.files import atomic_write_text
 
 from .curves import Curve
+from .fronts import Fronts
 from .pictures import draw_curves, draw_ranks
 from .ranking import Comparison
 from .runs import RunResult
@@ -60,15 +61,24 @@ def _remarks(comparison: Comparison) -> list[str]:
     return remarks
 
 
-def write_runs(results: Sequence[RunResult], path: Path) -> Path:
-    """Write one row per run and return the file."""
-    rows = [
+def write_runs(results: Sequence[RunResult], path: Path, fronts: Fronts | None = None) -> Path:
+    """Write one row per run and return the file.
+
+    Args:
+        results: The runs.
+        path: The file.
+        fronts: Of searches for several objectives: adds a column with the hypervolumes.
+    """
+    heads = ["method", "seed", "score", "value", "evaluations", "seconds", "params_millions", "folder"]
+    rows: list[list[object]] = [
         [run.method, run.seed, run.score, run.value, run.evaluations, run.seconds, run.params, str(run.folder)]
         for run in results
     ]
-    return _write(
-        path, ["method", "seed", "score", "value", "evaluations", "seconds", "params_millions", "folder"], rows
-    )
+    if fronts is not None:
+        heads.append("hypervolume")
+        for run, row in zip(results, rows, strict=True):
+            row.append(fronts.volumes.get(run.method, {}).get(run.seed))
+    return _write(path, heads, rows)
 
 
 def write_curves(curves: Mapping[str, Mapping[int, Curve]], path: Path) -> Path:

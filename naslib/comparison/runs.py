@@ -60,7 +60,7 @@ def read_run(folder: str | Path, method: str) -> RunResult:
         raise RunFolderError(f"{path} cannot be read: {error}") from error
     if summary.get("score") is None:
         raise RunFolderError(f"the run in {folder} has no score: what it found has not been evaluated")
-    trials = _trials(Path(folder))
+    trials = trials_of(Path(folder))
     best = trials.best()
     objective = trials.objectives[0] if trials.objectives else None
     seconds = sum(trial.seconds for trial in trials if trial.state.is_over)
@@ -87,7 +87,12 @@ def is_finished(folder: str | Path) -> bool:
         return False
 
 
-def _trials(folder: Path) -> Trials:
+def trials_of(folder: Path) -> Trials:
+    """Return the trials of a run, none of a method that has none.
+
+    Raises:
+        RunFolderError: If they cannot be read.
+    """
     if not (folder / FILE_NAME).is_file():
         return Trials()
     try:

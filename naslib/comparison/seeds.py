@@ -7,11 +7,14 @@ import io
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from naslib.utils.files import atomic_write_json, atomic_write_text
+
+from .fronts import Fronts, fronts_of, write_fronts
+from .runs import trials_of
 
 # What is averaged: attribute of a SeedRun, heading, unit
 _COLUMNS = (
@@ -49,6 +52,7 @@ class SeedRun:
         params_millions: Parameters of the network.
         flops_millions: Its multiply-accumulates.
         total_seconds: Search and evaluation.
+        hypervolume: Of the front of a search for several objectives, above the point that all seeds have in common.
         trouble: What went wrong, "" for nothing.
     """
 
@@ -61,6 +65,7 @@ class SeedRun:
     params_millions: float | None = None
     flops_millions: float | None = None
     total_seconds: float | None = None
+    hypervolume: float | None = None
     trouble: str = ""
 
 
@@ -74,6 +79,7 @@ class SeedsResult:
         score_unit: Its unit, "" for none.
         maximize: Whether larger is better.
         folder: Where the table is left: the folder above those of the seeds.
+        fronts: The fronts of finished searches for several objectives, None of others.
     """
 
     runs: Sequence[SeedRun]
@@ -81,6 +87,7 @@ class SeedsResult:
     score_unit: str
     maximize: bool
     folder: Path
+    fronts: Fronts | None = None
 
     @property
     def scores(self) -> dict[int, float]:
@@ -115,6 +122,9 @@ class SeedsResult:
         score = f"{self.score_name} ({self.score_unit})" if self.score_unit else self.score_name
         heads = ["seed", score, *(f"{head} ({unit})" for _, head, unit in _COLUMNS)]
         names = ["score", *(name for name, *_ in _COLUMNS)]
+        if self.fronts is not None:
+            heads.insert(2, "hypervolume")
+            names.insert(1, "hypervolume")
         lines = [_row(heads), "|" + "---|" * len(heads)]
         for run in self.runs:
             cells = [self._show(name, getattr(run, name)) for name in names]
@@ -140,6 +150,8 @@ class SeedsResult:
             lines = ["No seed has a score."]
         if 0 < n < asked:
             lines.append(f"{asked - n} of {asked} seeds are not in the mean.")
+        if self.fronts is not None:
+            lines.append(self.fronts.in_words())
         lines += [
             f"Seed {run.seed} {run.state}{': ' + run.trouble.splitlines()[0] if run.trouble else ''}"
             for run in self.runs
@@ -152,6 +164,8 @@ class SeedsResult:
             return ""
         if name == "score":
             return f"{value:.2f}" if self.score_unit == "%" else f"{value:.4g}"
+        if name == "hypervolume":
+            return f"{value:.5g}"
         return f"{value:.4f}" if name == "params_millions" else f"{value:.1f}"
 
     def _spread_in_words(self, name: str) -> str:
@@ -163,19 +177,26 @@ class SeedsResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values, as `seeds.json` has them."""
-        names = ("score", "search_seconds", "trial_seconds", "params_millions", "flops_millions", "total_seconds")
+        names = (
+            "score", "search_seconds", "trial_seconds", "params_millions", "flops_millions", "total_seconds",
+            "hypervolume",
+        )  # fmt: skip
         return {
             "score_name": self.score_name,
             "score_unit": self.score_unit or None,
             "maximize": self.maximize,
             "seeds": [run.seed for run in self.runs],
             **{name: self.spread(name)._asdict() for name in names},
+            "objectives": [list(objective) for objective in self.fronts.objectives] if self.fronts else None,
+            "reference_point": self.fronts.point if self.fronts else None,
             "runs": [asdict(run) for run in self.runs],
         }
 
     def files(self) -> list[Path]:
-        """Return `seeds.json`, `seeds.csv` and `seeds.md`, in the folder above those of the seeds."""
-        return [self.folder / f"{NAME}{suffix}" for suffix in (".json", ".csv", ".md")]
+        """Return `seeds.json`, `seeds.csv`, `seeds.md`, and of fronts `fronts.csv`, `.svg` and `.png`."""
+        told = [self.folder / f"{NAME}{suffix}" for suffix in (".json", ".csv", ".md")]
+        fronts = [self.folder / f"fronts{suffix}" for suffix in (".csv", ".svg", ".png")]
+        return told + (fronts if self.fronts is not None else [])
 
     def write(self) -> list[Path]:
         """Write the files and return them."""
@@ -187,6 +208,11 @@ class SeedsResult:
         writer.writerows(asdict(run) for run in self.runs)
         atomic_write_text(paths[1], text.getvalue())
         atomic_write_text(paths[2], self.table())
+        if self.fronts is not None:
+            from .front_pictures import draw_fronts  # matplotlib
+
+            write_fronts(self.fronts, paths[3])
+            draw_fronts(self.fronts, paths[3].with_suffix(""))
         return paths
 
 
@@ -201,15 +227,25 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(mean, statistics.stdev(values) if n > 1 else None, n)
 
 
-def read_seeds(folders: Mapping[int, Path], troubles: Mapping[int, str], parent: Path) -> SeedsResult:
+def read_seeds(
+    folders: Mapping[int, Path],
+    troubles: Mapping[int, str],
+    parent: Path,
+    reference: Sequence[float | None] | None = None,
+) -> SeedsResult:
     """Return what the runs of several seeds came to.
 
     Args:
         folders: Run folder of each seed.
         troubles: What went wrong with which; a seed that failed has no score, whatever an older file says.
         parent: Where the table goes.
+        reference: Of the hypervolumes of several objectives; see `naslib.history.fronts.reference_point`.
+
+    Raises:
+        ConfigError: If the reference has another number of values than there are objectives.
+        RunFolderError: If the trials of a run cannot be read.
     """
-    runs, about = [], {}
+    runs, about, several = [], {}, {}
     for seed, folder in folders.items():
         if seed in troubles:
             runs.append(SeedRun(seed, str(folder), "failed", trouble=troubles[seed]))
@@ -220,9 +256,16 @@ def read_seeds(folders: Mapping[int, Path], troubles: Mapping[int, str], parent:
             continue
         about = summary
         runs.append(_finished(seed, folder, summary))
+        if len((summary.get("trials") or {}).get("objectives") or ()) > 1:
+            several[seed] = trials_of(folder)
+    method = str(about.get("optimizer") or NAME)
+    fronts = fronts_of({method: several}, reference)
+    if fronts is not None:
+        volumes = fronts.volumes[method]
+        runs = [replace(run, hypervolume=volumes.get(run.seed)) for run in runs]
     return SeedsResult(
         runs, str(about.get("score_name") or "score"), str(about.get("score_unit") or ""),
-        bool(about.get("maximize", True)), parent,
+        bool(about.get("maximize", True)), parent, fronts,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
 from naslib.config.overrides import split_overrides
 from naslib.config.parser import CommandParser
+from naslib.config.reference_point import HELP, parse_reference
 from naslib.config.run_folder import prepare_run_folder, require_run
 from naslib.config.schema import SECTIONS, keys_of
 from naslib.config.seeds import parse_seeds
@@ -71,6 +72,7 @@ class CommandLine:
         print_schema: Print the JSON schema of configs.
         seeds: Several seeds, each a run of its own; None for one run.
         jobs: How many of them at a time, None for one.
+        reference: What the hypervolumes of their fronts are above, None for what the fronts say.
     """
 
     config_file: str | None = None
@@ -84,6 +86,7 @@ class CommandLine:
     print_schema: bool = False
     seeds: tuple[int, ...] | None = None
     jobs: int | None = None
+    reference: tuple[float | None, ...] | None = None
 
     @property
     def opts(self) -> list[str]:
@@ -101,6 +104,10 @@ class CommandLine:
         if self.seeds is None:
             if self.jobs is not None:
                 raise ConfigError("--jobs says how many of --seeds run at a time; give --seeds 1-5, say")
+            if self.reference is not None:
+                raise ConfigError(
+                    "--reference compares the fronts of --seeds; one search has its own key, search.reference_point"
+                )
             return
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"--jobs must be 1 or more, not {self.jobs}")
@@ -133,6 +140,7 @@ def default_argument_parser(epilog: str = "") -> CommandParser:
     add("--seed", type=int, metavar="N", help="random seed; part of the run folder's name")
     add("--seeds", metavar="1-5", help="run several seeds (1-5, or 1,3,7-9) and say mean and standard deviation")
     add("--jobs", type=int, metavar="N", help="of --seeds: runs at a time, each in a process of its own (default 1)")
+    add("--reference", metavar="85,null", help=HELP)
     add("--model-path", metavar="FILE", help="checkpoint to start from instead of the last one")
     add("--print-schema", action="store_true", help="print the JSON schema of configs and stop")
     add("--version", action="version", version=_versions(), help="print the versions of naslib, Python, torch and stop")
@@ -182,7 +190,9 @@ def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
         )
     names = ("config_file", "resume", "eval_only", "dry_run", "overwrite", "seed", "model_path", "print_schema", "jobs")
     seeds = None if found.seeds is None else tuple(parse_seeds(found.seeds))
-    command = CommandLine(overrides=tuple(overrides), seeds=seeds, **{name: getattr(found, name) for name in names})
+    given = {name: getattr(found, name) for name in names}
+    reference = parse_reference(found.reference)
+    command = CommandLine(overrides=tuple(overrides), seeds=seeds, reference=reference, **given)
     command.check()
     return command
 

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from naslib.data.augment import Augmentation
-from naslib.data.epoch_loader import Batch, EpochLoader
+from naslib.data.epoch_loader import Batch, EpochLoader, Ranks
 from naslib.data.image_data import ImageSet
 from naslib.data.info import DatasetInfo
-from naslib.data.pipeline import to_layout
+from naslib.data.pipeline import Share, to_layout
 
 
 class ImageBank:
@@ -89,12 +89,14 @@ class BatchLoader(EpochLoader):
         )
         self.bank = bank
 
-    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
+    def _batches(self, epoch: int, start: int, ranks: Ranks) -> Generator[Batch, None, None]:
         order = torch.from_numpy(self._order(epoch)).to(self.device)
         for number in range(start, len(self)):
-            chosen = order[self._span(number)]
-            raw = self.bank.raw.index_select(0, chosen)
-            yield self._pipeline.batch(raw, self.bank.labels.index_select(0, chosen), *self._key(epoch, number))
+            chosen, rows = order[self._span(number)], self._rows_of(number, ranks)
+            share = None if rows is None else Share(rows, len(chosen))
+            chosen = chosen if rows is None else chosen[rows]
+            raw, labels = self.bank.raw.index_select(0, chosen), self.bank.labels.index_select(0, chosen)
+            yield self._pipeline.batch(raw, labels, *self._key(epoch, number), share=share)
 
     def as_eval(self) -> BatchLoader:
         """Return a loader of the same images that keeps every one, in order, without augmentation."""

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from naslib.data._draws import permutation
 from naslib.data.augment import Augmentation
-from naslib.data.epoch_loader import Batch, EpochLoader
+from naslib.data.epoch_loader import Batch, EpochLoader, Ranks
 from naslib.data.info import DatasetInfo
+from naslib.data.pipeline import Share
 from naslib.errors import DataError
 
 
@@ -94,11 +95,19 @@ class EpisodeLoader(EpochLoader):
     def __len__(self) -> int:
         return self.episodes
 
-    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
+    def _size(self, number: int) -> int:
+        return self.batch_size
+
+    def _batches(self, epoch: int, start: int, ranks: Ranks) -> Generator[Batch, None, None]:
         for number in range(start, len(self)):
             images, targets = self.episode(0 if self.fixed else epoch, number)
+            rows = self._rows_of(number, ranks)
+            share = None if rows is None else Share(rows, len(images))
+            if rows is not None:
+                images, targets = images[rows], targets[rows]
             raw = self.bank.raw.index_select(0, torch.from_numpy(images).to(self.device))
-            yield self._pipeline.batch(raw, torch.from_numpy(targets).to(self.device), *self._key(epoch, number))
+            moved = torch.from_numpy(targets).to(self.device)
+            yield self._pipeline.batch(raw, moved, *self._key(epoch, number), share=share)
 
     def episode(self, epoch: int, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which images an episode has, and their targets: examples of all classes first (-1 - c), then queries.

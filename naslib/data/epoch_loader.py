@@ -17,8 +17,14 @@ from naslib.data.augment import Augmentation
 from naslib.data.info import DatasetInfo
 from naslib.data.pipeline import BatchPipeline
 from naslib.errors import ConfigError, DataError
+from naslib.utils.distributed import LocalRows, is_shared, share_of
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
+# The number of a rank, and how many there are
+Ranks: TypeAlias = tuple[int, int]
+ALONE: Ranks = (0, 1)
+# Rows that every rank has of a batch that is shared out: batch norms cannot be trained on one
+_LEAST_ROWS = 2
 
 
 class EpochLoader(ABC):
@@ -109,16 +115,19 @@ class EpochLoader(ABC):
         epoch, self.epoch = self.epoch, self.epoch + 1
         return self.batches(epoch)
 
-    def batches(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
+    def batches(self, epoch: int, start: int = 0, ranks: Ranks = ALONE) -> Generator[Any, None, None]:
         """Return the batches of an epoch from number `start` on, without touching the epoch counter.
 
         Args:
             epoch: Which epoch, from 0.
             start: How many batches are left out; the others are those of the whole epoch, bit for bit.
+            ranks: The number of a rank and how many there are: only its rows of each batch are made, bit for bit those
+                of the joined batch (`share_of`).
 
         Returns:
             Pairs on the device: float32 `(n, c, h, w)` images or `(n, c, t)` sequences, or int64 `(n, t)` tokens; and
-            int64 `(n,)` classes, `(n, h, w)` masks or `(n, t)` tokens, or float32 `(n, k)` values.
+            int64 `(n,)` classes, `(n, h, w)` masks or `(n, t)` tokens, or float32 `(n, k)` values. Of several ranks
+            `LocalRows` of such pairs; a batch with fewer than two rows for each is made whole on every rank.
 
         Raises:
             ConfigError: If `start` is not in 0..len(self).
@@ -127,12 +136,28 @@ class EpochLoader(ABC):
             raise ConfigError(
                 f"an epoch of the {self.stream} loader has {len(self)} batches, it cannot start at {start}"
             )
-        items = self._batches(epoch, start)
+        items = self._marked(epoch, start, ranks) if ranks[1] > 1 else self._batches(epoch, start, ranks)
         return prefetched(items) if self.prefetch else items
 
+    def _marked(self, epoch: int, start: int, ranks: Ranks) -> Generator[Any, None, None]:
+        """Yield the rows of a rank, with how many there are in all."""
+        for number, batch in enumerate(self._batches(epoch, start, ranks), start):
+            total = self._size(number)
+            yield batch if self._rows_of(number, ranks) is None else LocalRows(batch, total)
+
     @abstractmethod
-    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
-        """Yield the batches."""
+    def _batches(self, epoch: int, start: int, ranks: Ranks) -> Generator[Batch, None, None]:
+        """Yield the batches, of each the rows of a rank (`_rows_of`)."""
+
+    def _size(self, number: int) -> int:
+        """Return how many rows batch `number` has."""
+        span = self._span(number)
+        return int(span.stop - span.start)
+
+    def _rows_of(self, number: int, ranks: Ranks) -> slice | None:
+        """Return which rows of batch `number` a rank makes, None for all of them."""
+        total = self._size(number)
+        return share_of(total, *ranks) if is_shared(total, _LEAST_ROWS, ranks[1]) else None
 
     @abstractmethod
     def as_eval(self) -> EpochLoader:

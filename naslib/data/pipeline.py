@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,18 @@ from torch import Tensor
 from naslib.data.augment import Augmentation, Draws, apply_cutout, crop_and_flip, draw
 from naslib.data.info import DatasetInfo
 from naslib.data.targets import IGNORED
+
+
+class Share(NamedTuple):
+    """Say which rows of a batch these are.
+
+    Attributes:
+        rows: Their places.
+        total: How many the batch has; what is drawn is drawn for all of them.
+    """
+
+    rows: slice
+    total: int
 
 
 def scale_and_shift(mean: Sequence[float], std: Sequence[float], divisor: float = 255.0) -> tuple[Tensor, Tensor]:
@@ -47,20 +60,21 @@ class BatchPipeline:
             scale, shift = scale.view(axes), shift.view(axes)
         self._scale, self._shift = scale.to(device), shift.to(device)
 
-    def __call__(self, raw: Tensor, *key: int | str) -> Tensor:
+    def __call__(self, raw: Tensor, *key: int | str, share: Share | None = None) -> Tensor:
         """Return the inputs of a network.
 
         Args:
             raw: `(n, c, h, w)` numbers, or `(n, h, w, c)` where `channels_last`; `(n, c, t)` or `(n, t)`; contiguous,
                 on the device.
             *key: What the augmentation is a function of.
+            share: Which rows of the batch these are; None for all.
 
         Returns:
             float32 `(n, c, h, w)` in the memory format of this pipeline, or `(n, c, t)`; int64 `(n, t)` of tokens.
         """
-        return self._inputs(raw, self._draws(raw, key))
+        return self._inputs(raw, self._draws(raw, key, share))
 
-    def batch(self, raw: Tensor, targets: Tensor, *key: int | str) -> tuple[Tensor, Tensor]:
+    def batch(self, raw: Tensor, targets: Tensor, *key: int | str, share: Share | None = None) -> tuple[Tensor, Tensor]:
         """Return inputs, and targets that fit them: masks are cropped and mirrored as their image.
 
         Inputs are `(n, c, h, w)`, targets `(n,)`, or masks `(n, h, w)`.
@@ -69,11 +83,12 @@ class BatchPipeline:
             raw: As above.
             targets: Of these items, as an `ImageSet` holds them.
             *key: What the augmentation is a function of.
+            share: Which rows of the batch these are; None for all.
 
         Returns:
             Inputs as above; int64 classes, masks or tokens, or float32 values.
         """
-        draws = self._draws(raw, key)
+        draws = self._draws(raw, key, share)
         augmentation = self.augmentation
         if self._masks:
             if draws is not None and augmentation is not None and (augmentation.crop_padding or augmentation.flip):
@@ -82,11 +97,13 @@ class BatchPipeline:
             targets = targets.to(torch.int64)
         return self._inputs(raw, draws), targets
 
-    def _draws(self, raw: Tensor, key: tuple[int | str, ...]) -> Draws | None:
+    def _draws(self, raw: Tensor, key: tuple[int | str, ...], share: Share | None) -> Draws | None:
         augmentation = self.augmentation
         if augmentation is None or augmentation == Augmentation():
             return None
-        return draw(augmentation, self.size, raw.shape[0], self.device, *key)
+        total = raw.shape[0] if share is None else share.total
+        draws = draw(augmentation, self.size, total, self.device, *key)
+        return draws if share is None else Draws(*(drawn[share.rows] for drawn in draws))
 
     def _inputs(self, raw: Tensor, draws: Draws | None) -> Tensor:
         if self._is_tokens:

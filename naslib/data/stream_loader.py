@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from naslib.data.augment import Augmentation
-from naslib.data.epoch_loader import Batch, EpochLoader
+from naslib.data.epoch_loader import ALONE, Batch, EpochLoader, Ranks
 from naslib.data.info import DatasetInfo
+from naslib.data.pipeline import Share
 from naslib.data.stream_set import StreamSet
 
 # One request to a worker: the index of the image and what seeds its area crop.
@@ -106,11 +107,11 @@ class StreamLoader(EpochLoader):
         self._loader: DataLoader[Any] | None = None
         self._busy = False
 
-    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
+    def _batches(self, epoch: int, start: int, ranks: Ranks) -> Generator[Batch, None, None]:
         # the persistent workers serve one iteration at a time; a second one at the same time gets its own
         shared = not self._busy
         requests = self._requests if shared else _Requests()
-        requests.batches = self._plan(epoch, start)
+        requests.batches = self._plan(epoch, start, ranks)
         if not shared:
             loader = self._new_loader(requests, persistent=False)
         else:
@@ -119,18 +120,22 @@ class StreamLoader(EpochLoader):
         self._busy = True
         try:
             for number, (pixels, labels) in enumerate(loader, start):
-                raw = pixels.to(self.device, non_blocking=True)
-                yield self._pipeline(raw, *self._key(epoch, number)), labels.to(self.device, non_blocking=True)
+                raw, rows = pixels.to(self.device, non_blocking=True), self._rows_of(number, ranks)
+                share = None if rows is None else Share(rows, self._size(number))
+                inputs = self._pipeline(raw, *self._key(epoch, number), share=share)
+                yield inputs, labels.to(self.device, non_blocking=True)
         finally:
             if shared:
                 self._busy = False
 
-    def _plan(self, epoch: int, start: int) -> list[list[_Request]]:
-        order = self._order(epoch).tolist()
+    def _plan(self, epoch: int, start: int, ranks: Ranks = ALONE) -> list[list[_Request]]:
+        order = self._order(epoch)
         key: tuple[int | str, ...] = ()
         if self.augmentation is not None and self.images.resized_crop:
             key = (self.seed, self.stream, "area", epoch)
-        return [[(index, key) for index in order[self._span(number)]] for number in range(start, len(self))]
+        numbers = range(start, len(self))
+        chosen = [order[self._span(number)][self._rows_of(number, ranks) or slice(None)] for number in numbers]
+        return [[(index, key) for index in batch.tolist()] for batch in chosen]
 
     def _new_loader(self, requests: _Requests, persistent: bool) -> DataLoader[Any]:
         return DataLoader(

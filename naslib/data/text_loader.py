@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from naslib.data._draws import uniforms
 from naslib.data.batch_loader import ImageBank
-from naslib.data.epoch_loader import Batch, EpochLoader
+from naslib.data.epoch_loader import Batch, EpochLoader, Ranks
 from naslib.data.info import DatasetInfo
 from naslib.errors import DataError
 from naslib.utils.passage import Passage
@@ -98,7 +98,10 @@ class TextLoader(EpochLoader):
         found = np.diff(ends, prepend=0)
         return [int(length) for length in found]
 
-    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
+    def _size(self, number: int) -> int:
+        return self.batch_size
+
+    def _batches(self, epoch: int, start: int, ranks: Ranks) -> Generator[Batch, None, None]:
         chosen = torch.from_numpy(self.indices[: self._rows * self.batch_size]).to(self.device)
         tokens, following = (
             part.index_select(0, chosen).view(self.batch_size, -1) for part in (self.bank.raw, self.bank.labels)
@@ -107,7 +110,8 @@ class TextLoader(EpochLoader):
         ends = np.cumsum(lengths)
         for number in range(start, len(self)):
             piece = slice(int(ends[number]) - lengths[number], int(ends[number]))
-            pair = tokens[:, piece].contiguous(), following[:, piece].contiguous()
+            rows = self._rows_of(number, ranks) or slice(None)
+            pair = tokens[rows, piece].contiguous(), following[rows, piece].contiguous()
             yield Passage(pair, goes_on=True, share=lengths[number] / self.bptt)
 
     def as_eval(self) -> TextLoader:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from naslib.errors import ConfigError
-from naslib.history import Objective
+from naslib.history.fronts import as_values, reference_point
 from naslib.history.pareto import hypervolume
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.utils.files import to_jsonable
@@ -21,19 +20,19 @@ def front_of(optimizer: Any) -> dict[str, Any] | None:
     Returns:
         `members` from the best by the first objective, each with `trial`, `values`, `code` and `genotype`;
         `hypervolume` and the `reference_point` that it is above, in the units of the objectives: the one given to the
-        search where it has one, else the worst value of each objective among its trials. The hypervolume is None where
-        moocore is not installed.
+        search where it has one, else the worst value of each objective on the front with 5 % slack. The hypervolume is
+        None where moocore is not installed.
     """
     if not isinstance(optimizer, DiscreteOptimizer) or not optimizer.record.front.members:
         return None
     front, objectives, codec = optimizer.record.front, optimizer.objectives, optimizer.codec
-    given = getattr(optimizer, "reference_point", None) or [None] * len(objectives)
-    worst = zip(objectives, given, front.worst, strict=True)
-    reference = [o.merit(float(value)) if value is not None else merit for o, value, merit in worst]
+    reference = reference_point([front.merits()], objectives, getattr(optimizer, "reference_point", None))
+    if reference is None:
+        return None
     members = [
         {
             "trial": member.number,
-            "values": _values(objectives, member.merits),
+            "values": as_values(member.merits, objectives),
             "code": list(member.code),
             "genotype": to_jsonable(codec.genotype(member.code)),
         }
@@ -44,9 +43,4 @@ def front_of(optimizer: Any) -> dict[str, Any] | None:
     except ConfigError as error:
         logger.info("the summary is without the hypervolume: %s", error)
         volume = None
-    return {"members": members, "hypervolume": volume, "reference_point": _values(objectives, reference)}
-
-
-def _values(objectives: Sequence[Objective], merits: Sequence[float]) -> list[float]:
-    """Return merits as values: `merit` is its own inverse."""
-    return [objective.merit(merit) for objective, merit in zip(objectives, merits, strict=True)]
+    return {"members": members, "hypervolume": volume, "reference_point": as_values(reference, objectives)}

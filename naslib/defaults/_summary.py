@@ -97,6 +97,7 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
     if not isinstance(optimizer, DiscreteOptimizer):
         return None
     record, objectives = optimizer.record, optimizer.objectives
+    front = front_of(optimizer)
     return {
         "count": record.evaluations + record.failed + record.pruned,
         "failed": record.failed,
@@ -107,7 +108,9 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
         "best_values": list(record.incumbent_values),
         "best_fidelity": record.incumbent_fidelity,
         "seconds": record.seconds,
-        "front": front_of(optimizer),
+        "front": front,
+        "hypervolume": front["hypervolume"] if front else None,
+        "reference_point": front["reference_point"] if front else None,
         "epochs": record.epochs,
         "tasks": _by_task(optimizer),
     }

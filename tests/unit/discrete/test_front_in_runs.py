@@ -36,10 +36,11 @@ def test_a_run_leaves_its_front(tmp_path: Path):
     best = {one for one in merits if not any(dominates(other, one) for other in merits)}
     assert {(m["values"][0], -m["values"][1]) for m in front["members"]} == best
     assert front["members"][0]["values"][0] == max(one for one, _ in merits) == trials["best_values"][0]
-    worst = [min(one for one, _ in merits), -min(other for _, other in merits)]
-    assert front["reference_point"] == worst
-    expected = hypervolume(np.array(sorted(best)), (worst[0], -worst[1]))
-    assert front["hypervolume"] == pytest.approx(expected) and expected > 0
+    members = np.array(sorted(best))
+    reference = members.min(0) - 0.05 * (members.max(0) - members.min(0))
+    assert front["reference_point"] == pytest.approx((reference * [1, -1]).tolist()) == trials["reference_point"]
+    expected = hypervolume(members, reference.tolist())
+    assert front["hypervolume"] == trials["hypervolume"] == pytest.approx(expected) and expected > 0
     codes = {t.number: list(t.code) for t in told}
     assert all(codes[m["trial"]] == m["code"] and m["genotype"] for m in front["members"])
     assert (folder / "front.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and (folder / "front.svg").is_file()
