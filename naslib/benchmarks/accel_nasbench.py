@@ -8,10 +8,14 @@ import numpy as np
 
 from naslib.search_spaces.core.query_metrics import Metric
 
+from .figure import Figure
+from .figure_table import FigureTable, Sheet
 from .rows import RowTable
 
 _FIELDS = ("e", "k", "l", "se")
 _EXPANSIONS, _KERNELS = (1, 4, 6), (3, 5)
+_FPGAS = ("vck190", "zcu102")
+_ACCELERATORS = ("3090", "a100", "tpuv2", "tpuv3", *_FPGAS)
 
 
 class AccelNASBenchTable(RowTable):
@@ -45,6 +49,34 @@ class AccelNASBenchTable(RowTable):
         columns |= {Metric.PARAMETERS: file["params_m"], Metric.FLOPS: file["macs_m"]}
         columns |= {Metric.LATENCY: file["latency_zcu102"]}
         return codes_of(file["arch"]), columns
+
+
+class AccelLatencyTable(FigureTable):
+    """Answer with what the networks of Accel-NASBench were measured to take on accelerators ([Ahmad2024accelnasbench]).
+
+    Figures: `vck190_latency` and `zcu102_latency` (ms), and `3090_throughput`, `a100_throughput`, `tpuv2_throughput`,
+    `tpuv3_throughput`, `vck190_throughput`, `zcu102_throughput` (images/s, larger is better). Of networks that were
+    measured twice the mean counts; what failed on a device has no figure there. Read from `accel_nb.npz`.
+
+    Args:
+        path: The file.
+    """
+
+    name = "accel_nasbench"
+    kind = "latency"
+    title = "the measurements of Accel-NASBench"
+    datasets = ("imagenet",)
+    aliases = {"imagenet-1k": "imagenet", "imagenet1k": "imagenet"}
+    file_name = "accel_nb.npz"
+
+    def _read(self, file: Any) -> tuple[tuple[Figure, ...], dict[str, Sheet]]:
+        if tuple(str(name) for name in file["arch_fields"]) != _FIELDS:
+            raise ValueError(f"expected architectures as {', '.join(_FIELDS)}")
+        figures = [Figure(f"{name}_latency", unit="ms") for name in _FPGAS]
+        figures += [Figure(f"{name}_throughput", maximize=True, unit="images/s") for name in _ACCELERATORS]
+        columns = [file[f"latency_{name}"] for name in _FPGAS] + [file[f"throughput_{name}"] for name in _ACCELERATORS]
+        values = np.stack([np.asarray(column, dtype=np.float64) for column in columns], 1)
+        return tuple(figures), {"imagenet": Sheet.averaged(codes_of(file["arch"]), values, {})}
 
 
 def codes_of(architectures: np.ndarray) -> np.ndarray:

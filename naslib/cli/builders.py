@@ -172,6 +172,8 @@ def build_trainer(config: Any) -> Trainer:
         api = _required_table(config, space)
     elif optimizer.using_step_function:
         api = build_benchmark(config, space, required=False)
+    optimizer.data = config.get("data")
+    optimizer.input_shape = lambda: (info or describe_dataset(config)).input_shape
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
     if task is not None and optimizer.using_step_function:
         optimizer.check_task(task)

@@ -16,22 +16,25 @@ from naslib.evaluators import (
     EVALUATORS,
     Evaluator,
     Executor,
-    ProcessExecutor,
     SerialExecutor,
     TableEvaluator,
     TasksEvaluator,
     TrainEvaluator,
     TrainingOfTrials,
     TrialSearch,
+    WithCosts,
 )
 from naslib.evaluators.inheritance import FOLDER_NAME as WEIGHTS
+from naslib.evaluators.named_executors import make_executor
 from naslib.evaluators.paused import FOLDER_NAME, PausedTrainings
+from naslib.evaluators.with_costs import split_objectives
 from naslib.history import FILE_NAME, SqliteHistory
+from naslib.optimizers.core.costing import costs_of
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.tasks import Task
 from naslib.training.environment import check_fingerprint
+from naslib.training.loaders import image_shape
 from naslib.training.plain import to_plain
-from naslib.utils.cores import allowed_cores
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -107,10 +110,20 @@ def _by_name(
     kind = EVALUATORS.get(optimizer.evaluator)
     train, valid, _ = loaders() if kind.needs_batches else (None, None, None)
     how = how_to_train(search, str(device), channels_last)
-    names, seed = optimizer.objective_names, int(config.get("seed", 0))
+    seed = int(config.get("seed", 0))
+    names, costs = split_objectives(optimizer.objective_names, kind.own_costs)
     learned = task() if kind.needs_batches else None
     given = dict(search.get("evaluator_args") or {})
     built: Evaluator = kind(optimizer.graph, train, valid, how, learned, names, seed, **given)
+    if costs:
+
+        def shape() -> Sequence[int]:
+            if valid is not None or optimizer.input_shape is None:
+                return image_shape(valid if valid is not None else train, learned)
+            return optimizer.input_shape()
+
+        found = costs_of(optimizer, optimizer.graph, dataset=optimizer.dataset, input_shape=shape).costs(costs)
+        built = WithCosts(built, found, optimizer.objective_names or ())
     return _counted(built, optimizer, search)
 
 
@@ -139,26 +152,29 @@ def how_to_train(search: Any, device: str, channels_last: bool) -> TrainingOfTri
 
 
 def build_executor(config: Any, evaluator: Evaluator) -> Executor:
-    """Return what runs the evaluations: this process, or `search.workers` of its own."""
-    workers, name = int(config.search.get("workers", 1)), config.search.get("executor")
-    if workers < 1:
-        raise ConfigError(f"search.workers must be at least 1, not {workers}")
-    if evaluator.carries_state and (workers > 1 or name == "process"):
+    """Return what runs the evaluations: this process, others, or a cluster."""
+    search = config.search
+    workers, name = int(search.get("workers", 1)), search.get("executor")
+    elsewhere = workers > 1 or name in ("process", "ray")
+    if evaluator.carries_state and elsewhere:
         raise ConfigError(
             f"search.workers: {type(evaluator).__name__} changes with every trial, and evaluates one after the other "
             "in this process: leave search.workers and search.executor out"
         )
-    if evaluator.is_instant or (workers == 1 and name != "process"):
-        if workers > 1 or name == "process":
+    if evaluator.is_instant and workers >= 1:
+        if elsewhere:
             kind, said = type(evaluator).__name__, f"search.workers={workers}, search.executor={name}"
             logger.warning("%s: without effect, as %s answers at once, in this process", said, kind)
         return SerialExecutor(evaluator)
-    if name == "serial":
-        raise ConfigError(f"search.workers={workers} needs search.executor=process")
-    threads = config.get("threads", "auto")
-    if threads == "auto":
-        threads = max(1, allowed_cores() // workers)
-    return ProcessExecutor(evaluator, workers, threads)
+    return make_executor(evaluator, name, workers, config.get("threads", "auto"), search.get("executor_args"))
+
+
+def is_told_by_arrival(config: Any, optimizer: DiscreteOptimizer) -> bool:
+    """Say whether results are told as they come: where the config says so, or Ray runs a method that waits for none."""
+    tell = config.search.get("tell")
+    if tell is None:
+        return config.search.get("executor") == "ray" and optimizer.IS_ASYNCHRONOUS
+    return bool(tell == "by_arrival")
 
 
 def open_history(folder: Path, about: dict[str, Any], evaluator: Evaluator) -> tuple[SqliteHistory, int]:
@@ -182,6 +198,7 @@ def open_history(folder: Path, about: dict[str, Any], evaluator: Evaluator) -> t
 @contextmanager
 def paused_in(folder: Path, evaluator: Evaluator) -> Iterator[None]:
     """Let an evaluator that trains keep in a run folder where trainings ended that may go on, until the search ends."""
+    evaluator = evaluator.inner if isinstance(evaluator, WithCosts) else evaluator
     if not isinstance(evaluator, TrainEvaluator):
         yield
         return
@@ -220,6 +237,7 @@ def trial_search(
             budget_unit=config.search.get("budget_unit", "seconds"),
             is_instant=evaluator.is_instant,
             carries_state=evaluator.carries_state,
+            by_arrival=is_told_by_arrival(config, optimizer),
         )
         stack.callback(search.flush)
         yield search

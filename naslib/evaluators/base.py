@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from naslib.errors import ConfigError, did_you_mean
 from naslib.history import Objective, Outcome, Trial
@@ -31,6 +31,7 @@ class Evaluator(ABC):
         carries_state: Whether a value depends on the trials before it. Then it has `state_dict` and `load_state_dict`,
             its state is in the checkpoints of the search, and trials are evaluated in one process, one after the other;
             what was evaluated after the checkpoint that a search goes on from is evaluated again.
+        own_costs: Names of costs (`naslib.hardware.METRICS`) that it measures itself; others are found beside it.
         has_curves: Whether it asks `trial.stopping` after each epoch, and keeps the values in `user["curve"]`.
     """
 
@@ -42,6 +43,7 @@ class Evaluator(ABC):
     is_timed: bool = False
     carries_state: bool = False
     has_curves: bool = False
+    own_costs: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
@@ -58,6 +60,11 @@ class Evaluator(ABC):
 
     def check(self, code: tuple[int, ...]) -> None:  # noqa: B027 - a hook, empty by default
         """Raise now, before any work, if an architecture could not be evaluated; it is the more thorough the better."""
+
+    @property
+    def device(self) -> str:
+        """Where its networks run; `"cpu"` where it has none."""
+        return str(getattr(getattr(self, "how", None), "device", "cpu"))
 
     def describe(self) -> dict[str, Any]:
         """Return, as plain values, what must be the same for values to be of the same evaluator."""

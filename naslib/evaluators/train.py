@@ -76,6 +76,7 @@ class TrainEvaluator(Evaluator):
 
     can_continue = True
     is_timed = True
+    own_costs = ("params", "parameters", "flops")
     has_curves = True
 
     def __init__(

@@ -29,12 +29,19 @@ def describe_search(optimizer: Any, dataset: str) -> dict[str, Any]:
     labels = list(getattr(optimizer, "decision_names", ()))
     return {
         **({"decisions": labels} if labels else {}),
+        **_limits(optimizer),
         "search_space": graph.get_type() if is_space else type(graph).__name__,
         "space arguments": to_jsonable(constructor_arguments(graph)) if is_space else {},
         "optimizer": type(optimizer).__name__,
         "dataset": dataset,
         "classes": getattr(graph, "n_classes", None),
     }
+
+
+def _limits(optimizer: Any) -> dict[str, Any]:
+    """Return the limits of a search that proposes within them; those of a selection in the end may change."""
+    limits = {} if optimizer.using_step_function else getattr(optimizer, "limits", {})
+    return {"limits": dict(limits), "hardware": to_jsonable(optimizer.hardware)} if limits else {}
 
 
 def describe_architecture(architecture: Graph, with_norms: bool = True) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -20,6 +20,7 @@ from naslib.search_spaces.core.query_metrics import Metric
 from naslib.tasks import Classification, Task
 from naslib.utils.meters import count_parameters_in_MB
 
+from .costing import settle_costs
 from .following import make_following, merged, parts_of, reason_against
 
 # What `Task.to_device` returns: inputs and targets, unless a task of your own says otherwise
@@ -70,6 +71,10 @@ class MetaOptimizer(metaclass=_OptimizerType):
         search_space: The space as it was given, where the optimizer keeps it; None before.
         scope: The scopes that were adapted.
         task: What learning means (see `use_task`).
+        hardware: Where latencies and energies come from (`search.hardware`).
+        limits: Upper bounds by the names of costs (`search.limits`).
+        input_shape: Returns the shape of one input, without the batch, for costs that depend on it; the Trainer's.
+        data: Folder of the tables; the Trainer's.
         given_task: The task that the optimizer was made with, None where none was given.
         dataset: Name of the data set: the config's, where the optimizer was made from one, until `adapt_search_space`
             is told another.
@@ -81,8 +86,13 @@ class MetaOptimizer(metaclass=_OptimizerType):
     using_step_function = True
     # Whether the search network itself is what is found: it is tested as it is, unless a config asks for more
     is_outcome = False
+    # Whether the method can leave out architectures beyond `search.limits`
+    TAKES_LIMITS: ClassVar[bool] = False
     # Name of the one space that the method takes; "" for any
     OWN_SPACE: ClassVar[str] = ""
+    hardware: dict[str, Any]
+    limits: dict[str, float]
+    network_args: Mapping[str, Any] | None
     search_space: Graph | None = None
     scope: Scope = None
     _graph: Graph | None = None
@@ -100,6 +110,9 @@ class MetaOptimizer(metaclass=_OptimizerType):
             known = [*own, *sorted(SEARCH_KEYS)]
             name = type(self).__name__
             raise ConfigError([f"{name} has no keyword {key!r}{did_you_mean(key, known)}" for key in unknown])
+        settle_costs(self, kwargs)
+        self.input_shape: Callable[[], Sequence[int]] | None = None
+        self.data: str | None = None
         self.dataset: str | None = None
         self.dataset_api: Any = None
         self.given_task: Task | None = None

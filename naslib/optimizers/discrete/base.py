@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, overload
 
-from naslib.benchmarks.base import as_metric, metric_of
+from naslib.benchmarks.base import metric_of
 from naslib.benchmarks.figure import Figure
 from naslib.errors import BenchmarkApiMissing, ConfigError, OptimizerStateError
 from naslib.history import Objective, State, Trial
+from naslib.optimizers.core.costing import check_within, with_costs, within_limits
 from naslib.optimizers.core.given_space import require_graph
 from naslib.optimizers.core.metaclasses import Stateful
 from naslib.optimizers.core.random_state import RandomState as RandomState
@@ -21,13 +22,11 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
-from .given import check_asked, codec_of, known_codes, objective_of, with_result
+from .given import accuracy_named, check_asked, codec_of, known_codes, objective_of, with_result
 from .parts import EarlyTermination, build_trial_parts
 from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
 from .reporting import ReportingOptimizer
-
-_OBJECTIVES = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY)
 
 
 class DiscreteOptimizer(ReportingOptimizer):
@@ -60,6 +59,8 @@ class DiscreteOptimizer(ReportingOptimizer):
     """
 
     using_step_function = False
+    IS_ASYNCHRONOUS = False  # whether a result is of use before earlier ones: on Ray it is then told as it comes
+    is_told_by_arrival = False  # set by a search that tells results as they come: no worker is to wait
     # Whether the method weighs all objectives, and so learns nothing of a trial of which one alone is predicted
     weighs_all = False
 
@@ -76,16 +77,13 @@ class DiscreteOptimizer(ReportingOptimizer):
         super().__init__(**kwargs)
         self.fidelity = fidelity
         self.termination: EarlyTermination | None = build_trial_parts(parts)
-        self.metric = as_metric(metric)
-        if self.metric not in _OBJECTIVES:
-            raise ConfigError(f"a search maximises one of {', '.join(m.name for m in _OBJECTIVES)}, not {metric!r}")
+        self.metric = accuracy_named(metric)
         self.objective_names = None if objectives is None else [getattr(o, "name", str(o)) for o in objectives]
         self.evaluator = evaluator
         self.objectives: tuple[Objective, ...] = (objective_of(self.metric),)
         self.metrics: tuple[Metric | Figure, ...] = (self.metric,)
         self._metric: Metric | Figure | None = None  # what `new_epoch` asks a benchmark for
-        self._minimizes = False
-        self.record, self._answers, self.rng = SearchRecord(), {}, random.Random()
+        self._minimizes, self.record, self._answers, self.rng = False, SearchRecord(), {}, random.Random()
         self._codec: Codec | None = None
 
     @property
@@ -134,17 +132,16 @@ class DiscreteOptimizer(ReportingOptimizer):
             proposal = self.propose()
             if proposal is None:
                 raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
+            check_within(self, proposal[0])
             self._hand_out(proposal[0])
             return proposal[0]
         if n < 1:
             raise ConfigError(f"ask(n) returns at least one trial; n is {n}")
-        trials: list[Trial] = []
-        record = self.record
+        trials, record = list[Trial](), self.record
         while len(trials) < n and (proposal := self.propose()) is not None:
-            if isinstance(proposal, Proposal):
-                trial = proposal.trial(record.asked, self.fidelity)
-            else:
-                trial = Trial(record.asked, proposal[0], self.fidelity, parent=proposal[1])
+            proposal = proposal if isinstance(proposal, Proposal) else Proposal(*proposal)
+            trial = proposal.trial(record.asked, self.fidelity)
+            check_within(self, trial.code)
             if self.termination is not None:
                 trial = self.termination.watched(trial, self.objectives[0], self._share_to_beat(trial))
             record.asked += 1
@@ -288,11 +285,13 @@ class DiscreteOptimizer(ReportingOptimizer):
                     " give adapt_search_space a dataset_api, such as "
                     f"naslib.utils.get_dataset_api({search_space.get_type()!r}, {dataset!r})"
                 )
+            dataset_api = with_costs(self, search_space, dataset_api, dataset)
             known = known_codes(dataset_api, self._metrics_in(dataset_api), self._datasets(dataset), self.fidelity)
             codec = within(codec, known)
             self._take_metrics(codec, dataset_api, dataset)
         elif not isinstance(self.evaluator, str):
             self.use_evaluator(self.evaluator)
+        codec = within_limits(self, codec, search_space, dataset_api, dataset)
         self.graph = search_space.clone()
         self.scope = scope if scope is not None else search_space.OPTIMIZER_SCOPE
         self.dataset, self.dataset_api = dataset, dataset_api
@@ -358,6 +357,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         if proposal is None:
             raise OptimizerStateError(f"{type(self).__name__} waits for the trials that are pending: tell them")
         code = proposal[0]
+        check_within(self, code)
         value = self.dataset_api.query(code, self._metric, self.dataset, self.fidelity)
         if self._minimizes:
             value = -value

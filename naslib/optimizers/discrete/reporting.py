@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from naslib.errors import OptimizerStateError
+from naslib.hardware.limits import Limits
 from naslib.history import Objective, Trial
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Statistics
 from naslib.search_spaces.core.codec import Code
@@ -28,6 +29,9 @@ class ReportingOptimizer(MetaOptimizer):
         tasks: The data sets of a search of several, that of the run first; fewer than two for one alone.
     """
 
+    TAKES_LIMITS = True
+    # Says what is beyond `limits`; None without any
+    judge: Limits | None = None
     tasks: tuple[str, ...] = ()
     record: SearchRecord
     objectives: Sequence[Objective]
@@ -65,6 +69,13 @@ class ReportingOptimizer(MetaOptimizer):
 
     def found_by_task(self) -> dict[str, dict[str, Any]] | None:
         """Return what a search of several tasks found for each: count, best, best_values, code; None for one task."""
+        return None
+
+    def found_by_device(self) -> dict[str, dict[str, Any]] | None:
+        """Return what a search for several devices found for each: learned, members, reference_point and more; or None.
+
+        `members` and whatever else is a list of dicts with a `code` are given genotypes in `summary.json`.
+        """
         return None
 
     def undecided(self) -> str:

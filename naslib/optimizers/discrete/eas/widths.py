@@ -8,7 +8,7 @@ from typing import Any
 from naslib.errors import ArchitectureError, UnsupportedBySpaceError
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.growing import POOL, GrowingChain
-from naslib.search_spaces.core.known_codec import KnownCodec
+from naslib.search_spaces.core.restricted_codec import RestrictedCodec
 
 
 class WidthChain(GrowingChain):
@@ -70,12 +70,13 @@ def growing_of(codec: Codec[Any]) -> GrowingChain:
     """Return how the networks of a space grow.
 
     Raises:
-        UnsupportedBySpaceError: If its decisions are more than widths, and its codec does not say; or if a table knows
-            some of its architectures only.
+        UnsupportedBySpaceError: If its decisions are more than widths, and its codec does not say; or if some of its
+            architectures are left out: a table lacks them, or they are beyond a limit.
     """
-    if isinstance(codec, KnownCodec):
+    if isinstance(codec, RestrictedCodec):
         raise UnsupportedBySpaceError(
-            f"eas lets networks grow step by step, and this table lacks architectures of {codec.name} that are between"
+            f"eas lets networks grow step by step, and architectures of {codec.name} that are between are left out: "
+            "the table lacks them, or they are beyond search.limits"
         )
     growing = getattr(codec, "growing", None)
     if isinstance(growing, GrowingChain):

@@ -15,9 +15,9 @@ from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.optimizers.discrete.proposal import Proposal
 from naslib.optimizers.discrete.steps import ATTEMPTS, Steps
 from naslib.optimizers.discrete.variation import known
-from naslib.search_spaces.core.codec import Code
-from naslib.search_spaces.core.known_codec import KnownCodec
+from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.query_metrics import Metric
+from naslib.search_spaces.core.restricted_codec import RestrictedCodec
 
 from .base import Policy
 from .drawn import Drawn as Drawn
@@ -132,7 +132,9 @@ class PolicyOptimizer(DiscreteOptimizer):
         for number in [number for number in drawn if number not in pending]:  # of trials that have failed
             del drawn[number]
         # another one was taken where the codec does not have it: its words are not those that were drawn
-        whole = codec.codec if isinstance(codec, KnownCodec) else codec
+        whole: Codec[Any] = codec
+        while isinstance(whole, RestrictedCodec):
+            whole = whole.codec
         is_own = code == whole.from_decisions(decided)
         drawn[self.record.asked] = drawn_of(found) if is_own else self._under_policy(code)
         return code

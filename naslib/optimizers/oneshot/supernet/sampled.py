@@ -67,18 +67,6 @@ class SamplingOptimizer(MetaOptimizer):
         """Return the number of candidates by the name of a decision."""
         return {n: alpha.shape[-1] for n, alpha in zip(self.decision_names, self.architectural_weights, strict=True)}
 
-    @contextmanager
-    def fixed_architecture(self) -> Iterator[None]:
-        """Treat the architecture parameters as constants in the forwards inside."""
-        trained = [parameter for parameter in self.architecture_parameters if parameter.requires_grad]
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in trained:
-                parameter.requires_grad_(True)
-
     def standing(self) -> Assignment | None:
         """Return what forwards run for which nothing is assigned, None where each of them draws."""
         return self.graph.assignment

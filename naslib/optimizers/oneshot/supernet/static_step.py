@@ -43,6 +43,8 @@ def reasons_against(optimizer: CapturedMethod) -> list[str]:
         own = ", ".join(optimizer.own_passes)
         found.append(f"{name} has passes of its own ({own}), which are not known to be the same in every step")
     found += [text for option, text in CHANGING_OPTIONS.items() if optimizer.option(option)]
+    if (optimizer.option("accumulate") or 1) > 1:
+        found.append("a batch that is gone over in several passes reads random states and targets")
     found += [
         f"the part {part}: what it does in a pass may change from step to step"
         for part, item in optimizer.parts.items()
