@@ -12,7 +12,7 @@ from naslib.training.report import EvaluationResult
 from naslib.utils.distributed import world_size
 from naslib.utils.files import to_jsonable
 
-from ._front import front_of
+from ._front import front_of, fronts_of_devices
 
 
 def names_of_run(optimizer: Any, config: Any) -> dict[str, str]:
@@ -121,6 +121,7 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
         "front": front,
         "hypervolume": front["hypervolume"] if front else None,
         "reference_point": front["reference_point"] if front else None,
+        "devices": fronts_of_devices(optimizer),
         "epochs": record.epochs,
         "tasks": _by_task(optimizer),
     }

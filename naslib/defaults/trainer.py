@@ -25,7 +25,7 @@ from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
-from naslib.training.front_picture import draw_front
+from naslib.training.front_picture import draw_fronts
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loop import LoopSettings
 from naslib.training.more_tests import test_others
@@ -183,9 +183,9 @@ class Trainer(SearchSide):
             self.record.write_architecture(architecture, is_found=True)
             self.record.begun_evaluation(architecture, keep=True)
         self._summarize(architecture, is_found=True)
-        front = (self.summary["trials"] or {}).get("front")
-        if front and isinstance(self.optimizer, DiscreteOptimizer):
-            write_pictures(self._writer, draw_front(self.folder, front, self.optimizer.objectives))
+        trials = self.summary["trials"] or {}
+        if trials.get("front") and isinstance(self.optimizer, DiscreteOptimizer):
+            write_pictures(self._writer, draw_fronts(self.folder, trials, self.optimizer.objectives))
 
     def _summarize(self, architecture: Graph | None, is_found: bool) -> None:
         self.summary = self.record.write_summary(summarize(self, architecture, is_found, self.record.seconds))

@@ -46,6 +46,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "metadapt": "naslib.optimizers.oneshot.methods.metadapt.optimizer:MetAdaptOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
+        "modnas": "naslib.optimizers.discrete.modnas.optimizer:MODNAS",
         "nao": "naslib.optimizers.discrete.nao.optimizer:NAO",
         "nas_rl": "naslib.optimizers.discrete.nas_rl.optimizer:NASRL",
         "neural_predictor": "naslib.optimizers.discrete.neural_predictor.optimizer:NeuralPredictorSearch",

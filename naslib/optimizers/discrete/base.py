@@ -61,6 +61,8 @@ class DiscreteOptimizer(ReportingOptimizer):
     """
 
     using_step_function = False
+    IS_ASYNCHRONOUS = False  # whether a result is of use before earlier ones: on Ray it is then told as it comes
+    is_told_by_arrival = False  # set by a search that tells results as they come: no worker is to wait
     # Whether the method weighs all objectives, and so learns nothing of a trial of which one alone is predicted
     weighs_all = False
 
