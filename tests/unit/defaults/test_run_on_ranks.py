@@ -14,6 +14,7 @@ from naslib.defaults._ranks import check_ranks
 from naslib.errors import ConfigError
 from naslib.training import environment
 from naslib.training.environment import resolve_device
+from naslib.utils import distributed
 from naslib.utils.process_group import is_loss
 
 STEPS = SimpleNamespace(using_step_function=True, dataset_api=None)
@@ -89,3 +90,11 @@ def test_errors_of_a_lost_rank_are_told_from_others() -> None:
     assert is_loss(RuntimeError(lost)) and is_loss(torch.distributed.DistNetworkError("x"))
     assert not is_loss(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) and not is_loss(ValueError(lost))
     assert not is_loss(ConfigError(lost))
+
+
+def test_tensors_of_a_gpu_are_exchanged_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed.torch.cuda, "current_device", lambda: 3)
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 3)
+    for backend, of_cpu, of_gpu in (("gloo", cpu, cpu), ("nccl", gpu, gpu), ("cpu:gloo,cuda:nccl", cpu, gpu)):
+        monkeypatch.setattr(distributed.dist, "get_backend", lambda told=backend: told)
+        assert (distributed._device(cpu), distributed._device(gpu)) == (of_cpu, of_gpu)

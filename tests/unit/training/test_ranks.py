@@ -41,6 +41,7 @@ def test_a_script_with_loaders_of_its_own(ranks: Ranks, tmp_path: Path, case: st
         torch.testing.assert_close(a, b, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_loaders_that_give_ranks_other_batches_are_named(ranks: Ranks, tmp_path: Path) -> None:
     assert run(ranks, "other data", tmp_path / "a", 2) == [2, 2]
     said = (
