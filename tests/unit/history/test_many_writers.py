@@ -105,7 +105,7 @@ def test_a_writer_that_waits_too_long_is_told_so_and_its_trial_is_not_there(tmp_
     other.execute("BEGIN IMMEDIATE")
     monkeypatch.setattr(sqlite, "_PATIENCE_SECONDS", 0.05)
     with SqliteHistory(path) as history:
-        with pytest.raises(HistoryError, match="is locked by another process, and was for 0.05 seconds.*one driver"):
+        with pytest.raises(HistoryError, match=r"is locked by another process, and was for 0\.05 seconds.*one driver"):
             history.add(trial(1))
         with pytest.raises(HistoryError, match="is locked"):
             history.add_all([trial(1), trial(2)])
