@@ -88,6 +88,8 @@ def is_synced() -> bool:
 def draw_for_rows(shape: Sequence[int], draw: Callable[[Sequence[int]], Tensor]) -> Tensor:
     """Return what is drawn for the rows of a forward: of what is drawn for the joined batch, their part.
 
+    `(n, ...)` of any n and what follows.
+
     Args:
         shape: Of the result; the rows come first. With another first size nothing is cut.
         draw: Draws a tensor of a shape.

@@ -15,6 +15,7 @@ from small_spaces import images
 from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers import DARTSOptimizer
 from naslib.tasks import Classification, LanguageModelling, Regression, Segmentation
 from naslib.tasks.accumulation import weigher_of
 from naslib.tasks.joined import joined, unjoined
@@ -170,3 +171,11 @@ def test_a_joined_task_is_the_task_it_was() -> None:
     assert joined(found) is not found and type(joined(found)) is Classification
     other = joined(Classification(), accumulate=2).with_loss("NLLLoss")
     assert type(other) is type(found) and isinstance(other.criterion, nn.NLLLoss)
+
+
+def test_passes_are_refused_before_a_search() -> None:
+    DARTSOptimizer(accumulate=2).check_task(Classification())
+    with pytest.raises(ConfigError, match=r"search\.accumulate: a text of the task LanguageModelling goes on"):
+        DARTSOptimizer(accumulate=2).check_task(LanguageModelling())
+    with pytest.raises(ConfigError, match=r"search\.accumulate: the task _Own has a loss of its own"):
+        DARTSOptimizer(accumulate=2, task=_Own())
