@@ -334,7 +334,7 @@ def _look_around(launch: Launch) -> tuple[dict[int, str], list[int]]:
 def _is_dead(place: bytes) -> bool:
     """Say whether a process is known to be gone: only those of this machine are."""
     told = json.loads(place)
-    if told["host"] != socket.gethostname():
+    if told["host"] != socket.gethostname() or sys.platform == "win32":  # where signal 0 is Ctrl-C
         return False
     try:
         os.kill(told["pid"], 0)
