@@ -86,8 +86,17 @@ def test_statistics_of_each_ranks_rows_become_their_mean(two_ranks: Ranks) -> No
     assert differences(alone, first, 1e-6) != []
 
 
+@pytest.mark.parametrize("n", [6, 7])
+def test_dropout_is_that_of_the_joined_batch(two_ranks: Ranks, n: int) -> None:
+    wanted = joined_acts.dropped(n)
+    assert 0.2 < (wanted["found"][0] == 0).mean() < 0.6
+    for found in two_ranks.run(joined_acts.dropped, n):
+        assert differences(wanted, found, 1e-6) == []
+    assert differences(wanted, joined_acts.dropped(n, 3), 1e-6) == []
+
+
 def test_ranks_go_on_with_the_same_random_numbers(two_ranks: Ranks) -> None:
-    first, second = two_ranks.run(joined_acts.dropped)
+    first, second = two_ranks.run(joined_acts.unequal_draws)
     assert first == second
 
 
