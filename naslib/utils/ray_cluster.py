@@ -78,7 +78,7 @@ class RayCluster:
             return
         address = self.options.address
         if not self.ray.is_initialized():
-            quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+            quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # what is raised is said by us
             with _as_before(), self._environment():
                 if address is None:
                     cpus = max(1, math.ceil(self.slots * self.options.num_cpus))

@@ -12,11 +12,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ray_runs import Held, alive, wait_until
+from torch.utils.data import DataLoader, TensorDataset
 from trial_evaluators import SumOfOps
 
 from naslib.errors import ConfigError, NASLibError, TrialStopped
-from naslib.evaluators import RayExecutor, SerialExecutor, TrialSearch
+from naslib.evaluators import (
+    RayExecutor,
+    RecordedTraining,
+    SerialExecutor,
+    TrainEvaluator,
+    TrainingOfTrials,
+    TrialSearch,
+    build_table,
+)
 from naslib.evaluators.base import never
 from naslib.history import FILE_NAME, MemoryHistory, State, Trial, load
 from naslib.optimizers import RandomSearch
@@ -196,13 +206,13 @@ def test_no_cluster_at_auto_is_said(tmp_path, monkeypatch):
 def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(ROOT / "runner.py"), *words]
-    log = (folder / "said").open("ab")
-    return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+    with (folder / "said").open("ab") as log:
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
 
 
 def over(folder: Path) -> dict[int, Trial]:
-    paths = list(folder.rglob(FILE_NAME))
-    return {t.number: t for t in load(paths[0]) if t.state.is_over} if paths else {}
+    path = folder / "run" / "nasbench201" / "digits" / "re" / "5" / FILE_NAME
+    return {t.number: t for t in load(path) if t.state.is_over} if path.is_file() else {}
 
 
 @pytest.mark.slow
@@ -210,7 +220,7 @@ def over(folder: Path) -> dict[int, Trial]:
 def test_a_driver_that_is_killed_goes_on_from_the_history(how, tmp_path, marked):
     """SIGKILL of the driver; Ctrl-C, which reaches all processes of a terminal."""
     process = start([*RUN, "search.checkpoint_freq=50"], tmp_path)
-    wait_until(lambda: len(over(tmp_path)) >= 3 or process.poll() is not None, 6000)
+    wait_until(lambda: len(over(tmp_path)) >= 3 or process.poll() is not None)
     assert process.poll() is None
     if how == "SIGKILL":
         process.kill()
@@ -235,15 +245,58 @@ def test_a_driver_that_is_killed_goes_on_from_the_history(how, tmp_path, marked)
     assert json.loads(summary.read_text())["trials"]["count"] == 8
 
 
+SEEDS = ["--config", "random_search.yaml", "search.epochs=10", "evaluation.mode=query", "--seeds", "1-2", "--jobs", "2"]
+
+
 @pytest.mark.slow
-def test_seeds_and_tables_on_ray_are_those_of_processes(tmp_path, marked):
-    words = ["--config", "random_search.yaml", "search.epochs=10", "evaluation.mode=query", "--seeds", "1-2"]
-    for name, more in (("ray", ["--executor", "ray"]), ("process", [])):
-        process = start([*words, "--jobs", "2", f"out_dir={name}", *more], tmp_path)
-        assert process.wait(600) == 0, (tmp_path / "said").read_text()
+def test_seeds_on_ray_are_those_of_processes(tmp_path, marked):
     scores = []
-    for name in ("ray", "process"):
+    for name, more in (("ray", ["--executor", "ray"]), ("process", [])):
+        process = start([*SEEDS, f"out_dir={name}", *more], tmp_path)
+        assert process.wait(600) == 0, (tmp_path / "said").read_text()
         (path,) = (tmp_path / name).rglob("seeds.json")
         scores.append([(run["seed"], run["score"]) for run in json.loads(path.read_text())["runs"]])
-    assert scores[0] == scores[1] and len(scores[0]) == 2
+    assert scores[0] == scores[1] and [seed for seed, _ in scores[0]] == [1, 2]
+    wait_until(lambda: not alive(marked))
+
+
+@pytest.mark.slow
+def test_seeds_on_ray_that_are_interrupted_are_saved_and_go_on(tmp_path, marked):
+    own = ("seed=", "search.workers", "search.executor")
+    words = [*(word for word in RUN if not word.startswith(own)), "--seeds", "5", "--executor", "ray"]
+    process = start(words, tmp_path)
+    wait_until(lambda: len(over(tmp_path)) >= 2 or process.poll() is not None)
+    process.terminate()
+    assert process.wait(300) == 143, (tmp_path / "said").read_text()
+    wait_until(lambda: not alive(marked))
+    said = (tmp_path / "said").read_text()
+    assert "seeds not finished: 5; go on with --resume" in said and "interrupted; what it had done is saved" in said
+    before = over(tmp_path)
+    assert 2 <= len(before) < 8 and list(tmp_path.rglob("search/*.pth")) and not list(tmp_path.rglob("summary.json"))
+    again = start([*words, "--resume"], tmp_path)
+    assert again.wait(600) == 0, (tmp_path / "said").read_text()
+    after = over(tmp_path)
+    assert sorted(after) == list(range(8)) and all(after[n].seconds == before[n].seconds for n in before)
+    assert len(list(tmp_path.rglob("summary.json"))) == 1
+    wait_until(lambda: not alive(marked))
+
+
+@pytest.mark.slow
+def test_a_table_built_on_ray_is_that_of_one_process(tmp_path, marked):
+    space = NasBench201SearchSpace(n_classes=2, in_channels=2, channels=2, cells_per_stage=1)
+    generator = torch.Generator().manual_seed(0)
+    parts = []
+    for n in (16, 8, 8):
+        x = torch.randn(n, 2, 8, 8, generator=generator)
+        parts.append(DataLoader(TensorDataset(x, x.mean(dim=(1, 2, 3)).gt(0).long()), 8))
+    training = TrainEvaluator(space, parts[0], parts[1], TrainingOfTrials(learning_rate=0.05), epochs=2)
+    evaluator = RecordedTraining(training, parts[2], "cpu")
+    tables = []
+    for name, more in (("serial", {}), ("ray", {"executor": "ray", "workers": 2})):
+        arguments = {"name": "nasbench201", "dataset": "made", "architectures": 3, "seeds": (1, 2), **more}
+        tables.append(build_table(evaluator, tmp_path / f"{name}.npz", **arguments))
+    first, second = tables
+    assert first.codes == second.codes and first.seeds == second.seeds and len(first.trained) == 3
+    for name, curve in first.curves.items():
+        np.testing.assert_array_equal(curve, second.curves[name])
     wait_until(lambda: not alive(marked))
