@@ -154,7 +154,7 @@ def cluster(marked):
     from ray.cluster_utils import Cluster
 
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    workers = [found.add_node(num_cpus=1) for _ in range(2)]
+    workers = [found.add_node(num_cpus=1, num_gpus=1) for _ in range(2)]  # Ray takes our word for the GPUs
     yield found, workers
     assert not ray.is_initialized()
     found.shutdown()
@@ -168,8 +168,8 @@ def test_an_existing_cluster_is_left_alone_and_a_node_of_it_may_die(tmp_path, cl
     options = RayOptions(address=found.address)
     with pytest.raises(ConfigError, match=r"wants 2 CPUs and 0 GPUs .* no node of the cluster has them \(nodes: "):
         RayExecutor(Held(tmp_path), 1, options=RayOptions(address=found.address, num_cpus=2))
-    with pytest.raises(ConfigError, match=r"wants 1 CPUs and 0\.5 GPUs"):
-        RayExecutor(Held(tmp_path), 1, options=RayOptions(address=found.address, num_gpus=0.5))
+    with pytest.raises(ConfigError, match=r"wants 1 CPUs and 2 GPUs"):
+        RayExecutor(Held(tmp_path), 1, options=RayOptions(address=found.address, num_gpus=2))
     evaluator = Held(tmp_path, (0, 1))
     with RayExecutor(evaluator, 3, options=options) as executor:  # three trials, room for two: the third waits
         for number in range(3):
@@ -191,6 +191,23 @@ def test_an_existing_cluster_is_left_alone_and_a_node_of_it_may_die(tmp_path, cl
     with RayExecutor(Held(tmp_path), 1, options=options) as again:
         again.submit(Trial(9, (4,), 3))
         assert again.next_finished(never).values == (4.0,)
+
+
+@pytest.mark.slow
+def test_parts_of_gpus_are_passed_on(tmp_path, cluster):
+    """Two nodes with a GPU each hold four trials of half a GPU, and each trial sees one."""
+    found, _ = cluster
+    evaluator = Held(tmp_path, (0, 1, 2, 3))
+    options = RayOptions(address=found.address, num_cpus=0.25, num_gpus=0.5)
+    with RayExecutor(evaluator, 5, options=options) as executor:
+        for number in range(5):
+            executor.submit(Trial(number, (number, 2), 3, seed=1))
+        wait_until(lambda: sum(bool(evaluator.pids(number)) for number in range(5)) == 4)
+        assert sum(bool(evaluator.pids(number)) for number in range(5)) == 4
+        (tmp_path / "go").touch()
+        trials = [executor.next_finished(never) for _ in range(5)]
+    assert {t.user["gpus"] for t in trials} == {"0"} and {t.state for t in trials} == {State.COMPLETE}
+    assert len({t.user["pid"] for t in trials}) == 5  # a process with a GPU has one trial
 
 
 @pytest.mark.slow
