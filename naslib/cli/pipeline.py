@@ -87,6 +87,7 @@ def _check_loaders(config: Any, trainer: Trainer, given: Graph | None) -> None:
     """Raise before there is a run folder if images, or the method, do not fit what is asked for."""
     searches_on_images = given is None and trainer.optimizer.using_step_function
     if searches_on_images:
+        trainer.optimizer.check_device(trainer.device)
         search_schedule(trainer.optimizer, config.search, lambda: None)  # a method may bring its own
         trainer.build_search_dataloaders(config)
     if given is None:
