@@ -13,7 +13,7 @@ from naslib.history import Objective, Outcome, Trial
 
 
 class Held(Evaluator):
-    """Trials that say in a file which process has them, and end once a file `go` is there; `user` has the process and its GPUs.
+    """Trials that say in a file which process has them, and end once a file `go` is there; `user` says more.
 
     Args:
         folder: Where the files are: `<trial>.<process>`, and `go`.
