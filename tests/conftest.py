@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from data_files import data_file
+from ranks import Ranks
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 torch.set_num_threads(1)
@@ -20,6 +21,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NASLIB_CACHE", str(tmp_path_factory.mktemp("naslib-cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
+    """Return two processes that are joined by gloo, the same ones for all tests."""
+    ranks = Ranks(tmp_path_factory.mktemp("ranks"))
+    yield ranks
+    ranks.close()
 
 
 @pytest.fixture(scope="session")

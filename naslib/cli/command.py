@@ -12,9 +12,11 @@ from naslib.config.editor_schema import json_schema_text
 from naslib.config.find import list_shipped, shipped_configs
 from naslib.config.schema import keys_of
 from naslib.errors import ConfigError, NASLibError, SearchInterrupted, did_you_mean, exit_code
+from naslib.utils.launch import launched, speaks_for_all
 from naslib.utils.log import get_logger
 
 from .door import read_config, schema_extensions
+from .ranks import be_silent, main_of_rank
 from .subcommands import HELP, SUBCOMMANDS, overview, subcommand
 
 # The word for what needs none
@@ -34,9 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _let_print()
     try:
+        launch = launched()
+        if launch is not None and launch.rank:
+            be_silent()
         if words and words[0] == HELP[0]:
             words = _asked_for(words[1:])
         if words and words[0] in SUBCOMMANDS:
+            if launch is not None:
+                raise ConfigError(f"naslib {words[0]} is one process: start it without torchrun")
             return subcommand(words[0])(words[1:])
         if words and words[0] == _RUN:
             del words[0]
@@ -47,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command.print_schema:
             sys.stdout.write(json_schema_text(schema_extensions()) + "\n")
             return 0
+        if launch is not None:
+            return main_of_rank(launch, command, read_config, _complain)
         if command.seeds:
             from .seeds import main_seeds
 
@@ -59,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(str(error) or "interrupted")
         return exit_code(error)
     except NASLibError as error:
-        _complain("\n".join([str(error), *getattr(error, "__notes__", [])]))
+        if speaks_for_all():
+            _complain("\n".join([str(error), *getattr(error, "__notes__", [])]))
         return 2
     return 0
 

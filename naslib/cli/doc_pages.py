@@ -27,6 +27,7 @@ _METHODS = {
     "evolution": "genetic genetic_cnn hierarchical_evolution nsga2 pareto_search tpe",
     "metadapt": "metadapt",
     "mixed_operations": "binary binary_masked binary_moving_average binary_proxyless_style mixed_op",
+    "modnas": "modnas",
     "multi_fidelity": "asha bohb hyperband sh successive_halving",
     "neural_searches": "bonas nao neural_predictor seminas",
     "once_for_all": "ofa",

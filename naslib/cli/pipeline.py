@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config, config_to_yaml
 from naslib.config.run_folder import nearest_run, prepare_run_folder
+from naslib.defaults._ranks import check_ranks
 from naslib.defaults.config_builders import search_schedule
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkDataMissing, CheckpointError, DatasetNotDownloaded
@@ -23,12 +25,14 @@ from naslib.training.drop_path import check_paths
 from naslib.training.network_args import network_arguments, without_auxiliary
 from naslib.training.report import format_genotype
 from naslib.training.space_record import constructor_arguments
+from naslib.utils.distributed import on_main
 from naslib.utils.locations import without_downloads
 from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger, remembering, setup_logger, write_remembered
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.seeding import derive_seed, rng_restore, rng_snapshot, set_seed
 
+from .agreeing import in_turns, together
 from .builders import build_given, build_space, build_trainer, describe_dataset
 from .door import read_config
 
@@ -52,20 +56,26 @@ def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
     set_seed(config.seed)
     if command.dry_run:
         with without_downloads():
-            _write(_dry_run(config))
+            on_main(lambda: _write(_dry_run(config)))
         return {}
     with remembering() as said:  # what there is to say of the data, before there is a folder to write it to
-        trainer, given = _build(config)
-        _check_loaders(config, trainer, given)
-        _check_sizes(config, trainer, given)
-        last = _search_checkpoint(command, config) if given is None else ""
-        prepare_run_folder(config, resume=keep, overwrite=command.overwrite)
-    with RunLock(config.save):
+        trainer, given = in_turns(lambda: _build(config))
+        check_ranks(config, trainer.optimizer, searches=given is None and not command.eval_only)
+        together(lambda: _check_loaders(config, trainer, given))
+        together(lambda: _check_sizes(config, trainer, given))
+        last = on_main(lambda: _search_checkpoint(command, config)) if given is None else ""
+        on_main(lambda: prepare_run_folder(config, resume=keep, overwrite=command.overwrite))
+    with ExitStack() as stack:
+        on_main(lambda: _hold(stack, config.save))
         setup_logger(Path(config.save) / "log.log")
         write_remembered(said)
         trainer.record.prelude = time.perf_counter() - started
         _search_and_evaluate(command, config, trainer, last, given)
     return trainer.summary
+
+
+def _hold(stack: ExitStack, folder: str) -> None:
+    stack.enter_context(RunLock(folder))
 
 
 def _build(config: Any) -> tuple[Trainer, Graph | None]:
@@ -137,6 +147,7 @@ def _dry_run(config: Any) -> str:
     except BenchmarkDataMissing as missing:
         return _dry_run_without_table(config, missing)
     optimizer, notes = trainer.optimizer, []
+    check_ranks(config, optimizer, searches=given is None)
     try:
         _check_loaders(config, trainer, given)
     except DatasetNotDownloaded as missing:

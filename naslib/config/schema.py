@@ -37,6 +37,8 @@ class SearchKeys(_Keys):
 
     checkpoint_freq: Count = Field(5, description="write a numbered checkpoint every so many epochs")
     batch_size: Count = Field(64, description="images per batch")
+    accumulate: Count = Field(1, description="go over each batch in so many passes, with the memory of one of them")
+    sync_batch_norm: bool = Field(False, description="on several ranks: batch norm by the rows of all of them")
     learning_rate: Positive = Field(0.025, description="of the network weights, at the first epoch")
     learning_rate_min: NotNegative = Field(0.001, description="of the network weights, at the last epoch (cosine)")
     momentum: Momentum = Field(0.9, description="of the weight optimizer")
@@ -98,7 +100,11 @@ class SearchKeys(_Keys):
     budget: Positive | None = Field(None, description="seconds of evaluation to search for; null: `epochs` evaluations")
     budget_unit: Literal["seconds", "epochs"] = Field("seconds", description="what the budget counts")
     workers: Count = Field(1, description="trials that are evaluated at a time")
-    executor: Name | None = Field(None, description="serial or process; null: serial for one worker")
+    executor: Name | None = Field(None, description="serial, process or ray; null: serial for one worker")
+    executor_args: dict[str, Any] = Field(default_factory=dict, description="what else an executor is told (ray)")
+    tell: Literal["by_number", "by_arrival"] | None = Field(
+        None, description="in which order results are told; null: by_number, or what suits the method with ray"
+    )
 
 
 class EvaluationKeys(_Keys):
@@ -106,6 +112,8 @@ class EvaluationKeys(_Keys):
 
     checkpoint_freq: Count = Field(30, description="write a numbered checkpoint every so many epochs")
     batch_size: Count = Field(96, description="images per batch")
+    accumulate: Count = Field(1, description="go over each batch in so many passes, with the memory of one of them")
+    sync_batch_norm: bool = Field(False, description="on several ranks: batch norm by the rows of all of them")
     learning_rate: Positive = Field(0.025, description="at the first epoch")
     learning_rate_min: NotNegative = Field(0.0, description="at the last epoch (cosine)")
     op_optimizer: Name = Field("SGD", description="an optimizer of torch.optim, for the weights")
@@ -173,13 +181,16 @@ SEARCH_KEYS = tuple(SearchKeys.model_fields)
 EVALUATION_KEYS = tuple(EvaluationKeys.model_fields)
 
 # Search keys of methods that evaluate trials: with any other they are an error.
-TRIAL_KEYS = ("evaluator", "evaluator_args", "objectives", "budget", "budget_unit", "workers", "executor")
+TRIAL_KEYS = (
+    *("evaluator", "evaluator_args", "objectives", "budget", "budget_unit"),
+    *("workers", "executor", "executor_args", "tell"),
+)
 
 # Search keys that only an optimizer reads; the others belong to the Trainer and always have their effect.
 OPTIMIZER_KEYS = frozenset(
     (
         *("learning_rate", "momentum", "weight_decay", "grad_clip", "nesterov", "op_optimizer", "loss_criteria"),
-        "label_smoothing",
+        *("label_smoothing", "accumulate", "sync_batch_norm"),
         *("arch_learning_rate", "arch_weight_decay", "arch_optimizer", "unrolled", "hessian", "tau_max", "tau_min"),
         *("fidelity", "sample_size", "population_size", "num_init", "k", "num_ensemble", "predictor_type"),
         *("acq_fn_type", "acq_fn_optimization", "encoding_type", "num_candidates"),

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
+from naslib.config.run_folder import nearest_run
 from naslib.errors import CheckpointError, ConfigError
 from naslib.evaluators import Evaluator, TrialSearch
 from naslib.history import FILE_NAME
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.tasks import Score
 from naslib.training.arch_weights import record_of
-from naslib.training.checkpoint import read_newest
+from naslib.training.checkpoint import get_last_checkpoint, read_newest, read_on_all_ranks
 from naslib.training.environment import describe_environment
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loaders import BatchCursor, OnePass
@@ -26,10 +27,12 @@ from naslib.training.memory_hint import say_memory
 from naslib.training.phase import Phase, resume
 from naslib.training.plain import describe_values
 from naslib.training.progress import describe_peak_memory, format_seconds
+from naslib.training.same_state import agree_on_state
 from naslib.training.schedule import Schedule
 from naslib.training.search_loop import BlackBoxSearch, SearchOutputs, SearchTask, finish_search
 from naslib.training.space_record import describe_search
 from naslib.utils.attrdict import AttrDict
+from naslib.utils.distributed import on_main
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
@@ -58,7 +61,7 @@ class SearchSide(TrainerSettings):
 
     def _search(self, resume_from: str, after_epoch: Callable[[int], Any] | None, report_incumbent: bool) -> None:
         by_replay = Path(resume_from).name == FILE_NAME  # before the first checkpoint there is the history alone
-        saved = read_newest(resume_from) if resume_from and not by_replay else None
+        saved = read_on_all_ranks(resume_from) if resume_from and not by_replay else None
         self.optimizer.device = self.device
         scores: tuple[Score, ...] = ()
         loaders = None
@@ -83,6 +86,26 @@ class SearchSide(TrainerSettings):
             "searched %d %ss in %s%s",
             len(self._history), self._unit(), format_seconds(self.search_seconds), describe_peak_memory(self.device),
         )  # fmt: skip
+
+    def _require_search(self) -> None:
+        if not self._flag("model_path") and not self._last_checkpoint():
+            raise CheckpointError(
+                f"--eval-only: there is no search in {self.folder}{nearest_run(self.config)}. "
+                "Run it first, or give --model-path FILE"
+            )
+
+    def _search_to_continue(self) -> str:
+        """Return the checkpoint that the command line of the config asks to go on from, "" for none."""
+        if self._flag("model_path"):
+            return str(self._flag("model_path"))
+        last = self._last_checkpoint() if self._flag("resume") else ""
+        if self._flag("resume") and not last:
+            logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
+        return last
+
+    def _last_checkpoint(self) -> str:
+        """Return the newest checkpoint of the search, "" for none, as rank 0 sees it."""
+        return on_main(partial(get_last_checkpoint, self.config))
 
     def _search_outputs(self) -> SearchOutputs:
         plain = describe_values(self.config)
@@ -138,6 +161,7 @@ class SearchSide(TrainerSettings):
         loop = EpochLoop(steps, phase, train, settings, after_epoch)
         self.optimizer.expect_steps(train.length)
         start = resume(phase, saved, steps.begin_epoch)
+        agree_on_state(phase)
         before = saved[1]["run"]["settings"] if saved is not None else {}
         schedule.refit(before, phase.settings, start, train.length, remake)
         try:

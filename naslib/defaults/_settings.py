@@ -11,10 +11,12 @@ import torch
 from naslib.data.info import DatasetInfo
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.tasks import Task, check_weights
+from naslib.tasks.joined import check_accumulate
 from naslib.training.fit import check_fits, warn_of_imbalance
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import look_at
 from naslib.training.run_record import RunRecord
+from naslib.training.shares import check_not_shared_out
 from naslib.training.threads import settle_threads
 
 from ._config_data import settle_cutout, uses_channels_last
@@ -54,6 +56,8 @@ class TrainerSettings(ConfigBuilders):
             self._task = config_task(self.config, self.optimizer, self._given_task, info)
             warn_of_imbalance(self._task, info)
             self.optimizer.check_task(self._task)
+            passes = int(self.config.get("evaluation", {}).get("accumulate", 1))
+            check_accumulate(self._task, passes, "evaluation.accumulate")
             self._task.to(self.device)
             self.optimizer.use_task(self._task)
         return self._task
@@ -105,6 +109,8 @@ class TrainerSettings(ConfigBuilders):
                 config = config.copy()
                 config["seed"] = seed
             train, valid, tests = tuple(build(config))[:3]
+        for loader, name in ((train, "training"), (valid, "validation"), (tests, "test")):
+            check_not_shared_out(loader, name)
         info = getattr(train, "info", None)
         self._about = getattr(tests, "about", {})
         declared = info if self._own_loaders is None and isinstance(info, DatasetInfo) else None

@@ -9,9 +9,10 @@ from naslib.registry.catalogue import OPTIMIZERS, SEARCH_SPACES
 from naslib.registry.registry import Registry
 from naslib.search_spaces.core.graph import Graph
 from naslib.training.report import EvaluationResult
+from naslib.utils.distributed import world_size
 from naslib.utils.files import to_jsonable
 
-from ._front import front_of
+from ._front import front_of, fronts_of_devices
 
 
 def names_of_run(optimizer: Any, config: Any) -> dict[str, str]:
@@ -75,10 +76,12 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "search_seconds": trainer.search_seconds,
         "search_evaluations": None if optimizer.using_step_function else len(trainer.search_trajectory.runtime),
         "trials": _trials_of(optimizer) if is_found else None,
+        "parts": _parts_of(optimizer) if is_found else None,
         "evaluation_seconds": result.seconds if result else None,
         "total_seconds": max(seconds, spent),
         "search_params_millions": trainer.search_trajectory["params"] if is_found else None,
         "device": str(trainer.device),
+        "world_size": world_size(),
         "seed": int(config.get("seed", 0)),
         "optimizer": names["optimizer"] if is_found else None,
         "search_space": names["search_space"],
@@ -90,6 +93,13 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
         "run_folder": str(config.save),
         **(result.classes if result else {}),
     }
+
+
+def _parts_of(optimizer: Any) -> dict[str, Any]:
+    """Return what the parts of a weight-sharing method report of themselves, by name; those that report nothing not."""
+    parts = getattr(optimizer, "parts", None) or {}
+    reports = {name: part.report() for name, part in parts.items() if hasattr(part, "report")}
+    return {name: to_jsonable(report) for name, report in reports.items() if report}
 
 
 def _trials_of(optimizer: Any) -> dict[str, Any] | None:
@@ -111,6 +121,7 @@ def _trials_of(optimizer: Any) -> dict[str, Any] | None:
         "front": front,
         "hypervolume": front["hypervolume"] if front else None,
         "reference_point": front["reference_point"] if front else None,
+        "devices": fronts_of_devices(optimizer),
         "epochs": record.epochs,
         "tasks": _by_task(optimizer),
     }

@@ -12,20 +12,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslib.config.run_folder import nearest_run
-from naslib.errors import CheckpointError, DataError
+from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces.core.batch_norm import use_running_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 from naslib.tasks import ClassCounts
-from naslib.training.checkpoint import get_last_checkpoint, read_newest
+from naslib.tasks.joined import joined
+from naslib.training.checkpoint import read_on_all_ranks
 from naslib.training.degenerate import degenerate_reasons, name_constant_output
 from naslib.training.environment import describe_environment, resolve_device
 from naslib.training.evaluate import RetrainSettings, test
 from naslib.training.export import NetworkRecord
-from naslib.training.front_picture import draw_front
+from naslib.training.front_picture import draw_fronts
 from naslib.training.history import HistoryFile, SearchHistory
 from naslib.training.loop import LoopSettings
 from naslib.training.more_tests import test_others
@@ -38,9 +38,11 @@ from naslib.training.run_record import RunRecord
 from naslib.training.search_loop import SearchOutputs
 from naslib.training.tensorboard import write_pictures
 from naslib.utils.log import get_logger
+from naslib.utils.process_group import join
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from ._query import benchmark_for, queried
+from ._ranks import check_ranks, on_ranks
 from ._searching import SearchSide
 from ._summary import remark_on, summarize, title_of
 from .config_builders import make_schedule
@@ -93,6 +95,7 @@ class Trainer(SearchSide):
         self.config = config
         self.lightweight_output = lightweight_output
         self.epochs = int(config.search.epochs)
+        join(at_exit=True)  # a script that torchrun has started
         self.device = resolve_device(config.get("device", "auto"))
         self.folder = Path(config.save)
         self.search_seconds = 0.0
@@ -146,6 +149,7 @@ class Trainer(SearchSide):
             with self._working():
                 logger.info("--eval-only: the search that is there is evaluated, nothing is searched")
             return
+        check_ranks(self.config, self.optimizer, own_loaders=self.has_own_loaders)
         if self.optimizer.is_adapted:
             network_arguments(self.config.get("evaluation") or {}, self.optimizer.graph)  # now, not after the search
         resume_from = resume_from or self._search_to_continue()
@@ -156,26 +160,13 @@ class Trainer(SearchSide):
             self._search(resume_from, after_epoch, report_incumbent)
             self._leave_outcome()
 
-    def _require_search(self) -> None:
-        if not self._flag("model_path") and not get_last_checkpoint(self.config):
-            raise CheckpointError(
-                f"--eval-only: there is no search in {self.folder}{nearest_run(self.config)}. "
-                "Run it first, or give --model-path FILE"
-            )
-
-    def _search_to_continue(self) -> str:
-        """Return the checkpoint that the command line of the config asks to go on from, "" for none."""
-        if self._flag("model_path"):
-            return str(self._flag("model_path"))
-        last = get_last_checkpoint(self.config) if self._flag("resume") else ""
-        if self._flag("resume") and not last:
-            logger.info("--resume: no checkpoint was written yet, so the search starts at its beginning")
-        return last
-
     @contextmanager
     def _working(self) -> Iterator[None]:
-        """Hold the run folder, with its log and TensorBoard events."""
-        with self.record.working(self.device, title_of(self), self.summary_writer) as self._writer:
+        """Hold the run folder, with its log and TensorBoard events; name a rank that is lost."""
+        with (
+            on_ranks(self.folder),
+            self.record.working(self.device, title_of(self), self.summary_writer) as self._writer,
+        ):
             yield
 
     def _leave_outcome(self) -> None:
@@ -192,9 +183,9 @@ class Trainer(SearchSide):
             self.record.write_architecture(architecture, is_found=True)
             self.record.begun_evaluation(architecture, keep=True)
         self._summarize(architecture, is_found=True)
-        front = (self.summary["trials"] or {}).get("front")
-        if front and isinstance(self.optimizer, DiscreteOptimizer):
-            write_pictures(self._writer, draw_front(self.folder, front, self.optimizer.objectives))
+        trials = self.summary["trials"] or {}
+        if trials.get("front") and isinstance(self.optimizer, DiscreteOptimizer):
+            write_pictures(self._writer, draw_fronts(self.folder, trials, self.optimizer.objectives))
 
     def _summarize(self, architecture: Graph | None, is_found: bool) -> None:
         self.summary = self.record.write_summary(summarize(self, architecture, is_found, self.record.seconds))
@@ -271,9 +262,9 @@ class Trainer(SearchSide):
             search_model: The search checkpoint that holds it; "" for the search of this trainer, or else the newest
                 checkpoint in the run folder.
         """
-        path = search_model or ("" if self._searched else self._flag("model_path") or get_last_checkpoint(self.config))
+        path = search_model or ("" if self._searched else self._flag("model_path") or self._last_checkpoint())
         if path:
-            used, state = read_newest(path)
+            used, state = read_on_all_ranks(path)
             phase = self._search_phase(SearchOutputs(self._history, HistoryFile(used, self._history)))
             phase.check_run(state, used)
             if self.optimizer.using_step_function:  # a search on a table is as it is with any number of threads
@@ -294,7 +285,7 @@ class Trainer(SearchSide):
     def _retrain(self, architecture: Graph, resume_from: str) -> EvaluationResult:
         evaluation, place = self.config.evaluation, self._place()
         sizes = network_arguments(evaluation, architecture)
-        saved = read_newest(resume_from) if resume_from else None
+        saved = read_on_all_ranks(resume_from) if resume_from else None
         self._settle_threads(saved)
         self.record.write_environment(self.device)
         train, valid, tests = self._loaders(self.build_eval_dataloaders, saved, int(evaluation.epochs), True)
@@ -304,19 +295,11 @@ class Trainer(SearchSide):
         if place.channels_last:
             network.to(memory_format=torch.channels_last)
         test_on = self._probe(network, tests)
-        record.write(place.folder)
+        self.record.write_network(record)
         optimizer = self.build_eval_optimizer(network.parameters(), self.config)
         make = partial(make_schedule, self.build_eval_scheduler, optimizer, self.config, "evaluation", train)
         learned = task.smoothed(float(evaluation.get("label_smoothing", 0.0)), "evaluation.label_smoothing")
-        settings = RetrainSettings(
-            epochs=int(evaluation.epochs),
-            grad_clip=evaluation.grad_clip,
-            auxiliary_weight=evaluation.auxiliary_weight,
-            drop_path_prob=evaluation.drop_path_prob,
-            drop_path=str(evaluation.get("drop_path", "auto")),
-            amp=bool(evaluation.get("amp", False)),
-            averaging=evaluation.get("averaging"),
-        )
+        settings = RetrainSettings.of(evaluation)
         checkpoints = LoopSettings(settings.epochs, int(evaluation.checkpoint_freq), self._steps())
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture, **sizes}
         trainee = Trainee(network, optimizer, make(), learned, train, valid, make)
@@ -340,7 +323,7 @@ class Trainer(SearchSide):
         _, _, tests = self._loaders(self.build_eval_dataloaders, None)
         test_on = self._probe(network, tests)
         record = NetworkRecord.of(architecture, None, tests, self.task)
-        record.write(place.folder)
+        self.record.write_network(record)
         fingerprint = {"dataset": self.config.dataset, "architecture": record.architecture}
         environment = describe_environment(self.device, place.seed)
         Phase(place.folder, lambda: {"model": network}, {}, fingerprint, environment).save_final(0)
@@ -359,7 +342,7 @@ class Trainer(SearchSide):
     ) -> EvaluationResult:
         loader, shape = test_on
         how = self.device, self._channels_last(), bool(self.config.evaluation.get("amp", False))
-        task = self._evaluation_task(architecture).plain()
+        task = joined(self._evaluation_task(architecture).plain())
         by_class = ClassCounts(task)
         measured = test(network, loader, task, *how, by_class=by_class)
         value = math.nan if measured.deciding is None else measured.deciding
@@ -379,7 +362,7 @@ class Trainer(SearchSide):
             dataloader: What to test on; the validation part of the search if None.
         """
         if resume_from:
-            used, state = read_newest(resume_from)
+            used, state = read_on_all_ranks(resume_from)
             load_model_only(self.optimizer.get_checkpointables(), state, used)
         self.optimizer.device = self.device
         self.optimizer.before_training()

@@ -41,6 +41,7 @@ from .discrete import ASHA as ASHA
 from .discrete import BOHB as BOHB
 from .discrete import BONAS as BONAS
 from .discrete import EAS as EAS
+from .discrete import MODNAS as MODNAS
 from .discrete import NAO as NAO
 from .discrete import NASRL as NASRL
 from .discrete import NSGA2 as NSGA2

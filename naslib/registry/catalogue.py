@@ -46,6 +46,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "ls": "naslib.optimizers.discrete.ls.optimizer:LocalSearch",
         "metadapt": "naslib.optimizers.oneshot.methods.metadapt.optimizer:MetAdaptOptimizer",
         "mixed_op": "naslib.optimizers.oneshot.methods.mixed_op:MixedOpOptimizer",
+        "modnas": "naslib.optimizers.discrete.modnas.optimizer:MODNAS",
         "nao": "naslib.optimizers.discrete.nao.optimizer:NAO",
         "nas_rl": "naslib.optimizers.discrete.nas_rl.optimizer:NASRL",
         "neural_predictor": "naslib.optimizers.discrete.neural_predictor.optimizer:NeuralPredictorSearch",
@@ -93,6 +94,7 @@ PARTS: Registry[Any] = Registry(
     "part",
     {
         "auxiliary_skip": "naslib.optimizers.oneshot.parts.auxiliary_skip:AuxiliarySkipConnections",
+        "cost": "naslib.optimizers.oneshot.parts.cost:Cost",
         "drop_path": "naslib.optimizers.oneshot.parts.drop_path:SearchDropPath",
         "early_stopping": "naslib.optimizers.oneshot.parts.early_stopping:EarlyStopping",
         "edge_normalization": "naslib.optimizers.oneshot.parts.edge_normalization:EdgeNormalization",

@@ -82,6 +82,8 @@ class FewShot(Task):
     DEFAULT_LOSS: ClassVar[str] = "CrossEntropyLoss"
     # What a space has a head for that serves this task
     HEAD: ClassVar[str] = "classification"
+    # Queries are compared with the support set, which a network may see while it runs
+    SHARES_ROWS: ClassVar[bool] = False
     EXPECTS: ClassVar[str] = "an episode: inputs, and targets that are -1 - c for the support set and c for queries"
 
     scores = (Score("accuracy", True, "%"), Score("interval", False, "%"))

@@ -53,6 +53,8 @@ class Task(ABC):
     TARGET_NAMES: ClassVar[tuple[str, ...]] = _LABELS
     # Whether inputs that are integers are numbers of tokens, rather than levels of images
     TAKES_TOKENS: ClassVar[bool] = False
+    # Whether the rows of a batch can be run apart from each other
+    SHARES_ROWS: ClassVar[bool] = True
     # What a batch should hold, for messages
     EXPECTS: ClassVar[str] = "a pair (inputs, targets)"
 

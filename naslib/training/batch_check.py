@@ -14,6 +14,7 @@ from naslib.errors import ConfigError, DataError, NASLibError
 from naslib.tasks import Task
 from naslib.tasks.criteria import name_of
 from naslib.tasks.fields import describe_value
+from naslib.tasks.parts_of_batch import SharedRows
 from naslib.utils.seeding import rng_restore, rng_snapshot
 from naslib.utils.text import shorten
 
@@ -135,7 +136,8 @@ class BatchCheck:
         if isinstance(error, NASLibError):
             return
         for name, number, batch in origins:
-            problems = self._problems_of(batch)
+            # what other ranks have of it is not asked for: they may be anywhere by now
+            problems = self._problems_of(batch.local if isinstance(batch, SharedRows) else batch)
             if problems:
                 raise DataError(
                     f"batch {number} of the {name} loader (counted from 0) does not fit the task {_named(self.task)}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import re
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 
 from naslib.errors import CheckpointError
+from naslib.utils.distributed import on_main
 from naslib.utils.files import atomic_write, atomic_write_text
 from naslib.utils.log import get_logger
 from naslib.utils.text import listed, shorten
@@ -260,6 +262,11 @@ def read_newest(path: str | Path) -> tuple[Path, dict[str, Any]]:
         return path, read_checkpoint(path)
     except DamagedCheckpoint as error:
         return _read_previous(path, error)
+
+
+def read_on_all_ranks(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """Return what `read_newest` returns on rank 0, on every rank; its errors are raised on all of them."""
+    return on_main(functools.partial(read_newest, path))
 
 
 def _read_previous(path: Path, error: DamagedCheckpoint) -> tuple[Path, dict[str, Any]]:

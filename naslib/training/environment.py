@@ -16,7 +16,9 @@ from typing import Any
 import torch
 
 from naslib.errors import CheckpointError, ConfigError
+from naslib.utils.distributed import is_distributed, world_size
 from naslib.utils.files import atomic_write_json
+from naslib.utils.launch import Launch, launched
 from naslib.utils.log import get_logger
 from naslib.utils.text import differences, listed, show
 
@@ -26,7 +28,7 @@ logger = get_logger(__name__)
 
 _PACKAGES = ("torch", "torchvision", "numpy", "networkx", "scikit-learn")
 # What must be equal for a resumed run to equal the uninterrupted one bit for bit.
-_DECISIVE = ("torch", "python", "threads", "device", "cpu_kernels", "deterministic", "tf32", "seed")
+_DECISIVE = ("torch", "python", "threads", "device", "world_size", "cpu_kernels", "deterministic", "tf32", "seed")
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
@@ -35,8 +37,13 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     Raises:
         ConfigError: If torch does not know the device, or this machine lacks it.
     """
+    launch = launched()
+    if str(name) == "auto" and not torch.cuda.is_available():
+        return torch.device("cpu")
+    if launch is not None and str(name).startswith(("auto", "cuda")):
+        return _device_of_rank(str(name), launch)
     if str(name) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda")
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -48,6 +55,25 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     return device
 
 
+def _device_of_rank(name: str, launch: Launch) -> torch.device:
+    """Return the GPU of a rank: that of its number on this machine.
+
+    Raises:
+        ConfigError: If there are more ranks than GPUs, or one GPU is named for all of them.
+    """
+    gpus = torch.cuda.device_count()
+    if ":" in name:
+        raise ConfigError(
+            f"device={name!r} is one GPU, and there are {launch.world} ranks: device=cuda gives each its own"
+        )
+    if launch.local_world > gpus:
+        raise ConfigError(
+            f"{launch.local_world} ranks were started on this machine, which has {gpus} GPUs: start "
+            f"--nproc-per-node {max(gpus, 1)}, or compute on the CPU with device=cpu"
+        )
+    return torch.device("cuda", launch.local_rank)
+
+
 def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
     """Return versions, device, threads and kernel settings as plain values."""
     return {
@@ -56,6 +82,8 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
         **{package: _version(package) for package in _PACKAGES},
         "seed": int(seed),
         "device": _device_name(device),
+        "world_size": world_size(),
+        "backend": _backend(device),
         "threads": torch.get_num_threads(),
         "threads_reason": thread_reason(),
         "cpu": _cpu_name(),
@@ -123,6 +151,13 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _backend(device: torch.device) -> str | None:
+    """Return by what several ranks exchange tensors of a device, None for a single process."""
+    if not is_distributed():
+        return None
+    return "nccl" if device.type == "cuda" else "gloo"
 
 
 def _device_name(device: torch.device) -> str:

@@ -12,11 +12,15 @@ import torch
 from torch import nn
 
 from naslib.errors import ConfigError
-from naslib.search_spaces.core.batch_norm import evaluation_mode
+from naslib.search_spaces.core.batch_norm import batch_norm_modules, evaluation_mode
 from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.randomness import Randomness
 from naslib.tasks import ClassCounts, Measured, Task
 from naslib.tasks.fields import detached
+from naslib.tasks.joined import found_by_all, join_passes, joined, passes_over
+from naslib.utils.distributed import is_distributed, is_main, mean_over_ranks_
 from naslib.utils.files import atomic_write_json
+from naslib.utils.joined_buffers import buffer_versions, join_buffers, say_norms
 from naslib.utils.log import get_logger
 
 from .averaging import WeightAverage
@@ -42,6 +46,8 @@ class RetrainSettings:
         drop_path: How it rises: see `DropPathSchedule`.
         amp: Whether forwards run under bfloat16 autocast.
         averaging: After how many epochs without a better validation weights are averaged; None for never.
+        accumulate: In how many passes each batch is gone over.
+        sync_batch_norm: Whether on several ranks batch norm is by the rows of all of them.
     """
 
     epochs: int
@@ -51,6 +57,23 @@ class RetrainSettings:
     drop_path: str = "auto"
     amp: bool = False
     averaging: int | None = None
+    accumulate: int = 1
+    sync_batch_norm: bool = False
+
+    @classmethod
+    def of(cls, evaluation: Any) -> RetrainSettings:
+        """Return what the section `evaluation` of a config says."""
+        return cls(
+            epochs=int(evaluation.epochs),
+            grad_clip=evaluation.grad_clip,
+            auxiliary_weight=evaluation.auxiliary_weight,
+            drop_path_prob=evaluation.drop_path_prob,
+            drop_path=str(evaluation.get("drop_path", "auto")),
+            amp=bool(evaluation.get("amp", False)),
+            averaging=evaluation.get("averaging"),
+            accumulate=int(evaluation.get("accumulate", 1)),
+            sync_batch_norm=bool(evaluation.get("sync_batch_norm", False)),
+        )
 
 
 class EvaluationHistory:
@@ -105,6 +128,7 @@ class RetrainTask(EpochTask):
         history_path: Path,
         steps: int | None = None,
     ) -> None:
+        task = joined(task, settings.sync_batch_norm, settings.accumulate)
         self.network, self.optimizer, self.task = network, optimizer, task
         chances = settings.drop_path_prob, settings.epochs, steps
         self.drop_path = DropPathSchedule(network, settings.drop_path, *chances)
@@ -123,6 +147,7 @@ class RetrainTask(EpochTask):
                 )
             self.average = WeightAverage(network, settings.averaging)
         self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        say_norms(batch_norm_modules(network), settings.sync_batch_norm, "evaluation.sync_batch_norm")
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the drop-path probability of the epoch."""
@@ -149,21 +174,40 @@ class RetrainTask(EpochTask):
     def _descend(self, batch: Batch, step: int) -> None:
         task = self.task
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
-            outputs, auxiliary = forward_with_auxiliary(task, self.network, batch)
-            objective = task.weight_loss(outputs, batch)
-            if self.settings.auxiliary_weight:
-                for output in auxiliary:
-                    objective = objective + self.settings.auxiliary_weight * task.loss(output, batch)
-        objective.backward()
+        before = buffer_versions(self.network)
+        outputs, objective = self._add_gradients(batch)
+        if is_distributed():
+            mean_over_ranks_([p.grad for p in self._parameters if p.grad is not None])
+            join_buffers(self.network, before, self.settings.sync_batch_norm)
         if self.settings.grad_clip:
             nn.utils.clip_grad_norm_(self._parameters, self.settings.grad_clip)
         with scaled_rate(self.optimizer, task.rate_share(batch)):
             self.optimizer.step()
         if self.average is not None:
             self.average.after_step()
-        self.meters["training"].update(detached(outputs), batch, objective.detach(), step)
+        self.meters["training"].update(outputs, batch, objective, step)
         self.schedule.after_step()
+
+    def _add_gradients(self, batch: Batch) -> tuple[Any, torch.Tensor]:
+        """Add the gradients of the objective, pass by pass; return detached outputs and objective."""
+        task, found, values = self.task, [], []
+        passes = passes_over(task, batch)
+        again = Randomness(self.device).again if len(passes) > 1 else nullcontext
+        for number, each in enumerate(passes):
+            autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp)
+            with each.running(), again() if number else nullcontext(), autocast:
+                outputs, auxiliary = forward_with_auxiliary(task, self.network, each.batch)
+                objective = task.weight_loss(outputs, each.batch)
+                if self.settings.auxiliary_weight:
+                    for output in auxiliary:
+                        objective = objective + self.settings.auxiliary_weight * task.loss(output, each.batch)
+                if len(passes) > 1:
+                    objective = objective * each.share
+            found.append(detached(outputs))
+            if each.share:
+                objective.backward()
+                values.append(objective.detach())
+        return join_passes(found), values[0] if len(values) == 1 else torch.stack(values).sum()
 
     def end_epoch(self, epoch: int, seconds: float) -> None:
         """Validate where there is a validation part, step the schedule, and record."""
@@ -181,7 +225,8 @@ class RetrainTask(EpochTask):
             row["averaged"] = self.average.is_on
             self.average.after_epoch(valid.loss)
         self.history.rows.append(row)
-        atomic_write_json(self.history_path, self.history.rows)
+        if is_main():
+            atomic_write_json(self.history_path, self.history.rows)
         if self.writer is not None:
             for key, value in row.items():
                 if value is not None and key != "epoch":
@@ -218,7 +263,8 @@ def forward_with_auxiliary(task: Task, network: nn.Module, batch: Batch) -> tupl
         found.extend(output for output in auxiliary.values() if output is not None)
         return output
 
-    return task.forward(main_output, batch), found
+    outputs = task.forward(main_output, batch)
+    return outputs, found_by_all(task, found, batch)
 
 
 @torch.no_grad()

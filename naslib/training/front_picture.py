@@ -1,4 +1,4 @@
-"""The picture of a front: what no trial of a search dominates, in its objectives."""
+"""Pictures of fronts: what no trial of a search dominates, in its objectives, and device by device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,23 @@ from naslib.history import Objective
 
 from .pictures import save_figure
 
-_COLOUR = "#1f5fa8"
+_COLOUR, _OTHER, _RING = "#1f5fa8", "#777777", "#c05020"
+_IN_A_ROW = 4
+
+
+def draw_fronts(folder: Path, trials: Mapping[str, Any], objectives: Sequence[Objective]) -> list[Path]:
+    """Draw the front of a search, and those of its devices where it has some.
+
+    Args:
+        folder: Where to.
+        trials: As in `summary.json`; has `front` and `devices`.
+        objectives: What the values are.
+
+    Returns:
+        The files.
+    """
+    files = draw_front(folder, trials["front"], objectives)
+    return files + draw_devices(folder, trials["devices"], objectives) if trials["devices"] else files
 
 
 def draw_front(folder: Path, front: Mapping[str, Any], objectives: Sequence[Objective]) -> list[Path]:
@@ -43,6 +59,47 @@ def draw_front(folder: Path, front: Mapping[str, Any], objectives: Sequence[Obje
         axes.grid(alpha=0.3)
     figure.suptitle(f"{len(values)} architectures that no other dominates")
     return save_figure(figure, folder / "front")
+
+
+def draw_devices(folder: Path, devices: Mapping[str, Any], objectives: Sequence[Objective]) -> list[Path]:
+    """Draw the front of each device, score against cost, to `devices.svg` and `devices.png`.
+
+    A panel per device, four in a row, with the hypervolume where it is known; rings are what the method proposes and
+    has looked up. Devices that the method did not learn are drawn in grey.
+
+    Args:
+        folder: Where to.
+        devices: By name of a cost `members` and `proposed` with `values`, `hypervolume` and `learned`.
+        objectives: What the values are; the first is the score.
+
+    Returns:
+        The files.
+    """
+    from matplotlib.figure import Figure
+
+    by_name = {objective.name: objective for objective in objectives}
+    columns = min(_IN_A_ROW, len(devices))
+    rows = -(-len(devices) // columns)
+    figure = Figure(figsize=(3.6 * columns, 3.1 * rows), layout="constrained")
+    for place, (name, found) in enumerate(devices.items()):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        colour = _COLOUR if found["learned"] else _OTHER
+        x, y = [m["values"][1] for m in found["members"]], [m["values"][0] for m in found["members"]]
+        axes.step(x, y, where="pre", color=colour, linewidth=1.0, alpha=0.5)
+        axes.plot(x, y, "o", color=colour, markersize=4)
+        proposed = [row["values"] for row in found.get("proposed", ()) if row.get("values")]
+        rings = [row[1] for row in proposed], [row[0] for row in proposed]
+        axes.plot(*rings, "o", markersize=8, markerfacecolor="none", markeredgecolor=_RING)
+        volume = "" if found["hypervolume"] is None else f", hypervolume {found['hypervolume']:.4g}"
+        axes.set_title(f"{name}{volume}" + ("" if found["learned"] else " (not learned)"), fontsize=9)
+        unit = by_name[name].unit
+        axes.set_xlabel(f"[{unit}]" if unit else "cost", fontsize=8)
+        if place % columns == 0:
+            axes.set_ylabel(_label(objectives[0]), fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+    figure.suptitle("Fronts by device; rings are proposals of the hypernetwork that were looked up", fontsize=10)
+    return save_figure(figure, folder / "devices")
 
 
 def _label(objective: Objective) -> str:

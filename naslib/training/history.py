@@ -11,6 +11,7 @@ import torch
 
 from naslib.tasks import Score
 from naslib.utils.attrdict import AttrDict
+from naslib.utils.distributed import is_main
 from naslib.utils.files import atomic_write_json
 
 from .plain import number_or_none
@@ -100,7 +101,9 @@ class HistoryFile:
         self._due = 0.0
 
     def write(self) -> None:
-        """Write the file now."""
+        """Write the file now; of several ranks rank 0 does."""
+        if not is_main():
+            return
         start = time.monotonic()
         content = [self.config, self.history.light()] if self.lightweight else dict(self.history.trajectory)
         atomic_write_json(self.path, content, indent=None)

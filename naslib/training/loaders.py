@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from naslib.data.epoch_loader import EpochLoader
 from naslib.errors import DataError
 from naslib.optimizers.core.metaclasses import Batch as Batch
 from naslib.tasks import Classification, Task
@@ -16,6 +17,7 @@ from naslib.utils.seeding import rng_restore, rng_snapshot
 from .batch_check import check_first
 from .lengths import explain_no_batches, iter_is_once, length_of
 from .randomness import LoaderState
+from .shares import check_not_shared_out, check_same, count_rows, joins_ranks
 from .sources import BatchSource, ReplayedSource, SeededSource, is_seeded
 
 # What no loader yields, as None can be (of a function that forgets to return)
@@ -30,7 +32,14 @@ class BatchCursor:
         device: Where batches go.
         channels_last: Whether images get the channels-last memory format.
         name: For messages ("training", "validation").
-        task: What a batch is; the first one is compared with it. None: pairs of any kind.
+        task: What a batch is; the first one is compared with it. None: pairs of any kind. For a joined task the batches
+            are the rows of this rank.
+
+    Attributes:
+        rows: How many rows the batches had that were handed out, those of all ranks together.
+
+    Raises:
+        DataError: If the loader gives each of several ranks other batches.
     """
 
     def __init__(
@@ -41,7 +50,12 @@ class BatchCursor:
         name: str = "training",
         task: Task | None = None,
     ) -> None:
-        self.source: BatchSource = SeededSource(loader) if is_seeded(loader) else ReplayedSource(loader, name)
+        self._is_joined = joins_ranks(task)
+        self._is_ours = isinstance(loader, EpochLoader)
+        if not self._is_ours:
+            check_not_shared_out(loader, name)
+        seeded = is_seeded(loader)
+        self.source: BatchSource = SeededSource(loader, self._is_joined) if seeded else ReplayedSource(loader, name)
         self.loader = loader
         self.name = name
         self.epoch = 0
@@ -54,6 +68,7 @@ class BatchCursor:
         self._length = length_of(loader)
         self._task = task if task is not None else Classification()
         self._memory: Memory | None = None
+        self.rows = 0
         self._is_checked = task is None
 
     @property
@@ -81,7 +96,10 @@ class BatchCursor:
                 raise DataError(explain_no_batches(self.loader, self.name, self.epoch))
             self._ended = True
             return None
+        if self._is_joined and not self._is_ours:
+            check_same(batch, self.name, self.epoch, self.position)
         self.position += 1
+        self.rows += count_rows(batch)
         moved = self._to_device(batch)
         self._memory = self._task.remember(moved, self._memory)
         return moved

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from naslib.errors import NonFiniteLossError
+from naslib.utils.distributed import any_rank, is_distributed, world_size
+from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot
 
 from .checkpoint import Position
@@ -19,6 +21,8 @@ from .phase import START, Phase
 from .progress import Progress
 from .signals import InterruptGuard
 from .status import Status
+
+logger = get_logger(__name__)
 
 
 class EpochTask(ABC):
@@ -93,6 +97,7 @@ class EpochLoop:
         self.task, self.phase, self.train, self.settings = task, phase, train, settings
         self.after_epoch = after_epoch
         self._clock = _Clock()
+        self._rows_before = 0
         phase.parts |= {"train_batches": train, "clock": self._clock}
         phase.parts |= {f"{name}_meter": meter for name, meter in task.meters.items()}
 
@@ -122,17 +127,20 @@ class EpochLoop:
             for meter in self.task.meters.values():
                 meter.reset()
         self._clock.start()
+        self._rows_before = self.train.rows
         while (batch := self.train.next_in_epoch()) is not None:
             self.task.train_step(batch, step)
             step += 1
             progress.done += 1
-            if guard.requested:
+            is_time = any_rank(guard.requested or progress.due())  # of several ranks all do the same
+            if is_time and guard.agreed():
                 self._stop(guard, epoch, step)
             if self.settings.checkpoint_steps and step % self.settings.checkpoint_steps == 0:
                 self._save_step(epoch, step)
-            if progress.due():
+            if is_time:
                 self._check_finite(epoch)
-                progress.show(functools.partial(self._describe, epoch, step))
+                if progress.due():
+                    progress.show(functools.partial(self._describe, epoch, step))
         self._finish_epoch(epoch, guard)
 
     def _finish_epoch(self, epoch: int, guard: InterruptGuard) -> None:
@@ -140,6 +148,7 @@ class EpochLoop:
         seconds = self._clock.stop()
         self.phase.seconds += seconds
         self.task.end_epoch(epoch, seconds)
+        self._say_speed()
         frequency = self.settings.checkpoint_freq
         if frequency and (epoch + 1) % frequency == 0:
             self.phase.save_epoch(epoch)
@@ -147,8 +156,14 @@ class EpochLoop:
             random_state = rng_snapshot()
             self.after_epoch(epoch)
             rng_restore(random_state)
-        if guard.requested:
+        if guard.agreed():
             raise guard.interruption(str(self.phase.save_epoch(epoch)))
+
+    def _say_speed(self) -> None:
+        """Say how many items all ranks together have trained on per second, where there are several."""
+        if is_distributed():
+            rows, seconds = self.train.rows - self._rows_before, self._clock.since_start
+            logger.info("%.0f items/s on %d ranks", rows / max(seconds, 1e-9), world_size())
 
     def _save_step(self, epoch: int, step: int) -> str:
         self._check_finite(epoch)
@@ -187,8 +202,12 @@ class _Clock:
     def start(self) -> None:
         self._started = time.perf_counter()
 
+    @property
+    def since_start(self) -> float:
+        return time.perf_counter() - self._started
+
     def stop(self) -> float:
-        return self._before + time.perf_counter() - self._started
+        return self._before + self.since_start
 
     def state_dict(self) -> dict[str, float]:
         return {"seconds": self.stop()}

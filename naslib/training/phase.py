@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from naslib.errors import CheckpointError, NASLibError, NonFiniteLossError
+from naslib.utils.distributed import on_main
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot
 from naslib.utils.text import differences, listed, shorten, show
@@ -94,16 +95,19 @@ class Phase:
         return objects
 
     def save_epoch(self, epoch: int) -> Path:
-        """Write the checkpoint at the end of `epoch`."""
-        return self.manager.save_epoch(self._good_state(epoch + 1, 0), epoch)
+        """Write the checkpoint at the end of `epoch`; of several ranks rank 0 does, when all are here."""
+        state = self._good_state(epoch + 1, 0)
+        return on_main(lambda: self.manager.save_epoch(state, epoch))
 
     def save_step(self, epoch: int, step: int) -> Path:
         """Write the checkpoint after `step` steps of `epoch`."""
-        return self.manager.save_step(self._good_state(epoch, step), epoch, step)
+        state = self._good_state(epoch, step)
+        return on_main(lambda: self.manager.save_step(state, epoch, step))
 
     def save_final(self, epochs: int) -> Path:
         """Write the checkpoint of the finished phase."""
-        return self.manager.save_final(self._good_state(epochs, 0))
+        state = self._good_state(epochs, 0)
+        return on_main(lambda: self.manager.save_final(state))
 
     def last_good(self) -> str:
         """Return the words that name the newest checkpoint that is intact and finite."""

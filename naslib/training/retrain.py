@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from naslib.search_spaces.core.flops import count_macs
 from naslib.search_spaces.core.graph import Graph
 from naslib.tasks import Task
+from naslib.tasks.joined import joined
 from naslib.utils.meters import count_parameters_in_MB
 from naslib.utils.renamed import renamed
 from naslib.utils.seeding import rng_restore, rng_snapshot
@@ -25,6 +26,7 @@ from .loop import EpochLoop, LoopSettings
 from .network_args import without_auxiliary
 from .phase import Phase, Saveable, resume
 from .plain import to_plain
+from .same_state import agree_on_state
 from .sources import ReplayedSource, is_seeded
 from .space_record import describe_architecture
 
@@ -94,6 +96,8 @@ def retrain(
     Returns:
         Seconds spent, over all resumptions.
     """
+    passes = settings.sync_batch_norm, settings.accumulate
+    trainee = replace(trainee, task=joined(trainee.task, *passes, "evaluation.accumulate"))
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training", trainee.task)
     task = RetrainTask(
         trainee.network, trainee.optimizer, trainee.scheduler, trainee.task, trainee.valid, settings,
@@ -119,6 +123,7 @@ def retrain(
         phase.parts["average"] = task.average
     loop = EpochLoop(task, phase, cursor, checkpoints)
     start = resume(phase, saved, task.begin_epoch)
+    agree_on_state(phase)
     before = saved[1]["run"]["settings"] if saved is not None else {}
     task.schedule.refit(before, recorded, start, cursor.length, trainee.remake_scheduler)
     loop.run(start)

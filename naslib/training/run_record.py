@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,12 +15,14 @@ import torch
 
 from naslib.config.run_folder import check_free, echo_config, holds_results, move_away, prepare_run_folder
 from naslib.search_spaces.core.graph import Graph
+from naslib.utils.distributed import is_main, on_main
 from naslib.utils.lock import RunLock
 from naslib.utils.log import get_logger, logging_to
 
 from .checkpoint import CheckpointManager, DamagedCheckpoint
 from .confusion_picture import confusion_pictures, draw_confusion
 from .environment import write_environment
+from .export import NetworkRecord
 from .pictures import draw_arch_weights, draw_cells
 from .plain import describe_values
 from .report import write_genotype, write_summary, write_summary_file
@@ -36,6 +39,8 @@ _searched_in: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 class RunRecord:
     """Write what a run leaves beside its checkpoints and its history: config, log, environment, outcome, pictures.
+
+    Of several ranks rank 0 writes, and the others hear what came of it; all call the same methods.
 
     Args:
         config: The config; its `save` is the run folder.
@@ -69,6 +74,9 @@ class RunRecord:
         Raises:
             RunFolderError: If a run of anything else is there, or another process works in the folder.
         """
+        on_main(partial(self._make_room, optimizer))
+
+    def _make_room(self, optimizer: Any) -> None:
         folders = _searched_in.setdefault(optimizer, set())
         here = str(self.folder.resolve())
         if here in folders and holds_results(self.folder):
@@ -94,10 +102,10 @@ class RunRecord:
         self._entered.append(time.perf_counter())
         try:
             with ExitStack() as stack:
-                stack.enter_context(RunLock(self.folder))
-                stack.enter_context(logging_to(self.folder / "log.log"))
-                self._begin(device, title)
-                if writer is None:
+                on_main(partial(self._enter, stack, device, title))
+                if not is_main():
+                    writer = None
+                elif writer is None:
                     writer = _summary_writer(self.folder)
                     stack.callback(writer.close)
                 self._writer = writer
@@ -107,12 +115,17 @@ class RunRecord:
             if not self._entered:
                 self._worked += time.perf_counter() - started
 
+    def _enter(self, stack: ExitStack, device: torch.device, title: str) -> None:
+        stack.enter_context(RunLock(self.folder))
+        stack.enter_context(logging_to(self.folder / "log.log"))
+        self._begin(device, title)
+
     def _begin(self, device: torch.device, title: str) -> None:
         if self._has_begun:
             return
         self._has_begun = True
         self.echo()
-        self.write_environment(device)
+        self._write_environment(device)
         logger.info("%s; everything goes to %s", title, self.folder)
 
     def echo(self) -> None:
@@ -122,12 +135,18 @@ class RunRecord:
 
     def write_environment(self, device: torch.device) -> None:
         """Write `environment.json`, which says the number of threads as it is now."""
+        if is_main():
+            self._write_environment(device)
+
+    def _write_environment(self, device: torch.device) -> None:
         write_environment(self.folder / "environment.json", device, int(self.config.get("seed", 0)))
 
     def write_architecture(self, architecture: Any, is_found: bool) -> None:
         """Write genotype and pictures; those of what a search found stay beside an architecture that was given."""
-        if not isinstance(architecture, Graph):
-            return
+        if isinstance(architecture, Graph):
+            on_main(partial(self._write_architecture, architecture, is_found))
+
+    def _write_architecture(self, architecture: Graph, is_found: bool) -> None:
         if not is_found and CheckpointManager(self.folder / "search").candidates():
             return
         write_genotype(self.folder, architecture)
@@ -136,6 +155,10 @@ class RunRecord:
             pictures += draw_arch_weights(self.folder)
         write_pictures(self._writer, pictures)
 
+    def write_network(self, network: NetworkRecord) -> None:
+        """Write `eval/network.json`."""
+        on_main(partial(network.write, self.folder / "eval"))
+
     def begun_evaluation(self, architecture: Graph, keep: bool) -> str:
         """Return the checkpoint of an evaluation to go on with, "" for none; another evaluation is moved aside.
 
@@ -143,6 +166,9 @@ class RunRecord:
             architecture: What is to be evaluated.
             keep: Whether to go on with an evaluation of it.
         """
+        return on_main(partial(self._begun_evaluation, architecture, keep))
+
+    def _begun_evaluation(self, architecture: Graph, keep: bool) -> str:
         newest = CheckpointManager(self.folder / "eval").newest()
         if newest is None:
             return ""
@@ -168,6 +194,9 @@ class RunRecord:
 
         What the file says of an earlier evaluation of the same architecture stays, where this summary has none.
         """
+        return on_main(partial(self._write_summary, summary))
+
+    def _write_summary(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         content = dict(summary)
         is_evaluated = content["evaluation_mode"] is not None
         if not is_evaluated:

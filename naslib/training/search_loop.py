@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from naslib.errors import TrialStopped
 from naslib.optimizers.core.metaclasses import MetaOptimizer
+from naslib.utils.distributed import is_main
 from naslib.utils.log import get_logger
 
 from .arch_weights import ArchWeightsRecorder
@@ -312,7 +313,7 @@ class BlackBoxSearch:
 def finish_search(outputs: SearchOutputs, folder: Path) -> None:
     """Write the record of a finished search."""
     outputs.file.write()
-    if outputs.arch_weights is not None:
+    if outputs.arch_weights is not None and is_main():
         outputs.arch_weights.write(folder)
     if outputs.writer is not None:
         outputs.writer.flush()

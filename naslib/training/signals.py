@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
 from naslib.errors import SearchInterrupted
 from naslib.errors import exit_code as exit_code
+from naslib.utils.distributed import gather_objects, is_distributed
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A rank may hear of the same wish twice, from a scheduler and from torchrun: what comes so many seconds after
+# the first signal is the same one.
+_ECHO = 3.0
 
 
 class InterruptGuard:
@@ -27,12 +32,21 @@ class InterruptGuard:
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self._told: int | None = None
+        self._since = 0.0
         self._previous: dict[int, Any] = {}
 
     @property
     def requested(self) -> bool:
         """Whether a signal asks to stop."""
-        return self.signum is not None
+        return self.signum is not None or self._told is not None
+
+    def agreed(self) -> bool:
+        """Say whether a signal asks to stop on any rank, which all ranks know from then on; all ask at once."""
+        found = max(gather_objects(self.signum or 0))
+        if found and self.signum is None:
+            self._told = found
+        return bool(found)
 
     def __enter__(self) -> InterruptGuard:
         if threading.current_thread() is threading.main_thread():
@@ -48,15 +62,18 @@ class InterruptGuard:
         self._previous.clear()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signum is not None:  # the second one: the user means it
-            raise KeyboardInterrupt
-        self.signum = number
+        now = time.monotonic()
+        if self.signum is not None and not (is_distributed() and now - self._since < _ECHO):
+            raise KeyboardInterrupt  # the second one: the user means it
+        if self.signum is None:
+            self.signum, self._since = number, now
 
     def interruption(self, checkpoint: str) -> SearchInterrupted:
         """Return the error to raise once the checkpoint is written; it carries the signal's number as `signum`."""
-        name = signal.Signals(self.signum or signal.SIGINT).name
+        number = int(self.signum or self._told or signal.SIGINT)
+        name = signal.Signals(number).name
         error = SearchInterrupted(
             f"stopped by {name} after the running step; saved {checkpoint}. Continue with --resume"
         )
-        error.__dict__["signum"] = int(self.signum or signal.SIGINT)
+        error.__dict__["signum"] = number
         return error

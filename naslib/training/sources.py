@@ -9,12 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
+from naslib.data.epoch_loader import ALONE
 from naslib.errors import CheckpointError
 from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot
 from naslib.utils.text import listed
 
 from .randomness import LoaderState, keeps_workers
+from .shares import ranks_of
 
 logger = get_logger(__name__)
 
@@ -50,14 +52,21 @@ class BatchSource(ABC):
 
 
 class SeededSource(BatchSource):
-    """A loader of ours, whose batches derive from (seed, epoch, index)."""
+    """A loader of ours, whose batches derive from (seed, epoch, index).
 
-    def __init__(self, loader: Any) -> None:
+    Args:
+        loader: The loader.
+        is_joined: Whether what reads the batches joins those of all ranks.
+    """
+
+    def __init__(self, loader: Any, is_joined: bool = False) -> None:
         self.loader = loader
+        ranks = ranks_of(loader, is_joined)
+        self._ranks: dict[str, Any] = {} if ranks == ALONE else {"ranks": ranks}
 
     def open(self, epoch: int, start: int, replay: dict[str, Any] | None) -> Iterator[Any]:
-        """Return the batches from `start` on, without making those before."""
-        return iter(self.loader.batches(epoch, start))
+        """Return the batches from `start` on, without making those before; of several ranks the rows of this one."""
+        return iter(self.loader.batches(epoch, start, **self._ranks))
 
     def opening_state(self) -> dict[str, Any] | None:
         """Return None."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
+from .launch import launched_rank
 from .log import get_logger
 
 logger = get_logger(__name__)
@@ -71,7 +72,7 @@ class Progress:
     ) -> None:
         self._say = say if say is not None else logger.info
         self.title, self.total, self.done, self.unit = title, total, done, unit
-        self._on_terminal = sys.stderr.isatty()
+        self._on_terminal = sys.stderr.isatty() and launched_rank() == 0
         self._interval = _BAR_SECONDS if self._on_terminal else _LINE_SECONDS
         self._bar: Any = None
         self._started = time.monotonic()

@@ -12,7 +12,9 @@ is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+import pickle
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from naslib.errors import DataError, NASLibError
+from naslib.errors import DataError, NASLibError, OptimizerStateError
 
 T = TypeVar("T")
 
@@ -101,27 +103,24 @@ def on_main(function: Callable[[], T]) -> T:
     """
     if not is_distributed():
         return function()
-    result: T | None = None
-    error: Exception | None = None
-    if is_main():
-        try:
-            result = function()
-        except Exception as raised:
-            error = raised
-    told = broadcast_object((result, None if error is None else _as_told(error)) if is_main() else (None, None))
-    if error is not None:
-        raise error
-    if told[1] is not None:
-        raise told[1]
-    return told[0]  # type: ignore[return-value]
+    if not is_main():
+        result, told = broadcast_object((None, None))
+        if told is not None:
+            raise told
+        return result  # type: ignore[return-value]
+    try:
+        value = function()
+    except Exception as error:
+        broadcast_object((None, _as_told(error)))
+        raise
+    broadcast_object((value, None))
+    return value
 
 
 def _as_told(error: Exception) -> Exception:
-    import pickle
-
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except (pickle.PickleError, TypeError, AttributeError, ValueError, KeyError, ImportError):
         return NASLibError(f"rank 0: {type(error).__name__}: {error}")
     return error
 
@@ -186,6 +185,19 @@ def mean_over_ranks_(tensors: Iterable[Tensor]) -> None:
     _reduce_(tensors, world_size())
 
 
+def means_over_ranks(tensors: Sequence[T]) -> list[T]:
+    """Return the means over ranks of tensors of any shapes, new ones; what is None on all ranks stays None.
+
+    Args:
+        tensors: Of `torch.autograd.grad`, for example, which may give views that cannot be written to.
+    """
+    if not is_distributed():
+        return list(tensors)
+    found: list[Any] = [None if x is None else x.clone(memory_format=torch.contiguous_format) for x in tensors]  # type: ignore[attr-defined]
+    mean_over_ranks_([tensor for tensor in found if tensor is not None])
+    return found
+
+
 def _reduce_(tensors: Iterable[Tensor], divisor: int) -> None:
     if not is_distributed():
         return
@@ -207,6 +219,31 @@ def _summed(tensor: Tensor) -> Tensor:
     moved = tensor.detach().to(_device(), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
     dist.all_reduce(moved)
     return moved.to(home, tensor.dtype)
+
+
+def check_alike(tensors: Mapping[str, Iterable[Tensor]]) -> None:
+    """Raise unless all ranks have the same tensors, bit for bit.
+
+    Args:
+        tensors: By what they are called in the message; of any shapes.
+
+    Raises:
+        OptimizerStateError: Naming what differs.
+    """
+    if not is_distributed():
+        return
+    own = {}
+    for name, held in tensors.items():
+        digest = hashlib.sha256()
+        for tensor in held:
+            digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy().tobytes())
+        own[name] = digest.digest()
+    found = gather_objects(own)
+    if different := [name for name in own if any(other[name] != own[name] for other in found)]:
+        raise OptimizerStateError(
+            f"the ranks have different {' and '.join(different)}: they began with different random numbers (set the "
+            "same seed on all), or something in the network, the loss or the method is not the same on all of them"
+        )
 
 
 class _SumOfRanks(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""What `torchrun` tells a process in its environment: which of several it is. Nothing is joined here, nor torch needed."""
+"""What `torchrun` tells a process in its environment: which of several it is. Nothing is joined; torch stays out."""
 
 from __future__ import annotations
 
@@ -52,6 +52,15 @@ def launched_rank() -> int:
     except ConfigError:
         return 0
     return 0 if found is None else found.rank
+
+
+def speaks_for_all() -> bool:
+    """Say whether this process is the one that says what all ranks find out by themselves."""
+    try:
+        found = launched()
+    except ConfigError:  # nobody knows its number; one per machine says so
+        return os.environ.get("LOCAL_RANK", "0") == "0"
+    return found is None or found.rank == 0
 
 
 def seconds_to_wait() -> float:

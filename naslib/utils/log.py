@@ -11,10 +11,15 @@ from contextlib import contextmanager
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
+from .launch import launched_rank
+
 ROOT = "naslib"
 _FORMAT = "[%(asctime)s %(levelname)s %(name)s] %(message)s"
 _CONSOLE_FORMAT = "[%(asctime)s] %(message)s"
 _TIME = "%m/%d %H:%M:%S"
+
+# Above everything that is logged
+_SILENT = logging.CRITICAL + 1
 
 _last_time: dict[object, float] = {}
 _counts: Counter[object] = Counter()
@@ -50,13 +55,17 @@ class _ConsoleFormatter(logging.Formatter):
 def setup_logger(path: str | Path | None = None, level: int = logging.INFO) -> logging.Logger:
     """Return the logger `naslib`, writing to the console and to a file.
 
-    Idempotent: a second call adds no second handler; with another path it moves the file handler there.
+    Idempotent: a second call adds no second handler; with another path it moves the file handler there. Of several
+    processes that torchrun started only rank 0 logs; the logger of the others is silent.
 
     Args:
         path: The log file (its folder is made; an existing file is continued), or None for the console only.
         level: The lowest level that is written.
     """
     logger = logging.getLogger(ROOT)
+    if launched_rank():  # of several processes that do the same one says it
+        logger.setLevel(_SILENT)
+        return logger
     logger.setLevel(level)
     if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
         console = _ConsoleHandler()

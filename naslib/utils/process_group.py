@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from naslib.errors import ConfigError, NASLibError, RankError, SearchInterrupted
-from naslib.utils.launch import TIMEOUT, Launch, launched, seconds_to_wait
+from naslib.utils.launch import TIMEOUT, Launch, launched, seconds_to_wait, speaks_for_all
 from naslib.utils.text import listed, shorten
 
 # Seconds between two looks into the store
@@ -29,6 +30,18 @@ _LOST = (
     *("socket error", "timed out waiting", "wait timeout", "recv, connection", "failed to recv", "failed to connect"),
     *("application timeout caused pair closure", "remote process exited", "gloo/", "nccl communicator was aborted"),
 )  # fmt: skip
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came while nobody was there to finish a step and save.
+
+    Attributes:
+        signum: Which signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
 
 
 class _Joined:
@@ -105,8 +118,19 @@ def leave() -> None:
 
     if _Joined.launch is not None and dist.is_initialized():
         with suppress(RuntimeError):
+            _wait_to_be_heard(_Joined.store, _Joined.launch)
             dist.destroy_process_group()
     _Joined.store = _Joined.launch = None
+
+
+def _wait_to_be_heard(store: Any, launch: Launch) -> None:
+    """Let rank 0, whose store may end with it, wait for the others to have read why it ends."""
+    if launch.rank or not store.check(["naslib/word/0"]):
+        return
+    deadline = time.monotonic() + _GRACE
+    left = [rank for rank in range(1, launch.world) if not _is_dead(store.get(f"naslib/here/{rank}"))]
+    while time.monotonic() < deadline and not store.check([f"naslib/heard/{rank}" for rank in left]):
+        time.sleep(_TICK)
 
 
 def _open_store(launch: Launch, seconds: float) -> Any:
@@ -163,6 +187,7 @@ def _meet(store: Any, launch: Launch, seconds: float) -> None:
         raise RankError(
             f"rank {launch.rank} cannot meet the others at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}: "
             f"{_line(error)}",
+            speaks=launch.rank == 0,  # which holds the store, or is seen by who does; the others see it end
         ) from error
 
 
@@ -198,6 +223,11 @@ def losing_ranks(how_to_go_on: Callable[[], str]) -> Iterator[None]:
             leave_word(error)
             raise
         raise _lost(_Joined.launch, error, how_to_go_on()) from error
+    except Terminated as error:  # by torchrun, as another rank has died, or by whoever wants all to stop
+        words, gone = ({}, []) if _Joined.launch is None else _look_around(_Joined.launch)
+        if _Joined.launch is None or not (words or gone):
+            raise
+        raise _lost(_Joined.launch, error, how_to_go_on(), (words, gone)) from error
     except KeyboardInterrupt as error:
         leave_word(error)
         raise
@@ -224,26 +254,21 @@ def may_speak() -> bool:
     """Say whether this rank is to say why it ends: rank 0 does, others where rank 0 has not done so in some seconds."""
     launch = _Joined.launch
     if launch is None or launch.rank == 0:
-        return launch is not None or _rank_of_environment() == 0
+        return speaks_for_all()
     deadline = time.monotonic() + _GRACE
     with suppress(RuntimeError):
         while time.monotonic() < deadline:
             if _Joined.store.check(["naslib/word/0"]):
+                _Joined.store.set(f"naslib/heard/{launch.rank}", "")
                 return False
             time.sleep(_TICK)
     return True
 
 
-def _rank_of_environment() -> int:
-    try:
-        found = launched()
-    except ConfigError:  # nobody knows its number; one per machine speaks
-        return int(os.environ.get("LOCAL_RANK", "0") != "0")
-    return 0 if found is None else found.rank
-
-
-def _lost(launch: Launch, error: BaseException, how_to_go_on: str) -> RankError:
-    words, gone = _look_around(launch)
+def _lost(
+    launch: Launch, error: BaseException, how_to_go_on: str, seen: tuple[dict[int, str], list[int]] | None = None
+) -> RankError:
+    words, gone = _look_around(launch) if seen is None else seen
     alive = [rank for rank in range(launch.world) if rank not in gone and rank not in words]
     found = [f"rank {rank} has ended with an error: {word}" for rank, word in sorted(words.items())]
     if gone:

@@ -12,6 +12,8 @@ import torch
 
 from naslib.errors import CheckpointError
 
+from .distributed import is_distributed
+
 
 def set_seed(seed: int) -> None:
     """Seed python, numpy and torch (CUDA included), and choose deterministic cuDNN kernels.
@@ -44,7 +46,7 @@ def rng_snapshot() -> dict[str, Any]:
         ),
         "torch": torch.get_rng_state(),
         # An uninitialised CUDA has drawn nothing, and asking for its state would claim device memory.
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "cuda": _cuda_states() if torch.cuda.is_initialized() else [],
     }
 
 
@@ -64,9 +66,18 @@ def rng_restore(snapshot: dict[str, Any]) -> None:
     name, keys, position, has_gauss, cached = snapshot["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(snapshot["torch"].cpu())
-    devices = torch.cuda.device_count() if snapshot["cuda"] and torch.cuda.is_available() else 0
-    for device, state in enumerate(snapshot["cuda"][:devices]):
+    if not snapshot["cuda"] or not torch.cuda.is_available():
+        return
+    if is_distributed():
+        torch.cuda.set_rng_state(snapshot["cuda"][0].cpu())
+        return
+    for device, state in enumerate(snapshot["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(state.cpu(), device)
+
+
+def _cuda_states() -> list[torch.Tensor]:
+    """Return the states of all CUDA devices; of several ranks each has one, and all the same, so one state does."""
+    return [torch.cuda.get_rng_state()] if is_distributed() else list(torch.cuda.get_rng_state_all())
 
 
 def derive_seed(*parts: int | str) -> int:

@@ -42,6 +42,7 @@ OWN: dict[str, dict[str, Any]] = {
     "gsparsity": {"learning_rate": 1e-3, "grad_clip": None},
     "genetic": {"population_size": 20},
     "hierarchical_evolution": {"population_size": 200},
+    "modnas": {"num_init": 20, "num_candidates": 1000},
     "nao": {"num_init": 50},
     "neural_predictor": {"num_init": 100},
     "nas_rl": {"arch_learning_rate": 6e-4},

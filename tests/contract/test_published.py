@@ -34,6 +34,8 @@ WITHOUT |= {"az_nas"}  # published on other spaces; on NAS-Bench-201 as a rankin
 WITHOUT |= {"proposer"}
 # Published on NAS-Bench-101 and on functions of numbers
 WITHOUT |= {"la_mcts"}
+# Published with a supernet; on tables by docs/methods/modnas.md
+WITHOUT |= {"modnas"}
 # Published on CIFAR-10 and the Penn Treebank, in spaces of its own (docs/methods/reinforcement.md)
 WITHOUT |= {"nas_rl"}
 # Of networks that grow, published on no space that has a table

@@ -23,6 +23,16 @@ _SEQUENCES: dict[str, Any] = {
     "hidden_size": 8,
     "mlp_size": 4,
 }
+_MODNAS: dict[str, Any] = {
+    "num_init": 3,
+    "k": 2,
+    "n_references": 3,
+    "num_candidates": 10,
+    "bank_size": 2,
+    "hypernetwork_steps": 2,
+    "ensemble_size": 2,
+    "ensemble_steps": 3,
+}
 KEYWORDS: dict[str, dict[str, Any]] = {
     "az_nas": {"population_size": 4, "n_initial": 3},
     "bananas": _ROUNDS,
@@ -34,6 +44,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "hierarchical_evolution": {"population_size": 3, "initial_mutations": 10},
     "la_mcts": {"num_init": 3, "k": 2, "num_candidates": 10, "leaf_size": 3},
     "local_search": {"num_init": 3},
+    "modnas": _MODNAS,
     "nao": _SEQUENCES,
     "nas_rl": {"policy_batch": 2, "controller_hidden": 8},
     "neural_predictor": {"num_init": 6, "pool_size": 10, "predictor_epochs": 2, "refit_after": 4},

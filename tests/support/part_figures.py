@@ -47,6 +47,7 @@ def latency_table() -> dict[str, float]:
 
 PARTS_KEYWORDS: dict[str, dict[str, Any]] = {
     "auxiliary_skip": {"decay": "cosine"},
+    "cost": {"metric": "params", "weight": 2.0, "input_shape": [2, 8, 8]},
     "drop_path": {"drop_prob": 0.6},
     "early_stopping": {"interval": 1},
     "edge_normalization": {},
@@ -200,6 +201,23 @@ def latency(search: Search) -> None:
         observe(optimizer)
         rewards.append(sum(asked) / len(asked))
     assert rewards[0] == 1.0 and abs(rewards[1] - 1.0) > 1e-2
+
+
+def cost(search: Search) -> None:
+    """The gradient of the architecture gets that of the expected cost, or the reward pays for the cost."""
+    if search.keywords.get("update") != "reinforce" and search.cls.__name__ != "ENASOptimizer":
+        _term(search, "cost", "weight")
+        return
+    rewards: list[float] = []
+    for weight in (0.0, 2.0):
+        optimizer = search.build()
+        part = optimizer.parts["cost"]
+        part.weight = weight
+        asked: list[float] = []
+        part.reward = lambda r, c, k=part.reward, a=asked: a.append(k(1.0, c)) or k(r, c)
+        observe(optimizer)
+        rewards.append(sum(asked) / len(asked))
+    assert rewards[0] == 1.0 and rewards[1] < 1.0 - 1e-2
 
 
 def progressive_shrinking(search: Search) -> None:

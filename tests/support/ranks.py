@@ -53,12 +53,11 @@ class Ranks:
 
     def close(self) -> None:
         """End the processes."""
+        for process in self._processes:
+            process.kill()
+            process.join()
         for pipe in self._pipes:
             pipe.close()
-        for process in self._processes:
-            process.join(5)
-            if process.is_alive():
-                process.kill()
 
 
 def _serve(pipe: Any, rank: int, world: int, meeting: str) -> None:
@@ -75,4 +74,3 @@ def _serve(pipe: Any, rank: int, world: int, meeting: str) -> None:
         except BaseException:
             answer = (False, traceback.format_exc())
         pipe.send(answer)
-    dist.destroy_process_group()

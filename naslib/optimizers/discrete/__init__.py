@@ -12,6 +12,7 @@ from .hierarchical import HierarchicalEvolution as HierarchicalEvolution
 from .hyperband import Hyperband as Hyperband
 from .la_mcts import LaMCTS as LaMCTS
 from .ls import LocalSearch as LocalSearch
+from .modnas import MODNAS as MODNAS
 from .nao import NAO as NAO
 from .nas_rl import NASRL as NASRL
 from .neural_predictor import NeuralPredictorSearch as NeuralPredictorSearch

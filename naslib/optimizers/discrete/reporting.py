@@ -71,6 +71,13 @@ class ReportingOptimizer(MetaOptimizer):
         """Return what a search of several tasks found for each: count, best, best_values, code; None for one task."""
         return None
 
+    def found_by_device(self) -> dict[str, dict[str, Any]] | None:
+        """Return what a search for several devices found for each: learned, members, reference_point and more; or None.
+
+        `members` and whatever else is a list of dicts with a `code` are given genotypes in `summary.json`.
+        """
+        return None
+
     def undecided(self) -> str:
         """Return why the search decided nothing: all architectures that it evaluated have one value."""
         record = self.record

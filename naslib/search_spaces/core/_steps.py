@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from naslib.errors import GraphError
+from naslib.utils.joined_norm import on_rows
+from naslib.utils.rows import held_rows
 
 from ._attributes import NodeAttributes
 from ._module_graph import ModuleGraph
@@ -301,7 +303,7 @@ class CheckpointStep:
 
 
 class _Again:
-    """Let a forward run again as it was: with the parameters that it saw, and without a trace in running statistics.
+    """Let a forward run again as it was: with the parameters and rows that it saw, no trace in running statistics.
 
     A context that may be entered any number of times: derivatives of derivatives compute a part anew each time.
 
@@ -312,6 +314,7 @@ class _Again:
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._norms = [module for module in modules if isinstance(module, _BatchNorm)]
         self._tracked = [norm.track_running_stats for norm in self._norms]
+        self._rows = held_rows()
         self._seen = [(module._parameters, name, p) for module in modules for name, p in module._parameters.items()]
         self._entered: list[ExitStack] = []
 
@@ -322,6 +325,7 @@ class _Again:
                 stack.callback(owner.__setitem__, name, owner[name])
                 owner[name] = parameter
         stack.enter_context(repeated_forward(self._norms, self._tracked))
+        stack.enter_context(on_rows(self._rows))
         self._entered.append(stack)
 
     def __exit__(self, *error: Any) -> None:

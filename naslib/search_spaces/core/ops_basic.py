@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from naslib.utils.rows import draw_for_rows
+
 from .ops_base import AbstractPrimitive, call_op
 from .types import EdgeLike
 
@@ -100,7 +102,8 @@ class Noise(AbstractPrimitive):
         """
         if self.stride > 1:
             x = x[..., :: self.stride, :: self.stride]
-        return torch.randn_like(x) * self.std + self.mean
+        noise = draw_for_rows(x.shape, lambda of: torch.randn(tuple(of), dtype=x.dtype, device=x.device))
+        return noise * self.std + self.mean
 
 
 class GlobalAveragePooling(AbstractPrimitive):
@@ -203,7 +206,8 @@ class DropPath(AbstractPrimitive):
         if not self.training or self.drop_prob <= 0.0:
             return out
         keep = 1.0 - self.drop_prob
-        mask = torch.bernoulli(out.new_full((out.shape[0], *[1] * (out.dim() - 1)), keep))
+        shape = (out.shape[0], *[1] * (out.dim() - 1))
+        mask = draw_for_rows(shape, lambda of: torch.bernoulli(out.new_full(tuple(of), keep)))
         return out * mask if keep <= 0.0 else out * (mask / keep)
 
     def get_embedded_ops(self) -> list[Any] | None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from naslib.utils.passage import held_memory
+from naslib.utils.rows import draw_for_rows
 
 from .ops_base import AbstractPrimitive
 from .types import EdgeLike
@@ -29,6 +30,11 @@ def dropout_mask(like: Tensor, shape: Sequence[int], probability: float) -> Tens
     return like.new_empty(tuple(shape)).bernoulli_(keep).div_(keep)
 
 
+def row_dropout_mask(like: Tensor, shape: Sequence[int], probability: float) -> Tensor:
+    """Return a `dropout_mask` whose first dimension are the rows of the batch."""
+    return draw_for_rows(shape, lambda of: dropout_mask(like, of, probability))
+
+
 class SequenceDropout(nn.Module):
     """Drop the same channels of a row at all its positions ([Gal2016variational]); only in training.
 
@@ -44,7 +50,7 @@ class SequenceDropout(nn.Module):
         """Return `(n, t, channels)`."""
         if not self.training or not self.probability:
             return x
-        return x * dropout_mask(x, (x.shape[0], 1, x.shape[2]), self.probability)
+        return x * row_dropout_mask(x, (x.shape[0], 1, x.shape[2]), self.probability)
 
     def extra_repr(self) -> str:
         """Return the probability."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from naslib.search_spaces.core.ops_words import dropout_mask
+from naslib.search_spaces.core.ops_words import row_dropout_mask
 from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive
 from naslib.search_spaces.core.shared_work import SharedWork
 from naslib.search_spaces.core.types import EdgeLike
@@ -45,7 +45,7 @@ class StateDropout(nn.Module):
             state: `(n, hidden)`.
         """
         dropping = self.training and self.probability
-        mask = dropout_mask(state, state.shape, self.probability) if dropping else None
+        mask = row_dropout_mask(state, state.shape, self.probability) if dropping else None
         if mask is not None or self.mask is not None:
             self.mask = mask
 

@@ -74,7 +74,15 @@ def test_from_a_config_to_a_table_that_a_search_asks(config: Path, capsys: pytes
         (["biuld"], "no command 'biuld'; did you mean 'build'? (it has: build, merge, latency, info)"),
         (["build", "tiny.yaml"], "--out"),
         (["build", "none.yaml", "--out", "a.npz"], "config file 'none.yaml' not found"),
-        (["build", "tiny.yaml", "--out", "a.npz", "--executor", "ray"], "--executor ray is not there yet"),
+        (["build", "tiny.yaml", "--out", "a.npz", "--executor", "rai"], "did you mean 'ray'"),
+        (
+            ["build", "tiny.yaml", "--out", "a.npz", "--executor", "process", "--executor-args", "{address: auto}"],
+            "--executor-args address: it goes with --executor ray",
+        ),
+        (
+            ["build", "tiny.yaml", "--out", "a.npz", "--executor", "ray", "--executor-args", "num_gpus=1.5"],
+            "Ray gives one of gpus in parts, and more than one whole (2, say), got 1.5",
+        ),
         (["build", "tiny.yaml", "--out", "a.npz", "--executor", "proces"], "did you mean 'process'"),
         (
             ["build", "tiny.yaml", "--out", "a.npz", "--executor", "serial", "--workers", "2"],

@@ -63,6 +63,8 @@ SEARCH = {
 }
 SCHEDULE = {"scheduler": "cosine", "scheduler_args": {}, "warmup_epochs": 0, "label_smoothing": 0.0}
 SEARCH_OURS = {
+    "accumulate": 1,
+    "sync_batch_norm": False,
     "nesterov": False,
     "batch_norm": "running",
     "hessian": "finite_difference",
@@ -83,6 +85,8 @@ SEARCH_OURS = {
     "budget_unit": "seconds",
     "workers": 1,
     "executor": None,
+    "executor_args": {},
+    "tell": None,
     **SCHEDULE,
 }
 EVALUATION = {
@@ -102,6 +106,8 @@ EVALUATION = {
     "auxiliary_weight": 0.4,
 }
 EVALUATION_OURS = {
+    "accumulate": 1,
+    "sync_batch_norm": False,
     "mode": "auto",
     "drop_path": "auto",
     "genotype": None,

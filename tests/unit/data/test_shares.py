@@ -1,4 +1,4 @@
-"""What a rank's loaders make: the rows of the joined batch, bit for bit, of every kind of loader and at any world size."""
+"""What a rank's loaders make: the rows of the joined batch, bit for bit, of every kind of loader."""
 
 from __future__ import annotations
 

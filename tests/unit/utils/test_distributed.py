@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import rank_acts
 import torch
@@ -11,13 +9,6 @@ from ranks import Ranks
 
 from naslib.errors import ConfigError
 from naslib.utils import distributed
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
-    ranks = Ranks(tmp_path_factory.mktemp("ranks"))
-    yield ranks
-    ranks.close()
 
 
 def test_alone_nothing_happens() -> None:
@@ -52,24 +43,24 @@ def test_small_batches_are_whole() -> None:
     assert not distributed.is_shared(8, 1, 1)
 
 
-def test_two_ranks_agree(two: Ranks) -> None:
-    first, second = two.run(rank_acts.told)
+def test_two_ranks_agree(two_ranks: Ranks) -> None:
+    first, second = two_ranks.run(rank_acts.told)
     assert first["rank"] == 0 and first["main"] and second["rank"] == 1 and not second["main"]
     assert first["on_main"] == ("from rank 0", [0]) and second["on_main"] == ("from rank 0", [])
     for found in (first, second):
         assert found["world"] == 2 and found["distributed"]
         assert found["broadcast"] == {"of": 0} and found["gathered"] == [0, 10] and found["any"] == (True, False)
-    assert two.run(rank_acts.refused) == ["no such space"] * 2
-    assert two.run(rank_acts.sums) == [[[[3.0, 3.0], [3.0, 3.0]], 3.0, [6], [1.5, 1.5, 1.5], [[1.5, 1.5]]]] * 2
-    assert two.run(rank_acts.unequal_rows) == [[0.0, 1.0, 1.0]] * 2
-    assert two.run(rank_acts.wrong_share)[1] == "DataError: rank 1 has 4 of 5 rows, its share is 2"
+    assert two_ranks.run(rank_acts.refused) == ["no such space"] * 2
+    assert two_ranks.run(rank_acts.sums) == [[[[3.0, 3.0], [3.0, 3.0]], 3.0, [6], [1.5, 1.5, 1.5], [[1.5, 1.5]]]] * 2
+    assert two_ranks.run(rank_acts.unequal_rows) == [[0.0, 1.0, 1.0]] * 2
+    assert two_ranks.run(rank_acts.wrong_share)[1] == "DataError: rank 1 has 4 of 5 rows, its share is 2"
 
 
 @pytest.mark.parametrize("total", [6, 7])
-def test_derivatives_are_those_of_the_joined_rows(two: Ranks, total: int) -> None:
+def test_derivatives_are_those_of_the_joined_rows(two_ranks: Ranks, total: int) -> None:
     wanted = rank_acts.derivatives(total, False)
     torch.testing.assert_close(wanted["product"], torch.tensor(wanted["times"]).view(3, 2).tolist(), rtol=1e-6, atol=0)
-    found = two.run(rank_acts.derivatives, total, True)
+    found = two_ranks.run(rank_acts.derivatives, total, True)
     assert found[0]["own"] != found[1]["own"]
     for name in ("loss", "gradient", "hessian", "product"):
         assert found[0][name] == found[1][name]

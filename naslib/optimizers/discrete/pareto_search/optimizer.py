@@ -10,6 +10,7 @@ import numpy as np
 from naslib.errors import ConfigError
 from naslib.history import Objective
 from naslib.optimizers.discrete.model_based.candidates import Candidates, Parent
+from naslib.optimizers.discrete.model_based.improvement import non_dominated, scalarised, volume_gains
 from naslib.optimizers.discrete.model_based.reading import reading_of
 from naslib.optimizers.discrete.model_based.rounds import check_counts
 from naslib.optimizers.discrete.model_based.several import SearchOfSeveral
@@ -18,7 +19,6 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
 
-from .improvement import non_dominated, scalarised, volume_gains
 from .known import check_known, known_columns, merits_of
 
 # Draws of the values of a candidate, over which gains are averaged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -23,7 +24,11 @@ from naslib.optimizers.oneshot.supernet.relaxed_op import SoftmaxRelaxation as S
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.randomness import Randomness
 from naslib.tasks.fields import detached
+from naslib.tasks.joined import join_passes, passes_over
+from naslib.utils.distributed import means_over_ranks
 
+# Weights -> logits and loss of a batch
+LossAt = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]]
 HESSIANS = {"finite_difference": finite_difference_product, "exact": exact_product}
 
 
@@ -108,24 +113,55 @@ class DARTSOptimizer(OneShotOptimizer):
         alphas = self.architecture_parameters
         # one function of the weights, evaluated up to three times: what is dropped at random is dropped in all of them
         randomness = Randomness(self.task.device_of(data_train))
-        train_loss = self._loss_at(data_train)
         with self.fixed_architecture():
-            gradient = gradient_of(train_loss(weights)[1], list(weights.values()))
+            gradient = self._summed(data_train, lambda loss: gradient_of(loss(weights)[1], list(weights.values())))
         gradient, factor = self._clipped(gradient)
         stepped = virtual_step(weights, gradient, **self._virtual_step_settings(list(weights.values())))
-        logits, val_loss = self._loss_at(data_val)(stepped)
-        both = gradient_of(self.architecture_loss(val_loss), [*alphas, *stepped.values()])
+        both, logits, val_loss = self._at_virtual_step(data_val, stepped)
         direct, (vector, _) = both[: len(alphas)], self._clipped(both[len(alphas) :])
 
-        def same_loss(moved: Mapping[str, Tensor]) -> Tensor:
-            with randomness.again():
-                return train_loss(moved)[1]
+        def product_of(loss: LossAt) -> list[Tensor]:
+            def same_loss(moved: Mapping[str, Tensor]) -> Tensor:
+                with randomness.again():
+                    return loss(moved)[1]
 
-        product = HESSIANS[self.hessian](same_loss, weights, vector, alphas)
+            return HESSIANS[self.hessian](same_loss, weights, vector, alphas)
+
+        product = self._summed(data_train, product_of)
         if factor is not None:
             product = [second * factor for second in product]
         total = [first.sub(second, alpha=self._xi) for first, second in zip(direct, product, strict=True)]
-        return total, detached(logits), val_loss.detach()
+        return total, logits, val_loss
+
+    def _at_virtual_step(self, data_val: Batch, stepped: Mapping[str, Tensor]) -> tuple[list[Tensor], Any, Tensor]:
+        """Return the gradient of `architecture_loss` by alphas and stepped weights, and detached outputs and loss."""
+        inputs = [*self.architecture_parameters, *stepped.values()]
+        outputs, values = [], []
+
+        def gradient(loss: LossAt) -> list[Tensor]:
+            found, value = loss(stepped)
+            outputs.append(detached(found))
+            values.append(value.detach())
+            return gradient_of(value, inputs)
+
+        own = self._summed(data_val, gradient)
+        leaf = (values[0] if len(values) == 1 else torch.stack(values).sum()).requires_grad_()
+        with torch.enable_grad():
+            total = self.architecture_loss(leaf)
+        if total is not leaf:
+            factor, *direct = gradient_of(total, [leaf, *inputs])
+            own = [factor * of_data + term for of_data, term in zip(own, direct, strict=True)]
+        return own, join_passes(outputs), leaf.detach()
+
+    def _summed(self, data: Batch, function: Callable[[LossAt], list[Tensor]]) -> list[Tensor]:
+        """Return what a function makes of the loss of a batch, linear in it, summed over passes and joined."""
+        again = Randomness(self.task.device_of(data)).again
+        total: list[Tensor] = []
+        for number, each in enumerate(passes_over(self.task, data)):
+            with each.running(), again() if number else nullcontext():
+                found = function(self._loss_at(each.batch, each.share))
+            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
+        return means_over_ranks(total)
 
     def _clipped(self, gradient: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """Return a gradient of at most the largest norm, and its factor, if virtual steps are clipped; None if not."""
@@ -151,13 +187,16 @@ class DARTSOptimizer(OneShotOptimizer):
             "buffers": [state[p].get("momentum_buffer") if p in state else None for p in parameters],
         }
 
-    def _loss_at(self, data: Batch) -> Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]]:
+    def _loss_at(self, data: Batch, share: float) -> LossAt:
         """Return the function weights -> (logits, loss) on a batch, in full precision: the product needs it."""
         task = self.task
 
         def evaluate(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
             with self.sampling(), at_weights(self.graph, weights):
                 logits = task.forward(self.graph, data)
-            return logits, task.loss(logits, data)
+            if not share:
+                return logits, torch.stack([weight.sum() for weight in weights.values()]).sum() * 0.0
+            loss = task.loss(logits, data)
+            return logits, loss if share == 1.0 else loss * share
 
         return evaluate

@@ -18,7 +18,7 @@ from naslib.optimizers.oneshot.supernet.relaxations import linear_temperature
 from naslib.optimizers.oneshot.supernet.strategy import Strategy, StrategyRelaxation
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.graph import EdgeView
-from naslib.tasks.fields import detached
+from naslib.utils.joined_buffers import buffer_versions, join_buffers
 
 # Mean and standard deviation of the initial log alpha (authors' code)
 _INITIAL_MEAN, _INITIAL_DEVIATION = 1.0, 0.01
@@ -151,8 +151,10 @@ class SNASOptimizer(OneShotOptimizer):
             for part in parts:
                 stack.enter_context(part.during_architecture_step(data))
                 stack.enter_context(part.during_weight_step(data))
-            logits, loss = self.forward_loss(data, self.task.weight_loss)
-            loss.backward()
+            before = buffer_versions(self.graph)
+            logits, loss = self.add_gradients(data, self.task.weight_loss)
+        self.join_gradients([*self.weights, *self.architecture_parameters])
+        join_buffers(self.graph, before, self.sync_batch_norm)
         gradient = self.with_terms(loss, [alpha.grad for alpha in self.architecture_parameters])
         for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
             alpha.grad = value
@@ -169,4 +171,4 @@ class SNASOptimizer(OneShotOptimizer):
         for part in parts:
             part.after_architecture_step(data_val)
             part.after_weight_step(data)
-        return detached(logits), loss.detach()
+        return logits, loss

@@ -6,6 +6,7 @@ from naslib.optimizers.oneshot.supernet.part import build_parts as build_parts
 
 from .auxiliary_skip import AuxiliarySkip as AuxiliarySkip
 from .auxiliary_skip import AuxiliarySkipConnections as AuxiliarySkipConnections
+from .cost import Cost as Cost
 from .drop_path import SearchDropPath as SearchDropPath
 from .early_stopping import EarlyStopping as EarlyStopping
 from .edge_normalization import EdgeNormalization as EdgeNormalization

@@ -14,6 +14,7 @@ from naslib.optimizers.oneshot.supernet.part import PARTS, Part
 from naslib.optimizers.oneshot.supernet.relaxed_op import Inner, RelaxedMixedOp, Surrounding
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.shared_work import SharedWork
+from naslib.utils.rows import draw_for_rows
 
 
 class _DropEdge(Surrounding):
@@ -33,7 +34,8 @@ class _DropEdge(Surrounding):
         if not self.training or self.drop_prob <= 0.0:
             return out
         keep = 1.0 - self.drop_prob
-        mask = torch.bernoulli(out.new_full((out.shape[0], *[1] * (out.dim() - 1)), keep))
+        shape = (out.shape[0], *[1] * (out.dim() - 1))
+        mask = draw_for_rows(shape, lambda of: torch.bernoulli(out.new_full(tuple(of), keep)))
         return out * (mask / keep)
 
 

@@ -20,6 +20,7 @@ from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.randomness import Randomness
+from naslib.utils.distributed import mean_over_ranks_, means_over_ranks
 
 from ._cells import has_stride, mixtures
 
@@ -153,6 +154,7 @@ class LayerAlignment(Part):
 
     def weight_gradient(self, data_train: Batch) -> None:
         """Add the regularizer's gradient, before the whole is clipped."""
+        mean_over_ranks_([own.grad for own in self._own.values() if own.grad is not None])
         direction = self._direction()
         if direction:
             norm = torch.linalg.vector_norm(torch.cat(list(direction.values())))
@@ -193,7 +195,8 @@ class LayerAlignment(Part):
             stack.enter_context(frozen_batch_norm_statistics(owner.graph))
             stack.enter_context(owner.fixed_architecture())
             stack.enter_context(self._randomness.again() if self._randomness else nullcontext())
-            return list(torch.autograd.grad(owner.exact_loss(data), self._trained(), allow_unused=True))
+            found = torch.autograd.grad(owner.exact_loss(data), self._trained(), allow_unused=True)
+        return means_over_ranks(found)
 
     def state_dict(self) -> dict[str, Any]:
         """Return lambda of the epoch."""

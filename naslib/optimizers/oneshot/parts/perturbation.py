@@ -18,6 +18,7 @@ from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
+from naslib.utils.distributed import means_over_ranks
 
 KINDS = ("random", "adversarial")
 # Which decisions are relaxed in one call: their number of candidates, and the one decision's parameter if it is alone
@@ -210,7 +211,7 @@ class Perturbation(Part):
                     found = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
                 points = {
                     key: ascend(point.detach(), gradient, recorded[key], radius, size)
-                    for (key, point), gradient in zip(points.items(), found, strict=True)
+                    for (key, point), gradient in zip(points.items(), means_over_ranks(found), strict=True)
                 }
             with torch.no_grad(), _setting(relaxation, replacing=points):
                 rises = self.optimizer.forward_loss(data)[1] > before

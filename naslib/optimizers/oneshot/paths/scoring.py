@@ -15,8 +15,12 @@ from naslib.search_spaces.core.batch_norm import batch_norm_modules
 from naslib.search_spaces.core.batch_norm import evaluation_mode as evaluation_mode
 from naslib.search_spaces.core.codec import Code
 from naslib.tasks.meter import Tally
+from naslib.utils.distributed import mean_over_ranks_
 
 from .host import PathHost
+
+# What forwards on other rows differ in
+STATISTICS = ("running_mean", "running_var")
 
 
 class PathScorer:
@@ -74,6 +78,7 @@ class PathScorer:
                     norm.train()
                 for _, batch in zip(range(self.recalibration), _endlessly(self._train), strict=False):
                     optimizer.outputs(batch)
+                mean_over_ranks_([norm.get_buffer(name) for norm in tracked for name in STATISTICS])
                 graph.eval()
             tally = Tally(optimizer.task)
             for batch in batches:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
-from naslib.search_spaces.core.batch_norm import evaluation_mode, frozen_batch_norm_statistics
+from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.tasks import Task, settle_task
 from naslib.tasks.criteria import is_chosen
 from naslib.tasks.fields import detached
+from naslib.tasks.joined import joined
+from naslib.utils.distributed import check_alike, means_over_ranks
+from naslib.utils.joined_buffers import buffer_versions, join_buffers, say_norms
 from naslib.utils.pytorch_helper import create_optimizer
 
 from .checkpointables import PartsState, ScheduleState
+from .learning import LearningOptimizer
 from .schedulable import IN_OPTIMIZERS, OF_TRAINING
 from .searched import NamedWeights
 from .stage_schedules import restarting_cosine
 from .structure import CurrentModel
-from .supernet import SupernetOptimizer
-from .trial_forward import check_forward
 
 
-class OneShotOptimizer(SupernetOptimizer):
+class OneShotOptimizer(LearningOptimizer):
     """Search by training one network that contains every candidate.
 
     A subclass says how the decisions are relaxed or drawn (`relaxation`; softmax unless it says otherwise), and where
@@ -48,6 +50,8 @@ class OneShotOptimizer(SupernetOptimizer):
         amp: Whether to run forwards under bfloat16 autocast.
         task: What learning means, a `naslib.tasks.Task` or the name of one; None: what the Trainer says (the config,
             the data set), or without it what goes with the loss.
+        accumulate: In how many passes each batch is gone over, so that it needs the memory of a part of it.
+        sync_batch_norm: Whether on several ranks batch norm is by the rows of all of them.
         **kwargs: See `SupernetOptimizer`.
 
     Attributes:
@@ -78,9 +82,12 @@ class OneShotOptimizer(SupernetOptimizer):
         amp: bool = False,
         label_smoothing: float = 0.0,
         task: Any = None,
+        accumulate: int = 1,
+        sync_batch_norm: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.accumulate, self.sync_batch_norm = accumulate, sync_batch_norm
         for part in self.parts.values():
             part.optimizer = self
         self.learning_rate = learning_rate
@@ -111,7 +118,8 @@ class OneShotOptimizer(SupernetOptimizer):
         Raises:
             ConfigError: If its loss knows none.
         """
-        super().use_task(task.smoothed(self.label_smoothing, "search.label_smoothing"))
+        smoothed = task.smoothed(self.label_smoothing, "search.label_smoothing")
+        super().use_task(joined(smoothed, self.sync_batch_norm, self.accumulate))
 
     @property
     def loss(self) -> Any:
@@ -146,14 +154,23 @@ class OneShotOptimizer(SupernetOptimizer):
     def before_training(self) -> None:
         """Move the supernet and the architecture parameters to `device`."""
         self._require_adapted()
+        if self.accumulate > 1:
+            self.check_task(self.task)
+        self.task = joined(self.task, self.sync_batch_norm, self.accumulate)  # ranks may have been joined meanwhile
         self.graph.to(self.device)
         self.task.to(self.device)
         self.architectural_weights.to(self.device)
         for parameter in self.architecture_parameters:
             parameter.data = parameter.data.to(self.device)
+        say_norms(self._norms, self.sync_batch_norm)
 
     def new_epoch(self, epoch: int) -> None:
-        """Begin an epoch: the parts follow their schedules."""
+        """Begin an epoch: the parts follow their schedules.
+
+        Raises:
+            OptimizerStateError: If the ranks of a search do not have the same weights and architecture parameters.
+        """
+        check_alike({"weights": self.weights, "architecture parameters": self.architecture_parameters})
         for part in self.parts.values():
             part.new_epoch(epoch)
 
@@ -230,6 +247,7 @@ class OneShotOptimizer(SupernetOptimizer):
             for part in parts:
                 stack.enter_context(part.during_architecture_step(data_val))
             gradient, logits, loss = self.architecture_gradient(data_train, data_val)
+        gradient = means_over_ranks(gradient)  # of a method that knows nothing of ranks, too
         for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
             alpha.grad = value
         self.update_architecture()
@@ -249,17 +267,16 @@ class OneShotOptimizer(SupernetOptimizer):
         What the parts watch (gradients of weights) is found in the same backward; it is that of the validation loss
         itself, whatever the parts add to it or multiply it by.
         """
-        logits, loss = self.forward_loss(data_val)
         alphas = self.architecture_parameters
         watched = [list(part.watched()) for part in self.parts.values()]
         inputs = [*alphas, *(tensor for tensors in watched for tensor in tensors)]
-        found = torch.autograd.grad(loss, inputs, allow_unused=True)
+        found, logits, loss = self.data_gradient(data_val, inputs)
         gradient = self.with_terms(loss, found[: len(alphas)])
         others = iter(found[len(alphas) :])
         for part, tensors in zip(self.parts.values(), watched, strict=True):
             if tensors:
                 part.watch([next(others) for _ in tensors])
-        return gradient, detached(logits), loss.detach()
+        return gradient, logits, loss
 
     def architecture_loss(self, loss: Tensor) -> Tensor:
         """Return the loss whose gradient the architecture parameters get: the validation loss and the parts' terms.
@@ -309,7 +326,10 @@ class OneShotOptimizer(SupernetOptimizer):
             stack.enter_context(self.fixed_architecture())
             for part in parts:
                 stack.enter_context(part.during_weight_step(data_train))
+            before = buffer_versions(self.graph)
             logits, loss = self.training_backward(data_train)
+        self.join_gradients(self.weights)
+        join_buffers(self.graph, before, self.sync_batch_norm)
         for part in parts:
             part.weight_gradient(data_train)
         if self.grad_clip:
@@ -324,54 +344,7 @@ class OneShotOptimizer(SupernetOptimizer):
 
         Logits `(n, classes)`, the loss a scalar.
         """
-        logits, loss = self.forward_loss(data_train, self.task.weight_loss)
-        loss.backward()
-        return logits, loss
-
-    def forward_loss(self, data: Batch, loss: Callable[[Any, Batch], Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own.
-
-        Logits `(n, classes)`, the loss a scalar: the task's if None, or its `weight_loss`.
-        """
-        task = self.task
-        with torch.autocast(task.device_of(data).type, torch.bfloat16, enabled=self.amp):
-            with self.sampling():
-                logits = task.forward(self.graph, data)
-            value = (loss or task.loss)(logits, data)
-        return logits, value
-
-    def probe(self, data: Batch) -> Any:
-        """Return the outputs of the supernet in evaluation mode; see the parent."""
-        task = self.task
-        device = task.device_of(data).type
-        with evaluation_mode(self.graph), torch.autocast(device, torch.bfloat16, enabled=self.amp):
-            check_forward(self.graph, self.scope, lambda: task.forward(self.graph, data))
-            return task.forward(self.graph, data)
-
-    def exact_loss(self, data: Batch) -> Tensor:
-        """Return the loss of the supernet on a batch in full precision, for derivatives of higher order.
-
-        A scalar.
-        """
-        with self.sampling():
-            outputs = self.task.forward(self.graph, data)
-        return self.task.loss(outputs, data)
-
-    def paid(self, logits: Any, data: Batch) -> float:
-        """Return what a policy is paid for outputs on a batch: the task's deciding score, accuracies in [0, 1]."""
-        return self.task.reward(self.task.value_of(logits, data))
-
-    @contextmanager
-    def fixed_architecture(self) -> Iterator[None]:
-        """Treat the architecture parameters as constants in the forwards inside."""
-        trained = [parameter for parameter in self.architecture_parameters if parameter.requires_grad]
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in trained:
-                parameter.requires_grad_(True)
+        return self.add_gradients(data_train, self.task.weight_loss)
 
     def get_op_optimizer(self) -> type:
         """Return the class of the optimizer of the operation weights."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from naslib.errors import OptimizerStateError
+from naslib.utils.distributed import mean_over_ranks_
 
 
 def hessian(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
@@ -40,6 +41,7 @@ def hessian(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         row = torch.autograd.grad(entry, inputs, retain_graph=True, allow_unused=True)
         rows.append(_flat(row, inputs).detach())
     matrix = torch.stack(rows).detach()
+    mean_over_ranks_([matrix])
     return (matrix + matrix.T) / 2  # the rows agree to rounding only
 
 

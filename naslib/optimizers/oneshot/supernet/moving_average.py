@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
+from naslib.utils.distributed import mean_over_ranks_, world_size
+from naslib.utils.rows import held_rows
 
 # The backward of several replicas runs in as many threads
 _one_replica_at_a_time = threading.Lock()
@@ -76,7 +79,9 @@ class MovingAverage(nn.Module):
         fresh = {index: _batch_mean(output) for index, output in found.items()}
         with _one_replica_at_a_time:
             mean, counts = self._statistics(next(iter(fresh.values())), gradient.shape[0])
-            total = grad.sum(0).to(mean).flatten()
+            total = grad.sum(0).to(mean)
+            join_batch(total, fresh.values())
+            total = total.flatten()
             forgetting = math.log1p(-self.rate) if self.rate < 1 else -math.inf
             correction = -torch.expm1(counts.to(mean.dtype) * forgetting)  # 1 - (1 - rate)^t
             estimate = torch.mv(mean.flatten(1), total) / correction
@@ -122,3 +127,19 @@ class MovingAverage(nn.Module):
 
 def _batch_mean(output: Tensor) -> Tensor:
     return output.mean(0, dtype=torch.promote_types(output.dtype, torch.float32))
+
+
+def join_batch(total: Tensor, means: Iterable[Tensor]) -> None:
+    """Make of what is known of the rows of this rank what all ranks know together, in place.
+
+    Args:
+        total: The sum of dL/dy over the rows, of any shape; see `naslib.utils.distributed` for its scale.
+        means: Means of outputs over them, of any shapes.
+    """
+    rows = held_rows()
+    if rows is None or not rows.is_share:
+        return
+    held = list(means)
+    for mean in held:
+        mean.mul_(len(rows) * world_size() / rows.together)
+    mean_over_ranks_([total, *held])

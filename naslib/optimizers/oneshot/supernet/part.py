@@ -223,6 +223,10 @@ class Part:
             valid_batches: One pass over the validation batches; may be iterated again.
         """
 
+    def report(self) -> dict[str, Any]:
+        """Return what the summary of a run says of the part, as plain values; {} for nothing."""
+        return {}
+
     # checkpoints
 
     def state_dict(self) -> dict[str, Any]:

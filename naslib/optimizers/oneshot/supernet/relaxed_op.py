@@ -19,6 +19,8 @@ from naslib.search_spaces.core.ops_mixed import left_of
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
 from naslib.search_spaces.core.types import EdgeLike
+from naslib.utils.joined_norm import on_rows
+from naslib.utils.rows import held_rows
 
 from .relaxations import softmax_weights
 from .sampling import Draw, draw_of
@@ -298,6 +300,7 @@ class _Gates(torch.autograd.Function):
         ctx.op, ctx.draw = op, draw._replace(weights=weights.detach())
         ctx.assignment = current()  # of decisions within the candidates
         kind = x.device.type
+        ctx.rows = held_rows()
         ctx.precision = partial(torch.autocast, kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
         y = _combine(outputs, ctx.draw)
         if y is not outputs[0]:
@@ -312,14 +315,15 @@ class _Gates(torch.autograd.Function):
         outputs, inputs = saved[: ctx.n_outputs], saved[ctx.n_outputs :]
         x = _as_read(ctx.entering, inputs)
         draw: Draw = ctx.draw
-        # the backward runs outside of the forward's autocast and assignment
-        with ctx.precision(), assigned(ctx.assignment):
-            evaluated = _evaluate(ctx.op, x, draw)
-        found = dict(zip(draw.on, outputs, strict=True)) | evaluated
-        gradient = torch.zeros_like(weights)
-        if draw.others == "ones":
-            gradient.fill_(grad.sum())
-        ctx.op.gate_rule(grad, found, gradient)
+        # the backward runs outside of the forward's autocast, assignment and rows
+        with on_rows(ctx.rows):
+            with ctx.precision(), assigned(ctx.assignment):
+                evaluated = _evaluate(ctx.op, x, draw)
+            found = dict(zip(draw.on, outputs, strict=True)) | evaluated
+            gradient = torch.zeros_like(weights)
+            if draw.others == "ones":
+                gradient.fill_(grad.sum())
+            ctx.op.gate_rule(grad, found, gradient)
         to_outputs = [grad if draw.unit else grad * weights[index] for index in draw.on]
         return gradient, None, None, None, None, *to_outputs
 

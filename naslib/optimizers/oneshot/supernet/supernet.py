@@ -21,6 +21,7 @@ from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
 from naslib.search_spaces.core.node_choices import choices_at
 from naslib.search_spaces.core.query_metrics import as_dataset_api
+from naslib.utils.distributed import on_main
 from naslib.utils.log import get_logger
 
 from .compatibility import Ability, check_combination, check_space
@@ -258,7 +259,7 @@ class SupernetOptimizer(SamplingOptimizer):
             return False
         if self.native == "auto" and self._native_chosen is None:
             ops = graph.get_all_edge_data("op", self.scope, private_edge_data=True)
-            self._native_chosen = is_native_faster(op for op in ops if isinstance(op, nn.Module))
+            self._native_chosen = on_main(lambda: is_native_faster(op for op in ops if isinstance(op, nn.Module)))
         return self._native_chosen is not False
 
     @property

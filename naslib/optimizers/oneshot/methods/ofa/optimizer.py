@@ -17,6 +17,7 @@ from naslib.optimizers.oneshot.supernet.stages import locate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.elastic import Sortable
+from naslib.tasks.joined import join_passes, passes_over
 from naslib.utils.log import get_logger
 
 from .distillation import Teacher, soft_loss, tells_classes
@@ -223,16 +224,35 @@ class OFAOptimizer(EvolvedPathOptimizer):
             is_largest = self.sandwich and number == 0
             if self.distillation == "teacher" and self.teacher.is_known:
                 told = self._told(choices, data_train)
+            soft = None if told is None or is_largest else told
             with self.assigned(self.assignment_of(self._code(choices))):
-                logits, loss = self.forward_loss(data_train)
-            total = loss
-            if told is not None and not is_largest:
-                soft = soft_loss(logits, told, tells_classes(self.task))
-                total = soft if self.distillation == "in_place" else loss + self.distillation_weight * soft
-            total.backward()
+                logits, loss = self._learn(data_train, soft)
             if self.distillation == "in_place" and is_largest:
-                told = logits.detach()
+                told = logits
         return logits, loss
+
+    def _learn(self, data: Batch, told: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Add the gradient of one network to those of the weights; return its detached logits and loss.
+
+        Args:
+            data: The batch.
+            told: What it is to learn besides the labels, or in place of them, row by row; None for nothing.
+        """
+        outputs, values = [], []
+        for each in passes_over(self.task, data):
+            with each.running():
+                logits, loss = self.forward_loss(each.batch)
+                total = loss * each.share if each.share else logits.sum() * 0.0
+                if told is not None:
+                    rows = slice(None) if each.rows is None else slice(each.rows.start, each.rows.stop)
+                    share = len(told[rows]) / len(told)
+                    soft = soft_loss(logits, told[rows], tells_classes(self.task)) * share
+                    total = soft if self.distillation == "in_place" else total + self.distillation_weight * soft
+                total.backward()
+            outputs.append(logits.detach())
+            if each.share:
+                values.append(loss.detach() * each.share)
+        return join_passes(outputs), torch.stack(values).sum()
 
     @torch.no_grad()
     def _told(self, choices: Mapping[str, Any], data: Batch) -> Tensor:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from naslib.optimizers.oneshot.supernet.relaxed_op import CandidateWrapper
 from naslib.search_spaces.core.graph import Graph, Scope
+from naslib.search_spaces.core.ops_words import row_dropout_mask
 from naslib.search_spaces.core.primitives import Identity
 from naslib.search_spaces.core.types import EdgeLike
 
@@ -37,7 +38,11 @@ class DroppedSkip(CandidateWrapper):
 
         The output has the shape of the input, of any shape.
         """
-        return F.dropout(x, self.rate, self.training)
+        if not self.training or not self.rate:
+            return x
+        if self.rate >= 1:
+            return torch.zeros_like(x)
+        return x * row_dropout_mask(x, x.shape, self.rate)
 
 
 def with_dropout(op: nn.Module) -> nn.Module:

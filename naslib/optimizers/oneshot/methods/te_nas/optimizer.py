@@ -22,6 +22,7 @@ from naslib.search_spaces.core.assignment import Assignment, assigned
 from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
+from naslib.utils.rows import whole_batches
 
 from .measures import RECTIFIERS, Kernels, count_regions, crops, draw_weights, fall_of_kappa, tangent_kernels
 from .pruning import Inputs, Pruning
@@ -214,7 +215,10 @@ class TENASOptimizer(PrunedSupernet):
         if found is None or len(batch[0]) < 2:
             return
         rest = self.pruning.without(*found)
-        falls = [(self._fall_of_kappa(rest, batch), self._fall_of_regions(rest, batch)) for _ in range(self.repeats)]
+        with whole_batches():  # kernels and regions are looked for inside of the network
+            falls = [
+                (self._fall_of_kappa(rest, batch), self._fall_of_regions(rest, batch)) for _ in range(self.repeats)
+            ]
         kappa, regions = (sum(fall) / self.repeats for fall in zip(*falls, strict=True))
         self.pruning.tell(kappa, regions)
 

@@ -1,0 +1,154 @@
+"""CostSource: where the costs of a supernet come from: counted on the network, or told by a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from naslib.errors import ConfigError
+from naslib.hardware.calibrate import Calibration, fit_calibration, measure_networks
+from naslib.hardware.cost_model import CostModel, CostTerm
+from naslib.hardware.count import count_costs, empty_model
+from naslib.hardware.metrics import HardwareMetric
+from naslib.hardware.projection import as_scores
+from naslib.hardware.table import CostTable
+from naslib.hardware.trace import decision_edges, trace_candidates
+from naslib.optimizers.oneshot.supernet.host import SupernetHost
+from naslib.search_spaces.core.graph import Graph
+from naslib.search_spaces.core.node_choices import combinations_in
+from naslib.utils.distributed import on_main
+from naslib.utils.log import get_logger
+
+logger = get_logger(__name__)
+# Of the random architectures that a table is calibrated by
+_SEED = 20
+
+
+class CostSource:
+    """Give the cost model of a supernet, and the cost of an architecture that was made of it.
+
+    Args:
+        metric: What is counted, or looked up.
+        table: Of latency or energy; None where the network itself is counted.
+        fixed: What the rest of the network costs by the table; what the table says if None.
+        input_shape: Of one input; what table, task or space say if None.
+
+    Raises:
+        ConfigError: If a table says nothing about the rest.
+    """
+
+    def __init__(
+        self, metric: HardwareMetric, table: CostTable | None, fixed: float | None, input_shape: Sequence[int] | None
+    ) -> None:
+        self.metric, self.table = metric, table
+        self.fixed = fixed if fixed is not None or table is None else table.fixed
+        if table is not None and self.fixed is None:
+            raise ConfigError(
+                f"the table does not say what the rest of the network costs: give `fixed` in {metric.unit}, or 0"
+            )
+        told = table.info.get("input_shape") if table is not None else None
+        self._given = tuple(input_shape) if input_shape is not None else tuple(told) if told is not None else None
+        self.shape: tuple[int, ...] = self._given or ()
+
+    def model(self, graph: Graph, host: SupernetHost) -> CostModel:
+        """Return the costs of a space or supernet.
+
+        Args:
+            graph: The space or supernet.
+            host: Whose; it says what is searched, and what goes in.
+
+        Raises:
+            ConfigError: If they are not known.
+        """
+        self.shape = self._given or _shape_of(graph, host)
+        if self.table is None:
+            return count_costs(graph, self.metric.name, self.shape, host.scope)
+        model = empty_model(graph, host.scope)
+        edges = trace_candidates(graph, self.shape, host.scope)
+        numbers = {name: index for index, name in enumerate(model.names)}
+        terms: dict[int, torch.Tensor] = {}
+        for edge, costs in zip(edges, self.table.costs(edges), strict=True):
+            row = torch.tensor(costs, dtype=torch.float64)
+            index = numbers[edge.place[0]]
+            terms[index] = terms[index] + row if index in terms else row
+        model.fixed = float(self.fixed or 0.0)
+        model.terms = [CostTerm((index,), row) for index, row in terms.items()]
+        return model
+
+    def choices(self, architecture: Graph, host: SupernetHost, model: CostModel) -> list[int | None]:
+        """Return per decision the candidate that a discrete architecture has, None for an edge that it dropped."""
+        found: dict[str, int] = {}
+        for (name, _), data in decision_edges(architecture, host.scope):
+            found[name] = int(data.op_index)
+        for nested in architecture.nested_graphs():
+            for name, position in combinations_in(nested).values():
+                found[name] = position
+        values = architecture.chosen_values or {}
+        for decision in host.decisions:
+            if decision.kind == "value" and decision.name in values:
+                found[decision.name] = decision.candidates.index(values[decision.name])
+        grouped = {edge for group in model.groups for edge in group.edges}
+        # what is not there for another reason (inside of a candidate that was not chosen) costs nothing anyway
+        return [
+            found.get(name, None if index in grouped else model.allowed[index][0])
+            for index, name in enumerate(model.names)
+        ]
+
+    def counted(self, architecture: Graph, host: SupernetHost, model: CostModel) -> float:
+        """Return the cost of a discrete architecture, by the table or counted on it."""
+        if self.metric.of_network is not None:
+            return self.metric.of_network(architecture, self.shape)
+        return model.of_choices(self.choices(architecture, host, model))
+
+    def calibration(self, model: CostModel | None, host: SupernetHost, n: int) -> Calibration:
+        """Measure random architectures of the supernet's size, and fit what the sums of the model are to them.
+
+        Args:
+            model: Before calibration.
+            host: Makes the architectures; its outcome is what it was, afterwards.
+            n: How many architectures.
+
+        Raises:
+            ConfigError: If nothing can be fitted.
+        """
+        if model is None:
+            raise ConfigError("there is nothing to calibrate before a search space was adapted")
+        generator = torch.Generator().manual_seed(_SEED)
+        before, networks, sums = host.outcome, [], []
+        try:
+            for _ in range(n):
+                scores = [torch.rand(width, generator=generator) for width in model.widths]
+                host.outcome = [
+                    row.to(alpha)
+                    for row, alpha in zip(
+                        as_scores(model, model.choose(scores), scores), host.architectural_weights, strict=True
+                    )
+                ]
+                network = host.get_final_architecture()
+                networks.append(network)
+                sums.append(model.of_choices(self.choices(network, host, model)) - model.fixed)
+        finally:
+            host.outcome = before
+        device = next((str(p.device) for p in host.weights), "cpu")
+        found = on_main(lambda: fit_calibration(sums, measure_networks(networks, self.shape, device=device)))
+        logger.info(
+            "calibrated by %d networks: latency = %.4g * sum + %.4g ms, at most %.1f %% off",
+            found.networks, found.scale, found.shift, 100 * found.error,
+        )  # fmt: skip
+        return found
+
+
+def _shape_of(graph: Any, host: SupernetHost) -> tuple[int, ...]:
+    """Return the shape of an input as the task knows it, else as the space was made for.
+
+    Raises:
+        ConfigError: If neither says.
+    """
+    if host.task.input_shape is not None:
+        return tuple(host.task.input_shape)
+    channels, size = getattr(graph, "in_channels", None), getattr(graph, "image_size", 32)
+    if channels is None:
+        raise ConfigError("nothing says for which inputs the costs are: give `input_shape`, [channels, height, width]")
+    return (channels, size, size) if isinstance(size, int) else (channels, *size)
