@@ -51,9 +51,16 @@ def _is_joined() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def _device() -> torch.device:
-    """Return where the backend takes its tensors from."""
-    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+def _device(home: torch.device | None = None) -> torch.device:
+    """Return where a tensor is exchanged: on its GPU where NCCL is joined, else on the CPU.
+
+    Args:
+        home: Where the tensor is; None for one that may be anywhere.
+    """
+    joined = dist.get_backend()  # "nccl", "gloo", or one for each kind of device: "cpu:gloo,cuda:nccl"
+    if joined == "nccl" or ("nccl" in joined and home is not None and home.type == "cuda"):
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 # what all ranks are told
@@ -174,19 +181,19 @@ class LocalRows:
 def sum_over_ranks_(tensors: Iterable[Tensor]) -> None:
     """Replace tensors by their sums over ranks, in place.
 
-    Of any shapes, the same ones on every rank; those of a type travel together.
+    Each of any shape, the same one on every rank; those of a type travel together.
     """
     _reduce_(tensors, 1)
 
 
 @torch.no_grad()
 def mean_over_ranks_(tensors: Iterable[Tensor]) -> None:
-    """Replace tensors by their means over ranks, in place; see `sum_over_ranks_`."""
+    """Replace tensors, each of any shape, by their means over ranks, in place; see `sum_over_ranks_`."""
     _reduce_(tensors, world_size())
 
 
 def means_over_ranks(tensors: Sequence[T]) -> list[T]:
-    """Return the means over ranks of tensors of any shapes, new ones; what is None on all ranks stays None.
+    """Return the means over ranks of tensors, each of any shape, as new ones; what is None on all ranks stays None.
 
     Args:
         tensors: Of `torch.autograd.grad`, for example, which may give views that cannot be written to.
@@ -216,16 +223,16 @@ def _summed(tensor: Tensor) -> Tensor:
     """Return the sum over ranks of a tensor of any shape; half precision is summed in single."""
     wide = {torch.bfloat16: torch.float32, torch.float16: torch.float32, torch.bool: torch.uint8}
     home = tensor.device
-    moved = tensor.detach().to(_device(), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
+    moved = tensor.detach().to(_device(home), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
     dist.all_reduce(moved)
     return moved.to(home, tensor.dtype)
 
 
 def check_alike(tensors: Mapping[str, Iterable[Tensor]]) -> None:
-    """Raise unless all ranks have the same tensors, bit for bit.
+    """Raise unless all ranks have the same tensors, each of any shape, bit for bit.
 
     Args:
-        tensors: By what they are called in the message; of any shapes.
+        tensors: By what they are called in the message.
 
     Raises:
         OptimizerStateError: Naming what differs.

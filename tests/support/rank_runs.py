@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import re
@@ -9,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -113,3 +115,62 @@ def find_run(out: Path) -> Path:
     """Return the only run folder below `out`."""
     (folder,) = {path.parent for path in out.rglob("config.yaml")}
     return folder
+
+
+class Breaking:
+    """A loader that fails at its third batch.
+
+    Args:
+        loader: Gives the first two.
+    """
+
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return 5
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from itertools.islice(self.loader, 2)
+        raise OSError("the disk of this machine is gone")
+
+
+def script(words: Sequence[str], told: dict[str, str], output: str, double: bool) -> None:
+    """Be a person's script with loaders of its own, under torchrun: `[case, folder]`; what it prints goes to a file."""
+    sink = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    os.environ.update(told)
+    torch.set_num_threads(1)
+    from torch.utils.data import DataLoader
+    from torch.utils.data.distributed import DistributedSampler
+    from training_runs import loaders, small_trainer, tensors
+
+    from naslib.errors import NASLibError
+    from naslib.optimizers import DARTSOptimizer
+
+    case, folder = words
+    rank = int(told.get("RANK", 0))
+    own = loaders()
+    if case == "shuffled apart":
+        generator = torch.Generator().manual_seed(rank)
+        own["train_loader"] = DataLoader(tensors(40, 0), batch_size=8, shuffle=True, generator=generator)
+    elif case == "other data":
+        own["train_loader"] = DataLoader(tensors(40, rank), batch_size=8)
+    elif case == "breaks on rank 1" and rank == 1:
+        own["train_loader"] = Breaking(own["train_loader"])
+    elif case == "sampler":
+        sampler: DistributedSampler[int] = DistributedSampler(tensors(40, 0), num_replicas=2, rank=rank)
+        own["train_loader"] = DataLoader(tensors(40, 0), batch_size=8, sampler=sampler)
+    optimizer = DARTSOptimizer(learning_rate=0.1, arch_learning_rate=0.05, sync_batch_norm=True)
+    seed = rank if case == "seeded apart" else 0
+    try:
+        trainer = small_trainer(Path(folder), seed=seed, optimizer=optimizer, own=own)
+        trainer.search()
+        torch.save(
+            trainer.optimizer.graph.state_dict(), Path(folder).parent / f"rank{rank}-of-{told.get('WORLD_SIZE', 1)}"
+        )
+        print(f"one-shot {trainer.evaluate_oneshot():.4f}")
+    except NASLibError as error:
+        print(f"{type(error).__name__}: {error}")
+        sys.exit(2)

@@ -65,6 +65,8 @@ class DARTSOptimizer(OneShotOptimizer):
         ConfigError: For an unknown `hessian`, or a clipped virtual step where there is none, or nothing to clip by.
     """
 
+    STATIC_STEP = True
+
     def __init__(
         self,
         learning_rate: float = 0.025,

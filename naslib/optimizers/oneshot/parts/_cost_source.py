@@ -132,7 +132,10 @@ class CostSource:
         finally:
             host.outcome = before
         device = next((str(p.device) for p in host.weights), "cpu")
-        found = on_main(lambda: fit_calibration(sums, measure_networks(networks, self.shape, device=device)))
+        clock = str(self.table.info.get("clock", "wall")) if self.table is not None else "wall"
+        found = on_main(
+            lambda: fit_calibration(sums, measure_networks(networks, self.shape, device=device, clock=clock))
+        )
         logger.info(
             "calibrated by %d networks: latency = %.4g * sum + %.4g ms, at most %.1f %% off",
             found.networks, found.scale, found.shift, 100 * found.error,

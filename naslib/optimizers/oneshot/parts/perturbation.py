@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
@@ -34,7 +33,7 @@ def to_simplex(weights: Tensor) -> Tensor:
         weights: `(..., n_ops)`.
     """
     clipped = weights.clamp(0.0, 1.0)
-    largest = F.one_hot(weights.argmax(-1), weights.shape[-1]).to(weights)
+    largest = torch.zeros_like(weights).scatter_(-1, weights.argmax(-1, keepdim=True), 1.0)
     clipped = torch.where(clipped.sum(-1, keepdim=True) > 0, clipped, largest)
     return clipped / clipped.sum(-1, keepdim=True)
 
@@ -151,6 +150,11 @@ class Perturbation(Part):
         if name == "steps" and self.kind != "adversarial":
             return "only kind: adversarial takes steps"
         return super().unscheduled(name)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the noise is drawn within the pass; the worst weights are looked for before it."""
+        return self.kind == "random"
 
     def needs(self) -> Mapping[Ability, str]:
         """Return a mixture by weights that do not change by themselves and sum to 1."""
