@@ -91,6 +91,7 @@ def test_every_other_method_says_why_not() -> None:
     ("keys", "reason"),
     [
         ({"unrolled": True}, "the second-order step repeats random states"),
+        ({"accumulate": 2}, "a batch that is gone over in several passes reads random states"),
         ({"checkpoint_cells": True}, "a backward that computes cells again reads random states"),
         ({"parts": {"layer_alignment": {}}}, "the part layer_alignment: what it does in a pass may change"),
         ({"parts": {"perturbation": {"kind": "adversarial"}}}, "the part perturbation: what it does"),
