@@ -87,7 +87,9 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("keys", OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    "keys", [*OPTIONS[:2], *(pytest.param(k, marks=pytest.mark.slow) for k in OPTIONS[2:])], ids=str
+)
 def test_no_option_of_darts_waits(keys: dict[str, Any]) -> None:
     """Second order, clipping, precision and parts compute on the device."""
     assert counted("darts", **keys).waits == {}

@@ -95,7 +95,7 @@ def _on_pretended(monkeypatch: pytest.MonkeyPatch, name: str) -> gpu_checks.Chec
         torch.__future__.set_swap_module_params_on_conversion(False)
 
 
-@pytest.mark.parametrize("name", ["gdas", "drnas"])
+@pytest.mark.parametrize("name", ["gdas", pytest.param("drnas", marks=pytest.mark.slow)])
 def test_steps_on_another_device_equal_those_of_the_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison that a GPU will be put to, with a device that computes as the host does."""
     check = _on_pretended(monkeypatch, name)
