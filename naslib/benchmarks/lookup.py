@@ -85,6 +85,25 @@ def find_figure(
     return None
 
 
+def figure_names(
+    search_space: str, dataset: str | None = None, data_dir: str | os.PathLike[str] | None = None
+) -> list[str]:
+    """Return the names of the figures of a space's tables whose files are here, in any order.
+
+    Raises:
+        BenchmarkError: If a file is here, and cannot be read.
+    """
+    names: dict[str, None] = {}
+    for kind in kinds(search_space):
+        try:
+            benchmark = _opened(search_space, data_dir, kind)
+        except BenchmarkDataMissing:
+            continue
+        if dataset is None or benchmark.knows(dataset):
+            names |= dict.fromkeys(figure.name for figure in benchmark.figures)
+    return list(names)
+
+
 def _opened(search_space: str, data_dir: str | os.PathLike[str] | None, kind: str) -> Benchmark:
     key = _key(search_space, kind)
     path = _find(key, data_dir)

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from naslib.config.executor_options import add_executor_options, check_executor
 from naslib.config.parser import CommandParser
 from naslib.config.run_folder import check_makeable
 from naslib.config.seeds import parse_seeds
 from naslib.errors import ConfigError, did_you_mean
-
-from .executor_options import add_executor_options, check_executor
 
 _EPILOG = """\
 A config is one of a search that trains: its data set, search space, search_space_args, the section `search` (batch

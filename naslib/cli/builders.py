@@ -8,7 +8,7 @@ from typing import Any
 
 from naslib.benchmarks.base import Benchmark
 from naslib.benchmarks.joined import JoinedBenchmark
-from naslib.benchmarks.lookup import covers, find_figure, get_dataset_api, own_table
+from naslib.benchmarks.lookup import covers, figure_names, find_figure, get_dataset_api, own_table
 from naslib.config.method_defaults import settle_method
 from naslib.data import DatasetInfo, ImageData
 from naslib.defaults._config_data import load_config_data, settle_cutout
@@ -17,7 +17,7 @@ from naslib.defaults._query import check_networks
 from naslib.defaults._trials import is_table
 from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
-from naslib.errors import BenchmarkError, ConfigError, DatasetNotDownloaded
+from naslib.errors import BenchmarkError, ConfigError, DatasetNotDownloaded, did_you_mean
 from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -120,21 +120,29 @@ def build_benchmark(config: Any, space: Graph, required: bool) -> Benchmark | No
             return None
         api = get_dataset_api(name, *where)
         check_networks(api, space)
-        return _with_figures(api, config.search.get("objectives") or (), name, where)
+        return _with_figures(api, config.search.get("objectives") or (), name, where, required)
     except BenchmarkError:
         if required:
             raise
         return None
 
 
-def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[Any, ...]) -> Benchmark:
-    """Return a benchmark that also answers for objectives that other tables of the space have by name."""
+def _with_figures(first: Benchmark, objectives: Any, space: str, where: tuple[Any, ...], required: bool) -> Benchmark:
+    """Return a benchmark that also answers for objectives that other tables of the space have by name.
+
+    Raises:
+        BenchmarkError: If it is required, and an objective is none, but nearly the name of a figure of another table.
+    """
     others = []
     for name in objectives:
         try:
             first.metric_of(name)
         except BenchmarkError:
-            table = find_figure(space, str(getattr(name, "name", name)), *where)
+            wanted = str(getattr(name, "name", name))
+            table = find_figure(space, wanted, *where)
+            near = did_you_mean(wanted, figure_names(space, *where)) if table is None and required else ""
+            if near:
+                raise BenchmarkError(f"search.objectives: no table here has {wanted!r}{near}") from None
             others += [table] if table is not None and table not in others else []
     return JoinedBenchmark(first, others) if others else first
 

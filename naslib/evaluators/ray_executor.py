@@ -85,7 +85,7 @@ class RayExecutor(Executor):
         self._cluster = RayCluster(options, workers, _PLACE)
         _check_local_gpus(options, workers)
         self._retries = options.retries
-        self._packed = packed(evaluator, "ray", require("ray.cloudpickle", "search.executor ray", "ray").dumps)
+        self._packed = packed(evaluator, "ray", require("ray.cloudpickle", "search.executor=ray", "ray").dumps)
         threads = max(1, int(options.num_cpus)) if threads is None else threads
         self._here = _Here(threads, str(Path.cwd()), tuple(sys.path))
         self._call: Any = None
@@ -161,7 +161,7 @@ def _evaluate(held: list[Any], name: str, trial: Trial, here: _Here) -> Trial:
         evaluator = _HELD.get(name)
         if evaluator is None:
             here.settle()
-            evaluator = pickle.loads(require("ray", "search.executor ray").get(held[0]))
+            evaluator = pickle.loads(require("ray", "search.executor=ray").get(held[0]))
             _HELD.clear()
             _HELD[name] = evaluator
         return evaluated(evaluator, trial, never)

@@ -12,7 +12,8 @@ from torch import nn
 
 from naslib.errors import ConfigError
 
-from .builder import _calls_for, _prepared, _time
+from .builder import _calls_for, _prepared, _time, clock_named
+from .table import LatencyTable
 
 
 class Calibration(NamedTuple):
@@ -32,7 +33,12 @@ class Calibration(NamedTuple):
 
 
 def measure_networks(
-    networks: Sequence[nn.Module], input_shape: Sequence[int], *, repeats: int = 15, device: str = "cpu"
+    networks: Sequence[nn.Module],
+    input_shape: Sequence[int],
+    *,
+    repeats: int = 15,
+    device: str = "cpu",
+    clock: str = "wall",
 ) -> list[float]:
     """Return the milliseconds of networks on a batch of one, in evaluation mode: medians of rounds over all of them.
 
@@ -43,15 +49,17 @@ def measure_networks(
         input_shape: Of one input.
         repeats: Number of rounds.
         device: Where to measure.
+        clock: `"wall"` or `"cpu"`, see `measure_table`.
     """
     place = torch.device(device)
+    now = clock_named(clock, place)
     with torch.inference_mode():
         calls = [_prepared(network, tuple(input_shape), 1, place) for network in networks]
-        counts = [_calls_for(call, place) for call in calls]
+        counts = [_calls_for(call, place, now) for call in calls]
         rounds: list[list[float]] = [[] for _ in networks]
         for _ in range(repeats):
             for times, call, count in zip(rounds, calls, counts, strict=True):
-                times.append(_time(call, count, place))
+                times.append(_time(call, count, place, now))
     return [1e3 * median(times) for times in rounds]
 
 
@@ -75,3 +83,15 @@ def fit_calibration(sums: Sequence[float], measured: Sequence[float]) -> Calibra
         raise ConfigError("networks whose sum by the table is larger take less time: the table is of another machine")
     error = np.abs((scale * x + shift) / y - 1).max()
     return Calibration(float(scale), float(shift), float(error), len(x))
+
+
+def calibrated_table(table: LatencyTable, found: Calibration) -> LatencyTable:
+    """Return the table whose sums are those of a calibration, with a note of it.
+
+    Args:
+        table: As it was measured.
+        found: Fitted to it.
+    """
+    entries = {key: found.scale * milliseconds for key, milliseconds in table.entries.items()}
+    info = {**table.info, "calibration": found._asdict()}
+    return LatencyTable(entries, found.shift, table.n_edges, dict(table.kinds), info)

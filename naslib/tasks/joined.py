@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, DataError
 from naslib.utils.distributed import (
     LocalRows,
     broadcast_object,
@@ -25,6 +25,7 @@ from naslib.utils.passage import Memory, Passage
 from naslib.utils.rows import Rows, held_rows, holding_rows, wants_whole_batches
 
 from .accumulation import shares, weigher_of
+from .fields import describe_value
 from .parts_of_batch import SharedRows, count_rows, cut, gathered, joined_outputs
 from .task import Task
 
@@ -60,8 +61,8 @@ class _Joined(Task):
             return super().to_device(batch, device, memory_format)
         local = super().to_device(batch.batch, device, memory_format)
         n = count_rows(local)
-        if n is None or not is_shared(batch.total, self.sharing.least):
-            return local
+        if n is None:
+            raise DataError(f"rows of a rank must be a tensor or hold some, got {describe_value(local)}")
         if type(local) is tuple:
             return SharedRows(local, batch.total)
         if isinstance(local, Passage):

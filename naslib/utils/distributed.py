@@ -51,9 +51,16 @@ def _is_joined() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def _device() -> torch.device:
-    """Return where the backend takes its tensors from."""
-    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+def _device(home: torch.device | None = None) -> torch.device:
+    """Return where a tensor is exchanged: on its GPU where NCCL is joined, else on the CPU.
+
+    Args:
+        home: Where the tensor is; None for one that may be anywhere.
+    """
+    joined = dist.get_backend()  # "nccl", "gloo", or one for each kind of device: "cpu:gloo,cuda:nccl"
+    if joined == "nccl" or ("nccl" in joined and home is not None and home.type == "cuda"):
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 # what all ranks are told
@@ -216,7 +223,7 @@ def _summed(tensor: Tensor) -> Tensor:
     """Return the sum over ranks of a tensor of any shape; half precision is summed in single."""
     wide = {torch.bfloat16: torch.float32, torch.float16: torch.float32, torch.bool: torch.uint8}
     home = tensor.device
-    moved = tensor.detach().to(_device(), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
+    moved = tensor.detach().to(_device(home), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
     dist.all_reduce(moved)
     return moved.to(home, tensor.dtype)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from naslib.errors import ConfigError, NASLibError, RankError, SearchInterrupted
@@ -106,10 +109,26 @@ def join(timeout: float | None = None, at_exit: bool = False) -> bool:
         timeout=timedelta(seconds=seconds),
     )
     _Joined.store, _Joined.launch = store, launch
+    if launch.rank:
+        logging.getLogger("naslib").setLevel(logging.CRITICAL + 1)  # rank 0 says what all do
     if at_exit and not _Joined.at_exit:
         _Joined.at_exit = True
         atexit.register(leave)
+        _speak_once(launch)
     return True
+
+
+def _speak_once(launch: Launch) -> None:
+    """Let an error that ends a script be printed by one rank, where all have it."""
+    before = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        leave_word(error)
+        is_said = not error.speaks if isinstance(error, RankError) else launch.rank > 0 and not may_speak()
+        if not is_said:
+            before(kind, error, trace)
+
+    sys.excepthook = show
 
 
 def leave() -> None:

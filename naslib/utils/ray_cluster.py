@@ -38,6 +38,7 @@ class RayCluster:
         options: Which cluster, and what share of it each piece of work has.
         slots: How many pieces of work there are at a time.
         place: Where the options stand, for messages.
+        asked: How Ray was asked for, for messages.
 
     Attributes:
         ray: The module (once it is open).
@@ -46,13 +47,20 @@ class RayCluster:
         ConfigError: If Ray is not installed, or nobody answers at the address.
     """
 
-    def __init__(self, options: RayOptions, slots: int, place: str = "search.executor_args") -> None:
+    def __init__(
+        self,
+        options: RayOptions,
+        slots: int,
+        place: str = "search.executor_args",
+        asked: str = "search.executor=ray",
+    ) -> None:
         self.options, self.slots, self.place = options, slots, place
-        self.ray = require("ray", f"{place.rpartition('_')[0].rpartition('.')[2] or 'work'} ray")
+        self.ray = require("ray", asked)
         self.num_gpus = 0.0 if options.num_gpus is None else float(options.num_gpus)
         self.is_open = False
         self._is_ours = False
         self._silenced: Callable[[], None] = lambda: None
+        self._replaced: dict[str, str | None] = {}
         address = options.address
         if address is not None and address != "auto" and not self.ray.is_initialized():
             _check_reachable(address, place)
@@ -71,7 +79,7 @@ class RayCluster:
         address = self.options.address
         if not self.ray.is_initialized():
             quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-            with _as_before(), _environment():
+            with _as_before(), self._environment():
                 if address is None:
                     cpus = max(1, math.ceil(self.slots * self.options.num_cpus))
                     self._start(
@@ -88,6 +96,19 @@ class RayCluster:
         except BaseException:
             self.close()
             raise
+
+    @contextlib.contextmanager
+    def _environment(self) -> Iterator[None]:
+        """Set variables for the processes that are started meanwhile, and note those that Ray sets for this one."""
+        before = dict(os.environ)
+        os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in before})
+        try:
+            yield
+        finally:
+            for name in _ENVIRONMENT.keys() - before.keys():
+                os.environ.pop(name, None)
+            now = dict(os.environ)
+            self._replaced = {n: before.get(n) for n in {*before, *now} if now.get(n) != before.get(n)}
 
     def _start(self, **how: Any) -> None:
         try:
@@ -140,6 +161,11 @@ class RayCluster:
             with _as_before():
                 self.ray.shutdown()
             self._silenced()
+            for name, value in self._replaced.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
             self._is_ours = False
 
     def __enter__(self) -> RayCluster:
@@ -206,18 +232,6 @@ def _as_before() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """Set variables for the processes that are started meanwhile, where nobody has set them."""
-    missing = [name for name in _ENVIRONMENT if name not in os.environ]
-    os.environ.update({name: _ENVIRONMENT[name] for name in missing})
-    try:
-        yield
-    finally:
-        for name in missing:
-            os.environ.pop(name, None)
 
 
 def _silence_notices() -> Callable[[], None]:

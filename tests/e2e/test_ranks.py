@@ -148,12 +148,13 @@ def test_two_ranks_leave_what_one_process_leaves(ranks: Ranks, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dead", [0, 1])
-def test_a_killed_rank_is_named_and_the_run_goes_on(ranks: Ranks, tmp_path: Path, dead: int) -> None:
-    assert ranks.run([*TINY, f"out_dir={tmp_path / 'whole'}"], 2) == [0, 0]
-    killed, other = [*TINY, f"out_dir={tmp_path / 'killed'}"], 1 - dead
+@pytest.mark.parametrize(("dead", "phase"), [(0, "search"), (1, "search"), (1, "eval")])
+def test_a_killed_rank_is_named_and_the_run_goes_on(ranks: Ranks, tmp_path: Path, dead: int, phase: str) -> None:
+    words = [*(word for word in TINY if not word.startswith("evaluation.epochs")), "evaluation.epochs=2"]
+    assert ranks.run([*words, f"out_dir={tmp_path / 'whole'}"], 2) == [0, 0]
+    killed, other = [*words, f"out_dir={tmp_path / 'killed'}"], 1 - dead
     processes = ranks.start(killed, 2)
-    wait_for("model_*.pth", tmp_path / "killed", 2, processes)
+    wait_for(f"{phase}/model_*.pth", tmp_path / "killed", 2, processes)
     pid = processes[dead].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -162,7 +163,8 @@ def test_a_killed_rank_is_named_and_the_run_goes_on(ranks: Ranks, tmp_path: Path
     said = ranks.printed(other).splitlines()[-1]
     assert said.startswith(f"naslib: rank {other} has lost rank {dead} (killed? is there enough memory?). The last")
     assert said.endswith("is intact: the same command with --resume goes on from it")
-    assert not list((tmp_path / "killed").rglob("summary.json"))
+    left = [path for path in (tmp_path / "killed").rglob("*.pth") if path.parent.name == phase]
+    assert left and all(load(path)["run"]["format"] == 1 for path in left)  # nothing is half-written
     assert ranks.run([*killed, "--resume"], 2) == [0, 0], ranks.printed(0)
     identical(find_run(tmp_path / "whole"), find_run(tmp_path / "killed"))
 

@@ -34,7 +34,7 @@ def test_batch_norm_of_all_ranks_and_its_derivatives(two_ranks: Ranks, n: int) -
         np.testing.assert_allclose(found[0][name] + found[1][name], wanted[name], atol=1e-11)
 
 
-@pytest.mark.parametrize("n", [6, 7])
+@pytest.mark.parametrize("n", [3, 6, 7])
 def test_rows_of_a_loader_that_makes_those_of_its_rank(two_ranks: Ranks, n: int) -> None:
     inputs, targets = images(n, dtype=torch.float32)
     found = two_ranks.run(joined_acts.shared_rows, n)
@@ -50,7 +50,9 @@ def test_rows_of_a_loader_that_makes_those_of_its_rank(two_ranks: Ranks, n: int)
 
 
 def test_a_batch_too_small_is_whole_on_every_rank(two_ranks: Ranks) -> None:
-    assert [rank["local"] for rank in two_ranks.run(joined_acts.shared_rows, 3)] == [None, None]
+    assert two_ranks.run(joined_acts.rows_run, 3, False) == [[3]] * 2
+    assert two_ranks.run(joined_acts.rows_run, 3, True) == [[2], [1]]
+    assert two_ranks.run(joined_acts.rows_run, 9, False) == [[5], [4]]
 
 
 def test_texts_go_on_for_all_ranks(two_ranks: Ranks) -> None:

@@ -195,3 +195,15 @@ def different_weights() -> str:
 def rows_of_passes(n: int, accumulate: int) -> list[int]:
     """Return how many rows each pass has on this rank."""
     return [len(each.batch[0]) for each in passes_over(joined(Classification(), accumulate=accumulate), images(n))]
+
+
+def rows_run(n: int, synced: bool) -> list[int]:
+    """Return how many rows a network runs on, on this rank."""
+    seen: list[int] = []
+
+    def network(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return x.flatten(1)
+
+    joined(Classification(), synced).forward(network, images(n))
+    return seen

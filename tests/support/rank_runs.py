@@ -113,3 +113,42 @@ def find_run(out: Path) -> Path:
     """Return the only run folder below `out`."""
     (folder,) = {path.parent for path in out.rglob("config.yaml")}
     return folder
+
+
+def script(words: Sequence[str], told: dict[str, str], output: str, double: bool) -> None:
+    """Be a person's script with loaders of its own, under torchrun: `[case, folder]`; what it prints goes to a file."""
+    sink = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    os.environ.update(told)
+    torch.set_num_threads(1)
+    from torch.utils.data import DataLoader
+    from torch.utils.data.distributed import DistributedSampler
+    from training_runs import loaders, small_trainer, tensors
+
+    from naslib.errors import NASLibError
+    from naslib.optimizers import DARTSOptimizer
+
+    case, folder = words
+    rank = int(told.get("RANK", 0))
+    own = loaders()
+    if case == "shuffled apart":
+        generator = torch.Generator().manual_seed(rank)
+        own["train_loader"] = DataLoader(tensors(40, 0), batch_size=8, shuffle=True, generator=generator)
+    elif case == "other data":
+        own["train_loader"] = DataLoader(tensors(40, rank), batch_size=8)
+    elif case == "sampler":
+        sampler: DistributedSampler[int] = DistributedSampler(tensors(40, 0), num_replicas=2, rank=rank)
+        own["train_loader"] = DataLoader(tensors(40, 0), batch_size=8, sampler=sampler)
+    optimizer = DARTSOptimizer(learning_rate=0.1, arch_learning_rate=0.05, sync_batch_norm=True)
+    seed = rank if case == "seeded apart" else 0
+    try:
+        trainer = small_trainer(Path(folder), seed=seed, optimizer=optimizer, own=own)
+        trainer.search()
+        torch.save(
+            trainer.optimizer.graph.state_dict(), Path(folder).parent / f"rank{rank}-of-{told.get('WORLD_SIZE', 1)}"
+        )
+        print(f"one-shot {trainer.evaluate_oneshot():.4f}")
+    except NASLibError as error:
+        print(f"{type(error).__name__}: {error}")
+        sys.exit(2)

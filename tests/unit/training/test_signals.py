@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from naslib.errors import SearchInterrupted
+from naslib.training import signals
 from naslib.training.signals import InterruptGuard, exit_code
 
 
@@ -41,3 +42,27 @@ def test_does_nothing_outside_the_main_thread():
     thread.start()
     thread.join()
     assert failures == [False]
+
+
+def test_what_one_rank_was_told_all_ranks_do(monkeypatch):
+    monkeypatch.setattr(signals, "gather_objects", lambda mine: [mine, 0])
+    with InterruptGuard() as guard:
+        assert not guard.agreed() and not guard.requested
+        monkeypatch.setattr(signals, "gather_objects", lambda mine: [mine, int(signal.SIGTERM)])
+        assert guard.agreed() and guard.requested and guard.signum is None  # another rank was told
+        error = guard.interruption("model.pth")
+        os.kill(os.getpid(), signal.SIGINT)  # the first one here
+        assert guard.signum == signal.SIGINT
+    assert exit_code(error) == 143 and str(error).startswith("stopped by SIGTERM after the running step")
+
+
+def test_of_several_ranks_an_echo_is_no_second_signal(monkeypatch):
+    """A scheduler tells torchrun and every rank, and torchrun tells every rank once more."""
+    monkeypatch.setattr(signals, "is_distributed", lambda: True)
+    with InterruptGuard() as guard:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert guard.signum == signal.SIGTERM
+        monkeypatch.setattr(guard, "_since", guard._since - 3.5)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)

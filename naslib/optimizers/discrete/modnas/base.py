@@ -9,6 +9,7 @@ import numpy as np
 
 from naslib.errors import ConfigError, OptimizerStateError, did_you_mean
 from naslib.history import Objective
+from naslib.history.fronts import as_values
 from naslib.optimizers.discrete.model_based.several import SearchOfSeveral
 from naslib.search_spaces.core.codec import Code
 
@@ -147,11 +148,11 @@ class SearchOfDevices(SearchOfSeveral):
         for cost in range(1, len(self.objectives)):
             pair = (self.objectives[0], self.objectives[cost])
             members = self._front(cost)
-            merits = np.array([[o.merit(v) for o, v in zip(pair, m.values, strict=True)] for m in members])
+            merits = np.array([as_values(member.values, pair) for member in members])
             found[pair[1].name] = {
                 "learned": cost in learned,
                 "members": [{"trial": m.number, "values": list(m.values), "code": m.code} for m in members],
-                "reference_point": [o.merit(v) for o, v in zip(pair, reference_of(merits).tolist(), strict=True)],
+                "reference_point": as_values(reference_of(merits).tolist(), pair),
                 **self.proposed(cost),
             }
         return found
@@ -166,7 +167,7 @@ class SearchOfDevices(SearchOfSeveral):
         Raises:
             ConfigError: If a device is none of the objectives.
         """
-        if not isinstance(self.evaluator, str):  # else it is known when that is built
+        if self._asks_the_benchmark() or not isinstance(self.evaluator, str):  # else known when that is built
             self._check_devices(self.objectives)
         super().adapted()
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# How far beyond the worst of a front its reference point is, as a share of the front's range
-SLACK = 0.05
+from naslib.history import Objective
+from naslib.history.fronts import reference_point
+
+# What merits of score and cheapness are, larger being better in both
+_MERITS = (Objective("score"), Objective("cheapness"))
 
 
 def features_of(costs: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -36,6 +39,5 @@ def front_of_two(merits: np.ndarray) -> np.ndarray:
 
 
 def reference_of(front: np.ndarray) -> np.ndarray:
-    """Return the worst of a front of merits `(n, 2)` in each objective, with `SLACK` of its range, `(2,)`."""
-    best, worst = front.max(0), front.min(0)
-    return np.asarray(worst - SLACK * (best - worst))
+    """Return the worst of a front of merits `(n, 2)` in each objective, with 5 % of its range as slack, `(2,)`."""
+    return np.array(reference_point([front], _MERITS))

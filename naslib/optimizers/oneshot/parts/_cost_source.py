@@ -18,6 +18,7 @@ from naslib.hardware.trace import decision_edges, trace_candidates
 from naslib.optimizers.oneshot.supernet.host import SupernetHost
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.node_choices import combinations_in
+from naslib.utils.distributed import on_main
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -131,7 +132,10 @@ class CostSource:
         finally:
             host.outcome = before
         device = next((str(p.device) for p in host.weights), "cpu")
-        found = fit_calibration(sums, measure_networks(networks, self.shape, device=device))
+        clock = str(self.table.info.get("clock", "wall")) if self.table is not None else "wall"
+        found = on_main(
+            lambda: fit_calibration(sums, measure_networks(networks, self.shape, device=device, clock=clock))
+        )
         logger.info(
             "calibrated by %d networks: latency = %.4g * sum + %.4g ms, at most %.1f %% off",
             found.networks, found.scale, found.shift, 100 * found.error,

@@ -12,6 +12,8 @@ from naslib.errors import ConfigError, did_you_mean
 from naslib.utils.ray_options import ray_options
 
 OPTION = "--executor-args"
+# Where whole runs may be
+RUN_EXECUTORS = ("process", "ray")
 
 
 def add_executor_options(parser: ArgumentParser, names: str, default: str) -> None:
@@ -28,12 +30,14 @@ def add_executor_options(parser: ArgumentParser, names: str, default: str) -> No
     )
 
 
-def check_executor(name: str | None, text: str | None, known: tuple[str, ...] = EXECUTORS) -> dict[str, Any] | None:
+def check_executor(
+    name: str | None, said: str | Mapping[str, Any] | None, known: tuple[str, ...] = EXECUTORS
+) -> dict[str, Any] | None:
     """Return what `--executor-args` says, None where it is not given.
 
     Args:
         name: What `--executor` says.
-        text: A mapping of YAML, or `key=value` words with commas.
+        said: A mapping, as YAML or as `key=value` words with commas where it is a text.
         known: What `--executor` may be.
 
     Raises:
@@ -41,15 +45,17 @@ def check_executor(name: str | None, text: str | None, known: tuple[str, ...] = 
     """
     if name is not None and name not in known:
         raise ConfigError(f"--executor is one of {', '.join(known)}, not {name!r}{did_you_mean(name, known)}")
-    if text is None:
+    if said is None:
         return None
-    said = text.strip()
-    found = parse_value(said if said.startswith("{") else "{" + said.replace("=", ": ") + "}")
+    found: Any = said
+    if isinstance(said, str):
+        text = said.strip()
+        found = parse_value(text if text.startswith("{") else "{" + text.replace("=", ": ") + "}")
     if not isinstance(found, Mapping):
-        raise ConfigError(f"{OPTION} is a mapping, such as '{{address: auto}}', not {text!r}")
+        raise ConfigError(f"{OPTION} is a mapping, such as '{{address: auto}}', not {said!r}")
     given = {str(key): value for key, value in found.items()}
     ray_options(given, OPTION)
-    others = [key for key in given if key != "retries" or name == "serial"]
-    if name in ("process", "serial") and others:
+    others = [key for key in given if key != "retries" or name == "serial" or known is RUN_EXECUTORS]
+    if others and (name in ("process", "serial") or (name is None and known is RUN_EXECUTORS)):
         raise ConfigError(f"{OPTION} {', '.join(others)}: it goes with --executor ray")
     return given
