@@ -84,6 +84,7 @@ class Cost(Part):
             network are not known.
     """
 
+    STATIC = True  # multiplier and calibration change between epochs
     SCHEDULABLE = dict.fromkeys(("target", "weight"), "")
 
     def __init__(
