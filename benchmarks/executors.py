@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,7 +29,7 @@ from naslib.optimizers import OPTIMIZERS
 from naslib.search_spaces import NasBench201SearchSpace
 
 from .records import RESULTS
-from .row_files import append_records
+from .row_files import append_records, read_as
 
 FILE = RESULTS / "executors.csv"
 METHODS = ("random_search", "regularized_evolution", "nsga2")
@@ -107,6 +108,21 @@ def busy_share(spans: Sequence[tuple[int | None, float, float]], workers: int) -
     first, last = max(begun), max(start for _, start, _ in spans)
     busy = sum(max(0.0, min(end, last) - max(start, first)) for _, start, end in spans)
     return first, busy / (workers * (last - first))
+
+
+def table(path: Path = FILE) -> str:
+    """Return the searches, those told by number and by arrival beside each other."""
+    rows = {(r.executor, r.method, r.workers, r.trials, r.tell): r for r in read_as(Row, path)}
+    lines = [
+        "| executor | method | workers, trials | busy, by number | by arrival | seconds, by number | by arrival |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for executor, method, workers, trials in dict.fromkeys(key[:4] for key in rows):
+        both = [rows[executor, method, workers, trials, tell] for tell in ("by_number", "by_arrival")]
+        busy = " | ".join(f"{100 * row.busy:.1f} %" for row in both)
+        seconds = " | ".join(f"{row.seconds - row.start:.1f}" for row in both)
+        lines.append(f"| {executor} | `{method}` | {workers}, {trials} | {busy} | {seconds} |")
+    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
