@@ -118,6 +118,8 @@ def table(path: Path = FILE) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for executor, method, workers, trials in dict.fromkeys(key[:4] for key in rows):
+        if (executor, method, workers, trials, "by_arrival") not in rows:  # the measurement is not over
+            continue
         both = [rows[executor, method, workers, trials, tell] for tell in ("by_number", "by_arrival")]
         busy = " | ".join(f"{100 * row.busy:.1f} %" for row in both)
         seconds = " | ".join(f"{row.seconds - row.start:.1f}" for row in both)
@@ -136,19 +138,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--usual", type=float, default=0.5, help="seconds of a usual trial (default: 0.5)")
     add("--write", action="store_true", help=f"append the rows to {FILE.name}")
     given = parser.parse_args(argv)
-    rows = []
     for executor in given.executors:
         for method in given.methods:
             for tell in ("by_number", "by_arrival"):
                 row = measure(executor, method, tell, given.workers, given.trials, given.usual)
-                rows.append(row)
+                if given.write:
+                    append_records(Row, [row], FILE)
                 print(
                     f"{executor:8} {method:22} {tell:10} start {row.start:5.1f} s, {row.seconds:6.1f} s, "
                     f"busy {100 * row.busy:5.1f} %",
                     flush=True,
                 )
-    if given.write:
-        append_records(Row, rows, FILE)
 
 
 if __name__ == "__main__":
