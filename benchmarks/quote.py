@@ -13,6 +13,7 @@ from pathlib import Path
 from . import (
     blackbox,
     compare,
+    cost_target,
     early_termination,
     executors,
     export_int8,
@@ -152,6 +153,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
+    "cost_target": lambda found: cost_target.table(),
     "te_nas": lambda found: te_nas.table(),
 }
 
