@@ -41,7 +41,7 @@ from .row_files import append, read
 FILE = RESULTS / "cost-target.csv"
 FIELDS = (
     "metric", "unit", "target", "before", "strongest", "found", "measured", "drift", "clock", "cells", "channels",
-    "multiplier", "seed",
+    "multiplier", "seed", "how",
 )  # fmt: skip
 SHAPE = (3, 32, 32)
 SHARES = (0.25, 0.5, 0.75)
@@ -179,7 +179,8 @@ def run(given: argparse.Namespace) -> list[tuple[Any, ...]]:
     return [
         (metric, METRICS[metric].unit, target, round(began, 5), round(strongest, 5), round(found, 5),
          round(measured.get(index, found), 5), round(drift, 4) if index in measured else "", given.clock,
-         given.cells, given.channels, round(multiplier, 4), given.seed)
+         given.cells, given.channels, round(multiplier, 4), given.seed,
+         given.how if metric == "latency" else "counted")
         for index, (metric, target, began, strongest, found, multiplier) in enumerate(rows)
     ]  # fmt: skip
 
@@ -187,16 +188,16 @@ def run(given: argparse.Namespace) -> list[tuple[Any, ...]]:
 def table() -> str:
     """Return all rows as a table for a page."""
     lines = [
-        "| metric | target | before | strongest operations | found | off | the network itself | off | off, less the "
-        "machine's change |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| metric | run | target | before | strongest operations | found | off | the network itself | off "
+        "| off, less the machine's change |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in read(FILE):
         target, found, measured = (float(row[name]) for name in ("target", "found", "measured"))
         own = (f"{measured:.2f} | {100 * (measured / target - 1):+.1f} %" if row["drift"] else "counted | ") + " | "
         own += f"{100 * (measured / float(row['drift']) / target - 1):+.1f} %" if row["drift"] else ""
         lines.append(
-            f"| {row['metric']}, {row['unit']} | {target:.4g} | {float(row['before']):.4g} "
+            f"| {row['metric']}, {row['unit']} | {row['how']} | {target:.4g} | {float(row['before']):.4g} "
             f"| {float(row['strongest']):.4g} | {found:.4g} | {100 * (found / target - 1):+.1f} % | {own} |"
         )
     return "\n".join(lines)
@@ -220,6 +221,7 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--tolerance", type=float, default=0.01, help="of a search, within the 2 percent that are asked")
     add("--clock", default="wall", choices=["wall", "cpu"])
     add("--seed", type=int, default=1)
+    add("--how", default="", help="what to note of the run: how the machine was used")
     add("--write", action="store_true", help="add the rows to benchmarks/results/cost-target.csv")
     add("--show", action="store_true", help="print the table of what is there")
     given = parser.parse_args(words)

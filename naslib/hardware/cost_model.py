@@ -177,6 +177,21 @@ class CostModel:
                 found[edge] = found[edge] * (rank[place] < group.kept)
         return found
 
+    def drawn_rows(self, rows: Sequence[Tensor]) -> list[Tensor]:
+        """Return the rows of `of_rows` for a draw; where it does not say which edges are kept, all have their share.
+
+        `(n_ops,)` per decision.
+
+        Args:
+            rows: `(n_ops,)` per decision: one-hot, zeros for an edge that was not drawn.
+        """
+        found = list(rows)
+        for group in self.groups:
+            drawn = [edge for edge in group.edges if bool(found[edge].any())]
+            for edge in drawn if len(drawn) > group.kept else []:
+                found[edge] = found[edge] * (group.kept / len(drawn))
+        return found
+
 
 def inclusion(weights: Tensor, kept: int) -> Tensor:
     """Return with what probability each of n is among `kept` that are drawn one by one, in proportion to weights.

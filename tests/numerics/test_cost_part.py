@@ -180,7 +180,7 @@ def test_one_sided_targets_leave_what_is_cheaper():
         _search(optimizer)
         before = optimizer.get_final_architecture().genotype()
         optimizer.select_architecture([], [])
-        assert (optimizer.outcome is not None) == is_projected
+        assert optimizer.outcome is not None
         assert is_projected or optimizer.get_final_architecture().genotype() == before
         assert METRICS["params"].of_network(optimizer.get_final_architecture(), SHAPE) <= target
 
@@ -448,16 +448,25 @@ def test_every_method_on_every_space_for_every_metric(name: str, of_space: str, 
 
 @pytest.mark.slow
 def test_the_controller_pays_for_what_it_draws():
-    """ENAS that pays for parameters finds fewer of them than one that is paid."""
-    found = []
+    """ENAS that pays for parameters draws fewer of them than before, and than one that does not pay."""
+    means = []
     for weight in (0.0, 5.0):
-        optimizer = _adapted(
-            {"metric": "params", "weight": weight}, "enas", epochs=12, controller_aggregate=1, arch_learning_rate=0.05
+        optimizer: Any = _adapted(
+            {"metric": "params", "weight": weight}, "enas", epochs=60, controller_aggregate=1, arch_learning_rate=0.005
         )
+        model = optimizer.parts["cost"].model
+
+        def drawn(optimizer: Any = optimizer, model: Any = model) -> float:
+            torch.manual_seed(5)
+            codes = [optimizer.controller.sample().code for _ in range(100)]
+            gates = [optimizer.path_choices.gates(code) for code in codes]
+            return sum(model.of_choices([int(row.argmax()) for row in rows]) for rows in gates) / 100
+
+        before = drawn()
         _search(optimizer, steps=4)
-        found.append(METRICS["params"].of_network(optimizer.get_final_architecture(), SHAPE))
-    low, high = _range("params")
-    assert found[1] < found[0] and found[1] < low + 0.34 * (high - low)
+        means.append((before, drawn()))
+    (before, without), (same, paid) = means
+    assert before == same and paid < 0.6 * before and paid < 0.6 * without
 
 
 def test_images_of_the_space_tell_the_shape_of_the_input():

@@ -237,24 +237,15 @@ class Cost(Part):
 
         `choices` are one-hot rows `(n_ops,)`, one per decision.
         """
-        cost = float(self.model.of_rows(self._kept_rows([row.double() for row in choices]))) + self._offset
+        cost = float(self.model.of_rows(self.model.drawn_rows([row.double() for row in choices]))) + self._offset
         if self.target is None:
             return reward - float(self.weight or 0.0) * cost / self._uniform
         excess = (cost - self.target) / self.target
         if self.weight is not None:
-            return reward - self.weight * (max(0.0, excess) if self.one_sided else abs(excess))
+            return reward - self.weight * (max(0.0, excess) if self.one_sided else excess)
         # of a drawn network the term itself, not its slope: lambda g + rho / 2 g^2, by which draws are compared
         term = self.lagrangian.multiplier * excess + self.lagrangian.penalty / 2 * excess**2
         return reward - (max(0.0, term) if self.one_sided and excess <= 0 else term)
-
-    def _kept_rows(self, rows: Sequence[Tensor]) -> list[Tensor]:
-        """Return rows of a draw; where it says nothing about which edges are kept, all of a node have their share."""
-        found = list(rows)
-        for group in self.model.groups:
-            drawn = [edge for edge in group.edges if bool(found[edge].any())]
-            for edge in drawn if len(drawn) > group.kept else []:
-                found[edge] = found[edge] * (group.kept / len(drawn))
-        return found
 
     def new_epoch(self, epoch: int) -> None:
         """Look at the architecture that the epoch before has come to: log it, and update the multiplier."""
@@ -291,13 +282,19 @@ class Cost(Part):
         """Take the most likely architecture within the target, where the present one is not within it."""
         owner, self.source.rounds = self.optimizer, self.verify
         learned = any(alpha.requires_grad for alpha in owner.architectural_weights)
-        if self.target is not None and self.project and learned and not self._is_met(self._present()):
-            self._select_within()
+        if self.target is not None and self.project and learned:
+            (self._keep if self._is_met(self._present()) else self._select_within)()
         self.found = self._entry(self._epoch + 1)
         self.found |= {"multiplier": self.lagrangian.multiplier, "penalty": self.lagrangian.penalty}
         self.source.rounds = 0
         cost, unit = self.found["architecture"], self.metric.unit
         logger.info("%s of the architecture: %.4g %s%s", self.metric.name, cost, unit, self._said())
+
+    def _keep(self) -> None:
+        """Set the outcome, so that a method that would now choose by other means does not leave the target."""
+        owner, scores = self.optimizer, self.optimizer.decision_scores()
+        choices = self.source.choices(owner.get_final_architecture(), owner, self.model)
+        owner.outcome = as_scores(self.model, choices, scores) if owner.outcome is None else owner.outcome
 
     def _select_within(self) -> None:
         """Set the outcome; what its network is counted to cost corrects the model, until the target is met."""
@@ -361,7 +358,6 @@ class Cost(Part):
 
     def report(self) -> dict[str, Any]:
         """Return metric, unit, target, and what every epoch and the chosen architecture came to."""
-        calibration = None if self.calibration is None else self.calibration._asdict()
         return {
             "metric": self.metric.name,
             "unit": self.metric.unit,
@@ -371,7 +367,7 @@ class Cost(Part):
             "found": self.found,
             "met": None if self.found is None or self.target is None else self._is_met(self.found["architecture"]),
             "history": list(self.history),
-            "calibration": calibration,
+            "calibration": self.calibration and self.calibration._asdict(),
         }
 
     # checkpoints
