@@ -12,11 +12,13 @@ from pathlib import Path
 
 from . import (
     blackbox,
+    cluster,
     compare,
     early_termination,
     export_int8,
     few_shot,
     growing,
+    history_writers,
     inheritance,
     mepa,
     multi_fidelity,
@@ -130,6 +132,8 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "early_termination_darts": lambda found: early_termination.table("darts"),
     "progressive_nb101": lambda found: progressive.table("nb101"),
     "progressive_nb201": lambda found: progressive.table("nb201"),
+    "cluster": lambda found: cluster.table_of(),
+    "history_writers": lambda found: history_writers.table_of(),
     "multi_objective": lambda found: multi_objective.table(),
     "neural_searches": lambda found: neural_searches.table(blackbox.read(neural_searches.FILE)),
     "neural_searches_pairs": lambda found: neural_searches.pairs_table(blackbox.read(neural_searches.FILE)),
