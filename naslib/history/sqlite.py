@@ -183,8 +183,8 @@ class SqliteHistory(History):
                 ) from error
             if code == sqlite3.SQLITE_CANTOPEN and self.path.is_file():
                 raise HistoryError(
-                    f"cannot open {self.path}, which is there: its folder may not be written to, or this process has as "
-                    "many files open as it may (`ulimit -n`; every connection has two)"
+                    f"cannot open {self.path}, which is there: its folder may not be written to, or this process has "
+                    "as many files open as it may (`ulimit -n`; every connection has two)"
                 ) from error
             if code == sqlite3.SQLITE_ERROR:  # a table or a column that is not there
                 raise HistoryError(_damaged(self.path, str(error))) from error
