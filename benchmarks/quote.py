@@ -14,10 +14,12 @@ from . import (
     blackbox,
     cluster,
     compare,
+    cost_target,
     early_termination,
     export_int8,
     few_shot,
     growing,
+    hardware_fronts,
     history_writers,
     inheritance,
     mepa,
@@ -134,6 +136,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "progressive_nb201": lambda found: progressive.table("nb201"),
     "cluster": lambda found: cluster.table_of(),
     "history_writers": lambda found: history_writers.table_of(),
+    "hardware_fronts": lambda found: hardware_fronts.table(),
     "multi_objective": lambda found: multi_objective.table(),
     "neural_searches": lambda found: neural_searches.table(blackbox.read(neural_searches.FILE)),
     "neural_searches_pairs": lambda found: neural_searches.pairs_table(blackbox.read(neural_searches.FILE)),
@@ -152,6 +155,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
+    "cost_target": lambda found: cost_target.table(),
     "te_nas": lambda found: te_nas.table(),
 }
 
