@@ -47,6 +47,8 @@ TARGET = 91.5  # percent
 LONGEST, LEVELS, ETA = 200, [12, 200], 16
 WORKERS = (1, 10, 100, 1000)
 BUDGET = {1: 1000.0, 10: 1000.0, 100: 2000.0, 1000: 4000.0}  # worker-hours
+# What the methods are called whose results are told in the order of their numbers
+IN_ORDER = "told by number"
 # Methods whose own time is that of the simulation
 COSTLY = ("BOHB", "TPE")
 CLUSTERS = {
@@ -73,6 +75,13 @@ class SynchronousHalving(_OneAtATime, SuccessiveHalving):
     """Successive halving, a bracket at a time."""
 
 
+def _overlapping(**keywords: Any) -> NSGA2:
+    """Return an NSGA-II that knows that results are told as they come, as a search tells it."""
+    optimizer = NSGA2(**keywords)
+    optimizer.is_told_by_arrival = True
+    return optimizer
+
+
 def methods(workers: int) -> dict[str, Callable[[], Any]]:
     """Return what makes the optimizers by name; some have a size that follows the number of workers."""
     levels: dict[str, Any] = {"fidelities": LEVELS, "eta": ETA}
@@ -88,6 +97,10 @@ def methods(workers: int) -> dict[str, Callable[[], Any]]:
         ),
         "NSGA-II, 30 members": partial(NSGA2, objectives=two),
         "NSGA-II, as many members as workers": partial(NSGA2, population_size=max(30, workers), objectives=two),
+        "NSGA-II, 30 members, generations overlap": partial(_overlapping, objectives=two),
+        f"random search, {IN_ORDER}": RandomSearch,
+        f"regularized evolution, {IN_ORDER}": RegularizedEvolution,
+        f"ASHA, {IN_ORDER}": partial(ASHA, **levels),
         "BOHB": partial(BOHB, **levels),
         "TPE": TPE,
     }
@@ -146,7 +159,8 @@ def search(table: Table, cluster: str, method: str, workers: int, seed: int) -> 
     optimizer = methods(workers)[method]()
     train = table.adapt(optimizer, seed)
     budget = BUDGET.get(workers, 4.0 * workers)
-    found = simulate(optimizer, train, workers, budget, CLUSTERS[cluster], seed, LONGEST, TARGET)
+    in_order = method.endswith(IN_ORDER)
+    found = simulate(optimizer, train, workers, budget, CLUSTERS[cluster], seed, LONGEST, TARGET, in_order)
     each = 1e6 / max(1, found.trials)
     return Row(
         cluster=cluster,

@@ -119,12 +119,14 @@ def simulate(
     seed: int,
     longest: int,
     target: float,
+    in_order: bool = False,
 ) -> Outcome:
     """Let an optimizer search on a cluster until so many worker-hours are over, and return what came of it.
 
     Whenever a worker is free the optimizer is asked for as many trials as there are free workers, and every result is
-    told as it arrives. A trial whose worker dies is trained anew when the worker is back. The time that the optimizer
-    itself takes is measured, and is none on the simulated clock.
+    told as it arrives; with `in_order` in the order of the trials' numbers, and a result that waits for one before it
+    keeps its worker waiting, as `search.tell: by_number` does. A trial whose worker dies is trained anew when the
+    worker is back. The time that the optimizer itself takes is measured, and is none on the simulated clock.
 
     Args:
         optimizer: Adapted; has `ask(n)` and `tell(trial)`.
@@ -135,6 +137,7 @@ def simulate(
         seed: Of the troubles.
         longest: Fidelity of the longest training.
         target: Value of the first objective, larger is better.
+        in_order: Whether results are told in the order of the numbers.
     """
     rng = random.Random(f"cluster {seed}")
     found = Outcome(workers)
@@ -142,6 +145,7 @@ def simulate(
     free = list(range(workers))
     events: list[Attempt] = []
     retried: dict[int, Trial] = {}
+    held: dict[int, tuple[Trial, int]] = {}
     order, now = 0, 0.0
 
     def begin(trial: Trial, worker: int) -> None:
@@ -179,17 +183,23 @@ def simulate(
             heapq.heappush(events, Attempt(now + troubles.restart, order, now, event.worker, None, False))
             continue
         found.busy += span
-        values, seconds = train(event.trial)
-        clock = time.process_time()
-        optimizer.tell(event.trial, values, seconds=seconds)
-        found.tell_seconds += time.process_time() - clock
-        found.trials += 1
-        if event.trial.fidelity == longest:
-            found.full += 1
-            found.best = values[0] if found.best is None else max(found.best, values[0])
-            if found.hours_to_target is None and values[0] >= target:
-                found.hours_to_target, found.trials_to_target = now / HOUR, found.trials
-        free.append(event.worker)
+        held[event.trial.number] = event.trial, event.worker
+        while held:
+            number = min(optimizer.record.pending) if in_order else next(iter(held))
+            if number not in held:
+                break
+            trial, worker = held.pop(number)
+            values, seconds = train(trial)
+            clock = time.process_time()
+            optimizer.tell(trial, values, seconds=seconds)
+            found.tell_seconds += time.process_time() - clock
+            found.trials += 1
+            if trial.fidelity == longest:
+                found.full += 1
+                found.best = values[0] if found.best is None else max(found.best, values[0])
+                if found.hours_to_target is None and values[0] >= target:
+                    found.hours_to_target, found.trials_to_target = now / HOUR, found.trials
+            free.append(worker)
     for event in events:  # what is cut off by the end
         span = (end - event.start) / HOUR
         if event.trial is None:

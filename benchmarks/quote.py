@@ -13,10 +13,12 @@ from pathlib import Path
 from . import (
     blackbox,
     compare,
+    cost_target,
     early_termination,
     export_int8,
     few_shot,
     growing,
+    hardware_fronts,
     inheritance,
     mepa,
     modnas,
@@ -131,6 +133,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "early_termination_darts": lambda found: early_termination.table("darts"),
     "progressive_nb101": lambda found: progressive.table("nb101"),
     "progressive_nb201": lambda found: progressive.table("nb201"),
+    "hardware_fronts": lambda found: hardware_fronts.table(),
     "multi_objective": lambda found: multi_objective.table(),
     "modnas_nb201": lambda found: modnas.table("nasbench201"),
     "modnas_ofa": lambda found: modnas.table("ofa"),
@@ -151,6 +154,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
+    "cost_target": lambda found: cost_target.table(),
     "te_nas": lambda found: te_nas.table(),
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from naslib.config.executor_options import add_executor_options, check_executor
 from naslib.config.parser import CommandParser
 from naslib.config.run_folder import check_makeable
 from naslib.config.seeds import parse_seeds
@@ -19,6 +20,7 @@ size, rates, train_portion ...) and search.evaluator_args (epochs) are the proto
 examples:
   naslib bench build digits_table.yaml --architectures 20 --seeds 1,2 --out mine.npz
   naslib bench build digits_table.yaml --architectures all --workers 2 --shard 1/4 --out part1.npz
+  naslib bench build digits_table.yaml --executor ray --executor-args '{address: auto}' --workers 64 --out mine.npz
   naslib bench merge whole.npz part1.npz part2.npz
   naslib bench merge so_far.npz mine.build
   naslib bench latency mine.npz
@@ -70,14 +72,14 @@ def _build(words: Sequence[str]) -> int:
     add("--seeds", default="1", metavar="1,2", help="each architecture is trained with each, also 1-3 (default: 1)")
     add("--order-seed", type=int, default=0, help="of the random order of architectures (default: 0)")
     add("--shard", default="1/1", metavar="I/N", help="train every N-th architecture, from the I-th (default: 1/1)")
-    add("--workers", type=int, default=1, help="trainings at a time (default: 1)")
+    add("--workers", type=int, help="trainings at a time (default: search.workers of the config)")
     add("--threads", type=int, default=1, help="threads of each (default: 1)")
-    add("--executor", default="process", help="process or serial; ray is not among them yet")
+    add_executor_options(parser, "process, ray or serial", "search.executor of the config, else process")
     add("--retry-failed", action="store_true", help="train anew what has failed before")
     add("--write-now", action="store_true", help="train nothing: write the table of what is trained")
     add("overrides", nargs="*", metavar="key=value", help="overrides of config keys")
     given = parser.parse_intermixed_args(list(words))
-    _check_executor(given.executor, given.workers)
+    args = check_executor(given.executor, given.executor_args)
     count = _count(given.architectures)
     seeds = parse_seeds(given.seeds)
     shard = _shard(given.shard)
@@ -87,23 +89,48 @@ def _build(words: Sequence[str]) -> int:
     from naslib.utils.log import setup_logger
 
     setup_logger(None)
-    evaluator, config = _evaluator(given.config, given.overrides, given.threads)
+    config = _config(given.config, given.overrides)
+    where = _where(config.search, given.executor, given.workers, args)
+    evaluator, protocol = _evaluator(config, given.threads)
     if given.write_now:
         results = collect(build_folder(given.out), evaluator)
         save_results(results, given.out)
     else:
         results = build_table(
-            evaluator, given.out, name=evaluator.training.space.get_type(), dataset=config["dataset"],
-            architectures=count, seeds=seeds, order_seed=given.order_seed, shard=shard, workers=given.workers,
-            threads=given.threads, about={"config": config}, retry_failed=given.retry_failed,
+            evaluator, given.out, name=evaluator.training.space.get_type(), dataset=protocol["dataset"],
+            architectures=count, seeds=seeds, order_seed=given.order_seed, shard=shard,
+            threads=given.threads, about={"config": protocol}, retry_failed=given.retry_failed, **where,
         )  # fmt: skip
     sys.stdout.write(f"{given.out}: {len(results.codes):,} architectures, {len(results.trained):,} of them trained\n")
     return 0
 
 
-def _evaluator(source: Any, overrides: Sequence[str], threads: int) -> tuple[Any, dict[str, Any]]:
-    """Return what trains as a config says, and the part of the config that decides what comes out."""
+def _config(source: Any, overrides: Sequence[str]) -> Any:
+    """Return the config of what is trained."""
     from naslib.config.loader import load_config
+
+    from .door import schema_extensions
+
+    config = load_config(source, list(overrides), extensions=schema_extensions())
+    if config.search.get("evaluator") not in (None, "train"):
+        raise ConfigError(f"search.evaluator is {config.search.evaluator!r}: a table is built by training (train)")
+    config.search["evaluator"] = "train"
+    return config
+
+
+def _where(search: Any, executor: str | None, workers: int | None, args: Any) -> dict[str, Any]:
+    """Return where the trainings are made: as options say, else as the section `search` does."""
+    name = executor if executor is not None else search.get("executor")
+    count = workers if workers is not None else int(search.get("workers", 1))
+    if args is None:
+        args = dict(search.get("executor_args") or {}) if executor in (None, search.get("executor")) else {}
+    if name == "serial" and count > 1:
+        raise ConfigError(f"--workers {count} needs --executor process; serial trains one after the other")
+    return {"executor": name, "workers": count, "executor_args": args}
+
+
+def _evaluator(config: Any, threads: int) -> tuple[Any, dict[str, Any]]:
+    """Return what trains as a config says, and the part of the config that decides what comes out."""
     from naslib.defaults._trials import build_evaluator
     from naslib.evaluators import TrainEvaluator
     from naslib.evaluators.recorded import RecordedTraining
@@ -111,12 +138,7 @@ def _evaluator(source: Any, overrides: Sequence[str], threads: int) -> tuple[Any
     from naslib.utils.seeding import set_seed
 
     from .builders import build_trainer
-    from .door import schema_extensions
 
-    config = load_config(source, list(overrides), extensions=schema_extensions())
-    if config.search.get("evaluator") not in (None, "train"):
-        raise ConfigError(f"search.evaluator is {config.search.evaluator!r}: a table is built by training (train)")
-    config.search["evaluator"] = "train"
     set_seed(config.seed)
     trainer = build_trainer(config)
     optimizer = trainer.optimizer
@@ -167,7 +189,8 @@ def _again(protocol: dict[str, Any], what: str, data: str | None) -> Any:
             "evaluator) or naslib.evaluators.latency.measure_latencies(results, evaluator, path) there"
         )
     where = {} if data is None else {"data": data}
-    evaluator, _ = _evaluator({**config, **where, "optimizer": "random_search"}, [], int(protocol.get("threads", 1)))
+    full = _config({**config, **where, "optimizer": "random_search"}, [])
+    evaluator, _ = _evaluator(full, int(protocol.get("threads", 1)))
     return evaluator
 
 
@@ -199,15 +222,6 @@ def _info(words: Sequence[str]) -> int:
 
     sys.stdout.write(describe_results(load_results(given.table)) + "\n")
     return 0
-
-
-def _check_executor(name: str, workers: int) -> None:
-    if name == "ray":
-        raise ConfigError("--executor ray is not there yet: use --executor process, and --shard on several machines")
-    if name == "serial" and workers > 1:
-        raise ConfigError(f"--workers {workers} needs --executor process; serial trains one after the other")
-    if name not in ("process", "serial"):
-        raise ConfigError(f"--executor is process, not {name!r}{did_you_mean(name, ('process',))}")
 
 
 def _count(word: str) -> int | None:

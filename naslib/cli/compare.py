@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config
+from naslib.config.executor_options import RUN_EXECUTORS, add_executor_options, check_executor
 from naslib.config.parser import CommandParser
 from naslib.config.reference_point import HELP, check_reference, parse_reference
 from naslib.config.seeds import parse_seeds
@@ -26,6 +27,7 @@ from naslib.utils.lock import RunLock
 
 from .door import read_config, schema_extensions
 from .quiet_run import QuietRun, do_quietly
+from .ray_runs import check_not_nested, runs_on_ray
 from .workers import in_processes
 
 _EPILOG = """\
@@ -66,6 +68,7 @@ def main(words: Sequence[str]) -> int:
         RunFolderError: If the folder holds another comparison.
     """
     asked = _parser().parse_intermixed_args(list(words))
+    args = check_executor(asked.executor, asked.executor_args, RUN_EXECUTORS)
     seeds, methods = parse_seeds(asked.seeds), _methods(asked.methods)
     out = Path(asked.out or Path("compare") / Path(asked.config).stem)
     jobs = [job for method in methods for job in _jobs(asked, method, seeds, out)]
@@ -73,10 +76,11 @@ def main(words: Sequence[str]) -> int:
     reference = parse_reference(asked.reference)
     for config in configs.values():
         check_reference(reference, config)
+        check_not_nested(asked.executor, config)
     about = _protocol(configs, asked)
     with RunLock(out):
         _claim(out / _ABOUT, about)
-        failures = _run_all(jobs, asked.jobs or 1)
+        failures = _run_all(jobs, asked.jobs or 1, asked.executor, args)
         by = "seconds" if asked.budget else "evaluations"
         sys.stdout.write(_report(jobs, failures, configs, out, by, reference))
     return 2 if failures else 0
@@ -95,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--with", nargs=2, action="append", default=[], dest="settings", metavar=("METHOD", "KEY=VALUE"),
         help="a key of the config for one method alone; may be repeated")  # fmt: skip
     add("--jobs", type=int, metavar="N", help="runs at a time, each in a process of its own (default 1)")
+    add_executor_options(parser, "process or ray", "process")
     add("--reference", metavar="85,null", help=HELP)
     add("--out", metavar="FOLDER", help="where it is left (default compare/<name of the config>)")
     add("overrides", nargs="*", metavar="key=value", help="overrides of config keys, for all methods")
@@ -201,15 +206,18 @@ def _claim(path: Path, about: Mapping[str, Any]) -> None:
     atomic_write_text(path, json.dumps(merged, indent=2) + "\n")
 
 
-def _run_all(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], str]:
+def _run_all(
+    jobs: Sequence[Job], workers: int, executor: str | None = None, args: Mapping[str, Any] | None = None
+) -> dict[tuple[str, int], str]:
     """Do the runs that are not there yet, and return what went wrong with which."""
     from naslib.comparison.runs import is_finished
 
     open_jobs = [job for job in jobs if not is_finished(job.folder)]
     failures: dict[tuple[str, int], str] = {}
     works = [QuietRun(job.command, job.folder) for job in open_jobs]
+    running = runs_on_ray(works, workers, args) if executor == "ray" else in_processes(do_quietly, works, workers)
     with (
-        closing(in_processes(do_quietly, works, workers)) as events,
+        closing(running) as events,
         Progress("compare", len(jobs), len(jobs) - len(open_jobs), unit="run", say=_say) as progress,
     ):
         try:

@@ -8,12 +8,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from naslib.config.cli import CommandLine
+from naslib.config.cli import CommandLine, config_from_command_line
 from naslib.config.config import Config
+from naslib.config.run_folder import holds_run
 from naslib.errors import ConfigError, NASLibError, RankError, exit_code
 from naslib.utils.launch import Launch
 from naslib.utils.process_group import Terminated, join, leave, leave_word, losing_ranks, may_speak
@@ -83,10 +85,19 @@ def _nothing_yet() -> str:
 def _run(command: CommandLine, read: Callable[[CommandLine], Config]) -> None:
     from naslib.utils.distributed import on_main
 
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
+        command = on_main(partial(_once_more, command))
     config = on_main(partial(read, command))
     from .pipeline import run  # seconds of imports, for a run that can begin
 
     run(command, config)
+
+
+def _once_more(command: CommandLine) -> CommandLine:
+    """Return the command of a job that torchrun has started once more (`--max-restarts`): it goes on with its run."""
+    config = config_from_command_line(command)
+    is_begun = holds_run(config.save)
+    return replace(command, resume=is_begun and not command.eval_only, overwrite=command.overwrite and not is_begun)
 
 
 def be_silent() -> None:

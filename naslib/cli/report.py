@@ -7,6 +7,7 @@ import webbrowser
 from collections.abc import Sequence
 
 from naslib.config.parser import CommandParser
+from naslib.config.reference_point import HELP, parse_reference
 
 _EPILOG = """\
 examples:
@@ -38,11 +39,13 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--no-measure", action="store_true", help="do not measure the layers of the trained network here"
     )
+    parser.add_argument("--reference", metavar="85,null", help=HELP)
     parser.add_argument("--open", action="store_true", help="show the page in the browser")
     asked = parser.parse_intermixed_args(list(words))
     from naslib.report.write import write_report  # seconds of imports
 
-    path = write_report(asked.runs, asked.out, measure=not asked.no_measure)
+    reference = parse_reference(asked.reference)
+    path = write_report(asked.runs, asked.out, measure=not asked.no_measure, reference=reference)
     sys.stdout.write(f"{path}\n")
     if asked.open and not webbrowser.open(path.resolve().as_uri()):
         sys.stderr.write("no browser could be started: open the file yourself\n")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config
+from naslib.config.executor_options import RUN_EXECUTORS, check_executor
 from naslib.config.reference_point import check_reference
 from naslib.config.run_folder import describe_state, free_name, holds_run
 from naslib.config.seeds import parse_seeds
@@ -25,6 +26,7 @@ from naslib.utils.text import differences, listed
 
 from .door import read_config
 from .quiet_run import INTERRUPTED, QuietRun, do_quietly
+from .ray_runs import check_not_nested, runs_on_ray
 from .seed_lines import SeedLines
 from .workers import Stopped, in_processes, threads_each
 
@@ -58,6 +60,8 @@ def run_seeds(
     jobs: int = 1,
     resume: bool = False,
     overwrite: bool = False,
+    executor: str | None = None,
+    executor_args: Mapping[str, Any] | None = None,
     reference: Sequence[float | None] | None = None,
 ) -> Any:
     """Run one config with several seeds, each in its usual folder, and return what they came to.
@@ -73,6 +77,8 @@ def run_seeds(
         jobs: Runs at a time; each has its share of the cores.
         resume: Keep the seeds that are finished, go on with those that are not, begin those that have not begun.
         overwrite: Move what is there to `<seed>.1` and begin anew.
+        executor: `"process"`, which is the default, or `"ray"`.
+        executor_args: What else Ray is told; see `naslib.utils.ray_options.RayOptions`.
         reference: Of a search for several objectives: what hypervolumes are above, a value per objective in its unit,
             None for the worst of all fronts with 5 % slack.
 
@@ -90,9 +96,11 @@ def run_seeds(
     command = CommandLine(
         config_file=config if config is None or isinstance(config, Mapping) else str(config),  # type: ignore[arg-type]
         resume=resume, overwrite=overwrite, overrides=tuple(overrides), seeds=tuple(chosen), jobs=jobs,
+        executor=executor, executor_args=executor_args,
         reference=None if reference is None else tuple(reference),
     )  # fmt: skip
     command.check()
+    check_executor(executor, executor_args, RUN_EXECUTORS)
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a process that is just being started
         raise ConfigError(
             'run_seeds starts processes, which import the script: call it below if __name__ == "__main__"'
@@ -153,7 +161,9 @@ def _without_warnings() -> Iterator[None]:
 
 def _plan(command: CommandLine, seed: int) -> SeedPlan:
     one = dataclasses.replace(command, seeds=None, jobs=None, seed=seed, resume=False, reference=None)
+    one = dataclasses.replace(one, executor=None, executor_args=None)
     config = read_config(dataclasses.replace(one, dry_run=True))  # it looks at no folder, but for --eval-only
+    check_not_nested(command.executor, config)
     check_reference(command.reference, config)
     folder = Path(config.save)
     state = "new"
@@ -222,8 +232,10 @@ def _carry_out(command: CommandLine, plans: Sequence[SeedPlan]) -> Any:
     troubles: dict[int, str] = {}
     open_seeds = {plan.seed for plan in to_do}
     lines.say_kept([plan.seed for plan in plans if plan not in to_do])
+    jobs, args = command.jobs or 1, command.executor_args
+    running = runs_on_ray(works, jobs, args) if command.executor == "ray" else in_processes(do_quietly, works, jobs)
     try:
-        with closing(in_processes(do_quietly, works, command.jobs or 1)) as events, lines:
+        with closing(running) as events, lines:
             for kind, place, result in events:
                 if kind == "begun":
                     lines.begin(place)
@@ -272,7 +284,8 @@ def _dry_run(command: CommandLine, plans: Sequence[SeedPlan]) -> str:
 
     run(dataclasses.replace(plans[0].command, dry_run=True))
     jobs = min(command.jobs or 1, len(plans))
-    lines = [f"seeds          {len(plans)}, {jobs} at a time, {threads_each(jobs)} threads at most for each"]
+    where = "on Ray" if command.executor == "ray" else f"{threads_each(jobs)} threads at most for each"
+    lines = [f"seeds          {len(plans)}, {jobs} at a time, {where}"]
     lines += [f"  seed {plan.seed:<8} {plan.folder}: {_would(command)(plan.state)}" for plan in plans]
     return "\n".join(lines) + "\n"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from naslib import __version__
 from naslib.config.config import Config
+from naslib.config.executor_options import RUN_EXECUTORS, add_executor_options, check_executor
 from naslib.config.experiments import experiment_config
 from naslib.config.extensions import SchemaExtensions
 from naslib.config.loader import load_config
@@ -72,6 +73,8 @@ class CommandLine:
         print_schema: Print the JSON schema of configs.
         seeds: Several seeds, each a run of its own; None for one run.
         jobs: How many of them at a time, None for one.
+        executor: Where they run: `"process"` or `"ray"`; None for processes of this machine.
+        executor_args: What else Ray is told, None for nothing.
         reference: What the hypervolumes of their fronts are above, None for what the fronts say.
     """
 
@@ -86,6 +89,8 @@ class CommandLine:
     print_schema: bool = False
     seeds: tuple[int, ...] | None = None
     jobs: int | None = None
+    executor: str | None = None
+    executor_args: Mapping[str, Any] | None = None
     reference: tuple[float | None, ...] | None = None
 
     @property
@@ -104,6 +109,10 @@ class CommandLine:
         if self.seeds is None:
             if self.jobs is not None:
                 raise ConfigError("--jobs says how many of --seeds run at a time; give --seeds 1-5, say")
+            if self.executor is not None or self.executor_args is not None:
+                raise ConfigError(
+                    "--executor says where the runs of --seeds are; where trials are evaluated is search.executor"
+                )
             if self.reference is not None:
                 raise ConfigError(
                     "--reference compares the fronts of --seeds; one search has its own key, search.reference_point"
@@ -140,6 +149,7 @@ def default_argument_parser(epilog: str = "") -> CommandParser:
     add("--seed", type=int, metavar="N", help="random seed; part of the run folder's name")
     add("--seeds", metavar="1-5", help="run several seeds (1-5, or 1,3,7-9) and say mean and standard deviation")
     add("--jobs", type=int, metavar="N", help="of --seeds: runs at a time, each in a process of its own (default 1)")
+    add_executor_options(parser, "of --seeds: process or ray", "process")
     add("--reference", metavar="85,null", help=HELP)
     add("--model-path", metavar="FILE", help="checkpoint to start from instead of the last one")
     add("--print-schema", action="store_true", help="print the JSON schema of configs and stop")
@@ -185,13 +195,17 @@ def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
     ignored = [f"--{o}" for o in _NASLIB_OPTIONS if getattr(found, o.replace("-", "_")) not in (None, False)]
     if ignored:
         logger.warning(
-            "command line: %s: without effect, one process runs a search; choose its device with device=",
+            "command line: %s: without effect; torchrun starts several processes, device= chooses where they compute",
             ", ".join(ignored),
         )
     names = ("config_file", "resume", "eval_only", "dry_run", "overwrite", "seed", "model_path", "print_schema", "jobs")
     seeds = None if found.seeds is None else tuple(parse_seeds(found.seeds))
-    given = {name: getattr(found, name) for name in names}
     reference = parse_reference(found.reference)
+    where = {
+        "executor": found.executor,
+        "executor_args": check_executor(found.executor, found.executor_args, RUN_EXECUTORS),
+    }
+    given = {name: getattr(found, name) for name in names} | where
     command = CommandLine(overrides=tuple(overrides), seeds=seeds, reference=reference, **given)
     command.check()
     return command

@@ -100,7 +100,11 @@ class SearchKeys(_Keys):
     budget: Positive | None = Field(None, description="seconds of evaluation to search for; null: `epochs` evaluations")
     budget_unit: Literal["seconds", "epochs"] = Field("seconds", description="what the budget counts")
     workers: Count = Field(1, description="trials that are evaluated at a time")
-    executor: Name | None = Field(None, description="serial or process; null: serial for one worker")
+    executor: Name | None = Field(None, description="serial, process or ray; null: serial for one worker")
+    executor_args: dict[str, Any] = Field(default_factory=dict, description="what else an executor is told (ray)")
+    tell: Literal["by_number", "by_arrival"] | None = Field(
+        None, description="in which order results are told; null: by_number, or what suits the method with ray"
+    )
 
 
 class EvaluationKeys(_Keys):
@@ -177,7 +181,10 @@ SEARCH_KEYS = tuple(SearchKeys.model_fields)
 EVALUATION_KEYS = tuple(EvaluationKeys.model_fields)
 
 # Search keys of methods that evaluate trials: with any other they are an error.
-TRIAL_KEYS = ("evaluator", "evaluator_args", "objectives", "budget", "budget_unit", "workers", "executor")
+TRIAL_KEYS = (
+    *("evaluator", "evaluator_args", "objectives", "budget", "budget_unit"),
+    *("workers", "executor", "executor_args", "tell"),
+)
 
 # Search keys that only an optimizer reads; the others belong to the Trainer and always have their effect.
 OPTIMIZER_KEYS = frozenset(

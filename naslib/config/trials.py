@@ -9,8 +9,11 @@ from naslib.config.extensions import Keywords, check_type, keyword_names, requir
 from naslib.config.schema import TRIAL_KEYS, ConfigKeys, SearchKeys
 from naslib.config.type_check import Problems, got
 from naslib.errors import did_you_mean
+from naslib.utils.ray_options import option_problems
 
-EXECUTORS = ("process", "serial")
+EXECUTORS = ("process", "ray", "serial")
+# Those whose workers may die, and their trials be tried again
+_RETRYING = ("process", "ray")
 # The keyword by which a method is known to evaluate trials
 _MARK = "evaluator"
 # What a training of trials takes from the section `search`, although the method itself does not
@@ -110,9 +113,23 @@ def _executor_problems(given: Mapping[str, Any]) -> Problems:
     if executor is not None and executor not in EXECUTORS:
         hint = did_you_mean(executor, EXECUTORS)
         return [("search.executor", f"unknown executor {executor!r}{hint} (known: {', '.join(EXECUTORS)})")]
+    problems = _executor_arg_problems(executor, given.get("executor_args") or {})
     if executor == "serial" and workers > 1:
         text = f"{workers} workers need search.executor=process; serial evaluates one trial after the other"
-        return [("search.workers", text)]
-    if given.get("evaluator") == "table" and (workers > 1 or executor == "process"):
-        return [("search.workers", "a table answers at once, in this process: leave search.workers and executor out")]
-    return []
+        return [*problems, ("search.workers", text)]
+    if given.get("evaluator") == "table" and (workers > 1 or executor in _RETRYING):
+        text = "a table answers at once, in this process: leave search.workers and executor out"
+        return [*problems, ("search.workers", text)]
+    return problems
+
+
+def _executor_arg_problems(executor: str | None, args: Mapping[str, Any]) -> Problems:
+    """Return what is wrong with `search.executor_args`: those of Ray, of which processes have `retries`."""
+    if not args:
+        return []
+    others = sorted(set(args) - {"retries"})
+    if executor == "process" and others:
+        return [("search.executor_args", f"{', '.join(others)}: search.executor=process has retries alone")]
+    if executor not in _RETRYING:
+        return [("search.executor_args", f"{', '.join(args)}: it goes with search.executor=ray")]
+    return [(f"search.executor_args.{key}", text) for key, text in option_problems(args)]

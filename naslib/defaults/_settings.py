@@ -11,6 +11,7 @@ import torch
 from naslib.data.info import DatasetInfo
 from naslib.optimizers.core.metaclasses import MetaOptimizer
 from naslib.tasks import Task, check_weights
+from naslib.tasks.joined import check_accumulate
 from naslib.training.fit import check_fits, warn_of_imbalance
 from naslib.training.lengths import check_batches
 from naslib.training.loaders import look_at
@@ -55,6 +56,8 @@ class TrainerSettings(ConfigBuilders):
             self._task = config_task(self.config, self.optimizer, self._given_task, info)
             warn_of_imbalance(self._task, info)
             self.optimizer.check_task(self._task)
+            passes = int(self.config.get("evaluation", {}).get("accumulate", 1))
+            check_accumulate(self._task, passes, "evaluation.accumulate")
             self._task.to(self.device)
             self.optimizer.use_task(self._task)
         return self._task

@@ -16,7 +16,6 @@ from naslib.evaluators import (
     EVALUATORS,
     Evaluator,
     Executor,
-    ProcessExecutor,
     SerialExecutor,
     TableEvaluator,
     TasksEvaluator,
@@ -26,6 +25,7 @@ from naslib.evaluators import (
     WithCosts,
 )
 from naslib.evaluators.inheritance import FOLDER_NAME as WEIGHTS
+from naslib.evaluators.named_executors import make_executor
 from naslib.evaluators.paused import FOLDER_NAME, PausedTrainings
 from naslib.evaluators.with_costs import split_objectives
 from naslib.history import FILE_NAME, SqliteHistory
@@ -35,7 +35,6 @@ from naslib.tasks import Task
 from naslib.training.environment import check_fingerprint
 from naslib.training.loaders import image_shape
 from naslib.training.plain import to_plain
-from naslib.utils.cores import allowed_cores
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -153,26 +152,29 @@ def how_to_train(search: Any, device: str, channels_last: bool) -> TrainingOfTri
 
 
 def build_executor(config: Any, evaluator: Evaluator) -> Executor:
-    """Return what runs the evaluations: this process, or `search.workers` of its own."""
-    workers, name = int(config.search.get("workers", 1)), config.search.get("executor")
-    if workers < 1:
-        raise ConfigError(f"search.workers must be at least 1, not {workers}")
-    if evaluator.carries_state and (workers > 1 or name == "process"):
+    """Return what runs the evaluations: this process, others, or a cluster."""
+    search = config.search
+    workers, name = int(search.get("workers", 1)), search.get("executor")
+    elsewhere = workers > 1 or name in ("process", "ray")
+    if evaluator.carries_state and elsewhere:
         raise ConfigError(
             f"search.workers: {type(evaluator).__name__} changes with every trial, and evaluates one after the other "
             "in this process: leave search.workers and search.executor out"
         )
-    if evaluator.is_instant or (workers == 1 and name != "process"):
-        if workers > 1 or name == "process":
+    if evaluator.is_instant and workers >= 1:
+        if elsewhere:
             kind, said = type(evaluator).__name__, f"search.workers={workers}, search.executor={name}"
             logger.warning("%s: without effect, as %s answers at once, in this process", said, kind)
         return SerialExecutor(evaluator)
-    if name == "serial":
-        raise ConfigError(f"search.workers={workers} needs search.executor=process")
-    threads = config.get("threads", "auto")
-    if threads == "auto":
-        threads = max(1, allowed_cores() // workers)
-    return ProcessExecutor(evaluator, workers, threads)
+    return make_executor(evaluator, name, workers, config.get("threads", "auto"), search.get("executor_args"))
+
+
+def is_told_by_arrival(config: Any, optimizer: DiscreteOptimizer) -> bool:
+    """Say whether results are told as they come: where the config says so, or Ray runs a method that waits for none."""
+    tell = config.search.get("tell")
+    if tell is None:
+        return config.search.get("executor") == "ray" and optimizer.IS_ASYNCHRONOUS
+    return bool(tell == "by_arrival")
 
 
 def open_history(folder: Path, about: dict[str, Any], evaluator: Evaluator) -> tuple[SqliteHistory, int]:
@@ -235,6 +237,7 @@ def trial_search(
             budget_unit=config.search.get("budget_unit", "seconds"),
             is_instant=evaluator.is_instant,
             carries_state=evaluator.carries_state,
+            by_arrival=is_told_by_arrival(config, optimizer),
         )
         stack.callback(search.flush)
         yield search

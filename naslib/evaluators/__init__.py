@@ -7,9 +7,11 @@ from .executors import Executor as Executor
 from .executors import SerialExecutor as SerialExecutor
 from .inheritance import kept_network as kept_network
 from .mepa import MepaEvaluator as MepaEvaluator
+from .named_executors import make_executor as make_executor
 from .predictor import FittedEvaluator as FittedEvaluator
 from .processes import ProcessExecutor as ProcessExecutor
 from .proxy import ProxyEvaluator as ProxyEvaluator
+from .ray_executor import RayExecutor as RayExecutor
 from .recorded import RecordedTraining as RecordedTraining
 from .search import TrialSearch as TrialSearch
 from .supernet import SupernetEvaluator as SupernetEvaluator

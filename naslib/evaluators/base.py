@@ -61,6 +61,11 @@ class Evaluator(ABC):
     def check(self, code: tuple[int, ...]) -> None:  # noqa: B027 - a hook, empty by default
         """Raise now, before any work, if an architecture could not be evaluated; it is the more thorough the better."""
 
+    @property
+    def device(self) -> str:
+        """Where its networks run; `"cpu"` where it has none."""
+        return str(getattr(getattr(self, "how", None), "device", "cpu"))
+
     def describe(self) -> dict[str, Any]:
         """Return, as plain values, what must be the same for values to be of the same evaluator."""
         return {"evaluator": type(self).__name__, "objectives": [objective.name for objective in self.objectives]}

@@ -6,7 +6,7 @@ import multiprocessing
 import pickle
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -16,17 +16,13 @@ import torch
 
 from naslib.errors import ConfigError, NASLibError, TrialStopped
 from naslib.history import Trial
-from naslib.utils.log import get_logger
 
 from .base import Evaluator, ShouldStop
 from .executors import Executor, evaluated
-
-logger = get_logger(__name__)
+from .sending import Attempts, packed, portable
 
 # How often somebody who waits for a result looks whether to stop
 _PATIENCE_SECONDS = 0.2
-# A worker that dies takes its trial along; the trial is tried as often in all
-_TRIES = 2
 
 
 @dataclass
@@ -40,12 +36,6 @@ class _Worker:
     is_ready: bool = False
 
 
-@dataclass
-class _Waiting:
-    trial: Trial
-    deaths: list[str] = field(default_factory=list)
-
-
 class ProcessExecutor(Executor):
     """Evaluate trials in processes that are started anew (no fork of this one).
 
@@ -56,25 +46,26 @@ class ProcessExecutor(Executor):
         evaluator: What evaluates; a copy goes to every worker.
         workers: Number of processes.
         threads: Threads of each; None for torch's own number.
+        retries: How often a trial is tried again whose worker died.
 
     Raises:
         ConfigError: For less than one worker, or an evaluator that cannot be copied.
     """
 
-    def __init__(self, evaluator: Evaluator, workers: int, threads: int | None = 1) -> None:
+    def __init__(self, evaluator: Evaluator, workers: int, threads: int | None = 1, retries: int = 1) -> None:
         if workers < 1:
             raise ConfigError(f"search.workers must be at least 1, not {workers}")
         self.workers = workers
-        self._threads = threads
-        self._packed = _pack(evaluator)
+        self._threads, self._retries = threads, retries
+        self._packed = packed(evaluator, "process")
         self._context = _context()
-        self._waiting: list[_Waiting] = []
-        self._working: dict[int, _Waiting] = {}
+        self._waiting: list[Attempts] = []
+        self._working: dict[int, Attempts] = {}
         self._workers: list[_Worker] = []
 
     def submit(self, trial: Trial) -> None:
         """Hand a trial to a worker that is free, or let it wait for one."""
-        self._waiting.append(_Waiting(trial))
+        self._waiting.append(Attempts(trial))
         self._hand_out()
 
     def _hand_out(self) -> None:
@@ -143,14 +134,11 @@ class ProcessExecutor(Executor):
         entry = self._working.pop(worker.number, None)
         if entry is None:
             return None
-        entry.deaths.append(how)
-        number = entry.trial.number
-        if len(entry.deaths) < _TRIES:
-            logger.warning("the worker of trial %d died (%s); the trial is tried once more", number, how)
+        entry.worker = worker.number
+        failed = entry.died(how, self._retries)
+        if failed is None:
             self._waiting.insert(0, entry)
-            return None
-        logger.warning("the worker of trial %d died again (%s): the trial has failed", number, how)
-        return entry.trial.started(worker.number).failed(f"its worker died {_TRIES} times: {', '.join(entry.deaths)}")
+        return failed
 
     def close(self) -> None:
         """Stop all workers."""
@@ -162,16 +150,6 @@ class ProcessExecutor(Executor):
         self._workers.clear()
         self._waiting.clear()
         self._working.clear()
-
-
-def _pack(evaluator: Evaluator) -> bytes:
-    try:
-        return pickle.dumps(evaluator)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"search.executor=process sends the evaluator to other processes, and it cannot be copied: {error}. Use "
-            "loaders and losses that pickle knows (no lambda, nothing defined within a function), or executor=serial"
-        ) from error
 
 
 def _context() -> BaseContext:
@@ -205,22 +183,9 @@ def _work(line: Connection, packed: bytes, threads: int | None) -> None:
         except TrialStopped:  # the search is gone
             return
         except Exception as error:  # the search ends with it; here it says where it was raised
-            line.send(("error", _portable(error)))
+            line.send(("error", portable(error)))
             raise
         line.send(answer)
-
-
-def _portable(error: Exception) -> Exception:
-    """Return an error that survives the line, with all that it says."""
-    try:
-        copy: Any = pickle.loads(pickle.dumps(error))
-    except (pickle.PickleError, TypeError, AttributeError, ValueError):
-        copy = None
-    if type(copy) is not type(error) or str(copy) != str(error):
-        copy = NASLibError(f"{type(error).__name__}: {error}")
-        for note in getattr(error, "__notes__", ()):
-            copy.add_note(note)
-    return copy
 
 
 def _cause_of_death(code: int | None) -> str:

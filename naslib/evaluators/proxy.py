@@ -83,7 +83,7 @@ class ProxyEvaluator(Evaluator):
             raise ConfigError(f"search.evaluator_args.batches must be at least 1, not {batches}")
         if sample < 2:
             raise ConfigError(f"search.evaluator_args.sample must be at least 2, not {sample}")
-        how = how if how is not None else TrainingOfTrials()
+        self.how = how = how if how is not None else TrainingOfTrials()
         self.task = (task if task is not None else Classification()).plain()
         self.seed, self.sample_size, self.n_batches, self._space = seed, sample, n_batches, space
         device = torch.device(how.device)

@@ -49,6 +49,11 @@ class RecordedTraining(Evaluator):
         self.training, self.tests, self.clock = training, tests, clock
         self.objectives, self.fidelity = training.objectives, training.fidelity
 
+    @property
+    def device(self) -> str:
+        """Where its networks are trained."""
+        return self.training.device
+
     def evaluate(self, trial: Trial, should_stop: ShouldStop = never) -> Outcome:
         """Return the validation score of the last epoch, and in `user` the curves.
 

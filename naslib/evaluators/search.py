@@ -1,4 +1,4 @@
-"""TrialSearch: ask a method for trials, have them evaluated, tell it in order, and keep every one."""
+"""TrialSearch: ask a method for trials, have them evaluated, tell it their results, and keep every one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ logger = get_logger(__name__)
 # What is evaluated at no cost is written together, at most so long after it was
 _WRITE_SECONDS = 0.5
 _LOOK_EVERY = 16
+# In `user` of a trial: how many were told before it, where that is not its number
+_TOLD = "told"
 
 
 class TrialSearch:
@@ -27,9 +29,13 @@ class TrialSearch:
 
     With one worker every trial is asked for when all before it are told. With W workers it is asked for when all but
     the last W - 1 are, and results are told in the order of the numbers whichever comes first. What is found is thus a
-    function of the seed and, for a method that learns from results, of W, never of how long anything took. A search
-    that was killed goes on the same way: it asks again for what it had asked for, and what the history knows is not
-    evaluated a second time. A trial that continues another one has its seed.
+    function of the seed and, for a method that learns from results, of W, never of how long anything took. Told by
+    arrival instead, a result is told as it comes and the next trial asked for at once, so that no worker is without one
+    while the method has any: what is found then depends on how long trials take.
+
+    A search that was killed goes on the same way: it asks again for what it had asked for, and what the history knows
+    is not evaluated a second time. By arrival each trial has its place in the order of telling, `user["told"]`, and is
+    told in it again. A trial that continues another one has its seed.
 
     Args:
         optimizer: The method, adapted; its state may be that of a checkpoint.
@@ -41,6 +47,7 @@ class TrialSearch:
         budget_unit: `"seconds"` or `"epochs"`. Epochs that a trial shares with one that it continues count once.
         is_instant: Whether evaluations cost nothing. Then none is recalled, and the history is written in groups.
         carries_state: Whether values depend on the trials before. Then none is recalled either.
+        by_arrival: Whether results are told as they come; with one worker that is the order of the numbers.
 
     Attributes:
         seconds: What the trial told last took.
@@ -58,12 +65,14 @@ class TrialSearch:
         budget_unit: str = "seconds",
         is_instant: bool = False,
         carries_state: bool = False,
+        by_arrival: bool = False,
     ) -> None:
         if budget is not None and not budget > 0:
             raise ConfigError(f"search.budget must be above 0 {budget_unit}, not {budget:g}")
         self.optimizer, self.executor, self.history = optimizer, executor, history
         self.seed, self.epochs, self.budget, self.is_instant = seed, epochs, budget, is_instant
         self.budget_unit, self.carries_state = budget_unit, carries_state
+        self.by_arrival = optimizer.is_told_by_arrival = by_arrival and executor.workers > 1 and not is_instant
         self.seconds: float | None = None
         self._finished: dict[int, Trial] = {}
         self._known: dict[int, Trial] = {}
@@ -94,16 +103,33 @@ class TrialSearch:
             TrialStopped: If `should_stop` said yes while a trial was waited for; it stays pending.
         """
         self._ask()
+        trial = self._next_by_arrival(should_stop) if self.by_arrival else self._next_by_number(should_stop)
+        self.optimizer.tell(trial)
+        self.seconds = trial.seconds
+        if not self.is_instant:
+            self._say(trial)
+
+    def _next_by_number(self, should_stop: ShouldStop) -> Trial:
         number = min(self.optimizer.record.pending)
         while number not in self._finished:
             trial = self.executor.next_finished(should_stop)
             self._keep(trial)
             self._finished[trial.number] = trial
-        trial = self._finished.pop(number)
-        self.optimizer.tell(trial)
-        self.seconds = trial.seconds
-        if not self.is_instant:
-            self._say(trial)
+        return self._finished.pop(number)
+
+    def _next_by_arrival(self, should_stop: ShouldStop) -> Trial:
+        """Return the trial that was told next before the search was killed, or the next that is over; it is kept."""
+        record = self.optimizer.record
+        if self._finished:
+            number = min(self._finished, key=lambda number: (_place(self._finished[number]), number))
+            trial = self._finished.pop(number)
+        else:
+            trial = self.executor.next_finished(should_stop)
+        place = record.asked - len(record.pending)
+        if trial.user.get(_TOLD) != place:
+            trial = dataclasses.replace(trial, user={**trial.user, _TOLD: place})
+            self.history.add(trial)
+        return trial
 
     def _ask(self) -> None:
         """Hand on what a checkpoint left pending, and ask for trials until every worker has one."""
@@ -112,7 +138,8 @@ class TrialSearch:
             self._has_begun = True
             self._recall()
         while len(record.pending) < self.executor.workers and self._may_ask():
-            trials = self.optimizer.ask(self.executor.workers - len(record.pending) if self.budget is None else 1)
+            free = self.executor.workers - len(record.pending)
+            trials = self.optimizer.ask(min(free, self.epochs - record.asked) if self.budget is None else 1)
             for trial in trials:
                 self._begin(trial)
             if not trials:
@@ -123,12 +150,11 @@ class TrialSearch:
     def _recall(self) -> None:
         """Look up what was evaluated after the checkpoint was written, and begin with what was pending in it."""
         record = self.optimizer.record
-        first = min(record.pending, default=record.asked)
         recalls = type(self.optimizer).recall is not DiscreteOptimizer.recall
         if self.is_instant and not recalls:  # of a table there may be millions, and nobody asks
             begun: list[Trial] = []
         else:
-            begun = [trial for trial in self.history if trial.number >= first]
+            begun = [t for t in self.history if t.number >= record.asked or t.number in record.pending]
         self.optimizer.recall(begun)
         if not (self.is_instant or self.carries_state):
             self._known = {trial.number: trial for trial in begun if trial.state.is_over}
@@ -197,6 +223,11 @@ class TrialSearch:
         best = f"; best so far {known[0]:.6g}, of trial {record.incumbent_trial}" if known else ""
         ended = f", stopped after {trial.user.get('epochs')} epochs" if trial.state is State.PRUNED else ""
         logger.info("trial %d: %s, %.1f s%s%s", trial.number, values, trial.seconds, ended, best)
+
+
+def _place(trial: Trial) -> int:
+    """Return the place in the order of telling; that of its number where it was told by number, or not yet."""
+    return int(trial.user.get(_TOLD, trial.number))
 
 
 def _is_same(known: Trial, asked: Trial) -> bool:

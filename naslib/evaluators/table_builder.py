@@ -24,8 +24,8 @@ from naslib.utils.log import get_logger
 from naslib.utils.text import differences, listed, show
 
 from .building import BuildPlan, functions_of, open_build, plan_build, results_of, run_build
-from .executors import Executor, SerialExecutor
-from .processes import ProcessExecutor
+from .executors import Executor
+from .named_executors import make_executor
 from .recorded import RecordedTraining
 
 logger = get_logger(__name__)
@@ -53,6 +53,8 @@ def build_table(
     threads: int = 1,
     about: Mapping[str, Any] | None = None,
     retry_failed: bool = False,
+    executor: str | None = None,
+    executor_args: Mapping[str, Any] | None = None,
 ) -> Results:
     """Train architectures of the evaluator's space, write the table, and return it.
 
@@ -68,10 +70,13 @@ def build_table(
         seeds: Each architecture is trained with each of them.
         order_seed: Of the order, in which every beginning is a uniform sample.
         shard: `(i, n)`, i from 0: every n-th architecture, for n builds with tables of their own that are then merged.
-        workers: Trainings at a time, each in a process of its own if there is more than one.
+        workers: Trainings at a time.
         threads: Of torch in each of these.
         about: What else the protocol says, as plain values.
         retry_failed: Whether trainings that have failed before are tried again.
+        executor: `"serial"`, `"process"` or `"ray"`; None for processes where there are several workers. What is
+            trained does not depend on it.
+        executor_args: What else it is told; see `naslib.utils.ray_options.RayOptions`.
 
     Raises:
         ConfigError: For arguments that do not fit.
@@ -93,11 +98,11 @@ def build_table(
         environment = {key: environment[key] for key in ("naslib", "python", "torch", "device", "cpu", "cpu_kernels")}
         history = open_build(build_folder(path), protocol, environment, evaluator.objectives)
         stack.callback(history.close)
-        executor = stack.enter_context(_executor(evaluator, workers, threads))
+        running = stack.enter_context(_executor(evaluator, executor, workers, threads, executor_args))
         guard = stack.enter_context(InterruptGuard())
         try:
             report = _Report(evaluator, stack.enter_context(Progress("build", None, unit="training")))
-            run_build(plan, executor, history, lambda: guard.requested, report, retry_failed)
+            run_build(plan, running, history, lambda: guard.requested, report, retry_failed)
         except TrialStopped:
             if history.count(State.COMPLETE):
                 save_results(_collected(build_folder(path), plan.members, evaluator), path)
@@ -181,18 +186,20 @@ def _images(batches: Any) -> int | None:
 
 
 @contextmanager
-def _executor(evaluator: RecordedTraining, workers: int, threads: int) -> Iterator[Executor]:
-    """Yield what runs the trainings; with one worker this process, on so many threads meanwhile."""
-    if workers > 1:
-        with ProcessExecutor(evaluator, workers, threads) as executor:
+def _executor(
+    evaluator: RecordedTraining, name: str | None, workers: int, threads: int, args: Mapping[str, Any] | None
+) -> Iterator[Executor]:
+    """Yield what runs the trainings; this process, where it is that, is on so many threads meanwhile."""
+    with make_executor(evaluator, name, workers, threads, args) as executor:
+        if name in ("process", "ray") or workers > 1:
             yield executor
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield SerialExecutor(evaluator)
-    finally:
-        torch.set_num_threads(before)
+            return
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield executor
+        finally:
+            torch.set_num_threads(before)
 
 
 class _Report:

@@ -45,6 +45,11 @@ class TasksEvaluator(Evaluator):
         """
         return self._of(trial.task).evaluate(trial, should_stop)
 
+    @property
+    def device(self) -> str:
+        """Where networks run: where those of the first task do."""
+        return next(iter(self.by_task.values())).device
+
     def _of(self, task: str | None) -> Evaluator:
         if task not in self.by_task:
             raise ConfigError(f"a trial is of the task {task!r}; there are {', '.join(self.by_task)}")

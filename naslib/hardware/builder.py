@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from time import perf_counter
+from statistics import median, quantiles
+from time import perf_counter, thread_time
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ _SHORTEST = 1e-3
 # A clock that stands still must not keep us for ever
 _MOST = 2**16
 NETWORK = "network"
+# What passes: time, or what this thread had of a processor. The latter leaves out others who use the machine.
+CLOCKS = ("wall", "cpu")
 
 
 def measure_table(
@@ -40,6 +42,7 @@ def measure_table(
     threads: int | None = None,
     device: str = "cpu",
     progress: bool = True,
+    clock: str = "wall",
 ) -> LatencyTable:
     """Return the latencies of all candidates of a space and of the rest of its network, on this machine.
 
@@ -56,6 +59,9 @@ def measure_table(
         threads: Threads of torch on the CPU; as they are set if None.
         device: Where to measure.
         progress: Whether to show a bar on a terminal.
+        clock: `"wall"`, or `"cpu"`: the time that the processor worked for this thread, where others use the machine as
+            well; for one thread on the CPU. Of its rounds the lower quartile counts, because others add to it alone (by
+            caches that they empty).
 
     Raises:
         ConfigError: If a number is out of range, or the space has nothing to choose or cannot be run on such inputs.
@@ -66,18 +72,19 @@ def measure_table(
     edges = trace_candidates(space, input_shape, scope)
     place = torch.device(device)
     with _threads(threads), torch.inference_mode():
+        now = clock_named(clock, place)
         tasks = {key: _prepared(op, shape, batch, place) for key, (op, shape) in _distinct(edges).items()}
         # the first pass finds how often to call each, and warms up
-        calls = {key: _calls_for(call, place) for key, call in tasks.items()}
-        rough = {key: _time(call, calls[key], place) for key, call in tasks.items()}
+        calls = {key: _calls_for(call, place, now) for key, call in tasks.items()}
+        rough = {key: _time(call, calls[key], place, now) for key, call in tasks.items()}
         network = _fastest_network(space, scope, edges, rough)
         tasks[NETWORK] = _prepared(network, tuple(input_shape), batch, place)
-        calls[NETWORK] = _calls_for(tasks[NETWORK], place)
+        calls[NETWORK] = _calls_for(tasks[NETWORK], place, now)
         rounds: dict[str, list[float]] = {key: [] for key in tasks}
         for key in _rounds(list(tasks), repeats, progress):
-            rounds[key].append(_time(tasks[key], calls[key], place))
-        info = _circumstances(place, batch, input_shape, repeats)
-    found = {key: 1e3 * median(times) for key, times in rounds.items()}
+            rounds[key].append(_time(tasks[key], calls[key], place, now))
+        info = {**_circumstances(place, batch, input_shape, repeats), "clock": clock}
+    found = {key: 1e3 * typical(times, clock) for key, times in rounds.items()}
     whole = found.pop(NETWORK)
     inside = sum(min(found[k] if k else 0.0 for k in _keys(edge)) for edge in edges)
     return LatencyTable(found, max(0.0, whole - inside), len(edges), info=info)
@@ -124,22 +131,55 @@ def _prepared(module: nn.Module, shape: Sequence[int], batch: int, device: torch
     return lambda: call_op(module, x)
 
 
-def _calls_for(call: Callable[[], Tensor], device: torch.device) -> int:
+def typical(times: Sequence[float], clock: str) -> float:
+    """Return what counts of the rounds of a measurement: the median, of the CPU clock the lower quartile."""
+    return median(times) if clock != "cpu" or len(times) < 2 else quantiles(times, n=4, method="inclusive")[0]
+
+
+def clock_named(name: str, device: torch.device) -> Callable[[], float]:
+    """Return a clock that gives seconds.
+
+    Args:
+        name: `"wall"` or `"cpu"`.
+        device: What is measured.
+
+    Raises:
+        ConfigError: If there is no such clock, or it does not see all that works.
+    """
+    if name not in CLOCKS:
+        raise ConfigError(f"clock is one of {', '.join(CLOCKS)}, not {name!r}")
+    if name == "cpu" and (device.type != "cpu" or torch.get_num_threads() != 1):
+        raise ConfigError(
+            f"clock 'cpu' counts the time of one thread on the CPU, not {torch.get_num_threads()} threads on "
+            f"{device.type}: set threads to 1, or take clock 'wall'"
+        )
+    return _cpu if name == "cpu" else _wall
+
+
+def _wall() -> float:
+    return perf_counter()
+
+
+def _cpu() -> float:
+    return thread_time()
+
+
+def _calls_for(call: Callable[[], Tensor], device: torch.device, now: Callable[[], float]) -> int:
     """Return how many calls last long enough to be timed."""
     count = 1
-    while _time(call, count, device) * count < _SHORTEST and count < _MOST:
+    while _time(call, count, device, now) * count < _SHORTEST and count < _MOST:
         count *= 2
     return count
 
 
-def _time(call: Callable[[], Tensor], count: int, device: torch.device) -> float:
+def _time(call: Callable[[], Tensor], count: int, device: torch.device, now: Callable[[], float]) -> float:
     """Return the seconds of one call, averaged over `count` calls in a row."""
     _wait(device)
-    start = perf_counter()
+    start = now()
     for _ in range(count):
         call()
     _wait(device)
-    return (perf_counter() - start) / count
+    return (now() - start) / count
 
 
 def _wait(device: torch.device) -> None:

@@ -81,13 +81,13 @@ class Networks:
     def figures(self, code: Code) -> dict[str, float]:
         """Return what `names` says of an architecture: of its network, or in closed form where its space has one."""
         code = tuple(code)
-        found = self._known.get(code)
-        if found is None:
-            found = self._closed(code) if self.network_args is None else {}
-            if not set(self.names) <= set(found):
-                found |= self._of(self.built(code))
-            if len(self._known) < _REMEMBERED:
-                self._known[code] = found
+        found = self._known.get(code, {})
+        if not found and self.network_args is None:
+            found = self._closed(code)
+        if not set(self.names) <= set(found):
+            found |= self._of(self.built(code))
+        if code not in self._known and len(self._known) < _REMEMBERED:
+            self._known[code] = found
         return found
 
     def _closed(self, code: Code) -> dict[str, float]:

@@ -103,6 +103,11 @@ class Limits:
                 found.append(f"{name} {said} > {self.bounds[name]:g} {unit}")
         return ", ".join(found)
 
+    @property
+    def are_known(self) -> bool:
+        """Whether no cost is measured anew each time."""
+        return all(cost.is_known for cost in self._costs)
+
     def require_known(self, who: str) -> None:
         """Raise if a limit is on a cost that is measured anew each time.
 

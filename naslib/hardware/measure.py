@@ -10,7 +10,7 @@ from naslib.config.yaml_reader import parse_value
 from naslib.errors import NASLibError
 from naslib.search_spaces.registry import SEARCH_SPACES, get_search_space
 
-from .builder import measure_table
+from .builder import CLOCKS, measure_table
 
 _EPILOG = """\
 The table is for one machine, one search space of one size, and one shape of inputs. A search reads it so:
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=1, help="inputs at once (default: %(default)s)")
     add("--repeats", type=int, default=20, help="rounds, of which the median counts (default: %(default)s)")
     add("--threads", type=int, help="threads of torch on the CPU (default: as torch sets them)")
+    add("--clock", default="wall", choices=CLOCKS, help="cpu: of this thread alone, where others work, too")
     add("--device", default="cpu", help="cpu, cuda ... (default: %(default)s)")
     return made
 
@@ -59,8 +60,9 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         space = get_search_space(given.search_space, **parse_value(given.space_args))
         table = measure_table(
-            space, shape, batch=given.batch, repeats=given.repeats, threads=given.threads, device=given.device
-        )
+            space, shape, batch=given.batch, repeats=given.repeats, threads=given.threads, device=given.device,
+            clock=given.clock,
+        )  # fmt: skip
     except (NASLibError, TypeError) as error:
         print(f"{command.prog}: {error}", file=sys.stderr)
         return 2

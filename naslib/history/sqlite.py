@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,8 @@ FILE_NAME = "history.sqlite"
 SCHEMA_VERSION = 1
 # "NASL": what tells our files from other databases
 _APPLICATION_ID = 0x4E41534C
-# How long a writer that holds the file is waited for
-_PATIENCE_SECONDS = 10.0
+# How long other writers are waited for
+_PATIENCE_SECONDS = 30.0
 _ROWS_AT_ONCE = 10_000
 _STATES = {state.value: state for state in State}
 _TABLES = """
@@ -85,7 +86,8 @@ class SqliteHistory(History):
         """Look whether the file is ours and whole."""
         ask = self._database.execute
         if not self.readonly:
-            ask("PRAGMA journal_mode=WAL")
+            if ask("PRAGMA journal_mode").fetchone()[0] != "wal":  # to set it again needs the file for oneself
+                ask("PRAGMA journal_mode=WAL")
             ask("PRAGMA synchronous=NORMAL")
         application, version = (ask(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         if application != _APPLICATION_ID:
@@ -176,7 +178,8 @@ class SqliteHistory(History):
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise HistoryError(
                     f"{self.path} is locked by another process, and was for {_PATIENCE_SECONDS:g} seconds: close the "
-                    "program that writes to it, and continue with --resume"
+                    "program that writes to it, and continue with --resume. What was to be written is not in it; one "
+                    "driver writes for all workers of a search"
                 ) from error
             if code == sqlite3.SQLITE_ERROR:  # a table or a column that is not there
                 raise HistoryError(_damaged(self.path, str(error))) from error
@@ -188,18 +191,28 @@ class SqliteHistory(History):
 
 
 def _create(path: Path) -> None:
-    """Make an empty history, all or nothing: whoever looks for the file meanwhile finds none, or a whole one."""
+    """Make an empty history, all or nothing: whoever looks for the file meanwhile finds none, or a whole one.
+
+    Of several that make it at a time one succeeds, and the others take its file: theirs would replace what was written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    database = sqlite3.connect(temporary, isolation_level=None)
-    try:
-        database.executescript(
-            f"{_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
-        )
-    finally:
-        database.close()
-    temporary.replace(path)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        temporary = Path(folder) / path.name
+        database = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            database.executescript(
+                f"PRAGMA journal_mode=WAL; {_TABLES} PRAGMA application_id={_APPLICATION_ID}; "
+                f"PRAGMA user_version={SCHEMA_VERSION};"
+            )
+        finally:
+            database.close()
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links: there two at a time are not told apart
+            if not path.exists():
+                temporary.replace(path)
 
 
 def _damaged(path: Path, reason: str) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _GPUS = ("1080ti", "2080ti", "titan_rtx", "titanx", "titanxp")
-_OTHERS = ("essential_ph_1", "eyeriss", "fpga", "gold_6226", "gold_6240", "pixel2", "pixel3", "raspi4")
-_OTHERS += ("samsung_a50", "samsung_s7", "silver_4114", "silver_4210r")
+_OTHERS = (
+    *("essential_ph_1", "eyeriss", "fpga", "gold_6226", "gold_6240", "pixel2", "pixel3", "raspi4"),
+    *("samsung_a50", "samsung_s7", "silver_4114", "silver_4210r"),
+)
 
 
 def _batches(names: tuple[str, ...], sizes: tuple[int, ...]) -> tuple[str, ...]:

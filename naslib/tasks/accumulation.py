@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
@@ -85,15 +84,14 @@ def _option(criterion: Any, name: str, default: Any) -> Any:
     return getattr(criterion, name, default)
 
 
-def shares(weigh: Weigher, batches: Sequence[Any]) -> list[float | Tensor]:
+def shares(weigh: Weigher, batches: Sequence[Any]) -> list[float]:
     """Return by what the losses of parts are multiplied, so that their sum is the loss of the whole.
 
     Args:
-        weigh: Of `weigher_of`; 0 for a loss that is a sum.
+        weigh: Of `weigher_of`; 0 for a loss that is a sum. Where no target counts the loss is no number, as it is of
+            the whole.
         batches: The parts.
     """
-    weights = [weigh(batch) for batch in batches]
-    if all(isinstance(weight, float) and weight == 0.0 for weight in weights):
-        return [1.0] * len(weights)
-    total = sum(torch.as_tensor(weight, dtype=torch.float64) for weight in weights)
-    return [float(torch.as_tensor(weight, dtype=torch.float64) / total) for weight in weights]
+    weights = [float(weigh(batch)) for batch in batches]
+    total = sum(weights)
+    return [weight / total for weight in weights] if total else [1.0] * len(weights)

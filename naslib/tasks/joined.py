@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, DataError
 from naslib.utils.distributed import (
     LocalRows,
     broadcast_object,
@@ -20,11 +20,12 @@ from naslib.utils.distributed import (
     share_of,
     world_size,
 )
-from naslib.utils.joined_norm import on_rows
+from naslib.utils.joined_forward import drops_rows, on_rows
 from naslib.utils.passage import Memory, Passage
 from naslib.utils.rows import Rows, held_rows, holding_rows, wants_whole_batches
 
 from .accumulation import shares, weigher_of
+from .fields import describe_value
 from .parts_of_batch import SharedRows, count_rows, cut, gathered, joined_outputs
 from .task import Task
 
@@ -60,8 +61,8 @@ class _Joined(Task):
             return super().to_device(batch, device, memory_format)
         local = super().to_device(batch.batch, device, memory_format)
         n = count_rows(local)
-        if n is None or not is_shared(batch.total, self.sharing.least):
-            return local
+        if n is None:
+            raise DataError(f"rows of a rank must be a tensor or hold some, got {describe_value(local)}")
         if type(local) is tuple:
             return SharedRows(local, batch.total)
         if isinstance(local, Passage):
@@ -90,19 +91,22 @@ class _Joined(Task):
         held = held_rows()
         if held is not None and len(held) == n:
             return self._forward_rows(model, batch, held)
-        return joined_outputs(
-            [self._forward_rows(model, part, rows) for rows, part in _passes(batch, n, self.sharing, False)]
-        )
+        device = self.device_of(batch)
+        states, outputs = _random_states(device), []
+        for number, (rows, part) in enumerate(_passes(batch, n, self.sharing)):
+            with _drawing_from(states, device) if number else nullcontext():
+                outputs.append(self._forward_rows(model, part, rows))
+        return joined_outputs(outputs)
 
     def _forward_rows(self, model: Callable[..., Any], batch: Any, rows: Rows) -> Any:
         """Return the outputs for some rows, of which this rank runs its share."""
         n = len(rows)
         if rows.is_share or not is_shared(n, self.sharing.least):
-            with holding_rows(rows):
+            with on_rows(rows if len(rows) == rows.total else replace(rows, drops=drops_rows(model))):
                 return super().forward(model, batch)
         mine = share_of(n)
         local = batch.local if isinstance(batch, SharedRows) else cut(batch, mine, n)
-        own = rows.within(mine, n, self.sharing.synced)
+        own = rows.within(mine, n, self.sharing.synced, drops_rows(model))
         with on_rows(own):
             outputs = super().forward(model, local)
         if n % world_size():
@@ -118,7 +122,7 @@ class _Joined(Task):
 _classes: dict[type[Task], type[_Joined]] = {}
 
 
-def joined(task: Task, synced: bool = False, accumulate: int = 1) -> Task:
+def joined(task: Task, synced: bool = False, accumulate: int = 1, key: str = "search.accumulate") -> Task:
     """Return a task that does what `task` does, and goes over its batches in parts.
 
     On several ranks a forward runs on the rows of this rank alone, and its outputs are those of all ranks, gathered so
@@ -130,6 +134,7 @@ def joined(task: Task, synced: bool = False, accumulate: int = 1) -> Task:
         task: The task.
         synced: Whether batch norm is by the rows of all ranks, rather than by those of each.
         accumulate: In how many passes a batch is gone over.
+        key: What a person set that by, for messages.
 
     Returns:
         The task itself, where there is one rank and one pass.
@@ -139,8 +144,7 @@ def joined(task: Task, synced: bool = False, accumulate: int = 1) -> Task:
     """
     if isinstance(task, _Joined):
         task = unjoined(task)
-    if accumulate > 1:
-        weigher_of(task)
+    check_accumulate(task, accumulate, key)
     if not is_distributed() and accumulate <= 1:
         return task
     kind = type(task)
@@ -202,22 +206,21 @@ class Pass:
 def passes_over(task: Task, batch: Any) -> list[Pass]:
     """Return the passes over a batch: one, unless the task accumulates.
 
-    Parts that weigh nothing, as all their targets are ignored, are left out.
+    Parts may weigh nothing, as all their targets are ignored: their loss is no number.
     """
     sharing = sharing_of(task)
     n = batch.total if isinstance(batch, SharedRows) else count_rows(batch)
     if sharing.accumulate <= 1 or n is None or not task.SHARES_ROWS or held_rows() is not None:
         return [Pass(batch, 1.0)]
-    found = list(_passes(batch, n, sharing, True))
+    found = list(_passes(batch, n, sharing))
     if len(found) == 1:
         return [Pass(batch, 1.0)]
     parts = [part for _, part in found]
     weights = shares(weigher_of(task), parts)
-    passes = [Pass(part, float(share), rows) for (rows, part), share in zip(found, weights, strict=True)]
-    return [each for each in passes if each.share] or passes[:1]
+    return [Pass(part, float(share), rows) for (rows, part), share in zip(found, weights, strict=True)]
 
 
-def _passes(batch: Any, n: int, sharing: Sharing, whole: bool) -> Iterator[tuple[Rows, Any]]:
+def _passes(batch: Any, n: int, sharing: Sharing) -> Iterator[tuple[Rows, Any]]:
     """Yield the rows of each pass and the part of the batch; as many passes as every rank has rows for."""
     count = min(sharing.accumulate, max(1, n // (sharing.least * world_size())))
     if count == 1:
@@ -254,16 +257,32 @@ def found_by_all(task: Task, found: Any, batch: Any) -> Any:
 
 def _agree_on_generators(device: torch.device) -> None:
     """Let all ranks go on with the random state of rank 0, where a forward on unequal shares drew differently."""
-    states = [torch.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
+    states = _random_states(device)
     digest = hashlib.sha256(b"".join(state.numpy().tobytes() for state in states)).digest()
-    if len(set(gather_objects(digest))) == 1:
-        return
-    cpu, *others = broadcast_object(states)
-    torch.set_rng_state(cpu)
-    for state in others:
+    if len(set(gather_objects(digest))) > 1:
+        _set_random_states(broadcast_object(states), device)
+
+
+def _random_states(device: torch.device) -> list[torch.Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_random_states(states: Sequence[torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
         torch.cuda.set_rng_state(state, device)
+
+
+@contextmanager
+def _drawing_from(states: Sequence[torch.Tensor], device: torch.device) -> Iterator[None]:
+    """Let the forward inside draw what was drawn from a state on; afterwards the generators go on as before."""
+    before = _random_states(device)
+    _set_random_states(states, device)
+    try:
+        yield
+    finally:
+        _set_random_states(before, device)
 
 
 def _gather_memory(local: Memory, memory: Memory, n: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from naslib.errors import ConfigError
-from naslib.search_spaces.core.batch_norm import evaluation_mode
+from naslib.search_spaces.core.batch_norm import batch_norm_modules, evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.randomness import Randomness
 from naslib.tasks import ClassCounts, Measured, Task
@@ -20,7 +21,7 @@ from naslib.tasks.fields import detached
 from naslib.tasks.joined import found_by_all, join_passes, joined, passes_over
 from naslib.utils.distributed import is_distributed, is_main, mean_over_ranks_
 from naslib.utils.files import atomic_write_json
-from naslib.utils.joined_buffers import buffer_versions, join_buffers
+from naslib.utils.joined_buffers import buffer_versions, join_buffers, say_norms
 from naslib.utils.log import get_logger
 
 from .averaging import WeightAverage
@@ -147,6 +148,7 @@ class RetrainTask(EpochTask):
                 )
             self.average = WeightAverage(network, settings.averaging)
         self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        say_norms(batch_norm_modules(network), settings.sync_batch_norm, "evaluation.sync_batch_norm")
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the drop-path probability of the epoch."""
@@ -202,9 +204,10 @@ class RetrainTask(EpochTask):
                         objective = objective + self.settings.auxiliary_weight * task.loss(output, each.batch)
                 if len(passes) > 1:
                     objective = objective * each.share
-            objective.backward()
             found.append(detached(outputs))
-            values.append(objective.detach())
+            if each.share:
+                objective.backward()
+                values.append(objective.detach())
         return join_passes(found), values[0] if len(values) == 1 else torch.stack(values).sum()
 
     def end_epoch(self, epoch: int, seconds: float) -> None:
@@ -255,14 +258,14 @@ def forward_with_auxiliary(task: Task, network: nn.Module, batch: Batch) -> tupl
     if not isinstance(network, Graph):
         return task.forward(network, batch), []
     found: list[Any] = []
-
-    def main_output(*args: Any, **kwargs: Any) -> Any:
-        output, auxiliary = network.forward_with_auxiliary(*args, **kwargs)
-        found.extend(output for output in auxiliary.values() if output is not None)
-        return output
-
-    outputs = task.forward(main_output, batch)
+    outputs = task.forward(functools.partial(_main_output, network, found), batch)
     return outputs, found_by_all(task, found, batch)
+
+
+def _main_output(network: Graph, found: list[Any], *args: Any, **kwargs: Any) -> Any:
+    output, auxiliary = network.forward_with_auxiliary(*args, **kwargs)
+    found.extend(output for output in auxiliary.values() if output is not None)
+    return output
 
 
 @torch.no_grad()

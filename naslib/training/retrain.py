@@ -96,7 +96,8 @@ def retrain(
     Returns:
         Seconds spent, over all resumptions.
     """
-    trainee = replace(trainee, task=joined(trainee.task, settings.sync_batch_norm, settings.accumulate))
+    passes = settings.sync_batch_norm, settings.accumulate
+    trainee = replace(trainee, task=joined(trainee.task, *passes, "evaluation.accumulate"))
     cursor = BatchCursor(trainee.train, place.device, place.channels_last, "training", trainee.task)
     task = RetrainTask(
         trainee.network, trainee.optimizer, trainee.scheduler, trainee.task, trainee.valid, settings,

@@ -12,8 +12,9 @@ is.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from naslib.errors import DataError, NASLibError
+from naslib.errors import DataError, NASLibError, OptimizerStateError
 
 T = TypeVar("T")
 
@@ -50,9 +51,16 @@ def _is_joined() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def _device() -> torch.device:
-    """Return where the backend takes its tensors from."""
-    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+def _device(home: torch.device | None = None) -> torch.device:
+    """Return where a tensor is exchanged: on its GPU where NCCL is joined, else on the CPU.
+
+    Args:
+        home: Where the tensor is; None for one that may be anywhere.
+    """
+    joined = dist.get_backend()  # "nccl", "gloo", or one for each kind of device: "cpu:gloo,cuda:nccl"
+    if joined == "nccl" or ("nccl" in joined and home is not None and home.type == "cuda"):
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 # what all ranks are told
@@ -173,15 +181,28 @@ class LocalRows:
 def sum_over_ranks_(tensors: Iterable[Tensor]) -> None:
     """Replace tensors by their sums over ranks, in place.
 
-    Of any shapes, the same ones on every rank; those of a type travel together.
+    Each of any shape, the same one on every rank; those of a type travel together.
     """
     _reduce_(tensors, 1)
 
 
 @torch.no_grad()
 def mean_over_ranks_(tensors: Iterable[Tensor]) -> None:
-    """Replace tensors by their means over ranks, in place; see `sum_over_ranks_`."""
+    """Replace tensors, each of any shape, by their means over ranks, in place; see `sum_over_ranks_`."""
     _reduce_(tensors, world_size())
+
+
+def means_over_ranks(tensors: Sequence[T]) -> list[T]:
+    """Return the means over ranks of tensors, each of any shape, as new ones; what is None on all ranks stays None.
+
+    Args:
+        tensors: Of `torch.autograd.grad`, for example, which may give views that cannot be written to.
+    """
+    if not is_distributed():
+        return list(tensors)
+    found: list[Any] = [None if x is None else x.clone(memory_format=torch.contiguous_format) for x in tensors]  # type: ignore[attr-defined]
+    mean_over_ranks_([tensor for tensor in found if tensor is not None])
+    return found
 
 
 def _reduce_(tensors: Iterable[Tensor], divisor: int) -> None:
@@ -202,9 +223,34 @@ def _summed(tensor: Tensor) -> Tensor:
     """Return the sum over ranks of a tensor of any shape; half precision is summed in single."""
     wide = {torch.bfloat16: torch.float32, torch.float16: torch.float32, torch.bool: torch.uint8}
     home = tensor.device
-    moved = tensor.detach().to(_device(), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
+    moved = tensor.detach().to(_device(home), wide.get(tensor.dtype, tensor.dtype), copy=True).contiguous()
     dist.all_reduce(moved)
     return moved.to(home, tensor.dtype)
+
+
+def check_alike(tensors: Mapping[str, Iterable[Tensor]]) -> None:
+    """Raise unless all ranks have the same tensors, each of any shape, bit for bit.
+
+    Args:
+        tensors: By what they are called in the message.
+
+    Raises:
+        OptimizerStateError: Naming what differs.
+    """
+    if not is_distributed():
+        return
+    own = {}
+    for name, held in tensors.items():
+        digest = hashlib.sha256()
+        for tensor in held:
+            digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy().tobytes())
+        own[name] = digest.digest()
+    found = gather_objects(own)
+    if different := [name for name in own if any(other[name] != own[name] for other in found)]:
+        raise OptimizerStateError(
+            f"the ranks have different {' and '.join(different)}: they began with different random numbers (set the "
+            "same seed on all), or something in the network, the loss or the method is not the same on all of them"
+        )
 
 
 class _SumOfRanks(torch.autograd.Function):

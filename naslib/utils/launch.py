@@ -59,7 +59,7 @@ def speaks_for_all() -> bool:
     try:
         found = launched()
     except ConfigError:  # nobody knows its number; one per machine says so
-        return os.environ.get("LOCAL_RANK", "0") == "0"
+        return not os.environ.get("LOCAL_RANK", "").strip("0").isdigit()
     return found is None or found.rank == 0
 
 

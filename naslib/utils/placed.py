@@ -20,7 +20,7 @@ class Placed:
         self._copies: dict[tuple[torch.device, torch.dtype | None], list[Tensor]] = {}
 
     def on(self, device: torch.device, dtype: torch.dtype | None = None) -> list[Tensor]:
-        """Return the tensors on a device, in their own shapes.
+        """Return the tensors on a device; they have any shape.
 
         Args:
             device: Where they are needed.

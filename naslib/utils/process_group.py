@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from naslib.errors import ConfigError, NASLibError, RankError, SearchInterrupted
@@ -106,10 +109,26 @@ def join(timeout: float | None = None, at_exit: bool = False) -> bool:
         timeout=timedelta(seconds=seconds),
     )
     _Joined.store, _Joined.launch = store, launch
+    if launch.rank:
+        logging.getLogger("naslib").setLevel(logging.CRITICAL + 1)  # rank 0 says what all do
     if at_exit and not _Joined.at_exit:
         _Joined.at_exit = True
         atexit.register(leave)
+        _speak_once(launch)
     return True
+
+
+def _speak_once(launch: Launch) -> None:
+    """Let an error that ends a script be printed by one rank, where all have it."""
+    before = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        leave_word(error)
+        is_said = not error.speaks if isinstance(error, RankError) else launch.rank > 0 and not may_speak()
+        if not is_said:
+            before(kind, error, trace)
+
+    sys.excepthook = show
 
 
 def leave() -> None:
@@ -118,8 +137,19 @@ def leave() -> None:
 
     if _Joined.launch is not None and dist.is_initialized():
         with suppress(RuntimeError):
+            _wait_to_be_heard(_Joined.store, _Joined.launch)
             dist.destroy_process_group()
     _Joined.store = _Joined.launch = None
+
+
+def _wait_to_be_heard(store: Any, launch: Launch) -> None:
+    """Let rank 0, whose store may end with it, wait for the others to have read why it ends."""
+    if launch.rank or not store.check(["naslib/word/0"]):
+        return
+    deadline = time.monotonic() + _GRACE
+    left = [rank for rank in range(1, launch.world) if not _is_dead(store.get(f"naslib/here/{rank}"))]
+    while time.monotonic() < deadline and not store.check([f"naslib/heard/{rank}" for rank in left]):
+        time.sleep(_TICK)
 
 
 def _open_store(launch: Launch, seconds: float) -> Any:
@@ -133,10 +163,13 @@ def _open_store(launch: Launch, seconds: float) -> Any:
             "it, on which ranks meet; torchrun sets both"
         )
     holds = launch.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    # torchrun's store outlives the ranks that it starts once more
+    attempt = f"naslib-{os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0}"
+    wait = timedelta(seconds=seconds)
     try:
-        return dist.TCPStore(
-            host, int(port), launch.world, holds, timedelta(seconds=seconds), wait_for_workers=False
-        )  # fmt: skip
+        return dist.PrefixStore(
+            attempt, dist.TCPStore(host, int(port), launch.world, holds, wait, wait_for_workers=False)
+        )
     except (RuntimeError, ValueError) as error:  # torch's DistError is a RuntimeError
         if holds:
             taken = "is taken by another program" if "EADDRINUSE" in str(error) else "cannot be opened"
@@ -176,6 +209,7 @@ def _meet(store: Any, launch: Launch, seconds: float) -> None:
         raise RankError(
             f"rank {launch.rank} cannot meet the others at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}: "
             f"{_line(error)}",
+            speaks=launch.rank == 0,  # which holds the store, or is seen by who does; the others see it end
         ) from error
 
 
@@ -247,6 +281,7 @@ def may_speak() -> bool:
     with suppress(RuntimeError):
         while time.monotonic() < deadline:
             if _Joined.store.check(["naslib/word/0"]):
+                _Joined.store.set(f"naslib/heard/{launch.rank}", "")
                 return False
             time.sleep(_TICK)
     return True
@@ -299,7 +334,7 @@ def _look_around(launch: Launch) -> tuple[dict[int, str], list[int]]:
 def _is_dead(place: bytes) -> bool:
     """Say whether a process is known to be gone: only those of this machine are."""
     told = json.loads(place)
-    if told["host"] != socket.gethostname():
+    if told["host"] != socket.gethostname() or sys.platform == "win32":  # where signal 0 is Ctrl-C
         return False
     try:
         os.kill(told["pid"], 0)

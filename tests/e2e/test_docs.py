@@ -168,6 +168,9 @@ def test_command(block: Block, tmp_path: Path, monkeypatch, capsys):
         assert rest[0] == "install" and all(f'"{extra}"' in (ROOT / "setup.py").read_text() for extra in extras)
     elif program == "pytest":
         assert "pytest-xdist" in (ROOT / "setup.py").read_text()
+    elif program == "torchrun":  # what each rank does
+        assert "--nproc-per-node" in rest
+        _check_run(rest[rest.index("runner.py") + 1 :], tmp_path, monkeypatch, capsys)
     elif program == "naslib" or rest[0] == "runner.py":
         _check_run(rest[rest[0] == "runner.py" :], tmp_path, monkeypatch, capsys)
     elif rest[0] == "-m":

@@ -6,12 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from joined_searches import Case, differences, search
 from part_figures import PARTS_KEYWORDS
 from ranks import Ranks
 from small_searches import ALL
+from torch import nn
 
+from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.parts import PARTS
+from naslib.tasks import Classification
 
 
 def of_parts(*names: str) -> dict[str, Any]:
@@ -19,6 +23,9 @@ def of_parts(*names: str) -> dict[str, Any]:
     return {"parts": {name: dict(PARTS_KEYWORDS[name]) for name in names}}
 
 
+# What goes over a batch in several passes; those that need convolutions have batch norms in evaluation mode
+REFUSING = {"binary_moving_average", "metadapt", "te_nas"}
+WITH_IMAGES, OF_IMAGES = {"pc_darts", "smash"}, {"latency", "partial_channels"}
 FEW = [
     Case("darts", rows=7),
     Case("darts", {"unrolled": True, "hessian": "exact"}),
@@ -35,7 +42,8 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("darts", {"unrolled": True, **of_parts("latency")}),
     *(("proxyless", {"mode": mode}) for mode in ("full", "two")),
     ("proxyless", {"update": "reinforce", "n_networks": 3}),
-    *(("mixed_op", {"gradient": g}) for g in ("autodiff", "masked", "masked_baseline", "renormalized", "reinforce")),
+    *(("mixed_op", {"gradient": g}) for g in ("masked", "masked_baseline", "renormalized", "reinforce")),
+    ("mixed_op", {"gradient": "autodiff", "forward": "p"}),
     ("mixed_op", {"gradient": "moving_average", "num_on_samples": 2}),
     ("edge_popup", {"train_weights": False}),
     ("ofa", {"sandwich": True, "distillation": "in_place"}),
@@ -72,3 +80,65 @@ def test_two_ranks_learn_what_one_learns(two_ranks: Ranks, case: Case) -> None:
 @pytest.mark.parametrize("case", PRODUCT, ids=lambda case: case.title)
 def test_two_ranks_learn_what_one_learns_in_every_method(two_ranks: Ranks, case: Case) -> None:
     compare(two_ranks, case)
+
+
+# passes
+
+
+def in_passes(name: str, keywords: dict[str, Any] | None = None, rows: int = 7) -> Case:
+    """Return a search without batch norm by the batch."""
+    images = name in WITH_IMAGES
+    return Case(name, keywords or {}, rows=rows, frozen=images, plain=not images)
+
+
+def compare_passes(case: Case, passes: int = 3) -> None:
+    found = search(replace(case, keywords={**case.keywords, "accumulate": passes}))
+    assert differences(search(case), found, 1e-10) == []
+
+
+def weighted(**keywords: Any) -> dict[str, Any]:
+    """Return the keyword with a task of classes, of which some count more or not at all."""
+    loss = nn.CrossEntropyLoss(torch.tensor([1.0, 3.0, 0.5], dtype=torch.float64), **keywords)
+    return {"task": Classification(loss)}
+
+
+PASSED: list[Case] = [
+    in_passes("darts", weighted(ignore_index=1)),
+    in_passes("darts", {"unrolled": True, "hessian": "exact", **weighted(label_smoothing=0.2)}),
+    in_passes("snas"),
+    in_passes("gdas"),
+    in_passes("setn"),
+]
+ALL_PASSED = [
+    *(in_passes(name) for name in ALL if name not in REFUSING),
+    in_passes("darts", {"unrolled": True, **weighted(ignore_index=0)}, rows=9),
+    in_passes("darts", {"task": Classification(nn.CrossEntropyLoss(reduction="sum"))}),
+    in_passes("proxyless", {"update": "reinforce", "n_networks": 3}),
+    in_passes("ofa", {"sandwich": True, "distillation": "in_place", **weighted(ignore_index=1)}),
+    *(in_passes("darts", of_parts(name)) for name in sorted(set(PARTS_KEYWORDS) - OF_IMAGES)),
+    *(Case("darts", of_parts(name), rows=7, frozen=True) for name in sorted(OF_IMAGES)),
+]
+
+
+@pytest.mark.parametrize("case", PASSED, ids=lambda case: case.title)
+def test_passes_over_a_batch_learn_what_one_does(case: Case) -> None:
+    compare_passes(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ALL_PASSED, ids=lambda case: case.title)
+def test_passes_over_a_batch_learn_what_one_does_in_every_method(case: Case) -> None:
+    compare_passes(case)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSING))
+def test_what_cannot_be_gone_over_in_passes_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"search\.accumulate: .*(whole batch|mean outputs of a batch)"):
+        search(Case(name, {"accumulate": 2}))
+
+
+def test_passes_of_two_ranks(two_ranks: Ranks) -> None:
+    case = in_passes("darts", weighted(ignore_index=1), rows=11)
+    first, second = two_ranks.run(search, replace(case, keywords={**case.keywords, "accumulate": 2}))
+    assert differences(first, second, 0.0) == []
+    assert differences(search(case), first, 1e-10) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from small_spaces import ConvSpace, images
+from small_spaces import ConvSpace, batch, images, mlp_space
 from torch import nn
 
 from naslib.optimizers.registry import OPTIMIZERS
@@ -42,6 +42,7 @@ class Case:
         rows: Of a batch.
         steps: In each of two epochs.
         frozen: Whether all batch norms are in evaluation mode.
+        plain: Whether the network has no batch norm.
         selects: Whether the architecture is chosen at the end.
     """
 
@@ -50,6 +51,7 @@ class Case:
     rows: int = 6
     steps: int = 1
     frozen: bool = False
+    plain: bool = False
     selects: bool = True
 
     @property
@@ -60,9 +62,18 @@ class Case:
         return "-".join([self.name, *parts, *words, str(self.rows)])
 
 
+def space_of(case: Case) -> Any:
+    """Return a small space: one of linear layers without batch norm, if that is asked for."""
+    if case.name == "smash":
+        return MemoryBankSearchSpace(**BANKS)
+    if case.plain:
+        return mlp_space()
+    return ConvSpace(kind="plain" if case.name == "te_nas" else "smooth")
+
+
 def batch_of(case: Case, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a batch: an episode for metadapt."""
-    x, targets = images(case.rows, seed=seed)
+    x, targets = batch(case.rows, seed=seed) if case.plain else images(case.rows, seed=seed)
     if case.name == "metadapt":
         shots = torch.tensor([-1, -2, -1, -2])
         targets = torch.cat([shots, targets[4:].clamp(max=1)])
@@ -74,11 +85,7 @@ def search(case: Case, **keywords: Any) -> dict[str, Any]:
     torch.manual_seed(0)
     random.seed(0)
     np.random.seed(0)
-    space = (
-        MemoryBankSearchSpace(**BANKS)
-        if case.name == "smash"
-        else ConvSpace(kind="plain" if case.name == "te_nas" else "smooth")
-    )
+    space = space_of(case)
     given = {"epochs": 2, **KEYWORDS.get(case.name, {}), **case.keywords, **keywords}
     if case.name == "metadapt":
         given["task"] = FewShot(output_size=3)

@@ -118,6 +118,9 @@ class PretendDevice(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):  # below another mode
+            with self:
+                return func.decompose(*args, **kwargs)
         packet, leaves = func.overloadpacket, pytree.tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         inside = [tensor for tensor in tensors if isinstance(tensor, OnDevice)]

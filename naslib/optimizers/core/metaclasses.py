@@ -204,6 +204,13 @@ class MetaOptimizer(metaclass=_OptimizerType):
             task: The task.
         """
 
+    def check_device(self, device: torch.device) -> None:
+        """Raise now if the method cannot search on a device as it is asked to; asked before a run has a folder.
+
+        Args:
+            device: Where it will run.
+        """
+
     def unscheduled(self, name: str) -> str:
         """Return why a keyword cannot follow a schedule, "" where it can.
 

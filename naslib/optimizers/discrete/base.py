@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, overload
 
-from naslib.benchmarks.base import as_metric, metric_of
+from naslib.benchmarks.base import metric_of
 from naslib.benchmarks.figure import Figure
 from naslib.errors import BenchmarkApiMissing, ConfigError, OptimizerStateError
 from naslib.history import Objective, State, Trial
@@ -22,13 +22,11 @@ from naslib.search_spaces.core.graph import Graph, Scope
 from naslib.search_spaces.core.known_codec import within
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
-from .given import check_asked, codec_of, known_codes, objective_of, with_result
+from .given import accuracy_named, check_asked, codec_of, known_codes, objective_of, with_result
 from .parts import EarlyTermination, build_trial_parts
 from .proposal import Proposal as Proposal
 from .record import SearchRecord as SearchRecord
 from .reporting import ReportingOptimizer
-
-_OBJECTIVES = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY)
 
 
 class DiscreteOptimizer(ReportingOptimizer):
@@ -61,6 +59,8 @@ class DiscreteOptimizer(ReportingOptimizer):
     """
 
     using_step_function = False
+    IS_ASYNCHRONOUS = False  # whether a result is of use before earlier ones: on Ray it is then told as it comes
+    is_told_by_arrival = False  # set by a search that tells results as they come: no worker is to wait
     # Whether the method weighs all objectives, and so learns nothing of a trial of which one alone is predicted
     weighs_all = False
 
@@ -77,9 +77,7 @@ class DiscreteOptimizer(ReportingOptimizer):
         super().__init__(**kwargs)
         self.fidelity = fidelity
         self.termination: EarlyTermination | None = build_trial_parts(parts)
-        self.metric = as_metric(metric)
-        if self.metric not in _OBJECTIVES:
-            raise ConfigError(f"a search maximises one of {', '.join(m.name for m in _OBJECTIVES)}, not {metric!r}")
+        self.metric = accuracy_named(metric)
         self.objective_names = None if objectives is None else [getattr(o, "name", str(o)) for o in objectives]
         self.evaluator = evaluator
         self.objectives: tuple[Objective, ...] = (objective_of(self.metric),)

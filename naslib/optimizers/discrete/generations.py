@@ -66,7 +66,9 @@ class GenerationalOptimizer(DiscreteOptimizer):
     """Evaluate a population, breed the next one from it, and so on.
 
     A generation is bred when every trial of the one before is told; until then `ask` may return fewer trials than it is
-    asked for. Trials that have failed are no members; where all have, the next generation is random.
+    asked for. A method whose generations may overlap does not wait where results are told as they come: it breeds from
+    what is told, and what is pending joins the generation after. Trials that have failed are no members; where all
+    have, the next generation is random.
 
     Args:
         population_size: Architectures in a generation.
@@ -82,6 +84,9 @@ class GenerationalOptimizer(DiscreteOptimizer):
     Raises:
         ConfigError: For an unknown keyword, or a population of fewer than two.
     """
+
+    # Whether a generation may be bred while trials of the one before are pending
+    overlaps = False
 
     def __init__(
         self,
@@ -110,7 +115,7 @@ class GenerationalOptimizer(DiscreteOptimizer):
         """Return the next architecture of the generation; None while the last trials of one are pending."""
         generation = self.generation
         if not generation.waiting:
-            if self.record.pending:
+            if self.record.pending and not (self.overlaps and self.is_told_by_arrival):
                 return None
             if generation.told or generation.population:
                 generation.waiting = self.breed()

@@ -6,13 +6,28 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from naslib.benchmarks.base import as_metric
 from naslib.benchmarks.figure import Figure
-from naslib.errors import OptimizerStateError, UnsupportedBySpaceError
+from naslib.errors import ConfigError, OptimizerStateError, UnsupportedBySpaceError
 from naslib.history import Objective, State, Trial
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.literals import shortened
 from naslib.search_spaces.core.query_metrics import Metric
+
+_ACCURACIES = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY)
+
+
+def accuracy_named(metric: Metric | str) -> Metric:
+    """Return what a search maximises.
+
+    Raises:
+        ConfigError: If it is no accuracy.
+    """
+    found = as_metric(metric)
+    if found not in _ACCURACIES:
+        raise ConfigError(f"a search maximises one of {', '.join(m.name for m in _ACCURACIES)}, not {metric!r}")
+    return found
 
 
 def codec_of(space: Graph, name: str) -> Codec:

@@ -9,11 +9,12 @@ from html import escape
 
 from ..amounts import finite, number
 from .palette import style
-from .scales import fitted, tick_labels
+from .scales import AxisScale, fitted, tick_labels
 from .svg import clean, element, picture, text
 
 WIDTH, HEIGHT = 440.0, 280.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 14.0, 24.0, 40.0
+# What the axes take on each side
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 14.0, 24.0, 40.0
 # Shapes of the groups, beside their colours
 _SHAPES = ("circle", "square", "triangle", "diamond")
 # As many points are drawn
@@ -75,32 +76,45 @@ def scatter(title: str, x_name: str, y_name: str, points: Sequence[Point], maxim
         others = [point for point in known if not point.is_on_front]
         step = -(-len(others) // max(1, LIMIT - len(front)))
         shown = [*others[::step], *front]
-    x = fitted([point.x for point in known], _LEFT, WIDTH - _RIGHT, may_be_log=True)
-    y = fitted([point.y for point in known], HEIGHT - _BOTTOM, _TOP)
-    drawn = []
-    ticks = y.ticks(5)
-    for tick, label in zip(ticks, tick_labels(ticks), strict=True):
-        drawn.append(element("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y(tick), y2=y(tick), class_="grid"))
-        drawn.append(text(label, _LEFT - 6, y(tick) + 3.5, text_anchor="end"))
-    ticks = x.ticks(5)
-    for tick, label in zip(ticks, tick_labels(ticks), strict=True):
-        drawn.append(
-            element("line", x1=x(tick), x2=x(tick), y1=HEIGHT - _BOTTOM, y2=HEIGHT - _BOTTOM + 4, class_="axis")
-        )
-        drawn.append(text(label, x(tick), HEIGHT - _BOTTOM + 15, text_anchor="middle"))
-    drawn.append(element("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=HEIGHT - _BOTTOM, y2=HEIGHT - _BOTTOM, class_="axis"))
-    better = [f"{'more' if largest else 'less'} is better" for largest in maximize]
-    scale = ", logarithmic" if x.is_log else ""
-    drawn.append(
-        text(f"{x_name} ({better[0]}{scale})", (_LEFT + WIDTH) / 2, HEIGHT - 6, text_anchor="middle", class_="name")
-    )
-    drawn.append(text(f"{y_name} ({better[1]})", 4, 13, class_="name"))
+    x = fitted([point.x for point in known], LEFT, WIDTH - RIGHT, may_be_log=True)
+    y = fitted([point.y for point in known], HEIGHT - BOTTOM, TOP)
+    drawn = axes(x, y, x_name, y_name, maximize)
     members = sorted({(point.x, point.y) for point in known if point.is_on_front})
     if len(members) > 1:
         drawn.append(element("path", d=_steps(members, x, y, maximize), class_="front"))
     for point in sorted(shown, key=lambda p: p.is_on_front):
-        drawn.append(_mark(x(point.x), y(point.y), point))
+        drawn.append(mark(x(point.x), y(point.y), point))
     return picture(title, _describe(x_name, y_name, known), WIDTH, HEIGHT, *drawn)
+
+
+def axes(x: AxisScale, y: AxisScale, x_name: str, y_name: str, maximize: tuple[bool, bool]) -> list[str]:
+    """Return grid, ticks and names of two scales.
+
+    Args:
+        x: The horizontal scale.
+        y: The vertical one.
+        x_name: What x is, with its unit.
+        y_name: What y is.
+        maximize: Whether more is better, of x and of y.
+    """
+    drawn = []
+    ticks = y.ticks(5)
+    for tick, label in zip(ticks, tick_labels(ticks), strict=True):
+        drawn.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), class_="grid"))
+        drawn.append(text(label, LEFT - 6, y(tick) + 3.5, text_anchor="end"))
+    ticks = x.ticks(5)
+    bottom = HEIGHT - BOTTOM
+    for tick, label in zip(ticks, tick_labels(ticks), strict=True):
+        drawn.append(element("line", x1=x(tick), x2=x(tick), y1=bottom, y2=bottom + 4, class_="axis"))
+        drawn.append(text(label, x(tick), bottom + 15, text_anchor="middle"))
+    drawn.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
+    better = [f"{'more' if largest else 'less'} is better" for largest in maximize]
+    scale = ", logarithmic" if x.is_log else ""
+    drawn.append(
+        text(f"{x_name} ({better[0]}{scale})", (LEFT + WIDTH) / 2, HEIGHT - 6, text_anchor="middle", class_="name")
+    )
+    drawn.append(text(f"{y_name} ({better[1]})", 4, 13, class_="name"))
+    return drawn
 
 
 def _steps(members: Sequence[tuple[float, float]], x: object, y: object, maximize: tuple[bool, bool]) -> str:
@@ -113,7 +127,8 @@ def _steps(members: Sequence[tuple[float, float]], x: object, y: object, maximiz
     return "".join(parts)
 
 
-def _mark(x: float, y: float, point: Point) -> str:
+def mark(x: float, y: float, point: Point) -> str:
+    """Return the mark of a point at a place: its group's shape, filled on the front."""
     classes = f"mark {style(point.group)}{' on-front' if point.is_on_front else ''}"
     title = element("title", escape(clean(point.label)))
     shape = _SHAPES[point.group % len(_SHAPES)]

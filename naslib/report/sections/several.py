@@ -17,8 +17,8 @@ from ..groups import RunGroup, different_keys, obstacles, settings_of
 from ..reading import SavedRun
 from ..state import RunStage, stage_of
 from .curves import rows_to_series
+from .incumbents import incumbents
 from .settings import shown
-from .trials import incumbents
 
 _MOST_RUNS = 200
 _SIZES = ("params, M", "mult.-acc., M", "search", "in all")
@@ -173,7 +173,7 @@ def curves_of(groups: Sequence[RunGroup]) -> Section:
             [(g, [rows_to_series(run.retraining).get("train_loss", []) for run in g.runs]) for g in shown_groups],
         ),
     ):
-        chart = _banded(title, axis, value_name, told, groups)
+        chart = banded(title, axis, value_name, told, groups)
         if chart is not None:
             charts.append((title, chart, ""))
     blocks: list[Any] = []
@@ -202,13 +202,22 @@ def _best_values(run: SavedRun) -> list[float | None]:
     return incumbents(over, (run.trials.objectives or (Objective("value"),))[0])
 
 
-def _banded(
+def banded(
     title: str,
     axis: str,
     name: str,
     told: Sequence[tuple[RunGroup, Sequence[Sequence[float | None]]]],
     groups: Sequence[RunGroup],
 ) -> Any:
+    """Return a chart of the means of groups with bands of one standard deviation, None where nothing is known.
+
+    Args:
+        title: Its name.
+        axis: What the positions are; between trials a value holds until the next.
+        name: What the values are.
+        told: Per group a series of each of its runs.
+        groups: All groups of the page, whose places are their colours.
+    """
     series, length, first = [], 0, None
     for group, columns in told:
         known = [column for column in columns if any(value is not None for value in column)]

@@ -13,14 +13,24 @@ from ..blocks import Heading, Illustration, Note, Plots, Section, SideBySide, Ta
 from ..charts.lines import Series, line_chart
 from ..charts.scatter import Point, front_of, scatter
 from ..reading import SavedRun
+from .fronts import of_one_run
+from .incumbents import incumbents
 
 _BEST = 10
 # Trials whose learning curves are drawn
 _CURVES = 8
 
 
-def trials(run: SavedRun) -> Section | None:
-    """Return the section of the trials, None of a run that has none."""
+def trials(run: SavedRun, reference: Sequence[float | None] | None = None) -> Section | None:
+    """Return the section of the trials, None of a run that has none.
+
+    Args:
+        run: The run.
+        reference: Values that the hypervolume of several objectives is above, in place of the run's own.
+
+    Raises:
+        ConfigError: If not as many values are given as there are objectives.
+    """
     if not run.is_black_box:
         return None
     if not run.trials:
@@ -32,6 +42,7 @@ def trials(run: SavedRun) -> Section | None:
     if run.trials.objectives and any(trial.values for trial in over):
         blocks += _incumbents(over, objectives[0])
         blocks += _fronts(over, objectives)
+    blocks += of_one_run(run, reference)
     blocks += _best(run, over, objectives)
     blocks += _learning_curves(over, objectives[0])
     return Section("trials", "Trials", blocks)
@@ -60,23 +71,6 @@ def _intro(run: SavedRun, over: Sequence[Trial], objectives: Sequence[Objective]
         words += f"{counted(after, 'trial')} came after it without a better one"
         words += "." if share > 0.25 else ": it was found late, so that more trials may find better ones."
     return words
-
-
-def incumbents(over: Sequence[Trial], objective: Objective) -> list[float | None]:
-    """Return the best value after each trial; of trials at several fidelities those at the longest so far count."""
-    best: float | None = None
-    reached = -math.inf
-    found: list[float | None] = []
-    for trial in over:
-        if trial.state is State.COMPLETE and trial.values:
-            length = math.inf if trial.fidelity == -1 else float(trial.fidelity)
-            value = trial.values[0]
-            if length > reached or (
-                length == reached and (best is None or objective.merit(value) > objective.merit(best))
-            ):
-                best, reached = value, max(length, reached)
-        found.append(best)
-    return found
 
 
 def _incumbents(over: Sequence[Trial], objective: Objective) -> list[Any]:
@@ -108,6 +102,9 @@ def _fronts(over: Sequence[Trial], objectives: Sequence[Objective]) -> list[Any]
     """Return a scatter of the first objective against each other one, or of what else a search kept of its size."""
     complete = [trial for trial in over if trial.state is State.COMPLETE and trial.values]
     pictures = []
+    if len(objectives) > 1:  # values at different fidelities are not compared
+        longest = max((math.inf if t.fidelity == -1 else t.fidelity for t in complete), default=0)
+        complete = [t for t in complete if (math.inf if t.fidelity == -1 else t.fidelity) == longest]
     for other in range(1, len(objectives)):
         pairs = [(t.values[other], t.values[0]) for t in complete if t.values and len(t.values) > other]
         shown = [t for t in complete if t.values and len(t.values) > other]

@@ -85,6 +85,8 @@ SEARCH_OURS = {
     "budget_unit": "seconds",
     "workers": 1,
     "executor": None,
+    "executor_args": {},
+    "tell": None,
     **SCHEDULE,
 }
 EVALUATION = {

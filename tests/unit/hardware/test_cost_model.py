@@ -8,10 +8,17 @@ from random import Random
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from naslib.errors import ConfigError
-from naslib.hardware.calibrate import fit_calibration
+from naslib.hardware import LatencyTable, builder
+from naslib.hardware.calibrate import (
+    Calibration,
+    calibrated_table,
+    corrected_table,
+    fit_calibration,
+    measure_networks,
+)
 from naslib.hardware.cost_model import EDGE_TEMPERATURE, CostModel, CostTerm, KeptEdges, inclusion
 from naslib.hardware.projection import as_scores, cost_range, most_likely_within
 
@@ -199,3 +206,50 @@ def test_a_calibration_is_a_fit_of_relative_errors():
         fit_calibration([1.0, 2.0], [1.0, 2.0])
     with pytest.raises(ConfigError, match="take less time"):
         fit_calibration([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])
+
+
+def test_a_calibrated_table_says_what_networks_take():
+    table = LatencyTable({"a": 2.0, "b": 4.0}, 1.0, 7, {"Op": "op"}, {"device": "x"})
+    found = calibrated_table(table, Calibration(1.5, 3.0, 0.01, 9))
+    assert found.entries == {"a": 3.0, "b": 6.0} and found.fixed == 3.0 and found.n_edges == 7
+    assert found.kinds == {"Op": "op"} and found.info["device"] == "x"
+    assert found.info["calibration"] == {"scale": 1.5, "shift": 3.0, "error": 0.01, "networks": 9}
+
+
+def test_networks_are_measured_in_rounds(monkeypatch: pytest.MonkeyPatch):
+    """By a clock that goes on by the size of what runs: medians over the rounds, in milliseconds."""
+    clock, order = [0.0], []
+
+    class Takes(nn.Module):
+        def __init__(self, seconds: float) -> None:
+            super().__init__()
+            self.seconds = seconds
+
+        def forward(self, x: Tensor) -> Tensor:
+            order.append(self.seconds)
+            clock[0] += self.seconds
+            return x
+
+    monkeypatch.setattr(builder, "perf_counter", lambda: clock[0])
+    networks = [Takes(0.25), Takes(0.5)]
+    assert measure_networks(networks, (1, 2, 2), repeats=3) == pytest.approx([250.0, 500.0])
+    assert order[-6:] == [0.25, 0.5] * 3
+    with pytest.raises(ConfigError, match="clock is one of wall, cpu, not 'sun'"):
+        measure_networks(networks, (1, 2, 2), clock="sun")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(ConfigError, match="the time of one thread on the CPU, not 2 threads on cpu"):
+        measure_networks(networks, (1, 2, 2), clock="cpu")
+
+
+def test_entries_are_corrected_by_whole_networks():
+    """Of networks that take `1.1 a + 0.9 b + 1.0 c + 2`, with many of them, and little where one tells nothing."""
+    table = LatencyTable({"a": 1.0, "b": 2.0, "c": 0.5, "d": 3.0}, 0.5)
+    rng = Random(1)
+    uses = [{"a": 1.0 * rng.randrange(6), "b": 2.0 * rng.randrange(6), "c": 0.5 * rng.randrange(6)} for _ in range(200)]
+    taken = [1.1 * u["a"] + 0.9 * u["b"] + 1.0 * u["c"] + 2.0 for u in uses]
+    found, error = corrected_table(table, uses, taken)
+    assert error < 1e-3 and found.fixed == pytest.approx(2.0, rel=1e-2)
+    assert found.entries["a"] == pytest.approx(1.1, rel=1e-2) and found.entries["b"] == pytest.approx(1.8, rel=1e-2)
+    common = fit_calibration([sum(u.values()) for u in uses], taken)
+    assert found.entries["d"] == pytest.approx(3.0 * common.scale)  # in no network: the common scale
+    assert found.info["calibration"] == {"networks": 200, "error": error}

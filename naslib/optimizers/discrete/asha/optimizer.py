@@ -128,6 +128,8 @@ class ASHA(MultiFidelityOptimizer):
         rungs: What has been told at each level.
     """
 
+    IS_ASYNCHRONOUS = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rungs = Rungs(self.levels, self.eta)

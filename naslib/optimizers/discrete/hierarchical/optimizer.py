@@ -133,6 +133,8 @@ class HierarchicalEvolution(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    IS_ASYNCHRONOUS = True
+
     SCHEDULABLE = {"tournament": ""}
 
     def __init__(

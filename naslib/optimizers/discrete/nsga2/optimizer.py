@@ -27,6 +27,9 @@ class NSGA2(GenerationalOptimizer):
     parents and children together the best fronts survive, and of the last one what is least crowded. With one objective
     this is an elitist genetic algorithm.
 
+    Where results are told as they come (`search.tell: by_arrival`), the next generation is bred as soon as all of the
+    last one was asked for, and what is pending then joins the one after it: no worker waits for a straggler.
+
     Args:
         population_size: Members, and children of a generation.
         crossover_prob: In [0, 1].
@@ -42,6 +45,8 @@ class NSGA2(GenerationalOptimizer):
         ConfigError: For an unknown keyword, or a value out of its range.
     """
 
+    IS_ASYNCHRONOUS = True
+    overlaps = True
     weighs_all = True
 
     SCHEDULABLE = dict.fromkeys(("crossover_prob", "mutation_rate"), "")
@@ -86,7 +91,7 @@ class NSGA2(GenerationalOptimizer):
             rows = np.flatnonzero(rank == front)
             crowded[rows] = crowding(merits[rows])
         keys = list(zip((-rank).tolist(), crowded.tolist(), strict=True))
-        seen = {member.code for member in population}
+        seen = {member.code for member in population} | {trial.code for trial in self.record.pending.values()}
         children: list[Child] = []
         for _ in range(self.population_size):
             child = self._child(keys)

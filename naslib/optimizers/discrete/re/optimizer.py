@@ -113,6 +113,8 @@ class RegularizedEvolution(DiscreteOptimizer):
         ConfigError: For an unknown keyword, or a size below one.
     """
 
+    IS_ASYNCHRONOUS = True
+
     SCHEDULABLE = {"sample_size": ""}
 
     def __init__(

@@ -73,6 +73,8 @@ class TPE(DiscreteOptimizer):
         ConfigError: For an unknown keyword, a value out of its range, or if Optuna is not installed.
     """
 
+    IS_ASYNCHRONOUS = True
+
     weighs_all = True
 
     SCHEDULABLE = {"n_candidates": ""}

@@ -25,7 +25,7 @@ from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.randomness import Randomness
 from naslib.tasks.fields import detached
 from naslib.tasks.joined import join_passes, passes_over
-from naslib.utils.distributed import mean_over_ranks_
+from naslib.utils.distributed import means_over_ranks
 
 # Weights -> logits and loss of a batch
 LossAt = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]]
@@ -64,6 +64,8 @@ class DARTSOptimizer(OneShotOptimizer):
     Raises:
         ConfigError: For an unknown `hessian`, or a clipped virtual step where there is none, or nothing to clip by.
     """
+
+    STATIC_STEP = True
 
     def __init__(
         self,
@@ -161,8 +163,7 @@ class DARTSOptimizer(OneShotOptimizer):
             with each.running(), again() if number else nullcontext():
                 found = function(self._loss_at(each.batch, each.share))
             total = [a + b for a, b in zip(total, found, strict=True)] if total else found
-        mean_over_ranks_(total)
-        return total
+        return means_over_ranks(total)
 
     def _clipped(self, gradient: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """Return a gradient of at most the largest norm, and its factor, if virtual steps are clipped; None if not."""
@@ -195,6 +196,8 @@ class DARTSOptimizer(OneShotOptimizer):
         def evaluate(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
             with self.sampling(), at_weights(self.graph, weights):
                 logits = task.forward(self.graph, data)
+            if not share:
+                return logits, torch.stack([weight.sum() for weight in weights.values()]).sum() * 0.0
             loss = task.loss(logits, data)
             return logits, loss if share == 1.0 else loss * share
 

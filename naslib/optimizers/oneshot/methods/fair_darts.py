@@ -39,6 +39,7 @@ class FairDARTSOptimizer(OneShotOptimizer):
         ConfigError: If the threshold is not in [0, 1].
     """
 
+    STATIC_STEP = True
     ARCH_BETAS = (0.9, 0.999)
     PARTS = {"zero_one_loss": {"weight": 10.0, "norm": "l2"}}
 

@@ -71,6 +71,7 @@ class AuxiliarySkipConnections(Part):
         ConfigError: For an unknown decay or a negative factor.
     """
 
+    STATIC = True
     SCHEDULABLE = {"beta": ""}
 
     def __init__(self, beta: float = 1.0, decay: str = "linear") -> None:

@@ -53,6 +53,7 @@ class SearchDropPath(Part):
         ConfigError: If it is out of range; from `adapt`, where a MixedOp can have no surroundings.
     """
 
+    STATIC = True
     SCHEDULABLE = {"drop_prob": ""}
 
     def __init__(self, drop_prob: float = 0.2) -> None:

@@ -66,6 +66,8 @@ class EarlyStopping(Part):
         ConfigError: For an unknown criterion or a value out of range.
     """
 
+    STATIC = True
+
     def __init__(
         self,
         criterion: str = "eigenvalue",

@@ -57,6 +57,8 @@ class EdgeNormalization(Part):
     `softmax(beta)_e` times what the method compares them by; the discrete architecture has plain sums.
     """
 
+    STATIC = True
+
     def __init__(self) -> None:
         self.betas: list[nn.Parameter] = []
 

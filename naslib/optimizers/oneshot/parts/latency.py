@@ -58,6 +58,7 @@ class Latency(Part):
         ConfigError: For a bad value, and when adapting, if the table does not fit the network.
     """
 
+    STATIC = True
     SCHEDULABLE = dict.fromkeys(("reference", "alpha", "beta", "weight", "exponent"), "")
 
     def __init__(

@@ -20,7 +20,7 @@ from naslib.search_spaces.core.batch_norm import frozen_batch_norm_statistics
 from naslib.search_spaces.core.edge import EdgeData
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.randomness import Randomness
-from naslib.utils.distributed import mean_over_ranks_
+from naslib.utils.distributed import mean_over_ranks_, means_over_ranks
 
 from ._cells import has_stride, mixtures
 
@@ -195,11 +195,8 @@ class LayerAlignment(Part):
             stack.enter_context(frozen_batch_norm_statistics(owner.graph))
             stack.enter_context(owner.fixed_architecture())
             stack.enter_context(self._randomness.again() if self._randomness else nullcontext())
-            found: list[Tensor | None] = list(
-                torch.autograd.grad(owner.exact_loss(data), self._trained(), allow_unused=True)
-            )
-        mean_over_ranks_([gradient for gradient in found if gradient is not None])
-        return found
+            found = torch.autograd.grad(owner.exact_loss(data), self._trained(), allow_unused=True)
+        return means_over_ranks(found)
 
     def state_dict(self) -> dict[str, Any]:
         """Return lambda of the epoch."""

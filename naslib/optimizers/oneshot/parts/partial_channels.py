@@ -89,6 +89,8 @@ class PartialChannelConnections(Part):
         ConfigError: If `k` is not positive.
     """
 
+    STATIC = True
+
     structural = ("k",)
 
     def __init__(self, k: int = 4) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
@@ -18,7 +17,7 @@ from naslib.optimizers.oneshot.supernet.relaxed_op import RelaxedMixedOp
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import MixedOp
-from naslib.utils.distributed import mean_over_ranks_
+from naslib.utils.distributed import means_over_ranks
 
 KINDS = ("random", "adversarial")
 # Which decisions are relaxed in one call: their number of candidates, and the one decision's parameter if it is alone
@@ -34,7 +33,7 @@ def to_simplex(weights: Tensor) -> Tensor:
         weights: `(..., n_ops)`.
     """
     clipped = weights.clamp(0.0, 1.0)
-    largest = F.one_hot(weights.argmax(-1), weights.shape[-1]).to(weights)
+    largest = torch.zeros_like(weights).scatter_(-1, weights.argmax(-1, keepdim=True), 1.0)
     clipped = torch.where(clipped.sum(-1, keepdim=True) > 0, clipped, largest)
     return clipped / clipped.sum(-1, keepdim=True)
 
@@ -152,6 +151,11 @@ class Perturbation(Part):
             return "only kind: adversarial takes steps"
         return super().unscheduled(name)
 
+    @property
+    def is_static(self) -> bool:
+        """Whether the noise is drawn within the pass; the worst weights are looked for before it."""
+        return self.kind == "random"
+
     def needs(self) -> Mapping[Ability, str]:
         """Return a mixture by weights that do not change by themselves and sum to 1."""
         return dict.fromkeys((Ability.MIXTURE, Ability.FIXED_WEIGHTS, Ability.UNIT_SUM, Ability.TRAINED_WEIGHTS), "")
@@ -209,10 +213,9 @@ class Perturbation(Part):
                     loss = self.optimizer.forward_loss(data)[1]
                     # a hook may have replaced the weights of an edge
                     found = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-                mean_over_ranks_(found)
                 points = {
                     key: ascend(point.detach(), gradient, recorded[key], radius, size)
-                    for (key, point), gradient in zip(points.items(), found, strict=True)
+                    for (key, point), gradient in zip(points.items(), means_over_ranks(found), strict=True)
                 }
             with torch.no_grad(), _setting(relaxation, replacing=points):
                 rises = self.optimizer.forward_loss(data)[1] > before

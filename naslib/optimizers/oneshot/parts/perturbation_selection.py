@@ -83,6 +83,8 @@ class PerturbationSelection(Part):
             are drawn and not mixed.
     """
 
+    STATIC = True
+
     def __init__(
         self,
         tune_epochs: int = 5,

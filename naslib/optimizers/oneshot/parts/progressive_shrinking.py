@@ -41,6 +41,8 @@ class ProgressiveShrinking(Part):
         ConfigError: For a stage without epochs, an unknown key, or a number that is out of range.
     """
 
+    STATIC = True
+
     restructures = True
 
     def __init__(

@@ -37,6 +37,7 @@ class ZeroOneLoss(Part):
         ConfigError: For an unknown norm or a negative weight.
     """
 
+    STATIC = True
     SCHEDULABLE = {"weight": ""}
 
     def __init__(self, weight: float = 10.0, norm: str = "l2") -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from naslib.errors import ConfigError, OptimizerStateError
+from naslib.hardware.limits import Limits
 from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.optimizers.core.random_state import RandomState
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
@@ -25,6 +28,7 @@ from naslib.search_spaces.core.graph import EdgeView, Graph
 from naslib.utils.log import get_logger
 
 from .entries import PathEntry, assignment_of
+from .limits import keeping_to, limits_on_paths
 from .paths import PathChoices, PathSpace, paths_of
 from .scoring import PathScorer
 from .selection import best_first, check_counts
@@ -42,6 +46,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
     and the weight step run only its operations. After the last epoch the selection phase (`select_path`) compares paths
     by the supernet's score (accuracy) on the validation split. A subclass says how that goes, and may say how paths are
     drawn for training (`prepare_step`).
+
+    With `limits` the selection phase draws, varies and measures only paths that keep to them; all paths are trained.
 
     Where the selection phase has not run (a search without the Trainer), `get_final_architecture` compares a few random
     paths on the last validation batch that `step` saw; without one it takes the first of them. Neither changes
@@ -63,6 +69,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     SCHEDULED: ClassVar[tuple[str, ...]] = ("steps", "path")
     SCHEDULABLE = {**OF_NO_ARCHITECTURE, "recalibration_batches": AT_THE_END}
     fixed_structure = "paths are drawn from all candidates of the space"
+    TAKES_LIMITS = True
     RUNS_ONE_PATH: ClassVar[bool] = True
     # Whether architecture parameters are trained beside the weights
     LEARNS_ARCHITECTURE: ClassVar[bool] = False
@@ -78,6 +85,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         self.steps = 0
         self._path: Code | None = None
         self._last_batch: Batch | None = None
+        self._path_limits: Limits | None = None
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:
@@ -201,6 +209,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
     def adapted(self) -> None:
         """Begin with a generator of paths of its own, and a path."""
         super().adapted()
+        self._check_limits()
         self.rng = Random(int(torch.randint(2**31, ())))
         self.steps, self._last_batch = 0, None
         self.prepare_step()
@@ -235,9 +244,73 @@ class WeightSharingOptimizer(OneShotOptimizer):
         super().select_architecture(train_batches, valid_batches)
         if self.outcome is not None:
             return
-        code = self.select_path(self.scorer(train_batches, valid_batches))
+        scorer = self.scorer(train_batches, valid_batches)
+        with self.within_limits(scorer.image_shape):
+            code = self.select_path(scorer)
+            self.require_within(code)
         self.outcome = self.scores_of(code)
         self.use(code)
+
+    # limits
+
+    @contextmanager
+    def within_limits(self, input_shape: Callable[[], Sequence[int]] | None = None) -> Iterator[None]:
+        """Let what `paths` draws, varies and lists keep to the limits inside.
+
+        Args:
+            input_shape: Returns the shape of one input; None: as the Trainer says.
+
+        Raises:
+            ConfigError: If a cost cannot be told.
+        """
+        if self.limits and self._path_limits is None:
+            shape = input_shape if input_shape is not None else self._known_shape
+            self._path_limits = limits_on_paths(self, shape)
+        with keeping_to(self.paths, self._path_limits):
+            yield
+
+    def kept_within(self, draw: Callable[[], Code], otherwise: Callable[[], Code] | None = None) -> Code:
+        """Return what a method draws by itself, drawn again until it keeps to the limits.
+
+        Args:
+            draw: Draws a path.
+            otherwise: Returns one that keeps to them, after some attempts in vain; None to go on drawing.
+
+        Raises:
+            ConfigError: If none does.
+        """
+        limited = self.paths.limited
+        return draw() if limited is None else limited.drawn(draw, otherwise)
+
+    def require_within(self, code: Code) -> None:
+        """Raise if a method has chosen a path beyond the limits.
+
+        Raises:
+            OptimizerStateError: Naming the method.
+        """
+        limits = self._path_limits
+        if limits is not None and not limits.allow(code):
+            raise OptimizerStateError(
+                f"{type(self).__name__} has chosen an architecture beyond search.limits ({limits.why(code)}): its "
+                "select_path draws by `self.paths`, or by `self.kept_within`"
+            )
+
+    def _known_shape(self) -> Sequence[int]:
+        if self.input_shape is not None:
+            return self.input_shape()
+        if self._last_batch is not None:
+            return self.task.shape_of(self._last_batch)
+        raise ConfigError(
+            "search.hardware.input_shape: say the shape of one input, such as [3, 32, 32]; limits need it"
+        )
+
+    def _check_limits(self) -> None:
+        """Raise now, before anything is trained, if nothing keeps to the limits, as far as that can be told now."""
+        self._path_limits = None
+        if not self.limits or not (self.input_shape or self.hardware.get("input_shape")):
+            return
+        with self.within_limits():
+            self.paths.random(Random(0))
 
     # the outcome
 
@@ -266,7 +339,8 @@ class WeightSharingOptimizer(OneShotOptimizer):
 
     def _provisional(self) -> Code:
         """Return the best of a few paths on the last validation batch, the first without one."""
-        codes = self.provisional_codes(copy.deepcopy(self.rng))
+        with self.within_limits():
+            codes = self.provisional_codes(copy.deepcopy(self.rng))
         if self._last_batch is None:
             logger.warning("no selection phase and no step was run: the architecture is the first of a few random ones")
             return codes[0]

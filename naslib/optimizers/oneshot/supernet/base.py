@@ -15,9 +15,11 @@ from naslib.tasks import Task, settle_task
 from naslib.tasks.criteria import is_chosen
 from naslib.tasks.fields import detached
 from naslib.tasks.joined import joined
-from naslib.utils.joined_buffers import buffer_versions, join_buffers
+from naslib.utils.distributed import check_alike, means_over_ranks
+from naslib.utils.joined_buffers import buffer_versions, join_buffers, say_norms
 from naslib.utils.pytorch_helper import create_optimizer
 
+from .capturing import OF_A_STEP
 from .checkpointables import PartsState, ScheduleState
 from .learning import LearningOptimizer
 from .schedulable import IN_OPTIMIZERS, OF_TRAINING
@@ -61,6 +63,7 @@ class OneShotOptimizer(LearningOptimizer):
 
     # Adam's betas for architecture parameters, as in the authors' code of DARTS and its successors
     ARCH_BETAS: ClassVar[tuple[float, float]] = (0.5, 0.999)
+    PASS_HOOKS = OF_A_STEP
     SCHEDULABLE = OF_TRAINING
     HELD_BY = IN_OPTIMIZERS
     # Names of plain attributes that belong into a checkpoint
@@ -153,15 +156,25 @@ class OneShotOptimizer(LearningOptimizer):
     def before_training(self) -> None:
         """Move the supernet and the architecture parameters to `device`."""
         self._require_adapted()
+        self.check_device(self.device)
+        if self.accumulate > 1:
+            self.check_task(self.task)
         self.task = joined(self.task, self.sync_batch_norm, self.accumulate)  # ranks may have been joined meanwhile
         self.graph.to(self.device)
         self.task.to(self.device)
         self.architectural_weights.to(self.device)
         for parameter in self.architecture_parameters:
             parameter.data = parameter.data.to(self.device)
+        say_norms(self._norms, self.sync_batch_norm)
 
     def new_epoch(self, epoch: int) -> None:
-        """Begin an epoch: the parts follow their schedules."""
+        """Begin an epoch: the parts follow their schedules.
+
+        Raises:
+            OptimizerStateError: If the ranks of a search do not have the same weights and architecture parameters.
+        """
+        check_alike({"weights": self.weights, "architecture parameters": self.architecture_parameters})
+        self.captures.forget()
         for part in self.parts.values():
             part.new_epoch(epoch)
 
@@ -185,8 +198,9 @@ class OneShotOptimizer(LearningOptimizer):
         """Let the parts choose the architecture (`outcome`), where one of them has a selection phase; once."""
         if self.outcome is not None:
             return
-        for part in self.parts.values():
-            part.select(train_batches, valid_batches)
+        with self.captures.paused():
+            for part in self.parts.values():
+                part.select(train_batches, valid_batches)
 
     # the step
 
@@ -233,16 +247,21 @@ class OneShotOptimizer(LearningOptimizer):
         parts = self.parts.values()
         for part in parts:
             part.before_architecture_step(data_val)
-        with ExitStack() as stack:
-            stack.enter_context(frozen_batch_norm_statistics(self._norms))
-            for part in parts:
-                stack.enter_context(part.during_architecture_step(data_val))
-            gradient, logits, loss = self.architecture_gradient(data_train, data_val)
-        for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
-            alpha.grad = value
+        logits, loss = self.run_pass(self._architecture_pass, self.architecture_parameters, data_train, data_val)
         self.update_architecture()
         for part in parts:
             part.after_architecture_step(data_val)
+        return logits, loss
+
+    def _architecture_pass(self, data_train: Batch, data_val: Batch) -> tuple[Tensor, Tensor]:
+        with ExitStack() as stack:
+            stack.enter_context(frozen_batch_norm_statistics(self._norms))
+            for part in self.parts.values():
+                stack.enter_context(part.during_architecture_step(data_val))
+            gradient, logits, loss = self.architecture_gradient(data_train, data_val)
+        gradient = means_over_ranks(gradient)  # of a method that knows nothing of ranks, too
+        for alpha, value in zip(self.architecture_parameters, gradient, strict=True):
+            alpha.grad = value
         return logits, loss
 
     def update_architecture(self) -> None:
@@ -312,14 +331,7 @@ class OneShotOptimizer(LearningOptimizer):
         for part in parts:
             part.before_weight_step(data_train)
         self.op_optimizer.zero_grad(set_to_none=True)
-        with ExitStack() as stack:
-            stack.enter_context(self.fixed_architecture())
-            for part in parts:
-                stack.enter_context(part.during_weight_step(data_train))
-            before = buffer_versions(self.graph)
-            logits, loss = self.training_backward(data_train)
-        self.join_gradients(self.weights)
-        join_buffers(self.graph, before, self.sync_batch_norm)
+        logits, loss = self.run_pass(self._weight_pass, self.weights, data_train)
         for part in parts:
             part.weight_gradient(data_train)
         if self.grad_clip:
@@ -327,6 +339,17 @@ class OneShotOptimizer(LearningOptimizer):
         self.op_optimizer.step()
         for part in parts:
             part.after_weight_step(data_train)
+        return logits, loss
+
+    def _weight_pass(self, data_train: Batch) -> tuple[Tensor, Tensor]:
+        with ExitStack() as stack:
+            stack.enter_context(self.fixed_architecture())
+            for part in self.parts.values():
+                stack.enter_context(part.during_weight_step(data_train))
+            before = buffer_versions(self.graph)
+            logits, loss = self.training_backward(data_train)
+        self.join_gradients(self.weights)
+        join_buffers(self.graph, before, self.sync_batch_norm)
         return detached(logits), loss.detach()
 
     def training_backward(self, data_train: Batch) -> tuple[Tensor, Tensor]:

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from naslib.errors import ConfigError
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.search_spaces.core.batch_norm import evaluation_mode
 from naslib.search_spaces.core.randomness import Randomness
+from naslib.tasks import Task
 from naslib.tasks.fields import detached
-from naslib.tasks.joined import join_passes, passes_over
-from naslib.utils.distributed import is_distributed, mean_over_ranks_
+from naslib.tasks.joined import check_accumulate, join_passes, passes_over
+from naslib.utils.distributed import is_distributed, mean_over_ranks_, means_over_ranks
 
 from .supernet import SupernetOptimizer
 from .trial_forward import check_forward
@@ -35,6 +37,22 @@ class LearningOptimizer(SupernetOptimizer):
     """
 
     amp = False
+    accumulate: int = 1
+    # Why a method cannot go over a batch in several passes; "" where it can
+    whole_batches: str = ""
+
+    def check_task(self, task: Task) -> None:
+        """Raise if batches are to be gone over in several passes, and cannot be; see `MetaOptimizer`.
+
+        Raises:
+            ConfigError: Saying why.
+        """
+        if self.accumulate > 1 and self.whole_batches:
+            raise ConfigError(
+                f"search.accumulate: {type(self).__name__} cannot go over a batch in several passes: "
+                f"{self.whole_batches}; leave it out, and make search.batch_size smaller"
+            )
+        check_accumulate(task, self.accumulate)
 
     def forward_loss(self, data: Batch, loss: Callable[[Any, Batch], Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Return logits and loss of the supernet on a batch, running what is assigned, or a sample of its own.
@@ -97,14 +115,14 @@ class LearningOptimizer(SupernetOptimizer):
         """
         total: list[Tensor | None] = [None] * len(inputs)
 
-        def add(value: Tensor) -> None:
-            for place, gradient in enumerate(torch.autograd.grad(value, list(inputs), allow_unused=True)):
+        def add(value: Tensor, goes_on: bool) -> None:
+            found = torch.autograd.grad(value, list(inputs), allow_unused=True, retain_graph=goes_on)
+            for place, gradient in enumerate(found):
                 before = total[place]
                 total[place] = gradient if before is None or gradient is None else before + gradient
 
         outputs, value = self._in_passes(data, loss, add)
-        mean_over_ranks_([gradient for gradient in total if gradient is not None])
-        return total, outputs, value
+        return means_over_ranks(total), outputs, value
 
     def add_gradients(self, data: Batch, loss: Callable[[Any, Batch], Tensor] | None = None) -> tuple[Any, Tensor]:
         """Add the gradient of the loss of a batch to the `grad` of all leaves; `join_gradients` is to follow.
@@ -116,26 +134,31 @@ class LearningOptimizer(SupernetOptimizer):
         Returns:
             Detached outputs and loss, a scalar.
         """
-        return self._in_passes(data, loss, lambda value: value.backward())
+        return self._in_passes(data, loss, lambda value, goes_on: value.backward(retain_graph=goes_on))
 
     def _in_passes(
-        self, data: Batch, loss: Callable[[Any, Batch], Tensor] | None, learn: Callable[[Tensor], None]
+        self, data: Batch, loss: Callable[[Any, Batch], Tensor] | None, learn: Callable[[Tensor, bool], None]
     ) -> tuple[Any, Tensor]:
-        """Run the supernet on a batch pass by pass, all of which draw the same."""
+        """Run the supernet on a batch pass by pass, all of which draw the same.
+
+        What they have in common (weights that were assigned) is kept until the last.
+        """
         passes = passes_over(self.task, data)
         again = Randomness(self.task.device_of(data)).again if len(passes) > 1 else nullcontext
         outputs, values = [], []
         for number, each in enumerate(passes):
             with each.running(), again() if number else nullcontext():
                 found, value = self.forward_loss(each.batch, loss)
+                outputs.append(detached(found))
+                if not each.share:
+                    continue
                 if len(passes) > 1:
                     value = value * each.share
-                learn(value)
-            outputs.append(detached(found))
-            values.append(value.detach())
+                learn(value, number + 1 < len(passes))
+                values.append(value.detach())
         return join_passes(outputs), values[0] if len(values) == 1 else torch.stack(values).sum()
 
     def join_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Make the `grad` of parameters those of the joined batch."""
+        """Make the `grad` of parameters, each of any shape, those of the joined batch."""
         if is_distributed():
             mean_over_ranks_([p.grad for p in parameters if p.grad is not None])

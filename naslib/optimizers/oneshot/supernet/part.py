@@ -29,6 +29,12 @@ NEEDED_BY_HOOKS = {
     "trains_architecture": Ability.ARCHITECTURE_STEP,
 }
 
+# What a part does to a network, or while it runs forwards and backwards
+WITHIN_PASSES = (
+    *("adapt", "wrap_relaxation", "during_architecture_step", "during_weight_step"),
+    *("architecture_loss", "watched", "watch"),
+)
+
 
 class Part:
     """Base of the ingredients; every hook does nothing unless a part defines it.
@@ -46,6 +52,8 @@ class Part:
     optimizer: SupernetHost
     # Whether the part changes the structure of the supernet during the search (`optimizer.structure`)
     restructures: ClassVar[bool] = False
+    # Whether its hooks within a pass do the same in every step of an epoch; see `is_static`
+    STATIC: ClassVar[bool] = False
     # Why the structure must not change where the part is; empty where it may
     fixed_structure: ClassVar[str] = ""
     # Names of attributes by which `adapt` shapes the supernet, and which may change during the search
@@ -85,6 +93,15 @@ class Part:
 
     def _defines(self, hook: str) -> bool:
         return getattr(type(self), hook) is not getattr(Part, hook)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether what the part does within a pass is the same in every step of an epoch.
+
+        Then a CUDA graph may repeat the pass: nothing in it reads numbers of the host that change within an epoch, or
+        tensors that are made anew outside of it.
+        """
+        return self.STATIC or not any(self._defines(hook) for hook in WITHIN_PASSES)
 
     # what the network looks like
 

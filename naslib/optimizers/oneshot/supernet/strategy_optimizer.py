@@ -27,6 +27,13 @@ class StrategyOptimizer(OneShotOptimizer):
         """Why no candidate may leave: running means belong to the candidates that there are."""
         return "running means are kept per candidate" if self.strategy.gradient == "moving_average" else ""
 
+    @property
+    def whole_batches(self) -> str:  # type: ignore[override]
+        """Why a batch cannot be gone over in several passes: each would have a say in the running means."""
+        if self.strategy.gradient != "moving_average":
+            return ""
+        return "its gradient is of the mean outputs of a batch, and of running means that every forward changes"
+
     def relaxation(self) -> StrategyRelaxation:
         """Return what draws all decisions of a forward."""
         return StrategyRelaxation(self.strategy)

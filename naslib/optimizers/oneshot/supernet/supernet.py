@@ -21,8 +21,10 @@ from naslib.search_spaces.core.graph import EdgeView, Graph, Scope
 from naslib.search_spaces.core.native_choice import is_native_faster
 from naslib.search_spaces.core.node_choices import choices_at
 from naslib.search_spaces.core.query_metrics import as_dataset_api
+from naslib.utils.distributed import on_main
 from naslib.utils.log import get_logger
 
+from .capturing import CapturingOptimizer
 from .compatibility import Ability, check_combination, check_space
 from .mixed_edges import (
     adapt_nodes,
@@ -38,13 +40,13 @@ from .mixed_edges import (
 )
 from .part import build_parts
 from .relaxed_op import RelaxedMixedOp, SoftmaxRelaxation
-from .sampled import SamplingOptimizer
 from .searched import SearchedDecision, fill, searched_decisions
+from .static_step import check_static
 from .structure import Structure, adopt, shrink
 from .undecided import trained_values, undecided
 
 
-class SupernetOptimizer(SamplingOptimizer):
+class SupernetOptimizer(CapturingOptimizer):
     """Build the supernet of a search space, and derive architectures from it; training it is `OneShotOptimizer`'s.
 
     Args:
@@ -52,8 +54,9 @@ class SupernetOptimizer(SamplingOptimizer):
         native: `"off"`, `"auto"` or `"on"`: compiled CPU kernels for depthwise candidates (`naslib.native`);
             `"auto"` times them against PyTorch on the first supernet, and takes what is faster.
         checkpoint_cells: Whether to keep of each cell only its inputs, and compute it again in the backward.
+        cuda_graph: Whether passes are captured as CUDA graphs; see the parent.
         parts: Keywords of parts to add or change, by their names; `False` leaves out one of the method's own.
-        **kwargs: See `MetaOptimizer`.
+        **kwargs: See `CapturingOptimizer`.
 
     Attributes:
         graph: The supernet.
@@ -85,10 +88,11 @@ class SupernetOptimizer(SamplingOptimizer):
         batch_norm: str = "running",
         native: str = "off",
         checkpoint_cells: bool = False,
+        cuda_graph: bool = False,
         parts: dict | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(cuda_graph=cuda_graph, **kwargs)
         self._unused = kwargs  # keys of the shared schema that no constructor of the method's has taken
         self.parts = build_parts(self.PARTS, parts)
         # a key of the shared schema, with its default: what schedules of parts are measured by
@@ -167,6 +171,8 @@ class SupernetOptimizer(SamplingOptimizer):
     def check_combination(self) -> None:
         """Raise `ConfigError` if the method, its options and its parts do not go together; the message says why."""
         check_combination(self)
+        if self.cuda_graph:
+            check_static(self)
 
     # the search space
 
@@ -258,7 +264,7 @@ class SupernetOptimizer(SamplingOptimizer):
             return False
         if self.native == "auto" and self._native_chosen is None:
             ops = graph.get_all_edge_data("op", self.scope, private_edge_data=True)
-            self._native_chosen = is_native_faster(op for op in ops if isinstance(op, nn.Module))
+            self._native_chosen = on_main(lambda: is_native_faster(op for op in ops if isinstance(op, nn.Module)))
         return self._native_chosen is not False
 
     @property

@@ -48,6 +48,7 @@ class DrNASOptimizer(OneShotOptimizer):
         ConfigError: If the regularizer is unknown or its factor negative.
     """
 
+    STATIC_STEP = True
     SCHEDULABLE = {"reg_scale": ""}
 
     def __init__(self, regularizer: str = "l2", reg_scale: float = 1e-3, **kwargs: Any) -> None:

@@ -24,6 +24,7 @@ from naslib.search_spaces.core.graph import EdgeView, Graph
 
 from .controller import Controller, Entropy
 from .controller_space import ControllerSpace
+from .limited import drawn_paths
 from .reading import controller_space_of
 
 # The authors' Adam: denominators are at least this, so small gradients give small steps
@@ -148,7 +149,7 @@ class ENASOptimizer(OneShotOptimizer):
     SCHEDULABLE = {"entropy_weight": "", "skip_weight": "", "controller_grad_clip": "", "baseline_decay": ""}
     HELD_BY = {"baseline_decay": ("baseline", "decay")}
     SCHEDULED = ("accumulated", "n_accumulated")
-    RUNS_ONE_PATH = True
+    RUNS_ONE_PATH = TAKES_LIMITS = True
 
     def __init__(
         self,
@@ -371,17 +372,18 @@ class ENASOptimizer(OneShotOptimizer):
         return self.controller.greedy().code
 
     def select_architecture(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
-        """Draw `n_samples` paths and keep that with the best reward on one validation batch, the first of equals."""
+        """Draw `n_samples` paths within the limits, and keep the best by its reward on one validation batch."""
         super().select_architecture(train_batches, valid_batches)
         batch = next(iter(valid_batches), None)
         if self.outcome is None and batch is not None:
-            best = self._best_of(self._drawn(), batch)
+            with torch.no_grad():
+                codes = drawn_paths(self, self._sampled, self.n_samples, lambda: self.task.shape_of(batch))
+            best = self._best_of(codes, batch)
             self.run_path(best)
             self.outcome = self.path_choices.scores(best)
 
-    @torch.no_grad()
-    def _drawn(self) -> list[tuple[int, ...]]:
-        return list(dict.fromkeys(self.controller.sample().code for _ in range(self.n_samples)))
+    def _sampled(self) -> tuple[int, ...]:
+        return self.controller.sample().code
 
     def _best_of(self, codes: Sequence[tuple[int, ...]], batch: Batch) -> tuple[int, ...]:
         with measurement_mode(self.graph):

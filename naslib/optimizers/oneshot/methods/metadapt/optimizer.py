@@ -119,6 +119,7 @@ class MetAdaptOptimizer(OneShotOptimizer):
                 "metadapt: with checkpoint_cells a cell is computed again in the backward, where nobody knows the "
                 "support set: leave it out"
             )
+        super().check_task(task)
         if self.is_adapted and not len(self.controllers):
             raise ConfigError(
                 f"metadapt: no edge of {type(self.graph).__name__} has operations that say how many channels they take"

@@ -242,7 +242,7 @@ class OFAOptimizer(EvolvedPathOptimizer):
         for each in passes_over(self.task, data):
             with each.running():
                 logits, loss = self.forward_loss(each.batch)
-                total = loss * each.share
+                total = loss * each.share if each.share else logits.sum() * 0.0
                 if told is not None:
                     rows = slice(None) if each.rows is None else slice(each.rows.start, each.rows.stop)
                     share = len(told[rows]) / len(told)
@@ -250,7 +250,8 @@ class OFAOptimizer(EvolvedPathOptimizer):
                     total = soft if self.distillation == "in_place" else total + self.distillation_weight * soft
                 total.backward()
             outputs.append(logits.detach())
-            values.append(loss.detach() * each.share)
+            if each.share:
+                values.append(loss.detach() * each.share)
         return join_passes(outputs), torch.stack(values).sum()
 
     @torch.no_grad()

@@ -53,6 +53,7 @@ class PDARTSOptimizer(OneShotOptimizer):
         ConfigError: If numbers are out of range, or their number is not that of the stages.
     """
 
+    STATIC_STEP = True
     SCHEDULABLE = {"arch_grad_clip": ""}
     SCHEDULED = ("stage", "skip_dropout_rate")
     RESTRUCTURES = True

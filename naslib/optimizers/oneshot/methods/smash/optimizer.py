@@ -198,12 +198,16 @@ class SMASHOptimizer(WeightSharingOptimizer):
         What would read nothing but zeros by that reads something else.
         """
         space = self.paths.supernet.space
-        choices = space.choices(space.perturb(code, self.perturb_rate, self.rng))
-        return self._code(self.sampler.mended({**self.sampler.space.fixed, **choices}, self.rng))
+
+        def changed() -> Code:
+            choices = space.choices(space.perturb(code, self.perturb_rate, self.rng))
+            return self._code(self.sampler.mended({**self.sampler.space.fixed, **choices}, self.rng))
+
+        return self.kept_within(changed, self.drawn)
 
     def drawn(self) -> Code:
         """Draw a network for the ranking."""
-        return self._code(self.sampler.draw(self.rng))
+        return self.kept_within(lambda: self._code(self.sampler.draw(self.rng)))
 
     def select_path(self, scorer: PathScorer) -> Code:
         """Return the best network of the ranking, which goes on where it was interrupted."""
@@ -211,7 +215,8 @@ class SMASHOptimizer(WeightSharingOptimizer):
 
     def provisional_codes(self, rng: Any) -> list[Code]:
         """Return the networks that `get_final_architecture` compares before the ranking; see the parent."""
-        return [self._code(self.sampler.draw(rng)) for _ in super().provisional_codes(rng)]
+        draws = super().provisional_codes(rng)
+        return [self.kept_within(lambda: self._code(self.sampler.draw(rng))) for _ in draws]
 
     def get_checkpointables(self) -> dict[str, Stateful]:
         """Return what the parent returns and the ranking."""

@@ -28,6 +28,7 @@ class PrunedSupernet(OneShotOptimizer):
     """
 
     NO_PARTS = "it trains nothing, and a supernet with parts is not what it measures"
+    whole_batches = "it trains nothing, and measures what a network does to a whole batch"
     fixed_structure = "what is pruned stays where it is, and does not run"
 
     def relaxation(self) -> None:
