@@ -5,10 +5,12 @@
 The supernet has `--cells` cells of `--channels` channels for images of 3x32x32 (the digits of scikit-learn, enlarged),
 and is searched by first-order DARTS for `--epochs` epochs of `--steps` steps of 4 images each. For every metric there
 are three targets, at a quarter, a half and three quarters between the cheapest and the dearest architecture that random
-scores make. A latency table of the candidates is measured here, on one thread, and corrected by `--calibrate` random
-networks as a whole. At the end the whole networks that were found are measured, in rounds that go over all of them and
-over as many of the networks that the table was corrected by: what these take now and what they took then tells how much
-the machine itself has changed. `--clock cpu` counts the time of the one thread, for a machine that others use as well.
+scores make. A latency table of the candidates is measured here, on one thread, and its entries are corrected by
+`--calibrate` random networks as a whole (`naslib.hardware.calibrate.corrected_table`). At the end the whole networks
+that were found are measured, in rounds that go over all of them and over as many of the networks that the table was
+corrected by: what these take now and what they took then tells how much the machine itself has changed. Of the rounds
+the median counts; with `--clock cpu`, which is the time of the one thread, for a machine that others use as well, the
+lower quartile.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from naslib.hardware import measure_table
-from naslib.hardware.calibrate import Calibration, calibrated_table, fit_calibration, measure_networks
+from naslib.hardware import measure_table, operation_key, trace_candidates
+from naslib.hardware.calibrate import corrected_table, measure_networks
 from naslib.hardware.metrics import METRICS
 from naslib.hardware.projection import as_scores
 from naslib.hardware.table import LatencyTable
+from naslib.hardware.trace import decision_edges
 from naslib.optimizers import DARTSOptimizer
 from naslib.optimizers.oneshot.parts import Cost
 from naslib.search_spaces import NasBench301SearchSpace
@@ -110,12 +113,22 @@ def corrected(table: LatencyTable, given: argparse.Namespace) -> tuple[LatencyTa
     optimizer = adapted(given, {"metric": "latency", "table": table, "weight": 0.0})
     part = part_of(optimizer)
     networks = random_networks(optimizer, given.calibrate, 20)
-    sums = [part.of(network) - part.model.fixed for network in networks]
     taken = measure_networks(networks, SHAPE, repeats=given.rounds, clock=given.clock)
-    found: Calibration = fit_calibration(sums, taken)
-    raw = statistics.mean((total + part.model.fixed) / ms - 1 for total, ms in zip(sums, taken, strict=True))
-    print(f"sums of the table as it was measured are {100 * raw:+.1f} % off; {found}")
-    return calibrated_table(table, found), networks, taken
+    edges = {edge.place: edge for edge in trace_candidates(optimizer.graph, SHAPE, optimizer.scope)}
+    uses: list[dict[str, float]] = []
+    for network in networks:
+        uses.append({})
+        for place, data in decision_edges(network, optimizer.scope):
+            edge, index = edges[place], int(data.op_index)
+            key = operation_key(edge.ops[index], edge.input_shape, edge.output_shapes[index])
+            uses[-1][key] = uses[-1].get(key, 0.0) + table.entries[key]
+    found, error = corrected_table(table, uses, taken)
+    raw = statistics.mean(part.of(network) / ms - 1 for network, ms in zip(networks, taken, strict=True))
+    print(
+        f"sums of the table as it was measured are {100 * raw:+.1f} % off; corrected by {len(networks)} networks, each "
+        f"by all others: {100 * error:.1f} %"
+    )
+    return found, networks, taken
 
 
 def targets(optimizer: DARTSOptimizer) -> list[float]:
@@ -158,7 +171,7 @@ def run(given: argparse.Namespace) -> list[tuple[Any, ...]]:
     timed = {index: network for index, network in enumerate(networks) if network is not None}
     if timed:
         beside = reference[: max(8, len(timed))]
-        taken = measure_networks([*timed.values(), *beside], SHAPE, repeats=4 * given.rounds, clock=given.clock)
+        taken = measure_networks([*timed.values(), *beside], SHAPE, repeats=2 * given.rounds, clock=given.clock)
         measured = dict(zip(timed, taken, strict=False))
         drift = statistics.median(now / then for now, then in zip(taken[len(timed) :], before, strict=False))
     return [
@@ -178,7 +191,7 @@ def table() -> str:
     ]
     for row in read(FILE):
         target, found, measured = (float(row[name]) for name in ("target", "found", "measured"))
-        own = (f"{measured:.2f} | {100 * (measured / target - 1):+.1f} %" if row["drift"] else "counted | 0") + " | "
+        own = (f"{measured:.2f} | {100 * (measured / target - 1):+.1f} %" if row["drift"] else "counted | ") + " | "
         own += f"{100 * (measured / float(row['drift']) / target - 1):+.1f} %" if row["drift"] else ""
         lines.append(
             f"| {row['metric']}, {row['unit']} | {target:.4g} | {float(row['before']):.4g} "
@@ -197,11 +210,11 @@ def main(words: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--metrics", nargs="+", default=["latency", "macs", "params"], choices=["latency", "macs", "params"])
     add("--cells", type=int, default=4)
-    add("--channels", type=int, default=16)
+    add("--channels", type=int, default=8)
     add("--epochs", type=int, default=2)
     add("--steps", type=int, default=4, help="of an epoch")
-    add("--rounds", type=int, default=20, help="of a measurement; the last has four times as many")
-    add("--calibrate", type=int, default=16, help="networks that correct the table")
+    add("--rounds", type=int, default=100, help="of a measurement; the last has twice as many")
+    add("--calibrate", type=int, default=32, help="networks that correct the table")
     add("--tolerance", type=float, default=0.005, help="of a search, so that what a table lacks fits into 2 percent")
     add("--clock", default="wall", choices=["wall", "cpu"])
     add("--seed", type=int, default=1)

@@ -13,10 +13,12 @@ from pathlib import Path
 from . import (
     blackbox,
     compare,
+    cost_target,
     early_termination,
     export_int8,
     few_shot,
     growing,
+    hardware_fronts,
     inheritance,
     mepa,
     multi_fidelity,
@@ -130,6 +132,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "early_termination_darts": lambda found: early_termination.table("darts"),
     "progressive_nb101": lambda found: progressive.table("nb101"),
     "progressive_nb201": lambda found: progressive.table("nb201"),
+    "hardware_fronts": lambda found: hardware_fronts.table(),
     "multi_objective": lambda found: multi_objective.table(),
     "neural_searches": lambda found: neural_searches.table(blackbox.read(neural_searches.FILE)),
     "neural_searches_pairs": lambda found: neural_searches.pairs_table(blackbox.read(neural_searches.FILE)),
@@ -148,6 +151,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "inheritance_evolution": lambda found: inheritance.table("evolution"),
     "fidelity_seconds": lambda found: multi_fidelity.table("seconds"),
     "smash": lambda found: smash.table(),
+    "cost_target": lambda found: cost_target.table(),
     "te_nas": lambda found: te_nas.table(),
 }
 

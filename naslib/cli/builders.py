@@ -19,6 +19,7 @@ from naslib.defaults.given import find_given, given_architecture
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkError, ConfigError, DatasetNotDownloaded, did_you_mean
 from naslib.optimizers import OPTIMIZERS, MetaOptimizer, OneShotOptimizer
+from naslib.optimizers.core.costing import names_costs
 from naslib.optimizers.core.metaclasses import accepted_keywords
 from naslib.optimizers.discrete.base import DiscreteOptimizer
 from naslib.search_spaces import SEARCH_SPACES
@@ -174,14 +175,15 @@ def build_trainer(config: Any) -> Trainer:
     task = config_task(config, optimizer, info=info) if needs_images else None  # before a space is made for it
     if task is not None and info is not None and info.multi_label:
         check_weights(task)  # of other data they are counted
-    space = build_space(config, info, task)
+    described = info if info is not None or not names_costs(optimizer) else describe_dataset(config)
+    space = build_space(config, described, task)
     api = None
     if asks_table:
         api = _required_table(config, space)
     elif optimizer.using_step_function:
         api = build_benchmark(config, space, required=False)
     optimizer.data = config.get("data")
-    optimizer.input_shape = lambda: (info or describe_dataset(config)).input_shape
+    optimizer.input_shape = lambda: (described or describe_dataset(config)).input_shape
     optimizer.adapt_search_space(space, config.dataset, dataset_api=api)
     if task is not None and optimizer.using_step_function:
         optimizer.check_task(task)

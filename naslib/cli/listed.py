@@ -13,6 +13,7 @@ from typing import Any
 from naslib.config.find import shipped_configs, shipped_folders
 from naslib.errors import UnknownNameError, did_you_mean
 from naslib.registry import catalogue
+from naslib.registry.devices import device_sets
 from naslib.registry.docstrings import arguments, first_line, first_paragraphs
 from naslib.registry.registry import Registry
 from naslib.registry.signatures import keywords_through
@@ -35,6 +36,8 @@ KINDS: dict[str, tuple[Registry[Any], str]] = {
     "published": (catalogue.PUBLISHED, "networks that somebody has published, ready to build"),
 }
 CONFIGS = "configs"
+DEVICES = "devices"
+_ABOUT_DEVICES = "devices of published latencies and energies: search.hardware"
 _ABOUT_CONFIGS = "configs that come with naslib: naslib --config NAME"
 # The plainest configs, which show a space or a data set where none is named after it
 _USUAL = ("darts.yaml", "random_search.yaml", "regularized_evolution.yaml", "random_search_train.yaml")
@@ -74,13 +77,16 @@ class Entry:
 def counts() -> list[tuple[str, int, str]]:
     """Return `(kind, number of things, what they are)` of all kinds."""
     rows = [(kind, len(_by_place(registry)), about) for kind, (registry, about) in KINDS.items()]
-    return [*rows, (CONFIGS, len(shipped_configs()), _ABOUT_CONFIGS)]
+    devices = (DEVICES, len(_device_entries()), _ABOUT_DEVICES)
+    return [*rows, devices, (CONFIGS, len(shipped_configs()), _ABOUT_CONFIGS)]
 
 
 def entries(kind: str) -> list[Entry]:
     """Return all things of a kind by their names; `configs` among the kinds."""
     if kind == CONFIGS:
         return [_config_entry(name) for name in shipped_configs()]
+    if kind == DEVICES:
+        return _device_entries()
     used = _configs_by_value(_KEYS[kind]) if kind in _KEYS else {}
     return [_entry(kind, names, used) for names in _by_place(KINDS[kind][0])]
 
@@ -97,7 +103,7 @@ def entry_of(kind: str, name: str) -> Entry:
         if wanted in (entry.name, *entry.other_names):
             return entry
     names = [one for entry in found for one in (entry.name, *entry.other_names)]
-    what = "config" if kind == CONFIGS else KINDS[kind][0].kind
+    what = {CONFIGS: "config", DEVICES: "device"}.get(kind) or KINDS[kind][0].kind
     raise UnknownNameError(f"unknown {what} {name!r}{did_you_mean(wanted, names)} (known: naslib list {kind})")
 
 
@@ -105,6 +111,8 @@ def describe(kind: str, entry: Entry) -> str:
     """Return what the docstring of a thing says before its sections; of a config its first comment."""
     if kind == CONFIGS:
         return _comment(Path(entry.place))
+    if kind == DEVICES:
+        return entry.about
     texts = KINDS[kind][0].docstrings(entry.name)
     return first_paragraphs(texts[0]) if texts else ""
 
@@ -118,7 +126,7 @@ def keywords(kind: str, name: str) -> list[dict[str, Any]]:
         kind: As in `naslib list`.
         name: Any of its names.
     """
-    if kind == CONFIGS:
+    if kind in (CONFIGS, DEVICES):
         return []
     registry = KINDS[kind][0]
     parameters = keywords_through(registry.signatures(name))
@@ -144,6 +152,17 @@ def _keyword(name: str, parameter: inspect.Parameter, said: Mapping[str, str]) -
         "type": "" if annotation is parameter.empty else kind,
         "about": said.get(name, "").replace("`", ""),
     }
+
+
+def _device_entries() -> list[Entry]:
+    """Return all devices, with what was measured of which spaces."""
+    found: dict[str, list[str]] = {}
+    for held in device_sets():
+        for device in held.devices:
+            told = f"{held.metric} of {held.space} ({', '.join(held.datasets)})"
+            found.setdefault(device, []).append(told if held.is_complete else f"{told}, predicted")
+    about = {name: "; ".join(dict.fromkeys(told)) for name, told in sorted(found.items())}
+    return [Entry(name, (), told, "", "docs/hardware.md", "search.hardware") for name, told in about.items()]
 
 
 def _entry(kind: str, names: list[str], used: Mapping[str, list[str]]) -> Entry:

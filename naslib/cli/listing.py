@@ -10,7 +10,7 @@ from typing import Any
 from naslib.config.parser import CommandParser
 from naslib.utils.table import lay_table, output_width
 
-from .listed import CONFIGS, KINDS, Entry, counts, describe, entries, entry_of, keywords
+from .listed import CONFIGS, DEVICES, KINDS, Entry, counts, describe, entries, entry_of, keywords
 
 _EPILOG = """\
 examples:
@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     Raises:
         ConfigError: For a kind of thing that there is not, or a name.
     """
-    kinds = (*KINDS, CONFIGS)
+    kinds = (*KINDS, DEVICES, CONFIGS)
     parser = CommandParser(prog="naslib list", description="List what there is by name.", epilog=_EPILOG)
     parser.add_argument("kind", nargs="?", choices=kinds, metavar="KIND", help=f"one of {', '.join(kinds)}")
     parser.add_argument("name", nargs="?", metavar="NAME", help="one of that kind, to see its keywords")

@@ -13,7 +13,7 @@ import torch
 from naslib.config.cli import CommandLine
 from naslib.config.config import Config, config_to_yaml
 from naslib.config.run_folder import nearest_run, prepare_run_folder
-from naslib.defaults._ranks import check_ranks
+from naslib.defaults._ranks import check_ranks, on_ranks
 from naslib.defaults.config_builders import search_schedule
 from naslib.defaults.trainer import Trainer
 from naslib.errors import BenchmarkDataMissing, CheckpointError, DatasetNotDownloaded
@@ -70,6 +70,7 @@ def run(command: CommandLine, config: Config | None = None) -> dict[str, Any]:
         setup_logger(Path(config.save) / "log.log")
         write_remembered(said)
         trainer.record.prelude = time.perf_counter() - started
+        stack.enter_context(on_ranks(Path(config.save)))
         _search_and_evaluate(command, config, trainer, last, given)
     return trainer.summary
 

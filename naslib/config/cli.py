@@ -195,7 +195,7 @@ def parse_cli(argv: Sequence[str], epilog: str = "") -> CommandLine:
     ignored = [f"--{o}" for o in _NASLIB_OPTIONS if getattr(found, o.replace("-", "_")) not in (None, False)]
     if ignored:
         logger.warning(
-            "command line: %s: without effect, one process runs a search; choose its device with device=",
+            "command line: %s: without effect; torchrun starts several processes, device= chooses where they compute",
             ", ".join(ignored),
         )
     names = ("config_file", "resume", "eval_only", "dry_run", "overwrite", "seed", "model_path", "print_schema", "jobs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_ONE_PROCESS = "one process runs a search here; choose its device with device="
+_ONE_PROCESS = "several processes are started with torchrun; a device is chosen with device="
 _COMMAND_LINE = "it belongs on the command line"
 
 # Accepted anywhere, with one warning.

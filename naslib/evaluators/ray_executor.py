@@ -56,9 +56,10 @@ class _Here(NamedTuple):
 class RayExecutor(Executor):
     """Evaluate trials on Ray, as many at a time as there are workers and the cluster has room for.
 
-    The evaluator is stored in the cluster once; a process loads it with its first trial and keeps it. A worker or a
-    node that dies loses its trial, which is tried again, on another node perhaps; after so many retries it has failed.
-    What a trial becomes does not depend on where it is evaluated, as far as machines compute alike.
+    The evaluator is stored in the cluster once; a process loads it with its first trial and keeps it, one with a GPU
+    has one trial. A worker or a node that dies loses its trial, which is tried again, on another node perhaps; after so
+    many retries it has failed. What a trial becomes does not depend on where it is evaluated, as far as machines
+    compute alike.
 
     The cluster is started with the first trial: nothing runs for an executor that is only made. A connection to an
     existing one is tried at once.

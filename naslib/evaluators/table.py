@@ -8,6 +8,7 @@ from typing import Any
 from naslib.benchmarks.base import metric_of
 from naslib.benchmarks.figure import Figure
 from naslib.errors import BenchmarkError, ConfigError
+from naslib.hardware.benchmark import CostBenchmark
 from naslib.history import Objective, Outcome, State, Trial
 from naslib.search_spaces.core.query_metrics import Metric, as_dataset_api
 
@@ -31,8 +32,6 @@ class TableEvaluator(Evaluator):
         BenchmarkError: For an unknown metric, or something that is no benchmark.
     """
 
-    is_instant = True
-
     def __init__(
         self,
         dataset_api: Any,
@@ -47,6 +46,9 @@ class TableEvaluator(Evaluator):
         self.objectives = tuple(Objective(m.name, m.maximize, m.unit) for m in self.metrics)
         self.can_continue = self.has_curves = bool(getattr(self.dataset_api, "is_one_training", False))
         self.tells_time = self._tells_time()
+        self._costs = self.dataset_api.costs if isinstance(self.dataset_api, CostBenchmark) else None
+        # what is measured for a trial is kept for a search that goes on
+        self.is_instant = self._costs is None or all(cost.is_known for cost in self._costs.by_name.values())
 
     def _tells_time(self) -> bool:
         """Say whether the seconds of training are known of every architecture that has the first metric."""
@@ -76,7 +78,7 @@ class TableEvaluator(Evaluator):
         query, code, epochs = self.dataset_api.query, trial.code, trial.fidelity
         values = tuple(float(query(code, metric, self.dataset, epochs)) for metric in self.metrics)
         seconds = float(query(code, Metric.TRAIN_TIME, self.dataset, epochs)) if self.tells_time else 0.0
-        return Outcome(values, seconds)
+        return Outcome(values, seconds, {} if self._costs is None else self._costs.user())
 
     def _along_the_curve(self, trial: Trial) -> Outcome:
         """Return what the table says of a trial that continues another one, or may be stopped early."""
@@ -97,6 +99,10 @@ class TableEvaluator(Evaluator):
         values = tuple(float(query(code, metric, self.dataset, at)) for metric in self.metrics)
         seconds = self._seconds(code, at) - (self._seconds(code, trial.from_epoch) if trial.from_epoch else 0.0)
         return Outcome(values, seconds, user, state)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what must be the same for values to be of the same evaluator; where costs come from is part of it."""
+        return {**super().describe(), **({} if self._costs is None else {"costs": self._costs.describe()})}
 
     def _seconds(self, code: Any, epochs: int) -> float:
         return float(self.dataset_api.query(code, Metric.TRAIN_TIME, self.dataset, epochs)) if self.tells_time else 0.0

@@ -28,6 +28,7 @@ from .sections.fronts import of_several
 from .sections.layers import layers
 from .sections.settings import settings
 from .sections.several import curves_of, differences, overview, pareto
+from .sections.target import target as cost_target
 from .sections.trials import trials
 
 FILE = "report.html"
@@ -129,8 +130,8 @@ def one_run(run: SavedRun, measure: bool, reference: Sequence[float | None] | No
     """Return the sections on one run; see `write_report`."""
     graph, why_none = rebuild(run)
     middle = [
-        architecture(run, graph, why_none), alphas(run), trials(run, reference), curves(run), classes(run),
-        layers(run, measure), cost(run), settings(run), environment(run), again(run), checklist([run]),
+        architecture(run, graph, why_none), alphas(run), cost_target(run), trials(run, reference), curves(run),
+        classes(run), layers(run, measure), cost(run), settings(run), environment(run), again(run), checklist([run]),
     ]  # fmt: skip
     # last, because it says what could not be read
     return [section for section in (found(run), *middle) if section is not None]

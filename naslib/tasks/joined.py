@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from naslib.utils.distributed import (
     share_of,
     world_size,
 )
-from naslib.utils.joined_norm import on_rows
+from naslib.utils.joined_forward import drops_rows, on_rows
 from naslib.utils.passage import Memory, Passage
 from naslib.utils.rows import Rows, held_rows, holding_rows, wants_whole_batches
 
@@ -91,19 +91,22 @@ class _Joined(Task):
         held = held_rows()
         if held is not None and len(held) == n:
             return self._forward_rows(model, batch, held)
-        return joined_outputs(
-            [self._forward_rows(model, part, rows) for rows, part in _passes(batch, n, self.sharing, False)]
-        )
+        device = self.device_of(batch)
+        states, outputs = _random_states(device), []
+        for number, (rows, part) in enumerate(_passes(batch, n, self.sharing)):
+            with _drawing_from(states, device) if number else nullcontext():
+                outputs.append(self._forward_rows(model, part, rows))
+        return joined_outputs(outputs)
 
     def _forward_rows(self, model: Callable[..., Any], batch: Any, rows: Rows) -> Any:
         """Return the outputs for some rows, of which this rank runs its share."""
         n = len(rows)
         if rows.is_share or not is_shared(n, self.sharing.least):
-            with holding_rows(rows):
+            with on_rows(rows if len(rows) == rows.total else replace(rows, drops=drops_rows(model))):
                 return super().forward(model, batch)
         mine = share_of(n)
         local = batch.local if isinstance(batch, SharedRows) else cut(batch, mine, n)
-        own = rows.within(mine, n, self.sharing.synced)
+        own = rows.within(mine, n, self.sharing.synced, drops_rows(model))
         with on_rows(own):
             outputs = super().forward(model, local)
         if n % world_size():
@@ -209,7 +212,7 @@ def passes_over(task: Task, batch: Any) -> list[Pass]:
     n = batch.total if isinstance(batch, SharedRows) else count_rows(batch)
     if sharing.accumulate <= 1 or n is None or not task.SHARES_ROWS or held_rows() is not None:
         return [Pass(batch, 1.0)]
-    found = list(_passes(batch, n, sharing, True))
+    found = list(_passes(batch, n, sharing))
     if len(found) == 1:
         return [Pass(batch, 1.0)]
     parts = [part for _, part in found]
@@ -217,7 +220,7 @@ def passes_over(task: Task, batch: Any) -> list[Pass]:
     return [Pass(part, float(share), rows) for (rows, part), share in zip(found, weights, strict=True)]
 
 
-def _passes(batch: Any, n: int, sharing: Sharing, whole: bool) -> Iterator[tuple[Rows, Any]]:
+def _passes(batch: Any, n: int, sharing: Sharing) -> Iterator[tuple[Rows, Any]]:
     """Yield the rows of each pass and the part of the batch; as many passes as every rank has rows for."""
     count = min(sharing.accumulate, max(1, n // (sharing.least * world_size())))
     if count == 1:
@@ -254,16 +257,32 @@ def found_by_all(task: Task, found: Any, batch: Any) -> Any:
 
 def _agree_on_generators(device: torch.device) -> None:
     """Let all ranks go on with the random state of rank 0, where a forward on unequal shares drew differently."""
-    states = [torch.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
+    states = _random_states(device)
     digest = hashlib.sha256(b"".join(state.numpy().tobytes() for state in states)).digest()
-    if len(set(gather_objects(digest))) == 1:
-        return
-    cpu, *others = broadcast_object(states)
-    torch.set_rng_state(cpu)
-    for state in others:
+    if len(set(gather_objects(digest))) > 1:
+        _set_random_states(broadcast_object(states), device)
+
+
+def _random_states(device: torch.device) -> list[torch.Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_random_states(states: Sequence[torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
         torch.cuda.set_rng_state(state, device)
+
+
+@contextmanager
+def _drawing_from(states: Sequence[torch.Tensor], device: torch.device) -> Iterator[None]:
+    """Let the forward inside draw what was drawn from a state on; afterwards the generators go on as before."""
+    before = _random_states(device)
+    _set_random_states(states, device)
+    try:
+        yield
+    finally:
+        _set_random_states(before, device)
 
 
 def _gather_memory(local: Memory, memory: Memory, n: int, total: int) -> None:

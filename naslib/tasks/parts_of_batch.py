@@ -57,7 +57,7 @@ def count_rows(batch: Any) -> int | None:
 
 
 def mapped(value: Any, function: Callable[[Tensor], Any]) -> Any:
-    """Return a nest of tuples, lists and mappings with a function applied to its tensors."""
+    """Return a nest of tuples, lists and mappings with a function applied to its tensors, each of any shape."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -257,14 +258,14 @@ def forward_with_auxiliary(task: Task, network: nn.Module, batch: Batch) -> tupl
     if not isinstance(network, Graph):
         return task.forward(network, batch), []
     found: list[Any] = []
-
-    def main_output(*args: Any, **kwargs: Any) -> Any:
-        output, auxiliary = network.forward_with_auxiliary(*args, **kwargs)
-        found.extend(output for output in auxiliary.values() if output is not None)
-        return output
-
-    outputs = task.forward(main_output, batch)
+    outputs = task.forward(functools.partial(_main_output, network, found), batch)
     return outputs, found_by_all(task, found, batch)
+
+
+def _main_output(network: Graph, found: list[Any], *args: Any, **kwargs: Any) -> Any:
+    output, auxiliary = network.forward_with_auxiliary(*args, **kwargs)
+    found.extend(output for output in auxiliary.values() if output is not None)
+    return output
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from typing import Any
 
 from naslib.errors import SearchInterrupted
 from naslib.errors import exit_code as exit_code
-from naslib.utils.distributed import gather_objects, is_distributed
+from naslib.utils.launch import launched
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -43,6 +43,8 @@ class InterruptGuard:
 
     def agreed(self) -> bool:
         """Say whether a signal asks to stop on any rank, which all ranks know from then on; all ask at once."""
+        from naslib.utils.distributed import gather_objects  # torch, which a command that only waits does not need
+
         found = max(gather_objects(self.signum or 0))
         if found and self.signum is None:
             self._told = found
@@ -63,7 +65,7 @@ class InterruptGuard:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self.signum is not None and not (is_distributed() and now - self._since < _ECHO):
+        if self.signum is not None and not (launched() and now - self._since < _ECHO):
             raise KeyboardInterrupt  # the second one: the user means it
         if self.signum is None:
             self.signum, self._since = number, now

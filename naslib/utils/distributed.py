@@ -181,19 +181,19 @@ class LocalRows:
 def sum_over_ranks_(tensors: Iterable[Tensor]) -> None:
     """Replace tensors by their sums over ranks, in place.
 
-    Of any shapes, the same ones on every rank; those of a type travel together.
+    Each of any shape, the same one on every rank; those of a type travel together.
     """
     _reduce_(tensors, 1)
 
 
 @torch.no_grad()
 def mean_over_ranks_(tensors: Iterable[Tensor]) -> None:
-    """Replace tensors by their means over ranks, in place; see `sum_over_ranks_`."""
+    """Replace tensors, each of any shape, by their means over ranks, in place; see `sum_over_ranks_`."""
     _reduce_(tensors, world_size())
 
 
 def means_over_ranks(tensors: Sequence[T]) -> list[T]:
-    """Return the means over ranks of tensors of any shapes, new ones; what is None on all ranks stays None.
+    """Return the means over ranks of tensors, each of any shape, as new ones; what is None on all ranks stays None.
 
     Args:
         tensors: Of `torch.autograd.grad`, for example, which may give views that cannot be written to.
@@ -229,10 +229,10 @@ def _summed(tensor: Tensor) -> Tensor:
 
 
 def check_alike(tensors: Mapping[str, Iterable[Tensor]]) -> None:
-    """Raise unless all ranks have the same tensors, bit for bit.
+    """Raise unless all ranks have the same tensors, each of any shape, bit for bit.
 
     Args:
-        tensors: By what they are called in the message; of any shapes.
+        tensors: By what they are called in the message.
 
     Raises:
         OptimizerStateError: Naming what differs.

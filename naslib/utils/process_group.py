@@ -163,10 +163,13 @@ def _open_store(launch: Launch, seconds: float) -> Any:
             "it, on which ranks meet; torchrun sets both"
         )
     holds = launch.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    # torchrun's store outlives the ranks that it starts once more
+    attempt = f"naslib-{os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0}"
+    wait = timedelta(seconds=seconds)
     try:
-        return dist.TCPStore(
-            host, int(port), launch.world, holds, timedelta(seconds=seconds), wait_for_workers=False
-        )  # fmt: skip
+        return dist.PrefixStore(
+            attempt, dist.TCPStore(host, int(port), launch.world, holds, wait, wait_for_workers=False)
+        )
     except (RuntimeError, ValueError) as error:  # torch's DistError is a RuntimeError
         if holds:
             taken = "is taken by another program" if "EADDRINUSE" in str(error) else "cannot be opened"
@@ -331,7 +334,7 @@ def _look_around(launch: Launch) -> tuple[dict[int, str], list[int]]:
 def _is_dead(place: bytes) -> bool:
     """Say whether a process is known to be gone: only those of this machine are."""
     told = json.loads(place)
-    if told["host"] != socket.gethostname():
+    if told["host"] != socket.gethostname() or sys.platform == "win32":  # where signal 0 is Ctrl-C
         return False
     try:
         os.kill(told["pid"], 0)

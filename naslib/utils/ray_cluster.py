@@ -78,7 +78,7 @@ class RayCluster:
             return
         address = self.options.address
         if not self.ray.is_initialized():
-            quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+            quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # what is raised is said by us
             with _as_before(), self._environment():
                 if address is None:
                     cpus = max(1, math.ceil(self.slots * self.options.num_cpus))
@@ -141,10 +141,11 @@ class RayCluster:
     def function(self, function: Callable[..., Any]) -> Any:
         """Return a function at the top of a module as one whose `.remote(...)` runs on the cluster, once.
 
-        A process serves many calls, those with GPUs too.
+        A process serves many calls; one that has a GPU serves one, as torch stays on the GPU that it began on while the
+        next call may be given another.
         """
         cpus, gpus = self.options.num_cpus, self.num_gpus
-        return self.ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, max_calls=0)(function)
+        return self.ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(function)
 
     def cancel(self, calls: Any, force: bool = True) -> None:
         """Give up calls: by the end of their processes, or else by what is SIGINT to them."""

@@ -24,6 +24,7 @@ class Rows:
         total: How many the joined batch has.
         together: How many rows all ranks run on in the same forward; 0 where it is not shared out.
         is_synced: Whether batch norm is by the rows of all ranks.
+        drops: Whether the network may have dropout.
     """
 
     start: int
@@ -31,6 +32,7 @@ class Rows:
     total: int
     together: int = 0
     is_synced: bool = False
+    drops: bool = False
 
     @property
     def is_share(self) -> bool:
@@ -40,9 +42,9 @@ class Rows:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def within(self, part: slice, together: int = 0, is_synced: bool = False) -> Rows:
+    def within(self, part: slice, together: int = 0, is_synced: bool = False, drops: bool = False) -> Rows:
         """Return some of these rows, counted from the first of them."""
-        return Rows(self.start + part.start, self.start + part.stop, self.total, together, is_synced)
+        return Rows(self.start + part.start, self.start + part.stop, self.total, together, is_synced, drops)
 
 
 _held: ContextVar[Rows | None] = ContextVar("naslib_rows", default=None)
@@ -87,6 +89,8 @@ def is_synced() -> bool:
 
 def draw_for_rows(shape: Sequence[int], draw: Callable[[Sequence[int]], Tensor]) -> Tensor:
     """Return what is drawn for the rows of a forward: of what is drawn for the joined batch, their part.
+
+    `(n, ...)` of any n and what follows.
 
     Args:
         shape: Of the result; the rows come first. With another first size nothing is cut.

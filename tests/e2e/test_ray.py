@@ -12,11 +12,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ray_runs import Held, alive, wait_until
+from torch.utils.data import DataLoader, TensorDataset
 from trial_evaluators import SumOfOps
 
 from naslib.errors import ConfigError, NASLibError, TrialStopped
-from naslib.evaluators import RayExecutor, SerialExecutor, TrialSearch
+from naslib.evaluators import (
+    RayExecutor,
+    RecordedTraining,
+    SerialExecutor,
+    TrainEvaluator,
+    TrainingOfTrials,
+    TrialSearch,
+    build_table,
+)
 from naslib.evaluators.base import never
 from naslib.history import FILE_NAME, MemoryHistory, State, Trial, load
 from naslib.optimizers import RandomSearch
@@ -144,7 +154,7 @@ def cluster(marked):
     from ray.cluster_utils import Cluster
 
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    workers = [found.add_node(num_cpus=1) for _ in range(2)]
+    workers = [found.add_node(num_cpus=1, num_gpus=1) for _ in range(2)]  # Ray takes our word for the GPUs
     yield found, workers
     assert not ray.is_initialized()
     found.shutdown()
@@ -158,8 +168,8 @@ def test_an_existing_cluster_is_left_alone_and_a_node_of_it_may_die(tmp_path, cl
     options = RayOptions(address=found.address)
     with pytest.raises(ConfigError, match=r"wants 2 CPUs and 0 GPUs .* no node of the cluster has them \(nodes: "):
         RayExecutor(Held(tmp_path), 1, options=RayOptions(address=found.address, num_cpus=2))
-    with pytest.raises(ConfigError, match=r"wants 1 CPUs and 0\.5 GPUs"):
-        RayExecutor(Held(tmp_path), 1, options=RayOptions(address=found.address, num_gpus=0.5))
+    with pytest.raises(ConfigError, match=r"wants 1 CPUs and 2 GPUs"):
+        RayExecutor(Held(tmp_path), 1, options=RayOptions(address=found.address, num_gpus=2))
     evaluator = Held(tmp_path, (0, 1))
     with RayExecutor(evaluator, 3, options=options) as executor:  # three trials, room for two: the third waits
         for number in range(3):
@@ -184,6 +194,23 @@ def test_an_existing_cluster_is_left_alone_and_a_node_of_it_may_die(tmp_path, cl
 
 
 @pytest.mark.slow
+def test_parts_of_gpus_are_passed_on(tmp_path, cluster):
+    """Two nodes with a GPU each hold four trials of half a GPU, and each trial sees one."""
+    found, _ = cluster
+    evaluator = Held(tmp_path, (0, 1, 2, 3))
+    options = RayOptions(address=found.address, num_cpus=0.25, num_gpus=0.5)
+    with RayExecutor(evaluator, 5, options=options) as executor:
+        for number in range(5):
+            executor.submit(Trial(number, (number, 2), 3, seed=1))
+        wait_until(lambda: sum(bool(evaluator.pids(number)) for number in range(5)) == 4)
+        assert sum(bool(evaluator.pids(number)) for number in range(5)) == 4
+        (tmp_path / "go").touch()
+        trials = [executor.next_finished(never) for _ in range(5)]
+    assert {t.user["gpus"] for t in trials} == {"0"} and {t.state for t in trials} == {State.COMPLETE}
+    assert len({t.user["pid"] for t in trials}) == 5  # a process with a GPU has one trial
+
+
+@pytest.mark.slow
 def test_no_cluster_at_auto_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     with pytest.raises((ConfigError, NASLibError), match=r"no cluster of Ray answers at auto"):
@@ -196,13 +223,13 @@ def test_no_cluster_at_auto_is_said(tmp_path, monkeypatch):
 def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(ROOT / "runner.py"), *words]
-    log = (folder / "said").open("ab")
-    return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+    with (folder / "said").open("ab") as log:
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
 
 
 def over(folder: Path) -> dict[int, Trial]:
-    paths = list(folder.rglob(FILE_NAME))
-    return {t.number: t for t in load(paths[0]) if t.state.is_over} if paths else {}
+    path = folder / "run" / "nasbench201" / "digits" / "re" / "5" / FILE_NAME
+    return {t.number: t for t in load(path) if t.state.is_over} if path.is_file() else {}
 
 
 @pytest.mark.slow
@@ -210,7 +237,7 @@ def over(folder: Path) -> dict[int, Trial]:
 def test_a_driver_that_is_killed_goes_on_from_the_history(how, tmp_path, marked):
     """SIGKILL of the driver; Ctrl-C, which reaches all processes of a terminal."""
     process = start([*RUN, "search.checkpoint_freq=50"], tmp_path)
-    wait_until(lambda: len(over(tmp_path)) >= 3 or process.poll() is not None, 6000)
+    wait_until(lambda: len(over(tmp_path)) >= 3 or process.poll() is not None)
     assert process.poll() is None
     if how == "SIGKILL":
         process.kill()
@@ -235,15 +262,58 @@ def test_a_driver_that_is_killed_goes_on_from_the_history(how, tmp_path, marked)
     assert json.loads(summary.read_text())["trials"]["count"] == 8
 
 
+SEEDS = ["--config", "random_search.yaml", "search.epochs=10", "evaluation.mode=query", "--seeds", "1-2", "--jobs", "2"]
+
+
 @pytest.mark.slow
-def test_seeds_and_tables_on_ray_are_those_of_processes(tmp_path, marked):
-    words = ["--config", "random_search.yaml", "search.epochs=10", "evaluation.mode=query", "--seeds", "1-2"]
-    for name, more in (("ray", ["--executor", "ray"]), ("process", [])):
-        process = start([*words, "--jobs", "2", f"out_dir={name}", *more], tmp_path)
-        assert process.wait(600) == 0, (tmp_path / "said").read_text()
+def test_seeds_on_ray_are_those_of_processes(tmp_path, marked):
     scores = []
-    for name in ("ray", "process"):
+    for name, more in (("ray", ["--executor", "ray"]), ("process", [])):
+        process = start([*SEEDS, f"out_dir={name}", *more], tmp_path)
+        assert process.wait(600) == 0, (tmp_path / "said").read_text()
         (path,) = (tmp_path / name).rglob("seeds.json")
         scores.append([(run["seed"], run["score"]) for run in json.loads(path.read_text())["runs"]])
-    assert scores[0] == scores[1] and len(scores[0]) == 2
+    assert scores[0] == scores[1] and [seed for seed, _ in scores[0]] == [1, 2]
+    wait_until(lambda: not alive(marked))
+
+
+@pytest.mark.slow
+def test_seeds_on_ray_that_are_interrupted_are_saved_and_go_on(tmp_path, marked):
+    own = ("seed=", "search.workers", "search.executor")
+    words = [*(word for word in RUN if not word.startswith(own)), "--seeds", "5", "--executor", "ray"]
+    process = start(words, tmp_path)
+    wait_until(lambda: len(over(tmp_path)) >= 2 or process.poll() is not None)
+    process.terminate()
+    assert process.wait(300) == 143, (tmp_path / "said").read_text()
+    wait_until(lambda: not alive(marked))
+    said = (tmp_path / "said").read_text()
+    assert "seeds not finished: 5; go on with --resume" in said and "interrupted; what it had done is saved" in said
+    before = over(tmp_path)
+    assert 2 <= len(before) < 8 and list(tmp_path.rglob("search/*.pth")) and not list(tmp_path.rglob("summary.json"))
+    again = start([*words, "--resume"], tmp_path)
+    assert again.wait(600) == 0, (tmp_path / "said").read_text()
+    after = over(tmp_path)
+    assert sorted(after) == list(range(8)) and all(after[n].seconds == before[n].seconds for n in before)
+    assert len(list(tmp_path.rglob("summary.json"))) == 1
+    wait_until(lambda: not alive(marked))
+
+
+@pytest.mark.slow
+def test_a_table_built_on_ray_is_that_of_one_process(tmp_path, marked):
+    space = NasBench201SearchSpace(n_classes=2, in_channels=2, channels=2, cells_per_stage=1)
+    generator = torch.Generator().manual_seed(0)
+    parts = []
+    for n in (16, 8, 8):
+        x = torch.randn(n, 2, 8, 8, generator=generator)
+        parts.append(DataLoader(TensorDataset(x, x.mean(dim=(1, 2, 3)).gt(0).long()), 8))
+    training = TrainEvaluator(space, parts[0], parts[1], TrainingOfTrials(learning_rate=0.05), epochs=2)
+    evaluator = RecordedTraining(training, parts[2], "cpu")
+    tables = []
+    for name, more in (("serial", {}), ("ray", {"executor": "ray", "workers": 2})):
+        arguments = {"name": "nasbench201", "dataset": "made", "architectures": 3, "seeds": (1, 2), **more}
+        tables.append(build_table(evaluator, tmp_path / f"{name}.npz", **arguments))
+    first, second = tables
+    assert first.codes == second.codes and first.seeds == second.seeds and len(first.trained) == 3
+    for name, curve in first.curves.items():
+        np.testing.assert_array_equal(curve, second.curves[name])
     wait_until(lambda: not alive(marked))

@@ -231,6 +231,33 @@ def test_a_target_can_follow_a_schedule():
         DARTSOptimizer(parts={"cost": {"target": 1.0, "penalty": schedule}})
 
 
+@pytest.mark.slow
+def test_the_target_of_the_network_that_is_retrained():
+    """At another size than the supernet's; affine batch norms, which the terms do not have, are corrected."""
+    space = NasBench301SearchSpace(channels=2, cells=2, auxiliary=False)
+    network = {"cells": 3, "channels": 4, "auxiliary": False}
+    for metric in ("macs", "params"):
+        cost = {"metric": metric, "input_shape": (3, 8, 8), "network": network}
+        low, high = cost_range(_adapted({**cost, "weight": 1.0}, space=space).parts["cost"].model)
+        optimizer = _adapted({**cost, "target": 0.5 * (low + high)}, space=space, epochs=1)
+        optimizer.new_epoch(0)
+        part = optimizer.parts["cost"]
+        assert (abs(part._offset) < 1e-9) == (metric == "macs")
+        optimizer.select_architecture([], [])
+        network_found = optimizer.get_final_architecture().evaluation_network(**network)
+        counted = METRICS[metric].of_network(network_found, (3, 8, 8))
+        assert part.found["architecture"] == pytest.approx(counted, rel=1e-12)
+        assert abs(counted / (0.5 * (low + high)) - 1) <= 0.02
+    with pytest.raises(ConfigError, match=r"network: NasBench301SearchSpace has no size 'depth' \(it has"):
+        _adapted({**cost, "weight": 1.0, "network": {"depth": 3}}, space=space)
+    parts = {"progressive_shrinking": {"stages": [{"epochs": 1}, {"n_ops": 2}], "warm_up": 0}}
+    with pytest.raises(ConfigError, match="progressive_shrinking takes candidates out, and the costs"):
+        _adapted({**cost, "weight": 1.0}, space=space, parts=parts)
+    with pytest.raises(ConfigError, match=r"network: evaluation.channels=4: a network of NAS-Bench-201"):
+        fixed = NasBench201SearchSpace(channels=2, cells_per_stage=1)
+        _adapted({**cost, "weight": 1.0, "network": {"channels": 4}}, space=fixed)
+
+
 # latency
 
 

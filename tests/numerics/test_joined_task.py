@@ -15,6 +15,7 @@ from small_spaces import images
 from torch import nn
 
 from naslib.errors import ConfigError
+from naslib.optimizers import DARTSOptimizer
 from naslib.tasks import Classification, LanguageModelling, Regression, Segmentation
 from naslib.tasks.accumulation import weigher_of
 from naslib.tasks.joined import joined, unjoined
@@ -85,8 +86,17 @@ def test_statistics_of_each_ranks_rows_become_their_mean(two_ranks: Ranks) -> No
     assert differences(alone, first, 1e-6) != []
 
 
+@pytest.mark.parametrize("n", [6, 7])
+def test_dropout_is_that_of_the_joined_batch(two_ranks: Ranks, n: int) -> None:
+    wanted = joined_acts.dropped(n)
+    assert 0.2 < (wanted["found"][0] == 0).mean() < 0.6
+    for found in two_ranks.run(joined_acts.dropped, n):
+        assert differences(wanted, found, 1e-6) == []
+    assert differences(wanted, joined_acts.dropped(n, 3), 1e-6) == []
+
+
 def test_ranks_go_on_with_the_same_random_numbers(two_ranks: Ranks) -> None:
-    first, second = two_ranks.run(joined_acts.dropped)
+    first, second = two_ranks.run(joined_acts.unequal_draws)
     assert first == second
 
 
@@ -170,3 +180,11 @@ def test_a_joined_task_is_the_task_it_was() -> None:
     assert joined(found) is not found and type(joined(found)) is Classification
     other = joined(Classification(), accumulate=2).with_loss("NLLLoss")
     assert type(other) is type(found) and isinstance(other.criterion, nn.NLLLoss)
+
+
+def test_passes_are_refused_before_a_search() -> None:
+    DARTSOptimizer(accumulate=2).check_task(Classification())
+    with pytest.raises(ConfigError, match=r"search\.accumulate: a text of the task LanguageModelling goes on"):
+        DARTSOptimizer(accumulate=2).check_task(LanguageModelling())
+    with pytest.raises(ConfigError, match=r"search\.accumulate: the task _Own has a loss of its own"):
+        DARTSOptimizer(accumulate=2, task=_Own())

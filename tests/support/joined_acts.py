@@ -20,7 +20,7 @@ from naslib.tasks.parts_of_batch import SharedRows
 from naslib.training.evaluate import RetrainSettings, RetrainTask
 from naslib.training.evaluate import test as measure
 from naslib.utils.distributed import LocalRows, means_over_ranks, rank, share_of
-from naslib.utils.joined_norm import on_rows
+from naslib.utils.joined_forward import on_rows
 from naslib.utils.passage import Passage, held_memory
 from naslib.utils.rows import Rows
 
@@ -171,12 +171,27 @@ def unsynced_statistics() -> dict[str, Any]:
     return {"state": plain(optimizer.graph.state_dict()), "stem": plain(stem.seq[1].running_mean)}
 
 
-def dropped() -> dict[str, Any]:
-    """Return that ranks with unequal shares go on with the same random numbers after dropout of torch's."""
-    task = joined(Classification())
+def dropped(n: int, accumulate: int = 1) -> dict[str, Any]:
+    """Return what dropout of torch's leaves of a batch, and what is drawn next."""
+    task = joined(Classification(), accumulate=accumulate)
+    network = nn.Sequential(nn.Dropout(0.5), nn.Dropout2d(0.4), nn.Conv2d(3, 4, 1), nn.Dropout(0.3, inplace=True))
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(3)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.fill_(0.5)
+        x = torch.linspace(1, 2, n * 12).view(n, 3, 2, 2).contiguous(memory_format=layout)
+        found.append(task.forward(network, (x, torch.zeros(n))).detach())
+        found.append(torch.rand(2))
+    return plain({"found": found})
+
+
+def unequal_draws() -> list[float]:
+    """Return what is drawn after a forward of unequal shares that draws by its own means."""
     torch.manual_seed(3)
-    task.forward(nn.Dropout(0.5), (torch.ones(7, 2), torch.zeros(7)))
-    return {"next": torch.rand(2).tolist()}
+    joined(Classification()).forward(lambda x: x + torch.rand(x.shape), (torch.ones(7, 2), torch.zeros(7)))
+    return torch.rand(2).tolist()
 
 
 def different_weights() -> str:

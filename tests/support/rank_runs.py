@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import re
@@ -9,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -115,6 +117,24 @@ def find_run(out: Path) -> Path:
     return folder
 
 
+class Breaking:
+    """A loader that fails at its third batch.
+
+    Args:
+        loader: Gives the first two.
+    """
+
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return 5
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from itertools.islice(self.loader, 2)
+        raise OSError("the disk of this machine is gone")
+
+
 def script(words: Sequence[str], told: dict[str, str], output: str, double: bool) -> None:
     """Be a person's script with loaders of its own, under torchrun: `[case, folder]`; what it prints goes to a file."""
     sink = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -137,6 +157,8 @@ def script(words: Sequence[str], told: dict[str, str], output: str, double: bool
         own["train_loader"] = DataLoader(tensors(40, 0), batch_size=8, shuffle=True, generator=generator)
     elif case == "other data":
         own["train_loader"] = DataLoader(tensors(40, rank), batch_size=8)
+    elif case == "breaks on rank 1" and rank == 1:
+        own["train_loader"] = Breaking(own["train_loader"])
     elif case == "sampler":
         sampler: DistributedSampler[int] = DistributedSampler(tensors(40, 0), num_replicas=2, rank=rank)
         own["train_loader"] = DataLoader(tensors(40, 0), batch_size=8, sampler=sampler)

@@ -13,7 +13,7 @@ from naslib.history import Objective, Outcome, Trial
 
 
 class Held(Evaluator):
-    """Trials that say in a file which process has them, and end once a file `go` is there; `user` has the process.
+    """Trials that say in a file which process has them, and end once a file `go` is there; `user` says more.
 
     Args:
         folder: Where the files are: `<trial>.<process>`, and `go`.
@@ -31,14 +31,15 @@ class Held(Evaluator):
         (self.folder / f"{trial.number}.{os.getpid()}").touch()
         while trial.number in self.held and not (self.folder / "go").exists():
             time.sleep(0.05)
-        return Outcome((float(sum(trial.code)),), 1.0, {"pid": os.getpid()})
+        seen = {"pid": os.getpid(), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}
+        return Outcome((float(sum(trial.code)),), 1.0, seen)
 
     def pids(self, number: int) -> list[int]:
         """Return which processes have had a trial."""
         return [int(path.suffix[1:]) for path in self.folder.glob(f"{number}.*")]
 
 
-def wait_until(what: Callable[[], Any], tries: int = 1200) -> Any:
+def wait_until(what: Callable[[], Any], tries: int = 12_000) -> Any:
     """Return what a function returns once that is something; looked for 20 times a second."""
     for _ in range(tries):
         found = what()

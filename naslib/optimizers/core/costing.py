@@ -53,6 +53,11 @@ def costs_of(
     return CostsOfSpace(space, optimizer.hardware, api=dataset_api, dataset=dataset, **{**given, **kwargs})
 
 
+def names_costs(optimizer: Any) -> bool:
+    """Say whether a search has costs among its objectives, or limits on some."""
+    return bool(optimizer.limits) or any(name in METRICS for name in getattr(optimizer, "objective_names", None) or ())
+
+
 def with_costs(optimizer: Any, space: Graph, dataset_api: Any, dataset: str | None) -> Any:
     """Return a benchmark that also answers for the costs among the objectives of a search of trials."""
     names = [name for name in optimizer.objective_names or () if name in METRICS]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from naslib.errors import GraphError
-from naslib.utils.joined_norm import on_rows
+from naslib.utils.joined_forward import on_rows
 from naslib.utils.rows import held_rows
 
 from ._attributes import NodeAttributes

@@ -31,7 +31,7 @@ def dropout_mask(like: Tensor, shape: Sequence[int], probability: float) -> Tens
 
 
 def row_dropout_mask(like: Tensor, shape: Sequence[int], probability: float) -> Tensor:
-    """Return a `dropout_mask` whose first dimension are the rows of the batch."""
+    """Return a `dropout_mask` of any shape whose first dimension are the rows of the batch."""
     return draw_for_rows(shape, lambda of: dropout_mask(like, of, probability))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -125,3 +126,30 @@ def test_the_black_box_examples_work_with_nothing_downloaded(
     found = summary(f"run/nasbench201/digits/{name}/1")
     assert found["evaluation_mode"] == "query" and found["test_accuracy"] > 90
     assert len(load(f"run/nasbench201/digits/{name}/1")) == 40
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], (None, 1, {})),
+        (["--workers", "3"], (None, 3, {})),
+        (
+            ["search.executor=ray", "search.workers=4", "search.executor_args={num_cpus: 2}"],
+            ("ray", 4, {"num_cpus": 2}),
+        ),
+        (["search.executor=ray", "search.workers=4", "--executor", "process", "--workers", "2"], ("process", 2, {})),
+        (["--executor", "ray", "--executor-args", "address=auto"], ("ray", 1, {"address": "auto"})),
+    ],
+)
+def test_where_trainings_are_made_is_said_by_options_or_by_the_config(words, expected, config, monkeypatch):
+    """What is trained, the protocol, is the same everywhere."""
+    seen: dict[str, Any] = {}
+
+    def build(evaluator: Any, out: str, **given: Any) -> Any:
+        seen.update(given)
+        return SimpleNamespace(codes=[], trained=[])
+
+    monkeypatch.setattr("naslib.evaluators.table_builder.build_table", build)
+    assert main(["bench", "build", "tiny.yaml", "--architectures", "2", "--out", "mine.npz", *words]) == 0
+    assert (seen["executor"], seen["workers"], seen["executor_args"]) == expected
+    assert not {"executor", "workers", "executor_args", "tell"} & set(seen["about"]["config"]["search"])

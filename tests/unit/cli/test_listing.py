@@ -12,12 +12,13 @@ import pytest
 import naslib
 from naslib.cli.command import main
 from naslib.cli.doc_pages import page_of
-from naslib.cli.listed import KINDS, counts, entries, keywords
+from naslib.cli.listed import KINDS, counts, entries, entry_of, keywords
 from naslib.config.find import find_config_file, shipped_configs
+from naslib.errors import UnknownNameError
 from naslib.utils.table import lay_table
 
 ROOT = Path(naslib.__file__).resolve().parents[1]
-ALL = [*KINDS, "configs"]
+ALL = [*KINDS, "devices", "configs"]
 
 
 def _printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -137,3 +138,14 @@ def test_tables_cut_what_does_not_fit():
         "column",
     ]
     assert lay_table([], 40) == []
+
+
+def test_devices_say_what_was_measured_of_which_space(capsys):
+    found = {entry.name: entry.about for entry in entries("devices")}
+    assert found["pixel3"] == "latency of nasbench201 (cifar10); latency of nasbench201 (cifar10, cifar100, " + (
+        "ImageNet16-120); latency of fbnet (cifar100), predicted"
+    )
+    assert found["v100_32"] == "latency of ofa_mobilenetv3 (imagenet), predicted"
+    assert "energy of nasbench201" in _printed(capsys, "devices", "eyeriss")
+    with pytest.raises(UnknownNameError, match=r"unknown device 'pixel4'.*did you mean 'pixel"):
+        entry_of("devices", "pixel4")

@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from naslib.errors import ConfigError
 from naslib.hardware import LatencyTable, builder
-from naslib.hardware.calibrate import Calibration, calibrated_table, fit_calibration, measure_networks
+from naslib.hardware.calibrate import (
+    Calibration,
+    calibrated_table,
+    corrected_table,
+    fit_calibration,
+    measure_networks,
+)
 from naslib.hardware.cost_model import EDGE_TEMPERATURE, CostModel, CostTerm, KeptEdges, inclusion
 from naslib.hardware.projection import as_scores, cost_range, most_likely_within
 
@@ -233,3 +239,17 @@ def test_networks_are_measured_in_rounds(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     with pytest.raises(ConfigError, match="the time of one thread on the CPU, not 2 threads on cpu"):
         measure_networks(networks, (1, 2, 2), clock="cpu")
+
+
+def test_entries_are_corrected_by_whole_networks():
+    """Of networks that take `1.1 a + 0.9 b + 1.0 c + 2`, with many of them, and little where one tells nothing."""
+    table = LatencyTable({"a": 1.0, "b": 2.0, "c": 0.5, "d": 3.0}, 0.5)
+    rng = Random(1)
+    uses = [{"a": 1.0 * rng.randrange(6), "b": 2.0 * rng.randrange(6), "c": 0.5 * rng.randrange(6)} for _ in range(200)]
+    taken = [1.1 * u["a"] + 0.9 * u["b"] + 1.0 * u["c"] + 2.0 for u in uses]
+    found, error = corrected_table(table, uses, taken)
+    assert error < 1e-3 and found.fixed == pytest.approx(2.0, rel=1e-2)
+    assert found.entries["a"] == pytest.approx(1.1, rel=1e-2) and found.entries["b"] == pytest.approx(1.8, rel=1e-2)
+    common = fit_calibration([sum(u.values()) for u in uses], taken)
+    assert found.entries["d"] == pytest.approx(3.0 * common.scale)  # in no network: the common scale
+    assert found.info["calibration"] == {"networks": 200, "error": error}

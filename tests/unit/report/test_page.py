@@ -149,6 +149,27 @@ def test_a_black_box_search(tmp_path: Path):
     assert [row[2] for row in values[1:4]] == ["50", "57", "\u2013"]
 
 
+def test_what_the_architecture_costs_beside_its_target(tmp_path: Path):
+    history = [
+        {"epoch": e, "expected": 3.0 - e / 4, "architecture": 4.0 - e, "target": 2.5, "multiplier": 0.1, "penalty": 1.0}
+        for e in range(3)
+    ]
+    cost = {
+        "metric": "macs", "unit": "M", "target": 2.5, "weight": None, "one_sided": False, "met": True,
+        "found": {"epoch": 3, "expected": 2.4, "architecture": 2.45, "target": 2.5}, "history": history,
+    }  # fmt: skip
+    page = Page.read(write_report(write_run(tmp_path / "a", summary=summary(parts={"cost": cost}), network=None)))
+    check(page)
+    for text in ("Cost of the architecture", "2.45 M", "met from both sides", "-2.0 %", "macs after each epoch"):
+        assert text in page.text
+    cost |= {"met": False, "one_sided": True, "found": None}
+    told = summary(parts={"cost": {**cost, "target": None, "history": history[:1]}})
+    page = Page.read(write_report(write_run(tmp_path / "b", summary=told, network=None)))
+    assert "not chosen" in page.text and "off the target" not in page.text
+    page = Page.read(write_report(write_run(tmp_path / "c", summary=summary(), network=None)))
+    assert "Cost of the architecture" not in page.text
+
+
 def test_a_table_was_asked(tmp_path: Path):
     told = summary(evaluation_mode="query", confusion_matrix=None, per_class=None, evaluation_seconds=0.0)
     page = Page.read(write_report(write_run(tmp_path, summary=told, history=None, network=None)))

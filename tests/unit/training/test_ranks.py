@@ -50,3 +50,13 @@ def test_loaders_that_give_ranks_other_batches_are_named(ranks: Ranks, tmp_path:
     assert ranks.printed(0).startswith(said) and ranks.printed(1).startswith(said)
     assert run(ranks, "sampler", tmp_path / "b", 2) == [2, 2]
     assert ranks.printed(0).startswith("DataError: the training loader has a DistributedSampler, which gives each rank")
+
+
+@pytest.mark.slow
+def test_a_rank_that_fails_alone_is_named_by_the_others(ranks: Ranks, tmp_path: Path) -> None:
+    assert run(ranks, "breaks on rank 1", tmp_path / "a", 2) == [2, 1]
+    said = (
+        "RankError: rank 1 has ended with an error: the disk of this machine is gone. No checkpoint was written yet in"
+    )
+    assert ranks.printed(0).startswith(said)
+    assert "OSError: the disk of this machine is gone" in ranks.printed(1)  # the traceback of the script

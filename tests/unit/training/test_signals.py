@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from naslib.errors import SearchInterrupted
-from naslib.training import signals
 from naslib.training.signals import InterruptGuard, exit_code
+from naslib.utils import distributed
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -45,10 +45,10 @@ def test_does_nothing_outside_the_main_thread():
 
 
 def test_what_one_rank_was_told_all_ranks_do(monkeypatch):
-    monkeypatch.setattr(signals, "gather_objects", lambda mine: [mine, 0])
+    monkeypatch.setattr(distributed, "gather_objects", lambda mine: [mine, 0])
     with InterruptGuard() as guard:
         assert not guard.agreed() and not guard.requested
-        monkeypatch.setattr(signals, "gather_objects", lambda mine: [mine, int(signal.SIGTERM)])
+        monkeypatch.setattr(distributed, "gather_objects", lambda mine: [mine, int(signal.SIGTERM)])
         assert guard.agreed() and guard.requested and guard.signum is None  # another rank was told
         error = guard.interruption("model.pth")
         os.kill(os.getpid(), signal.SIGINT)  # the first one here
@@ -58,7 +58,8 @@ def test_what_one_rank_was_told_all_ranks_do(monkeypatch):
 
 def test_of_several_ranks_an_echo_is_no_second_signal(monkeypatch):
     """A scheduler tells torchrun and every rank, and torchrun tells every rank once more."""
-    monkeypatch.setattr(signals, "is_distributed", lambda: True)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with InterruptGuard() as guard:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from naslib.optimizers.discrete.model_based.surrogate import Surrogate
 from naslib.optimizers.registry import OPTIMIZERS
 from naslib.search_spaces.core.codec import Code
 from naslib.search_spaces.core.query_metrics import Metric
+
+from .known import check_known, known_columns, merits_of
 
 # Draws of the values of a candidate, over which gains are averaged
 _DRAWS = 32
@@ -47,6 +49,9 @@ class ParetoSearch(SearchOfSeveral):
         num_candidates: Neighbours of a member, crossovers, and random architectures.
         reference_point: Per objective, in its own direction and unit, the value beyond which nothing is of use; null
             for an objective without one.
+        known: Objectives that are looked up before an architecture is evaluated, and so need no model; `"auto"`: the
+            costs among them (`params, macs, memory, latency, energy`) that are counted or stand in a table. Null or an
+            empty list for none.
         predictor_type: Name of the predictors in `PREDICTORS`; one that says how sure it is.
         encoding_type: How an architecture becomes numbers. Predictors that read graphs or sequences have an encoding of
             their own; a space without this one is read one-hot, and the log says so.
@@ -73,6 +78,7 @@ class ParetoSearch(SearchOfSeveral):
         k: int = 10,
         num_candidates: int = 100,
         reference_point: Sequence[float | None] | None = None,
+        known: str | Sequence[str] | None = "auto",
         predictor_type: str = "grid_gp",
         encoding_type: str = "graf",
         predictor_args: Mapping[str, Any] | None = None,
@@ -95,6 +101,7 @@ class ParetoSearch(SearchOfSeveral):
         check_counts(k=k, num_candidates=num_candidates)
         self.k, self.num_candidates = k, num_candidates
         self.reference_point = None if reference_point is None else list(reference_point)
+        self.known = check_known(known)
         self.predictor_type, self.encoding_type = predictor_type, encoding_type
         self.predictor_args = dict(predictor_args or {})
         self._encoding: str | None = encoding_type
@@ -108,18 +115,22 @@ class ParetoSearch(SearchOfSeveral):
             return []
         codes, raw = list(told), np.array(list(told.values()))
         reference = self._reference(self.objectives)
-        merits = np.maximum(raw, _cut(raw, reference))
+        known = known_columns(self.known, self)
+        cut = _cut(raw, reference)
+        merits = np.maximum(raw, cut)
         front = non_dominated(merits)
         found = self._candidates([codes[row] for row in front])
         if not found:
             return []
         newest = range(max(0, len(codes) - self.max_labels), len(codes))
         rows = sorted({*front, *newest})
-        mean, std = self._believed([codes[row] for row in rows], merits[rows], found.codes)
+        mean, std = self._believed([codes[row] for row in rows], merits[rows], found.codes, known)
         draws = np.random.default_rng(self.rng.getrandbits(63))
         members, chosen = merits[front], []
-        left = np.ones(len(mean), dtype=bool)
-        for _ in range(min(self.k, len(mean))):
+        for column in known:  # as what was told is
+            mean[:, column] = np.maximum(mean[:, column], cut[column])
+        left = np.isfinite(mean).all(1)  # what a table does not have cannot be evaluated
+        for _ in range(min(self.k, int(left.sum()))):
             drawn = mean + std * draws.standard_normal((_DRAWS, *mean.shape))
             gains = self._gains(members, drawn, reference)
             place = int(np.where(left, gains, -np.inf).argmax())
@@ -140,16 +151,26 @@ class ParetoSearch(SearchOfSeveral):
         return found
 
     def _believed(
-        self, codes: Sequence[Code], merits: np.ndarray, candidates: Sequence[Code]
+        self,
+        codes: Sequence[Code],
+        merits: np.ndarray,
+        candidates: Sequence[Code],
+        known: Mapping[int, Callable[[Code], float]],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return means and standard deviations of the merits of candidates, `(k, m)` each."""
-        beliefs = []
+        """Return means and standard deviations of the merits of candidates, `(k, m)` each; 0 of what is known."""
+        means, stds = [], []
         for column in range(merits.shape[1]):
+            if column in known:
+                means.append(merits_of(candidates, self.objectives[column], known[column]))
+                stds.append(np.zeros(len(candidates)))
+                continue
             seed = self.rng.getrandbits(31)
             model = Surrogate.of_type(self.predictor_type, self.graph, self._encoding, 1, seed, self.predictor_args)
             model.fit(codes, merits[:, column])
-            beliefs.append(model.predict(candidates))
-        return np.stack([b.mean for b in beliefs], axis=1), np.stack([b.std for b in beliefs], axis=1)
+            belief = model.predict(candidates)
+            means.append(belief.mean)
+            stds.append(belief.std)
+        return np.stack(means, axis=1), np.stack(stds, axis=1)
 
     def _reference(self, objectives: Sequence[Objective]) -> np.ndarray:
         """Return the reference point as merits of m objectives, `(m,)`, NaN where there is none."""
@@ -185,6 +206,7 @@ class ParetoSearch(SearchOfSeveral):
         Surrogate.of_type(self.predictor_type, self.graph, self._encoding, 1, 0, self.predictor_args)
         if not isinstance(self.evaluator, str):  # else it is known when that is built
             self._reference(self.objectives)
+            known_columns(self.known, self)
 
     def check_evaluator(self, evaluator: Any) -> None:
         """Raise now if an evaluator cannot serve this search; nothing is changed.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
-from naslib.errors import ConfigError
+from naslib.errors import ConfigError, UnsupportedBySpaceError
 from naslib.hardware.calibrate import Calibration, fit_calibration, measure_networks
 from naslib.hardware.cost_model import CostModel, CostTerm
 from naslib.hardware.count import count_costs, empty_model
@@ -16,6 +17,7 @@ from naslib.hardware.projection import as_scores
 from naslib.hardware.table import CostTable
 from naslib.hardware.trace import decision_edges, trace_candidates
 from naslib.optimizers.oneshot.supernet.host import SupernetHost
+from naslib.search_spaces.core.arguments import constructor_arguments
 from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.node_choices import combinations_in
 from naslib.utils.distributed import on_main
@@ -34,15 +36,22 @@ class CostSource:
         table: Of latency or energy; None where the network itself is counted.
         fixed: What the rest of the network costs by the table; what the table says if None.
         input_shape: Of one input; what table, task or space say if None.
+        network: Sizes of the network that is retrained, where the costs are those of that and not of the supernet's.
 
     Raises:
         ConfigError: If a table says nothing about the rest.
     """
 
     def __init__(
-        self, metric: HardwareMetric, table: CostTable | None, fixed: float | None, input_shape: Sequence[int] | None
+        self,
+        metric: HardwareMetric,
+        table: CostTable | None,
+        fixed: float | None,
+        input_shape: Sequence[int] | None,
+        network: Mapping[str, Any] | None = None,
     ) -> None:
         self.metric, self.table = metric, table
+        self.network = dict(network or {})
         self.fixed = fixed if fixed is not None or table is None else table.fixed
         if table is not None and self.fixed is None:
             raise ConfigError(
@@ -51,6 +60,11 @@ class CostSource:
         told = table.info.get("input_shape") if table is not None else None
         self._given = tuple(input_shape) if input_shape is not None else tuple(told) if told is not None else None
         self.shape: tuple[int, ...] = self._given or ()
+
+    def size(self) -> str:
+        """Return in words how large the network is whose cost is asked for."""
+        sizes = ", ".join(f"{name} {value}" for name, value in self.network.items())
+        return sizes or "the size of the supernet"
 
     def model(self, graph: Graph, host: SupernetHost) -> CostModel:
         """Return the costs of a space or supernet.
@@ -63,6 +77,8 @@ class CostSource:
             ConfigError: If they are not known.
         """
         self.shape = self._given or _shape_of(graph, host)
+        if self.network:
+            graph = _of_size(graph, self.network)
         if self.table is None:
             return count_costs(graph, self.metric.name, self.shape, host.scope)
         model = empty_model(graph, host.scope)
@@ -99,8 +115,15 @@ class CostSource:
     def counted(self, architecture: Graph, host: SupernetHost, model: CostModel) -> float:
         """Return the cost of a discrete architecture, by the table or counted on it."""
         if self.metric.of_network is not None:
-            return self.metric.of_network(architecture, self.shape)
+            return self.metric.of_network(self._built(architecture, "meta"), self.shape)
         return model.of_choices(self.choices(architecture, host, model))
+
+    def _built(self, architecture: Graph, device: str) -> nn.Module:
+        """Return the network whose cost is asked for: the architecture itself, or as large as it will be retrained."""
+        if not self.network:
+            return architecture
+        with torch.random.fork_rng([]), torch.device(device):
+            return architecture.evaluation_network(**self.network)
 
     def calibration(self, model: CostModel | None, host: SupernetHost, n: int) -> Calibration:
         """Measure random architectures of the supernet's size, and fit what the sums of the model are to them.
@@ -127,7 +150,7 @@ class CostSource:
                     )
                 ]
                 network = host.get_final_architecture()
-                networks.append(network)
+                networks.append(self._built(network, "cpu"))
                 sums.append(model.of_choices(self.choices(network, host, model)) - model.fixed)
         finally:
             host.outcome = before
@@ -141,6 +164,28 @@ class CostSource:
             found.networks, found.scale, found.shift, 100 * found.error,
         )  # fmt: skip
         return found
+
+
+def _of_size(graph: Graph, network: Mapping[str, Any]) -> Graph:
+    """Return the space of a supernet at another size, without memory for its weights.
+
+    Raises:
+        ConfigError: If the space has no such size, or other decisions at that size.
+    """
+    known = constructor_arguments(graph)
+    sizes = {name: value for name, value in network.items() if name != "auxiliary"}
+    if unknown := [name for name in sizes if name not in known]:
+        raise ConfigError(
+            f"network: {type(graph).__name__} has no size {', '.join(map(repr, unknown))} (it has {', '.join(known)})"
+        )
+    with torch.random.fork_rng([]), torch.device("meta"):
+        probe = type(graph)(**known)
+        probe.sample_random_architecture(rng=0)
+        try:
+            probe.evaluation_network(**network)
+        except UnsupportedBySpaceError as error:
+            raise ConfigError(f"network: {error}") from error
+        return type(graph)(**{**known, **sizes})
 
 
 def _shape_of(graph: Any, host: SupernetHost) -> tuple[int, ...]:

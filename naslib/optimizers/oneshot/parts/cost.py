@@ -55,7 +55,7 @@ class Cost(Part):
     Args:
         metric: `"params"` (millions), `"macs"` (millions), `"memory"` (MB), `"latency"` (ms) or `"energy"` (mJ); see
             `naslib.hardware.metrics`.
-        target: What the discrete architecture is to cost, at the size of the supernet.
+        target: What the discrete architecture is to cost, at the size of the supernet or of `network`.
         weight: Of the plain penalty.
         one_sided: Whether less than the target is as good: cost <= target. Otherwise the target is met from both sides.
         tolerance: Relative distance from the target that counts as met; of a one-sided target none is exceeded.
@@ -71,6 +71,8 @@ class Cost(Part):
         kinds: Type in the table by name of the class of an operation, where they differ.
         calibrate: Number of random architectures that are measured on this machine before the search, to correct what a
             table's sums say of whole networks; 0 for none.
+        network: `{cells: 20, channels: 36}`: the costs are those of the network of this size that is retrained for an
+            architecture (`Graph.evaluation_network`), in place of the supernet's size.
 
     Attributes:
         model: The costs (after adapting).
@@ -103,6 +105,7 @@ class Cost(Part):
         input_shape: Sequence[int] | None = None,
         kinds: Mapping[str, str] | None = None,
         calibrate: int = 0,
+        network: Mapping[str, Any] | None = None,
     ) -> None:
         self.metric: HardwareMetric = metric_named(metric, "metric")
         numbers = {"tolerance": tolerance, "penalty": penalty, "growth": growth}
@@ -124,9 +127,8 @@ class Cost(Part):
         self.acts_on = acts_on
         self.project = project if project is not None else target is not None and weight is None
         self.calibrate = calibrate
-        self.source = CostSource(
-            self.metric, read_table(table, kinds) if self.metric.of_network is None else None, fixed, input_shape
-        )
+        known = read_table(table, kinds) if self.metric.of_network is None else None
+        self.source = CostSource(self.metric, known, fixed, input_shape, network)
         self._given = multiplier, penalty, growth, largest_penalty
         self.history: list[dict[str, float]] = []
         self.found: dict[str, Any] | None = None
@@ -167,6 +169,11 @@ class Cost(Part):
             Ability.FLAT: "a table adds up all decisions, also those inside of candidates that are not chosen",
         }
 
+    def removes(self) -> Mapping[Ability, str]:
+        """Return that all candidates stay, where the costs are those of another size than the supernet's."""
+        why = "{part} takes candidates out, and the costs of the network that is retrained are those of all of them"
+        return {Ability.STRUCTURE: why} if self.source.network else {}
+
     # what the optimizer calls
 
     def adapt(self, graph: Graph) -> None:
@@ -188,7 +195,7 @@ class Cost(Part):
         ):
             raise ConfigError(
                 f"no architecture has {self.metric.name} {self.target:g} {unit}: they have {low:.4g} to {high:.4g} "
-                f"{unit} at the size of the supernet and inputs {self.source.shape}; the nearest target is "
+                f"{unit} at {self.source.size()} and inputs {self.source.shape}; the nearest target is "
                 f"{low if self.target < low else high:.4g}"
             )
 

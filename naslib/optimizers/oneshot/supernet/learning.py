@@ -159,6 +159,6 @@ class LearningOptimizer(SupernetOptimizer):
         return join_passes(outputs), values[0] if len(values) == 1 else torch.stack(values).sum()
 
     def join_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Make the `grad` of parameters those of the joined batch."""
+        """Make the `grad` of parameters, each of any shape, those of the joined batch."""
         if is_distributed():
             mean_over_ranks_([p.grad for p in parameters if p.grad is not None])

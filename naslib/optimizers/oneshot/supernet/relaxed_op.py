@@ -19,7 +19,7 @@ from naslib.search_spaces.core.ops_mixed import left_of
 from naslib.search_spaces.core.primitives import AbstractPrimitive, MixedOp, call_op, call_op_shared, mix_outputs
 from naslib.search_spaces.core.shared_work import SharedWork
 from naslib.search_spaces.core.types import EdgeLike
-from naslib.utils.joined_norm import on_rows
+from naslib.utils.joined_forward import on_rows
 from naslib.utils.rows import held_rows
 
 from .relaxations import softmax_weights
