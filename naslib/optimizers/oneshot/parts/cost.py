@@ -275,14 +275,10 @@ class Cost(Part):
         )  # fmt: skip
 
     def _said(self) -> str:
-        if self.target is None:
-            return f", weight {self.weight:g}"
-        how = (
-            f"multiplier {self.lagrangian.multiplier:.4g}, penalty {self.lagrangian.penalty:.4g}"
-            if self.weight is None
-            else f"weight {self.weight:g}"
-        )
-        return f", target {self.target:g}, {how}"
+        target = "" if self.target is None else f", target {self.target:g}"
+        if self.weight is not None:
+            return f"{target}, weight {self.weight:g}"
+        return f"{target}, multiplier {self.lagrangian.multiplier:.4g}, penalty {self.lagrangian.penalty:.4g}"
 
     def _entry(self, epoch: int) -> dict[str, float]:
         cost = self._present()
@@ -300,19 +296,21 @@ class Cost(Part):
         self.found = self._entry(self._epoch + 1)
         self.found |= {"multiplier": self.lagrangian.multiplier, "penalty": self.lagrangian.penalty}
         self.source.rounds = 0
-        logger.info("%s of the architecture: %.4g %s%s", self.metric.name, self.found["architecture"],
-                    self.metric.unit, self._said())  # fmt: skip
+        cost, unit = self.found["architecture"], self.metric.unit
+        logger.info("%s of the architecture: %.4g %s%s", self.metric.name, cost, unit, self._said())
 
     def _select_within(self) -> None:
         """Set the outcome; what its network is counted to cost corrects the model, until the target is met."""
         owner, target = self.optimizer, float(self.target or 0.0)
         scores = list(owner.outcome) if owner.outcome is not None else owner.decision_scores()
         tried: list[tuple[tuple[float, float], list[Tensor], float]] = []
-        for _ in range(_CORRECTIONS):
-            before = self._offset
+        offsets: list[float] = []
+        for _ in range(_CORRECTIONS):  # what is measured differs by chance as well: the mean of all is the correction
+            before = sum(offsets) / len(offsets) if offsets and self.verify else self._offset
             found = self._projected(scores, target - before)
             owner.outcome = as_scores(self.model, found.choices, scores)
             cost = self._present()
+            offsets.append(self._offset)
             distance = max(0.0, cost - target) if self.one_sided else abs(cost - target)
             tried.append(((distance, -found.score), owner.outcome, cost))
             if self._is_met(cost) or abs(self._offset - before) < 1e-9 * target:
