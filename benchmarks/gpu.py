@@ -110,12 +110,12 @@ class Section:
 
 
 SECTIONS = (
-    Section("checks", 130, Run.checks),
-    Section("bars-float32", 120, lambda run: run.bars(BARS, "bars-float32"), may_miss=True),
-    Section("bars-bf16", 90, lambda run: run.bars("P4" if run.quick else BARS, "bars-bf16", "bf16"), may_miss=True),
-    Section("launches", 50, lambda run: run.bars("cuda", "launches"), may_miss=True),
-    Section("graphs", 90, Run.graphs),
-    Section("search", 90, Run.search),
+    Section("checks", 120, Run.checks),
+    Section("bars-float32", 110, lambda run: run.bars(BARS, "bars-float32"), may_miss=True),
+    Section("bars-bf16", 80, lambda run: run.bars("P4" if run.quick else BARS, "bars-bf16", "bf16"), may_miss=True),
+    Section("launches", 40, lambda run: run.bars("cuda", "launches"), may_miss=True),
+    Section("graphs", 140, Run.graphs),
+    Section("search", 80, Run.search),
     Section("loader", 30, lambda run: run.bars("loader", "loader"), may_miss=True),
 )
 

@@ -108,7 +108,7 @@ def seed(number: int) -> None:
 def after_steps(name: str, device: str, steps: int = STEPS) -> tuple[list[Tensor], list[Tensor], int | None]:
     """Return weights and statistics, and architecture parameters, of any shapes, after steps on a device in float64.
 
-    With them, how often the last step made the host wait for CUDA.
+    With them, how often one more step makes the host wait for CUDA.
     """
     seed(0)
     optimizer: Any = OPTIMIZERS.get(name)(**{"epochs": 4, **SMALL.get(name, {})})
@@ -123,20 +123,18 @@ def after_steps(name: str, device: str, steps: int = STEPS) -> tuple[list[Tensor
     optimizer.new_epoch(0)
     optimizer.new_epoch(1)
     train, valid = batches(Setting(**{**vars(TINY), "device": device}), torch.contiguous_format, dtype)
-    waits = None
     with HostDraws():
         for number in range(steps):
             seed(number)
-            if number == steps - 1 and torch.device(device).type == "cuda":
-                waits = _waits(lambda: optimizer.step(train, valid))
-            else:
-                optimizer.step(train, valid)
-    weights = [value.detach().cpu() for value in optimizer.graph.state_dict().values()]
-    return weights, [value.detach().cpu() for value in optimizer.architectural_weights], waits
+            optimizer.step(train, valid)
+    weights = [value.detach().cpu().clone() for value in optimizer.graph.state_dict().values()]
+    alphas = [value.detach().cpu().clone() for value in optimizer.architectural_weights]
+    on_cuda = torch.device(device).type == "cuda"
+    return weights, alphas, _waits(lambda: optimizer.step(train, valid)) if on_cuda else None
 
 
 def _waits(step: Any) -> int:
-    """Return how many warnings of waiting CUDA gives in a step; those of `HostDraws` count as well."""
+    """Return how many warnings of waiting CUDA gives in a step."""
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -148,8 +146,13 @@ def _waits(step: Any) -> int:
 
 
 def difference(first: Iterable[Tensor], second: Iterable[Tensor]) -> float:
-    """Return the largest difference of tensors of one shape, relative to the largest entry of each; NaN is infinite."""
-    found = 0.0
+    """Return the largest difference of tensors, relative to the largest entry of each; infinite of NaN or other shapes.
+
+    Each is of any shape.
+    """
+    first, second, found = list(first), list(second), 0.0
+    if [one.shape for one in first] != [other.shape for other in second]:
+        return float("inf")
     for one, other in zip(first, second, strict=True):
         if not one.numel():
             continue
@@ -215,18 +218,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [name for name in wanted if name not in {*sharing, *black_box_methods()}]:
         raise SystemExit(f"no method {', '.join(unknown)}; there are: {', '.join([*sharing, *black_box_methods()])}")
     found = []
+    if given.csv is not None:
+        given.csv.unlink(missing_ok=True)
     for name in wanted:
         steps = 1 if given.quick or name in FLOAT32 else STEPS
         check = check_steps(name, given.device, steps) if name in sharing else check_trial(name, given.device)
         found.append(check)
+        if given.csv is not None:  # now: the section may be ended by its time limit
+            append(given.csv, [field.name for field in fields(Check)], [astuple(check)])
         numbers = "" if check.weights is None else f" weights {check.weights:.1e}, parameters {check.alphas:.1e}"
         waited = "" if check.waits is None else f", {check.waits} waits"
         print(f"{check.method:24} {check.verdict:8}{numbers}{waited} {check.note} ({check.seconds:.1f} s)", flush=True)
     bad = [check.method for check in found if check.is_bad]
     print(f"{len(found)} methods on {given.device}, {len(bad)} bad{': ' + ', '.join(bad) if bad else ''}")
-    if given.csv is not None:
-        given.csv.unlink(missing_ok=True)
-        append(given.csv, [field.name for field in fields(Check)], [astuple(check) for check in found])
     return 1 if bad else 0
 
 

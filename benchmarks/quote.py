@@ -12,6 +12,7 @@ from pathlib import Path
 
 from . import (
     blackbox,
+    cluster,
     compare,
     cost_target,
     early_termination,
@@ -19,6 +20,7 @@ from . import (
     few_shot,
     growing,
     hardware_fronts,
+    history_writers,
     inheritance,
     mepa,
     modnas,
@@ -133,6 +135,8 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "early_termination_darts": lambda found: early_termination.table("darts"),
     "progressive_nb101": lambda found: progressive.table("nb101"),
     "progressive_nb201": lambda found: progressive.table("nb201"),
+    "cluster": lambda found: cluster.table_of(),
+    "history_writers": lambda found: history_writers.table_of(),
     "hardware_fronts": lambda found: hardware_fronts.table(),
     "multi_objective": lambda found: multi_objective.table(),
     "modnas_nb201": lambda found: modnas.table("nasbench201"),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
+
+from naslib.utils.placed import Placed
 
 # How sharp the soft choice of the edges of a node is: a strength that is 1.1 times another makes its edge
 # exp(ln 1.1 / 0.1) = 2.6 times as likely to be kept
@@ -24,6 +27,11 @@ class CostTerm:
 
     decisions: tuple[int, ...]
     values: Tensor
+
+    @cached_property
+    def placed(self) -> Placed:
+        """The values where expectations are computed: they go there once, and not in every step."""
+        return Placed([self.values])
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class CostModel:
         """
         total = rows[0].new_zeros(()) + self.fixed if rows else torch.tensor(self.fixed)
         for term in self.terms:
-            value = term.values.to(rows[0])
+            (value,) = term.placed.on(rows[0].device, rows[0].dtype)
             for decision in term.decisions:
                 value = torch.tensordot(rows[decision], value, dims=1)
             total = total + value
@@ -121,7 +129,7 @@ class CostModel:
             left = row * _mask(row, allowed)
             found.append(left / left.sum().clamp_min(torch.finfo(row.dtype).tiny))
         for group in self.groups:
-            strengths = torch.stack([probabilities[e][list(self.allowed[e])].max() for e in group.edges])
+            strengths = torch.stack([_among(probabilities[e], self.allowed[e]).max() for e in group.edges])
             logits = strengths.clamp_min(torch.finfo(strengths.dtype).tiny).log() / EDGE_TEMPERATURE
             chances = inclusion((logits - logits.max().detach()).exp(), group.kept)
             for edge, chance in zip(group.edges, chances.unbind(), strict=True):
@@ -191,13 +199,26 @@ def inclusion(weights: Tensor, kept: int) -> Tensor:
         return first
     found = first
     for taken in range(n):
-        others = [index for index in range(n) if index != taken]
-        rest = inclusion(weights[others], kept - 1) * first[taken]
-        found = found + torch.zeros_like(first).index_add(0, torch.tensor(others, device=weights.device), rest)
+        rest = inclusion(torch.cat([weights[:taken], weights[taken + 1 :]]), kept - 1) * first[taken]
+        found = found + torch.cat([rest[:taken], torch.zeros_like(first[:1]), rest[taken:]])
     return found
 
 
 def _mask(row: Tensor, allowed: Sequence[int]) -> Tensor:
-    mask = torch.zeros_like(row, requires_grad=False)
-    mask[list(allowed)] = 1.0
-    return mask
+    return _mask_of(tuple(allowed), len(row), row.dtype, row.device)
+
+
+# constants of a search: nothing waits for their way to the device in each of its steps
+@lru_cache(maxsize=4096)
+def _mask_of(allowed: tuple[int, ...], width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor([float(index in allowed) for index in range(width)], dtype=dtype).to(device)
+
+
+def _among(row: Tensor, allowed: Sequence[int]) -> Tensor:
+    """Return the entries of the candidates that an architecture may have."""
+    return row if len(allowed) == len(row) else row[_indices(tuple(allowed), row.device)]
+
+
+@lru_cache(maxsize=4096)
+def _indices(allowed: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(allowed, device=device)

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError
@@ -66,8 +67,10 @@ def _of_criterion(criterion: Any, key: str) -> Weigher:
         targets = batch[1]
         if targets.is_floating_point():
             return float(targets.numel() / targets.shape[1])
-        counted = targets[targets != ignored]
-        return float(counted.numel()) if weights is None else weights.to(counted.device)[counted].sum()
+        counts = targets != ignored
+        if weights is None:
+            return counts.sum()
+        return torch.where(counts, weights.to(targets.device)[targets.clamp(0, len(weights) - 1)], 0.0).sum()
 
     return of_classes
 
@@ -92,6 +95,10 @@ def shares(weigh: Weigher, batches: Sequence[Any]) -> list[float]:
             the whole.
         batches: The parts.
     """
-    weights = [float(weigh(batch)) for batch in batches]
+    found = [weigh(batch) for batch in batches]
+    tensors = [weight.detach().double() for weight in found if isinstance(weight, Tensor)]
+    # of several tensors the device is waited for once
+    read = iter(torch.stack(tensors).tolist() if tensors else ())
+    weights = [next(read) if isinstance(weight, Tensor) else float(weight) for weight in found]
     total = sum(weights)
     return [weight / total for weight in weights] if total else [1.0] * len(weights)

@@ -82,14 +82,23 @@ OPTIONS = [
     {"checkpoint_cells": True, "batch_norm": "batch"},
     {"parts": {"auxiliary_skip": {}, "drop_path": {}, "layer_alignment": {}}},
     {"parts": {"partial_channels": {}, "edge_normalization": {}, "zero_one_loss": {}}},
+    {"parts": {"cost": {"metric": "macs", "target": 0.05, "input_shape": [2, 8, 8]}}},
     {"parts": {"perturbation": {}, "operation_early_stopping": {}, "early_stopping": {}}},
 ]
 
 
-@pytest.mark.parametrize("keys", OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    "keys", [*OPTIONS[:2], *(pytest.param(k, marks=pytest.mark.slow) for k in OPTIONS[2:])], ids=str
+)
 def test_no_option_of_darts_waits(keys: dict[str, Any]) -> None:
     """Second order, clipping, precision and parts compute on the device."""
     assert counted("darts", **keys).waits == {}
+
+
+def test_several_passes_wait_for_their_shares() -> None:
+    """What the parts of a batch weigh is read at once: for each of the two losses."""
+    waits = counted("darts", accumulate=2).waits
+    assert sum(waits.values()) == 2 and all("tasks/accumulation.py" in place for place in waits), waits
 
 
 @pytest.mark.parametrize("name", ["darts", "gdas"])

@@ -58,7 +58,12 @@ def run(optimizer: Any, epochs: int = 2, sizes: tuple[int, ...] = (6, 6, 4)) -> 
     return seen, state(optimizer)
 
 
-@pytest.mark.parametrize("name", CAPTURED)
+# the others run the same passes, with parts and relaxations of their own
+FIRST = ("darts", "drnas")
+SLOW = [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in CAPTURED]
+
+
+@pytest.mark.parametrize("name", SLOW)
 def test_captured_steps_are_the_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights, statistics, parameters, logits and losses of two epochs, the last batch of each smaller."""
     keys: dict[str, Any] = {"epochs": 2, "parts": {"warm_up": {"epochs": 0}}} if name == "pc_darts" else {"epochs": 2}
@@ -77,6 +82,25 @@ def test_captured_steps_are_the_steps(name: str, monkeypatch: pytest.MonkeyPatch
     assert passes.recorder.warm_ups == [WARM_UPS] * 4
 
 
+PARTS: list[dict[str, Any]] = [
+    {"drop_path": {"drop_prob": 0.4}, "zero_one_loss": {}},
+    {"partial_channels": {"k": 2}, "edge_normalization": {}},
+    {"perturbation": {}, "auxiliary_skip": {}},
+    {"cost": {"metric": "macs", "target": 0.05, "input_shape": [2, 8, 8]}},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", PARTS, ids=lambda parts: "+".join(parts))
+def test_captured_steps_with_parts_are_the_steps(parts: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What parts do in a pass is recorded with it; what they change by the epoch is recorded anew."""
+    found = [
+        run(search("darts", captured, monkeypatch, epochs=2, parts=parts), 2, (6, 6)) for captured in (False, True)
+    ]
+    for eager, replayed in zip(*found, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(eager, replayed, strict=True))
+
+
 def test_every_other_method_says_why_not() -> None:
     """The registry is the captured methods and those that are refused before anything is built."""
     for name in METHODS:
@@ -91,6 +115,7 @@ def test_every_other_method_says_why_not() -> None:
     ("keys", "reason"),
     [
         ({"unrolled": True}, "the second-order step repeats random states"),
+        ({"accumulate": 2}, "a batch that is gone over in several passes reads random states"),
         ({"checkpoint_cells": True}, "a backward that computes cells again reads random states"),
         ({"parts": {"layer_alignment": {}}}, "the part layer_alignment: what it does in a pass may change"),
         ({"parts": {"perturbation": {"kind": "adversarial"}}}, "the part perturbation: what it does"),

@@ -95,7 +95,7 @@ def _on_pretended(monkeypatch: pytest.MonkeyPatch, name: str) -> gpu_checks.Chec
         torch.__future__.set_swap_module_params_on_conversion(False)
 
 
-@pytest.mark.parametrize("name", ["gdas", "drnas"])
+@pytest.mark.parametrize("name", ["gdas", pytest.param("drnas", marks=pytest.mark.slow)])
 def test_steps_on_another_device_equal_those_of_the_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison that a GPU will be put to, with a device that computes as the host does."""
     check = _on_pretended(monkeypatch, name)
@@ -105,8 +105,9 @@ def test_steps_on_another_device_equal_those_of_the_host(name: str, monkeypatch:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(gpu_checks.one_shot_methods()) - {"te_nas"}))
+@pytest.mark.parametrize("name", sorted(set(gpu_checks.one_shot_methods()) - {"te_nas", "enas"}))
 def test_every_method_on_another_device_equals_the_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # te_nas takes long; the parameters of enas's controller are moved to the device and back, which `meta` cannot
     check = _on_pretended(monkeypatch, name)
     assert (check.verdict, check.note) == ("equal", "")
     assert check.weights is not None and check.weights < 1e-8

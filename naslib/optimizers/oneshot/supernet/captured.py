@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,7 +51,8 @@ class CudaRecorder:
     def record(self, function: Callable[[], Any]) -> tuple[Any, Recording]:
         """Capture a function; nothing is computed yet. The default generator of the device goes on with each replay."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # what other threads do meanwhile, such as pinning memory for the next batches, is their own
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = function()
         return result, graph
 
@@ -155,7 +156,7 @@ class CapturedPasses:
 
         before = [buffer.clone() for buffer in buffers]
         try:
-            with torch.random.fork_rng(devices):
+            with torch.random.fork_rng(devices), torch.cuda.device(devices[0]) if devices else nullcontext():
                 self.recorder.warm_up(run, WARM_UPS)
                 result, recording = self.recorder.record(run)
         except (RuntimeError, ValueError) as error:
