@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,7 +29,7 @@ from naslib.optimizers import OPTIMIZERS
 from naslib.search_spaces import NasBench201SearchSpace
 
 from .records import RESULTS
-from .row_files import append_records
+from .row_files import append_records, read_as
 
 FILE = RESULTS / "executors.csv"
 METHODS = ("random_search", "regularized_evolution", "nsga2")
@@ -109,6 +110,23 @@ def busy_share(spans: Sequence[tuple[int | None, float, float]], workers: int) -
     return first, busy / (workers * (last - first))
 
 
+def table(path: Path = FILE) -> str:
+    """Return the searches, those told by number and by arrival beside each other."""
+    rows = {(r.executor, r.method, r.workers, r.trials, r.tell): r for r in read_as(Row, path)}
+    lines = [
+        "| executor | method | workers, trials | busy, by number | by arrival | seconds, by number | by arrival |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for executor, method, workers, trials in dict.fromkeys(key[:4] for key in rows):
+        if (executor, method, workers, trials, "by_arrival") not in rows:  # the measurement is not over
+            continue
+        both = [rows[executor, method, workers, trials, tell] for tell in ("by_number", "by_arrival")]
+        busy = " | ".join(f"{100 * row.busy:.1f} %" for row in both)
+        seconds = " | ".join(f"{row.seconds - row.start:.1f}" for row in both)
+        lines.append(f"| {executor} | `{method}` | {workers}, {trials} | {busy} | {seconds} |")
+    return "\n".join(lines)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure what the command line says, and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.executors", description=(__doc__ or "").split("\n")[0])
@@ -120,19 +138,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--usual", type=float, default=0.5, help="seconds of a usual trial (default: 0.5)")
     add("--write", action="store_true", help=f"append the rows to {FILE.name}")
     given = parser.parse_args(argv)
-    rows = []
     for executor in given.executors:
         for method in given.methods:
             for tell in ("by_number", "by_arrival"):
                 row = measure(executor, method, tell, given.workers, given.trials, given.usual)
-                rows.append(row)
+                if given.write:
+                    append_records(Row, [row], FILE)
                 print(
                     f"{executor:8} {method:22} {tell:10} start {row.start:5.1f} s, {row.seconds:6.1f} s, "
                     f"busy {100 * row.busy:5.1f} %",
                     flush=True,
                 )
-    if given.write:
-        append_records(Row, rows, FILE)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from naslib.utils.log import get_logger
 from naslib.utils.seeding import rng_restore, rng_snapshot, set_seed
 
 from .metrics import METRICS, HardwareMetric, latency
+from .modelled import ModelledSizes, models_of
 from .operations import OperationsSum
 from .published import PublishedFigures
 from .table import CostTable
@@ -26,6 +27,8 @@ logger = get_logger(__name__)
 
 # Architectures whose costs are remembered
 _REMEMBERED = 100_000
+# Networks that are made before sizes are added up, if that says the same of all of them
+_MADE_BEFORE = 16
 
 
 class Cost(ABC):
@@ -67,6 +70,7 @@ class Networks:
     def __init__(self, space: Graph, input_shape: Sequence[int], network_args: Mapping[str, Any] | None = None) -> None:
         self.space, self.input_shape, self.network_args = space, tuple(input_shape), network_args
         self.names: list[str] = []
+        self._models: dict[str, ModelledSizes] | None = None
         self._known: dict[Code, dict[str, float]] = {}
 
     def built(self, code: Code) -> nn.Module:
@@ -83,7 +87,7 @@ class Networks:
         code = tuple(code)
         found = self._known.get(code, {})
         if not found and self.network_args is None:
-            found = self._closed(code)
+            found = self._closed(code) or self._modelled(code)
         if not set(self.names) <= set(found):
             found |= self._of(self.built(code))
         if code not in self._known and len(self._known) < _REMEMBERED:
@@ -93,6 +97,16 @@ class Networks:
     def _closed(self, code: Code) -> dict[str, float]:
         sizes = self.space._codec().network_sizes(code, self.space, self.input_shape)
         return {} if sizes is None else {"params": sizes[0] / 1e6, "macs": sizes[1] / 1e6}
+
+    def _modelled(self, code: Code) -> dict[str, float]:
+        """Return sizes as sums of those of candidates, once that has been right for some networks that were made."""
+        if self._models is None:
+            if len(self._known) < _MADE_BEFORE:
+                return {}
+            before = rng_snapshot()
+            self._models = models_of(self.space, self.names, self.input_shape, self._known)
+            rng_restore(before)
+        return {name: model.of(code) for name, model in self._models.items()}
 
     def _of(self, network: nn.Module) -> dict[str, float]:
         found = {}

@@ -23,6 +23,7 @@ from naslib.utils.distributed import is_distributed, is_main, mean_over_ranks_
 from naslib.utils.files import atomic_write_json
 from naslib.utils.joined_buffers import buffer_versions, join_buffers, say_norms
 from naslib.utils.log import get_logger
+from naslib.utils.rows import whole_batches
 
 from .averaging import WeightAverage
 from .batch_check import BatchCheck
@@ -169,7 +170,8 @@ class RetrainTask(EpochTask):
             raise
 
     def _run(self, batch: Batch) -> Any:
-        with evaluation_mode(self.network), torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp)
+        with evaluation_mode(self.network), autocast, whole_batches():  # a few rows, maybe others on each rank
             return self.task.forward(self.network, batch)
 
     def _descend(self, batch: Batch, step: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rank_runs import PRELOADED
 from training_runs import differences, load
 
 TINY = [
@@ -40,7 +41,7 @@ def _command(words: list[str]) -> None:
 def spawn():
     """Start commands in processes forked from one that has imported everything, so that a kill hits the run."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["naslib.cli.pipeline", "sklearn.datasets", "torch.utils.tensorboard"])
+    context.set_forkserver_preload(PRELOADED)
 
     def start(words: list[str]) -> multiprocessing.process.BaseProcess:
         process = context.Process(target=_command, args=(words,))

@@ -145,6 +145,12 @@ def test_two_ranks_leave_what_one_process_leaves(ranks: Ranks, tmp_path: Path) -
         assert json.loads((folder / "summary.json").read_text())["world_size"] == world
         found = json.loads((folder / "environment.json").read_text())
         assert (found["world_size"], found["backend"]) == (world, backend)
+    # two ranks evaluate once more what one process has found
+    assert ranks.run([*EXACT, f"out_dir={tmp_path / '1'}", "--eval-only"], 2, double=True) == [0, 0], ranks.printed(0)
+    one, two = (load(alone / name / "model_final.pth")["model"] for name in ("eval.1", "eval"))
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-10)
+    assert json.loads((alone / "summary.json").read_text())["world_size"] == 2
 
 
 @pytest.mark.slow
@@ -223,3 +229,21 @@ def test_torchrun_ends_with_an_error_where_a_rank_is_lost(tmp_path: Path) -> Non
     folder = find_run(tmp_path)
     named = (folder / "search" / "last_checkpoint").read_text()
     assert load(folder / "search" / named)["run"]["step"] >= 0 and not list(folder.rglob(".*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_torchrun_lets_all_ranks_save(tmp_path: Path, number: int) -> None:
+    words = [*TINY, f"out_dir={tmp_path}", "search.epochs=50", "search.checkpoint_steps=0", "search.checkpoint_freq=1"]
+    job = torchrun(words, "--standalone", "--nproc-per-node", "2")
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.rglob("model_*.pth")) and time.monotonic() < deadline:
+        assert job.poll() is None
+        time.sleep(0.002)
+    os.kill(job.pid, number)
+    _, complaints = job.communicate(timeout=120)
+    name = signal.Signals(number).name
+    assert job.returncode != 0 and complaints.count(f"naslib: stopped by {name} after the running step; saved") == 1
+    folder = find_run(tmp_path)
+    named = folder / "search" / (folder / "search" / "last_checkpoint").read_text()
+    assert f"saved {named}. Continue with --resume" in complaints and load(named)["run"]["epoch"] >= 1

@@ -319,6 +319,31 @@ def test_calibration_measures_whole_networks(monkeypatch: pytest.MonkeyPatch):
     assert asked == [6] and other.parts["cost"].model.fixed == part.model.fixed
 
 
+def test_the_last_choice_is_corrected_by_what_its_network_takes(monkeypatch: pytest.MonkeyPatch):
+    """Networks that take a tenth more than their table says: the target is met by what is measured."""
+    asked: list[int] = []
+
+    def measure(networks, input_shape, **keys):
+        asked.append(keys["repeats"])
+        part = optimizer.parts["cost"]
+        choices = [part.source.choices(network, optimizer, part.model) for network in networks]
+        return [1.1 * part.model.of_choices(choice) for choice in choices]
+
+    monkeypatch.setattr("naslib.optimizers.oneshot.parts._cost_source.measure_networks", measure)
+    cost = {"metric": "latency", "table": _table(ConvSpace()), "verify": 7, "tolerance": 0.03}
+    low, high = cost_range(_adapted({**cost, "weight": 1.0}).parts["cost"].model)
+    target = low + 0.7 * (high - low)
+    optimizer = _adapted({**cost, "target": target}, epochs=1)
+    _search(optimizer, steps=1)
+    assert not asked
+    optimizer.select_architecture([], [])
+    part = optimizer.parts["cost"]
+    assert asked and set(asked) == {7}
+    by_table = part.of(optimizer.get_final_architecture())
+    assert abs(1.1 * by_table / target - 1) <= 0.03 and part.report()["met"]
+    assert part.found["architecture"] == pytest.approx(1.1 * by_table)
+
+
 # what is refused
 
 

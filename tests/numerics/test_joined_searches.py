@@ -11,10 +11,12 @@ from joined_searches import Case, differences, search
 from part_figures import PARTS_KEYWORDS
 from ranks import Ranks
 from small_searches import ALL
+from small_spaces import batch, mlp_space
 from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.parts import PARTS
+from naslib.optimizers.registry import OPTIMIZERS
 from naslib.tasks import Classification
 
 
@@ -142,3 +144,19 @@ def test_passes_of_two_ranks(two_ranks: Ranks) -> None:
     first, second = two_ranks.run(search, replace(case, keywords={**case.keywords, "accumulate": 2}))
     assert differences(first, second, 0.0) == []
     assert differences(search(case), first, 1e-10) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords"),
+    [("darts", {}), ("darts", {"unrolled": True, "hessian": "exact"}), ("snas", {}), ("ofa", {"distillation": "none"})],
+)
+def test_no_forward_of_a_step_sees_more_than_a_pass(name: str, keywords: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    optimizer: Any = OPTIMIZERS.get(name)(epochs=2, accumulate=3, **keywords)
+    optimizer.adapt_search_space(mlp_space())
+    optimizer.before_training()
+    optimizer.new_epoch(0)
+    seen: list[int] = []
+    optimizer.graph.edges[1, 2].op.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    optimizer.step(batch(7, dtype=torch.float32), batch(7, seed=1, dtype=torch.float32))
+    assert set(seen) == {2, 3} and sum(seen) % 7 == 0

@@ -19,6 +19,11 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 _OF_TORCH = re.compile(r"\[W\d|\[rank\d+\]:\[W|Exception raised from|frame #|<omitting|$")
+# What a process that runs are forked from has imported: all that takes time
+PRELOADED = [
+    *("naslib.cli.pipeline", "sklearn.datasets", "torch.utils.tensorboard", "torch._dynamo"),
+    *("matplotlib.backends.backend_agg", "matplotlib.figure"),
+]
 # Seconds after which a test gives up
 PATIENCE = 300
 
@@ -58,7 +63,7 @@ class Ranks:
 
     def __init__(self, folder: Path) -> None:
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["naslib.cli.pipeline", "sklearn.datasets", "torch.utils.tensorboard"])
+        self.context.set_forkserver_preload(PRELOADED)
         self.folder = folder
 
     def start(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.executors import busy_share, main, measure
+from benchmarks.executors import Row, busy_share, main, measure, table
+from benchmarks.row_files import append_records
 
 
 def test_the_share_by_hand():
@@ -23,3 +24,12 @@ def test_it_has_help(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "--usual" in capsys.readouterr().out
+
+
+def test_the_table(tmp_path):
+    rows = [
+        Row("ray", "nsga2", tell, 4, 60, 2.0, seconds, busy, 1.0)
+        for tell, seconds, busy in (("by_number", 32.0, 0.425), ("by_arrival", 18.0, 0.999))
+    ]
+    append_records(Row, rows, tmp_path / "a.csv")
+    assert table(tmp_path / "a.csv").splitlines()[2:] == ["| ray | `nsga2` | 4, 60 | 42.5 % | 99.9 % | 30.0 | 16.0 |"]

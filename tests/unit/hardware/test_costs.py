@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_spaces import ConvSpace
 
 from naslib.benchmarks.lookup import get_dataset_api
 from naslib.errors import BenchmarkDataMissing, ConfigError
@@ -67,6 +68,28 @@ def test_network_args_are_those_of_the_networks_that_are_trained() -> None:
     found = CostsOfSpace(space, input_shape=lambda: SHAPE, network_args=size).costs(["params"]).of(code)["params"]
     own = CostsOfSpace(space, input_shape=lambda: SHAPE).costs(["params"]).of(code)["params"]
     assert found == params(fresh_network(space, code, size)) != own == params(fresh_network(space, code))
+
+
+def test_sizes_are_added_up_once_that_is_right_for_networks_that_were_made() -> None:
+    space = ConvSpace()
+    codes = list(space._codec().iterate())
+    cost = CostsOfSpace(space, input_shape=lambda: (2, 8, 8)).costs(["params", "macs"])
+    networks: Any = cost.by_name["macs"]._networks  # type: ignore[attr-defined]
+    made: list[Any] = []
+    built = networks.built
+    networks.built = lambda code: made.append(code) or built(code)
+    found = {code: cost.of(code) for code in codes[:20]}
+    # a found network has affine norms, which the candidates of a space have not: their parameters are counted
+    assert list(networks._models) == ["macs"] and len(made) == 20
+    only = CostsOfSpace(space, input_shape=lambda: (2, 8, 8)).costs(["macs"])
+    networks = only.by_name["macs"]._networks  # type: ignore[attr-defined]
+    built, made = networks.built, []
+    networks.built = lambda code: made.append(code) or built(code)
+    for code in codes:
+        value = only.of(code)["macs"]
+        assert code not in found or value == found[code]["macs"]
+    assert made == codes[:16]
+    assert only.of(codes[-3])["macs"] == macs(fresh_network(space, codes[-3]), (2, 8, 8))
 
 
 def test_operations_add_up_over_the_copies_of_a_cell() -> None:

@@ -56,10 +56,10 @@ class MODNAS(SearchOfDevices):
     hypernetwork, and the loss of a device is what its architectures are predicted to lack, weighed by the preferences.
     The gradients of the devices are joined to the shortest convex combination ([Desideri2012mgda]), along which no
     device loses. At last the hypernetwork proposes: its most likely architectures for preferences from 0 to 1 on each
-    device, `neighbours` of them, and `num_candidates` draws. Of those that were not looked up yet, those are that are
-    expected to enlarge the fronts most, each front's gain in shares of its area. Scores below the lower quartile of
-    what was told are not told apart. (The paper has a supernet's validation loss and a latency predictor in place of
-    the ensemble.)
+    device, and `num_candidates` draws; `neighbours` of the most likely ones and of the members of the fronts come to
+    them. Of those that were not looked up yet, those are that are expected to enlarge the fronts most, each front's
+    gain in shares of its area. Scores below the lower quartile of what was told are not told apart. (The paper has a
+    supernet's validation loss and a latency predictor in place of the ensemble.)
 
     With one objective there is one device without costs.
 
@@ -69,8 +69,8 @@ class MODNAS(SearchOfDevices):
         num_init: Random architectures to begin with.
         k: Architectures in a round.
         num_candidates: Draws from the hypernetwork in a round.
-        neighbours: Of each architecture that is most likely for some preference and device, looked at in a round; 0
-            for none.
+        neighbours: Of each architecture that is most likely for some preference and device, and of each member of a
+            front, looked at in a round; 0 for none.
         n_references: How many architectures describe a device.
         bank_size: Tables in the hypernetwork.
         preference_intervals: Rows of a table, less one.
@@ -202,7 +202,7 @@ class MODNAS(SearchOfDevices):
         features = torch.as_tensor(self.features(costs), dtype=torch.float32)
         for _ in range(self.hypernetwork_steps):
             self._train(ensemble, features, generator)
-        found = self._candidates(features, generator)
+        found = self._candidates(features, costs, generator)
         if not found:
             return []
         predicted = ensemble.merits(self._vectors(found.codes))
@@ -247,7 +247,7 @@ class MODNAS(SearchOfDevices):
         pair = torch.stack([preferences * (_BEST - score), (1 - preferences) * (_BEST - cheapness)])
         return pair.amax(0) + 0.05 * pair.sum(0)
 
-    def _candidates(self, features: Tensor, generator: torch.Generator) -> Candidates:
+    def _candidates(self, features: Tensor, costs: Sequence[int], generator: torch.Generator) -> Candidates:
         """Return architectures drawn from the hypernetwork over all preferences and devices, and its most likely."""
         found = self.new_candidates()
         grid = torch.linspace(0.0, 1.0, _GRID)
@@ -265,7 +265,15 @@ class MODNAS(SearchOfDevices):
                 found.add(code, None)
         if self.neighbours:
             found.surround([(code, None) for code in dict.fromkeys(kept) if code is not None], self.neighbours, 1)
+            found.surround(self._members(costs), self.neighbours, 1)
         return found
+
+    def _members(self, costs: Sequence[int]) -> list[Parent]:
+        """Return the members of the fronts with the numbers of their trials, each once."""
+        codes, merits, numbers = self.told()
+        fronts = [front_of_two(merits[:, [0, cost]]).tolist() for cost in costs]
+        rows = sorted({row for front in fronts for row in front}) if costs else [int(merits[:, 0].argmax())]
+        return [(codes[row], numbers[row]) for row in rows]
 
     def _architecture(self, decided: Code) -> Code | None:
         """Return the architecture of a drawn code, None where the space has none of it."""

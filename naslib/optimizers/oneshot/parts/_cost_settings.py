@@ -22,6 +22,16 @@ def problems_of_numbers(given: Mapping[str, float]) -> list[str]:
     return [f"{name} must be {what}, got {given[name]}" for name, what, is_right in rules if not is_right]
 
 
+def problems_of_method(acts_on: str, one_sided: bool, multiplier: float) -> list[str]:
+    """Return what is wrong with acts_on, and with the multiplier of a one-sided target."""
+    problems = []
+    if acts_on not in ("architecture", "expectation"):
+        problems.append(f"acts_on must be 'architecture' or 'expectation', not {acts_on!r}")
+    if one_sided and multiplier < 0:
+        problems.append(f"the multiplier of a one-sided target is not negative, got {multiplier}")
+    return problems
+
+
 def problems_of_target(target: float | None, weight: float | None, project: bool | None) -> list[str]:
     """Return what is wrong with target, weight and project."""
     problems = []
@@ -39,9 +49,13 @@ def problems_of_target(target: float | None, weight: float | None, project: bool
 def problems_of_table(metric: HardwareMetric, table: Any, calibrate: int) -> list[str]:
     """Return what is wrong with a table and its calibration, for a metric."""
     if metric.of_network is not None:
-        given = "table" if table is not None else "calibrate" if calibrate else ""
+        given = "table" if table is not None else "calibrate and verify" if calibrate else ""
         return [f"{metric.name} is counted on the network itself: leave {given} out"] if given else []
     if table is None:
         how = f"measure one: {HOW_TO}" if metric is METRICS["latency"] else "energies cannot be measured here"
         return [f"{metric.name} needs a table of what operations cost: {how}"]
-    return ["only latency can be measured, and calibrated"] if calibrate and metric is not METRICS["latency"] else []
+    return (
+        ["only latency can be measured: leave calibrate and verify out"]
+        if calibrate and metric is not METRICS["latency"]
+        else []
+    )

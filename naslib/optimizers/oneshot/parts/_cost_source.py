@@ -38,6 +38,9 @@ class CostSource:
         input_shape: Of one input; what table, task or space say if None.
         network: Sizes of the network that is retrained, where the costs are those of that and not of the supernet's.
 
+    Attributes:
+        rounds: In so many a latency is measured on the network; 0 takes the table's word.
+
     Raises:
         ConfigError: If a table says nothing about the rest.
     """
@@ -52,6 +55,8 @@ class CostSource:
     ) -> None:
         self.metric, self.table = metric, table
         self.network = dict(network or {})
+        self.rounds = 0
+        self._measured: dict[tuple[int | None, ...], float] = {}
         self.fixed = fixed if fixed is not None or table is None else table.fixed
         if table is not None and self.fixed is None:
             raise ConfigError(
@@ -116,7 +121,22 @@ class CostSource:
         """Return the cost of a discrete architecture, by the table or counted on it."""
         if self.metric.of_network is not None:
             return self.metric.of_network(self._built(architecture, "meta"), self.shape)
-        return model.of_choices(self.choices(architecture, host, model))
+        choices = self.choices(architecture, host, model)
+        if not self.rounds:
+            return model.of_choices(choices)
+        key = tuple(choices)
+        if key not in self._measured:
+            network = self._built(architecture, "cpu")
+            (self._measured[key],) = on_main(lambda: self._times([network], host, self.rounds))
+            by_table = model.of_choices(choices)
+            logger.info("latency of a network: %.4g ms by its table, %.4g measured", by_table, self._measured[key])
+        return self._measured[key]
+
+    def _times(self, networks: Sequence[nn.Module], host: SupernetHost, rounds: int = 15) -> list[float]:
+        """Return the milliseconds of networks, where the supernet is and by the clock of the table."""
+        clock = str(self.table.info.get("clock", "wall")) if self.table is not None else "wall"
+        device = next((str(p.device) for p in host.weights), "cpu")
+        return measure_networks(networks, self.shape, repeats=rounds, device=device, clock=clock)
 
     def _built(self, architecture: Graph, device: str) -> nn.Module:
         """Return the network whose cost is asked for: the architecture itself, or as large as it will be retrained."""
@@ -154,11 +174,7 @@ class CostSource:
                 sums.append(model.of_choices(self.choices(network, host, model)) - model.fixed)
         finally:
             host.outcome = before
-        device = next((str(p.device) for p in host.weights), "cpu")
-        clock = str(self.table.info.get("clock", "wall")) if self.table is not None else "wall"
-        found = on_main(
-            lambda: fit_calibration(sums, measure_networks(networks, self.shape, device=device, clock=clock))
-        )
+        found = on_main(lambda: fit_calibration(sums, self._times(networks, host)))
         logger.info(
             "calibrated by %d networks: latency = %.4g * sum + %.4g ms, at most %.1f %% off",
             found.networks, found.scale, found.shift, 100 * found.error,

@@ -22,7 +22,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.utils.log import get_logger
 
 from ._calibrating import calibrated
-from ._cost_settings import problems_of_numbers, problems_of_table, problems_of_target
+from ._cost_settings import problems_of_method, problems_of_numbers, problems_of_table, problems_of_target
 from ._cost_source import CostSource
 from ._lagrangian import AugmentedLagrangian
 
@@ -69,8 +69,8 @@ class Cost(Part):
         fixed: What all that is not under search costs, by the table; what the table says if None.
         input_shape: Of an input; what the table or the data set says if None, else what the space was made for.
         kinds: Type in the table by name of the class of an operation, where they differ.
-        calibrate: Number of random architectures that are measured on this machine before the search, to correct what a
-            table's sums say of whole networks; 0 for none.
+        calibrate: Number of random networks that are measured here before the search, to correct a table's sums.
+        verify: Rounds in which the networks of the last choice are measured here, to correct a latency; 0 for none.
         network: `{cells: 20, channels: 36}`: the costs are those of the network of this size that is retrained for an
             architecture (`Graph.evaluation_network`), in place of the supernet's size.
 
@@ -105,19 +105,17 @@ class Cost(Part):
         input_shape: Sequence[int] | None = None,
         kinds: Mapping[str, str] | None = None,
         calibrate: int = 0,
+        verify: int = 0,
         network: Mapping[str, Any] | None = None,
     ) -> None:
         self.metric: HardwareMetric = metric_named(metric, "metric")
         numbers = {"tolerance": tolerance, "penalty": penalty, "growth": growth}
         problems = [
             *problems_of_target(target, weight, project),
-            *problems_of_table(self.metric, table, calibrate),
+            *problems_of_table(self.metric, table, calibrate or verify),
             *problems_of_numbers({**numbers, "largest_penalty": largest_penalty, "calibrate": calibrate}),
         ]
-        if acts_on not in ("architecture", "expectation"):
-            problems.append(f"acts_on must be 'architecture' or 'expectation', not {acts_on!r}")
-        if one_sided and multiplier < 0:
-            problems.append(f"the multiplier of a one-sided target is not negative, got {multiplier}")
+        problems += problems_of_method(acts_on, one_sided, multiplier)
         if problems:
             raise ConfigError(problems)
         self.target = target
@@ -126,7 +124,7 @@ class Cost(Part):
         self.tolerance = tolerance
         self.acts_on = acts_on
         self.project = project if project is not None else target is not None and weight is None
-        self.calibrate = calibrate
+        self.calibrate, self.verify = calibrate, verify
         known = read_table(table, kinds) if self.metric.of_network is None else None
         self.source = CostSource(self.metric, known, fixed, input_shape, network)
         self._given = multiplier, penalty, growth, largest_penalty
@@ -295,12 +293,13 @@ class Cost(Part):
 
     def select(self, train_batches: Iterable[Batch], valid_batches: Iterable[Batch]) -> None:
         """Take the most likely architecture within the target, where the present one is not within it."""
-        owner = self.optimizer
+        owner, self.source.rounds = self.optimizer, self.verify
         learned = any(alpha.requires_grad for alpha in owner.architectural_weights)
         if self.target is not None and self.project and learned and not self._is_met(self._present()):
             self._select_within()
         self.found = self._entry(self._epoch + 1)
         self.found |= {"multiplier": self.lagrangian.multiplier, "penalty": self.lagrangian.penalty}
+        self.source.rounds = 0
         logger.info("%s of the architecture: %.4g %s%s", self.metric.name, self.found["architecture"],
                     self.metric.unit, self._said())  # fmt: skip
 

@@ -17,6 +17,7 @@ from naslib.tasks import Task
 from naslib.tasks.fields import detached
 from naslib.tasks.joined import check_accumulate, join_passes, passes_over
 from naslib.utils.distributed import is_distributed, mean_over_ranks_, means_over_ranks
+from naslib.utils.rows import whole_batches
 
 from .supernet import SupernetOptimizer
 from .trial_forward import check_forward
@@ -70,7 +71,8 @@ class LearningOptimizer(SupernetOptimizer):
         """Return the outputs of the supernet in evaluation mode; see the parent."""
         task = self.task
         device = task.device_of(data).type
-        with evaluation_mode(self.graph), torch.autocast(device, torch.bfloat16, enabled=self.amp):
+        autocast = torch.autocast(device, torch.bfloat16, enabled=self.amp)
+        with evaluation_mode(self.graph), autocast, whole_batches():  # a few rows, maybe others on each rank
             check_forward(self.graph, self.scope, lambda: task.forward(self.graph, data))
             return task.forward(self.graph, data)
 
