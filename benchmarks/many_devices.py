@@ -30,7 +30,9 @@ from naslib.history.pareto import hypervolume
 from naslib.search_spaces import NasBench201SearchSpace, OFAMobileNetV3SearchSpace
 from naslib.search_spaces.core.decisions import Code
 
-SIX = ("titan_rtx_256", "gold_6226", "pixel2", "raspi4", "eyeriss", "fpga")
+from .hardware_fronts import DEVICES
+
+SIX = tuple(DEVICES)
 SIGNALS = {"validation": "VAL_ACCURACY", "test": "TEST_ACCURACY"}
 _PAIR = (Objective("accuracy", True, "%"), Objective("latency", False, "ms"))
 _RIDGE = 1.0

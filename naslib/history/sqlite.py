@@ -181,6 +181,11 @@ class SqliteHistory(History):
                     "program that writes to it, and continue with --resume. What was to be written is not in it; one "
                     "driver writes for all workers of a search"
                 ) from error
+            if code == sqlite3.SQLITE_CANTOPEN and self.path.is_file():
+                raise HistoryError(
+                    f"cannot open {self.path}, which is there: its folder may not be written to, or this process has "
+                    "as many files open as it may (`ulimit -n`; every connection has two)"
+                ) from error
             if code == sqlite3.SQLITE_ERROR:  # a table or a column that is not there
                 raise HistoryError(_damaged(self.path, str(error))) from error
             raise HistoryError(f"cannot read or write {self.path}: {error}") from error

@@ -98,7 +98,9 @@ def draw_devices(folder: Path, devices: Mapping[str, Any], objectives: Sequence[
             axes.set_ylabel(_label(objectives[0]), fontsize=8)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
-    figure.suptitle("Fronts by device; rings are proposals of the hypernetwork that were looked up", fontsize=10)
+    ringed = any(row.get("values") for found in devices.values() for row in found.get("proposed", ()))
+    said = "; rings are what the method proposes, where it was looked up" if ringed else ""
+    figure.suptitle(f"Fronts by device{said}", fontsize=10)
     return save_figure(figure, folder / "devices")
 
 

@@ -11,28 +11,44 @@ from small_spaces import ConvSpace
 from torch import Tensor
 from torch.nn import functional as F
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # torch's compiler looks at the grad of all tensors that enter, of which the relaxed weights are no leaves
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> Any:
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 @pytest.mark.parametrize("name", ["darts", "gdas"])
 def test_a_compiled_step_is_the_step(name: str, backend: str) -> None:
-    """Gradients of weights and architecture parameters, whole graphs (`fullgraph=True`)."""
+    """Whole graphs (`fullgraph=True`): of a mixture all gradients, of a path those of the weights.
+
+    The gradient of a path's gates is a backward of its own, which keeps state of the host and is not compiled.
+    """
     torch.manual_seed(0)
     optimizer = ready(name, ConvSpace())
     images, labels = batches(torch.float32)[0]
     network = torch.compile(optimizer.graph, fullgraph=True, backend=backend)
-    weights = [*optimizer.weights, *optimizer.architecture_parameters]
+    draws = name == "gdas"
+    weights = [*optimizer.weights, *([] if draws else optimizer.architecture_parameters)]
 
     def gradients(forward: Any, seed: int) -> list[Tensor | None]:
         torch.manual_seed(seed)
-        with optimizer.assigned(optimizer.sample()):
+        sample = optimizer.sample()
+        with optimizer.assigned(sample.detached() if draws else sample):
             loss = F.cross_entropy(forward(images), labels)
         return list(torch.autograd.grad(loss, weights, allow_unused=True))
 
     for seed in range(2):  # another path, and another graph
         expected, found = gradients(optimizer.graph, seed), gradients(network, seed)
-        assert sum(gradient is not None for gradient in expected) > 5
+        assert sum(gradient is not None for gradient in expected) >= 4
         for one, other in zip(expected, found, strict=True):
             # what did not run has no gradient, or one of zeros
             if one is None or other is None:

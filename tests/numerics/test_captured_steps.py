@@ -7,6 +7,7 @@ and not the Python that launched it.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from small_searches import METHODS, ready
 from small_spaces import ConvSpace, images
 from torch import Tensor
 
+from naslib.cli.command import main
 from naslib.errors import ConfigError
 from naslib.optimizers.oneshot.supernet.captured import WARM_UPS, CapturedPasses
 from naslib.optimizers.oneshot.supernet.static_step import reasons_against
@@ -210,3 +212,12 @@ def test_batches_of_other_things_are_refused() -> None:
     assert passes.n_eager == 1
     with pytest.raises(ConfigError, match="a batch holds a set"):
         passes.run(forward, [{"x": torch.ones(2), "n": {1}}], [weight], [])
+
+
+@pytest.mark.slow
+def test_a_run_without_cuda_ends_before_it_has_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The key is refused once it is known where the search would run, and nothing is left behind."""
+    given = ["--config", "darts.yaml", "search.cuda_graph=true", "device=cpu", f"out_dir={tmp_path / 'runs'}"]
+    assert main(given) == 2
+    assert "search.cuda_graph captures steps on a CUDA device, and the search runs on 'cpu'" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

@@ -35,13 +35,11 @@ class Front:
 
     Attributes:
         members: The trials.
-        worst: The smallest merit of each objective over all trials.
     """
 
     def __init__(self, fidelity: int | None = None) -> None:
         self.fidelity = fidelity
         self.members: list[FrontMember] = []
-        self.worst: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.members)
@@ -49,7 +47,6 @@ class Front:
     def add(self, code: Code, merits: Sequence[float], number: int | None = None) -> bool:
         """Take note of a trial; say whether it is a member now."""
         new = tuple(merits)
-        self.worst = tuple(map(min, self.worst or new, new))
         if any(member.merits == new or dominates(member.merits, new) for member in self.members):
             return False
         self.members = [member for member in self.members if not dominates(new, member.merits)]
@@ -67,7 +64,7 @@ class Front:
     def to_plain(self) -> dict[str, Any]:
         """Return the state as plain values."""
         rows = [[list(member.code), list(member.merits), member.number] for member in self.members]
-        return {"members": rows, "worst": list(self.worst), "fidelity": self.fidelity}
+        return {"members": rows, "fidelity": self.fidelity}
 
     @classmethod
     def from_plain(cls, state: Any) -> Front:
@@ -76,5 +73,4 @@ class Front:
         if state:
             front.fidelity = state["fidelity"]
             front.members = [FrontMember(tuple(c), tuple(map(float, m)), n) for c, m, n in state["members"]]
-            front.worst = tuple(map(float, state["worst"]))
         return front

@@ -18,6 +18,7 @@ from naslib.cli.command import main
 from naslib.comparison import front_pictures
 from naslib.comparison.front_pictures import draw_fronts
 from naslib.comparison.fronts import fronts_of, volume_table, write_fronts
+from naslib.comparison.seeds import read_seeds
 from naslib.history import Objective, State, Trial
 from naslib.history.load import Trials
 from naslib.history.pareto import hypervolume
@@ -150,6 +151,47 @@ def test_of_three_objectives_each_pair_is_drawn_and_the_volume_is_of_all(tmp_pat
 WORDS = ["search.epochs=25", "search.objectives=[VAL_ACCURACY, PARAMETERS]"]
 
 
+def run_folder(folder: Path, trials: Trials, score: float) -> Path:
+    folder.mkdir(parents=True)
+    about = {"optimizer": "rs", "evaluation_mode": "query", "score": score, "score_name": "accuracy", "score_unit": "%"}
+    told = {"objectives": [objective.name for objective in trials.objectives]}
+    (folder / "summary.json").write_text(json.dumps({**about, "trials": told}))
+    with history.SqliteHistory(folder / history.FILE_NAME) as kept:
+        kept.describe(trials.objectives, {})
+        kept.add_all(trials)
+    return folder
+
+
+def test_the_table_of_seeds_has_hypervolumes_and_its_files_have_the_reference_point(tmp_path, figures):
+    folders = {
+        1: run_folder(tmp_path / "1", search((90, 5), (94, 9)), 93.0),
+        2: run_folder(tmp_path / "2", search((92, 3)), 94.0),
+        3: run_folder(tmp_path / "3", search(None), 10.0),
+        4: tmp_path / "4",  # has failed
+    }
+    result = read_seeds(folders, {4: "it diverged"}, tmp_path)
+    volumes = [0.2 * 4.3 + 4.0 * 0.3, 2.2 * 6.3, 0.0]
+    assert [run.hypervolume for run in result.runs] == [*map(pytest.approx, volumes), None]
+    assert result.spread("hypervolume") == pytest.approx((statistics.fmean(volumes), statistics.stdev(volumes), 3))
+    assert [path.name for path in result.write()][3:] == ["fronts.csv", "fronts.svg", "fronts.png"]
+    told = json.loads((tmp_path / "seeds.json").read_text())
+    assert told["reference_point"] == pytest.approx([89.8, 9.3]) and told["hypervolume"]["n"] == 3
+    assert told["objectives"] == [["accuracy", True, "%"], ["latency", False, "ms"]]
+    rows = list(csv.DictReader((tmp_path / "seeds.csv").read_text().splitlines()))
+    assert [row["hypervolume"] for row in rows] == [*(str(run.hypervolume) for run in result.runs[:3]), ""]
+    assert "| 2 | 94.00 | 13.86 |" in result.table() and "| 4 | failed |  |" in result.table()
+    assert "above accuracy 89.8 %, latency 9.3 ms: the worst of all fronts with 5 % slack." in result.table()
+    assert [axes.get_legend() is not None for axes in figures[0].axes] == [False, True]
+
+
+def test_seeds_of_one_objective_have_no_hypervolume(tmp_path):
+    folders = {1: run_folder(tmp_path / "1", search((90,), objectives=TWO[:1]), 93.0)}
+    result = read_seeds(folders, {}, tmp_path)
+    assert result.fronts is None and "hypervolume" not in result.table() and len(result.write()) == 3
+    assert json.loads((tmp_path / "seeds.json").read_text())["reference_point"] is None
+
+
+@pytest.mark.slow
 def test_seeds_of_a_search_for_two_objectives(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(seeds, "in_processes", here)
     words = ["--config", "random_search.yaml", "--seeds", "1-2", *WORDS, f"out_dir={tmp_path}"]

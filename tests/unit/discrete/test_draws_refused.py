@@ -9,7 +9,7 @@ import pytest
 
 from naslib.errors import UnsupportedBySpaceError
 from naslib.history import Objective, Outcome
-from naslib.optimizers import NASRL, PPOController, QLearning, ReinforceController, TransferController
+from naslib.optimizers import MODNAS, NASRL, PPOController, QLearning, ReinforceController, TransferController
 from naslib.optimizers.discrete.steps import Steps
 from naslib.search_spaces import NasBenchNLPSearchSpace
 from naslib.search_spaces.core.decisions import Decision
@@ -23,10 +23,10 @@ class Sums:
         return Outcome((float(sum(trial.code)),))
 
 
-@pytest.mark.parametrize("kind", [NASRL, PPOController, ReinforceController, QLearning, TransferController])
+@pytest.mark.parametrize("kind", [NASRL, PPOController, ReinforceController, QLearning, TransferController, MODNAS])
 def test_recurrent_recipes_are_refused_before_the_search(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("naslib.optimizers.discrete.steps.ATTEMPTS", 60)
-    keywords = {} if kind in (QLearning, ReinforceController) else {"controller_hidden": 4}
+    keywords = {} if kind in (QLearning, ReinforceController, MODNAS) else {"controller_hidden": 4}
     with pytest.raises(UnsupportedBySpaceError, match=r"decision by decision, and of 60 .* nasbench_nlp allow"):
         kind(**keywords).adapt_search_space(NasBenchNLPSearchSpace(n_classes=10), evaluator=Sums())
 

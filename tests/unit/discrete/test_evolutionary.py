@@ -119,4 +119,4 @@ def test_the_front_keeps_the_first_of_equals_and_forgets_what_is_dominated():
     assert front.add((4,), (1.0, 2.0), 4)
     assert [(member.code, member.number) for member in front.in_order()] == [((1,), 1), ((4,), 4)]
     again = Front.from_plain(front.to_plain())
-    assert again.members == front.members and again.worst == front.worst == (0.0, 0.0)
+    assert again.members == front.members and again.fidelity is None

@@ -253,7 +253,8 @@ def test_fronts_references_and_proposals_are_those_of_the_trials():
     for name, one in found.items():
         assert [tuple(m["values"]) for m in one["members"]] == [m.values for m in optimizer.front(name)]
         scores, costs = zip(*(m["values"] for m in one["members"]), strict=True)
-        slack = 0.05 * (max(scores) - min(scores)), 0.05 * (max(costs) - min(costs))
+        ranges = max(scores) - min(scores) or min(scores), max(costs) - min(costs) or max(costs)
+        slack = [0.05 * one for one in ranges]  # of the values themselves where a front has one member
         assert one["reference_point"] == pytest.approx([min(scores) - slack[0], max(costs) + slack[1]])
         assert [row["preference"] for row in one["proposed"]] == [1.0, 0.75, 0.5, 0.25, 0.0]
         for row in one["proposed"]:

@@ -114,3 +114,21 @@ def test_a_writer_that_waits_too_long_is_told_so_and_its_trial_is_not_there(tmp_
         other.close()
         history.add_all([trial(1), trial(2)])
         assert [one.number for one in history] == [0, 1, 2]
+
+
+def test_a_process_that_may_open_no_more_files_is_told_so(tmp_path: Path):
+    resource = pytest.importorskip("resource", reason="no limits of files here")
+    path = tmp_path / FILE_NAME
+    SqliteHistory(path).close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    troubles = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        SqliteHistory(path)
+    except HistoryError as error:
+        troubles.append(str(error))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(troubles) == 1 and "as many files open as it may (`ulimit -n`" in troubles[0]
+    with SqliteHistory(path) as history:
+        assert history.count() == 0

@@ -56,10 +56,10 @@ class MODNAS(SearchOfDevices):
     hypernetwork, and the loss of a device is what its architectures are predicted to lack, weighed by the preferences.
     The gradients of the devices are joined to the shortest convex combination ([Desideri2012mgda]), along which no
     device loses. At last the hypernetwork proposes: its most likely architectures for preferences from 0 to 1 on each
-    device, `neighbours` of them, and `num_candidates` draws. Of those that were not looked up yet, those are that are
-    expected to enlarge the fronts most, each front's gain in shares of its area. Scores below the lower quartile of
-    what was told are not told apart. (The paper has a supernet's validation loss and a latency predictor in place of
-    the ensemble.)
+    device, up to `neighbours` of each of these, and `num_candidates` draws. Of those that were not looked up yet, those
+    are that are expected to enlarge the fronts most, each front's gain in shares of its area. Scores below the lower
+    quartile of what was told are not told apart. (The paper has a supernet's validation loss and a latency predictor
+    in place of the ensemble.)
 
     With one objective there is one device without costs.
 

@@ -312,13 +312,12 @@ class Cost(Part):
             tried.append(((distance, -found.score), owner.outcome, cost))
             if self._is_met(cost) or abs(self._offset - before) < 1e-9 * target:
                 break
-        best = min(tried, key=lambda entry: entry[0])
-        owner.outcome = best[1]
+        _, owner.outcome, cost = min(tried, key=lambda entry: entry[0])
         self._present()
-        if not self._is_met(best[2]):
+        if not self._is_met(cost):
             logger.warning(
                 "no architecture has %s within %g %% of the target %g %s: the nearest%s has %.4g", self.metric.name,
-                100 * self.tolerance, target, self.metric.unit, " below" if best[2] < target else "", best[2],
+                100 * self.tolerance, target, self.metric.unit, " below" if cost < target else "", cost,
             )  # fmt: skip
 
     def _projected(self, scores: Sequence[Tensor], target: float) -> Projection:
