@@ -7,10 +7,10 @@ and is searched by first-order DARTS for `--epochs` epochs of `--steps` steps of
 are three targets, at a quarter, a half and three quarters between the cheapest and the dearest architecture that random
 scores make. A latency table of the candidates is measured here, on one thread, and its entries are corrected by
 `--calibrate` random networks as a whole (`naslib.hardware.calibrate.corrected_table`). At the end the whole networks
-that were found are measured, in rounds that go over all of them and over as many of the networks that the table was
-corrected by: what these take now and what they took then tells how much the machine itself has changed. Of the rounds
-the median counts; with `--clock cpu`, which is the time of the one thread, for a machine that others use as well, the
-lower quartile.
+that were found are measured, in rounds that go over all of them and over the random networks that stood beside them
+when the searches measured their last choices (`verify`): what these take now and what they took then tells how much the
+machine itself has changed. Of the rounds the median counts; with `--clock cpu`, which is the time of the one thread,
+for a machine that others use as well, the lower quartile.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def random_networks(optimizer: DARTSOptimizer, n: int, seed: int) -> list[Graph]
     return found
 
 
-def corrected(table: LatencyTable, given: argparse.Namespace) -> tuple[LatencyTable, list[Graph], list[float]]:
-    """Return the table whose sums are those of whole networks, these networks, and what they take in ms."""
+def corrected(table: LatencyTable, given: argparse.Namespace) -> LatencyTable:
+    """Return the table whose sums are those of whole networks."""
     optimizer = adapted(given, {"metric": "latency", "table": table, "weight": 0.0})
     part = part_of(optimizer)
     networks = random_networks(optimizer, given.calibrate, 20)
@@ -128,7 +128,7 @@ def corrected(table: LatencyTable, given: argparse.Namespace) -> tuple[LatencyTa
         f"sums of the table as it was measured are {100 * raw:+.1f} % off; corrected by {len(networks)} networks, each "
         f"by all others: {100 * error:.1f} %"
     )
-    return found, networks, taken
+    return found
 
 
 def targets(optimizer: DARTSOptimizer) -> list[float]:
@@ -147,13 +147,11 @@ def run(given: argparse.Namespace) -> list[tuple[Any, ...]]:
     """Search for all targets, and measure what was found."""
     torch.set_num_threads(1)
     costs: dict[str, dict[str, Any]] = {metric: {"metric": metric} for metric in given.metrics}
-    reference: list[Graph] = []
-    before: list[float] = []
     if "latency" in costs:
         space = NasBench301SearchSpace(channels=given.channels, cells=given.cells, auxiliary=False)
         table = measure_table(space, SHAPE, repeats=given.rounds, threads=1, progress=False, clock=given.clock)
-        costs["latency"]["table"], reference, before = corrected(table, given)
-    rows, networks = [], []
+        costs["latency"]["table"] = corrected(table, given)
+    rows, networks, beside_of = [], [], []
     for metric, cost in costs.items():
         for target in targets(adapted(given, {**cost, "weight": 0.0})):
             more = {"verify": given.rounds} if metric == "latency" else {}
@@ -167,18 +165,21 @@ def run(given: argparse.Namespace) -> list[tuple[Any, ...]]:
             rows.append((metric, target, part.history[0]["architecture"], strongest, told,
                          part.lagrangian.multiplier))  # fmt: skip
             networks.append(network if metric == "latency" else None)
+            beside_of.append(part.source.beside)
             print(metric, target, "found", told, "strongest", strongest)
     measured: dict[int, float] = {}
-    drift = 1.0
+    drift: dict[int, float] = {}
     timed = {index: network for index, network in enumerate(networks) if network is not None}
     if timed:
-        beside = reference[: max(8, len(timed))]
+        beside = [network for network, _ in beside_of[next(iter(timed))]]
         taken = measure_networks([*timed.values(), *beside], SHAPE, repeats=2 * given.rounds, clock=given.clock)
         measured = dict(zip(timed, taken, strict=False))
-        drift = statistics.median(now / then for now, then in zip(taken[len(timed) :], before, strict=False))
+        for index in timed:
+            then = [ms for _, ms in beside_of[index]]
+            drift[index] = statistics.median(now / first for now, first in zip(taken[len(timed) :], then, strict=True))
     return [
         (metric, METRICS[metric].unit, target, round(began, 5), round(strongest, 5), round(found, 5),
-         round(measured.get(index, found), 5), round(drift, 4) if index in measured else "", given.clock,
+         round(measured.get(index, found), 5), round(drift[index], 4) if index in measured else "", given.clock,
          given.cells, given.channels, round(multiplier, 4), given.seed,
          given.how if metric == "latency" else "counted")
         for index, (metric, target, began, strongest, found, multiplier) in enumerate(rows)

@@ -320,14 +320,15 @@ def test_calibration_measures_whole_networks(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_last_choice_is_corrected_by_what_its_network_takes(monkeypatch: pytest.MonkeyPatch):
-    """Networks that take a tenth more than their table says: the target is met by what is measured."""
+    """Networks take a tenth more than their table says, on a machine whose speed changes between measurements."""
     asked: list[int] = []
 
     def measure(networks, input_shape, **keys):
+        speed = (1.0, 1.2, 0.9)[len(asked) % 3]
         asked.append(keys["repeats"])
         part = optimizer.parts["cost"]
         choices = [part.source.choices(network, optimizer, part.model) for network in networks]
-        return [1.1 * part.model.of_choices(choice) for choice in choices]
+        return [1.1 * speed * part.model.of_choices(choice) for choice in choices]
 
     monkeypatch.setattr("naslib.optimizers.oneshot.parts._cost_source.measure_networks", measure)
     cost = {"metric": "latency", "table": _table(ConvSpace()), "verify": 7, "tolerance": 0.03}

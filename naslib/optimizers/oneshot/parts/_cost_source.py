@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,8 @@ from naslib.utils.distributed import on_main
 from naslib.utils.log import get_logger
 
 logger = get_logger(__name__)
-# Of the random architectures that a table is calibrated by
-_SEED = 20
+# Of the random architectures that a table is calibrated by, and how many stand beside a network that is measured
+_SEED, _BESIDE = 20, 8
 
 
 class CostSource:
@@ -40,6 +41,8 @@ class CostSource:
 
     Attributes:
         rounds: In so many a latency is measured on the network; 0 takes the table's word.
+        beside: Random networks that are measured in the same rounds, and what they took at first, in ms: by the median
+            of what they take later the machine has changed, which is left out of what is measured later.
 
     Raises:
         ConfigError: If a table says nothing about the rest.
@@ -56,6 +59,7 @@ class CostSource:
         self.metric, self.table = metric, table
         self.network = dict(network or {})
         self.rounds = 0
+        self.beside: list[tuple[nn.Module, float]] = []
         self._measured: dict[tuple[int | None, ...], float] = {}
         self.fixed = fixed if fixed is not None or table is None else table.fixed
         if table is not None and self.fixed is None:
@@ -126,11 +130,23 @@ class CostSource:
             return model.of_choices(choices)
         key = tuple(choices)
         if key not in self._measured:
-            network = self._built(architecture, "cpu")
-            (self._measured[key],) = on_main(lambda: self._times([network], host, self.rounds))
+            self._measured[key] = self._measure_beside(self._built(architecture, "cpu"), host, model)
             by_table = model.of_choices(choices)
             logger.info("latency of a network: %.4g ms by its table, %.4g measured", by_table, self._measured[key])
         return self._measured[key]
+
+    def _measure_beside(self, network: nn.Module, host: SupernetHost, model: CostModel) -> float:
+        """Return the milliseconds of a network, at the speed that the machine had when one was first measured.
+
+        It runs in turn with random networks: as in use, its weights are not in the cache when it begins.
+        """
+        if not self.beside:
+            others = [self._built(other, "cpu") for other in self._random(model, host, _BESIDE)]
+            self.beside = list(zip(others, on_main(lambda: self._times(others, host, self.rounds)), strict=True))
+        networks = [network, *(other for other, _ in self.beside)]
+        now, *others_now = on_main(lambda: self._times(networks, host, self.rounds))
+        changes = [later / first for later, (_, first) in zip(others_now, self.beside, strict=True)]
+        return now / statistics.median(changes)
 
     def _times(self, networks: Sequence[nn.Module], host: SupernetHost, rounds: int = 15) -> list[float]:
         """Return the milliseconds of networks, where the supernet is and by the clock of the table."""
@@ -158,8 +174,22 @@ class CostSource:
         """
         if model is None:
             raise ConfigError("there is nothing to calibrate before a search space was adapted")
+        architectures = self._random(model, host, n)
+        networks = [self._built(architecture, "cpu") for architecture in architectures]
+        sums = [
+            model.of_choices(self.choices(architecture, host, model)) - model.fixed for architecture in architectures
+        ]
+        found = on_main(lambda: fit_calibration(sums, self._times(networks, host)))
+        logger.info(
+            "calibrated by %d networks: latency = %.4g * sum + %.4g ms, at most %.1f %% off",
+            found.networks, found.scale, found.shift, 100 * found.error,
+        )  # fmt: skip
+        return found
+
+    def _random(self, model: CostModel, host: SupernetHost, n: int) -> list[Graph]:
+        """Return architectures of random scores; the outcome of the host is what it was, afterwards."""
         generator = torch.Generator().manual_seed(_SEED)
-        before, networks, sums = host.outcome, [], []
+        before, found = host.outcome, []
         try:
             for _ in range(n):
                 scores = [torch.rand(width, generator=generator) for width in model.widths]
@@ -169,16 +199,9 @@ class CostSource:
                         as_scores(model, model.choose(scores), scores), host.architectural_weights, strict=True
                     )
                 ]
-                network = host.get_final_architecture()
-                networks.append(self._built(network, "cpu"))
-                sums.append(model.of_choices(self.choices(network, host, model)) - model.fixed)
+                found.append(host.get_final_architecture())
         finally:
             host.outcome = before
-        found = on_main(lambda: fit_calibration(sums, self._times(networks, host)))
-        logger.info(
-            "calibrated by %d networks: latency = %.4g * sum + %.4g ms, at most %.1f %% off",
-            found.networks, found.scale, found.shift, 100 * found.error,
-        )  # fmt: skip
         return found
 
 
