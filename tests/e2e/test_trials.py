@@ -165,7 +165,7 @@ def test_another_evaluator_does_not_go_on_with_the_history(tmp_path, capsys):
         (["search.evaluator=trian"], "unknown evaluator 'trian'; did you mean 'train'? (known: "),
         (["search.evaluator=proxi"], "search.evaluator: unknown evaluator 'proxi'; did you mean 'proxy'?"),
         (["search.evaluator=predictor"], "predictor has no keyword 'epochs'"),
-        (["search.executor=ray"], "search.executor: unknown executor 'ray' (known: process, serial)"),
+        (["search.executor=rai"], "unknown executor 'rai'; did you mean 'ray'? (known: process, ray, serial)"),
         (["search.workers=0"], "search.workers: expected a number >= 1"),
         (["search.workers=2", "search.executor=serial"], "search.workers: 2 workers need search.executor=process"),
         (["search.budget=0"], "search.budget: expected a number > 0"),
