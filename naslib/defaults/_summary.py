@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from naslib.optimizers.discrete.base import DiscreteOptimizer
@@ -97,7 +98,9 @@ def summarize(trainer: Any, architecture: Graph | None, is_found: bool, seconds:
 
 def _parts_of(optimizer: Any) -> dict[str, Any]:
     """Return what the parts of a weight-sharing method report of themselves, by name; those that report nothing not."""
-    parts = getattr(optimizer, "parts", None) or {}
+    parts = getattr(optimizer, "parts", None)
+    if not isinstance(parts, Mapping):  # of trials there is at most a rule that stops them
+        return {}
     reports = {name: part.report() for name, part in parts.items() if hasattr(part, "report")}
     return {name: to_jsonable(report) for name, report in reports.items() if report}
 

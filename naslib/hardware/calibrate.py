@@ -15,7 +15,7 @@ from .builder import _calls_for, _prepared, _time, clock_named, typical
 from .table import LatencyTable
 
 
-class Calibration(NamedTuple):
+class TableCalibration(NamedTuple):
     """What a network takes by the sum of a table: `scale * sum + shift`.
 
     Attributes:
@@ -62,7 +62,7 @@ def measure_networks(
     return [1e3 * typical(times, clock) for times in rounds]
 
 
-def fit_calibration(sums: Sequence[float], measured: Sequence[float]) -> Calibration:
+def fit_calibration(sums: Sequence[float], measured: Sequence[float]) -> TableCalibration:
     """Fit `measured = scale * sum + shift` by least squares of the relative errors.
 
     Args:
@@ -81,10 +81,10 @@ def fit_calibration(sums: Sequence[float], measured: Sequence[float]) -> Calibra
     if scale <= 0:
         raise ConfigError("networks whose sum by the table is larger take less time: the table is of another machine")
     error = np.abs((scale * x + shift) / y - 1).max()
-    return Calibration(float(scale), float(shift), float(error), len(x))
+    return TableCalibration(float(scale), float(shift), float(error), len(x))
 
 
-def calibrated_table(table: LatencyTable, found: Calibration) -> LatencyTable:
+def calibrated_table(table: LatencyTable, found: TableCalibration) -> LatencyTable:
     """Return the table whose sums are those of a calibration, with a note of it.
 
     Args:
@@ -138,7 +138,7 @@ def corrected_table(
     return LatencyTable(entries, shift, table.n_edges, dict(table.kinds), info), error
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, common: Calibration) -> tuple[np.ndarray, float]:
+def _ridge(x: np.ndarray, y: np.ndarray, common: TableCalibration) -> tuple[np.ndarray, float]:
     """Return the factors of the entries and the constant."""
     n_keys = x.shape[1]
     design = np.hstack([x, np.ones((len(y), 1))]) / y[:, None] / _NETWORK_ERROR

@@ -31,7 +31,7 @@ _REMEMBERED = 100_000
 _MADE_BEFORE = 16
 
 
-class Cost(ABC):
+class ArchitectureCost(ABC):
     """A cost of architectures.
 
     Attributes:
@@ -58,7 +58,7 @@ class Cost(ABC):
         return {}
 
 
-class Networks:
+class SpaceNetworks:
     """Make the networks of architectures, and measure several things of one.
 
     Args:
@@ -117,7 +117,7 @@ class Networks:
         return found
 
 
-class NetworkCost(Cost):
+class NetworkCost(ArchitectureCost):
     """Parameters, multiply-accumulates or memory of the network of an architecture.
 
     Args:
@@ -125,7 +125,7 @@ class NetworkCost(Cost):
         networks: Makes networks; one for all such costs of a search.
     """
 
-    def __init__(self, metric: HardwareMetric, networks: Networks) -> None:
+    def __init__(self, metric: HardwareMetric, networks: SpaceNetworks) -> None:
         self.metric, self._networks = metric, networks
         if metric.name not in networks.names:
             networks.names.append(metric.name)
@@ -137,7 +137,7 @@ class NetworkCost(Cost):
         return self._networks.figures(code)[self.metric.name]
 
 
-class MeasuredCost(Cost):
+class MeasuredCost(ArchitectureCost):
     """The latency of the whole network on this machine, in evaluation mode and with fresh weights.
 
     Every question is answered by a new measurement: the median of 50 runs, or of as many as fit into two seconds. What
@@ -150,7 +150,7 @@ class MeasuredCost(Cost):
 
     is_known = False
 
-    def __init__(self, networks: Networks, threads: int | None = None) -> None:
+    def __init__(self, networks: SpaceNetworks, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise ConfigError(f"search.hardware.latency.threads must be at least 1, not {threads}")
         self.metric, self._networks, self._threads = METRICS["latency"], networks, threads
@@ -170,7 +170,7 @@ class MeasuredCost(Cost):
         return self._last
 
 
-class TableCost(Cost):
+class TableCost(ArchitectureCost):
     """A cost that the benchmark of a search says itself.
 
     Args:
@@ -189,7 +189,7 @@ class TableCost(Cost):
         return float(self._api.query(code, self._asked, self._dataset))
 
 
-class PublishedCost(Cost):
+class PublishedCost(ArchitectureCost):
     """A latency or an energy that somebody has published.
 
     Args:
@@ -205,7 +205,7 @@ class PublishedCost(Cost):
         return self._figures.of(code)
 
 
-class OperationsCost(Cost):
+class OperationsCost(ArchitectureCost):
     """A latency that is the sum of those of the operations of an architecture, by a table.
 
     Args:
@@ -241,7 +241,7 @@ class HardwareCosts:
         by_name: The costs, in the order of their names in the config.
     """
 
-    def __init__(self, costs: Sequence[Cost]) -> None:
+    def __init__(self, costs: Sequence[ArchitectureCost]) -> None:
         self.by_name = {cost.metric.name: cost for cost in costs}
         for cost in costs:
             logger.info("%s (%s): %s", cost.metric.name, cost.metric.unit, cost.about)

@@ -10,7 +10,16 @@ from naslib.errors import ConfigError, did_you_mean
 from naslib.registry.devices import devices_of
 from naslib.search_spaces.core.graph import Graph
 
-from .costs import Cost, HardwareCosts, MeasuredCost, NetworkCost, Networks, OperationsCost, PublishedCost, of_table
+from .costs import (
+    ArchitectureCost,
+    HardwareCosts,
+    MeasuredCost,
+    NetworkCost,
+    OperationsCost,
+    PublishedCost,
+    SpaceNetworks,
+    of_table,
+)
 from .metrics import HardwareMetric, metric_named
 from .published import PublishedFigures, find_set
 from .table import read_table
@@ -107,7 +116,7 @@ class CostsOfSpace:
         self.space, self.given = space, check_hardware(given)
         self.api, self.dataset, self.data, self.network_args = api, dataset, data, network_args
         self._input_shape = input_shape
-        self._networks: Networks | None = None
+        self._networks: SpaceNetworks | None = None
 
     def costs(self, names: Sequence[str], place: str = "search.objectives") -> HardwareCosts:
         """Return the costs of these names, in their order.
@@ -122,7 +131,7 @@ class CostsOfSpace:
         """
         return HardwareCosts([self.cost(metric_named(name, place), place) for name in names])
 
-    def cost(self, metric: HardwareMetric, place: str = "search.objectives") -> Cost:
+    def cost(self, metric: HardwareMetric, place: str = "search.objectives") -> ArchitectureCost:
         """Return one cost; see `costs`."""
         source = self.given.get(metric.name)
         if source is None:
@@ -145,7 +154,7 @@ class CostsOfSpace:
         held = find_set(space, metric.name, device, dataset)
         return PublishedCost(metric, PublishedFigures(held, device, dataset, self.space._codec(), self.data))
 
-    def _made(self) -> Networks:
+    def _made(self) -> SpaceNetworks:
         if self._networks is None:
             shape = self.given.get("input_shape")
             if shape is None and self._input_shape is not None:
@@ -155,7 +164,7 @@ class CostsOfSpace:
                     f"{_PLACE}.input_shape: say the shape of one input, such as [3, 32, 32]; costs of networks depend "
                     "on it, and nothing here knows it"
                 )
-            self._networks = Networks(self.space, shape, self.network_args)
+            self._networks = SpaceNetworks(self.space, shape, self.network_args)
         return self._networks
 
     def _unknown(self, metric: HardwareMetric, place: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from naslib.errors import ArchitectureError, BenchmarkError, ConfigError
 from naslib.search_spaces.core.codec import Code
 
-from .costs import Cost, HardwareCosts
+from .costs import ArchitectureCost, HardwareCosts
 from .metrics import METRICS, metric_named
 
 _PLACE = "search.limits"
@@ -37,7 +37,7 @@ def check_limits(given: Any) -> dict[str, float]:
     return found
 
 
-class Limits:
+class CostLimits:
     """Say which architectures keep to upper bounds of their costs.
 
     What a cost says of an architecture is remembered, so that it is judged once, also where the cost is measured. An
@@ -53,7 +53,7 @@ class Limits:
 
     def __init__(self, bounds: Mapping[str, float], costs: HardwareCosts) -> None:
         self.bounds = dict(bounds)
-        self._costs: list[Cost] = [costs.by_name[name] for name in bounds]
+        self._costs: list[ArchitectureCost] = [costs.by_name[name] for name in bounds]
         self.smallest: dict[str, float] = {}
         self._known: dict[Code, float] = {}
 
@@ -72,7 +72,7 @@ class Limits:
         """Say whether an architecture keeps to the limits."""
         return self.excess(code) <= 0
 
-    def _beyond(self, cost: Cost, code: Code) -> float:
+    def _beyond(self, cost: ArchitectureCost, code: Code) -> float:
         name = cost.metric.name
         try:
             value = cost.of(code)

@@ -25,7 +25,7 @@ _DROPPED = -1
 
 
 @dataclass(frozen=True)
-class Projection:
+class ProjectedChoice:
     """An architecture within a budget, or the one that comes nearest.
 
     Attributes:
@@ -41,7 +41,7 @@ class Projection:
     is_within: bool
 
 
-def most_likely_within(model: CostModel, scores: Sequence[Tensor], low: float, high: float) -> Projection:
+def most_likely_within(model: CostModel, scores: Sequence[Tensor], low: float, high: float) -> ProjectedChoice:
     """Return the architecture with the largest sum of log scores among those that cost from `low` to `high`.
 
     The sum runs over the decisions that an architecture makes, of the edges into a node those that it keeps, so that
@@ -64,7 +64,7 @@ def most_likely_within(model: CostModel, scores: Sequence[Tensor], low: float, h
     return max(found, key=lambda projection: _order(projection, low))
 
 
-def _order(found: Projection, low: float) -> tuple[int, float]:
+def _order(found: ProjectedChoice, low: float) -> tuple[int, float]:
     if found.is_within:
         return 2, found.score
     return (1, found.cost) if found.cost < low else (0, -found.cost)
@@ -152,7 +152,7 @@ def _hubs(model: CostModel) -> Iterator[dict[int, int]]:
 
 def _solve(
     model: CostModel, logs: Sequence[np.ndarray], low: float, high: float, bucket: float, fixed: dict[int, int]
-) -> Projection:
+) -> ProjectedChoice:
     components = _components(model, fixed)
     base, base_score = _base(model, logs, fixed)
     stages = [_listed(model, logs, members, fixed, bucket) for members in components]
@@ -185,7 +185,7 @@ def _solve(
         for index, choice in zip(members, rows[taken[last]].tolist(), strict=True):
             choices[index] = None if choice == _DROPPED else int(choice)
         last = int(before[last])
-    return Projection(choices, cost, score, is_within)
+    return ProjectedChoice(choices, cost, score, is_within)
 
 
 def _base(model: CostModel, logs: Sequence[np.ndarray], fixed: dict[int, int]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from naslib.utils.distributed import (
 )
 from naslib.utils.joined_forward import drops_rows, on_rows
 from naslib.utils.passage import Memory, Passage
-from naslib.utils.rows import Rows, held_rows, holding_rows, wants_whole_batches
+from naslib.utils.rows import HeldRows, held_rows, holding_rows, wants_whole_batches
 
 from .accumulation import shares, weigher_of
 from .fields import describe_value
@@ -98,7 +98,7 @@ class _Joined(Task):
                 outputs.append(self._forward_rows(model, part, rows))
         return joined_outputs(outputs)
 
-    def _forward_rows(self, model: Callable[..., Any], batch: Any, rows: Rows) -> Any:
+    def _forward_rows(self, model: Callable[..., Any], batch: Any, rows: HeldRows) -> Any:
         """Return the outputs for some rows, of which this rank runs its share."""
         n = len(rows)
         if rows.is_share or not is_shared(n, self.sharing.least):
@@ -191,7 +191,7 @@ class Pass:
 
     batch: Any
     share: float
-    rows: Rows | None = None
+    rows: HeldRows | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -220,16 +220,16 @@ def passes_over(task: Task, batch: Any) -> list[Pass]:
     return [Pass(part, float(share), rows) for (rows, part), share in zip(found, weights, strict=True)]
 
 
-def _passes(batch: Any, n: int, sharing: Sharing) -> Iterator[tuple[Rows, Any]]:
+def _passes(batch: Any, n: int, sharing: Sharing) -> Iterator[tuple[HeldRows, Any]]:
     """Yield the rows of each pass and the part of the batch; as many passes as every rank has rows for."""
     count = min(sharing.accumulate, max(1, n // (sharing.least * world_size())))
     if count == 1:
-        yield Rows(0, n, n), batch
+        yield HeldRows(0, n, n), batch
         return
     batch = tuple(batch) if isinstance(batch, SharedRows) else batch
     for number in range(count):
         part = share_of(n, number, count)
-        yield Rows(part.start, part.stop, n), cut(batch, part, n)
+        yield HeldRows(part.start, part.stop, n), cut(batch, part, n)
 
 
 def join_passes(outputs: Sequence[Any]) -> Any:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -104,4 +105,4 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         for entry in value:
             yield from _tensors(entry)
     elif hasattr(value, "__array__"):
-        yield torch.as_tensor(value)
+        yield torch.as_tensor(np.ascontiguousarray(value))  # an array may run backwards, a tensor not

@@ -20,11 +20,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from .distributed import sum_of_ranks
-from .rows import Rows, draw_for_rows, held_rows, holding_rows
+from .rows import HeldRows, draw_for_rows, held_rows, holding_rows
 
 
 @contextmanager
-def on_rows(rows: Rows | None) -> Iterator[None]:
+def on_rows(rows: HeldRows | None) -> Iterator[None]:
     """Say that the forwards inside run on these rows, and let them be those of the joined batch as far as they say."""
     needs_mode = rows is not None and (rows.is_synced or rows.drops)
     with holding_rows(rows), JoinedForward() if needs_mode else nullcontext():
@@ -59,7 +59,12 @@ _DROPOUTS: dict[Callable[..., Any], int] = {F.dropout: 0, F.dropout1d: 3, F.drop
 
 
 def _dropout(
-    func: Callable[..., Any], rows: Rows, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+    func: Callable[..., Any],
+    rows: HeldRows,
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
 ) -> Any:
     """Return `(n, ...)` with numbers, or channels, dropped as for the joined batch; parameters are no rows."""
     dimensions = _DROPOUTS[func]
@@ -103,7 +108,7 @@ def drops_rows(model: Callable[..., Any]) -> bool:
 
 
 def _batch_norm(
-    rows: Rows,
+    rows: HeldRows,
     input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
@@ -128,7 +133,7 @@ def _batch_norm(
     return torch.addcmul(shift.view(shape), x, scale.view(shape)).to(input.dtype)
 
 
-def _statistics(x: Tensor, rows: Rows) -> tuple[Tensor, Tensor, float]:
+def _statistics(x: Tensor, rows: HeldRows) -> tuple[Tensor, Tensor, float]:
     """Return mean and biased variance per channel over the rows of all ranks, and how many values a channel has."""
     axes = [0, *range(2, x.dim())]
     count = x.numel() / x.shape[1] * rows.together / len(rows)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Rows:
+class HeldRows:
     """Rows of a joined batch.
 
     Attributes:
@@ -42,22 +42,22 @@ class Rows:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def within(self, part: slice, together: int = 0, is_synced: bool = False, drops: bool = False) -> Rows:
+    def within(self, part: slice, together: int = 0, is_synced: bool = False, drops: bool = False) -> HeldRows:
         """Return some of these rows, counted from the first of them."""
-        return Rows(self.start + part.start, self.start + part.stop, self.total, together, is_synced, drops)
+        return HeldRows(self.start + part.start, self.start + part.stop, self.total, together, is_synced, drops)
 
 
-_held: ContextVar[Rows | None] = ContextVar("naslib_rows", default=None)
-_is_whole: ContextVar[bool] = ContextVar("naslib_whole_batches", default=False)
+_held: ContextVar[HeldRows | None] = ContextVar("held_rows", default=None)
+_is_whole: ContextVar[bool] = ContextVar("whole_batches", default=False)
 
 
-def held_rows() -> Rows | None:
+def held_rows() -> HeldRows | None:
     """Return the rows that the forward runs on; None for all there are."""
     return _held.get()
 
 
 @contextmanager
-def holding_rows(rows: Rows | None) -> Iterator[None]:
+def holding_rows(rows: HeldRows | None) -> Iterator[None]:
     """Say that the forwards inside run on these rows."""
     token = _held.set(rows)
     try:

@@ -20,7 +20,7 @@ from naslib.tasks import Classification, LanguageModelling, Regression, Segmenta
 from naslib.tasks.accumulation import weigher_of
 from naslib.tasks.joined import joined, unjoined
 from naslib.tasks.record import describe_task
-from naslib.utils.rows import Rows, draw_for_rows, holding_rows
+from naslib.utils.rows import HeldRows, draw_for_rows, holding_rows
 
 
 @pytest.mark.parametrize("n", [2, 7])
@@ -111,7 +111,7 @@ def test_what_is_drawn_for_rows_does_not_depend_on_shares() -> None:
     torch.manual_seed(0)
     whole = torch.rand(7, 2)
     pieces = []
-    for rows in (Rows(0, 4, 7), Rows(4, 7, 7)):
+    for rows in (HeldRows(0, 4, 7), HeldRows(4, 7, 7)):
         torch.manual_seed(0)
         with holding_rows(rows):
             pieces.append(draw_for_rows((len(rows), 2), lambda shape: torch.rand(*shape)))

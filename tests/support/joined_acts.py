@@ -22,7 +22,7 @@ from naslib.training.evaluate import test as measure
 from naslib.utils.distributed import LocalRows, means_over_ranks, rank, share_of
 from naslib.utils.joined_forward import on_rows
 from naslib.utils.passage import Passage, held_memory
-from naslib.utils.rows import Rows
+from naslib.utils.rows import HeldRows
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ def norm_derivatives(n: int, is_shared: bool) -> dict[str, Any]:
     x = numbers(n, 3, 2, 2)[mine].requires_grad_()
     weight, bias = numbers(3, seed=1).requires_grad_(), numbers(3, seed=2).requires_grad_()
     mean, var = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
-    rows = Rows(mine.start, mine.stop, n, n, True) if is_shared else None
+    rows = HeldRows(mine.start, mine.stop, n, n, True) if is_shared else None
 
     def loss(scale: Tensor) -> Tensor:
         with on_rows(rows):

@@ -8,7 +8,7 @@ from naslib.benchmarks.base import Benchmark
 from naslib.errors import ConfigError, OptimizerStateError
 from naslib.hardware.benchmark import CostBenchmark
 from naslib.hardware.given import CostsOfSpace, check_hardware
-from naslib.hardware.limits import Limits, check_limits
+from naslib.hardware.limits import CostLimits, check_limits
 from naslib.hardware.metrics import METRICS
 from naslib.search_spaces.core.codec import Code, Codec
 from naslib.search_spaces.core.graph import Graph
@@ -66,10 +66,10 @@ def with_costs(optimizer: Any, space: Graph, dataset_api: Any, dataset: str | No
     return CostBenchmark(dataset_api, costs_of(optimizer, space, dataset_api, dataset).costs(names))
 
 
-def limits_of(optimizer: Any, space: Graph, dataset_api: Any, dataset: str | None, **kwargs: Any) -> Limits:
+def limits_of(optimizer: Any, space: Graph, dataset_api: Any, dataset: str | None, **kwargs: Any) -> CostLimits:
     """Return the limits of a search; its optimizer has some."""
     made = costs_of(optimizer, space, dataset_api, dataset, **kwargs)
-    return Limits(optimizer.limits, made.costs(list(optimizer.limits), "search.limits"))
+    return CostLimits(optimizer.limits, made.costs(list(optimizer.limits), "search.limits"))
 
 
 def within_limits(optimizer: Any, codec: Codec[Any], space: Graph, dataset_api: Any, dataset: str | None) -> Codec[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from naslib.errors import OptimizerStateError
-from naslib.hardware.limits import Limits
+from naslib.hardware.limits import CostLimits
 from naslib.history import Objective, Trial
 from naslib.optimizers.core.metaclasses import MetaOptimizer, Statistics
 from naslib.search_spaces.core.codec import Code
@@ -31,7 +31,7 @@ class ReportingOptimizer(MetaOptimizer):
 
     TAKES_LIMITS = True
     # Says what is beyond `limits`; None without any
-    judge: Limits | None = None
+    judge: CostLimits | None = None
     tasks: tuple[str, ...] = ()
     record: SearchRecord
     objectives: Sequence[Objective]

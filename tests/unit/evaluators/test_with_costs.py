@@ -16,7 +16,7 @@ from naslib.errors import BenchmarkError, ConfigError, TrialFailed
 from naslib.evaluators import Evaluator, TableEvaluator, WithCosts
 from naslib.evaluators.with_costs import split_objectives
 from naslib.hardware.benchmark import CostBenchmark
-from naslib.hardware.costs import Cost, HardwareCosts
+from naslib.hardware.costs import ArchitectureCost, HardwareCosts
 from naslib.hardware.given import CostsOfSpace
 from naslib.hardware.metrics import METRICS, macs, memory, params
 from naslib.history import Objective, Outcome, Trial, load
@@ -42,7 +42,7 @@ class _Score(Evaluator):
         return Outcome((float(sum(trial.code)), sum(trial.code) / 2), 1.5, {"own": 1})
 
 
-class _Length(Cost):
+class _Length(ArchitectureCost):
     """Say how often there is a 1; a code that begins with 9 has no figure."""
 
     def __init__(self, name: str, is_known: bool = True) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from naslib.errors import ConfigError
 from naslib.hardware import LatencyTable, builder
 from naslib.hardware.calibrate import (
-    Calibration,
+    TableCalibration,
     calibrated_table,
     corrected_table,
     fit_calibration,
@@ -210,7 +210,7 @@ def test_a_calibration_is_a_fit_of_relative_errors():
 
 def test_a_calibrated_table_says_what_networks_take():
     table = LatencyTable({"a": 2.0, "b": 4.0}, 1.0, 7, {"Op": "op"}, {"device": "x"})
-    found = calibrated_table(table, Calibration(1.5, 3.0, 0.01, 9))
+    found = calibrated_table(table, TableCalibration(1.5, 3.0, 0.01, 9))
     assert found.entries == {"a": 3.0, "b": 6.0} and found.fixed == 3.0 and found.n_edges == 7
     assert found.kinds == {"Op": "op"} and found.info["device"] == "x"
     assert found.info["calibration"] == {"scale": 1.5, "shift": 3.0, "error": 0.01, "networks": 9}

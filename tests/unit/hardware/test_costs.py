@@ -15,7 +15,7 @@ from naslib.benchmarks.lookup import get_dataset_api
 from naslib.errors import BenchmarkDataMissing, ConfigError
 from naslib.hardware import operation_key, trace_candidates
 from naslib.hardware.given import CostsOfSpace, check_hardware
-from naslib.hardware.limits import Limits, check_limits
+from naslib.hardware.limits import CostLimits, check_limits
 from naslib.hardware.metrics import macs, memory, params
 from naslib.hardware.published import PublishedFigures, find_set
 from naslib.hardware.table import LatencyTable
@@ -130,7 +130,7 @@ def test_a_measured_latency_says_how() -> None:
     assert found.user() == {"latency_runs": 50, "latency_threads": 1}
     assert not found.by_name["latency"].is_known
     with pytest.raises(ConfigError, match=r"limits.latency: rs judges proposals by it"):
-        Limits({"latency": 5.0}, found).require_known("rs")
+        CostLimits({"latency": 5.0}, found).require_known("rs")
 
 
 @pytest.mark.parametrize(
@@ -196,14 +196,14 @@ def test_what_is_not_known_is_said_with_the_ways() -> None:
 def test_limits_remember_and_say_the_smallest() -> None:
     costs = _costs().costs(["params", "macs"])
     sizes = [costs.of(code) for code in CODES]
-    limits = Limits({"params": sizes[0]["params"], "macs": sizes[1]["macs"] / 2}, costs)
+    limits = CostLimits({"params": sizes[0]["params"], "macs": sizes[1]["macs"] / 2}, costs)
     assert not limits.allow(CODES[0])
     assert limits.excess(CODES[1]) == pytest.approx(1.0)
     beyond = max(sizes[2]["params"] / sizes[0]["params"], 2 * sizes[2]["macs"] / sizes[1]["macs"]) - 1
     assert limits.excess(CODES[2]) == pytest.approx(beyond)
     assert limits.smallest["macs"] == sizes[1]["macs"]
     assert "the smallest beyond them: " in limits.refusal()
-    assert Limits({"params": sizes[0]["params"]}, costs).allow(CODES[0]), "a bound is allowed itself"
+    assert CostLimits({"params": sizes[0]["params"]}, costs).allow(CODES[0]), "a bound is allowed itself"
 
 
 def _folder(*names: str) -> str:

@@ -189,7 +189,7 @@ class DARTSOptimizer(OneShotOptimizer):
             "buffers": [state[p].get("momentum_buffer") if p in state else None for p in parameters],
         }
 
-    def _loss_at(self, data: Batch, share: float) -> LossAt:
+    def _loss_at(self, data: Batch, share: float = 1.0) -> LossAt:
         """Return the function weights -> (logits, loss) on a batch, in full precision: the product needs it."""
         task = self.task
 

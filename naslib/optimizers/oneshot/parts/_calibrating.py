@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from naslib.hardware.calibrate import Calibration
+from naslib.hardware.calibrate import TableCalibration
 from naslib.hardware.cost_model import CostModel, CostTerm
 
 
-def calibrated(model: CostModel, calibration: Calibration | None) -> CostModel:
+def calibrated(model: CostModel, calibration: TableCalibration | None) -> CostModel:
     """Return the model whose architectures cost `scale * sum + shift`; the same without a calibration."""
     if calibration is None:
         return model

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from naslib.errors import ConfigError, UnsupportedBySpaceError
-from naslib.hardware.calibrate import Calibration, fit_calibration, measure_networks
+from naslib.hardware.calibrate import TableCalibration, fit_calibration, measure_networks
 from naslib.hardware.cost_model import CostModel, CostTerm
 from naslib.hardware.count import count_costs, empty_model
 from naslib.hardware.metrics import HardwareMetric
@@ -161,7 +161,7 @@ class CostSource:
         with torch.random.fork_rng([]), torch.device(device):
             return architecture.evaluation_network(**self.network)
 
-    def calibration(self, model: CostModel | None, host: SupernetHost, n: int) -> Calibration:
+    def calibration(self, model: CostModel | None, host: SupernetHost, n: int) -> TableCalibration:
         """Measure random architectures of the supernet's size, and fit what the sums of the model are to them.
 
         Args:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from naslib.errors import ConfigError
-from naslib.hardware.calibrate import Calibration
+from naslib.hardware.calibrate import TableCalibration
 from naslib.hardware.cost_model import CostModel
 from naslib.hardware.metrics import HardwareMetric, metric_named
-from naslib.hardware.projection import Projection, as_scores, cost_range, most_likely_within
+from naslib.hardware.projection import ProjectedChoice, as_scores, cost_range, most_likely_within
 from naslib.hardware.table import read_table
 from naslib.optimizers.core.metaclasses import Batch
 from naslib.optimizers.oneshot.supernet.abilities import Ability
@@ -130,7 +130,7 @@ class Cost(Part):
         self._given = multiplier, penalty, growth, largest_penalty
         self.history: list[dict[str, float]] = []
         self.found: dict[str, Any] | None = None
-        self.calibration: Calibration | None = None
+        self.calibration: TableCalibration | None = None
         self._offset = 0.0  # of the model, by what the present network is counted to cost
         self._epoch = -1
         self._uncalibrated: CostModel | None = None
@@ -320,7 +320,7 @@ class Cost(Part):
                 100 * self.tolerance, target, self.metric.unit, " below" if cost < target else "", cost,
             )  # fmt: skip
 
-    def _projected(self, scores: Sequence[Tensor], target: float) -> Projection:
+    def _projected(self, scores: Sequence[Tensor], target: float) -> ProjectedChoice:
         low = -math.inf if self.one_sided else target - self.tolerance * float(self.target or 0.0)
         high = target if self.one_sided else target + self.tolerance * float(self.target or 0.0)
         return most_likely_within(self.model, scores, low, high)
@@ -387,7 +387,7 @@ class Cost(Part):
         self.lagrangian.load_state_dict(state_dict["lagrangian"])
         self.history = [dict(entry) for entry in state_dict["history"]]
         self.found = None if state_dict["found"] is None else dict(state_dict["found"])
-        self.calibration = None if state_dict["calibration"] is None else Calibration(*state_dict["calibration"])
+        self.calibration = None if state_dict["calibration"] is None else TableCalibration(*state_dict["calibration"])
         self._offset, self._epoch = state_dict["offset"], state_dict["epoch"]
         if self._uncalibrated is not None:
             self.model = calibrated(self._uncalibrated, self.calibration)

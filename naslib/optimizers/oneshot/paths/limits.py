@@ -11,8 +11,8 @@ from typing import Any
 from torch import nn
 
 from naslib.errors import ConfigError
-from naslib.hardware.costs import Cost, HardwareCosts
-from naslib.hardware.limits import Limits
+from naslib.hardware.costs import ArchitectureCost, HardwareCosts
+from naslib.hardware.limits import CostLimits
 from naslib.hardware.metrics import METRICS, HardwareMetric
 from naslib.optimizers.core.costing import costs_of
 from naslib.search_spaces.core.codec import Code
@@ -30,7 +30,7 @@ _ATTEMPTS = 50
 _CHECKED = 4
 
 
-class PathSize(Cost):
+class PathSize(ArchitectureCost):
     """Parameters or multiply-accumulates of a path, at the size of the supernet.
 
     Args:
@@ -47,7 +47,7 @@ class PathSize(Cost):
         return self._table.of(code)
 
 
-def limits_on_paths(optimizer: Any, input_shape: Callable[[], Sequence[int]]) -> Limits:
+def limits_on_paths(optimizer: Any, input_shape: Callable[[], Sequence[int]]) -> CostLimits:
     """Return the limits of an optimizer on its paths.
 
     Args:
@@ -61,15 +61,15 @@ def limits_on_paths(optimizer: Any, input_shape: Callable[[], Sequence[int]]) ->
         space = optimizer.search_space.get_type()
         raise ConfigError(f"search.limits: paths of this supernet are no codes of {space}, whose costs are known")
     made = costs_of(optimizer, optimizer.search_space, None, optimizer.dataset, input_shape=input_shape)
-    found: list[Cost] = []
+    found: list[ArchitectureCost] = []
     for name in optimizer.limits:
         cost = made.cost(METRICS[name], "search.limits")
         table = _table(optimizer, cost, made.given.get("input_shape") or input_shape)
         found.append(cost if table is None else PathSize(METRICS[name], table))
-    return Limits(optimizer.limits, HardwareCosts(found))
+    return CostLimits(optimizer.limits, HardwareCosts(found))
 
 
-def _table(host: PathHost, cost: Cost, input_shape: Any) -> SizeTable | None:
+def _table(host: PathHost, cost: ArchitectureCost, input_shape: Any) -> SizeTable | None:
     """Return the table by which a size adds up, None where it does not.
 
     A found network has affine norms, whether the supernet has or not: the tables count them, and are held against the
@@ -106,7 +106,7 @@ class LimitedDraws:
         limits: Say which do.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: CostLimits) -> None:
         self.limits = limits
 
     def drawn(self, draw: Callable[[], Code], otherwise: Callable[[], Code] | None = None) -> Code:
@@ -130,7 +130,7 @@ class LimitedDraws:
 
 
 @contextmanager
-def keeping_to(paths: PathSpace, limits: Limits | None) -> Iterator[None]:
+def keeping_to(paths: PathSpace, limits: CostLimits | None) -> Iterator[None]:
     """Let the paths that a space draws, varies and lists keep to limits inside; to none if None."""
     before, paths.limited = paths.limited, None if limits is None else LimitedDraws(limits)
     try:

@@ -14,7 +14,7 @@ from naslib.search_spaces.core.schema import DecisionSpace
 PathChoices = tuple[int, ...]
 
 
-class Draws(Protocol):
+class PathDraws(Protocol):
     """What draws until a path keeps to limits."""
 
     @property
@@ -43,7 +43,7 @@ class PathSpace:
         self.supernet = supernet
         self.codec = codec if codec is not None and supernet.same_decisions(codec.decision_space) else None
         self._space: DecisionSpace | Codec[Any] = supernet.space if self.codec is None else self.codec
-        self.limited: Draws | None = None
+        self.limited: PathDraws | None = None
 
     def random(self, rng: Random) -> Code:
         """Draw an architecture uniformly, as its space does; within limits, until one keeps to them.

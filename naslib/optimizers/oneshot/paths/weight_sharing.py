@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from naslib.errors import ConfigError, OptimizerStateError
-from naslib.hardware.limits import Limits
+from naslib.hardware.limits import CostLimits
 from naslib.optimizers.core.metaclasses import Batch, Stateful, StepResult
 from naslib.optimizers.core.random_state import RandomState
 from naslib.optimizers.oneshot.supernet.base import OneShotOptimizer
@@ -85,7 +85,7 @@ class WeightSharingOptimizer(OneShotOptimizer):
         self.steps = 0
         self._path: Code | None = None
         self._last_batch: Batch | None = None
-        self._path_limits: Limits | None = None
+        self._path_limits: CostLimits | None = None
 
     @staticmethod
     def add_alphas(edge: EdgeView) -> None:

@@ -114,16 +114,14 @@ def test_a_discrete_network_is_its_genotype(concat: list[int] | None) -> None:
 def test_dropout_has_one_mask_per_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of vectors, inputs and outputs `(n, 1, hidden)`, of states `(n, hidden)`, of words `(words, 1)`."""
     from naslib.search_spaces.core import ops_words
-    from naslib.search_spaces.darts_rnn import primitives
 
     masks: list[Tensor] = []
-    draw = primitives.dropout_mask
+    draw = ops_words.dropout_mask
 
     def noted(*args: object) -> Tensor:
         masks.append(draw(*args))
         return masks[-1]
 
-    monkeypatch.setattr(primitives, "dropout_mask", noted)
     monkeypatch.setattr(ops_words, "dropout_mask", noted)
     space = make(dropout=0.5, dropout_hidden=0.4, dropout_input=0.3, dropout_embedding=0.2, dropout_words=0.1)
     space.set_spec({"recurrent": RECURRENT})
