@@ -121,7 +121,8 @@ class LearningOptimizer(SupernetOptimizer):
             found = torch.autograd.grad(value, list(inputs), allow_unused=True, retain_graph=goes_on)
             for place, gradient in enumerate(found):
                 before = total[place]
-                total[place] = gradient if before is None or gradient is None else before + gradient
+                if gradient is not None:  # what one pass does not depend on, another may
+                    total[place] = gradient if before is None else before + gradient
 
         outputs, value = self._in_passes(data, loss, add)
         return means_over_ranks(total), outputs, value
