@@ -16,6 +16,7 @@ from torch import nn
 
 from naslib.errors import ConfigError
 from naslib.optimizers import DARTSOptimizer
+from naslib.search_spaces import SimpleCellSearchSpace
 from naslib.tasks import Classification, LanguageModelling, Regression, Segmentation
 from naslib.tasks.accumulation import weigher_of
 from naslib.tasks.joined import joined, unjoined
@@ -184,3 +185,21 @@ def test_passes_are_refused_before_a_search() -> None:
         DARTSOptimizer(accumulate=2).check_task(LanguageModelling())
     with pytest.raises(ConfigError, match=r"search\.accumulate: the task _Own has a loss of its own"):
         DARTSOptimizer(accumulate=2, task=_Own())
+
+
+def test_what_only_one_pass_depends_on_counts() -> None:
+    """The loss of the first pass of two is 3 w, that of the second none of w: the gradient is 1.5."""
+    space = SimpleCellSearchSpace(n_classes=3, channels=4)
+    optimizer = DARTSOptimizer(accumulate=2)
+    optimizer.adapt_search_space(space)
+    optimizer.before_training()
+    weight = torch.zeros((), requires_grad=True)
+    seen: list[int] = []
+
+    def loss(outputs: torch.Tensor, batch: Any) -> torch.Tensor:
+        seen.append(len(outputs))
+        return 3 * weight if len(seen) == 1 else outputs.sum() * 0
+
+    data = torch.randn(8, 3, 8, 8), torch.zeros(8, dtype=torch.long)
+    (found,), _, _ = optimizer.data_gradient(data, [weight], loss)
+    assert seen == [4, 4] and float(found) == 1.5
