@@ -26,6 +26,8 @@ _CALLS_SECOND = ("naslib.search_spaces.core.in_place.guarded", "naslib.search_sp
 # What gives None, or the last argument, outside of a search
 _GIVES_NONE = ("naslib.utils.passage.held_memory", "naslib.search_spaces.darts_rnn.mixture.CellMixture.of")
 _GIVES_LAST = ("typing.cast",)
+# What calls its second argument, a function, with the first where a forward runs on a whole batch
+_DRAWS = ("naslib.utils.rows.draw_for_rows",)
 _GIVES_FALSE = ("torch._jit_internal.is_scripting", "torch.jit.is_scripting", "torch._jit_internal.is_tracing")
 NOT_PASSED = ("edge_data", "edges_data")
 _TYPES = ("int", "float", "bool", "str", "list", "tuple", "dict")
@@ -79,6 +81,17 @@ def static_object(node: ast.expr, scope: Mapping[str, Any], local: set[str]) -> 
     return None
 
 
+class Given(ast.NodeTransformer):
+    """Put arguments in the places of names."""
+
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        """Replace a name."""
+        return self.values.get(node.id, node)
+
+
 class _Plain(ast.NodeTransformer):
     """Write calls that only matter inside of naslib as what they come to, and leave annotations and edge data out."""
 
@@ -95,6 +108,11 @@ class _Plain(ast.NodeTransformer):
             return ast.Call(node.args[0], node.args[1:], node.keywords)
         if name in _CALLS_SECOND:
             return ast.Call(node.args[1], node.args[2:], node.keywords)
+        if name in _DRAWS:
+            shape, draw = node.args
+            if not isinstance(draw, ast.Lambda):
+                return ast.Call(draw, [shape], [])
+            return Given({draw.args.args[0].arg: shape}).visit(draw.body)
         if name in _GIVES_NONE:
             return ast.Constant(None)
         if name in _GIVES_FALSE:
