@@ -283,6 +283,7 @@ class Trainer(SearchSide):
         return architecture
 
     def _retrain(self, architecture: Graph, resume_from: str) -> EvaluationResult:
+        check_ranks(self.config, self.optimizer, searches=False, own_loaders=self.has_own_loaders)
         evaluation, place = self.config.evaluation, self._place()
         sizes = network_arguments(evaluation, architecture)
         saved = read_on_all_ranks(resume_from) if resume_from else None

@@ -146,6 +146,10 @@ def test_passes_of_two_ranks(two_ranks: Ranks) -> None:
     assert differences(search(case), first, 1e-10) == []
 
 
+def test_passes_of_two_ranks_normalise_by_the_rows_of_a_pass(two_ranks: Ranks) -> None:
+    compare(two_ranks, Case("darts", {"accumulate": 2}, rows=11))
+
+
 @pytest.mark.parametrize(
     ("name", "keywords"),
     [("darts", {}), ("darts", {"unrolled": True, "hessian": "exact"}), ("snas", {}), ("ofa", {"distillation": "none"})],

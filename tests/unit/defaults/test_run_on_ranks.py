@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from training_runs import small_trainer
 
 from naslib.config.loader import load_config
 from naslib.defaults import _ranks
@@ -49,6 +50,15 @@ def test_only_what_is_used_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(problems(2, monkeypatch, config(64, 97, "retrain"), table)) == 1
     assert problems(2, monkeypatch, config(65), STEPS, searches=False) == []
     assert problems(2, monkeypatch, config(65, 97), STEPS, own_loaders=True) == []
+
+
+def test_a_script_that_only_evaluates_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trainer = small_trainer(tmp_path)
+    trainer._own_loaders = None
+    trainer.config.evaluation.batch_size = 100
+    monkeypatch.setattr(_ranks, "world_size", lambda: 3)
+    with pytest.raises(ConfigError, match=r"evaluation\.batch_size=100 is .* 3 ranks .* set it to 99 or 102"):
+        trainer.evaluate()
 
 
 def test_trials_are_not_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
