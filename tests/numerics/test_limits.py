@@ -104,7 +104,17 @@ def _sizes() -> dict[Any, float]:
     return {code: count_parameters_in_MB(fresh_network(space, code)) for code in space._codec().iterate()}
 
 
-@pytest.mark.parametrize("name", WEIGHT_SHARING)
+# One by evolution, one by draws and the controller stay in the default suite, and all that refuse limits
+QUICK = ("enas", "random_nas", "spos")
+
+
+def _able(names: list[str]) -> list[Any]:
+    """Return the names, those that take limits and are not among the few as slow ones."""
+    is_slow = {name: OPTIMIZERS.get(name).TAKES_LIMITS and name not in QUICK for name in names}
+    return [pytest.param(name, marks=pytest.mark.slow) if is_slow[name] else name for name in names]
+
+
+@pytest.mark.parametrize("name", _able(list(WEIGHT_SHARING)))
 def test_no_selection_measures_what_is_beyond(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space, size_of = ConvSpace(), _sizes()
     sizes = sorted(set(size_of.values()))
@@ -141,12 +151,17 @@ def test_who_takes_limits() -> None:
     assert not able & {"darts", "gdas", "drnas", "proxyless", "snas", "te_nas"}
 
 
-@pytest.mark.parametrize("name", ["spos", "rs_ws", "enas"])
+def _nothing_within() -> tuple[dict[str, Any], str]:
+    """Return limits that no architecture of the small space keeps to, and what is said then."""
+    smallest = min(_sizes().values())
+    said = rf"no architecture keeps to params .*smallest beyond them: params {smallest:.4g} M\), of \d+"
+    return {"limits": {"params": smallest / 2}}, said
+
+
+@pytest.mark.parametrize("name", ["rs_ws", "enas", pytest.param("spos", marks=pytest.mark.slow)])
 def test_nothing_within_limits_is_said_with_the_smallest(name: str) -> None:
     space = ConvSpace()
-    sizes = _sizes().values()
-    keys: dict[str, Any] = {"limits": {"params": min(sizes) / 2}}
-    said = rf"no architecture keeps to params .*smallest beyond them: params {min(sizes):.4g} M\), of \d+"
+    keys, said = _nothing_within()
     optimizer = ready(name, space, **keys)
     train, valid = batches()
     with pytest.raises(ConfigError, match=said):
@@ -155,9 +170,13 @@ def test_nothing_within_limits_is_said_with_the_smallest(name: str) -> None:
         optimizer.input_shape = lambda: (2, 8, 8)
         with pytest.raises(ConfigError, match=said):
             optimizer.adapt_search_space(space)
+
+
+def test_nothing_within_limits_is_said_by_a_search_of_trials() -> None:
+    keys, said = _nothing_within()
     search = RandomSearch(**keys, hardware={"input_shape": [2, 8, 8]})
     with pytest.raises(ConfigError, match=said):
-        search.adapt_search_space(space, evaluator=_Largest())
+        search.adapt_search_space(ConvSpace(), evaluator=_Largest())
 
 
 def test_tables_of_a_supernet_and_networks_agree() -> None:

@@ -14,11 +14,14 @@ from training_runs import config_for
 from naslib.config.config import config_to_yaml
 from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError, ConfigError, DataError
-from naslib.evaluators import SupernetEvaluator
+from naslib.evaluators import SupernetEvaluator, WithCosts
+from naslib.hardware.given import CostsOfSpace
+from naslib.hardware.metrics import macs
 from naslib.history import Trial
 from naslib.optimizers import RandomNASOptimizer
 from naslib.search_spaces import NasBench201SearchSpace, NasBench301SearchSpace
 from naslib.search_spaces.core.batch_norm import batch_norm_modules
+from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.utils.seeding import set_seed
 
 
@@ -113,3 +116,19 @@ def test_what_is_no_supernet_of_paths_is_one_clear_error(run, tmp_path):
     (tmp_path / "config.yaml").write_text((folder / "config.yaml").read_text().replace("random_nas", "darts"))
     with pytest.raises(ConfigError, match="is a search of darts, whose supernet is no set of paths"):
         check(space(), run=str(tmp_path))
+
+
+def test_costs_are_beside_its_score(run):
+    folder, _ = run
+    evaluator = WithCosts(
+        SupernetEvaluator(space(), TRAIN, VALID, objectives=["loss"], run=str(folder)),
+        CostsOfSpace(space(), input_shape=lambda: (1, 8, 8)).costs(["macs", "params"]),
+        ["macs", "loss", "params"],
+    )
+    assert [objective.name for objective in evaluator.objectives] == ["macs", "loss", "params"]
+    code = space().codec.random(Random(0))
+    of_macs, loss, of_params = evaluator.evaluate(Trial(0, code)).values
+    network = fresh_network(space(), code)
+    assert of_params == pytest.approx(sum(weight.numel() for weight in network.parameters()) / 1e6, rel=1e-12)
+    assert of_macs == pytest.approx(macs(network, (1, 8, 8)), rel=1e-12)
+    assert (loss,) == evaluator.inner.evaluate(Trial(0, code)).values
