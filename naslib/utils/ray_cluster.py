@@ -8,9 +8,11 @@ import math
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from naslib.errors import ConfigError, NASLibError
 from naslib.utils.extras import require
@@ -182,6 +184,29 @@ class RayCluster:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+class Here(NamedTuple):
+    """What of this process holds in those of Ray as well.
+
+    Attributes:
+        folder: The working folder.
+        path: Where modules are looked for.
+    """
+
+    folder: str
+    path: tuple[str, ...]
+
+    @classmethod
+    def now(cls) -> Here:
+        """Return that of this process."""
+        return cls(str(Path.cwd()), tuple(sys.path))
+
+    def settle(self) -> None:
+        """Let it hold in this process; folders that this machine lacks are left out."""
+        with contextlib.suppress(OSError):  # relative paths mean the same where there is such a folder
+            os.chdir(self.folder)
+        sys.path += [folder for folder in self.path if folder not in sys.path and Path(folder).exists()]
 
 
 def cause_of_death(error: BaseException) -> str:
