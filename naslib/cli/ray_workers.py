@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
 from typing import Any
 
 from naslib.training.signals import InterruptGuard
 from naslib.utils.log import get_logger
-from naslib.utils.ray_cluster import RayCluster, cause_of_death, is_death
+from naslib.utils.ray_cluster import Here, RayCluster, cause_of_death, is_death
 from naslib.utils.ray_options import RayOptions
 
 from .workers import Event, Stopped
@@ -51,7 +48,7 @@ def on_ray(
     waiting = deque(enumerate(works))
     count = max(1, min(workers, len(works)))
     deaths: dict[int, list[str]] = {}
-    here = str(Path.cwd()), tuple(sys.path)
+    here = Here.now()
     with (
         RayCluster(options, count, "--executor-args", "--executor ray") as cluster,
         InterruptGuard() as guard,
@@ -106,10 +103,7 @@ def _event(cluster: RayCluster, call: Any, place: int, interrupted: Any) -> Even
         return Event("crashed", place, f"{type(cause).__name__}: {cause}".splitlines()[0])
 
 
-def _do(act: Callable[[Any], Any], work: Any, here: tuple[str, tuple[str, ...]]) -> Any:
+def _do(act: Callable[[Any], Any], work: Any, here: Here) -> Any:
     """Do one work in a process of Ray."""
-    folder, path = here
-    with contextlib.suppress(OSError):  # relative paths mean the same where there is such a folder
-        os.chdir(folder)
-    sys.path += [entry for entry in path if entry not in sys.path and Path(entry).exists()]
+    here.settle()
     return act(work)

@@ -76,8 +76,8 @@ def _draw_pair(axes: Any, fronts: Fronts, methods: list[str], pair: tuple[int, i
             axes.plot(line[:, 0], line[:, 1], color=colour, linewidth=2.0)
     point = _in_units(np.array([reference]), across, up)
     axes.plot(point[:, 0], point[:, 1], "+", color="black", markersize=9)
-    axes.set_xlabel(_label(across))
-    axes.set_ylabel(_label(up))
+    axes.set_xlabel(across.in_words)
+    axes.set_ylabel(up.in_words)
     axes.grid(alpha=0.3)
     is_several = any(len(fronts.growths[method]) > 1 for method in methods)
     axes.set_title("thick: attained by half of the seeds, area: quartiles" if is_several else "fronts", fontsize=9)
@@ -109,9 +109,3 @@ def _draw_volumes(axes: Any, fronts: Fronts, methods: list[str]) -> None:
     is_several = any(len(by_seed) > 1 for by_seed in fronts.growths.values())
     axes.set_title("mean over the seeds with its 95 % interval" if is_several else "hypervolume", fontsize=9)
     axes.legend(frameon=False, fontsize=9, title="method (seeds)", title_fontsize=8, loc="lower right")
-
-
-def _label(objective: Objective) -> str:
-    unit = f" [{objective.unit}]" if objective.unit else ""
-    better = "larger" if objective.maximize else "smaller"
-    return f"{objective.name.lower().replace('_', ' ')}{unit}, {better} is better"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import pickle
-import sys
 import traceback
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from naslib.errors import ConfigError, NASLibError, TrialStopped
 from naslib.history import Trial
 from naslib.utils.extras import require
-from naslib.utils.ray_cluster import RayCluster, cause_of_death, is_death
+from naslib.utils.ray_cluster import Here, RayCluster, cause_of_death, is_death
 from naslib.utils.ray_options import RayOptions
 
 from .base import Evaluator, ShouldStop, never
@@ -30,27 +26,6 @@ _PLACE = "search.executor_args"
 _ON_RAY = "on Ray"
 # In a process of Ray: the evaluator that it has, by the name of the stored object that it came from
 _HELD: dict[str, Evaluator] = {}
-
-
-class _Here(NamedTuple):
-    """What of the process of the search holds in those of Ray as well.
-
-    Attributes:
-        threads: Of torch, in those.
-        folder: The working folder.
-        path: Where modules are looked for.
-    """
-
-    threads: int
-    folder: str
-    path: tuple[str, ...]
-
-    def settle(self) -> None:
-        """Let it hold in this process; folders that this machine lacks are left out."""
-        with contextlib.suppress(OSError):  # relative paths mean the same where there is such a folder
-            os.chdir(self.folder)
-        sys.path += [folder for folder in self.path if folder not in sys.path and Path(folder).exists()]
-        torch.set_num_threads(self.threads)
 
 
 class RayExecutor(Executor):
@@ -87,8 +62,8 @@ class RayExecutor(Executor):
         _check_local_gpus(options, workers)
         self._retries = options.retries
         self._packed = packed(evaluator, "ray", require("ray.cloudpickle", "search.executor=ray", "ray").dumps)
-        threads = max(1, int(options.num_cpus)) if threads is None else threads
-        self._here = _Here(threads, str(Path.cwd()), tuple(sys.path))
+        self._threads = max(1, int(options.num_cpus)) if threads is None else threads
+        self._here = Here.now()
         self._call: Any = None
         self._stored: Any = None
         self._waiting: list[Attempts] = []
@@ -112,7 +87,7 @@ class RayExecutor(Executor):
             entry.worker = next(number for number in range(self.workers) if number not in taken)
             trial = entry.trial.started(entry.worker)
             name = self._stored.hex()  # in a list the object itself is sent for only where it is not there yet
-            self._calls[self._call.remote([self._stored], name, trial, self._here)] = entry
+            self._calls[self._call.remote([self._stored], name, trial, self._here, self._threads)] = entry
 
     def next_finished(self, should_stop: ShouldStop) -> Trial:
         """Wait for the next trial that is over, and return it."""
@@ -156,12 +131,13 @@ class RayExecutor(Executor):
         self._cluster.close()
 
 
-def _evaluate(held: list[Any], name: str, trial: Trial, here: _Here) -> Trial:
+def _evaluate(held: list[Any], name: str, trial: Trial, here: Here, threads: int) -> Trial:
     """Evaluate a trial in a process of Ray, and return it complete or failed."""
     try:
         evaluator = _HELD.get(name)
         if evaluator is None:
             here.settle()
+            torch.set_num_threads(threads)
             evaluator = pickle.loads(require("ray", "search.executor=ray").get(held[0]))
             _HELD.clear()
             _HELD[name] = evaluator

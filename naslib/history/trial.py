@@ -51,6 +51,12 @@ class Objective(NamedTuple):
         """Whether it is a share in percent, of which more is better."""
         return self.maximize and self.unit == "%"
 
+    @property
+    def in_words(self) -> str:
+        """What stands at the axis of a picture: `latency [ms], smaller is better`."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        return f"{self.name.lower().replace('_', ' ')}{unit}, {'larger' if self.maximize else 'smaller'} is better"
+
     def merit(self, value: float) -> float:
         """Return the value such that larger is better."""
         return value if self.maximize else -value

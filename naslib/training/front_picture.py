@@ -50,12 +50,9 @@ def draw_front(folder: Path, front: Mapping[str, Any], objectives: Sequence[Obje
     for place, other in enumerate(others):
         axes = figure.add_subplot(1, len(others), place + 1)
         x, y = [row[other] for row in values], [row[0] for row in values]
-        if len(objectives) == 2:
-            # between two members only the next one, which is worse by the first objective, is as good by the other
-            axes.step(x, y, where="pre", color=_COLOUR, linewidth=1.0, alpha=0.5)
-        axes.plot(x, y, "o", color=_COLOUR, markersize=5)
-        axes.set_xlabel(_label(objectives[other]))
-        axes.set_ylabel(_label(objectives[0]))
+        _draw_members(axes, x, y, _COLOUR, size=5, is_joined=len(objectives) == 2)
+        axes.set_xlabel(objectives[other].in_words)
+        axes.set_ylabel(objectives[0].in_words)
         axes.grid(alpha=0.3)
     figure.suptitle(f"{len(values)} architectures that no other dominates")
     return save_figure(figure, folder / "front")
@@ -85,8 +82,7 @@ def draw_devices(folder: Path, devices: Mapping[str, Any], objectives: Sequence[
         axes = figure.add_subplot(rows, columns, place + 1)
         colour = _COLOUR if found["learned"] else _OTHER
         x, y = [m["values"][1] for m in found["members"]], [m["values"][0] for m in found["members"]]
-        axes.step(x, y, where="pre", color=colour, linewidth=1.0, alpha=0.5)
-        axes.plot(x, y, "o", color=colour, markersize=4)
+        _draw_members(axes, x, y, colour, size=4)
         proposed = [row["values"] for row in found.get("proposed", ()) if row.get("values")]
         rings = [row[1] for row in proposed], [row[0] for row in proposed]
         axes.plot(*rings, "o", markersize=8, markerfacecolor="none", markeredgecolor=_RING)
@@ -95,7 +91,7 @@ def draw_devices(folder: Path, devices: Mapping[str, Any], objectives: Sequence[
         unit = by_name[name].unit
         axes.set_xlabel(f"[{unit}]" if unit else "cost", fontsize=8)
         if place % columns == 0:
-            axes.set_ylabel(_label(objectives[0]), fontsize=8)
+            axes.set_ylabel(objectives[0].in_words, fontsize=8)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
     ringed = any(row.get("values") for found in devices.values() for row in found.get("proposed", ()))
@@ -104,8 +100,10 @@ def draw_devices(folder: Path, devices: Mapping[str, Any], objectives: Sequence[
     return save_figure(figure, folder / "devices")
 
 
-def _label(objective: Objective) -> str:
-    unit = f" [{objective.unit}]" if objective.unit else ""
-    return (
-        f"{objective.name.lower().replace('_', ' ')}{unit}, {'larger' if objective.maximize else 'smaller'} is better"
-    )
+def _draw_members(
+    axes: Any, x: Sequence[float], y: Sequence[float], colour: str, size: int, is_joined: bool = True
+) -> None:
+    """Draw the members of a front, from the best `y` on, and the edge of what they dominate."""
+    if is_joined:  # between two members only the next one, which is worse by y, is as good by x
+        axes.step(x, y, where="pre", color=colour, linewidth=1.0, alpha=0.5)
+    axes.plot(x, y, "o", color=colour, markersize=size)

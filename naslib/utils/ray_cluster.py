@@ -8,9 +8,11 @@ import math
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from naslib.errors import ConfigError, NASLibError
 from naslib.utils.extras import require
@@ -25,6 +27,9 @@ _PATIENCE = 5.0
 _STORE = 128 * 2**20
 # For the time in which Ray starts: nothing is reported to anybody, and no variable of GPUs is emptied for work without
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+# Whether all that is said within a cluster carries a token: Ray sets it for a cluster that it starts
+_TOKEN_MODE = "RAY_AUTH_MODE"
 
 
 class RayCluster:
@@ -118,9 +123,12 @@ class RayCluster:
             address = self.options.address
             if address is None:
                 raise NASLibError(f"Ray could not start on this machine: {said[0]}") from error
+            token = ""
+            if address != "auto" and _TOKEN_MODE not in os.environ:
+                token = f"; a cluster that wants a token (~/.ray/auth_token) answers with {_TOKEN_MODE}=token alone"
             raise ConfigError(
                 f"{self.place}.address: no cluster of Ray answers at {address} ({said[0]}). `ray start --head` starts "
-                "one; null starts one of this machine for the work alone"
+                f"one; null starts one of this machine for the work alone{token}"
             ) from error
 
     def _check_room(self) -> None:
@@ -167,6 +175,7 @@ class RayCluster:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+            _forget_token_mode()
             self._is_ours = False
 
     def __enter__(self) -> RayCluster:
@@ -175,6 +184,29 @@ class RayCluster:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+class Here(NamedTuple):
+    """What of this process holds in those of Ray as well.
+
+    Attributes:
+        folder: The working folder.
+        path: Where modules are looked for.
+    """
+
+    folder: str
+    path: tuple[str, ...]
+
+    @classmethod
+    def now(cls) -> Here:
+        """Return that of this process."""
+        return cls(str(Path.cwd()), tuple(sys.path))
+
+    def settle(self) -> None:
+        """Let it hold in this process; folders that this machine lacks are left out."""
+        with contextlib.suppress(OSError):  # relative paths mean the same where there is such a folder
+            os.chdir(self.folder)
+        sys.path += [folder for folder in self.path if folder not in sys.path and Path(folder).exists()]
 
 
 def cause_of_death(error: BaseException) -> str:
@@ -233,6 +265,19 @@ def _as_before() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _forget_token_mode() -> None:
+    """Let Ray read the environment again: it keeps in this process whether tokens are wanted.
+
+    A process that goes on from a cluster with a token to one without would refuse what the nodes of the second ask it
+    for, and lose every evaluator that is sent to another machine. Ray without tokens has nothing to forget.
+    """
+    module = require("ray._raylet", "Ray", "ray")
+    config, tokens = getattr(module, "Config", None), getattr(module, "AuthenticationTokenLoader", None)
+    if config is not None and tokens is not None:
+        config.initialize("")
+        tokens.instance().reset_cache()
 
 
 def _silence_notices() -> Callable[[], None]:

@@ -32,6 +32,7 @@ from naslib.evaluators.base import never
 from naslib.history import FILE_NAME, MemoryHistory, State, Trial, load
 from naslib.optimizers import RandomSearch
 from naslib.search_spaces import NasBench201SearchSpace
+from naslib.utils.ray_cluster import RayCluster
 from naslib.utils.ray_options import RayOptions
 
 pytest.importorskip("ray", reason="Ray is an extra")
@@ -77,9 +78,12 @@ def marked(monkeypatch) -> str:
 
 
 def test_a_local_cluster_leaves_nothing_behind(tmp_path, marked, capfd, monkeypatch):
+    from ray._raylet import get_authentication_mode
+
     monkeypatch.setattr(logging.getLogger("naslib"), "handlers", [])  # others may have left theirs
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     environment = dict(os.environ)
+    mode = get_authentication_mode()
     evaluator = SumOfOps(tmp_path / "log", fail=(2,))
     with RayExecutor(evaluator, 1) as executor:
         trials = run(search_of(evaluator, executor, 3, by_arrival=True))
@@ -88,7 +92,7 @@ def test_a_local_cluster_leaves_nothing_behind(tmp_path, marked, capfd, monkeypa
     assert found_of(trials) == found_of(expected) and trials[2].user["error"] == "on purpose"
     assert {t.worker for t in trials} == {0} and evaluator.begun() == [0, 1, 2] * 2
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
-    assert dict(os.environ) == environment
+    assert dict(os.environ) == environment and get_authentication_mode() == mode  # else the next cluster refuses us
     wait_until(lambda: not alive(marked))
     assert capfd.readouterr() == ("", "")
 
@@ -155,6 +159,8 @@ def cluster(marked):
     import ray
     from ray.cluster_utils import Cluster
 
+    with RayCluster(RayOptions(), 1):  # one with a token, in the same process, is forgotten
+        pass
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     workers = [found.add_node(num_cpus=1, num_gpus=1) for _ in range(2)]  # Ray takes our word for the GPUs
     yield found, workers
@@ -176,7 +182,8 @@ def test_an_existing_cluster_is_left_alone_and_a_node_of_it_may_die(tmp_path, cl
     with RayExecutor(evaluator, 3, options=options) as executor:  # three trials, room for two: the third waits
         for number in range(3):
             executor.submit(Trial(number, (number, 2), 3, seed=1))
-        wait_until(lambda: evaluator.pids(0) and evaluator.pids(1))
+        with pytest.raises(TrialStopped):  # an error of a trial is raised here, not waited for
+            executor.next_finished(lambda: bool(evaluator.pids(0) and evaluator.pids(1)))
         found.remove_node(second, allow_graceful=False)
 
         def is_lost() -> bool:
@@ -204,7 +211,8 @@ def test_parts_of_gpus_are_passed_on(tmp_path, cluster):
     with RayExecutor(evaluator, 5, options=options) as executor:
         for number in range(5):
             executor.submit(Trial(number, (number, 2), 3, seed=1))
-        wait_until(lambda: sum(bool(evaluator.pids(number)) for number in range(5)) == 4)
+        with pytest.raises(TrialStopped):
+            executor.next_finished(lambda: sum(bool(evaluator.pids(number)) for number in range(5)) == 4)
         assert sum(bool(evaluator.pids(number)) for number in range(5)) == 4
         (tmp_path / "go").touch()
         trials = [executor.next_finished(never) for _ in range(5)]

@@ -109,6 +109,24 @@ def test_nobody_at_the_address_is_said_at_once(evaluator):
         RayExecutor(evaluator, 2, options=RayOptions(address=f"127.0.0.1:{port}"))
 
 
+def test_a_cluster_that_refuses_is_said_with_the_token_that_it_may_want(evaluator, monkeypatch):
+    import ray
+
+    def refuse(**how: Any) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379.\nmore")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr("naslib.utils.ray_cluster._check_reachable", lambda *_: None)
+    cases = ((None, "10.0.0.1:6379", True), ("token", "10.0.0.1:6379", False), (None, "auto", False))
+    for mode, address, is_said in cases:
+        monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+        if mode is not None:
+            monkeypatch.setenv("RAY_AUTH_MODE", mode)
+        with pytest.raises(ConfigError, match=r"no cluster of Ray answers at .* \(Failed to connect[^\n]*\)") as raised:
+            RayExecutor(evaluator, 1, options=RayOptions(address=address))
+        assert ("RAY_AUTH_MODE=token" in str(raised.value)) == is_said
+
+
 def test_gpus_that_are_not_there_and_those_that_are_needed(evaluator, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(ConfigError, match=r"num_gpus is 2, and this machine has 1 GPUs"):
