@@ -12,7 +12,8 @@ Latencies are known of every architecture, so that what is spent are accuracies;
 `known: []` says otherwise.
 
 With `--write` every search is a row of `benchmarks/results/hardware-fronts.csv` as soon as it is over, and searches
-that are there are not repeated; the picture of the fronts, of the seed that is the median, goes to `docs/assets`.
+that are there are not repeated; the picture of the fronts of 300 evaluations, of the seed that is the median, goes to
+`docs/assets`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "pareto_search, known: []": ("pareto_search", {"known": []}),
     "pareto_search": ("pareto_search", {}),
 }
+EVALUATIONS = 300
 BAR = 0.97
 SLACK = 0.05
 _SIGNAL = "VAL_ACCURACY"
@@ -102,9 +104,9 @@ def searched(truth: Truth, method: str, seed: int, evaluations: int) -> np.ndarr
     return merits
 
 
-def table(rows: Sequence[Mapping[str, str]] | None = None) -> str:
-    """Return what the searches reached, one line per device: medians over seeds, and the worst seed."""
-    rows = read(FILE) if rows is None else rows
+def table(rows: Sequence[Mapping[str, str]] | None = None, evaluations: int = EVALUATIONS) -> str:
+    """Return what searches of so many evaluations reached, one line per device: medians over seeds, and the worst."""
+    rows = [row for row in (read(FILE) if rows is None else rows) if int(row["evaluations"]) == evaluations]
     lines = [
         f"| device | seeds | {' | '.join(METHODS)} |",
         f"|---|---|{'---|' * len(METHODS)}",
@@ -160,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--devices", nargs="+", choices=list(DEVICES), default=list(DEVICES))
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=7, help="how many")
-    parser.add_argument("--evaluations", type=int, default=300)
+    parser.add_argument("--evaluations", type=int, default=EVALUATIONS)
     parser.add_argument("--write", action="store_true", help="keep the searches, and draw the fronts")
     options = parser.parse_args(arguments)
     rows = read(FILE) if options.write and FILE.is_file() else []
@@ -187,11 +189,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows.append(row)
                 if options.write:
                     append(FILE, FIELDS, [row])
-    print(table(rows))
-    if options.write:
-        draw(rows, truths, PICTURE)
+    print(table(rows, options.evaluations))
+    asked = [row for row in rows if int(row["evaluations"]) == options.evaluations]
+    if options.write and options.evaluations == EVALUATIONS:
+        draw(asked, truths, PICTURE)
     reached = [
-        np.median([float(row["share"]) for row in rows if (row["device"], row["method"]) == (device, "pareto_search")])
+        np.median([float(row["share"]) for row in asked if (row["device"], row["method"]) == (device, "pareto_search")])
         for device in truths
         if "pareto_search" in options.methods
     ]

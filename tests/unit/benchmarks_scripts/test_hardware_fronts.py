@@ -32,6 +32,9 @@ def test_the_reference_is_the_worst_of_the_true_front_with_its_slack() -> None:
 
 
 def test_the_table_has_medians_and_worst_seeds() -> None:
-    rows = [{"device": "fpga", "method": "nsga2", "share": share} for share in ("0.5", "0.9", "0.8")]
+    one = {"device": "fpga", "method": "nsga2", "evaluations": "300"}
+    rows = [{**one, "share": share} for share in ("0.5", "0.9", "0.8")]
+    rows += [{**one, "evaluations": "40", "share": "0.1"}]  # another budget is another table
     lines = hardware_fronts.table(rows).splitlines()
     assert lines[2:] == ["| `fpga`, FPGA | 3 |  | 0.8000 (0.5000) |  |  |"]
+    assert hardware_fronts.table(rows, 40).splitlines()[2:] == ["| `fpga`, FPGA | 1 |  | 0.1000 (0.1000) |  |  |"]
