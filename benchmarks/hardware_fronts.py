@@ -28,12 +28,11 @@ from typing import Any
 import numpy as np
 
 from naslib.benchmarks import get_dataset_api
-from naslib.history.pareto import hypervolume
 from naslib.optimizers import OPTIMIZERS
-from naslib.optimizers.discrete.model_based.improvement import non_dominated
 from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
+from .best_front import BestFront
 from .harness import ROOT
 from .records import RESULTS
 from .row_files import append, read
@@ -57,13 +56,12 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 EVALUATIONS = 300
 BAR = 0.97
-SLACK = 0.05
 _SIGNAL = "VAL_ACCURACY"
 _COLOURS = {"random": "#999999", "nsga2": "#c77d1e", "pareto_search": "#1f5fa8"}
 
 
 class Truth:
-    """Accuracy and latency of all architectures on a device, the front of them, and its hypervolume.
+    """The table of accuracies, and the best front of a device.
 
     Args:
         data: Folder of the tables.
@@ -78,14 +76,7 @@ class Truth:
         accuracy = self.api.query_batch(codes, Metric[_SIGNAL], "cifar10", 200)
         latency = latencies.query_batch(codes, latencies.metric_of(device), "cifar10")
         merits = np.stack([accuracy, -latency], axis=1)
-        self.front = merits[non_dominated(merits)]
-        worst, best = self.front.min(0), self.front.max(0)
-        self.reference = worst - SLACK * (best - worst)
-        self.volume = hypervolume(self.front, self.reference)
-
-    def share(self, merits: np.ndarray) -> float:
-        """Return the hypervolume of merits `(n, 2)` over that of the true front."""
-        return hypervolume(merits, self.reference) / self.volume
+        self.best = BestFront.of(merits)
 
 
 def searched(truth: Truth, method: str, seed: int, evaluations: int) -> np.ndarray:
@@ -129,7 +120,7 @@ def draw(rows: Sequence[Mapping[str, str]], truths: Mapping[str, Truth], path: P
     figure = Figure(figsize=(12.0, 7.0), layout="constrained")
     for place, (device, truth) in enumerate(truths.items()):
         axes = figure.add_subplot(2, 3, place + 1)
-        front = truth.front[np.argsort(-truth.front[:, 1])]
+        front = truth.best.front[np.argsort(-truth.best.front[:, 1])]
         axes.step(-front[:, 1], front[:, 0], where="post", color="black", linewidth=1.0, label="true front")
         for method, colour in _COLOURS.items():
             found = [row for row in rows if (row["device"], row["method"]) == (device, method)]
@@ -140,8 +131,8 @@ def draw(rows: Sequence[Mapping[str, str]], truths: Mapping[str, Truth], path: P
             label = f"{method} {float(row['share']):.3f}"
             size = 5 if method == "pareto_search" else 4
             axes.plot(-points[:, 1], points[:, 0], "o", color=colour, markersize=size, alpha=0.75, label=label)
-        axes.set_xlim(right=-float(truth.reference[1]))
-        axes.set_ylim(bottom=float(truth.reference[0]))
+        axes.set_xlim(right=-float(truth.best.reference[1]))
+        axes.set_ylim(bottom=float(truth.best.reference[0]))
         axes.set_title(f"{device} ({DEVICES[device]})", fontsize=10)
         axes.set_xlabel("latency [ms]")
         axes.set_ylabel("validation accuracy [%]")
@@ -169,8 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = {(row["device"], row["method"], int(row["evaluations"]), int(row["seed"])) for row in rows}
     truths = {device: Truth(options.data, device) for device in options.devices}
     for device, truth in truths.items():
-        low = truth.reference
-        print(f"{device}: {len(truth.front)} on the true front, above {low[0]:.3f} % and below {-low[1]:.3f} ms")
+        low = truth.best.reference
+        print(f"{device}: {len(truth.best.front)} on the true front, above {low[0]:.3f} % and below {-low[1]:.3f} ms")
         for method in options.methods:
             for seed in range(options.seeds):
                 if (device, method, options.evaluations, seed) in done:
@@ -182,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     "method": method,
                     "evaluations": str(options.evaluations),
                     "seed": str(seed),
-                    "share": f"{truth.share(merits):.6f}",
+                    "share": f"{truth.best.share(merits):.6f}",
                     "cpu_seconds": f"{time.process_time() - began:.2f}",
                     "front": json.dumps([[round(value, 4) for value in point] for point in merits.tolist()]),
                 }

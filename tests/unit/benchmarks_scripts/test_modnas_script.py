@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from benchmarks import modnas
-from benchmarks.many_devices import SIX, Subnets, Truth
+from benchmarks.best_front import BestFront
+from benchmarks.many_devices import SIX, Subnets
 from benchmarks.modnas import Row
 
 
 def test_shares_are_of_the_best_front_above_its_worst_with_slack() -> None:
     merits = np.array([[90.0, -4.0], [80.0, -2.0], [70.0, -3.0], [90.0, -5.0]])
-    truth = Truth.of(merits)
+    truth = BestFront.of(merits)
     assert truth.front.tolist() == [[90.0, -4.0], [80.0, -2.0]]
     assert truth.reference == pytest.approx((79.5, -4.1))
     assert truth.volume == pytest.approx(10.5 * 0.1 + 0.5 * 2.0)
