@@ -12,7 +12,8 @@ Latencies are known of every architecture, so that what is spent are accuracies;
 `known: []` says otherwise.
 
 With `--write` every search is a row of `benchmarks/results/hardware-fronts.csv` as soon as it is over, and searches
-that are there are not repeated; the picture of the fronts, of the seed that is the median, goes to `docs/assets`.
+that are there are not repeated; the picture of the fronts of 300 evaluations, of the seed that is the median, goes to
+`docs/assets`.
 """
 
 from __future__ import annotations
@@ -27,12 +28,11 @@ from typing import Any
 import numpy as np
 
 from naslib.benchmarks import get_dataset_api
-from naslib.history.pareto import hypervolume
 from naslib.optimizers import OPTIMIZERS
-from naslib.optimizers.discrete.model_based.improvement import non_dominated
 from naslib.search_spaces import NasBench201SearchSpace
 from naslib.search_spaces.core.query_metrics import Metric
 
+from .best_front import BestFront
 from .harness import ROOT
 from .records import RESULTS
 from .row_files import append, read
@@ -54,14 +54,14 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "pareto_search, known: []": ("pareto_search", {"known": []}),
     "pareto_search": ("pareto_search", {}),
 }
+EVALUATIONS = 300
 BAR = 0.97
-SLACK = 0.05
 _SIGNAL = "VAL_ACCURACY"
 _COLOURS = {"random": "#999999", "nsga2": "#c77d1e", "pareto_search": "#1f5fa8"}
 
 
 class Truth:
-    """Accuracy and latency of all architectures on a device, the front of them, and its hypervolume.
+    """The table of accuracies, and the best front of a device.
 
     Args:
         data: Folder of the tables.
@@ -76,14 +76,7 @@ class Truth:
         accuracy = self.api.query_batch(codes, Metric[_SIGNAL], "cifar10", 200)
         latency = latencies.query_batch(codes, latencies.metric_of(device), "cifar10")
         merits = np.stack([accuracy, -latency], axis=1)
-        self.front = merits[non_dominated(merits)]
-        worst, best = self.front.min(0), self.front.max(0)
-        self.reference = worst - SLACK * (best - worst)
-        self.volume = hypervolume(self.front, self.reference)
-
-    def share(self, merits: np.ndarray) -> float:
-        """Return the hypervolume of merits `(n, 2)` over that of the true front."""
-        return hypervolume(merits, self.reference) / self.volume
+        self.best = BestFront.of(merits)
 
 
 def searched(truth: Truth, method: str, seed: int, evaluations: int) -> np.ndarray:
@@ -102,9 +95,9 @@ def searched(truth: Truth, method: str, seed: int, evaluations: int) -> np.ndarr
     return merits
 
 
-def table(rows: Sequence[Mapping[str, str]] | None = None) -> str:
-    """Return what the searches reached, one line per device: medians over seeds, and the worst seed."""
-    rows = read(FILE) if rows is None else rows
+def table(rows: Sequence[Mapping[str, str]] | None = None, evaluations: int = EVALUATIONS) -> str:
+    """Return what searches of so many evaluations reached, one line per device: medians over seeds, and the worst."""
+    rows = [row for row in (read(FILE) if rows is None else rows) if int(row["evaluations"]) == evaluations]
     lines = [
         f"| device | seeds | {' | '.join(METHODS)} |",
         f"|---|---|{'---|' * len(METHODS)}",
@@ -127,7 +120,7 @@ def draw(rows: Sequence[Mapping[str, str]], truths: Mapping[str, Truth], path: P
     figure = Figure(figsize=(12.0, 7.0), layout="constrained")
     for place, (device, truth) in enumerate(truths.items()):
         axes = figure.add_subplot(2, 3, place + 1)
-        front = truth.front[np.argsort(-truth.front[:, 1])]
+        front = truth.best.front[np.argsort(-truth.best.front[:, 1])]
         axes.step(-front[:, 1], front[:, 0], where="post", color="black", linewidth=1.0, label="true front")
         for method, colour in _COLOURS.items():
             found = [row for row in rows if (row["device"], row["method"]) == (device, method)]
@@ -138,8 +131,8 @@ def draw(rows: Sequence[Mapping[str, str]], truths: Mapping[str, Truth], path: P
             label = f"{method} {float(row['share']):.3f}"
             size = 5 if method == "pareto_search" else 4
             axes.plot(-points[:, 1], points[:, 0], "o", color=colour, markersize=size, alpha=0.75, label=label)
-        axes.set_xlim(right=-float(truth.reference[1]))
-        axes.set_ylim(bottom=float(truth.reference[0]))
+        axes.set_xlim(right=-float(truth.best.reference[1]))
+        axes.set_ylim(bottom=float(truth.best.reference[0]))
         axes.set_title(f"{device} ({DEVICES[device]})", fontsize=10)
         axes.set_xlabel("latency [ms]")
         axes.set_ylabel("validation accuracy [%]")
@@ -160,15 +153,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--devices", nargs="+", choices=list(DEVICES), default=list(DEVICES))
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=7, help="how many")
-    parser.add_argument("--evaluations", type=int, default=300)
+    parser.add_argument("--evaluations", type=int, default=EVALUATIONS)
     parser.add_argument("--write", action="store_true", help="keep the searches, and draw the fronts")
     options = parser.parse_args(arguments)
     rows = read(FILE) if options.write and FILE.is_file() else []
     done = {(row["device"], row["method"], int(row["evaluations"]), int(row["seed"])) for row in rows}
     truths = {device: Truth(options.data, device) for device in options.devices}
     for device, truth in truths.items():
-        low = truth.reference
-        print(f"{device}: {len(truth.front)} on the true front, above {low[0]:.3f} % and below {-low[1]:.3f} ms")
+        low = truth.best.reference
+        print(f"{device}: {len(truth.best.front)} on the true front, above {low[0]:.3f} % and below {-low[1]:.3f} ms")
         for method in options.methods:
             for seed in range(options.seeds):
                 if (device, method, options.evaluations, seed) in done:
@@ -180,18 +173,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     "method": method,
                     "evaluations": str(options.evaluations),
                     "seed": str(seed),
-                    "share": f"{truth.share(merits):.6f}",
+                    "share": f"{truth.best.share(merits):.6f}",
                     "cpu_seconds": f"{time.process_time() - began:.2f}",
                     "front": json.dumps([[round(value, 4) for value in point] for point in merits.tolist()]),
                 }
                 rows.append(row)
                 if options.write:
                     append(FILE, FIELDS, [row])
-    print(table(rows))
-    if options.write:
-        draw(rows, truths, PICTURE)
+    print(table(rows, options.evaluations))
+    asked = [row for row in rows if int(row["evaluations"]) == options.evaluations]
+    if options.write and options.evaluations == EVALUATIONS:
+        draw(asked, truths, PICTURE)
     reached = [
-        np.median([float(row["share"]) for row in rows if (row["device"], row["method"]) == (device, "pareto_search")])
+        np.median([float(row["share"]) for row in asked if (row["device"], row["method"]) == (device, "pareto_search")])
         for device in truths
         if "pareto_search" in options.methods
     ]

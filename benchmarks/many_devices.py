@@ -13,7 +13,6 @@ subnets that were left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,49 +24,17 @@ from naslib.benchmarks.joined import JoinedBenchmark
 from naslib.benchmarks.mobile_figures import ofa_codes
 from naslib.evaluators import Evaluator
 from naslib.history import Objective, Outcome, Trial
-from naslib.history.fronts import reference_point
-from naslib.history.pareto import hypervolume
 from naslib.search_spaces import NasBench201SearchSpace, OFAMobileNetV3SearchSpace
 from naslib.search_spaces.core.decisions import Code
 
+from .best_front import PAIR, BestFront
 from .hardware_fronts import DEVICES
 
 SIX = tuple(DEVICES)
 SIGNALS = {"validation": "VAL_ACCURACY", "test": "TEST_ACCURACY"}
-_PAIR = (Objective("accuracy", True, "%"), Objective("latency", False, "ms"))
 _RIDGE = 1.0
 # Directions in which the ends of the once-for-all front are sought
 _DIRECTIONS = 400
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The best front of a device.
-
-    Attributes:
-        front: `(n, 2)` accuracy and negative latency.
-        reference: The worst of it in each, with 5 % of its range as slack.
-        volume: Its hypervolume above that.
-    """
-
-    front: np.ndarray
-    reference: tuple[float, ...]
-    volume: float
-
-    @classmethod
-    def of(cls, merits: np.ndarray) -> Truth:
-        """Return that of merits `(n, 2)`."""
-        order = np.lexsort((-merits[:, 1], -merits[:, 0]))
-        rows = merits[order]
-        before = np.concatenate([[-np.inf], np.maximum.accumulate(rows[:-1, 1])])
-        front = rows[rows[:, 1] > before]
-        reference = reference_point([front], _PAIR)
-        assert reference is not None
-        return cls(front, reference, hypervolume(front, reference))
-
-    def share(self, merits: np.ndarray) -> float:
-        """Return the hypervolume of merits `(n, 2)` over that of the best front."""
-        return hypervolume(merits, self.reference) / self.volume
 
 
 class Problem(Evaluator):
@@ -88,7 +55,7 @@ class Problem(Evaluator):
         """Return accuracy and the latencies of all devices, the learned ones first, `(n, 1 + devices)`."""
         raise NotImplementedError
 
-    def truth(self, device: str) -> Truth:
+    def truth(self, device: str) -> BestFront:
         """Return the best front of a device."""
         raise NotImplementedError
 
@@ -104,8 +71,8 @@ class Problem(Evaluator):
 
     def _state(self, devices: Sequence[str], held_out: Sequence[str]) -> None:
         self.devices, self.held_out, self.fidelity = tuple(devices), tuple(held_out), 0
-        self.objectives = (_PAIR[0], *(Objective(name, False, "ms") for name in devices))
-        self._truths: dict[str, Truth] = {}
+        self.objectives = (PAIR[0], *(Objective(name, False, "ms") for name in devices))
+        self._truths: dict[str, BestFront] = {}
 
 
 class Cells(Problem):
@@ -131,11 +98,11 @@ class Cells(Problem):
         """Return accuracy and the latencies of all devices."""
         return self.values[np.array(codes, dtype=np.int64) @ 5 ** np.arange(5, -1, -1)]
 
-    def truth(self, device: str) -> Truth:
+    def truth(self, device: str) -> BestFront:
         """Return the front of all cells."""
         if device not in self._truths:
             place = 1 + (*self.devices, *self.held_out).index(device)
-            self._truths[device] = Truth.of(self.values[:, [0, place]] * [1.0, -1.0])
+            self._truths[device] = BestFront.of(self.values[:, [0, place]] * [1.0, -1.0])
         return self._truths[device]
 
 
@@ -183,7 +150,7 @@ class Subnets(Problem):
             found[name] = 1.0 - float(np.mean((x[test] @ weights + mean - y[test]) ** 2) / y[test].var())
         return found
 
-    def truth(self, device: str) -> Truth:
+    def truth(self, device: str) -> BestFront:
         """Return the ends of the front: the best subnets by weighted sums, which are found stage by stage.
 
         What is fitted is a sum over stages, so that these are exact. Points of the front between them are not there;
@@ -195,7 +162,7 @@ class Subnets(Problem):
             scale = accuracy.std() / latency.std()
             angles = np.linspace(0.0, np.pi / 2, _DIRECTIONS)
             codes = {self._best(np.cos(a) * accuracy - np.sin(a) * scale * latency) for a in angles}
-            self._truths[device] = Truth.of(self.merits(sorted(codes), device))
+            self._truths[device] = BestFront.of(self.merits(sorted(codes), device))
         return self._truths[device]
 
     def _best(self, gains: np.ndarray) -> Code:

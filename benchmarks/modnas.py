@@ -32,6 +32,7 @@ from .row_files import append_records, read_as
 
 FILE = RESULTS / "modnas.csv"
 METHODS = ("random", "modnas")
+EVALUATIONS = 300
 _PREFERENCES = 24
 
 
@@ -116,9 +117,10 @@ def rows_of(problem: Problem, space: str, signal: str, method: str, evaluations:
     return rows
 
 
-def table(space: str, rows: Sequence[Row] | None = None) -> str:
-    """Return what the searches reached on each device that was learned, and on those held out together."""
-    rows = [row for row in (read_as(Row, FILE) if rows is None else rows) if row.space == space]
+def table(space: str, rows: Sequence[Row] | None = None, evaluations: int = EVALUATIONS) -> str:
+    """Return what searches of so many evaluations reached on each learned device, and on those held out together."""
+    every = read_as(Row, FILE) if rows is None else rows
+    rows = [row for row in every if (row.space, row.evaluations) == (space, evaluations)]
     lines = ["| accuracy | device | seeds | random | modnas | worst seed | proposed |", "|---|---|---|---|---|---|---|"]
     for signal in SIGNALS:
         of_signal = [row for row in rows if row.signal == signal]
@@ -192,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--space", choices=("nasbench201", "ofa"), default="nasbench201")
     parser.add_argument("--signal", choices=list(SIGNALS), default="validation", help="of NAS-Bench-201")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
-    parser.add_argument("--evaluations", type=int, default=300)
+    parser.add_argument("--evaluations", type=int, default=EVALUATIONS)
     parser.add_argument("--write", action="store_true", help="keep the searches in benchmarks/results")
     parser.add_argument("--picture", type=Path, help="draw the fronts of seed 0 to this file, and search nothing else")
     options = parser.parse_args(arguments)
@@ -217,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 append_records(Row, made, FILE)
             shares = [row.found for row in made if row.learned]
             print(f"{method}, seed {seed}: {np.mean(shares):.4f}, least {min(shares):.4f}", flush=True)
-    print(table(options.space, [row for row in rows if row.evaluations == options.evaluations]))
+    print(table(options.space, rows, options.evaluations))
     return 0
 
 

@@ -25,7 +25,7 @@ from naslib.benchmarks import get_dataset_api
 from naslib.benchmarks.joined import JoinedBenchmark
 from naslib.history.pareto import hypervolume
 from naslib.optimizers import OPTIMIZERS
-from naslib.optimizers.discrete.pareto_search.improvement import non_dominated
+from naslib.optimizers.discrete.model_based.improvement import non_dominated
 from naslib.search_spaces import NasBench201SearchSpace
 from naslib.utils.extras import require
 

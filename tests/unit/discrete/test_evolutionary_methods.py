@@ -16,9 +16,9 @@ from naslib.optimizers.discrete.genetic import GeneticCNN
 from naslib.optimizers.discrete.genetic.optimizer import selection_weights, stages_of
 from naslib.optimizers.discrete.hierarchical import HierarchicalEvolution
 from naslib.optimizers.discrete.hierarchical.optimizer import levels_of, trivial_code
+from naslib.optimizers.discrete.model_based.improvement import non_dominated, scalarised, volume_gains
 from naslib.optimizers.discrete.nsga2 import NSGA2
 from naslib.optimizers.discrete.pareto_search import ParetoSearch
-from naslib.optimizers.discrete.pareto_search.improvement import non_dominated, scalarised, volume_gains
 from naslib.optimizers.discrete.steps import Steps
 from naslib.optimizers.discrete.tpe import TPE
 from naslib.optimizers.discrete.tpe.distributions import Distributions

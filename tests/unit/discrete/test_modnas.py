@@ -200,11 +200,12 @@ def test_fronts_of_two_features_and_the_reference():
 
 
 def test_what_enlarges_the_fronts_most_is_chosen_knowing_what_was_chosen():
-    told = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
-    #                    gains on both    on one        the same again    dominated
-    candidates = np.array([[0.9, 0.9, 0.9], [0.5, 0.6, 0.0], [0.89, 0.89, 0.89], [0.0, 0.0, 0.0]])
-    assert most_gained(told, np.stack([candidates] * 2), 1) == [0]
-    assert most_gained(told, np.stack([candidates] * 2), 9)[0] == 0
+    """Between the corners (0, 1) and (1, 0) a point (x, y) adds xy; after A, C adds .3 x .3 twice, D .5 x .3 once."""
+    told = np.array([[0.0, 1.0, 1000.0], [1.0, 0.0, 0.0]])  # units of a device do not matter
+    a, b, c, d = [0.6, 0.6, 600.0], [0.59, 0.59, 590.0], [0.9, 0.3, 300.0], [0.5, 0.0, 900.0]
+    candidates = np.array([b, a, d, c])
+    assert most_gained(told, np.stack([candidates] * 2), 9) == [1, 3, 2, 0]
+    assert most_gained(told, np.stack([candidates] * 2), 1) == [1]
     alone = np.array([[[0.2], [0.9], [1.5]]])
     assert most_gained(np.array([[1.0]]), alone, 2) == [2, 1]
 
@@ -219,12 +220,28 @@ def test_a_search_finds_the_fronts_of_all_devices():
     for kind, keywords in ((MODNAS, QUICK), (RandomSearch, {})):
         optimizer = adapted(kind, 1, Devices(), **keywords)
         asked = np.array([of_devices(code) for code in drive(optimizer, 60)]) * [1, -1, -1, -1]
+        if isinstance(optimizer, MODNAS):
+            for place, device in enumerate(("cpu", "gpu", "dsp"), 1):
+                good, cheap = (of_devices(optimizer.architecture(r, device)) for r in (1.0, 0.0))
+                assert good[0] > cheap[0] and good[place] > cheap[place]
         for device in (1, 2, 3):
             truth = every[:, [0, device]]
             reference = reference_of(truth[front_of_two(truth)])
             found = hypervolume(asked[:, [0, device]], reference) / hypervolume(truth, reference)
             shares.setdefault(kind.__name__, []).append(found)
     assert min(shares["MODNAS"]) > 0.97 and np.mean(shares["MODNAS"]) > np.mean(shares["RandomSearch"]) + 0.02
+
+
+@pytest.mark.parametrize("scalarisation", ["linear", "chebyshev"])
+def test_a_preference_weighs_the_score_and_the_rest_the_cost_of_its_device(scalarisation: str):
+    optimizer = adapted(MODNAS, 0, Devices(), scalarisation=scalarisation, **QUICK)
+    predicted = torch.tensor([[0.5, 1.0, -9.0], [0.2, -9.0, 2.0]])[:, None].repeat(1, 2, 1)  # 2 devices, 2 preferences
+    found = optimizer._lacking(predicted, torch.tensor([1.0, 0.25]))
+    pairs = [[(s, 0.0), (0.25 * s, 0.75 * c)] for s, c in ((3.5, 3.0), (3.8, 2.0))]  # below 4, the best
+    expected = [[max(pair) + 0.05 * sum(pair) for pair in rows] for rows in pairs]
+    if scalarisation == "linear":
+        expected = [[-s, -0.25 * s - 0.75 * c] for s, c in ((0.5, 1.0), (0.2, 2.0))]
+    assert torch.allclose(found, torch.tensor(expected))
 
 
 def test_fronts_references_and_proposals_are_those_of_the_trials():

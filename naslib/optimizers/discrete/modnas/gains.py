@@ -27,8 +27,7 @@ def most_gained(told: np.ndarray, predicted: np.ndarray, count: int) -> list[int
         merits = told[:, [0, column]]
         front = merits[front_of_two(merits)]
         reference = reference_of(front)
-        area = max(float(volume_gains(reference[None], front[:1], reference)[0]), 1e-12)
-        area = max(area, float(np.prod(np.maximum(front.max(0) - reference, 1e-12))))
+        area = max(float(np.prod(front.max(0) - reference)), 1e-12)
         fronts.append((column, front, reference, area))
     for _ in range(min(count, candidates)):
         total = np.zeros(candidates)
