@@ -117,7 +117,9 @@ def _searched(case: Case, space: Any, given: dict[str, Any]) -> dict[str, Any]:
                 optimizer.task.to_device(batch_of(case, 10 * epoch + 2 * step + k), torch.device("cpu")) for k in (0, 1)
             ]
             found["steps"].append(optimizer.step(*data))
-            found["steps"].append([x.detach().clone() for x in (*optimizer.weights, *optimizer.architecture_parameters)])
+            found["steps"].append(
+                [x.detach().clone() for x in (*optimizer.weights, *optimizer.architecture_parameters)]
+            )
         found["finished", epoch] = optimizer.is_finished
     found["state"] = {name: item.state_dict() for name, item in optimizer.get_checkpointables().items()}
     found["gradients"] = [weight.grad for weight in optimizer.weights]
