@@ -185,7 +185,9 @@ def with_auxiliary(accumulate: int, n: int, tmp: str) -> list[Any]:
     for step in range(3):
         generator = torch.Generator().manual_seed(step)
         x = torch.randn(n, 4, dtype=torch.float64, generator=generator)
-        trained._descend((x, torch.randint(3, (n,), generator=generator)), step)
+        targets = torch.randint(3, (n,), generator=generator)
+        targets[: 5 * (step == 1)] = -100  # ignored: the first of two passes over 9 rows weighs nothing
+        trained._descend((x, targets), step)
         found.append(plain(list(network.parameters())))
     return found
 
