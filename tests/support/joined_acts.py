@@ -172,7 +172,7 @@ class TwoEnds(Graph):
 
 
 def with_auxiliary(accumulate: int, n: int, tmp: str) -> list[Any]:
-    """Return the weights of a network with an auxiliary output after each of some steps of retraining."""
+    """Return weights and mean loss of a network with an auxiliary output after each of some steps of retraining."""
     torch.manual_seed(0)
     network = TwoEnds().double()
     network.compile()
@@ -188,7 +188,7 @@ def with_auxiliary(accumulate: int, n: int, tmp: str) -> list[Any]:
         targets = torch.randint(3, (n,), generator=generator)
         targets[: 5 * (step == 1)] = -100  # ignored: the first of two passes over 9 rows weighs nothing
         trained._descend((x, targets), step)
-        found.append(plain(list(network.parameters())))
+        found.append([plain(list(network.parameters())), trained.meters["training"].read().loss])
     return found
 
 
