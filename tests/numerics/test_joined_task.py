@@ -74,6 +74,13 @@ def test_retraining_in_passes(tmp_path: Path) -> None:
     assert differences(wanted, found, 1e-10) == []
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_retraining_with_an_auxiliary_output(two_ranks: Ranks, tmp_path: Path, accumulate: int) -> None:
+    first, second = two_ranks.run(joined_acts.with_auxiliary, accumulate, 9, str(tmp_path))
+    assert differences(first, second, 0.0) == []
+    assert differences(joined_acts.with_auxiliary(1, 9, str(tmp_path)), first, 1e-12) == []
+
+
 def test_statistics_of_each_ranks_rows_become_their_mean(two_ranks: Ranks) -> None:
     alone = joined_acts.unsynced_statistics()
     first, second = two_ranks.run(joined_acts.unsynced_statistics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from naslib.errors import NASLibError
 from naslib.optimizers import DARTSOptimizer
+from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.ops_basic import DropPath
 from naslib.tasks import Classification, LanguageModelling
 from naslib.tasks.joined import joined, passes_over
@@ -156,6 +158,38 @@ def retrained(keywords: dict[str, Any], n: int, tmp: str) -> dict[str, Any]:
         )
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+class TwoEnds(Graph):
+    """1 -> 2 -> 4, with an auxiliary sink 3; all nodes have `(n, size)`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_nodes_from(range(1, 5))
+        for start, end, size in ((1, 2, 4), (2, 4, 3), (2, 3, 3)):
+            self.add_edge(start, end)
+            self.edges[start, end].set("op", nn.Linear(4, size))
+
+
+def with_auxiliary(accumulate: int, n: int, tmp: str) -> list[Any]:
+    """Return weights and mean loss of a network with an auxiliary output after each of some steps of retraining."""
+    torch.manual_seed(0)
+    network = TwoEnds().double()
+    network.compile()
+    network.parse()
+    optimizer = torch.optim.SGD(network.parameters(), 0.5)
+    settings = RetrainSettings(2, auxiliary_weight=0.4, accumulate=accumulate)
+    task = Classification().to(CPU, torch.float64)
+    trained = RetrainTask(network, optimizer, None, task, None, settings, CPU, False, None, Path(tmp))
+    found = []
+    for step in range(3):
+        generator = torch.Generator().manual_seed(step)
+        x = torch.randn(n, 4, dtype=torch.float64, generator=generator)
+        targets = torch.randint(3, (n,), generator=generator)
+        targets[: 5 * (step == 1)] = -100  # ignored: the first of two passes over 9 rows weighs nothing
+        trained._descend((x, targets), step)
+        found.append([plain(list(network.parameters())), trained.meters["training"].read().loss])
+    return found
 
 
 def unsynced_statistics() -> dict[str, Any]:
