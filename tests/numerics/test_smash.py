@@ -20,6 +20,7 @@ from naslib.config.config import config_to_yaml
 from naslib.defaults.trainer import Trainer
 from naslib.errors import CheckpointError, ConfigError, UnsupportedBySpaceError
 from naslib.evaluators import SupernetEvaluator
+from naslib.hardware.metrics import macs
 from naslib.history import Trial
 from naslib.optimizers import SMASHOptimizer
 from naslib.optimizers.oneshot.methods.smash.hypernetwork import HyperNetwork
@@ -27,6 +28,7 @@ from naslib.optimizers.oneshot.methods.smash.ranking import Ranking
 from naslib.optimizers.oneshot.methods.smash.sampling import BankSampler
 from naslib.optimizers.oneshot.paths.scoring import PathScorer
 from naslib.search_spaces import MemoryBankSearchSpace, NasBench201SearchSpace
+from naslib.search_spaces.core.fresh_network import fresh_network
 from naslib.search_spaces.memory_bank.primitives import PlainMemoryOp, normalized
 from naslib.search_spaces.memory_bank.shapes import OpShape, banks_of
 from naslib.utils.seeding import set_seed
@@ -490,3 +492,34 @@ def test_impossible_numbers_are_said(keywords: dict[str, Any], said: str) -> Non
 def test_a_normalized_weight_has_length_one() -> None:
     weight = normalized(torch.tensor([[3.0, 0.0], [0.0, 4.0]], dtype=torch.float64))
     assert torch.equal(weight, torch.tensor([[0.6, 0.0], [0.0, 0.8]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("metric", ["params", pytest.param("macs", marks=pytest.mark.slow)])
+def test_the_ranking_keeps_to_limits(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random networks, perturbations and the chain: all are within, also where the largest ranks best."""
+    space = MemoryBankSearchSpace(**SIZES)
+    count = {"params": _weights, "macs": lambda network: macs(network, (1, 8, 8))}[metric]
+
+    def size_of(code: Any) -> float:
+        return count(fresh_network(space, code))
+
+    free = _made()
+    bound = sorted(size_of(free.drawn()) for _ in range(10))[4]
+    measured: list[float] = []
+
+    def largest(scorer: PathScorer, code: Any, given: Any) -> float:
+        measured.append(size_of(code))
+        return measured[-1]
+
+    monkeypatch.setattr(PathScorer, "_quality", largest)
+    optimizer = _made(limits={metric: bound}, n_random=3, n_perturbed=2, n_chain=2, perturb_rate=0.9)
+    optimizer.step(TRAIN[0], VALID[0])
+    assert size_of(optimizer.get_final_architecture().get_code()) <= bound, "before the ranking"
+    measured.clear()
+    optimizer.select_architecture(TRAIN, VALID)
+    assert len(measured) == 7 and max(measured) <= bound
+    assert size_of(optimizer.get_final_architecture().get_code()) == max(measured)
+
+
+def _weights(network: Any) -> float:
+    return sum(weight.numel() for weight in network.parameters()) / 1e6
