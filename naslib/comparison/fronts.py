@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from naslib.errors import ConfigError
 from naslib.history import Objective
-from naslib.history.fronts import SLACK, FrontGrowth, as_values, growth_of, reference_point
+from naslib.history.fronts import FrontGrowth, as_values, growth_of, reference_point, why_there
 from naslib.history.load import Trials
 from naslib.utils.files import atomic_write_text
 from naslib.utils.log import get_logger
@@ -53,7 +53,7 @@ class Fronts:
     Attributes:
         objectives: m of them, two or more.
         reference: `(m,)` merits: larger is better.
-        is_given: Whether the reference point was given, wholly or in part.
+        why: Why the reference point is there, in words.
         growths: How each front grew, by method and seed.
         volumes: The hypervolume of each front at the end, by method and seed; 0 of a search of which no trial has
             values.
@@ -61,7 +61,7 @@ class Fronts:
 
     objectives: Sequence[Objective]
     reference: tuple[float, ...]
-    is_given: bool
+    why: str
     growths: Mapping[str, Mapping[int, FrontGrowth]]
     volumes: Mapping[str, Mapping[int, float]]
 
@@ -102,8 +102,7 @@ class Fronts:
         """Return what the hypervolumes are above, as a sentence."""
         pairs = zip(self.objectives, self.point, strict=True)
         said = ", ".join(f"{objective.name} {value:.6g} {objective.unit}".rstrip() for objective, value in pairs)
-        why = "which was given" if self.is_given else f"the worst of all fronts with {100 * SLACK:g} % slack"
-        return f"Hypervolume of {len(self.objectives)} objectives above {said}: {why}."
+        return f"Hypervolume of {len(self.objectives)} objectives above {said}: {self.why}."
 
 
 def fronts_of(trials: Mapping[str, Mapping[int, Trials]], given: Sequence[float | None] | None = None) -> Fronts | None:
@@ -141,8 +140,7 @@ def fronts_of(trials: Mapping[str, Mapping[int, Trials]], given: Sequence[float 
     except ConfigError as error:
         logger.warning("there are no hypervolumes: %s", error)
         return None
-    is_given = given is not None and any(value is not None for value in given)
-    return Fronts(objectives, reference, is_given, growths, volumes)
+    return Fronts(objectives, reference, why_there(given), growths, volumes)
 
 
 def volume_table(fronts: Fronts) -> str:

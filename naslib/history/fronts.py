@@ -154,6 +154,17 @@ def reference_point(
     return tuple(found)
 
 
+def why_there(given: Sequence[float | None] | None) -> str:
+    """Return in words why the reference point is where it is.
+
+    Args:
+        given: As of `reference_point`.
+    """
+    if given is not None and any(value is not None for value in given):
+        return "which was given"
+    return f"the worst of all fronts with {100 * SLACK:g} % slack"
+
+
 def attained(fronts: Sequence[Merits], share: float) -> Merits:
     """Return what at least a share of some searches attain, in two objectives ([Fonseca2001attainment]).
 

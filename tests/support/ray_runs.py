@@ -39,7 +39,7 @@ class Held(Evaluator):
         return [int(path.suffix[1:]) for path in self.folder.glob(f"{number}.*")]
 
 
-def wait_until(what: Callable[[], Any], tries: int = 2_400) -> Any:
+def wait_until(what: Callable[[], Any], tries: int = 6_000) -> Any:
     """Return what a function returns once that is something; looked for 20 times a second."""
     for _ in range(tries):
         found = what()

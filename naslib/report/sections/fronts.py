@@ -11,7 +11,7 @@ import numpy as np
 
 from naslib.errors import ConfigError
 from naslib.history import Objective
-from naslib.history.fronts import SLACK, FrontGrowth, as_values, growth_of, reference_point
+from naslib.history.fronts import FrontGrowth, as_values, growth_of, reference_point, why_there
 
 from ..amounts import counted, finite, listed, number, plain, spread
 from ..blocks import Illustration, Note, Plots, Section, SideBySide, Table, TableCell, Text
@@ -133,11 +133,9 @@ def of_several(groups: Sequence[RunGroup], given: Given = None) -> Section | Non
         return Section(
             "fronts", "Fronts", [Note("No trial has a value of every objective: there are no fronts.", True)]
         )
-    is_given = given is not None and any(value is not None for value in given)
-    why = "which was given" if is_given else f"the worst of all fronts with {100 * SLACK:g} % slack"
     words = (
         f"Hypervolumes of {len(objectives)} objectives are above one point for all runs, "
-        f"{_above(objectives, as_values(reference, objectives))}: {why}."
+        f"{_above(objectives, as_values(reference, objectives))}: {why_there(given)}."
     )
     blocks: list[Any] = [Text(words), SideBySide(_pictures(grown, groups, objectives, reference))]
     if others:
