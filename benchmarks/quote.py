@@ -141,6 +141,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "hardware_fronts": lambda found: hardware_fronts.table(),
     "multi_objective": lambda found: multi_objective.table(),
     "modnas_nb201": lambda found: modnas.table("nasbench201"),
+    "modnas_nb201_600": lambda found: modnas.table("nasbench201", evaluations=600),
     "modnas_ofa": lambda found: modnas.table("ofa"),
     "neural_searches": lambda found: neural_searches.table(blackbox.read(neural_searches.FILE)),
     "neural_searches_pairs": lambda found: neural_searches.pairs_table(blackbox.read(neural_searches.FILE)),
