@@ -81,7 +81,7 @@ def static_object(node: ast.expr, scope: Mapping[str, Any], local: set[str]) -> 
     return None
 
 
-class Given(ast.NodeTransformer):
+class GivenNames(ast.NodeTransformer):
     """Put arguments in the places of names."""
 
     def __init__(self, values: Mapping[str, ast.expr]) -> None:
@@ -112,7 +112,7 @@ class _Plain(ast.NodeTransformer):
             shape, draw = node.args
             if not isinstance(draw, ast.Lambda):
                 return ast.Call(draw, [shape], [])
-            return Given({draw.args.args[0].arg: shape}).visit(draw.body)
+            return GivenNames({draw.args.args[0].arg: shape}).visit(draw.body)
         if name in _GIVES_NONE:
             return ast.Constant(None)
         if name in _GIVES_FALSE:

@@ -15,7 +15,7 @@ from naslib.search_spaces.core.graph import Graph
 from naslib.search_spaces.core.primitives import AbstractCombOp, AbstractPrimitive
 
 from ._folding import bound_names
-from ._functions import NOT_PASSED, Given, scope_of, simplified, tree_of
+from ._functions import NOT_PASSED, GivenNames, scope_of, simplified, tree_of
 from ._library import Library
 
 # Classes whose methods are not written down: of torch, and of ours those that only make a module an operation
@@ -54,7 +54,7 @@ class _Inlined(ast.NodeTransformer):
         names, value = self.short[func.attr]
         if node.keywords or len(node.args) != len(names) or any(isinstance(a, ast.Starred) for a in node.args):
             return node
-        return Given(dict(zip(names, node.args, strict=True))).visit(copy.deepcopy(value))
+        return GivenNames(dict(zip(names, node.args, strict=True))).visit(copy.deepcopy(value))
 
 
 def is_frame(kind: type) -> bool:

@@ -202,7 +202,7 @@ def _create(path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+        temporary = Path(folder) / "new"  # not the name that readers look for in folders below
         database = sqlite3.connect(temporary, isolation_level=None)
         try:
             database.executescript(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -132,3 +133,17 @@ def test_a_process_that_may_open_no_more_files_is_told_so(tmp_path: Path):
     assert len(troubles) == 1 and "as many files open as it may (`ulimit -n`" in troubles[0]
     with SqliteHistory(path) as history:
         assert history.count() == 0
+
+
+def test_a_file_that_is_being_made_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks for histories in a folder and those below finds none before it is whole."""
+    link, found = os.link, []
+
+    def linked(source: Path, target: Path) -> None:
+        found.append((list(tmp_path.rglob(FILE_NAME)), source.is_file()))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", linked)
+    SqliteHistory(tmp_path / "run" / FILE_NAME).close()
+    assert found == [([], True)]
+    assert list((tmp_path / "run").iterdir()) == [tmp_path / "run" / FILE_NAME]
